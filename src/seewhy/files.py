@@ -1,0 +1,121 @@
+"""Files that are either whole or not there: atomic writes and locks."""
+
+import errno
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seewhy.errors import DiskFullError, LockedError
+
+# EFBIG is what a file-size limit (`ulimit -f`) answers.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Writes `data` to `path` so that a crash leaves the old file or the new one, never a part.
+
+    Raises `DiskFullError` when there is no space; the old file is intact and no temporary is left.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with _full_disk_named(path, len(data)), open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+@contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yields `path.tmp`, an empty directory that becomes `path` when the block ends well.
+
+    Raises `DiskFullError` when there is no space. Whatever goes wrong, nothing is left behind; a
+    directory that a killed process left is cleared first.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        with _full_disk_named(path, 0):
+            temporary.mkdir(parents=True)
+            yield temporary
+            for file in temporary.iterdir():
+                with open(file, "rb") as handle:
+                    os.fsync(handle.fileno())
+            sync_directory(temporary)
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Makes the names in a directory durable (a rename is not, until its directory is synced)."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def require_space(path: Path, needed: int, what: str) -> None:
+    """Raises `DiskFullError` unless `needed` bytes are free where `path` lies."""
+    free = shutil.disk_usage(path).free
+    if free < needed:
+        raise DiskFullError(
+            f"{what} needs {needed / 1e6:,.0f} MB and {path} has {free / 1e6:,.0f} MB free: "
+            "free some space or choose another place"
+        )
+
+
+@contextmanager
+def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Holds the lock file `path` for the block; the kernel lets go of it when the process dies.
+
+    With `wait`, waits for the present holder; else raises `LockedError` naming it. The file itself
+    stays: removing it would let two processes lock two different files of one name.
+    """
+    import fcntl
+
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockedError(
+                f"{path.parent} is being written by {_holder(handle)}: wait for it, or choose "
+                "another directory"
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _holder(handle: int) -> str:
+    try:
+        holder = json.loads(os.pread(handle, 4096, 0))
+        return f"process {holder['pid']} on {holder['host']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
+@contextmanager
+def _full_disk_named(path: Path, size: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        need = f" (need {max(size / 1e6, 0.1):,.1f} MB)" if size else ""
+        raise DiskFullError(
+            f"disk full while writing {path}{need}: free some space and start again with --resume"
+        ) from None
