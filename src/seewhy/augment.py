@@ -110,22 +110,24 @@ def augment(
     rows = torch.rand(len(images), len(DRAWS), generator=generator).to(images.device)
     draw = dict(zip(DRAWS, rows.unbind(1), strict=True))
 
-    flipped = draw["flip"] < (config.flip or 0)
+    # Pictures are lines of pixels, (B, size, size * 3), while they are worked on: torch is several
+    # times slower when it spreads a mask over an innermost axis of three.
     if config.random_resized_crop is not None:
-        x = _resized_crop(images, size, config.random_resized_crop, flipped, draw)
+        x = _resized_crop(images, size, config, draw)
+    elif config.crop_padding is not None or config.flip is not None:
+        x = _to_float(_crop(images, size, config, draw))
     else:
-        x = _crop(images, size, config, flipped, draw)
-    # x (B, size, size, 3)
+        x = to_input(images, size).permute(0, 2, 3, 1).flatten(2)
     if config.brightness is not None:
         x = (x * _factor(config.brightness, draw["brightness"])).clamp(0, 1)
     if config.contrast is not None:
-        grey = (x @ x.new_tensor(LUMA)).mean((1, 2))[:, None, None, None]
+        grey = (_mean_colour(x) @ x.new_tensor(LUMA))[:, None, None]
         x = grey.lerp(x, _factor(config.contrast, draw["contrast"])).clamp(0, 1)
     if config.erasing is not None:
         x = _erase(x, config.erasing, draw)
     if config.mixup is not None or config.cutmix is not None:
         x, targets = _mix(x, targets, config, draw)
-    return x.permute(0, 3, 1, 2), targets
+    return x.view(-1, size, size, 3).permute(0, 3, 1, 2), targets
 
 
 def _to_float(images: Tensor) -> Tensor:
@@ -133,7 +135,13 @@ def _to_float(images: Tensor) -> Tensor:
 
 
 def _factor(spread: float, draw: Tensor) -> Tensor:
-    return (1 + spread * (2 * draw - 1))[:, None, None, None]
+    """Gives factors `(B, 1, 1)` between 1 - spread and 1 + spread."""
+    return (1 + spread * (2 * draw - 1))[:, None, None]
+
+
+def _mean_colour(x: Tensor) -> Tensor:
+    """Gives the mean RGB `(B, 3)` of pictures `(B, size, size * 3)`."""
+    return x.view(len(x), -1, 3).mean(1)
 
 
 def _below(limit: Tensor | int, draw: Tensor) -> Tensor:
@@ -141,10 +149,8 @@ def _below(limit: Tensor | int, draw: Tensor) -> Tensor:
     return torch.minimum((draw * limit).long(), torch.as_tensor(limit, device=draw.device) - 1)
 
 
-def _crop(
-    images: Tensor, size: int, config: AugmentConfig, flipped: Tensor, draw: dict[str, Tensor]
-) -> Tensor:
-    """Cuts a window out of each picture (padded, if so configured) and mirrors it where flipped.
+def _crop(images: Tensor, size: int, config: AugmentConfig, draw: dict[str, Tensor]) -> Tensor:
+    """Cuts a window out of each picture (padded, if so configured) and mirrors some of them.
 
     Works on the bytes, by one gather of rows and one of columns, whatever the padding.
     """
@@ -162,14 +168,22 @@ def _crop(
         top, left = _below(places, draw["top"]), _below(places, draw["left"])
 
     step = torch.arange(size, device=images.device)
+    across = torch.where(_flipped(config, draw), size - 1 - step, step)
     rows = top[:, None] + step - padding  # (B, size), beyond the picture where it is padded
-    columns = left[:, None] + torch.where(flipped[:, None], size - 1 - step, step) - padding
+    columns = left[:, None] + across - padding
     window = _gather(images, _reflect(rows, side), _reflect(columns, side))
     if config.padding_mode == "zero":
-        inside = ((rows >= 0) & (rows < side))[:, :, None]
-        inside = inside & ((columns >= 0) & (columns < side))[:, None, :]
-        window = window * inside[..., None]
-    return _to_float(window)
+        window *= _within(rows, side)[:, :, None]
+        window *= _within(columns, side).repeat_interleave(3, 1)[:, None, :]
+    return window
+
+
+def _flipped(config: AugmentConfig, draw: dict[str, Tensor]) -> Tensor:
+    return (draw["flip"] < (config.flip or 0))[:, None]
+
+
+def _within(places: Tensor, side: int) -> Tensor:
+    return (places >= 0) & (places < side)
 
 
 def _reflect(places: Tensor, side: int) -> Tensor:
@@ -178,25 +192,25 @@ def _reflect(places: Tensor, side: int) -> Tensor:
 
 
 def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Gives `images[b, rows[b, i], columns[b, j]]`, the rows as whole lines of bytes."""
+    """Gives the pixels at `rows` `(B, h)` and `columns` `(B, w)` as lines `(B, h, w * 3)`."""
     batch, side = images.shape[:2]
     first = torch.arange(batch, device=images.device)[:, None] * side
     lines = images.reshape(batch * side, side * 3).index_select(0, (first + rows).flatten())
     lines = lines.view(batch, -1, side * 3)
     places = (columns[:, :, None] * 3 + torch.arange(3, device=images.device)).flatten(1)
-    window = lines.gather(2, places[:, None].expand(-1, lines.shape[1], -1))
-    return window.view(batch, rows.shape[1], columns.shape[1], 3)
+    return lines.gather(2, places[:, None].expand(-1, lines.shape[1], -1))
 
 
 def _resized_crop(
-    images: Tensor, size: int, smallest: float, flipped: Tensor, draw: dict[str, Tensor]
+    images: Tensor, size: int, config: AugmentConfig, draw: dict[str, Tensor]
 ) -> Tensor:
-    """Takes a box of random area, aspect and place and resizes it bilinearly."""
-    area = smallest + (1 - smallest) * draw["area"]
-    height, width = _box(area, ASPECTS, draw["aspect"])
+    """Takes a box of random area, aspect and place, resizes it bilinearly and mirrors some."""
+    smallest = config.random_resized_crop
+    assert smallest is not None
+    height, width = _sides(smallest + (1 - smallest) * draw["area"], ASPECTS, draw["aspect"])
     top, left = draw["top"] * (1 - height), draw["left"] * (1 - width)
     step = (torch.arange(size, device=images.device) + 0.5) / size
-    across = torch.where(flipped[:, None], 1 - step, step)
+    across = torch.where(_flipped(config, draw), 1 - step, step)
     y = top[:, None] + step * height[:, None]  # (B, size), in [0, 1] of the picture
     x = left[:, None] + across * width[:, None]
     grid = torch.stack(
@@ -206,10 +220,10 @@ def _resized_crop(
     sampled = functional.grid_sample(
         pictures, 2 * grid - 1, padding_mode="border", align_corners=False
     )
-    return sampled.permute(0, 2, 3, 1).contiguous()
+    return sampled.permute(0, 2, 3, 1).flatten(2)
 
 
-def _box(area: Tensor, aspects: tuple[float, float], draw: Tensor) -> tuple[Tensor, Tensor]:
+def _sides(area: Tensor, aspects: tuple[float, float], draw: Tensor) -> tuple[Tensor, Tensor]:
     """Gives heights and widths in (0, 1] of boxes that take this share of a square's area.
 
     The aspect is log-uniform in its range, cut to what fits in the square at that area.
@@ -224,21 +238,21 @@ def _erase(x: Tensor, chance: float, draw: dict[str, Tensor]) -> Tensor:
     """Paints a box of each chosen picture in the picture's mean colour."""
     size = x.shape[1]
     low, high = ERASED_AREA
-    height, width = _box(
-        low + (high - low) * draw["erase_area"], ERASED_ASPECTS, draw["erase_aspect"]
-    )
-    height, width = (side.mul(size).round().long().clamp(min=1) for side in (height, width))
+    sides = _sides(low + (high - low) * draw["erase_area"], ERASED_ASPECTS, draw["erase_aspect"])
+    height, width = (side.mul(size).round().long().clamp(min=1) for side in sides)
     top = _below(size - height + 1, draw["erase_top"])
     left = _below(size - width + 1, draw["erase_left"])
-    box = _span(top, top + height, size)[:, :, None] & _span(left, left + width, size)[:, None, :]
-    chosen = box & (draw["erase"] < chance)[:, None, None]
-    return torch.where(chosen[..., None], x.mean((1, 2), keepdim=True), x)
+    box = _box(top, top + height, left, left + width, size)
+    chosen = (draw["erase"] < chance)[:, None, None]
+    return x.lerp(_mean_colour(x).repeat(1, size)[:, None], box * chosen)
 
 
-def _span(start: Tensor, stop: Tensor, size: int) -> Tensor:
-    """Gives `(B, size)`: true from start to before stop."""
-    step = torch.arange(size, device=start.device)
-    return (step >= start[:, None]) & (step < stop[:, None])
+def _box(top: Tensor, bottom: Tensor, left: Tensor, right: Tensor, size: int) -> Tensor:
+    """Gives `(B, size, size * 3)`: 1 from top to before bottom and left to before right, else 0."""
+    step = torch.arange(size, device=top.device)
+    rows = (step >= top[:, None]) & (step < bottom[:, None])
+    columns = (step >= left[:, None]) & (step < right[:, None])
+    return rows.float()[:, :, None] * columns.float().repeat_interleave(3, 1)[:, None, :]
 
 
 def _mix(
@@ -250,20 +264,24 @@ def _mix(
     cutmix. The targets are blended by its mean, the share that is really kept.
     """
     size = x.shape[1]
-    keep = torch.ones(len(x), 1, 1, 1, device=x.device)
+    keep = torch.ones(len(x), 1, 1, device=x.device)
     if config.mixup is not None:
-        keep = _beta(config.mixup, draw["share"], draw["share_angle"])[:, None, None, None]
+        keep = _beta(config.mixup, draw["share"], draw["share_angle"])[:, None, None]
     if config.cutmix is not None:
-        half = (1 - _beta(config.cutmix, draw["share"], draw["share_angle"])).sqrt() * size / 2
-        y, x_ = draw["cut_top"] * size, draw["cut_left"] * size
-        rows = _span((y - half).round(), (y + half).round(), size)
-        columns = _span((x_ - half).round(), (x_ + half).round(), size)
-        outside = (~(rows[:, :, None] & columns[:, None, :])).to(x.dtype)[..., None]
-        mixed = (draw["mix"] < 0.5)[:, None, None, None] & (config.mixup is not None)
-        keep = torch.where(mixed, keep, outside)
+        share = _beta(config.cutmix, draw["share"], draw["share_angle"])
+        half = (1 - share).sqrt() / 2
+        top, bottom, left, right = (
+            (size * (draw[centre] + side)).round()
+            for centre in ("cut_top", "cut_left")
+            for side in (-half, half)
+        )
+        outside = 1 - _box(top, bottom, left, right, size)
+        blended = (draw["mix"] < 0.5)[:, None, None] & (config.mixup is not None)
+        keep = torch.where(blended, keep, outside)
     partner = draw["partner"].argsort(stable=True)
-    share = keep.mean((1, 2, 3))[:, None]
-    return torch.lerp(x[partner], x, keep), torch.lerp(targets[partner], targets, share)
+    share = keep.mean((1, 2))[:, None]
+    x = x.index_select(0, partner).lerp(x, keep)
+    return x, targets.index_select(0, partner).lerp(targets, share)
 
 
 def _beta(alpha: float, draw: Tensor, angle: Tensor) -> Tensor:

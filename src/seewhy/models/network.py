@@ -1,7 +1,7 @@
 """What every net is: features, a head, its own mean and deviation; and what a net is made of."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -16,12 +16,12 @@ from torch.utils.flop_counter import FlopCounterMode
 STD_FLOOR = 1 / 255
 
 
-class Images(Protocol):
-    """uint8 `(N, H, W, 3)`, counted by `len` and read by rows: an array, or a lazy view of one."""
+class Pictures(Protocol):
+    """uint8 `(N, H, W, 3)`, counted by `len` and read by slices: an array, or a lazy view of one."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, rows: slice | np.ndarray, /) -> np.ndarray: ...
+    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
 
 
 class Network(nn.Module, ABC):
@@ -34,7 +34,7 @@ class Network(nn.Module, ABC):
 
     minimum_size: ClassVar[int]  # smallest picture side in pixels that the net can take
 
-    head: Callable[[Tensor], Tensor]  # a module, or a method: maps (N, C, h, w) -> (N, num_classes)
+    head: nn.Module  # maps (N, C, h, w) -> logits (N, num_classes)
     mean: Tensor
     std: Tensor
 
@@ -52,13 +52,14 @@ class Network(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Gives logits `(N, num_classes)` of pictures `(N, 3, H, W)` in [0, 1]."""
-        return self.head(self.features(x))
+        logits: Tensor = self.head(self.features(x))
+        return logits
 
     def normalize(self, x: Tensor) -> Tensor:
         """Takes the mean off each channel and divides by its deviation."""
         return (x - self.mean[:, None, None]) / self.std[:, None, None]
 
-    def fit_input(self, images: Images) -> None:
+    def fit_input(self, images: Pictures) -> None:
         """Sets the buffers that depend on the training pictures, once, before the first step.
 
         `images` is uint8 `(N, H, W, 3)`; it is read once, in chunks. The mean and deviation are of
@@ -69,7 +70,7 @@ class Network(nn.Module, ABC):
         self.std.copy_(torch.from_numpy(np.maximum(std, STD_FLOOR)))
 
 
-def channel_statistics(images: Images, chunk: int = 512) -> tuple[np.ndarray, np.ndarray]:
+def channel_statistics(images: Pictures, chunk: int = 512) -> tuple[np.ndarray, np.ndarray]:
     """Gives mean and standard deviation `(3,)` over all pixels, in [0, 1], as float64."""
     assert len(images) > 0
     total = np.zeros(3, dtype=np.int64)
