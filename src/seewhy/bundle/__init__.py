@@ -1,0 +1,229 @@
+"""The one-file model: weights, and all that is needed to use, check and trace them.
+
+A file is proved before it is used, each step resting on the one before: its digest; its header,
+against limits; its metadata, against a closed schema; names, shapes and types, against the named
+architecture built without memory; its values; and at last eight generated pictures, which it must
+answer as when it was written. No file makes code run: no pickle is read, whatever its name.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from seewhy import __version__
+from seewhy.bundle import container, golden
+from seewhy.bundle.container import Header, TensorEntry
+from seewhy.bundle.metadata import Architecture, Decision, Metadata
+from seewhy.data.decode import InputRule
+from seewhy.errors import ModelFileError, UsageError
+from seewhy.files import write_atomic
+from seewhy.models import NETWORKS, Network, build
+
+__all__ = ["Bundle", "Decision", "Header", "Metadata", "load", "read_header", "save"]
+
+CUSTOM = "custom"
+_GOLDEN = "golden.logits"
+_WEIGHTS = "network."
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A network with all that is needed to use it.
+
+    `classes` name the logits in order; `rule` makes the network's input from a picture; `views` are
+    the ways in which it is shown ("identity", "flip"), logits averaged; `facts` say in JSON how it
+    was trained; `fingerprint` is that of the training data; `parents` are the digests of the
+    bundles it was made from; `digest` names the file, and is empty before it is saved.
+    """
+
+    network: nn.Module
+    classes: tuple[str, ...]
+    rule: InputRule
+    decision: Decision = field(default_factory=Decision)
+    views: tuple[str, ...] = ("identity",)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+    parents: tuple[str, ...] = ()
+    digest: str = ""
+
+
+def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = False) -> Bundle:
+    """Writes a bundle, whole or not at all, and gives back what `load` will give.
+
+    With `half`, weights of two and more dimensions are rounded to float16 where they fit its range;
+    all other floats are float32, and integers stay as they are. What could not be loaded again is
+    not written: raises `ModelFileError` when a weight is not finite or the metadata break a limit,
+    and `UsageError` when `path` exists and `overwrite` is not said.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise UsageError(
+            f"{path} exists and is not written over: choose another name, or remove it"
+        )
+    with _named(path):
+        metadata = _describe(bundle)
+        network = copy.deepcopy(bundle.network).cpu().float().eval()
+        weights = {name: _rounded(tensor, half) for name, tensor in network.state_dict().items()}
+        _fill(network, weights)
+        tensors = {_WEIGHTS + name: weight for name, weight in weights.items()}
+        tensors[_GOLDEN] = golden.logits(network, bundle.rule.size)
+        data = container.encode(metadata, tensors)
+        own = network if metadata.architecture.name == CUSTOM else None
+        saved = _decode(bytearray(data), own)
+    write_atomic(path, data)
+    return saved
+
+
+def load(path: Path, *, model: nn.Module | None = None) -> Bundle:
+    """Reads a bundle onto the CPU, in float32 and eval mode, once it has proved itself.
+
+    A user's own architecture needs `model`, a network built as the trained one was: it is filled
+    with the weights and becomes the bundle's network. Raises `ModelFileError`, in one line, when
+    the file is not a bundle, is damaged, or answers otherwise than when it was written.
+    """
+    with _named(Path(path)):
+        return _decode(container.read(Path(path)), model)
+
+
+def read_header(path: Path) -> Header:
+    """What a bundle says of itself, its digest proved, without building its network.
+
+    Raises `ModelFileError` as `load` does, for what can be wrong in a header.
+    """
+    with _named(Path(path)):
+        return container.parse(container.read(Path(path)))[0]
+
+
+def _decode(data: bytearray, model: nn.Module | None) -> Bundle:
+    header, body = container.parse(data)
+    about = header.metadata
+    network = _blank(about, header.tensors, model)
+    tensors = {entry.name: container.values(entry, body) for entry in header.tensors}
+    expected = tensors.pop(_GOLDEN)
+    _fill(network, {name.removeprefix(_WEIGHTS): tensor for name, tensor in tensors.items()})
+    golden.replay(network, about.rule.size, expected)
+    return Bundle(
+        network=network,
+        classes=about.classes,
+        rule=about.rule,
+        decision=about.decision,
+        views=about.views,
+        facts=about.facts,
+        fingerprint=about.fingerprint,
+        parents=about.parents,
+        digest=header.digest,
+    )
+
+
+def _describe(bundle: Bundle) -> Metadata:
+    names = [name for name, kind in NETWORKS.items() if type(bundle.network) is kind]
+    try:
+        return Metadata(
+            created_by=__version__,
+            architecture=Architecture(
+                name=names[0] if names else CUSTOM,
+                arguments=_options(bundle.network) if names else {},
+            ),
+            classes=bundle.classes,
+            rule=bundle.rule,
+            decision=bundle.decision,
+            views=bundle.views,
+            facts=dict(bundle.facts),
+            fingerprint=bundle.fingerprint,
+            parents=bundle.parents,
+        )
+    except ValidationError as error:
+        raise ModelFileError(container.first_fault(error)) from None
+
+
+def _options(network: nn.Module) -> dict[str, Any]:
+    """What built the network, beside its classes and size, which the metadata say elsewhere."""
+    assert isinstance(network, Network)
+    return {k: v for k, v in network.arguments.items() if k not in ("num_classes", "size")}
+
+
+def _blank(about: Metadata, entries: tuple[TensorEntry, ...], model: nn.Module | None) -> nn.Module:
+    """The network to fill, once it is known that the tensors are exactly its own."""
+    custom = about.architecture.name == CUSTOM
+    if custom and model is None:
+        raise ModelFileError(
+            "its architecture is your own, so its file cannot build it: load it in Python by "
+            "`seewhy.load(path, model=net)` with the network it was trained with"
+        )
+    if not custom and model is not None:
+        raise ModelFileError(
+            f"it builds its own network ({about.architecture.name}): leave out `model`"
+        )
+    if model is None:
+        with torch.device("meta"):
+            _require_own_tensors(_build(about), len(about.classes), entries)
+        return _build(about)
+    _require_own_tensors(model, len(about.classes), entries)
+    return model.cpu().float().eval()
+
+
+def _build(about: Metadata) -> nn.Module:
+    name, arguments = about.architecture.name, about.architecture.arguments
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network = build(name, num_classes=len(about.classes), size=about.rule.size, **arguments)
+        return network.float().eval()
+    except (
+        Exception
+    ) as error:  # whatever a network makes of a stranger's arguments is the file's fault
+        said = " ".join(str(error).split())[:200]
+        raise ModelFileError(f"its architecture {name!r} cannot be built: {said}") from None
+
+
+def _require_own_tensors(
+    network: nn.Module, classes: int, entries: tuple[TensorEntry, ...]
+) -> None:
+    state: dict[str, Tensor] = network.state_dict()
+    expected = {_WEIGHTS + name: _signature(tensor) for name, tensor in state.items()}
+    expected[_GOLDEN] = {("F32", (golden.COUNT, classes))}
+    found = {entry.name: (entry.dtype, entry.shape) for entry in entries}
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            raise ModelFileError(f"its architecture has a tensor {name!r} that the file lacks")
+        if name not in expected:
+            raise ModelFileError(f"its tensor {name[:80]!r} is not one of its architecture")
+        if found[name] not in expected[name]:
+            raise ModelFileError(
+                f"its tensor {name!r} is {found[name]}, and its architecture has "
+                f"{min(expected[name])}"
+            )
+
+
+def _signature(tensor: Tensor) -> set[tuple[str, tuple[int, ...]]]:
+    """The types and shape that a file may have for a tensor."""
+    if tensor.is_floating_point():
+        return {("F32", tuple(tensor.shape)), ("F16", tuple(tensor.shape))}
+    dtype = np.dtype(str(tensor.dtype).removeprefix("torch."))
+    kinds = [name for name, kind in container.DTYPES.items() if kind == dtype]
+    return {(name, tuple(tensor.shape)) for name in kinds}
+
+
+def _rounded(tensor: Tensor, half: bool) -> np.ndarray[Any, Any]:
+    array = tensor.numpy()
+    fits = array.dtype == np.float32 and np.abs(array).max(initial=0) <= np.finfo(np.float16).max
+    return array.astype(np.float16) if half and fits and array.ndim >= 2 else array
+
+
+def _fill(network: nn.Module, tensors: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from None

@@ -1,0 +1,70 @@
+"""Eight generated pictures whose logits prove that a loaded network still computes the same."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from seewhy.errors import ModelFileError
+
+COUNT = 8
+TOLERANCE = 1e-3
+
+
+def patterns(size: int) -> NDArray[np.uint8]:
+    """Gradients, a checkerboard, stripes, rings, noise and blocks, uint8 (8, size, size, 3).
+
+    Made by integer arithmetic alone, so that every machine draws the same bytes; never from data.
+    """
+    y, x, channel = np.meshgrid(*map(np.arange, (size, size, 3)), indexing="ij")
+    last = max(size - 1, 1)
+    turned = np.where(channel == 1, last - x, np.where(channel == 2, y, x))
+    return np.stack(
+        [
+            turned * 255 // last,
+            (x + y) * 255 // (2 * last) * (channel + 1) // 3,
+            (x // 4 + y // 4 + channel) % 2 * 255,
+            (x + 2 * y + 3 * channel) % 8 * 255 // 7,
+            ((2 * x - last) ** 2 + (2 * y - last) ** 2) // (last * (channel + 1)) % 16 * 17,
+            _noise(x, y, channel),
+            _noise(x // 8, y // 8, channel + 3),
+            (_noise(x // 4, y // 4, channel * 0) + turned * 255 // last) // 2,
+        ]
+    ).astype(np.uint8)
+
+
+def _noise(
+    x: NDArray[np.int64], y: NDArray[np.int64], seed: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """A byte for each place, without order to the eye: multiplied and shifted modulo 2^32."""
+    mixed = (x * 374761393 + y * 668265263 + seed * 2246822519) % 2**32
+    mixed = (mixed ^ mixed >> 13) * 1274126177 % 2**32
+    return (mixed ^ mixed >> 16) % 256
+
+
+def logits(network: nn.Module, size: int) -> NDArray[np.float32]:
+    """What a network on the CPU, in eval mode, answers to the eight patterns: float32 (8, K)."""
+    pictures = torch.from_numpy(patterns(size)).permute(0, 3, 1, 2)
+    matmul, conv = torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv
+    before = matmul.fp32_precision, conv.fp32_precision
+    try:
+        matmul.fp32_precision = conv.fp32_precision = "ieee"
+        # One by one: a large input size must not need eight times its memory.
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            answers = [network(picture[None].float() / 255)[0] for picture in pictures]
+    finally:
+        matmul.fp32_precision, conv.fp32_precision = before
+    return torch.stack(answers).float().numpy()
+
+
+def replay(network: nn.Module, size: int, expected: NDArray[np.float32]) -> None:
+    """Raises `ModelFileError` unless the network answers the patterns as when it was written."""
+    found = logits(network, size)
+    apart = float(np.abs(found - expected).max())
+    allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    if not apart <= allowed:
+        raise ModelFileError(
+            "the network answers the golden pictures otherwise than when it was written (logits "
+            f"differ by {apart:.2g}, {allowed:.2g} is allowed): its weights or this SeeWhy's code "
+            "have changed"
+        )

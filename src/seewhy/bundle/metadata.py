@@ -1,0 +1,88 @@
+"""What a bundle says of itself, as records that accept nothing else."""
+
+import json
+import unicodedata
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
+
+from seewhy.data.decode import InputRule
+
+FORMAT_VERSION = 1
+MAX_FACTS = 2**18
+
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+View = Literal["identity", "flip"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Decision(_Strict):
+    """How logits become an answer. Fitted on validation data, before the bundle is written."""
+
+    temperature: float = Field(
+        1.0,
+        gt=0,
+        le=1000,
+        description="divides the logits before the softmax: above 1 the answers are less sure",
+    )
+
+
+class Architecture(_Strict):
+    """What builds the network again, without its weights."""
+
+    name: str = Field(max_length=64, description="a name of `NETWORKS`, or custom: the user's own")
+    arguments: dict[str, JsonValue] = Field(
+        default_factory=dict, description="the options it was built with, beside classes and size"
+    )
+
+
+class Metadata(_Strict):
+    """All that a bundle says of itself, save for its digest."""
+
+    format_version: Literal[1] = Field(1, description="how the file is laid out")
+    created_by: str = Field(max_length=64, description="the version of SeeWhy that wrote it")
+    architecture: Architecture
+    classes: tuple[str, ...] = Field(
+        min_length=1, max_length=100_000, description="names in the order of the logits"
+    )
+    rule: InputRule
+    decision: Decision
+    views: tuple[View, ...] = Field(
+        min_length=1, max_length=2, description="how a picture is shown; the logits are averaged"
+    )
+    facts: dict[str, JsonValue] = Field(
+        description="how it was trained and what it reached; at most 256 KiB of JSON"
+    )
+    fingerprint: Digest | Literal[""] = Field(description="of the training data; empty if unknown")
+    parents: tuple[Digest, ...] = Field(
+        max_length=64, description="digests of the bundles that it was made from"
+    )
+
+    @field_validator("classes")
+    @classmethod
+    def _plain_and_distinct(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        for name in classes:
+            if not 1 <= len(name) <= 256:
+                raise ValueError(f"a name has {len(name):,} characters, not 1 to 256")
+            if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+                raise ValueError(f"the name {name[:40]!r} has a control character")
+        if len(set(classes)) < len(classes):
+            raise ValueError("two classes have one name")
+        return classes
+
+    @field_validator("views")
+    @classmethod
+    def _distinct(cls, views: tuple[View, ...]) -> tuple[View, ...]:
+        if len(set(views)) < len(views):
+            raise ValueError("a view is named twice")
+        return views
+
+    @field_validator("facts")
+    @classmethod
+    def _small(cls, facts: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if len(json.dumps(facts, allow_nan=False)) > MAX_FACTS:
+            raise ValueError(f"more than {MAX_FACTS:,} characters of JSON")
+        return facts

@@ -1,0 +1,32 @@
+"""How far a rate measured on n pictures can be trusted."""
+
+from dataclasses import dataclass
+from math import nan, sqrt
+from statistics import NormalDist
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value between the bounds of its confidence interval; NaN where nothing was counted."""
+
+    value: float
+    low: float
+    high: float
+
+
+def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
+    """The Wilson score interval of the rate `successes / n`.
+
+    It keeps to [0, 1] and holds its level for few pictures and for rates near 0 and 1, where the
+    usual value ± 1.96 standard errors does not (Wilson 1927; Brown, Cai and DasGupta 2001). `level`
+    lies between 0 and 1. All three figures are NaN when n is 0.
+    """
+    assert 0 <= successes <= n and 0 < level < 1, (successes, n, level)
+    if n == 0:
+        return Interval(nan, nan, nan)
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    rate = successes / n
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    # The bounds are exact at the ends; rounding must not put the value outside its own interval.
+    return Interval(rate, min(max(centre - half, 0.0), rate), max(min(centre + half, 1.0), rate))

@@ -1,0 +1,225 @@
+"""What a network answered: the one record from which every figure is computed."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.errors import DataError
+from seewhy.files import write_atomic
+
+_KEY = b"seewhy"  # of the schema metadata that holds the classes
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The logits of N pictures over K classes, with what is known of the pictures.
+
+    `logits` float32 (N, K), NaN in the rows of `errors`; `labels` int64 (N,), -1 where a picture
+    has none, or None when no picture has one; `classes` K names; `ids` (N,) strings, the path or
+    row of each picture; `embeddings` float32 (N, D), the pooled feature maps of the same pass, or
+    None; `errors` maps the number of a row that could not be read to its (code, message).
+    """
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...]
+    ids: NDArray[Any]
+    embeddings: NDArray[np.float32] | None = None
+    errors: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        assert self.logits.shape == (n, len(self.classes)), (self.logits.shape, n, self.classes)
+        assert self.logits.dtype == np.float32, self.logits.dtype
+        assert self.labels is None or self.labels.shape == (n,)
+        assert self.embeddings is None or len(self.embeddings) == n
+        assert all(0 <= row < n for row in self.errors)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def probabilities(self, temperature: float = 1.0) -> NDArray[np.float64]:
+        """Softmax of logits / temperature, (N, K), in double precision; each row adds up to 1."""
+        return np.exp(log_softmax(self.logits, temperature))
+
+    def confidence(self, temperature: float = 1.0) -> NDArray[np.float64]:
+        """The probability of the predicted class, (N,)."""
+        exponents = self.logits.astype(np.float64)
+        exponents -= exponents.max(axis=1, keepdims=True)
+        exponents /= temperature
+        return np.asarray(1.0 / np.exp(exponents, out=exponents).sum(axis=1))
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """The class with the largest logit, (N,); of equals the first; -1 in rows of `errors`."""
+        best = self.logits.argmax(axis=1)
+        best[list(self.errors)] = -1
+        return best
+
+    def take(self, rows: NDArray[Any]) -> "Predictions":
+        """The predictions of some rows, given by number or as a mask, in that order."""
+        numbers = np.arange(len(self))[rows].tolist()
+        return Predictions(
+            self.logits[rows],
+            None if self.labels is None else self.labels[rows],
+            self.classes,
+            self.ids[rows],
+            None if self.embeddings is None else self.embeddings[rows],
+            {new: self.errors[old] for new, old in enumerate(numbers) if old in self.errors},
+        )
+
+    def to_parquet(self, path: Path, temperature: float = 1.0) -> None:
+        """Writes id, label, predicted, confidence and logits, one row a picture; nothing is lost.
+
+        `confidence` is at the temperature given; the logits are as the network gave them. Where
+        they exist, columns `embedding` and `error`, `message` follow. The classes are in the
+        schema's metadata under "seewhy".
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        n = len(self)
+        errors = [self.errors.get(row, (None, None)) for row in range(n)]
+        columns = {
+            "id": _id_column(self.ids),
+            "label": pa.array(self.labels) if self.labels is not None else pa.nulls(n, pa.int64()),
+            "predicted": pa.array(self.predicted),
+            "confidence": pa.array(self.confidence(temperature)),
+            "logits": _row_column(self.logits),
+        }
+        if self.embeddings is not None:
+            columns["embedding"] = _row_column(self.embeddings)
+        if self.errors:
+            columns["error"] = pa.array([code for code, _ in errors], pa.string())
+            columns["message"] = pa.array([message for _, message in errors], pa.string())
+        about = json.dumps({"classes": self.classes, "temperature": temperature})
+        sink = io.BytesIO()
+        pq.write_table(pa.table(columns).replace_schema_metadata({_KEY: about}), sink)
+        write_atomic(path, sink.getvalue())
+
+    @staticmethod
+    def from_parquet(path: Path) -> "Predictions":
+        """Reads what `to_parquet` wrote. Raises `DataError` when it is something else."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(pa.BufferReader(Path(path).read_bytes())).combine_chunks()
+            classes = tuple(json.loads(table.schema.metadata[_KEY])["classes"])
+            ids = table["id"].to_pylist()
+            codes = table["error"].to_pylist() if "error" in table.column_names else []
+            labels = table["label"]
+            return Predictions(
+                _rows(table["logits"]),
+                labels.to_numpy() if labels.null_count == 0 else None,
+                classes,
+                np.array([i if isinstance(i, str) else os.fsdecode(i) for i in ids], dtype=object),
+                _rows(table["embedding"]) if "embedding" in table.column_names else None,
+                {
+                    row: (code, table["message"][row].as_py())
+                    for row, code in enumerate(codes)
+                    if code is not None
+                },
+            )
+        except (
+            OSError,
+            pa.ArrowException,
+            KeyError,
+            TypeError,
+            ValueError,
+            AssertionError,
+        ) as error:
+            raise DataError(
+                f"{path} is not a predictions file of SeeWhy ({type(error).__name__}): make it "
+                "with `seewhy evaluate`"
+            ) from None
+
+    def to_csv(self, path: Path, temperature: float = 1.0) -> None:
+        """Writes id, label, predicted, confidence and correct (1 or 0), one row a picture.
+
+        Classes are written by name; label and correct are empty where a picture has no label. No
+        cell can act as a formula in a spreadsheet.
+        """
+        from seewhy.csv_cells import escape_cell
+
+        labels = np.full(len(self), -1) if self.labels is None else self.labels
+        names = [*map(escape_cell, self.classes), ""]  # -1 is "", the last
+        rows = zip(
+            self.ids,
+            labels.tolist(),
+            self.predicted.tolist(),
+            self.confidence(temperature),
+            strict=True,
+        )
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(["id", "label", "predicted", "confidence", "correct"])
+        for name, label, predicted, confidence in rows:
+            correct = "" if label < 0 else int(label == predicted)
+            sure = "" if predicted < 0 else f"{confidence:.6f}"
+            writer.writerow([escape_cell(str(name)), names[label], names[predicted], sure, correct])
+        write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def concat(chunks: Iterable[Predictions]) -> Predictions:
+    """Joins chunks of one pass, in order. All must have the same classes, and labels or none."""
+    parts = list(chunks)
+    assert parts and len({part.classes for part in parts}) == 1
+    labels = [part.labels for part in parts if part.labels is not None]
+    embeddings = [part.embeddings for part in parts if part.embeddings is not None]
+    assert len(labels) in (0, len(parts)) and len(embeddings) in (0, len(parts))
+    starts = np.cumsum([0, *map(len, parts)]).tolist()
+    return Predictions(
+        np.concatenate([part.logits for part in parts]),
+        np.concatenate(labels) if labels else None,
+        parts[0].classes,
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate(embeddings) if embeddings else None,
+        {
+            start + row: error
+            for start, part in zip(starts, parts, strict=False)
+            for row, error in part.errors.items()
+        },
+    )
+
+
+def log_softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
+    """The log of the probabilities, (N, K), in double precision: finite for finite logits."""
+    scaled = logits.astype(np.float64)
+    scaled -= scaled.max(axis=1, keepdims=True)
+    scaled /= temperature
+    scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+    return scaled
+
+
+def _id_column(ids: NDArray[Any]) -> Any:
+    """Strings; bytes when a path holds bytes that are no UTF-8, so that it still names its file."""
+    import pyarrow as pa
+
+    names = [str(name) for name in ids]
+    try:
+        return pa.array(names, pa.string())
+    except UnicodeEncodeError:
+        return pa.array([os.fsencode(name) for name in names], pa.binary())
+
+
+def _row_column(values: NDArray[np.float32]) -> Any:
+    import pyarrow as pa
+
+    flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
+def _rows(column: Any) -> NDArray[np.float32]:
+    """A fixed-size list column as a writable float32 array (N, width)."""
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.array(flat, np.float32).reshape(len(column), column.type.list_size)
