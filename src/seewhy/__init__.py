@@ -1,3 +1,69 @@
-"""SeeWhy: from images to a classifier that you understand and can ship."""
+"""SeeWhy: from images to a classifier that you understand and can ship.
+
+    seewhy.train("photos/", "photos")     images and a recipe in, a run directory out
+    seewhy.load("runs/photos")            a verified model that predicts
+    seewhy.evaluate("runs/photos", "photos/", "test")
+    seewhy.load_data("photos/")           images, split and sealed
+
+The names are loaded when they are first used, so that `import seewhy` takes no time.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seewhy.classifier import Classifier, load
+    from seewhy.data import DataConfig, ImageSet, Splits, load_data
+    from seewhy.errors import SeeWhyError
+    from seewhy.evaluation import Metrics, Predictions, metrics
+    from seewhy.pipeline import evaluate, train
+    from seewhy.recipes import Recipe, load_recipe
+    from seewhy.runs import Run
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Classifier",
+    "DataConfig",
+    "ImageSet",
+    "Metrics",
+    "Predictions",
+    "Recipe",
+    "Run",
+    "SeeWhyError",
+    "Splits",
+    "evaluate",
+    "load",
+    "load_data",
+    "load_recipe",
+    "metrics",
+    "train",
+]
+
+_HOME = {
+    "Classifier": "classifier",
+    "DataConfig": "data",
+    "ImageSet": "data",
+    "Metrics": "evaluation",
+    "Predictions": "evaluation",
+    "Recipe": "recipes",
+    "Run": "runs",
+    "SeeWhyError": "errors",
+    "Splits": "data",
+    "evaluate": "pipeline",
+    "load": "classifier",
+    "load_data": "data",
+    "load_recipe": "recipes",
+    "metrics": "evaluation",
+    "train": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'seewhy' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"seewhy.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

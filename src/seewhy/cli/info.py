@@ -1,0 +1,39 @@
+"""`seewhy info`."""
+
+import json
+
+import click
+
+from seewhy.bundle import read_header
+from seewhy.classifier import find_model
+
+
+@click.command()
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+def command(model: str, as_json: bool) -> None:
+    """Say what MODEL holds: net, classes, input rule, how it was trained, and its digest."""
+    path = find_model(model)
+    header = read_header(path)
+    about = header.metadata
+    if as_json:
+        facts = about.model_dump(mode="json")
+        click.echo(json.dumps({"file": str(path), "digest": header.digest, **facts}))
+        return
+    recipe = about.facts.get("recipe", {})
+    lines = {
+        "file": f"{path} ({header.size / 1e6:.1f} MB)",
+        "digest": header.digest,
+        "net": f"{about.architecture.name} {about.architecture.arguments}",
+        "classes": f"{len(about.classes):,}: {', '.join(about.classes[:12])}"
+        + (", ..." if len(about.classes) > 12 else ""),
+        "input": f"{about.rule.size}x{about.rule.size} from {about.rule.store}x{about.rule.store} RGB",
+        "views": ", ".join(about.views),
+        "temperature": f"{about.decision.temperature:.3f}",
+        "recipe": recipe.get("name", "-") if isinstance(recipe, dict) else "-",
+        "trained": ", ".join(f"{k} {v}" for k, v in about.facts.items() if k != "recipe"),
+        "parents": ", ".join(about.parents) or "none",
+        "made by": about.created_by,
+    }
+    for name, text in lines.items():
+        click.echo(f"{name:<12}{text}")

@@ -1,0 +1,123 @@
+"""`seewhy predict`."""
+
+import csv
+import glob
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from seewhy.classifier import Classifier, load
+from seewhy.cli.progress import ReadingBar, say
+from seewhy.csv_cells import escape_cell
+from seewhy.data import find_pictures
+from seewhy.errors import UsageError
+from seewhy.evaluation import Predictions
+
+SKIPPED = {"not_a_file"}
+
+
+@click.command()
+@click.argument("model")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="FILE.csv or FILE.jsonl [CSV to stdout]")
+@click.option("--top-k", default=3, show_default=True, help="labels a picture, best first (1 to 100)")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
+def command(
+    model: str, paths: tuple[str, ...], out: Path | None, top_k: int, device: str
+) -> None:
+    """Label pictures with MODEL: files, folders, globs, or - for a list on standard input.
+
+    One row an input, in order, also for bad ones. Exits 1 when any row is not ok.
+    """
+    if not 1 <= top_k <= 100:
+        raise UsageError(f"--top-k {top_k}: expected 1 to 100")
+    classifier = load(model, device=device)
+    count = min(top_k, len(classifier.classes))
+    named = list(_expand(paths))
+    if not named:
+        raise UsageError(f"no pictures in {', '.join(paths)}: name files, or folders that hold some")
+    bar, done, bad = ReadingBar("predicting"), 0, 0
+    with _opened(out) as file:
+        write = _jsonl if out is not None and out.suffix == ".jsonl" else _csv(file, count)
+        for chunk in classifier.predict_chunks(named, on_error="row"):
+            rows = list(_rows(chunk, classifier, count))
+            write(file, rows)
+            file.flush()
+            done, bad = done + len(rows), bad + len(chunk.errors)
+            bar(done, len(named))
+    if bad:
+        say(f"{bad:,} of {done:,} pictures could not be read: see the rows whose status is not ok")
+    sys.exit(1 if bad else 0)
+
+
+def columns(count: int) -> list[str]:
+    """The columns of a prediction row with `count` labels."""
+    ranks = [f"{name}{rank}" for rank in _ranks(count) for name in ("label", "confidence")]
+    return ["path", "status", *ranks, "model_digest", "code", "error"]
+
+
+def _rows(chunk: Predictions, classifier: Classifier, count: int) -> Iterator[dict[str, Any]]:
+    probabilities = chunk.probabilities(classifier.temperature)
+    order = (-chunk.logits).argsort(axis=1, kind="stable")[:, :count]
+    for number, path in enumerate(chunk.ids):
+        row: dict[str, Any] = dict.fromkeys(columns(count), "")
+        row |= {"path": path, "status": "ok", "model_digest": classifier.digest}
+        if number in chunk.errors:
+            code, message = chunk.errors[number]
+            row |= {"status": "skipped" if code in SKIPPED else "error", "code": code, "error": message}
+        else:
+            for rank, label in zip(_ranks(count), order[number], strict=True):
+                row[f"label{rank}"] = classifier.classes[label]
+                row[f"confidence{rank}"] = round(float(probabilities[number, label]), 6)
+        yield row
+
+
+def _ranks(count: int) -> list[str]:
+    return ["", *(f"_{rank}" for rank in range(2, count + 1))]
+
+
+def _csv(file: IO[str], count: int) -> Any:
+    writer = csv.DictWriter(file, columns(count), lineterminator="\n")
+    writer.writeheader()
+
+    def write(file: IO[str], rows: Sequence[dict[str, Any]]) -> None:
+        for row in rows:
+            writer.writerow({k: escape_cell(v) if isinstance(v, str) else v for k, v in row.items()})
+
+    return write
+
+
+def _jsonl(file: IO[str], rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        file.write(json.dumps({k: None if v == "" else v for k, v in row.items()}) + "\n")
+
+
+def _opened(out: Path | None) -> IO[str]:
+    if out is None:
+        return click.open_file("-", "w", errors="backslashreplace")
+    if out.suffix not in (".csv", ".jsonl"):
+        raise UsageError(f"--out {out}: expected a name that ends in .csv or .jsonl")
+    try:
+        return open(out, "x", newline="", encoding="utf-8", errors="surrogateescape")
+    except FileExistsError:
+        raise UsageError(f"{out} exists and is not written over: choose another --out") from None
+
+
+def _expand(paths: Iterable[str]) -> Iterator[str]:
+    """The pictures that the arguments name: every named file, and what a folder or a glob holds."""
+    for path in paths:
+        if path == "-":
+            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
+        elif Path(path).is_dir():
+            found = find_pictures(Path(path))
+            yield from (str(picture) for picture in found.paths)
+            if found.passed_over:
+                say(f"{path}: {found.passed_over:,} other files passed over")
+        elif glob.has_magic(path) and not Path(path).exists():
+            yield from sorted(p for p in glob.glob(path, recursive=True) if not Path(p).is_dir())
+        else:
+            yield path

@@ -1,0 +1,412 @@
+"""Recipe and data in, a finished run out; a model and a split in, its figures out."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from seewhy import bundle as bundles
+from seewhy.bundle import Bundle, Decision
+from seewhy.classifier import Classifier, find_model, load
+from seewhy.data import DataConfig, ImageSet, Splits, load_data, write_bad_files, write_splits
+from seewhy.errors import MemoryLimitError, UsageError
+from seewhy.evaluation import METRICS, Metrics, Predictions, metrics, score
+from seewhy.evaluation.calibration import fit_temperature
+from seewhy.evaluation.predict import predict
+from seewhy.files import require_space
+from seewhy.models import Network, build
+from seewhy.recipes import Recipe, load_recipe
+from seewhy.runs import Run, new_run, resumable_run, writing
+from seewhy.training import (
+    Batches,
+    Epoch,
+    Step,
+    TrainState,
+    balanced_weights,
+    cross_entropy,
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    pick_amp,
+    pick_device,
+    save_checkpoint,
+)
+from seewhy.training import train as training_loop
+from seewhy.training.batches import WEIGHTS, seed_of
+
+# What a training shows as it goes: a line of text, a step or an epoch.
+Show = Callable[[str | Step | Epoch], None]
+Split = Literal["train", "val", "test"]
+
+
+def train(
+    data: str | Path = "cifar10",
+    recipe: str | Path = "fast",
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    init: str | Path | None = None,
+    model: nn.Module | None = None,
+    show: Show = lambda event: None,
+    loading: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Trains a classifier by a recipe and returns its finished run directory. Never opens the test split.
+
+    `overrides` sets recipe fields by dotted name, such as `{"train.epochs": 5}`. `resume` goes on with
+    the run in `out` (or the newest of this recipe) to the same bits as if it had never stopped; `init`
+    starts from a bundle's weights, its classes matched by name; `model` is a network of one's own.
+    `show` hears what happens, `loading` how many pictures are read.
+
+    Ctrl-C and SIGTERM save a checkpoint and raise `KeyboardInterrupt` or `SystemExit(143)`. Raises a
+    `SeeWhyError` for whatever the user can put right.
+    """
+    chosen = load_recipe(recipe, overrides)
+    monitor_mode(chosen)
+    start = bundles.load(find_model(init), model=model) if init is not None else None
+    if start is not None:
+        chosen = _recipe_for(chosen, start)
+    splits = load_data(data, chosen.data, progress=loading, **_rule_of(start))
+    network = _build(chosen, splits, start, model)
+    target = None if out is None else Path(out)
+    run = (resumable_run if resume else new_run)(target, chosen.name)
+    config = {
+        "recipe": chosen.model_dump(mode="json"),
+        "data": str(data),
+        "data_fingerprint": splits.fingerprint,
+        "init": start.digest if start else None,
+    }
+    with writing(run), _memory_named(chosen):
+        if run.started:
+            _require_same(run, config)
+        if run.finished:
+            show(f"{run.path} is finished: nothing to resume")
+            return run
+        for note in splits.notes:
+            show(note)
+        show(f"run: {run.path}")
+        _write_start(run, config, splits)
+        job = _Job(chosen, splits, network, run, pick_device(chosen.train.device), start)
+        _fit(job, resume, show)
+        _finish(job, show)
+    return run
+
+
+def evaluate(
+    model: str | Path,
+    data: str | Path,
+    split: Split = "val",
+    *,
+    network: nn.Module | None = None,
+    device: str = "auto",
+    show: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int, int], None] | None = None,
+    loading: Callable[[int, int], None] | None = None,
+) -> tuple[Metrics, Predictions]:
+    """Runs a model once over a split, without augmentation, and derives every figure from it.
+
+    Splits are drawn as they were at the training. Where `model` is a run directory the figures, with
+    the number of this reading, and the predictions are stored in it. Raises `DataError` when the data
+    has classes that the model has not, or no such split.
+    """
+    classifier = load(model, network=network, device=device)
+    facts = classifier.bundle.facts or {}
+    config = DataConfig(**facts.get("recipe", {}).get("data", {}))
+    splits = load_data(
+        data, config, rule=classifier.rule, classes=classifier.classes, progress=loading
+    )
+    for note in splits.notes:
+        show(note)
+    if split != "test" and splits.fingerprint != classifier.bundle.fingerprint:
+        show("these are not the pictures that the model was trained and validated on")
+    predictions = classifier.predict_set(_part(splits, split), progress=progress)
+    figures = metrics(predictions, split, classifier.temperature)
+    if Path(model).is_dir():
+        _store(Run(Path(model)), figures, predictions, classifier.temperature)
+    return figures, predictions
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one training works on."""
+
+    recipe: Recipe
+    splits: Splits
+    network: nn.Module
+    run: Run
+    device: torch.device
+    start: Bundle | None
+
+    def predict_val(self, network: nn.Module, amp: torch.dtype | None) -> Predictions:
+        return predict(
+            network,
+            self.splits.val,
+            size=self.splits.rule.size,
+            views=self.recipe.views,
+            device=self.device,
+            amp=amp,
+        )
+
+
+def _fit(job: _Job, resume: bool, show: Show) -> None:
+    """Runs the loop to its end, saving as it goes."""
+    config, run = job.recipe.train, job.run
+    job.network.to(job.device, memory_format=torch.channels_last)
+    state = TrainState.start(job.network, config)
+    _require_space(state, run)
+    checkpoint = latest_checkpoint(run.checkpoints) if resume else None
+    if checkpoint is not None:
+        differs = load_checkpoint(state, checkpoint)
+        show(differs or f"resumed at step {state.progress.step:,}")
+    batches = Batches(
+        images=job.splits.train,
+        size=job.splits.rule.size,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        seed=config.seed,
+        augmentation=job.recipe.augment,
+        sampling=config.sampling,
+    )
+    weights = None
+    if config.class_weights:
+        labels = job.splits.train.labels
+        weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
+    amp = pick_amp(config.amp, job.device)
+    saved = time.monotonic()
+    with _stopping_signals() as received, _deterministic():
+        for event in training_loop(
+            state,
+            batches,
+            cross_entropy(config.label_smoothing, weights),
+            config,
+            validate=partial(_validate, job, amp),
+            mode=monitor_mode(job.recipe),
+            device=job.device,
+            amp=amp,
+        ):
+            show(event)
+            due = time.monotonic() - saved > config.checkpoint_seconds
+            if isinstance(event, Epoch) or due or received:
+                save_checkpoint(state, run.checkpoints)
+                run.write_history(state.progress.history)
+                saved = time.monotonic()
+            if received:
+                run.log(f"stopped by signal {received[0]} at step {state.progress.step}")
+                raise _as_exception(received[0])
+    run.write_history(state.progress.history)
+    run.log(state.progress.stopped or "")
+    if config.keep == "best":
+        best = run.checkpoints / f"step-{state.progress.best_step}"
+        job.network.load_state_dict(load_weights(best))
+    elif state.average is not None:
+        job.network.load_state_dict(state.average)
+
+
+def _finish(job: _Job, show: Show) -> None:
+    """Reads the validation figures of the weights as stored, and writes the bundle last of all."""
+    network = bundles.rounded(job.network).to(job.device, memory_format=torch.channels_last)
+    predictions = job.predict_val(network, amp=None)
+    temperature = fit_temperature(predictions)
+    _store(job.run, metrics(predictions, "val", temperature), predictions, temperature)
+    progress = job.run.history
+    bundle = Bundle(
+        network=network,
+        classes=job.splits.classes,
+        rule=job.splits.rule,
+        decision=Decision(temperature=temperature),
+        views=job.recipe.views,
+        facts={
+            "recipe": job.recipe.model_dump(mode="json"),
+            "epochs": len(progress),
+            "seconds": round(progress[-1]["seconds"], 1),
+            "train_pictures": len(job.splits.train),
+            "val_accuracy": float((predictions.predicted == predictions.labels).mean()),
+        },
+        fingerprint=job.splits.fingerprint,
+        parents=(job.start.digest,) if job.start else (),
+    )
+    bundles.save(bundle, job.run.model)
+    show(f"model: {job.run.model}")
+
+
+def _validate(job: _Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:
+    predictions = job.predict_val(network, amp)
+    names = dict.fromkeys(("loss", "accuracy", "balanced_accuracy", job.recipe.train.monitor))
+    return {name: score(name, predictions) for name in names}
+
+
+def monitor_mode(recipe: Recipe) -> Literal["max", "min"]:
+    """Which direction of the watched metric is better. Raises `UsageError` for an unknown metric."""
+    name = recipe.train.monitor
+    if name not in METRICS:
+        raise UsageError(f"train.monitor={name!r} is no metric: choose one of {', '.join(METRICS)}")
+    return recipe.train.monitor_mode or METRICS[name][1]
+
+
+def _build(
+    recipe: Recipe, splits: Splits, start: Bundle | None, model: nn.Module | None
+) -> nn.Module:
+    """The network before its first step, on the CPU."""
+    if model is not None:
+        return start.network if start else model
+    size, classes = splits.rule.size, splits.classes
+    options = recipe.model.model_dump(exclude={"name"})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(recipe.train.seed, WEIGHTS, 0))
+        network = build(recipe.model.name, num_classes=len(classes), size=size, **options)
+    if start is None:
+        network.fit_input(splits.train.images)
+    else:
+        network.load_state_dict(_weights_by_name(start, network, classes))
+    return network
+
+
+def _recipe_for(recipe: Recipe, start: Bundle) -> Recipe:
+    """The recipe with the starting bundle's net in place of its own."""
+    if not isinstance(start.network, Network):
+        return recipe
+    arguments = start.network.arguments
+    options = {k: v for k, v in arguments.items() if k not in ("num_classes", "size")}
+    name = bundles.architecture_name(start.network)
+    model = recipe.model.model_validate({"name": name, **options})
+    return recipe.model_copy(update={"model": model})
+
+
+def _rule_of(start: Bundle | None) -> dict[str, Any]:
+    return {"rule": start.rule} if start else {}
+
+
+def _weights_by_name(
+    start: Bundle, network: Network, classes: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """The start's weights for `network`: the last layer's rows go by class name, new classes fresh."""
+    last = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
+    old, new = start.network.state_dict(), network.state_dict()
+    shared = [name for name in classes if name in start.classes]
+    to = [classes.index(name) for name in shared]
+    rows = [start.classes.index(name) for name in shared]
+    for name in new:
+        if name.rpartition(".")[0] == last:
+            new[name][to] = old[name][rows]
+        else:
+            new[name] = old[name]
+    return new
+
+
+def _part(splits: Splits, split: Split) -> ImageSet:
+    if split == "train":
+        return splits.train
+    if split == "val":
+        return splits.val
+    if splits.test is None:
+        raise UsageError("this data has no test split: evaluate on val, or give a folder with test/")
+    return splits.test.unseal()
+
+
+def _store(run: Run, figures: Metrics, predictions: Predictions, temperature: float) -> None:
+    predictions.to_parquet(run.predictions(figures.split), temperature)
+    run.write_metrics(figures.split, figures.to_json())
+
+
+def _write_start(run: Run, config: Mapping[str, Any], splits: Splits) -> None:
+    write_splits(splits, run.path / "splits.csv")
+    write_bad_files(splits.bad, run.path / "bad_files.csv")
+    run.write_environment()
+    run.write_config(config)
+    for note in splits.notes:
+        run.log(note)
+
+
+def _require_same(run: Run, config: Mapping[str, Any]) -> None:
+    """Raises `UsageError` naming the first key in which the run to resume differs."""
+    before, now = _flat(run.config), _flat(config)
+    before.pop("data", None), now.pop("data", None)  # a path may change; the pictures may not
+    for key in now:
+        if before.get(key) != now[key]:
+            name = key.removeprefix("recipe.")
+            raise UsageError(
+                f"{run.path} was started with {name}={before.get(key)!r}, not {now[key]!r}: "
+                "resume it as it was started, or start another run with another --out"
+            )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat
+
+
+def _require_space(state: TrainState, run: Run) -> None:
+    """Raises `DiskFullError` unless four checkpoints (two, the best, one in the making) fit."""
+    weights = sum(t.numel() * t.element_size() for t in state.network.state_dict().values())
+    moments = {"sgd": 1, "adam": 2, "adamw": 2}
+    kind = type(state.optimizer).__name__.lower()
+    copies = 1 + moments[kind] + (state.average is not None)
+    require_space(run.path, 4 * copies * weights, "training")
+
+
+@contextmanager
+def _stopping_signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM in a list for the block, so that the loop stops at a whole step."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise _as_exception(number)
+        received.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _as_exception(number: int) -> BaseException:
+    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """The same bits on the same machine: no choice of a GPU's convolutions by timing."""
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+@contextmanager
+def _memory_named(recipe: Recipe) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise _memory_limit(recipe, error) from None
+    except RuntimeError as error:
+        if "allocate" not in str(error):
+            raise
+        raise _memory_limit(recipe, error) from None
+
+
+def _memory_limit(recipe: Recipe, error: BaseException) -> MemoryLimitError:
+    batch = recipe.train.batch_size
+    return MemoryLimitError(
+        f"no memory left with train.batch_size={batch}: try --train.batch_size {max(batch // 2, 1)}, or a "
+        f"smaller data.size or model ({str(error).splitlines()[0] if str(error) else 'out of memory'})"
+    )

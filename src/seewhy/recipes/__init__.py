@@ -1,0 +1,174 @@
+"""Recipes: YAML files that fix data, model, augmentation and training, read into one typed record."""
+
+import difflib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from seewhy.augment import AugmentConfig
+from seewhy.data import DataConfig
+from seewhy.errors import UsageError
+from seewhy.models import ModelConfig
+from seewhy.training.config import TrainConfig
+
+MAX_BYTES = 1_000_000
+MAX_EXTENDS = 8
+
+
+class Recipe(BaseModel):
+    """All that a training run is made of, besides its data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="its name")
+    about: str = Field("", max_length=500, description="what it is for, in a line")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    augment: AugmentConfig = AugmentConfig()
+    train: TrainConfig = TrainConfig()
+    views: tuple[Literal["identity", "flip"], ...] = Field(
+        ("identity",), min_length=1, description="views of a picture whose logits are averaged"
+    )
+
+
+@dataclass(frozen=True)
+class Option:
+    """One leaf of a recipe: its dotted name and what may stand there."""
+
+    name: str
+    field: FieldInfo
+    default: Any
+
+    @property
+    def kind(self) -> str:
+        """The type as a user reads it: `int`, `float|none`, `sgd|adam|adamw`."""
+        return _kind(self.field.annotation)
+
+
+def options(model: type[BaseModel] = Recipe, prefix: str = "") -> list[Option]:
+    """Every leaf of a recipe but its name and text, in order; the command line's flags are these."""
+    found = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found += options(field.annotation, f"{prefix}{name}.")
+        elif prefix or name not in ("name", "about"):
+            found.append(Option(prefix + name, field, field.get_default()))
+    return found
+
+
+def recipe_names() -> list[str]:
+    """The names of the shipped recipes."""
+    folder = resources.files(__package__)
+    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
+
+
+def load_recipe(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Reads a shipped recipe by name or a user's by path, with `overrides` by dotted name on top.
+
+    An existing path wins over a name. Raises `UsageError` for an unknown name, an unreadable file, an
+    unknown field (naming the nearest) or a value out of range.
+    """
+    tree = _read(str(name_or_path), depth=0)
+    for dotted, value in (overrides or {}).items():
+        _put(tree, dotted, value)
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise UsageError(f"recipe {name_or_path}: {_explain(error)}") from None
+
+
+def parse_value(text: str) -> Any:
+    """The value of an option as typed: YAML, with `none` for off."""
+    if text.lower() == "none":
+        return None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"{text!r} is not a value: expected a number, a word or a list") from None
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """The recipe in full, as YAML that `load_recipe` reads back to the same record."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
+    if depth > MAX_EXTENDS:
+        raise UsageError(f"recipe {name}: more than {MAX_EXTENDS} recipes extend each other: a circle?")
+    path = folder / name
+    if path.is_file():
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"recipe {path} is larger than {MAX_BYTES:,} bytes: not a recipe")
+        text, folder, label = path.read_text(encoding="utf-8", errors="replace"), path.parent, path.stem
+    elif name in recipe_names():
+        text = (resources.files(__package__) / f"{name}.yaml").read_text(encoding="utf-8")
+        label = name
+    else:
+        near = difflib.get_close_matches(name, recipe_names(), n=1)
+        hint = f": did you mean {near[0]}?" if near else ""
+        raise UsageError(
+            f"no recipe or file {name!r}{hint} The recipes are {', '.join(recipe_names())}"
+        )
+    try:
+        tree = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise UsageError(f"recipe {name} is not YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise UsageError(f"recipe {name} holds a {type(tree).__name__}, expected sections")
+    base = tree.pop("extends", None)
+    tree.setdefault("name", label)
+    return tree if base is None else _merge(_read(str(base), depth + 1, folder), tree)
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    if dotted not in {option.name for option in options()}:
+        raise UsageError(f"no recipe field {dotted!r}{_nearest(dotted)}")
+    *sections, leaf = dotted.split(".")
+    for section in sections:
+        if not isinstance(tree.get(section), dict):
+            tree[section] = {}
+        tree = tree[section]
+    tree[leaf] = value
+
+
+def _explain(error: ValidationError) -> str:
+    """The first fault of a validation, in a line, with the nearest name for an unknown field."""
+    first = error.errors(include_url=False)[0]
+    dotted = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown field {dotted}{_nearest(dotted)}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{dotted or 'recipe'}: {message} (got {first['input']!r})" if dotted else message
+
+
+def _nearest(dotted: str) -> str:
+    near = difflib.get_close_matches(dotted, [option.name for option in options()], n=1, cutoff=0.5)
+    return f": did you mean {near[0]}?" if near else ": `seewhy recipes show fast` lists them"
+
+
+def _kind(annotation: Any) -> str:
+    arguments = typing.get_args(annotation)
+    if annotation is type(None):
+        return "none"
+    if typing.get_origin(annotation) is Literal:
+        return "|".join(str(value) for value in arguments)
+    if typing.get_origin(annotation) is tuple:
+        return f"list of {_kind(arguments[0])}"
+    if arguments:
+        return "|".join(_kind(argument) for argument in arguments)
+    return str(getattr(annotation, "__name__", annotation))

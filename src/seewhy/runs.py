@@ -1,0 +1,171 @@
+"""The run directory: all of a training in readable files."""
+
+import csv
+import io
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seewhy.errors import UsageError
+from seewhy.files import exclusive, write_atomic
+
+PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory by its path; a run is finished once it has its model."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def finished(self) -> bool:
+        return self.model.is_file()
+
+    @property
+    def started(self) -> bool:
+        return (self.path / "config.yaml").is_file()
+
+    def predictions(self, split: str) -> Path:
+        return self.path / f"predictions-{split}.parquet"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was trained: recipe, data and their digests, as saved at the start."""
+        loaded: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text("utf-8"))
+        return loaded
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The rows of `history.csv`, one an epoch, as numbers."""
+        with open(self.path / "history.csv", newline="", encoding="utf-8") as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The figures of each split that was read, by its name."""
+        path = self.path / "metrics.json"
+        found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        return found
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        write_atomic(self.path / "config.yaml", text.encode())
+
+    def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomic(self.path / "history.csv", text.getvalue().encode())
+
+    def write_metrics(self, split: str, figures: Mapping[str, Any]) -> None:
+        """Stores a split's figures; those of test with the number of this reading, from 1."""
+        with exclusive(self.path / "metrics.lock", wait=True):
+            stored = self.metrics
+            numbered = dict(figures)
+            if split == "test":
+                numbered["reading"] = stored.get("test", {}).get("reading", 0) + 1
+                self.log(f"test split read, reading {numbered['reading']}")
+            stored[split] = numbered
+            write_atomic(self.path / "metrics.json", json.dumps(stored, indent=1).encode())
+
+    def write_environment(self) -> None:
+        """Stores the machine and the versions that made the run."""
+        import torch
+
+        facts = {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "packages": {name: metadata.version(name) for name in ("seewhy", *PACKAGES)},
+        }
+        write_atomic(self.path / "environment.json", json.dumps(facts, indent=1).encode())
+
+    def log(self, line: str) -> None:
+        """Appends a line with its time; control characters are escaped."""
+        plain = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda m: repr(m.group())[1:-1], line)
+        with open(self.path / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {plain}\n")
+
+
+def new_run(out: Path | None, recipe: str) -> Run:
+    """A fresh run directory: `out`, or the first free of `runs/RECIPE`, `runs/RECIPE-2`, ...
+
+    Raises `UsageError` when `out` holds something: nothing is ever written over.
+    """
+    if out is not None:
+        if out.is_dir() and not any(out.iterdir()):
+            return Run(out)
+        try:
+            out.mkdir(parents=True)
+        except FileExistsError:
+            raise UsageError(
+                f"{out} already holds something: choose another --out, or continue a run with --resume"
+            ) from None
+        return Run(out)
+    number = 1
+    while True:
+        path = _default_path(recipe, number)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return Run(path)
+
+
+def resumable_run(out: Path | None, recipe: str) -> Run:
+    """The run to go on with: `out`, or the newest of `runs/RECIPE*`; a new one where there is none."""
+    if out is not None:
+        run = Run(out)
+        return run if run.started or (out / "run.lock").is_file() else new_run(out, recipe)
+    number = 1
+    while _default_path(recipe, number + 1).is_dir():
+        number += 1
+    run = Run(_default_path(recipe, number))
+    return run if run.path.is_dir() else new_run(None, recipe)
+
+
+@contextmanager
+def writing(run: Run) -> Iterator[None]:
+    """Holds the run for one writer; a second one gets `LockedError` at once."""
+    with exclusive(run.path / "run.lock"):
+        yield
+
+
+def _default_path(recipe: str, number: int) -> Path:
+    return Path("runs") / (recipe if number == 1 else f"{recipe}-{number}")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

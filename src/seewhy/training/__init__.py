@@ -1,0 +1,31 @@
+"""Training: batches, objective, optimiser and average, driven by one flat loop."""
+
+from seewhy.training.batches import Batches
+from seewhy.training.checkpoint import (
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
+from seewhy.training.config import TrainConfig
+from seewhy.training.device import pick_amp, pick_device
+from seewhy.training.loop import Epoch, Progress, Step, TrainState, train
+from seewhy.training.objective import balanced_weights, cross_entropy
+
+__all__ = [
+    "Batches",
+    "Epoch",
+    "Progress",
+    "Step",
+    "TrainConfig",
+    "TrainState",
+    "balanced_weights",
+    "cross_entropy",
+    "latest_checkpoint",
+    "load_checkpoint",
+    "load_weights",
+    "pick_amp",
+    "pick_device",
+    "save_checkpoint",
+    "train",
+]

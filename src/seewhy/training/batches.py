@@ -1,0 +1,92 @@
+"""The batch source: which pictures make step t, augmented, with their soft targets.
+
+Everything is a function of (seed, step), so a run can be resumed at any step with the same bits.
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seewhy.augment import AugmentConfig, augment
+from seewhy.data import ImageSet
+
+# Streams of random numbers that must not touch each other.
+ORDER, AUGMENT, NETWORK, WEIGHTS = range(4)
+
+
+def seed_of(seed: int, stream: int, index: int) -> int:
+    """A 63-bit seed for one purpose, independent of all others (NumPy's SeedSequence)."""
+    return int(np.random.SeedSequence([seed, stream, index]).generate_state(1, np.uint64)[0] >> 1)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches of a training set, by step number.
+
+    The epochs' shuffled orders are laid end to end and cut into batches, so a batch may straddle two
+    epochs, none is short but the last, and no picture is left out. `size` is the network's input side.
+    """
+
+    images: ImageSet
+    size: int
+    batch_size: int
+    epochs: int
+    seed: int
+    augmentation: AugmentConfig = field(default_factory=AugmentConfig)
+    sampling: Literal["balanced"] | None = None
+
+    @property
+    def total_steps(self) -> int:
+        return -(-self.epochs * len(self.images) // self.batch_size)
+
+    def epochs_done(self, step: int) -> int:
+        """How many epochs are complete once `step` steps are taken."""
+        return min(step * self.batch_size, self.epochs * len(self.images)) // len(self.images)
+
+    def rows(self, step: int) -> np.ndarray:
+        """Rows of the training set in the batch of `step`."""
+        count = len(self.images)
+        positions = np.arange(
+            step * self.batch_size, min((step + 1) * self.batch_size, self.epochs * count)
+        )
+        epoch_of = positions // count
+        return np.concatenate(
+            [
+                _order(self, int(epoch))[positions[epoch_of == epoch] % count]
+                for epoch in np.unique(epoch_of)
+            ]
+        )
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """The batch of `step`: x (B, 3, size, size) floats in [0, 1], targets (B, K) summing to 1."""
+        rows = self.rows(step)
+        images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
+        labels = torch.from_numpy(self.images.labels[rows])
+        targets = torch.nn.functional.one_hot(labels, len(self.images.classes)).float()
+        generator = torch.Generator().manual_seed(seed_of(self.seed, AUGMENT, step))
+        return augment(images, targets, self.size, self.augmentation, generator)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+@lru_cache(maxsize=2)
+def _order(batches: Batches, epoch: int) -> np.ndarray:
+    """The order of one epoch: a permutation of the rows, or as many draws with equal classes."""
+    rng = np.random.default_rng(seed_of(batches.seed, ORDER, epoch))
+    count = len(batches.images)
+    if batches.sampling is None:
+        return rng.permutation(count)
+    labels = batches.images.labels
+    classes = np.unique(labels)
+    share = -(-count // len(classes))
+    drawn = []
+    for label in classes:
+        rows = np.flatnonzero(labels == label)
+        rounds = [rng.permutation(rows) for _ in range(-(-share // len(rows)))]
+        drawn.append(np.concatenate(rounds)[:share])
+    return rng.permutation(np.concatenate(drawn))[:count]

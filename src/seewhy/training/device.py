@@ -1,0 +1,45 @@
+"""Where to compute, and in which number format."""
+
+from pathlib import Path
+
+import torch
+
+from seewhy.errors import UsageError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` prefers CUDA, then Apple's GPU, then the CPU."""
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, here in available.items() if here))
+    if not available[name]:
+        here = ", ".join(kind for kind, there in available.items() if there)
+        raise UsageError(f"device={name} is not to be had with this machine and PyTorch build: {here} is")
+    return torch.device(name)
+
+
+def pick_amp(name: str, device: torch.device) -> torch.dtype | None:
+    """The format of a training step: bfloat16, or None for float32.
+
+    `auto` takes bfloat16 where the hardware multiplies it natively: CUDA from Ampere on, and processors
+    with AVX-512 BF16 or AMX (elsewhere it is emulated and slower).
+    """
+    if name == "auto":
+        name = "bf16" if _native_bf16(device) else "fp32"
+    return torch.bfloat16 if name == "bf16" else None
+
+
+def _native_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:  # not Linux
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,226 @@
+"""The training loop: forward, loss, backward, step, schedule, in one place."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from seewhy.errors import DivergedError
+from seewhy.training.averages import averaged, start_average, update_average
+from seewhy.training.batches import NETWORK, Batches, seed_of
+from seewhy.training.config import TrainConfig
+from seewhy.training.objective import Objective
+from seewhy.training.optimisers import build_optimizer
+from seewhy.training.schedules import lr_factor
+
+# Figures of the network on the validation pictures, `loss` among them.
+Validate = Callable[[nn.Module], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step done. `loss` and `accuracy` (on augmented pictures) are means over the epoch so far."""
+
+    step: int
+    total_steps: int
+    epoch: int
+    loss: float
+    accuracy: float
+    lr: float
+    images_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch done and validated. `seconds` counts from the start of the training."""
+
+    epoch: int
+    lr: float
+    train_loss: float
+    train_accuracy: float
+    validation: Mapping[str, float]
+    best: bool
+    seconds: float
+
+    def row(self) -> dict[str, float]:
+        """The epoch as a row of `history.csv`."""
+        return {
+            "epoch": self.epoch,
+            "lr": self.lr,
+            "train_loss": self.train_loss,
+            "train_accuracy": self.train_accuracy,
+            **{f"val_{name}": value for name, value in self.validation.items()},
+            "best": int(self.best),
+            "seconds": self.seconds,
+        }
+
+
+@dataclass
+class Progress:
+    """All that steers a run besides tensors; JSON in a checkpoint."""
+
+    step: int = 0
+    elapsed: float = 0.0
+    loss_sum: float = 0.0
+    correct: float = 0.0
+    seen: int = 0
+    best_epoch: int = 0
+    best_step: int = 0
+    best_value: float | None = None
+    stale: int = 0
+    plateau_factor: float = 1.0
+    plateau_stale: int = 0
+    out_of_time: bool = False
+    stopped: str | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class TrainState:
+    """All that steers or resumes training: weights, optimiser, average and progress."""
+
+    network: nn.Module
+    optimizer: optim.Optimizer
+    average: dict[str, Tensor] | None
+    progress: Progress
+
+    @classmethod
+    def start(cls, network: nn.Module, config: TrainConfig) -> "TrainState":
+        average = start_average(network) if config.ema is not None else None
+        return cls(network, build_optimizer(network, config), average, Progress())
+
+
+def train(
+    state: TrainState,
+    batches: Batches,
+    objective: Objective,
+    config: TrainConfig,
+    *,
+    validate: Validate,
+    mode: str,
+    device: torch.device,
+    amp: torch.dtype | None = None,
+) -> Iterator[Step | Epoch]:
+    """Trains until the epochs, the patience or the time limit are spent, yielding every step and epoch.
+
+    The caller may stop at any yield and go on later with the same `state`: same bits. `mode` is "max"
+    or "min", the better direction of `config.monitor`. Raises `DivergedError` when a loss is not finite.
+    """
+    network, progress = state.network, state.progress
+    while progress.stopped is None:
+        clock = time.monotonic()
+        if batches.epochs_done(progress.step) > len(progress.history) or progress.out_of_time:
+            with averaged(network, state.average):
+                figures = validate(network)
+            epoch = _close_epoch(progress, config, figures, mode, clock)
+            yield epoch
+            continue
+
+        x, y = batches(progress.step)
+        x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+        torch.manual_seed(seed_of(config.seed, NETWORK, progress.step))
+        lr = _set_lr(state, batches, config)
+
+        network.train()
+        with torch.autocast(device.type, amp) if amp else nullcontext():
+            loss, logits = objective(network, x, y)
+        state.optimizer.zero_grad()
+        loss.backward()
+        if config.clip is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+        state.optimizer.step()
+        if state.average is not None and config.ema is not None:
+            update_average(state.average, network, config.ema)
+
+        _require_finite(loss.item(), progress.step, lr)
+        done = _count_step(progress, batches, loss, logits, y, lr, clock)
+        progress.out_of_time = progress.elapsed > (config.time_limit or math.inf)
+        yield done
+
+
+def _set_lr(state: TrainState, batches: Batches, config: TrainConfig) -> float:
+    epochs = state.progress.step * batches.batch_size / len(batches.images)
+    lr = config.lr * state.progress.plateau_factor * lr_factor(config, epochs)
+    for group in state.optimizer.param_groups:
+        group["lr"] = lr * group["scale"]
+    return lr
+
+
+def _count_step(
+    progress: Progress,
+    batches: Batches,
+    loss: Tensor,
+    logits: Tensor,
+    y: Tensor,
+    lr: float,
+    clock: float,
+) -> Step:
+    progress.loss_sum += loss.item() * len(y)
+    progress.correct += (logits.argmax(1) == y.argmax(1)).sum().item()
+    progress.seen += len(y)
+    progress.step += 1
+    seconds = time.monotonic() - clock
+    progress.elapsed += seconds
+    return Step(
+        step=progress.step,
+        total_steps=batches.total_steps,
+        epoch=len(progress.history) + 1,
+        loss=progress.loss_sum / progress.seen,
+        accuracy=progress.correct / progress.seen,
+        lr=lr,
+        images_per_second=len(y) / seconds,
+        seconds=progress.elapsed,
+    )
+
+
+def _close_epoch(
+    progress: Progress, config: TrainConfig, figures: Mapping[str, float], mode: str, clock: float
+) -> Epoch:
+    value = figures[config.monitor]
+    lr = config.lr * progress.plateau_factor * lr_factor(config, len(progress.history) + 1)
+    _require_finite(figures["loss"], progress.step, lr)
+    number = len(progress.history) + 1
+    sign = 1 if mode == "max" else -1
+    is_best = progress.best_value is None or sign * value > sign * progress.best_value
+    if is_best:
+        progress.best_value, progress.best_epoch, progress.best_step = value, number, progress.step
+        progress.stale = progress.plateau_stale = 0
+    else:
+        progress.stale += 1
+        progress.plateau_stale += 1
+    if config.schedule == "plateau" and progress.plateau_stale >= (config.plateau_patience or 5):
+        progress.plateau_factor *= config.plateau_factor or 0.5
+        progress.plateau_stale = 0
+    progress.elapsed += time.monotonic() - clock
+    epoch = Epoch(
+        epoch=number,
+        lr=lr,
+        train_loss=progress.loss_sum / max(progress.seen, 1),
+        train_accuracy=progress.correct / max(progress.seen, 1),
+        validation=dict(figures),
+        best=is_best,
+        seconds=progress.elapsed,
+    )
+    progress.history.append(epoch.row())
+    progress.loss_sum, progress.correct, progress.seen = 0.0, 0.0, 0
+    if progress.out_of_time:
+        progress.stopped = f"time limit of {config.time_limit:g} s reached"
+    elif number == config.epochs:
+        progress.stopped = "all epochs done"
+    elif config.patience is not None and progress.stale >= config.patience:
+        progress.stopped = f"no better {config.monitor} for {config.patience} epochs"
+    return epoch
+
+
+def _require_finite(loss: float, step: int, lr: float) -> None:
+    if not math.isfinite(loss):
+        raise DivergedError(
+            f"the loss became {loss} at step {step} (learning rate {lr:g}): the last checkpoint before it "
+            f"is kept; start again with a lower train.lr ({lr / 10:.2g}), train.clip=1 or train.warmup=1"
+        )

@@ -1,0 +1,36 @@
+"""The learning rate of a step, as a multiple of the highest: pure functions of the progress."""
+
+import math
+
+from seewhy.training.config import TrainConfig
+
+ONE_CYCLE_RISE = 0.3
+ONE_CYCLE_START = 1 / 25
+ONE_CYCLE_END = 1e-4
+
+
+def lr_factor(config: TrainConfig, epochs: float) -> float:
+    """The schedule's factor in [0, 1] after `epochs` (fractional) of `config.epochs`.
+
+    cosine: Loshchilov & Hutter 2017, to zero; one_cycle: Smith & Topin 2018, cosine up for 30% of the
+    run and down to 1e-4; constant and plateau: 1 after the warm-up (plateau's own factor is state).
+    """
+    if config.schedule == "one_cycle":
+        return _one_cycle(epochs / config.epochs)
+    if config.warmup is not None and epochs < config.warmup:
+        return max(epochs / config.warmup, 1e-3)
+    if config.schedule == "cosine":
+        start = config.warmup or 0.0
+        progress = (epochs - start) / (config.epochs - start)
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return 1.0
+
+
+def _one_cycle(progress: float) -> float:
+    if progress < ONE_CYCLE_RISE:
+        return _anneal(ONE_CYCLE_START, 1.0, progress / ONE_CYCLE_RISE)
+    return _anneal(1.0, ONE_CYCLE_END, (progress - ONE_CYCLE_RISE) / (1 - ONE_CYCLE_RISE))
+
+
+def _anneal(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
