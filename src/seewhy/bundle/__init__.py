@@ -15,19 +15,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from seewhy import __version__
 from seewhy.bundle import container, golden
 from seewhy.bundle.container import Header, TensorEntry
-from seewhy.bundle.metadata import Architecture, Decision, Metadata
+from seewhy.bundle.metadata import Decision, Metadata
 from seewhy.data.decode import InputRule
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.files import write_atomic
 from seewhy.models import NETWORKS, Network, build
 
-__all__ = ["Bundle", "Decision", "Header", "Metadata", "load", "read_header", "save"]
+__all__ = ["Bundle", "Decision", "Header", "Metadata", "load", "read_header", "rounded", "save"]
 
 CUSTOM = "custom"
 _GOLDEN = "golden.logits"
@@ -71,8 +72,7 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
     with _named(path):
         metadata = _describe(bundle)
         network = copy.deepcopy(bundle.network).cpu().float().eval()
-        weights = {name: _rounded(tensor, half) for name, tensor in network.state_dict().items()}
-        _fill(network, weights)
+        weights = _round(network, half)
         tensors = {_WEIGHTS + name: weight for name, weight in weights.items()}
         tensors[_GOLDEN] = golden.logits(network, bundle.rule.size)
         data = container.encode(metadata, tensors)
@@ -80,6 +80,13 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
         saved = _decode(bytearray(data), own)
     write_atomic(path, data)
     return saved
+
+
+def rounded(network: nn.Module) -> nn.Module:
+    """A copy of a network on the CPU, with its weights as `save` stores them: what will be loaded."""
+    copied = copy.deepcopy(network).cpu().float().eval()
+    _round(copied, half=True)
+    return copied
 
 
 def load(path: Path, *, model: nn.Module | None = None) -> Bundle:
@@ -126,19 +133,21 @@ def _decode(data: bytearray, model: nn.Module | None) -> Bundle:
 def _describe(bundle: Bundle) -> Metadata:
     names = [name for name, kind in NETWORKS.items() if type(bundle.network) is kind]
     try:
-        return Metadata(
-            created_by=__version__,
-            architecture=Architecture(
-                name=names[0] if names else CUSTOM,
-                arguments=_options(bundle.network) if names else {},
-            ),
-            classes=bundle.classes,
-            rule=bundle.rule,
-            decision=bundle.decision,
-            views=bundle.views,
-            facts=dict(bundle.facts),
-            fingerprint=bundle.fingerprint,
-            parents=bundle.parents,
+        return Metadata.model_validate(
+            {
+                "created_by": __version__,
+                "architecture": {
+                    "name": names[0] if names else CUSTOM,
+                    "arguments": _options(bundle.network) if names else {},
+                },
+                "classes": bundle.classes,
+                "rule": bundle.rule,
+                "decision": bundle.decision,
+                "views": bundle.views,
+                "facts": dict(bundle.facts),
+                "fingerprint": bundle.fingerprint,
+                "parents": bundle.parents,
+            }
         )
     except ValidationError as error:
         raise ModelFileError(container.first_fault(error)) from None
@@ -171,7 +180,8 @@ def _blank(about: Metadata, entries: tuple[TensorEntry, ...], model: nn.Module |
 
 
 def _build(about: Metadata) -> nn.Module:
-    name, arguments = about.architecture.name, about.architecture.arguments
+    name = about.architecture.name
+    arguments: dict[str, Any] = about.architecture.arguments
     try:
         with torch.random.fork_rng(devices=[]):
             network = build(name, num_classes=len(about.classes), size=about.rule.size, **arguments)
@@ -187,8 +197,8 @@ def _require_own_tensors(
     network: nn.Module, classes: int, entries: tuple[TensorEntry, ...]
 ) -> None:
     state: dict[str, Tensor] = network.state_dict()
-    expected = {_WEIGHTS + name: _signature(tensor) for name, tensor in state.items()}
-    expected[_GOLDEN] = {("F32", (golden.COUNT, classes))}
+    expected = {_WEIGHTS + name: _signatures(tensor) for name, tensor in state.items()}
+    expected[_GOLDEN] = [("F32", (golden.COUNT, classes))]
     found = {entry.name: (entry.dtype, entry.shape) for entry in entries}
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
@@ -197,27 +207,39 @@ def _require_own_tensors(
             raise ModelFileError(f"its tensor {name[:80]!r} is not one of its architecture")
         if found[name] not in expected[name]:
             raise ModelFileError(
-                f"its tensor {name!r} is {found[name]}, and its architecture has "
-                f"{min(expected[name])}"
+                f"its tensor {name!r} is {_written(found[name])}, and its architecture has "
+                f"{_written(expected[name][0])}"
             )
 
 
-def _signature(tensor: Tensor) -> set[tuple[str, tuple[int, ...]]]:
-    """The types and shape that a file may have for a tensor."""
+def _signatures(tensor: Tensor) -> list[tuple[str, tuple[int, ...]]]:
+    """The types and the shape that a file may have for a tensor."""
+    shape = tuple(tensor.shape)
     if tensor.is_floating_point():
-        return {("F32", tuple(tensor.shape)), ("F16", tuple(tensor.shape))}
+        return [("F32", shape), ("F16", shape)]
     dtype = np.dtype(str(tensor.dtype).removeprefix("torch."))
-    kinds = [name for name, kind in container.DTYPES.items() if kind == dtype]
-    return {(name, tuple(tensor.shape)) for name in kinds}
+    return [(name, shape) for name, kind in container.DTYPES.items() if kind == dtype]
 
 
-def _rounded(tensor: Tensor, half: bool) -> np.ndarray[Any, Any]:
+def _written(signature: tuple[str, tuple[int, ...]]) -> str:
+    dtype, shape = signature
+    return f"{dtype} {list(shape)}"
+
+
+def _round(network: nn.Module, half: bool) -> dict[str, NDArray[Any]]:
+    """Rounds a network's weights in place and gives them as they are stored."""
+    weights = {name: _stored(tensor, half) for name, tensor in network.state_dict().items()}
+    _fill(network, weights)
+    return weights
+
+
+def _stored(tensor: Tensor, half: bool) -> NDArray[Any]:
     array = tensor.numpy()
     fits = array.dtype == np.float32 and np.abs(array).max(initial=0) <= np.finfo(np.float16).max
     return array.astype(np.float16) if half and fits and array.ndim >= 2 else array
 
 
-def _fill(network: nn.Module, tensors: Mapping[str, np.ndarray[Any, Any]]) -> None:
+def _fill(network: nn.Module, tensors: Mapping[str, NDArray[Any]]) -> None:
     network.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})
 
 

@@ -31,11 +31,13 @@ MAX_HEADER = 2**20
 MAX_TENSORS = 10_000
 MAX_DIMENSIONS = 8
 
-DTYPES = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
     "I64": np.dtype("<i8"),
     "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
     "U8": np.dtype("u1"),
     "BOOL": np.dtype("?"),
 }
@@ -98,6 +100,10 @@ def encode(metadata: Metadata, tensors: Mapping[str, NDArray[Any]]) -> bytes:
     chunks, start = [], 0
     # The widest types first, so that every tensor is aligned.
     for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])):
+        if tensor.dtype not in names:
+            raise ModelFileError(
+                f"tensor {name!r} is {tensor.dtype}, and {list(DTYPES)} can be kept"
+            )
         stop = start + tensor.nbytes
         entry = {"dtype": names[tensor.dtype], "shape": tensor.shape, "data_offsets": (start, stop)}
         header[name] = entry
@@ -166,14 +172,15 @@ def parse(data: bytearray) -> tuple[Header, memoryview]:
 
 def values(entry: TensorEntry, body: memoryview) -> NDArray[Any]:
     """The values of a tensor, as a copy. Raises `ModelFileError` when one is NaN or infinite."""
-    array = np.frombuffer(body[entry.start : entry.stop], DTYPES[entry.dtype]).reshape(entry.shape)
+    flat: NDArray[Any] = np.frombuffer(body[entry.start : entry.stop], DTYPES[entry.dtype])
+    array = flat.reshape(entry.shape)
     if entry.dtype == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
         raise ModelFileError(
             f"tensor {entry.name[:80]!r} has a truth value that is neither 0 nor 1"
         )
     if not np.isfinite(array).all():
         raise ModelFileError(f"tensor {entry.name[:80]!r} has a value that is NaN or infinite")
-    return array.copy()
+    return np.array(array)  # a copy, aligned
 
 
 def _require_bundle(head: bytes, size: int) -> None:

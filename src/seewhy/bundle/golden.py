@@ -1,5 +1,7 @@
 """Eight generated pictures whose logits prove that a loaded network still computes the same."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -45,16 +47,16 @@ def _noise(
 def logits(network: nn.Module, size: int) -> NDArray[np.float32]:
     """What a network on the CPU, in eval mode, answers to the eight patterns: float32 (8, K)."""
     pictures = torch.from_numpy(patterns(size)).permute(0, 3, 1, 2)
-    matmul, conv = torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv
-    before = matmul.fp32_precision, conv.fp32_precision
+    mkldnn: Any = torch.backends.mkldnn
+    before = mkldnn.matmul.fp32_precision, mkldnn.conv.fp32_precision
     try:
-        matmul.fp32_precision = conv.fp32_precision = "ieee"
+        mkldnn.matmul.fp32_precision = mkldnn.conv.fp32_precision = "ieee"
         # One by one: a large input size must not need eight times its memory.
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             answers = [network(picture[None].float() / 255)[0] for picture in pictures]
     finally:
-        matmul.fp32_precision, conv.fp32_precision = before
-    return torch.stack(answers).float().numpy()
+        mkldnn.matmul.fp32_precision, mkldnn.conv.fp32_precision = before
+    return np.stack([answer.float().numpy() for answer in answers])
 
 
 def replay(network: nn.Module, size: int, expected: NDArray[np.float32]) -> None:

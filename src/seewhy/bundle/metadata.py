@@ -23,7 +23,7 @@ class Decision(_Strict):
     """How logits become an answer. Fitted on validation data, before the bundle is written."""
 
     temperature: float = Field(
-        1.0,
+        default=1.0,
         gt=0,
         le=1000,
         description="divides the logits before the softmax: above 1 the answers are less sure",
@@ -42,7 +42,7 @@ class Architecture(_Strict):
 class Metadata(_Strict):
     """All that a bundle says of itself, save for its digest."""
 
-    format_version: Literal[1] = Field(1, description="how the file is laid out")
+    format_version: Literal[1] = Field(default=1, description="how the file is laid out")
     created_by: str = Field(max_length=64, description="the version of SeeWhy that wrote it")
     architecture: Architecture
     classes: tuple[str, ...] = Field(
@@ -83,6 +83,6 @@ class Metadata(_Strict):
     @field_validator("facts")
     @classmethod
     def _small(cls, facts: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if len(json.dumps(facts, allow_nan=False)) > MAX_FACTS:
-            raise ValueError(f"more than {MAX_FACTS:,} characters of JSON")
+        if len(json.dumps(facts, allow_nan=False, ensure_ascii=False).encode()) > MAX_FACTS:
+            raise ValueError(f"more than {MAX_FACTS:,} bytes of JSON")
         return facts

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -74,8 +74,8 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     """Eval mode without gradients for the block; each module's own mode and the RNG come back."""
     modes = [(module, module.training) for module in network.modules()]
     gpus = {p.device for p in network.parameters() if p.device.type == "cuda"}
-    network.eval()
     try:
+        network.eval()
         with torch.random.fork_rng(devices=gpus), torch.no_grad():
             yield
     finally:
@@ -86,11 +86,13 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 @contextmanager
 def full_precision() -> Iterator[None]:
     """True float32 products for the block: no TF32 on a GPU, no bfloat16 on a processor."""
-    backends = (
-        torch.backends.cudnn.conv,
+    cudnn: Any = torch.backends.cudnn
+    mkldnn: Any = torch.backends.mkldnn
+    backends: tuple[Any, ...] = (
+        cudnn.conv,
         torch.backends.cuda.matmul,
-        torch.backends.mkldnn.conv,
-        torch.backends.mkldnn.matmul,
+        mkldnn.conv,
+        mkldnn.matmul,
     )
     before = [backend.fp32_precision for backend in backends]
     try:

@@ -61,7 +61,7 @@ class Predictions:
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The class with the largest logit, (N,); of equals the first; -1 in rows of `errors`."""
-        best = self.logits.argmax(axis=1)
+        best: NDArray[np.int64] = self.logits.argmax(axis=1)
         best[list(self.errors)] = -1
         return best
 
@@ -91,7 +91,7 @@ class Predictions:
         errors = [self.errors.get(row, (None, None)) for row in range(n)]
         columns = {
             "id": _id_column(self.ids),
-            "label": pa.array(self.labels) if self.labels is not None else pa.nulls(n, pa.int64()),
+            "label": pa.nulls(n, pa.int64()) if self.labels is None else pa.array(self.labels),
             "predicted": pa.array(self.predicted),
             "confidence": pa.array(self.confidence(temperature)),
             "logits": _row_column(self.logits),
@@ -101,7 +101,13 @@ class Predictions:
         if self.errors:
             columns["error"] = pa.array([code for code, _ in errors], pa.string())
             columns["message"] = pa.array([message for _, message in errors], pa.string())
-        about = json.dumps({"classes": self.classes, "temperature": temperature})
+        about = json.dumps(
+            {
+                "classes": self.classes,
+                "labelled": self.labels is not None,
+                "temperature": temperature,
+            }
+        )
         sink = io.BytesIO()
         pq.write_table(pa.table(columns).replace_schema_metadata({_KEY: about}), sink)
         write_atomic(path, sink.getvalue())
@@ -114,14 +120,13 @@ class Predictions:
 
         try:
             table = pq.read_table(pa.BufferReader(Path(path).read_bytes())).combine_chunks()
-            classes = tuple(json.loads(table.schema.metadata[_KEY])["classes"])
+            about = json.loads(table.schema.metadata[_KEY])
             ids = table["id"].to_pylist()
             codes = table["error"].to_pylist() if "error" in table.column_names else []
-            labels = table["label"]
             return Predictions(
                 _rows(table["logits"]),
-                labels.to_numpy() if labels.null_count == 0 else None,
-                classes,
+                table["label"].to_numpy() if about["labelled"] else None,
+                tuple(about["classes"]),
                 np.array([i if isinstance(i, str) else os.fsdecode(i) for i in ids], dtype=object),
                 _rows(table["embedding"]) if "embedding" in table.column_names else None,
                 {

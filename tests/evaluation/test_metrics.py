@@ -1,0 +1,217 @@
+import json
+import subprocess
+import sys
+from math import isnan, log
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    precision_recall_fscore_support,
+    roc_auc_score,
+    top_k_accuracy_score,
+)
+
+from seewhy.errors import DataError, UsageError
+from seewhy.evaluation import METRICS, Predictions, metrics, score
+from seewhy.evaluation.metrics import calibration_error, reliability, top_k_accuracy
+
+
+def predictions(
+    logits: object, labels: list[int] | np.ndarray | None, errors: dict | None = None
+) -> Predictions:
+    logits = np.asarray(logits, np.float32)
+    n, k = logits.shape
+    return Predictions(
+        logits,
+        None if labels is None else np.asarray(labels, np.int64),
+        tuple("abcdefghijklmnop"[:k]),
+        np.array([str(row) for row in range(n)]),
+        errors=errors or {},
+    )
+
+
+def answers(predicted: list[int], labels: list[int], classes: int) -> Predictions:
+    return predictions(np.eye(classes)[predicted] * 4, labels)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Predictions:
+    """2,000 pictures of eight unequal classes, right about half of the time."""
+    rng = np.random.default_rng(7)
+    labels = rng.choice(8, 2_000, p=np.arange(1, 9) / 36)
+    return predictions(rng.normal(size=(2_000, 8)) * 1.5 + np.eye(8)[labels] * 2, labels)
+
+
+# true a a a a b b c, predicted a a b c b a c
+SMALL = answers([0, 0, 1, 2, 1, 0, 2], [0, 0, 0, 0, 1, 1, 2], 3)
+
+
+def test_figures_worked_out_by_hand() -> None:
+    m = metrics(SMALL, "val")
+    assert (m.split, m.n, m.classes) == ("val", 7, ("a", "b", "c"))
+    assert m.confusion.tolist() == [[2, 1, 1], [1, 1, 0], [0, 0, 1]]
+    assert m.accuracy.value == 4 / 7
+    assert m.balanced_accuracy == pytest.approx((2 / 4 + 1 / 2 + 1) / 3)
+    a, b, c = m.per_class.values()
+    assert (a.precision, a.recall, a.support) == (pytest.approx(2 / 3), 0.5, 4)
+    assert (b.precision, b.recall, b.support) == (0.5, 0.5, 2)
+    assert (c.precision, c.recall, c.support) == (0.5, 1.0, 1)
+    assert a.f1 == pytest.approx(4 / 7) and c.f1 == pytest.approx(2 / 3)
+    assert m.macro.precision == pytest.approx((2 / 3 + 0.5 + 0.5) / 3)
+    assert m.weighted.recall == pytest.approx(m.accuracy.value)
+    assert m.weighted.f1 == pytest.approx((4 * 4 / 7 + 2 * 0.5 + 2 / 3) / 7)
+    assert a.accuracy.value == 0.5 and round(a.accuracy.low, 4) == 0.15
+    assert m.top5 is None
+
+
+def test_agrees_with_scikit_learn_and_torch(drawn: Predictions) -> None:
+    m = metrics(drawn, "val")
+    labels, predicted, p = drawn.labels, drawn.predicted, drawn.probabilities()
+    for average, found in (("macro", m.macro), ("weighted", m.weighted)):
+        expected = precision_recall_fscore_support(labels, predicted, average=average)[:3]
+        assert (found.precision, found.recall, found.f1) == pytest.approx(expected)
+    assert m.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert m.top5 == pytest.approx(top_k_accuracy_score(labels, p, k=5))
+    assert m.auroc == pytest.approx(roc_auc_score(labels, p, multi_class="ovr", average="macro"))
+    logits = torch.tensor(drawn.logits).double()
+    nll = torch.nn.functional.cross_entropy(logits, torch.tensor(labels))
+    assert m.nll == pytest.approx(nll.item())
+
+
+def test_calibration_error_agrees_with_its_authors_loop(drawn: Predictions) -> None:
+    """Guo et al. 2017, the loop of their published code."""
+    confidence, correct = drawn.confidence(), drawn.predicted == drawn.labels
+    expected = 0.0
+    for low in np.linspace(0, 1, 16)[:-1]:
+        inside = (confidence > low) & (confidence <= low + 1 / 15)
+        if inside.any():
+            expected += abs(confidence[inside].mean() - correct[inside].mean()) * inside.mean()
+    assert metrics(drawn, "val").ece == pytest.approx(expected)
+
+
+def test_calibration_error_of_two_bins_by_hand() -> None:
+    confidence = np.array([0.9, 0.9, 0.5, 0.5])
+    correct = np.array([True, False, True, True])
+    assert calibration_error(confidence, correct) == pytest.approx((0.4 + 0.5) / 2)
+
+
+def test_a_confidence_on_an_edge_falls_in_the_lower_bin() -> None:
+    bins = reliability(np.array([1.0, 3 / 15, 0.0]), np.array([True, True, True]))
+    assert np.flatnonzero(bins.counts).tolist() == [0, 2, 14]
+    assert isnan(bins.accuracy[1]) and bins.confidence[2] == pytest.approx(0.2)
+
+
+def test_a_binary_problem_has_the_area_of_its_one_curve() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 300)
+    p = predictions(rng.normal(size=(300, 2)) + np.eye(2)[labels], labels)
+    assert metrics(p, "val").auroc == pytest.approx(roc_auc_score(labels, p.probabilities()[:, 1]))
+
+
+def test_a_class_without_pictures_is_left_out_of_the_means() -> None:
+    """As in scikit-learn's balanced accuracy; class b has no picture, and is predicted once."""
+    m = metrics(answers([0, 0, 1, 2], [0, 0, 2, 2], 3), "test")
+    assert m.balanced_accuracy == pytest.approx((1 + 0.5) / 2)
+    assert (m.macro.recall, m.macro.precision) == pytest.approx((0.75, 1.0))
+    assert m.per_class["b"].support == 0 and isnan(m.per_class["b"].recall)
+    row = m.to_json()["per_class"]["b"]
+    assert row == {"precision": None, "recall": None, "f1": None, "support": 0, "accuracy": None}
+    assert not isnan(m.auroc)
+    for name in ("balanced_accuracy", "macro_f1", "auroc"):
+        assert score(name, answers([0, 0, 1, 2], [0, 0, 2, 2], 3)) == pytest.approx(
+            {"balanced_accuracy": 0.75, "macro_f1": (1 + 2 / 3) / 2, "auroc": m.auroc}[name]
+        )
+
+
+def test_one_class_alone_has_no_roc_area() -> None:
+    m = metrics(answers([0, 1, 0], [0, 0, 0], 3), "val")
+    assert isnan(m.auroc) and m.to_json()["auroc"] is None
+    assert m.macro.recall == pytest.approx(2 / 3)
+
+
+def test_top5_counts_equal_logits_in_their_order() -> None:
+    flat = predictions(np.zeros((6, 6)), [0, 1, 2, 3, 4, 5])
+    assert metrics(flat, "val").top5 == pytest.approx(5 / 6)
+    assert top_k_accuracy(flat, 1) == pytest.approx(metrics(flat, "val").accuracy.value)
+    six = predictions([[6, 5, 4, 3, 2, 1]] * 2, [4, 5])
+    assert score("top5", six) == 0.5
+
+
+def test_the_log_loss_of_a_hopeless_answer_is_finite() -> None:
+    sure = predictions([[1000, 0], [0, 0]], [1, 0])
+    assert score("loss", sure) == pytest.approx((1000 + log(2)) / 2)
+
+
+def test_temperature_changes_loss_and_calibration_alone(drawn: Predictions) -> None:
+    cold, warm = metrics(drawn, "val"), metrics(drawn, "val", temperature=3.0)
+    assert cold.accuracy == warm.accuracy and cold.per_class == warm.per_class
+    assert warm.nll == pytest.approx(
+        torch.nn.functional.cross_entropy(
+            torch.tensor(drawn.logits).double() / 3, torch.tensor(drawn.labels)
+        ).item()
+    )
+    assert warm.ece != cold.ece
+
+
+def test_json_has_exactly_the_promised_keys(drawn: Predictions) -> None:
+    found = metrics(drawn, "val").to_json()
+    assert list(found) == [
+        "split", "n", "accuracy", "balanced_accuracy", "top5", "macro", "weighted", "per_class",
+        "confusion", "classes", "nll", "ece", "auroc",
+    ]  # fmt: skip
+    assert list(found["accuracy"]) == ["value", "low", "high"]
+    assert list(found["macro"]) == list(found["weighted"]) == ["precision", "recall", "f1"]
+    assert list(found["per_class"]) == found["classes"]
+    for row in found["per_class"].values():
+        assert list(row) == ["precision", "recall", "f1", "support", "accuracy"]
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert np.sum(found["confusion"]) == found["n"] == 2_000
+
+
+def test_pictures_without_label_and_unreadable_ones_do_not_count() -> None:
+    logits = [[5, 0], [0, 5], [np.nan, np.nan], [0, 5]]
+    found = metrics(predictions(logits, [0, -1, 0, 0], {2: ("undecodable", "cut short")}), "val")
+    assert (found.n, found.accuracy.value) == (2, 0.5)
+    assert found.confusion.tolist() == [[1, 1], [0, 0]]
+    assert not isnan(found.nll)
+
+
+@pytest.mark.parametrize("labels", [None, [-1, -1]])
+def test_nothing_to_measure_is_a_data_error(labels: list[int] | None) -> None:
+    with pytest.raises(DataError, match="no picture has a label"):
+        metrics(predictions(np.zeros((2, 3)), labels), "val")
+    with pytest.raises(DataError, match="no picture has a label"):
+        score("loss", predictions(np.zeros((2, 3)), labels))
+
+
+def test_each_score_is_the_figure_of_the_table(drawn: Predictions) -> None:
+    m = metrics(drawn, "val")
+    table = {
+        "accuracy": m.accuracy.value,
+        "balanced_accuracy": m.balanced_accuracy,
+        "loss": m.nll,
+        "macro_f1": m.macro.f1,
+        "top5": m.top5,
+        "ece": m.ece,
+        "auroc": m.auroc,
+    }
+    assert {name: score(name, drawn) for name in METRICS} == pytest.approx(table)
+    assert {name for name, (_, mode) in METRICS.items() if mode == "min"} == {"loss", "ece"}
+
+
+def test_an_unknown_score_names_the_known_ones(drawn: Predictions) -> None:
+    with pytest.raises(UsageError, match=r"no metric 'f1'.*accuracy.*macro_f1"):
+        score("f1", drawn)
+    with pytest.raises(UsageError, match="below six classes"):
+        score("top5", SMALL)
+
+
+def test_the_figures_need_no_torch_and_start_without_scikit_learn() -> None:
+    code = (
+        "import sys, seewhy.evaluation; "
+        "print([m for m in ('torch', 'sklearn', 'scipy', 'pyarrow', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,213 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seewhy.errors import DivergedError
+from seewhy.evaluation.predict import predict
+
+CLASSES = ("a", "b", "c")
+
+
+@dataclass
+class Pictures:
+    """As much of an `ImageSet` as predicting reads; remembers how many rows were read at a time."""
+
+    rows: np.ndarray
+
+    def __post_init__(self) -> None:
+        self.read: list[int] = []
+        self.classes = CLASSES
+        self.labels = np.arange(len(self.rows)) % 3
+        self.ids = np.array([str(row) for row in range(len(self.rows))])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def images(self) -> "Pictures":
+        return self
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        self.read.append(len(self.rows[rows]))
+        return self.rows[rows]
+
+
+def pictures(n: int = 40, side: int = 8) -> Pictures:
+    return Pictures(np.random.default_rng(3).integers(0, 256, (n, side, side, 3), np.uint8))
+
+
+class Net(nn.Module):
+    """A convolution, batch norm and dropout, so that its modes differ; notes each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 16, 3)
+        self.norm = nn.BatchNorm2d(16)
+        self.drop = nn.Dropout(0.5)
+        self.last = nn.Linear(16, 3)
+        self.calls: list[dict] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.last(self.drop(self.norm(self.conv(x)).relu().mean((2, 3))))
+        self.calls.append(
+            {
+                "n": len(x),
+                "dtype": x.dtype,
+                "range": (x.min().item(), x.max().item()),
+                "channels_last": x.is_contiguous(memory_format=torch.channels_last),
+                "grad": out.requires_grad,
+                "out": out.dtype,
+                "precision": torch.backends.mkldnn.matmul.fp32_precision,
+                "tf32": torch.backends.cudnn.conv.fp32_precision,
+            }
+        )
+        return out
+
+
+def by_hand(net: Net, images: np.ndarray) -> np.ndarray:
+    x = torch.tensor(images).permute(0, 3, 1, 2).float() / 255
+    modes = [module.training for module in net.modules()]
+    with torch.no_grad():
+        logits = net.eval()(x).numpy()
+    for module, training in zip(net.modules(), modes, strict=True):
+        module.training = training
+    return logits
+
+
+def test_the_record_is_of_the_whole_split_in_eval_mode() -> None:
+    net, images = Net(), pictures()
+    found = predict(net, images, size=8, batch_size=16)
+    assert found.logits == pytest.approx(by_hand(net, images.rows), rel=1e-5, abs=1e-6)
+    assert found.classes == CLASSES and list(found.ids) == list(images.ids)
+    assert np.array_equal(found.labels, images.labels)
+    assert found.logits.dtype == np.float32
+
+
+def test_each_picture_passes_once_and_is_read_a_batch_at_a_time() -> None:
+    net, images = Net(), pictures(40)
+    predict(net, images, size=8, batch_size=16)
+    assert images.read == [16, 16, 8]
+    assert [call["n"] for call in net.calls] == [16, 16, 8]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 39])
+def test_the_batch_size_changes_nothing(batch_size: int) -> None:
+    net, images = Net(), pictures()
+    whole = predict(net, images, size=8, batch_size=40).logits
+    parts = predict(net, images, size=8, batch_size=batch_size).logits
+    assert np.abs(parts - whole).max() <= 1e-4 * np.abs(whole).max()
+
+
+def test_the_network_sees_floats_from_0_to_1_channels_last_without_gradient() -> None:
+    net, images = Net(), pictures()
+    images.rows[0, 0, 0] = 0, 255, 0
+    predict(net, images, size=8)
+    (call,) = net.calls
+    assert call["range"] == (0.0, 1.0) and call["dtype"] == torch.float32
+    assert call["channels_last"] and not call["grad"]
+
+
+def test_the_centre_is_seen() -> None:
+    net, images = Net(), pictures(side=8)
+    inner = Pictures(images.rows[:, 1:7, 1:7])
+    assert np.array_equal(predict(net, images, size=6).logits, predict(net, inner, size=6).logits)
+
+
+def test_views_are_averaged_as_logits() -> None:
+    net, images = Net(), pictures()
+    found = predict(net, images, size=8, views=("identity", "flip")).logits
+    expected = (by_hand(net, images.rows) + by_hand(net, images.rows[:, :, ::-1].copy())) / 2
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    mirrored = Pictures(images.rows[:, :, ::-1])
+    assert found == pytest.approx(
+        predict(net, mirrored, size=8, views=("flip", "identity")).logits, rel=1e-5, abs=1e-6
+    )
+
+
+class Raises(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        if len(self.calls) == 1:
+            raise KeyboardInterrupt
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("kind", [Net, Raises])
+def test_no_trace_is_left(kind: type[Net]) -> None:
+    net = kind().train()
+    net.norm.eval()  # as one who freezes batch norm trains
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    torch.manual_seed(5)
+    rng = torch.get_rng_state()
+    settings = torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision
+    try:
+        predict(net, pictures(), size=8, batch_size=10)
+    except KeyboardInterrupt:
+        assert kind is Raises
+    assert net.training and net.drop.training and not net.norm.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in net.parameters())
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert torch.is_grad_enabled()
+    assert settings == (
+        torch.get_float32_matmul_precision(),
+        torch.backends.cudnn.conv.fp32_precision,
+    )
+
+
+class Draws(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        torch.rand(1)
+        return super().forward(x)
+
+
+def test_a_network_that_draws_disturbs_no_random_stream() -> None:
+    net = Draws()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    predict(net, pictures(), size=8)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_published_figures_are_fp32_whatever_the_program_has_set() -> None:
+    net = Net()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        predict(net, pictures(), size=8)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    (call,) = net.calls
+    assert (call["precision"], call["tf32"]) == ("ieee", "ieee")
+
+
+def test_amp_computes_in_its_format_and_answers_in_float32() -> None:
+    net, images = Net(), pictures()
+    rough = predict(net, images, size=8, amp=torch.bfloat16)
+    exact = predict(net, images, size=8)
+    assert [call["out"] for call in net.calls] == [torch.bfloat16, torch.float32]
+    assert rough.logits.dtype == np.float32
+    assert 0 < np.abs(rough.logits - exact.logits).max() < 0.05
+
+
+def test_progress_is_told_of_each_batch() -> None:
+    heard: list[tuple[int, int]] = []
+    predict(Net(), pictures(40), size=8, batch_size=16, progress=lambda *done: heard.append(done))
+    assert heard == [(16, 40), (32, 40), (40, 40)]
+
+
+def test_nan_is_refused_and_counted() -> None:
+    net = Net()
+    with torch.no_grad():
+        net.last.bias[1] = torch.nan
+    with pytest.raises(DivergedError, match="for 40 of 40 pictures"):
+        predict(net, pictures(40), size=8)
+
+
+def test_no_pictures_give_an_empty_record() -> None:
+    found = predict(Net(), pictures(0), size=8)
+    assert found.logits.shape == (0, 3) and len(found) == 0
