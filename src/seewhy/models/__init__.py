@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,7 @@ class Cost:
     flops: int
 
 
-def build(name: str, *, num_classes: int, size: int, **options: float | None) -> Network:
+def build(name: str, /, *, num_classes: int, size: int, **options: float | None) -> Network:
     """Makes a net with fresh weights for pictures of `size` pixels a side.
 
     `options` are those of `ModelConfig`; `None` means the net's default. `Network.arguments` makes
@@ -85,7 +86,7 @@ def build(name: str, *, num_classes: int, size: int, **options: float | None) ->
     return kind(**arguments)
 
 
-def cost(name: str, *, num_classes: int, size: int, **options: float | None) -> Cost:
+def cost(name: str, /, *, num_classes: int, size: int, **options: float | None) -> Cost:
     """Counts a net's parameters and FLOPs without building it; raises as `build` does."""
     kind, arguments = _checked(name, {"num_classes": num_classes, "size": size, **options})
     layers = describe(_plan(name, kind, arguments))
@@ -111,19 +112,24 @@ def _checked(name: str, given: dict[str, Any]) -> tuple[type[Network], dict[str,
     kind = _network(name)
     arguments = {key: value for key, value in given.items() if value is not None}
     known = options_of(name)
-    for key in arguments.keys() - {"num_classes", "size", *known}:
-        has = f"its options are {', '.join(known)}" if known else "it has no options"
-        raise UsageError(f"{name} has no option {key!r}: {has}")
+    for key in arguments:
+        if key not in ("num_classes", "size", *known):
+            has = f"its options are {', '.join(known)}" if known else "it has no options"
+            raise UsageError(f"{name} has no option {reprlib.repr(key)}: {has}")
     try:
         _Request.model_validate({"name": name, **arguments}, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{name}: {key}={first['input']!r} does not fit: {first['msg']}") from None
-    if arguments["size"] < kind.minimum_size:
+        value = reprlib.repr(first["input"])
+        raise UsageError(f"{name}: {key}={value} does not fit: {first['msg']}") from None
+    size = arguments["size"]
+    if size < kind.minimum_size:
+        fitting = [other for other, net in NETWORKS.items() if net.minimum_size <= size]
+        hint = f"another net ({', '.join(fitting)})" if fitting else "larger pictures"
         raise UsageError(
             f"{name} needs pictures of at least {kind.minimum_size} pixels a side, these have "
-            f"{arguments['size']}: choose another net or larger pictures"
+            f"{size}: choose {hint}"
         )
     return kind, arguments
 

@@ -1,23 +1,22 @@
 """What every net is: features, a head, its own mean and deviation; and what a net is made of."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
 # A channel that never changes has no deviation; one grey level is the least that uint8 can show.
 STD_FLOOR = 1 / 255
+CHUNK_BYTES = 2**24  # pictures read at a time; ten times as much is in memory for a moment
 
 
 class Pictures(Protocol):
-    """uint8 `(N, H, W, 3)`, counted by `len` and read by slices: an array, or a lazy view of one."""
+    """uint8 `(N, H, W, 3)`, counted by `len` and read by slices: an array or a lazy view."""
 
     def __len__(self) -> int: ...
 
@@ -70,18 +69,18 @@ class Network(nn.Module, ABC):
         self.std.copy_(torch.from_numpy(np.maximum(std, STD_FLOOR)))
 
 
-def channel_statistics(images: Pictures, chunk: int = 512) -> tuple[np.ndarray, np.ndarray]:
+def channel_statistics(images: Pictures) -> tuple[np.ndarray, np.ndarray]:
     """Gives mean and standard deviation `(3,)` over all pixels, in [0, 1], as float64."""
     assert len(images) > 0
-    total = np.zeros(3, dtype=np.int64)
-    squares = np.zeros(3, dtype=np.int64)
-    pixels = 0
+    chunk = max(1, CHUNK_BYTES // images[:1].nbytes)
+    total, squares, pixels = np.zeros(3, np.int64), np.zeros(3, np.int64), 0
     for start in range(0, len(images), chunk):
-        rows = np.asarray(images[start : start + chunk])
-        values = rows.reshape(len(rows), -1, 3).astype(np.uint16)
-        total += values.sum((0, 1), dtype=np.int64)
-        squares += np.square(values).sum((0, 1), dtype=np.int64)  # 255 squared still fits
-        pixels += values.shape[0] * values.shape[1]
+        rows = images[start : start + chunk]
+        values = rows.reshape(len(rows), -1).astype(np.uint16)  # holds 255 squared
+        total += values.sum(0, dtype=np.uint64).reshape(-1, 3).sum(0, dtype=np.int64)
+        np.square(values, out=values)
+        squares += values.sum(0, dtype=np.uint64).reshape(-1, 3).sum(0, dtype=np.int64)
+        pixels += rows.size // 3
     mean = total / pixels
     return mean / 255, np.sqrt(np.maximum(squares / pixels - mean**2, 0)) / 255
 
@@ -90,9 +89,9 @@ def channel_statistics(images: Pictures, chunk: int = 512) -> tuple[np.ndarray, 
 class Layer:
     """One layer of a net, for one picture.
 
-    `output_shape` leaves the batch out and is empty for parameters that no module's call uses.
-    `parameters` counts a shared tensor where it first comes. `flops` counts two for a multiply-add
-    and covers convolutions and matrix products alone, as papers do.
+    `output_shape` leaves the batch out; it is empty where the module holds parameters that are used
+    without calling it. `parameters` counts a shared tensor where it is first used. `flops` counts
+    two for a multiply-add, and convolutions and matrix products alone, as papers do.
     """
 
     name: str
@@ -103,62 +102,74 @@ class Layer:
 
 
 def describe(network: Network) -> list[Layer]:
-    """Lists the layers of a net in the order of their calls, by one pass of a shapeless picture.
+    """Lists the layers of a net in the order of their first calls.
 
-    Runs on torch's meta device: nothing is computed and the net's weights are not touched. The
-    layers' parameters and FLOPs add up to the net's.
+    A layer is a module without parts, or one with parameters or FLOPs beside its parts'; so the
+    layers' figures add up to the net's. One picture without pixels passes through a copy without
+    weights, in eval mode on torch's meta device: nothing is computed, and the net is not touched.
     """
-    shapes: dict[str, tuple[int, ...]] = {}
-    counter = FlopCounterMode(display=False)
-    state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    weights = {name: torch.empty_like(tensor, device="meta") for name, tensor in state.items()}
-    picture = torch.empty(1, 3, network.size, network.size, device="meta")
-    with _recorded(network, shapes), torch.no_grad(), counter:
-        functional_call(network, weights, (picture,))
-
-    modules = dict(network.named_modules())
-    called = [name for name in shapes if name in modules]
-    layers, seen = [], set[int]()
-    for name in [*called, *(name for name in modules if name not in shapes)]:
-        module = modules[name]
-        own = [p for p in module.parameters(recurse=False) if id(p) not in seen]
-        seen.update(id(p) for p in own)
-        flops = _own_flops(network, name, module, counter)
-        if own or flops or not list(module.children()):
-            parameters = sum(p.numel() for p in own)
+    copied = _without_weights(network).eval()
+    calls = _calls(copied, torch.empty(1, 3, network.size, network.size, device="meta"))
+    names = {module: name for name, module in copied.named_modules()}
+    layers: list[Layer] = []
+    counted = set[Tensor]()
+    for module in [*calls, *(module for module in names if module not in calls)]:
+        call = calls.get(module, _Call())
+        own = set(module.parameters(recurse=False)) - counted
+        counted |= own
+        if own or call.flops or (module in calls and not list(module.children())):
+            parameters = sum(parameter.numel() for parameter in own)
             kind = type(module).__name__
-            layers.append(Layer(name, kind, shapes.get(name, ()), parameters, flops))
+            layers.append(Layer(names[module], kind, call.shape, parameters, call.flops))
     return layers
 
 
-@contextmanager
-def _recorded(network: Network, shapes: dict[str, tuple[int, ...]]) -> Iterator[None]:
-    """Records each module's output shape for the block, in eval mode; leaves no trace."""
-    training = {module: module.training for module in network.modules()}
-    hooks = []
-    try:
-        network.eval()
-        for name, module in network.named_modules():
-
-            def note(_m: nn.Module, _x: Any, output: Tensor, name: str = name) -> None:
-                shapes[name] = tuple(output.shape[1:])
-
-            hooks.append(module.register_forward_hook(note))
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module, mode in training.items():
-            module.training = mode
+def _without_weights(network: Network) -> Network:
+    """Copies a net with all its tensors on the meta device: shapes without memory."""
+    tensors = [*network.parameters(), *network.buffers()]
+    return deepcopy(network, {id(t): torch.empty_like(t, device="meta") for t in tensors})
 
 
-def _own_flops(network: Network, name: str, module: nn.Module, counter: FlopCounterMode) -> int:
-    """FLOPs of a module's own operations, without its children's."""
-    counts = counter.get_flop_counts()
+@dataclass
+class _Call:
+    """What a module did: its output's shape, and its FLOPs without its parts'."""
 
-    def flops(name: str) -> int:
-        path = f"{type(network).__name__}.{name}".removesuffix(".")
-        return sum(counts.get(path, {}).values())
+    shape: tuple[int, ...] = ()
+    flops: int = 0
 
-    prefix = f"{name}." if name else ""
-    return flops(name) - sum(flops(prefix + child) for child, _ in module.named_children())
+
+def _calls(network: Network, x: Tensor) -> dict[nn.Module, _Call]:
+    """Passes `x` through the net and gives the modules called, in the order of their first calls.
+
+    Leaves hooks behind: the net is a copy.
+    """
+    calls: dict[nn.Module, _Call] = {}
+    running: list[nn.Module] = []  # the calls that we are in, outermost first
+    counter = FlopCounterMode(display=False)
+    credited = 0
+
+    def credit() -> None:
+        """Gives the FLOPs since the last time to the innermost module that is running."""
+        nonlocal credited
+        total = counter.get_total_flops()
+        if running:
+            calls[running[-1]].flops += total - credited
+        credited = total
+
+    def enter(module: nn.Module, _inputs: Any) -> None:
+        credit()
+        calls.setdefault(module, _Call())
+        running.append(module)
+
+    def leave(module: nn.Module, _inputs: Any, output: Any) -> None:
+        credit()
+        running.pop()
+        first = output[0] if isinstance(output, tuple) else output
+        calls[module].shape = tuple(first.shape[1:])
+
+    for module in network.modules():
+        module.register_forward_pre_hook(enter)
+        module.register_forward_hook(leave)
+    with counter, torch.no_grad():
+        network(x)
+    return calls

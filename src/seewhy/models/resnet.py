@@ -68,7 +68,8 @@ def stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 class ResNet18(Network):
     """Eight residual blocks in four stages of 64 to 512 channels, times `width`."""
 
-    minimum_size: ClassVar[int] = 8  # three halvings leave one position
+    # Three halvings leave more than one position: batch norm needs two, also of a single picture.
+    minimum_size: ClassVar[int] = 9
 
     def __init__(self, num_classes: int, size: int, width: float = 1.0) -> None:
         super().__init__(num_classes, size, width=width)

@@ -1,0 +1,126 @@
+"""The registry: what can be asked for, and what is refused before anything is built."""
+
+import inspect
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from seewhy.errors import UsageError
+from seewhy.models import LARGEST, NETWORKS, ModelConfig, build, cost, describe, options_of
+
+
+def test_an_unknown_net_is_answered_with_the_known_and_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"simple_cnn, .*resnet18.*did you mean simple_cnn\?"):
+        build("simple-cnn", num_classes=2, size=32)
+    with pytest.raises(UsageError, match="there is no net 'zzz'"):
+        options_of("zzz")
+
+
+@pytest.mark.parametrize("make", [build, cost])
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("resnet18", {"dropout": 0.5}, r"resnet18 has no option 'dropout': its options are width"),
+        ("regularized_cnn", {"width": 2}, r"no option 'width': its options are dropout"),
+        ("simple_cnn", {"width": 2}, "it has no options"),
+        ("simple_cnn", {"name": "resnet18"}, "no option 'name'"),
+        ("simple_cnn", {"self": 1}, "no option 'self'"),
+        ("resnet18", {"width": 0.1}, "width=0.1"),
+        ("resnet18", {"width": 4.1}, "width=4.1"),
+        ("resnet18", {"width": float("nan")}, "width=nan"),
+        ("resnet18", {"width": "1"}, "width='1'"),
+        ("resnet18", {"width": [1] * 10_000}, "width="),
+        ("regularized_cnn", {"dropout": -0.1}, "dropout=-0.1"),
+        ("regularized_cnn", {"dropout": 0.96}, "dropout=0.96"),
+        ("simple_cnn", {"num_classes": 0}, "num_classes=0"),
+        ("simple_cnn", {"num_classes": 100_001}, "num_classes=100001"),
+        ("simple_cnn", {"num_classes": None}, "num_classes"),
+        ("simple_cnn", {"num_classes": True}, "num_classes=True"),
+        ("simple_cnn", {"size": 1025}, "size=1025"),
+        ("simple_cnn", {"size": -4}, "size=-4"),
+        ("simple_cnn", {"size": 32.5}, "size=32.5"),
+        ("simple_cnn", {"size": "32"}, "size='32'"),
+        ("simple_cnn", {"size": 3}, "at least 4 pixels a side, these have 3: choose larger"),
+        ("resnet18", {"size": 8}, r"at least 9 .* have 8: choose another net \(simple_cnn"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    make: Any, name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as refusal:
+        make(name, **{"num_classes": 10, "size": 32, **options})
+    assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("simple_cnn", {"num_classes": 10, "size": 1024}),
+        ("resnet18", {"num_classes": 100_000, "size": 32, "width": 4}),
+    ],
+)
+def test_a_net_that_would_fill_the_memory_is_never_built(
+    name: str, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = []
+
+    class Watched(NETWORKS[name]):  # type: ignore[misc]
+        def __init__(self, num_classes: int, size: int, width: float = 1) -> None:
+            options = {"width": width} if name == "resnet18" else {}
+            super().__init__(num_classes, size, **options)
+            devices.append(next(self.parameters()).device.type)
+
+    monkeypatch.setitem(NETWORKS, name, Watched)
+    with pytest.raises(UsageError, match=f"more than {LARGEST:,}"):
+        build(name, **arguments)
+    assert devices == ["meta"]
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    assert build("regularized_cnn", num_classes=1, size=4, dropout=0.95).num_classes == 1
+    assert cost("resnet18", num_classes=100_000, size=1024, width=1).parameters < LARGEST
+    assert cost("resnet18", num_classes=10, size=64, width=4).parameters < LARGEST
+    assert cost("resnet18", num_classes=10, size=9, width=0.125).parameters > 0
+
+
+def test_an_option_left_at_none_is_the_nets_own() -> None:
+    network = build("regularized_cnn", num_classes=2, size=8, dropout=None, width=None)
+    assert network.arguments == {"num_classes": 2, "size": 8, "dropout": 0.5}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_building_draws_the_weights_from_the_seed_alone(name: str) -> None:
+    torch.manual_seed(3)
+    built = build(name, num_classes=4, size=16).state_dict()
+    torch.manual_seed(3)
+    plain = NETWORKS[name](num_classes=4, size=16).state_dict()
+    assert all(torch.equal(built[key], plain[key]) for key in plain)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_option_of_a_net_is_a_bounded_field_with_a_default(name: str) -> None:
+    parameters = inspect.signature(NETWORKS[name]).parameters
+    for option in options_of(name):
+        assert option in ModelConfig.model_fields
+        assert ModelConfig.model_fields[option].metadata, "no bounds"
+        ModelConfig(name=name, **{option: parameters[option].default})
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_cost_is_the_sum_of_the_layers(name: str) -> None:
+    layers = describe(build(name, num_classes=10, size=32))
+    there = cost(name, num_classes=10, size=32)
+    assert there.parameters == sum(layer.parameters for layer in layers)
+    assert there.flops == sum(layer.flops for layer in layers)
+
+
+def test_the_configuration_is_closed_and_frozen() -> None:
+    with pytest.raises(ValidationError):
+        ModelConfig(depth=3)  # type: ignore[call-arg]
+    with pytest.raises(ValidationError):
+        ModelConfig(width=float("inf"))
+    with pytest.raises(ValidationError):
+        ModelConfig().name = "resnet18"  # type: ignore[misc]
+    assert all(field.description for field in ModelConfig.model_fields.values())
