@@ -94,6 +94,7 @@ def to_input(images: Tensor, size: int) -> Tensor:
 
     This is the way of every picture that is not augmented. The result is laid out channels last.
     """
+    assert images.shape[1] >= size
     start = (images.shape[1] - size) // 2
     return _to_float(images[:, start : start + size, start : start + size]).permute(0, 3, 1, 2)
 
@@ -107,6 +108,7 @@ def augment(
     from `generator`, a CPU one, in one draw whose row i belongs to image i. With no crop on, the
     centre is taken. Raises `UsageError` for a crop that the pictures do not allow.
     """
+    assert images.shape[1] >= size
     rows = torch.rand(len(images), len(DRAWS), generator=generator).to(images.device)
     draw = dict(zip(DRAWS, rows.unbind(1), strict=True))
 
@@ -144,11 +146,6 @@ def _mean_colour(x: Tensor) -> Tensor:
     return x.view(len(x), -1, 3).mean(1)
 
 
-def _below(limit: Tensor | int, draw: Tensor) -> Tensor:
-    """Gives whole numbers from 0 to limit - 1; the product may round up to the limit itself."""
-    return torch.minimum((draw * limit).long(), torch.as_tensor(limit, device=draw.device) - 1)
-
-
 def _crop(images: Tensor, size: int, config: AugmentConfig, draw: dict[str, Tensor]) -> Tensor:
     """Cuts a window out of each picture (padded, if so configured) and mirrors some of them.
 
@@ -165,7 +162,7 @@ def _crop(images: Tensor, size: int, config: AugmentConfig, draw: dict[str, Tens
             f"choose 1 to {side - 1}, or leave it out"
         )
     else:
-        top, left = _below(places, draw["top"]), _below(places, draw["left"])
+        top, left = (draw["top"] * places).long(), (draw["left"] * places).long()
 
     step = torch.arange(size, device=images.device)
     across = torch.where(_flipped(config, draw), size - 1 - step, step)
@@ -240,8 +237,8 @@ def _erase(x: Tensor, chance: float, draw: dict[str, Tensor]) -> Tensor:
     low, high = ERASED_AREA
     sides = _sides(low + (high - low) * draw["erase_area"], ERASED_ASPECTS, draw["erase_aspect"])
     height, width = (side.mul(size).round().long().clamp(min=1) for side in sides)
-    top = _below(size - height + 1, draw["erase_top"])
-    left = _below(size - width + 1, draw["erase_left"])
+    top = (draw["erase_top"] * (size - height + 1)).long()
+    left = (draw["erase_left"] * (size - width + 1)).long()
     box = _box(top, top + height, left, left + width, size)
     chosen = (draw["erase"] < chance)[:, None, None]
     return x.lerp(_mean_colour(x).repeat(1, size)[:, None], box * chosen)
@@ -278,7 +275,8 @@ def _mix(
         outside = 1 - _box(top, bottom, left, right, size)
         blended = (draw["mix"] < 0.5)[:, None, None] & (config.mixup is not None)
         keep = torch.where(blended, keep, outside)
-    partner = draw["partner"].argsort(stable=True)
+    order = draw["partner"].argsort(stable=True)
+    partner = order.roll(1)[order.argsort()]  # the one before it in a random ring, never itself
     share = keep.mean((1, 2))[:, None]
     x = x.index_select(0, partner).lerp(x, keep)
     return x, targets.index_select(0, partner).lerp(targets, share)
