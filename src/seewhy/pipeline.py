@@ -23,7 +23,7 @@ from seewhy.evaluation import METRICS, Metrics, Predictions, metrics, score
 from seewhy.evaluation.calibration import fit_temperature
 from seewhy.evaluation.predict import predict
 from seewhy.files import require_space
-from seewhy.models import Network, build
+from seewhy.models import NETWORKS, Network, build
 from seewhy.recipes import Recipe, load_recipe
 from seewhy.runs import Run, new_run, resumable_run, writing
 from seewhy.training import (
@@ -276,7 +276,7 @@ def _recipe_for(recipe: Recipe, start: Bundle) -> Recipe:
         return recipe
     arguments = start.network.arguments
     options = {k: v for k, v in arguments.items() if k not in ("num_classes", "size")}
-    name = bundles.architecture_name(start.network)
+    name = next(name for name, kind in NETWORKS.items() if type(start.network) is kind)
     model = recipe.model.model_validate({"name": name, **options})
     return recipe.model_copy(update={"model": model})
 

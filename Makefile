@@ -1,0 +1,44 @@
+# Every target installs what it needs into .venv, once; a second call installs nothing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# A package index for PyTorch's CPU or CUDA builds, e.g. make TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+
+.PHONY: demo test test-long check format install
+
+demo: $(INSTALLED)  ## train on the bundled digits, measure on their test split, say what comes next
+	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && \
+	$(BIN)/seewhy train --recipe digits --data digits --out $$run && echo && \
+	$(BIN)/seewhy evaluate $$run --data digits --split test && \
+	printf '\nThe run lies in %s: figures/ to look at, metrics.json to read.\nNext:\n' $$run && \
+	printf '  %s\n' \
+	  '$(BIN)/seewhy train                                        CIFAR-10, with the fast recipe' \
+	  '$(BIN)/seewhy train --recipe photos --data FOLDER          your own photos, a class a folder' \
+	  '$(BIN)/seewhy predict fast PICTURE.jpg                     a model that came with the package'
+
+test: check  ## everything that must hold, in ten minutes on two cores
+	$(BIN)/python -m pytest -q
+
+test-long: $(INSTALLED)  ## the full-size proofs
+	$(BIN)/python -m pytest -q -m long
+
+check: $(INSTALLED)  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "SeeWhy needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,146 @@
+"""Accuracy and cost on CIFAR-10: three recipes over three seeds, beside the tutorial baseline.
+
+    python benchmarks/cifar10.py ../shared/data/cifar10 [--recipes fast simple-cnn ...]
+
+Writes `benchmarks/results/cifar10.json` and `.md`. Each run lies in `build/cifar10/RECIPE-SEED`; one that
+is finished is not trained again, one that was interrupted goes on (its cost is then the recorded time
+of its steps). Nothing else should run on the machine meanwhile.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from machine import describe, effective_pflop, gflops
+
+ROOT = Path(__file__).parent
+RESULTS = ROOT / "results"
+RUNS = ROOT.parent / "build" / "cifar10"
+SEEWHY = [sys.executable, "-m", "seewhy"]
+BASELINES = ("simple-cnn", "regularized-cnn")
+
+
+def one_run(recipe: str, seed: int, data: str) -> dict:
+    """Trains (or finds) one run, reads its test split, and returns its figures."""
+    run = RUNS / f"{recipe}-{seed}"
+    facts = run / "benchmark.json"
+    if not facts.exists():
+        fresh = not (run / "config.yaml").exists()
+        rate_before = gflops()
+        start = time.perf_counter()
+        command = ["train", "--recipe", recipe, "--data", data, "--seed", str(seed), "--resume"]
+        subprocess.run([*SEEWHY, *command, "--out", str(run)], check=True, stdout=subprocess.DEVNULL)
+        wall = time.perf_counter() - start
+        rate = statistics.mean([rate_before, gflops()])
+        facts.write_text(json.dumps({"wall": wall if fresh else None, "gflops": rate}))
+    command = ["evaluate", str(run), "--data", data, "--split", "test", "--json"]
+    done = subprocess.run([*SEEWHY, *command], check=True, stdout=subprocess.PIPE, text=True)
+    test = json.loads(done.stdout)
+    cost = json.loads(facts.read_text())
+    seconds = cost["wall"] or float((run / "history.csv").read_text().split()[-1].split(",")[-1])
+    return {
+        "recipe": recipe,
+        "seed": seed,
+        "test_accuracy": test["accuracy"]["value"],
+        "nll": test["nll"],
+        "ece": test["ece"],
+        "seconds": seconds,
+        "gflops": cost["gflops"],
+        "effective_pflop": effective_pflop(seconds, cost["gflops"]),
+    }
+
+
+def baseline(recipe: str, data: str) -> dict:
+    """The tutorial's figures at full length; kept once measured."""
+    kept = RUNS / f"tutorial-{recipe}.json"
+    if not kept.exists():
+        command = [sys.executable, str(ROOT / "tutorial.py"), recipe, data]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        kept.write_text(done.stdout)
+    return json.loads(kept.read_text())
+
+
+def epoch_seconds(recipe: str, data: str) -> tuple[float, float]:
+    """Seconds of one epoch, SeeWhy's and the tutorial's in turn: the medians of three of each."""
+    ours, theirs = [], []
+    for turn in range(3):
+        run = RUNS / f"speed-{recipe}-{turn}"
+        if not run.exists():
+            command = ["train", "--recipe", recipe, "--data", data, "--epochs", "2", "--out", str(run)]
+            subprocess.run([*SEEWHY, *command], check=True, stdout=subprocess.DEVNULL)
+        rows = [line.split(",") for line in (run / "history.csv").read_text().split()[1:]]
+        pictures = 45_000  # 10% are for validation, which the epoch's time includes
+        ours.append((float(rows[1][-1]) - float(rows[0][-1])) / pictures * 50_000)
+        kept = RUNS / f"speed-tutorial-{recipe}-{turn}.json"
+        if not kept.exists():
+            command = [sys.executable, str(ROOT / "tutorial.py"), recipe, data, "--epochs", "1"]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            kept.write_text(done.stdout)
+        theirs.append(json.loads(kept.read_text())["seconds_per_epoch"])
+    return statistics.median(ours), statistics.median(theirs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data")
+    parser.add_argument("--recipes", nargs="+", default=["simple-cnn", "regularized-cnn", "fast"])
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args()
+    RUNS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / "cifar10.json"
+    found = json.loads(path.read_text()) if path.exists() else {"runs": [], "baselines": []}
+    for recipe in given.recipes:
+        runs = [one_run(recipe, seed, given.data) for seed in range(given.seeds)]
+        found["runs"] = [r for r in found["runs"] if r["recipe"] != recipe] + runs
+        if recipe in BASELINES:
+            ours, theirs = epoch_seconds(recipe, given.data)
+            entry = {
+                **baseline(recipe, given.data),
+                "epoch_seconds_50000": theirs,
+                "seewhy_epoch_seconds_50000": ours,
+                "times_faster": theirs / ours,
+            }
+            found["baselines"] = [b for b in found["baselines"] if b["net"] != recipe] + [entry]
+        found["data"], found["machine"] = "CIFAR-10, JPEG copy", describe()
+        path.write_text(json.dumps(found, indent=1))
+        path.with_suffix(".md").write_text(table(found))
+    print(table(found))
+
+
+def table(found: dict) -> str:
+    lines = [
+        f"# CIFAR-10 ({found['data'].split(', ')[1]}), test split, {found['machine']['cores']} cores",
+        "",
+        "| recipe | seeds | test accuracy, mean (sd) | seconds | effective PFLOP |",
+        "|---|---|---|---|---|",
+    ]
+    for recipe in dict.fromkeys(run["recipe"] for run in found["runs"]):
+        runs = [run for run in found["runs"] if run["recipe"] == recipe]
+        accuracies = [run["test_accuracy"] for run in runs]
+        sd = statistics.stdev(accuracies) if len(runs) > 1 else float("nan")
+        seconds, pflop = (
+            statistics.mean(run[key] for run in runs) for key in ("seconds", "effective_pflop")
+        )
+        lines.append(
+            f"| {recipe} | {len(runs)} | {statistics.mean(accuracies):.2%} ({sd:.2%}) "
+            f"| {seconds:.0f} | {pflop:.3f} |"
+        )
+    lines += [
+        "",
+        "| tutorial baseline | test accuracy (1 seed) | s an epoch of 50,000 | SeeWhy's | times faster |",
+        "|---|---|---|---|---|",
+    ]
+    for row in found["baselines"]:
+        lines.append(
+            f"| {row['net']} | {row['test_accuracy']:.2%} | {row['epoch_seconds_50000']:.1f} "
+            f"| {row['seewhy_epoch_seconds_50000']:.1f} | {row['times_faster']:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""A folder of photographs: accuracy over three seeds, and the same bits with damaged files beside.
+
+    python benchmarks/photos.py ../shared/data/hymenoptera
+
+Writes `benchmarks/results/photos.json`. The folder has train and val, no test: the recipe has a fixed
+length and keeps its last epoch, so nothing is chosen on the val pictures that are measured.
+"""
+
+import argparse
+import csv
+import json
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from machine import describe
+from safetensors import safe_open
+
+ROOT = Path(__file__).parent
+RUNS = ROOT.parent / "build" / "photos"
+SEEWHY = [sys.executable, "-m", "seewhy"]
+
+
+def train(data: Path, run: Path, seed: int, *options: str) -> None:
+    command = ["train", "--recipe", "photos", "--data", str(data), "--seed", str(seed)]
+    command += ["--out", str(run), "--resume", *options]
+    subprocess.run([*SEEWHY, *command], check=True, stdout=subprocess.DEVNULL)
+
+
+def damaged_copy(data: Path, copy: Path) -> None:
+    """The folder with ten damaged pictures added: cut short, of noise, empty, of another kind."""
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(data, copy)
+    rng = random.Random(0)
+    folders = sorted(p for p in (copy / "train").iterdir() if p.is_dir())
+    whole = sorted(folders[0].iterdir())[0].read_bytes()
+    for number in range(10):
+        content = [
+            whole[: len(whole) // 3],
+            rng.randbytes(5_000),
+            b"",
+            b"<html>not found</html>",
+            whole[:2] + rng.randbytes(5_000),
+        ][number % 5]
+        (folders[number % len(folders)] / f"damaged-{number}.jpg").write_bytes(content)
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    with safe_open(first, "numpy") as a, safe_open(second, "numpy") as b:
+        names = sorted(a.keys())
+        return names == sorted(b.keys()) and all(
+            (a.get_tensor(name) == b.get_tensor(name)).all() for name in names
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    given = parser.parse_args()
+    RUNS.mkdir(parents=True, exist_ok=True)
+    accuracies, seconds = [], []
+    for seed in range(3):
+        run = RUNS / f"photos-{seed}"
+        train(given.data, run, seed)
+        figures = json.loads((run / "metrics.json").read_text())["val"]
+        accuracies.append(figures["accuracy"]["value"])
+        seconds.append(float((run / "history.csv").read_text().split()[-1].split(",")[-1]))
+    damaged_copy(given.data, RUNS / "damaged")
+    run = RUNS / "photos-damaged"
+    shutil.rmtree(run, ignore_errors=True)
+    train(RUNS / "damaged", run, 0, "--on-bad", "skip", "--max-bad", "0.05")
+    with open(run / "bad_files.csv", newline="") as file:
+        bad = list(csv.DictReader(file))
+    found = {
+        "data": "hymenoptera, its own train (244) and val (153 or so) folders",
+        "val_accuracy": accuracies,
+        "mean": statistics.mean(accuracies),
+        "sd": statistics.stdev(accuracies),
+        "seconds": seconds,
+        "damaged_copy": {
+            "same_bits": same_weights(RUNS / "photos-0/model.safetensors", run / "model.safetensors"),
+            "bad_files": len(bad),
+            "codes": sorted(row["code"] for row in bad),
+        },
+        "machine": describe(),
+    }
+    (ROOT / "results" / "photos.json").write_text(json.dumps(found, indent=1))
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Small things that many tests make."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from seewhy.data import ImageSet
+
+
+def image_set(labels, size=8, classes=None, seed=0):
+    """Pictures whose brightness tells their label, with some noise: a set that can be learnt."""
+    labels = np.asarray(labels, np.int64)
+    classes = classes or tuple(f"class {k}" for k in range(int(labels.max()) + 1))
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(0, 60, (len(labels), size, size, 3))
+    images = (noise + labels[:, None, None, None] * (190 // max(len(classes) - 1, 1))).astype(np.uint8)
+    return ImageSet(
+        images=images,
+        labels=labels,
+        classes=classes,
+        ids=np.array([str(row) for row in range(len(labels))], dtype=object),
+        hashes=np.array([f"{row:032x}".encode() for row in range(len(labels))], "S32"),
+        groups=None,
+    )
+
+
+class TinyNet(nn.Module):
+    """A convolution, a norm, dropout and a linear layer: all that has state or draws."""
+
+    def __init__(self, num_classes=3):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.relu = nn.ReLU()
+        self.dropout = nn.Dropout(0.2)
+        self.linear = nn.Linear(8, num_classes)
+
+    def forward(self, x):
+        x = self.relu(self.norm(self.conv(x))).mean((2, 3))
+        return self.linear(self.dropout(x))
+
+
+def tiny_net(seed=0, **arguments):
+    torch.manual_seed(seed)
+    return TinyNet(**arguments)

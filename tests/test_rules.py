@@ -1,0 +1,133 @@
+"""The rules that keep the code as docs and design say: import order, size, names, what is forbidden."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import seewhy
+
+SOURCE = Path(seewhy.__file__).parent
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+# Lower imports higher never; those of one row do not import each other, but for the pairs below.
+ROWS = [
+    {"errors", "files", "csv_cells"},
+    {"data", "augment", "models"},
+    {"bundle", "training", "evaluation"},
+    {"recipes", "runs"},
+    {"classifier"},
+    {"pipeline"},
+    {"analysis", "explain"},
+    {"export", "experiments"},
+    {"report"},
+    {"serve"},
+    {"cli"},
+]
+ALLOWED = {("files", "errors"), ("augment", "errors")}
+MAX_MODULE, MAX_FUNCTION = 400, 60
+FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
+
+
+def part(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def row_of(name: str) -> int:
+    return next(number for number, row in enumerate(ROWS) if name in row)
+
+
+def imports(path: Path) -> set[str]:
+    """The parts of seewhy that a module imports when it runs (types alone do not count)."""
+    tree = ast.parse(path.read_text())
+    guarded = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in guarded:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("seewhy.")}
+    return found & set().union(*ROWS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_go_one_way(path):
+    own = part(path)
+    if own == "__init__":
+        return
+    for other in imports(path) - {own}:
+        same_row = row_of(other) == row_of(own)
+        assert row_of(other) < row_of(own) or (same_row and (own, other) in ALLOWED), (own, other)
+
+
+def test_data_and_records_import_no_torch():
+    code = (
+        "import sys, seewhy.data, seewhy.evaluation, seewhy.errors; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_importing_seewhy_loads_nothing_heavy():
+    code = "import sys, seewhy; sys.exit(bool({'torch', 'numpy', 'PIL'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_modules_and_functions_are_short(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_MODULE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno <= MAX_FUNCTION, node.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_no_code_is_loaded_from_data(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+            assert not FORBIDDEN_MODULES & {name.split(".")[0] for name in names}
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            assert name not in {"eval", "exec", "yaml.load", "torch.load", "__import__"}, name
+            for keyword in node.keywords:
+                if keyword.arg == "allow_pickle":
+                    assert ast.unparse(keyword.value) == "False"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_only_the_command_line_prints_and_only_data_opens_images(path):
+    own = part(path)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            assert name != "print" or own == "cli"
+            assert name != "Image.open" or path.relative_to(SOURCE).as_posix() == "data/decode.py"
+
+
+def test_the_test_split_is_opened_in_one_place():
+    callers = {
+        path.relative_to(SOURCE).as_posix()
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "unseal"
+    }
+    assert callers <= {"pipeline.py"}
+
+
+def test_public_names_are_there():
+    assert all(getattr(seewhy, name) is not None for name in seewhy.__all__)
+    assert set(seewhy.__all__) <= set(dir(seewhy))

@@ -1,0 +1,120 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from helpers import image_set, tiny_net
+
+from seewhy.errors import DivergedError, ModelFileError
+from seewhy.training import (
+    Batches,
+    TrainConfig,
+    TrainState,
+    cross_entropy,
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    train,
+)
+
+CONFIG = TrainConfig(epochs=2, batch_size=8, lr=0.01, optimizer="adam", ema=0.5)
+
+
+def trained(steps=3):
+    state = TrainState.start(tiny_net(), CONFIG)
+    batches = Batches(image_set(np.arange(24) % 3), 8, 8, 2, 0)
+    events = train(
+        state,
+        batches,
+        cross_entropy(),
+        CONFIG,
+        validate=lambda n: {"loss": 1.0, "accuracy": 0.5},
+        mode="max",
+        device=torch.device("cpu"),
+    )
+    for _ in range(steps):
+        next(events)
+    return state
+
+
+def test_it_holds_tensors_and_json_only(tmp_path):
+    path = save_checkpoint(trained(), tmp_path)
+    assert path.name == "step-3"
+    assert sorted(p.name for p in path.iterdir()) == ["state.json", "state.safetensors"]
+    assert json.loads((path / "state.json").read_text())["progress"]["step"] == 3
+
+
+def test_the_newest_two_and_the_best_are_kept(tmp_path):
+    state = trained()
+    for step, best in ((1, 1), (2, 1), (3, 1), (4, 1), (5, 5), (6, 5), (7, 5)):
+        state.progress.step, state.progress.best_step = step, best
+        save_checkpoint(state, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-5", "step-6", "step-7"]
+    state.progress.step = 8
+    save_checkpoint(state, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-5", "step-7", "step-8"]
+
+
+@pytest.mark.parametrize("name", ["state.json", "state.safetensors"])
+@pytest.mark.parametrize("fault", ["flip", "cut", "gone"])
+def test_a_damaged_one_is_passed_over(tmp_path, name, fault):
+    state = trained()
+    good = save_checkpoint(state, tmp_path)
+    state.progress.step = 9
+    newest = save_checkpoint(state, tmp_path)
+    file = newest / name
+    data = bytearray(file.read_bytes())
+    if fault == "flip":
+        data[len(data) // 2] ^= 0x80
+        file.write_bytes(data)
+    elif fault == "cut":
+        file.write_bytes(data[:-10])
+    else:
+        file.unlink()
+    assert latest_checkpoint(tmp_path) == good
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path):
+    shutil.copytree(save_checkpoint(trained(), tmp_path), tmp_path / "step-9.tmp")
+    assert latest_checkpoint(tmp_path) == tmp_path / "step-3"
+    assert [p.name for p in tmp_path.iterdir()] == ["step-3"]
+
+
+def test_no_checkpoint_is_no_checkpoint(tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    assert latest_checkpoint(tmp_path / "absent") is None
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    state = trained()
+    good = save_checkpoint(state, tmp_path)
+    state.progress.step = 9
+    with torch.no_grad():
+        state.network.linear.weight[0, 0] = torch.nan
+    with pytest.raises(DivergedError, match=r"linear\.weight"):
+        save_checkpoint(state, tmp_path)
+    assert latest_checkpoint(tmp_path) == good
+
+
+def test_another_networks_checkpoint_is_refused(tmp_path):
+    path = save_checkpoint(trained(), tmp_path)
+    other = TrainState.start(tiny_net(num_classes=4), CONFIG)
+    with pytest.raises(ModelFileError, match="not a checkpoint of this network"):
+        load_checkpoint(other, path)
+
+
+def test_other_threads_are_said(tmp_path):
+    state = trained()
+    path = save_checkpoint(state, tmp_path)
+    record = json.loads((path / "state.json").read_text())
+    record["threads"] += 3
+    (path / "state.json").write_text(json.dumps(record))
+    assert load_checkpoint(state, path).startswith("resumed, not bit-exact: threads ")
+
+
+def test_the_weights_of_a_checkpoint_are_the_averaged_ones(tmp_path):
+    state = trained()
+    weights = load_weights(save_checkpoint(state, tmp_path))
+    assert torch.equal(weights["linear.weight"], state.average["linear.weight"])

@@ -1,0 +1,187 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers import image_set, tiny_net
+
+from seewhy.augment import AugmentConfig
+from seewhy.errors import DivergedError
+from seewhy.training import (
+    Batches,
+    Epoch,
+    Step,
+    TrainConfig,
+    TrainState,
+    cross_entropy,
+    load_checkpoint,
+    save_checkpoint,
+    train,
+)
+
+CPU = torch.device("cpu")
+
+
+def job(config, seed=0, count=60):
+    images = image_set(np.arange(count) % 3)
+    batches = Batches(
+        images, 8, config.batch_size, config.epochs, config.seed, AugmentConfig(flip=0.5, crop_padding=1)
+    )
+    return TrainState.start(tiny_net(seed), config), batches
+
+
+def no_figures(network):
+    return {"loss": 1.0, "accuracy": 0.5}
+
+
+def run(state, batches, config, validate=no_figures, objective=None, mode="max"):
+    return train(
+        state,
+        batches,
+        objective or cross_entropy(config.label_smoothing),
+        config,
+        validate=validate,
+        mode=mode,
+        device=CPU,
+    )
+
+
+CONFIG = TrainConfig(epochs=3, batch_size=16, lr=0.05, ema=0.9, clip=1.0, weight_decay=1e-3)
+
+
+def test_it_learns_what_can_be_learnt():
+    config = TrainConfig(epochs=12, batch_size=16, lr=0.1)
+    events = list(run(*job(config), config))
+    epochs = [event for event in events if isinstance(event, Epoch)]
+    assert [e.epoch for e in epochs] == list(range(1, 13))
+    assert epochs[-1].train_accuracy > 0.9 > epochs[0].train_accuracy
+    assert sum(isinstance(event, Step) for event in events) == -(-12 * 60 // 16)
+
+
+def test_a_step_is_that_of_plain_torch():
+    config = TrainConfig(epochs=1, batch_size=16, lr=0.1, schedule="constant", weight_decay=0.01)
+    state, batches = job(config)
+    reference = tiny_net()
+    decayed = [p for p in reference.parameters() if p.ndim > 1]
+    rest = [p for p in reference.parameters() if p.ndim == 1]
+    optimizer = torch.optim.SGD(
+        [{"params": decayed, "weight_decay": 0.01}, {"params": rest}],
+        lr=0.1,
+        momentum=0.9,
+        nesterov=True,
+    )
+    reference.train()
+    from seewhy.training.batches import NETWORK, seed_of
+
+    for step in range(3):
+        x, y = batches(step)
+        torch.manual_seed(seed_of(0, NETWORK, step))
+        loss = torch.nn.functional.cross_entropy(reference(x), y.argmax(1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    steps = run(state, batches, config)
+    for _ in range(3):
+        next(steps)
+    for ours, theirs in zip(state.network.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("stop_at", [1, 4, 5, 8, 12])
+def test_a_resumed_run_has_the_same_bits(tmp_path, optimizer, stop_at):
+    config = CONFIG.model_copy(update={"optimizer": optimizer, "lr": 0.01})
+    whole, batches = job(config)
+    for _ in run(whole, batches, config):
+        pass
+    first, batches = job(config)
+    for number, _ in enumerate(run(first, batches, config), start=1):
+        if number == stop_at:
+            break
+    path = save_checkpoint(first, tmp_path)
+    second, batches = job(config, seed=99)
+    assert load_checkpoint(second, path) is None
+    for _ in run(second, batches, config):
+        pass
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, second.network.state_dict()[name]), name
+        assert torch.equal(whole.average[name], second.average[name]), name
+    plain = [{k: v for k, v in row.items() if k != "seconds"} for row in whole.progress.history]
+    again = [{k: v for k, v in row.items() if k != "seconds"} for row in second.progress.history]
+    assert plain == again
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_run_at_once(poison):
+    state, batches = job(CONFIG)
+    steps = []
+
+    def objective(model, x, y):
+        loss, logits = cross_entropy()(model, x, y)
+        return (loss * poison if state.progress.step == 2 else loss), logits
+
+    with pytest.raises(DivergedError, match="step 2"):
+        for event in run(state, batches, CONFIG, objective=objective):
+            steps.append(event)
+    assert len(steps) == 2
+
+
+def test_validation_that_is_not_finite_is_never_the_best():
+    state, batches = job(CONFIG)
+    figures = iter([0.5, math.nan])
+
+    def validate(network):
+        return {"loss": next(figures), "accuracy": 0.9}
+
+    with pytest.raises(DivergedError):
+        list(run(state, batches, CONFIG, validate=validate))
+    assert state.progress.best_epoch == 1 and len(state.progress.history) == 1
+
+
+def test_the_best_epoch_follows_metric_and_mode():
+    values = [0.3, 0.2, 0.4]
+    for mode, best in (("max", 3), ("min", 2)):
+        state, batches = job(CONFIG)
+        figures = iter(values)
+        list(run(state, batches, CONFIG, lambda n: {"loss": 1.0, "accuracy": next(figures)}, mode=mode))
+        assert state.progress.best_epoch == best
+
+
+def test_patience_stops_early():
+    config = TrainConfig(epochs=50, batch_size=16, lr=0.01, patience=2)
+    state, batches = job(config)
+    figures = iter([0.1, 0.5, 0.4, 0.5, 0.9])
+    list(run(state, batches, config, lambda n: {"loss": 1.0, "accuracy": next(figures)}))
+    assert len(state.progress.history) == 4 and state.progress.best_epoch == 2
+    assert "no better accuracy" in state.progress.stopped
+
+
+def test_a_plateau_lowers_the_rate():
+    config = TrainConfig(
+        epochs=5, batch_size=60, lr=0.01, schedule="plateau", plateau_patience=2, plateau_factor=0.1
+    )
+    state, batches = job(config)
+    rates = [e.lr for e in run(state, batches, config) if isinstance(e, Step)]
+    assert rates == pytest.approx([0.01, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_the_time_limit_closes_the_epoch_and_stops():
+    config = TrainConfig(epochs=50, batch_size=16, lr=0.01, time_limit=1e-9)
+    state, batches = job(config)
+    events = list(run(state, batches, config))
+    assert [type(e) for e in events] == [Step, Epoch]
+    assert "time limit" in state.progress.stopped
+
+
+def test_the_average_is_what_is_validated_and_the_network_keeps_its_own():
+    state, batches = job(CONFIG)
+    seen = []
+
+    def validate(network):
+        seen.append(network.linear.weight.detach().clone())
+        return no_figures(network)
+
+    events = run(state, batches, CONFIG, validate=validate)
+    next(e for e in events if isinstance(e, Epoch))
+    assert torch.equal(seen[0], state.average["linear.weight"])
+    assert not torch.equal(seen[0], state.network.linear.weight)

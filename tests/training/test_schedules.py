@@ -1,0 +1,40 @@
+import pytest
+
+from seewhy.training.config import TrainConfig
+from seewhy.training.schedules import lr_factor
+
+
+def test_cosine_falls_from_one_to_zero_through_a_half():
+    config = TrainConfig(epochs=10, schedule="cosine")
+    assert [lr_factor(config, e) for e in (0, 5, 10)] == pytest.approx([1, 0.5, 0])
+
+
+def test_warmup_rises_in_a_line_before_the_schedule():
+    config = TrainConfig(epochs=10, schedule="cosine", warmup=2)
+    assert [lr_factor(config, e) for e in (1, 2, 6, 10)] == pytest.approx([0.5, 1, 0.5, 0])
+    assert lr_factor(config, 0) > 0
+
+
+def test_one_cycle_peaks_at_three_tenths():
+    config = TrainConfig(epochs=10, schedule="one_cycle")
+    assert [lr_factor(config, e) for e in (0, 3, 10)] == pytest.approx([0.04, 1, 1e-4])
+
+
+def test_constant_is_constant():
+    config = TrainConfig(epochs=10, schedule="constant")
+    assert {lr_factor(config, e) for e in (0, 3.3, 10)} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"optimizer": "adam", "momentum": 0.9}, "momentum has no effect"),
+        ({"plateau_factor": 0.5}, "plateau_"),
+        ({"warmup": 10, "epochs": 10}, "leaves none"),
+        ({"schedule": "one_cycle", "warmup": 1}, "no effect"),
+        ({"class_weights": "balanced", "sampling": "balanced"}, "choose one"),
+    ],
+)
+def test_an_option_without_effect_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**fields)
