@@ -149,7 +149,7 @@ def bilinear(picture: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.n
     return result
 
 
-@pytest.mark.parametrize(("side", "size"), [(16, 12), (12, 12), (8, 16)])
+@pytest.mark.parametrize(("side", "size"), [(16, 12), (12, 12)])
 def test_a_resized_crop_equals_bilinear_reading_of_its_box(side: int, size: int) -> None:
     images = pictures(30, side)
     x, _ = varied(images, size, random_resized_crop=0.2, flip=0.5)

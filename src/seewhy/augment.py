@@ -27,7 +27,7 @@ DRAWS = (
 class AugmentConfig(BaseModel):
     """How training pictures are varied; a field left out is off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     flip: float | None = Field(
         None, gt=0, le=1, description="chance of mirroring left and right (0 to 1)"

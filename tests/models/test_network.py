@@ -174,14 +174,20 @@ class Odd(Network):
         self.fails = fails
         self.conv = nn.Conv2d(3, 3, 1, bias=False)
         self.twin = self.conv
+        self.tied = nn.Conv2d(3, 3, 1, bias=False)
+        self.tied.weight = self.conv.weight
         self.never_called = nn.Conv2d(3, 4, 1)
         self.scale = nn.Parameter(torch.ones(1))
         self.idle = nn.ReLU()
         self.drop = nn.Dropout(0.5)
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(4 * size * size, num_classes))
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(4 * size * size, num_classes),
+            nn.BatchNorm1d(num_classes, affine=False),  # takes one picture in eval mode alone
+        )
 
     def features(self, x: Tensor) -> Tensor:
-        x = self.twin(self.conv(x))
+        x = self.tied(self.twin(self.conv(x)))
         if self.fails:
             raise RuntimeError("odd")
         weight, bias = self.never_called.weight, self.never_called.bias
@@ -193,6 +199,7 @@ def test_every_parameter_and_flop_has_one_row() -> None:
     rows = {layer.name: layer for layer in describe(network)}
     assert sum(row.parameters for row in rows.values()) == 9 + 16 + 1 + (100 * 2 + 2)
     assert (rows["conv"].parameters, rows["conv"].flops) == (9, 2 * 2 * 25 * 9)  # called twice
+    assert (rows["tied"].parameters, rows["tied"].flops) == (0, 2 * 25 * 9)
     assert "twin" not in rows and "idle" not in rows
     assert (rows["never_called"].parameters, rows["never_called"].output_shape) == (16, ())
     assert (rows[""].parameters, rows[""].flops) == (1, 2 * 25 * 4 * 3)  # the net's own work

@@ -40,7 +40,7 @@ LARGEST = 250_000_000  # parameters: 1 GB in fp32, so that no file can make a ne
 class ModelConfig(BaseModel):
     """Which net, and its options; an option left out is the net's own default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field("speednet", description="which net; `seewhy models` lists them")
     width: float | None = Field(
