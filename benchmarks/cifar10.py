@@ -33,7 +33,9 @@ def one_run(recipe: str, seed: int, data: str) -> dict:
         rate_before = gflops()
         start = time.perf_counter()
         command = ["train", "--recipe", recipe, "--data", data, "--seed", str(seed), "--resume"]
-        subprocess.run([*SEEWHY, *command, "--out", str(run)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*SEEWHY, *command, "--out", str(run)], check=True, stdout=subprocess.DEVNULL
+        )
         wall = time.perf_counter() - start
         rate = statistics.mean([rate_before, gflops()])
         facts.write_text(json.dumps({"wall": wall if fresh else None, "gflops": rate}))
@@ -70,7 +72,17 @@ def epoch_seconds(recipe: str, data: str) -> tuple[float, float]:
     for turn in range(3):
         run = RUNS / f"speed-{recipe}-{turn}"
         if not run.exists():
-            command = ["train", "--recipe", recipe, "--data", data, "--epochs", "2", "--out", str(run)]
+            command = [
+                "train",
+                "--recipe",
+                recipe,
+                "--data",
+                data,
+                "--epochs",
+                "2",
+                "--out",
+                str(run),
+            ]
             subprocess.run([*SEEWHY, *command], check=True, stdout=subprocess.DEVNULL)
         rows = [line.split(",") for line in (run / "history.csv").read_text().split()[1:]]
         pictures = 45_000  # 10% are for validation, which the epoch's time includes

@@ -81,7 +81,9 @@ def main() -> None:
         "sd": statistics.stdev(accuracies),
         "seconds": seconds,
         "damaged_copy": {
-            "same_bits": same_weights(RUNS / "photos-0/model.safetensors", run / "model.safetensors"),
+            "same_bits": same_weights(
+                RUNS / "photos-0/model.safetensors", run / "model.safetensors"
+            ),
             "bad_files": len(bad),
             "codes": sorted(row["code"] for row in bad),
         },

@@ -2,8 +2,10 @@
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
+from seewhy.bundle import load as load_bundle
 from seewhy.data import ImageSet
 
 
@@ -13,7 +15,9 @@ def image_set(labels, size=8, classes=None, seed=0):
     classes = classes or tuple(f"class {k}" for k in range(int(labels.max()) + 1))
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 60, (len(labels), size, size, 3))
-    images = (noise + labels[:, None, None, None] * (190 // max(len(classes) - 1, 1))).astype(np.uint8)
+    images = (noise + labels[:, None, None, None] * (190 // max(len(classes) - 1, 1))).astype(
+        np.uint8
+    )
     return ImageSet(
         images=images,
         labels=labels,
@@ -43,3 +47,24 @@ class TinyNet(nn.Module):
 def tiny_net(seed=0, **arguments):
     torch.manual_seed(seed)
     return TinyNet(**arguments)
+
+
+def write_folder(root, classes=("ant", "bee", "cow"), count=20, size=16, seed=0):
+    """A folder of PNGs, a class a subfolder, whose colour tells the class."""
+    rng = np.random.default_rng(seed)
+    for label, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 80, (size, size, 3))
+            pixels[..., label % 3] += 150
+            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number:03}.png")
+    return root
+
+
+QUICK = {"data.size": 16, "train.epochs": 2, "train.batch_size": 16, "train.amp": "fp32"}
+
+
+def same_weights(first, second):
+    """Whether two bundles hold the same bits for weights (their facts, with times, may differ)."""
+    a, b = (load_bundle(path).network.state_dict() for path in (first, second))
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)

@@ -28,7 +28,16 @@ ROWS = [
 ]
 ALLOWED = {("files", "errors"), ("augment", "errors")}
 MAX_MODULE, MAX_FUNCTION = 400, 60
-FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
+FORBIDDEN_MODULES = {
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "dill",
+    "joblib",
+    "cloudpickle",
+    "shelve",
+    "marshal",
+}
 
 
 def part(path: Path) -> str:

@@ -21,7 +21,7 @@ from seewhy.errors import ImageError, ModelFileError, UsageError
 from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.runs import Run
-from seewhy.training.device import pick_device
+from seewhy.training.device import pick_device, place
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -127,17 +127,15 @@ class Classifier:
         bundles.save(self.bundle, Path(path))
 
 
-def load(
-    model: str | Path, *, network: nn.Module | None = None, device: str = "auto"
-) -> Classifier:
+def load(path: str | Path, *, model: nn.Module | None = None, device: str = "auto") -> Classifier:
     """Loads a model by bundle, run directory or shipped name, verified before use.
 
-    `network` is needed for a bundle of one's own architecture. Raises `UsageError` for an unknown name
-    and `ModelFileError` for a file that is damaged, foreign or unsafe.
+    `model` is the network to fill, for a bundle of one's own architecture. Raises `UsageError` for an
+    unknown name and `ModelFileError` for a file that is damaged, foreign or unsafe.
     """
     where = pick_device(device)
-    loaded = bundles.load(find_model(model), model=network)
-    loaded.network.to(where, memory_format=torch.channels_last)
+    loaded = bundles.load(find_model(path), model=model)
+    place(loaded.network, where)
     return Classifier(loaded, where)
 
 

@@ -1,14 +1,10 @@
 """Recipe and data in, a finished run out; a model and a split in, its figures out."""
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 import torch
@@ -16,9 +12,9 @@ from torch import Tensor, nn
 
 from seewhy import bundle as bundles
 from seewhy.bundle import Bundle, Decision
-from seewhy.classifier import Classifier, find_model, load
+from seewhy.classifier import find_model, load
 from seewhy.data import DataConfig, ImageSet, Splits, load_data, write_bad_files, write_splits
-from seewhy.errors import MemoryLimitError, UsageError
+from seewhy.errors import UsageError
 from seewhy.evaluation import METRICS, Metrics, Predictions, metrics, score
 from seewhy.evaluation.calibration import fit_temperature
 from seewhy.evaluation.predict import predict
@@ -38,10 +34,12 @@ from seewhy.training import (
     load_weights,
     pick_amp,
     pick_device,
+    place,
     save_checkpoint,
 )
 from seewhy.training import train as training_loop
 from seewhy.training.batches import WEIGHTS, seed_of
+from seewhy.training.guards import as_exception, deterministic, memory_named, stopping_signals
 
 # What a training shows as it goes: a line of text, a step or an epoch.
 Show = Callable[[str | Step | Epoch], None]
@@ -85,7 +83,7 @@ def train(
         "data_fingerprint": splits.fingerprint,
         "init": start.digest if start else None,
     }
-    with writing(run), _memory_named(chosen):
+    with writing(run), memory_named(chosen.train.batch_size):
         if run.started:
             _require_same(run, config)
         if run.finished:
@@ -118,7 +116,7 @@ def evaluate(
     the number of this reading, and the predictions are stored in it. Raises `DataError` when the data
     has classes that the model has not, or no such split.
     """
-    classifier = load(model, network=network, device=device)
+    classifier = load(model, model=network, device=device)
     facts = classifier.bundle.facts or {}
     config = DataConfig(**facts.get("recipe", {}).get("data", {}))
     splits = load_data(
@@ -160,7 +158,7 @@ class _Job:
 def _fit(job: _Job, resume: bool, show: Show) -> None:
     """Runs the loop to its end, saving as it goes."""
     config, run = job.recipe.train, job.run
-    job.network.to(job.device, memory_format=torch.channels_last)
+    place(job.network, job.device)
     state = TrainState.start(job.network, config)
     _require_space(state, run)
     checkpoint = latest_checkpoint(run.checkpoints) if resume else None
@@ -182,7 +180,7 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
         weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
     amp = pick_amp(config.amp, job.device)
     saved = time.monotonic()
-    with _stopping_signals() as received, _deterministic():
+    with stopping_signals() as received, deterministic():
         for event in training_loop(
             state,
             batches,
@@ -201,7 +199,7 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
                 saved = time.monotonic()
             if received:
                 run.log(f"stopped by signal {received[0]} at step {state.progress.step}")
-                raise _as_exception(received[0])
+                raise as_exception(received[0])
     run.write_history(state.progress.history)
     run.log(state.progress.stopped or "")
     if config.keep == "best":
@@ -213,7 +211,7 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
 
 def _finish(job: _Job, show: Show) -> None:
     """Reads the validation figures of the weights as stored, and writes the bundle last of all."""
-    network = bundles.rounded(job.network).to(job.device, memory_format=torch.channels_last)
+    network = place(bundles.rounded(job.network), job.device)
     predictions = job.predict_val(network, amp=None)
     temperature = fit_temperature(predictions)
     _store(job.run, metrics(predictions, "val", temperature), predictions, temperature)
@@ -308,7 +306,9 @@ def _part(splits: Splits, split: Split) -> ImageSet:
     if split == "val":
         return splits.val
     if splits.test is None:
-        raise UsageError("this data has no test split: evaluate on val, or give a folder with test/")
+        raise UsageError(
+            "this data has no test split: evaluate on val, or give a folder with test/"
+        )
     return splits.test.unseal()
 
 
@@ -342,7 +342,9 @@ def _require_same(run: Run, config: Mapping[str, Any]) -> None:
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        )
     return flat
 
 
@@ -353,60 +355,3 @@ def _require_space(state: TrainState, run: Run) -> None:
     kind = type(state.optimizer).__name__.lower()
     copies = 1 + moments[kind] + (state.average is not None)
     require_space(run.path, 4 * copies * weights, "training")
-
-
-@contextmanager
-def _stopping_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM in a list for the block, so that the loop stops at a whole step."""
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if received:
-            raise _as_exception(number)
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _as_exception(number: int) -> BaseException:
-    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """The same bits on the same machine: no choice of a GPU's convolutions by timing."""
-    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
-
-
-@contextmanager
-def _memory_named(recipe: Recipe) -> Iterator[None]:
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _memory_limit(recipe, error) from None
-    except RuntimeError as error:
-        if "allocate" not in str(error):
-            raise
-        raise _memory_limit(recipe, error) from None
-
-
-def _memory_limit(recipe: Recipe, error: BaseException) -> MemoryLimitError:
-    batch = recipe.train.batch_size
-    return MemoryLimitError(
-        f"no memory left with train.batch_size={batch}: try --train.batch_size {max(batch // 2, 1)}, or a "
-        f"smaller data.size or model ({str(error).splitlines()[0] if str(error) else 'out of memory'})"
-    )

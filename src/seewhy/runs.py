@@ -61,7 +61,9 @@ class Run:
     def history(self) -> list[dict[str, float]]:
         """The rows of `history.csv`, one an epoch, as numbers."""
         with open(self.path / "history.csv", newline="", encoding="utf-8") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            return [
+                {key: float(value) for key, value in row.items()} for row in csv.DictReader(file)
+            ]
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -166,6 +168,8 @@ def _default_path(recipe: str, number: int) -> Path:
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         return platform.processor()

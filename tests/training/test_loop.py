@@ -25,13 +25,23 @@ CPU = torch.device("cpu")
 def job(config, seed=0, count=60):
     images = image_set(np.arange(count) % 3)
     batches = Batches(
-        images, 8, config.batch_size, config.epochs, config.seed, AugmentConfig(flip=0.5, crop_padding=1)
+        images,
+        8,
+        config.batch_size,
+        config.epochs,
+        config.seed,
+        AugmentConfig(flip=0.5, crop_padding=1),
     )
     return TrainState.start(tiny_net(seed), config), batches
 
 
 def no_figures(network):
     return {"loss": 1.0, "accuracy": 0.5}
+
+
+def scripted(accuracies):
+    values = iter(accuracies)
+    return lambda network: {"loss": 1.0, "accuracy": next(values)}
 
 
 def run(state, batches, config, validate=no_figures, objective=None, mode="max"):
@@ -142,16 +152,14 @@ def test_the_best_epoch_follows_metric_and_mode():
     values = [0.3, 0.2, 0.4]
     for mode, best in (("max", 3), ("min", 2)):
         state, batches = job(CONFIG)
-        figures = iter(values)
-        list(run(state, batches, CONFIG, lambda n: {"loss": 1.0, "accuracy": next(figures)}, mode=mode))
+        list(run(state, batches, CONFIG, scripted(values), mode=mode))
         assert state.progress.best_epoch == best
 
 
 def test_patience_stops_early():
     config = TrainConfig(epochs=50, batch_size=16, lr=0.01, patience=2)
     state, batches = job(config)
-    figures = iter([0.1, 0.5, 0.4, 0.5, 0.9])
-    list(run(state, batches, config, lambda n: {"loss": 1.0, "accuracy": next(figures)}))
+    list(run(state, batches, config, scripted([0.1, 0.5, 0.4, 0.5, 0.9])))
     assert len(state.progress.history) == 4 and state.progress.best_epoch == 2
     assert "no better accuracy" in state.progress.stopped
 

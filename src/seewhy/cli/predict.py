@@ -23,12 +23,14 @@ SKIPPED = {"not_a_file"}
 @click.command()
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), help="FILE.csv or FILE.jsonl [CSV to stdout]")
-@click.option("--top-k", default=3, show_default=True, help="labels a picture, best first (1 to 100)")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="FILE.csv or FILE.jsonl [CSV to stdout]"
+)
+@click.option(
+    "--top-k", default=3, show_default=True, help="labels a picture, best first (1 to 100)"
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
-def command(
-    model: str, paths: tuple[str, ...], out: Path | None, top_k: int, device: str
-) -> None:
+def command(model: str, paths: tuple[str, ...], out: Path | None, top_k: int, device: str) -> None:
     """Label pictures with MODEL: files, folders, globs, or - for a list on standard input.
 
     One row an input, in order, also for bad ones. Exits 1 when any row is not ok.
@@ -39,7 +41,9 @@ def command(
     count = min(top_k, len(classifier.classes))
     named = list(_expand(paths))
     if not named:
-        raise UsageError(f"no pictures in {', '.join(paths)}: name files, or folders that hold some")
+        raise UsageError(
+            f"no pictures in {', '.join(paths)}: name files, or folders that hold some"
+        )
     bar, done, bad = ReadingBar("predicting"), 0, 0
     with _opened(out) as file:
         write = _jsonl if out is not None and out.suffix == ".jsonl" else _csv(file, count)
@@ -68,7 +72,11 @@ def _rows(chunk: Predictions, classifier: Classifier, count: int) -> Iterator[di
         row |= {"path": path, "status": "ok", "model_digest": classifier.digest}
         if number in chunk.errors:
             code, message = chunk.errors[number]
-            row |= {"status": "skipped" if code in SKIPPED else "error", "code": code, "error": message}
+            row |= {
+                "status": "skipped" if code in SKIPPED else "error",
+                "code": code,
+                "error": message,
+            }
         else:
             for rank, label in zip(_ranks(count), order[number], strict=True):
                 row[f"label{rank}"] = classifier.classes[label]
@@ -86,7 +94,9 @@ def _csv(file: IO[str], count: int) -> Any:
 
     def write(file: IO[str], rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
-            writer.writerow({k: escape_cell(v) if isinstance(v, str) else v for k, v in row.items()})
+            writer.writerow(
+                {k: escape_cell(v) if isinstance(v, str) else v for k, v in row.items()}
+            )
 
     return write
 

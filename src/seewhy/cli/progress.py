@@ -1,7 +1,7 @@
 """What long work shows on standard error."""
 
 import sys
-from collections.abc import Callable
+from typing import Any
 
 from tqdm import tqdm
 
@@ -14,7 +14,7 @@ class ReadingBar:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
 
     def __call__(self, done: int, total: int) -> None:
         if self._bar is None:
@@ -33,7 +33,7 @@ class TrainingLine:
     def __init__(self, epochs: int, monitor: str) -> None:
         self._epochs = epochs
         self._monitor = monitor
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
         self._rate = 0.0
 
     def __call__(self, event: str | Step | Epoch) -> None:
@@ -83,9 +83,6 @@ class TrainingLine:
     def _write(self, line: str) -> None:
         with tqdm.external_write_mode(file=sys.stderr):
             print(line, file=sys.stderr, flush=True)
-
-
-Line = Callable[[str], None]
 
 
 def say(line: str) -> None:

@@ -27,7 +27,9 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field("custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="its name")
+    name: str = Field(
+        "custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="its name"
+    )
     about: str = Field("", max_length=500, description="what it is for, in a line")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
@@ -66,7 +68,9 @@ def options(model: type[BaseModel] = Recipe, prefix: str = "") -> list[Option]:
 def recipe_names() -> list[str]:
     """The names of the shipped recipes."""
     folder = resources.files(__package__)
-    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
+    return sorted(
+        p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
+    )
 
 
 def load_recipe(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -101,12 +105,18 @@ def to_yaml(recipe: Recipe) -> str:
 
 def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
     if depth > MAX_EXTENDS:
-        raise UsageError(f"recipe {name}: more than {MAX_EXTENDS} recipes extend each other: a circle?")
+        raise UsageError(
+            f"recipe {name}: more than {MAX_EXTENDS} recipes extend each other: a circle?"
+        )
     path = folder / name
     if path.is_file():
         if path.stat().st_size > MAX_BYTES:
             raise UsageError(f"recipe {path} is larger than {MAX_BYTES:,} bytes: not a recipe")
-        text, folder, label = path.read_text(encoding="utf-8", errors="replace"), path.parent, path.stem
+        text, folder, label = (
+            path.read_text(encoding="utf-8", errors="replace"),
+            path.parent,
+            path.stem,
+        )
     elif name in recipe_names():
         text = (resources.files(__package__) / f"{name}.yaml").read_text(encoding="utf-8")
         label = name

@@ -8,7 +8,7 @@ from seewhy.training.checkpoint import (
     save_checkpoint,
 )
 from seewhy.training.config import TrainConfig
-from seewhy.training.device import pick_amp, pick_device
+from seewhy.training.device import pick_amp, pick_device, place
 from seewhy.training.loop import Epoch, Progress, Step, TrainState, train
 from seewhy.training.objective import balanced_weights, cross_entropy
 
@@ -26,6 +26,7 @@ __all__ = [
     "load_weights",
     "pick_amp",
     "pick_device",
+    "place",
     "save_checkpoint",
     "train",
 ]

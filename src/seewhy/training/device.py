@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from seewhy.errors import UsageError
 
@@ -18,8 +19,18 @@ def pick_device(name: str) -> torch.device:
         return torch.device(next(kind for kind, here in available.items() if here))
     if not available[name]:
         here = ", ".join(kind for kind, there in available.items() if there)
-        raise UsageError(f"device={name} is not to be had with this machine and PyTorch build: {here} is")
+        raise UsageError(
+            f"device={name} is not to be had with this machine and PyTorch build: {here} is"
+        )
     return torch.device(name)
+
+
+def place(network: nn.Module, device: torch.device) -> nn.Module:
+    """Moves a network to a device, its kernels laid out channels last, and gives it back."""
+    for tensor in (*network.parameters(), *network.buffers()):
+        layout = torch.channels_last if tensor.ndim == 4 else torch.preserve_format
+        tensor.data = tensor.data.to(device, memory_format=layout)
+    return network
 
 
 def pick_amp(name: str, device: torch.device) -> torch.dtype | None:

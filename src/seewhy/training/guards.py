@@ -1,0 +1,69 @@
+"""What surrounds a training: signals that stop it, memory that runs out, and determinism."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+
+from seewhy.errors import MemoryLimitError
+
+
+@contextmanager
+def stopping_signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM in a list for the block, so that the loop stops at a whole step."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise as_exception(number)
+        received.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def as_exception(number: int) -> BaseException:
+    """What a signal raises once all is saved."""
+    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """The same bits on the same machine: no choice of a GPU's convolutions by timing."""
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+@contextmanager
+def memory_named(batch_size: int) -> Iterator[None]:
+    """Turns running out of memory, on any device, into `MemoryLimitError` with advice."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise _memory_limit(batch_size, error) from None
+    except RuntimeError as error:
+        if "allocate" not in str(error):
+            raise
+        raise _memory_limit(batch_size, error) from None
+
+
+def _memory_limit(batch: int, error: BaseException) -> MemoryLimitError:
+    return MemoryLimitError(
+        f"no memory left with train.batch_size={batch}: try --train.batch_size {max(batch // 2, 1)}, or a "
+        f"smaller data.size or model ({str(error).splitlines()[0] if str(error) else 'out of memory'})"
+    )

@@ -1,0 +1,195 @@
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers import write_folder
+
+import seewhy
+from seewhy.recipes import options
+
+SETTINGS = ["--data.size", "16", "--epochs", "2", "--train.batch_size", "16", "--amp", "fp32"]
+
+
+def call(*arguments, cwd=None, stdin=None, code=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "seewhy", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        input=stdin,
+        timeout=300,
+    )
+    assert done.returncode == code, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("photos") / "photos")
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    call("train", "--recipe", "regularized-cnn", "--data", photos, "--out", out, *SETTINGS)
+    return out
+
+
+def test_help_names_every_verb_and_train_every_field():
+    shown = call("--help").stdout
+    assert all(
+        verb in shown for verb in ("train", "evaluate", "predict", "models", "recipes", "info")
+    )
+    shown = call("train", "--help").stdout
+    assert all(f"--{option.name}" in shown for option in options())
+
+
+def test_train_ends_with_figures_pictures_and_the_next_command(run, photos, tmp_path):
+    out = tmp_path / "run"
+    done = call("train", "--recipe", "regularized-cnn", "--data", photos, "--out", out, *SETTINGS)
+    assert "accuracy" in done.stdout and f"seewhy evaluate {out}" in done.stdout
+    assert "images, 3 classes" in done.stderr and "epoch   2/2" in done.stderr
+    assert {"curves.png", "confusion-val.png"} <= {p.name for p in (out / "figures").iterdir()}
+
+
+def test_evaluate_writes_one_json_object_with_the_promised_keys(run, photos):
+    figures = json.loads(call("evaluate", run, "--data", photos, "--split", "val", "--json").stdout)
+    assert set(figures) == {
+        *("split", "n", "accuracy", "balanced_accuracy", "top5", "macro", "weighted", "per_class"),
+        *("confusion", "classes", "nll", "ece", "auroc"),
+    }
+    assert set(figures["accuracy"]) == {"value", "low", "high"} and figures["top5"] is None
+    assert set(figures["per_class"]["ant"]) == {"precision", "recall", "f1", "support", "accuracy"}
+    assert figures["classes"] == ["ant", "bee", "cow"]
+
+
+def test_evaluate_writes_csv_and_never_over_a_file(run, photos, tmp_path):
+    out = tmp_path / "out.csv"
+    table = call("evaluate", run, "--data", photos, "--split", "train", "--out", out).stdout
+    assert "95% interval" in table
+    with open(out, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert set(rows[0]) >= {"id", "label", "predicted", "confidence"} and len(rows) > 30
+    before = out.read_bytes()
+    call("evaluate", run, "--data", photos, "--split", "train", "--out", out, code=2)
+    assert out.read_bytes() == before
+
+
+def test_predict_gives_a_row_an_input_in_order_also_for_bad_ones(run, photos, tmp_path):
+    bad = tmp_path / "=bad.jpg"
+    bad.write_bytes(b"\xff\xd8\xff nothing")
+    os.mkfifo(tmp_path / "pipe.png")
+    inputs = [
+        photos / "bee/001.png",
+        bad,
+        tmp_path / "pipe.png",
+        photos / "none.png",
+        photos / "ant/002.png",
+    ]
+    done = call("predict", run, *inputs, "--top-k", "2", code=1)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [r["status"] for r in rows] == ["ok", "error", "skipped", "error", "ok"]
+    assert [r["code"] for r in rows] == ["", "undecodable", "not_a_file", "not_found", ""]
+    assert list(rows[0]) == [
+        *("path", "status", "label", "confidence", "label_2", "confidence_2"),
+        *("model_digest", "code", "error"),
+    ]
+    assert [r["path"] for r in rows] == [str(p) for p in inputs]
+    assert rows[0]["model_digest"] == seewhy.load(run).digest
+    assert float(rows[0]["confidence"]) >= float(rows[0]["confidence_2"])
+
+
+def test_predict_takes_folders_globs_and_a_list_and_writes_jsonl(run, photos, tmp_path):
+    out = tmp_path / "rows.jsonl"
+    folder = call("predict", run, photos / "bee", "--out", out)
+    assert folder.stdout == ""
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == 20 and rows[0]["code"] is None and rows[0]["label"] in ("ant", "bee", "cow")
+    globbed = call("predict", run, f"{photos}/*/000.png").stdout.splitlines()
+    assert len(globbed) == 1 + 3
+    listed = call("predict", run, "-", stdin=f"{photos}/ant/000.png\n\n{photos}/bee/000.png\n")
+    assert len(listed.stdout.splitlines()) == 1 + 2
+    call("predict", run, photos / "bee", "--out", out, code=2)
+    assert len(out.read_text().splitlines()) == 20
+
+
+def test_a_formula_in_a_file_name_is_not_one_in_the_csv(run, photos, tmp_path, monkeypatch):
+    (tmp_path / "=1+1.png").write_bytes((photos / "bee/001.png").read_bytes())
+    row = call("predict", run, "=1+1.png", cwd=tmp_path).stdout.splitlines()[1]
+    assert row.startswith("'=1+1.png,ok")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--recipe", "none-such"], "no recipe"),
+        (["train", "--train.lrr", "3"], "--train.lr"),
+        (["train", "--set", "train.lr"], "expected section.key=value"),
+        (["train", "--set", "train.lrr=3"], "did you mean train.lr"),
+        (["train", "--train.epochs", "0", "--data", "digits"], "train.epochs"),
+        (["train", "--data", "/no/such/place", "--recipe", "digits"], "/no/such/place"),
+        (["evaluate", "none-such", "--data", "digits"], "shipped models"),
+        (["predict", "none-such", "x.jpg"], "shipped models"),
+        (["models", "show", "resnet19"], "did you mean resnet18"),
+        (["recipes", "show", "none-such"], "no recipe"),
+        (["dance"], "no verb 'dance'"),
+    ],
+)
+def test_wrong_use_is_one_line_that_helps_and_exit_2(arguments, message):
+    done = call(*arguments, code=2)
+    assert message in done.stderr and done.stdout == ""
+
+
+def test_models_recipes_and_info(run):
+    assert "545,098" in call("models").stdout
+    assert set(json.loads(call("models", "--json").stdout)["networks"]) >= {
+        "simple_cnn",
+        "resnet18",
+    }
+    assert "32x32x32" in call("models", "show", "simple_cnn").stdout
+    assert "simple-cnn" in call("recipes").stdout
+    assert "batch_size: 64" in call("recipes", "show", "simple-cnn").stdout
+    facts = json.loads(call("info", run, "--json").stdout)
+    assert facts["classes"] == ["ant", "bee", "cow"] and facts["digest"] == seewhy.load(run).digest
+    assert "regularized_cnn" in call("info", run).stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_training_is_saved_and_resumed(photos, tmp_path, number, code):
+    out = tmp_path / "run"
+    arguments = ["train", "--recipe", "regularized-cnn", "--data", str(photos), "--out", str(out)]
+    arguments += [*SETTINGS, "--epochs", "3000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seewhy", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (out / "history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code and "--resume" in said and "Traceback" not in said
+    state = json.loads(max(out.glob("checkpoints/*/state.json"), key=os.path.getmtime).read_text())
+    before = state["progress"]["step"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seewhy", *arguments, "--resume"], stderr=subprocess.PIPE, text=True
+    )
+    line = ""
+    while "resumed at step" not in line and process.poll() is None:
+        line = process.stderr.readline()
+    process.kill()
+    process.communicate()
+    assert f"resumed at step {before:,}" in line
+
+
+def test_a_training_that_diverges_says_what_to_do(photos, tmp_path):
+    out = tmp_path / "run"
+    arguments = ["--data", photos, "--out", out, *SETTINGS, "--train.lr", "1e30", "--epochs", "9"]
+    done = call("train", "--recipe", "simple-cnn", *arguments, code=7)
+    assert "lower train.lr" in done.stderr and not (out / "model.safetensors").exists()

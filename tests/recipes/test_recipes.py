@@ -1,0 +1,94 @@
+import pytest
+import yaml
+
+from seewhy.errors import UsageError
+from seewhy.models import NETWORKS
+from seewhy.recipes import Recipe, load_recipe, options, parse_value, recipe_names, to_yaml
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_is_whole(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name and recipe.about and recipe.model.name in NETWORKS
+
+
+def test_the_recipes_that_were_promised_are_there():
+    promised = {"digits", "simple-cnn", "regularized-cnn", "resnet18", "photos", "fast"}
+    assert promised <= set(recipe_names())
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_survives_its_yaml(name, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(to_yaml(load_recipe(name)))
+    assert load_recipe(path) == load_recipe(name)
+
+
+def test_a_users_recipe_extends_another_and_is_extended(tmp_path):
+    (tmp_path / "base.yaml").write_text("extends: simple-cnn\ntrain: {epochs: 3}\n")
+    (tmp_path / "top.yaml").write_text("extends: base.yaml\ntrain: {lr: 0.5}\n")
+    recipe = load_recipe(tmp_path / "top.yaml")
+    assert (recipe.train.epochs, recipe.train.lr, recipe.model.name) == (3, 0.5, "simple_cnn")
+    assert recipe.name == "top"
+
+
+def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
+    with pytest.raises(UsageError, match="circle"):
+        load_recipe(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trian: {epochs: 3}", "unknown field trian"),
+        ("train: {epoch: 3}", r"unknown field train\.epoch: did you mean train\.epochs"),
+        ("train: {epochs: many}", r"train\.epochs"),
+        ("train: {epochs: 0}", r"train\.epochs"),
+        ("[1, 2]", "expected sections"),
+        ("train: {epochs: 3", "not YAML"),
+        ("!!python/object/apply:os.system ['true']", "not YAML"),
+        ("model: {name: speednet}\nviews: [sideways]", "views"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_with_the_place(tmp_path, text, message):
+    (tmp_path / "wrong.yaml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_recipe(tmp_path / "wrong.yaml")
+
+
+def test_an_unknown_name_lists_the_known_and_the_nearest():
+    with pytest.raises(UsageError, match=r"did you mean simple-cnn\?.*resnet18"):
+        load_recipe("simple-cn")
+
+
+def test_overrides_go_by_dotted_name():
+    recipe = load_recipe("fast", {"train.epochs": 2, "augment.flip": None, "model.width": 0.5})
+    assert (recipe.train.epochs, recipe.augment.flip, recipe.model.width) == (2, None, 0.5)
+    with pytest.raises(UsageError, match=r"train\.lr"):
+        load_recipe("fast", {"train.lrr": 2})
+
+
+def test_values_as_typed():
+    assert [parse_value(t) for t in ("3", "1e-3", "none", "null", "sgd", "[identity, flip]")] == [
+        *(3, "1e-3", None, None, "sgd"),
+        ["identity", "flip"],
+    ]
+    assert load_recipe("fast", {"train.lr": parse_value("1e-3")}).train.lr == 0.001
+    with pytest.raises(UsageError, match="not a value"):
+        parse_value("[1")
+
+
+def test_options_are_all_the_leaves():
+    names = {option.name for option in options()}
+    leaves = set()
+
+    def walk(tree, prefix=""):
+        for key, value in tree.items():
+            walk(value, f"{prefix}{key}.") if isinstance(value, dict) else leaves.add(prefix + key)
+
+    walk(yaml.safe_load(to_yaml(Recipe())))
+    assert names == leaves - {"name", "about"}
+    assert all(option.field.description for option in options())
+    assert next(o.kind for o in options() if o.name == "train.optimizer") == "sgd|adam|adamw"

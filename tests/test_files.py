@@ -1,0 +1,107 @@
+import errno
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from seewhy import files
+from seewhy.errors import DiskFullError, LockedError
+from seewhy.files import atomic_directory, exclusive, require_space, write_atomic
+
+
+def test_a_write_replaces_the_whole_file_and_leaves_no_litter(tmp_path):
+    path = tmp_path / "a.json"
+    write_atomic(path, b"one")
+    write_atomic(path, b"two")
+    assert path.read_bytes() == b"two" and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_atomic(path, b"one")
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(DiskFullError, match=r"disk full while writing .*a\.json \(need"):
+        write_atomic(path, b"two")
+    assert path.read_bytes() == b"one" and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_another_fault_keeps_its_own_name(tmp_path, monkeypatch):
+    def broken(handle):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files.os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        write_atomic(tmp_path / "a", b"x")
+
+
+def test_a_directory_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(ValueError), atomic_directory(tmp_path / "step-1") as inside:
+        (inside / "part").write_text("x")
+        raise ValueError
+    assert os.listdir(tmp_path) == []
+    with atomic_directory(tmp_path / "step-1") as inside:
+        (inside / "part").write_text("x")
+        assert not (tmp_path / "step-1").exists()
+    assert (tmp_path / "step-1" / "part").read_text() == "x"
+    assert os.listdir(tmp_path) == ["step-1"]
+
+
+def test_space_is_asked_for_before(tmp_path):
+    require_space(tmp_path, 1, "this")
+    with pytest.raises(DiskFullError, match="training needs"):
+        require_space(tmp_path, 2**60, "training")
+
+
+def test_one_holder_at_a_time_and_the_second_is_told_who(tmp_path):
+    lock = tmp_path / "run.lock"
+    with exclusive(lock):
+        code = (
+            "from pathlib import Path; from seewhy.files import exclusive; import sys\n"
+            f"with exclusive(Path({str(lock)!r})): pass"
+        )
+        start = time.monotonic()
+        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert f"process {os.getpid()}" in second.stderr and "LockedError" in second.stderr
+        assert time.monotonic() - start < 30
+    with exclusive(lock):
+        pass
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", json.dumps({"pid": 1, "host": "elsewhere"}).encode(), b"\xff\xfe"],
+)
+def test_a_stale_lock_file_holds_nobody_up(tmp_path, content):
+    lock = tmp_path / "run.lock"
+    lock.write_bytes(content)
+    with exclusive(lock):
+        pass
+
+
+def _hold(lock, held, release):
+    with exclusive(lock):
+        held.set()
+        release.wait(30)
+
+
+def test_a_lock_dies_with_its_process(tmp_path):
+    lock = tmp_path / "run.lock"
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(lock, held, release))
+    process.start()
+    assert held.wait(30)
+    with pytest.raises(LockedError), exclusive(lock):
+        pass
+    process.kill()
+    process.join()
+    with exclusive(lock):
+        pass
