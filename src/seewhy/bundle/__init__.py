@@ -71,9 +71,9 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
         )
     with _named(path):
         metadata = _describe(bundle)
-        network = copy.deepcopy(bundle.network).cpu().float().eval()
-        weights = _round(network, half)
-        tensors = {_WEIGHTS + name: weight for name, weight in weights.items()}
+        network = rounded(bundle.network, half=half)
+        state = network.state_dict()
+        tensors = {_WEIGHTS + name: _stored(tensor, half) for name, tensor in state.items()}
         tensors[_GOLDEN] = golden.logits(network, bundle.rule.size)
         data = container.encode(metadata, tensors)
         own = network if metadata.architecture.name == CUSTOM else None
@@ -82,10 +82,11 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
     return saved
 
 
-def rounded(network: nn.Module) -> nn.Module:
-    """A copy of a network on the CPU, with its weights as `save` stores them: what will be loaded."""
+def rounded(network: nn.Module, *, half: bool = True) -> nn.Module:
+    """A copy of a network on the CPU, in eval mode, with the weights that `load` will give."""
     copied = copy.deepcopy(network).cpu().float().eval()
-    _round(copied, half=True)
+    copied.to(memory_format=torch.contiguous_format)  # another order of sums has other last bits
+    _fill(copied, {name: _stored(tensor, half) for name, tensor in copied.state_dict().items()})
     return copied
 
 
@@ -113,10 +114,11 @@ def _decode(data: bytearray, model: nn.Module | None) -> Bundle:
     header, body = container.parse(data)
     about = header.metadata
     network = _blank(about, header.tensors, model)
-    tensors = {entry.name: container.values(entry, body) for entry in header.tensors}
-    expected = tensors.pop(_GOLDEN)
-    _fill(network, {name.removeprefix(_WEIGHTS): tensor for name, tensor in tensors.items()})
-    golden.replay(network, about.rule.size, expected)
+    entries = {entry.name: entry for entry in header.tensors}
+    expected = entries.pop(_GOLDEN)
+    weights = {name: container.values(entry, body) for name, entry in entries.items()}
+    _fill(network, {name.removeprefix(_WEIGHTS): weight for name, weight in weights.items()})
+    golden.replay(network, about.rule.size, container.values(expected, body))
     return Bundle(
         network=network,
         classes=about.classes,
@@ -224,13 +226,6 @@ def _signatures(tensor: Tensor) -> list[tuple[str, tuple[int, ...]]]:
 def _written(signature: tuple[str, tuple[int, ...]]) -> str:
     dtype, shape = signature
     return f"{dtype} {list(shape)}"
-
-
-def _round(network: nn.Module, half: bool) -> dict[str, NDArray[Any]]:
-    """Rounds a network's weights in place and gives them as they are stored."""
-    weights = {name: _stored(tensor, half) for name, tensor in network.state_dict().items()}
-    _fill(network, weights)
-    return weights
 
 
 def _stored(tensor: Tensor, half: bool) -> NDArray[Any]:

@@ -268,7 +268,9 @@ def _metadata(text: Any) -> Metadata:
     if not isinstance(text, str):
         raise ModelFileError("its metadata is not text")
     version = _json(text.encode("utf-8", "surrogatepass"), "the metadata").get("format_version")
-    if type(version) is int and version > FORMAT_VERSION:
+    if type(version) is not int:  # `Literal[1]` would take True for 1
+        raise ModelFileError("its metadata is wrong at 'format_version': no whole number")
+    if version > FORMAT_VERSION:
         raise ModelFileError(
             f"it has format {version} and this SeeWhy reads up to {FORMAT_VERSION}: "
             "install a newer SeeWhy"

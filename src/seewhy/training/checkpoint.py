@@ -128,7 +128,8 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _split_optimizer(
     state: dict[int, dict[str, Any]],
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    tensors, numbers = {}, {}
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, Any] = {}
     for index, entries in state.items():
         for key, value in entries.items():
             place = tensors if isinstance(value, Tensor) else numbers

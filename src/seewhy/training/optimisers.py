@@ -11,7 +11,9 @@ def build_optimizer(network: nn.Module, config: TrainConfig) -> optim.Optimizer:
     Weight decay acts on kernels and matrices only (He et al. 2019, "Bag of tricks"); biases may have
     a rate of their own (`bias_lr`). Each group's `scale` is its rate as a multiple of the schedule's.
     """
-    weights, scales, biases = [], [], []
+    weights: list[nn.Parameter] = []
+    scales: list[nn.Parameter] = []
+    biases: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
