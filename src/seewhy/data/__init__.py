@@ -1,0 +1,179 @@
+"""Labelled pictures in, once and for all at one size: `load_data`."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from seewhy.csv_cells import visible
+from seewhy.data import sources
+from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
+from seewhy.data.cache import Stored, content_id, shorter_side, stored
+from seewhy.data.decode import InputRule
+from seewhy.data.imageset import ImageSet, Rows
+from seewhy.data.sources import Source
+from seewhy.data.split import SealedSet, Splits, assign, check_classes_trained, write_splits
+from seewhy.errors import DataError, UsageError
+
+__all__ = [
+    "BadFile",
+    "DataConfig",
+    "ImageSet",
+    "InputRule",
+    "Rows",
+    "SealedSet",
+    "Splits",
+    "load_data",
+    "write_bad_files",
+    "write_splits",
+]
+
+
+class DataConfig(BaseModel):
+    """How a source becomes train, validation and test."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        description="largest input side in pixels; where most pictures are smaller, theirs is taken",
+    )
+    val: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="part of train drawn for validation where the source has none; a source without "
+        "any split is always cut 70/20/10",
+    )
+    split_seed: int = Field(0, ge=0, description="seed of the drawn splits and of the limit")
+    limit: int | None = Field(
+        None, ge=1, description="training pictures kept, the same share of each class; None: all"
+    )
+    layout: str | None = Field(
+        None, description="how the source is laid out, where it is not plain; None: recognised"
+    )
+    group_from: str | None = Field(
+        None,
+        description="what must not be parted by a split: a pattern with one (group) matched in "
+        "each path, or a column of a parquet source",
+    )
+    on_bad: Literal["error", "skip"] = Field(
+        "error", description="what a picture that cannot be read does: stop, or be left out"
+    )
+    max_bad: float = Field(
+        0.01, ge=0, le=1, description="largest part of the pictures that skip may leave out"
+    )
+
+
+def load_data(
+    source: str | Path,
+    config: DataConfig = DataConfig(),  # noqa: B008 (frozen)
+    *,
+    rule: InputRule | None = None,
+    classes: tuple[str, ...] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Splits:
+    """Reads a source, at once from the cache where it was read before, and splits it.
+
+    source: a path in one of `sources.LAYOUTS`, or a name in `sources.NAMED`.
+    rule, classes: those of a model that the pictures are for. Labels are then aligned by name: a
+    class that the model lacks is refused, one that the data lack is a note, and train may be empty.
+    progress: called with pictures done and pictures in all while they are decoded.
+
+    Raises `DataError` for anything in the data that stands in the way, `UsageError` for the config.
+    """
+    found = sources.find(source, config.layout, config.group_from)
+    content = content_id(found)
+    if rule is None:
+        rule = InputRule.resolve(config.size, shorter_side(found, content) or config.size)
+    pictures = stored(found, rule, content, progress)
+    total = len(pictures.labels) + len(pictures.bad)
+    check_bad(pictures.bad, total, config.on_bad, config.max_bad)
+    images, notes = _image_set(pictures, classes)
+    if config.group_from and not found.grouped:
+        images = _grouped(images, config.group_from)
+    split, drawn = assign(images, pictures.splits, config.val, config.split_seed, config.limit)
+    if classes is None:
+        check_classes_trained(images, split)
+    test = images.take(split == "test")
+    return Splits(
+        train=images.take(split == "train"),
+        val=images.take(split == "val"),
+        test=SealedSet(test) if len(test) else None,
+        left_out=images.take(split == "left_out"),
+        rule=rule,
+        layout=found.layout,
+        bad=pictures.bad + found.skipped,
+        notes=(_summary(found, pictures), *found.notes, *_bad_note(pictures), *notes, *drawn),
+    )
+
+
+def _image_set(pictures: Stored, classes: tuple[str, ...] | None) -> tuple[ImageSet, list[str]]:
+    """Makes the set of all pictures, its labels as positions in a model's `classes` where given."""
+    labels, names, notes = pictures.labels, pictures.classes, []
+    if classes is not None:
+        present = [names[number] for number in np.unique(labels)]
+        extra = [visible(name) for name in present if name not in classes]
+        if extra:
+            raise DataError(
+                f"the data have classes that the model lacks: {', '.join(extra[:10])}; it knows "
+                f"{', '.join(visible(name) for name in classes[:20])}. Remove or rename them"
+            )
+        missing = [visible(name) for name in classes if name not in present]
+        if missing:
+            notes.append(f"no pictures of {', '.join(missing)}")
+        place = {name: number for number, name in enumerate(classes)}
+        labels = np.array([place.get(name, -1) for name in names], np.int64)[labels]
+        names = classes
+    images = ImageSet(
+        pictures.images, labels, names, pictures.ids, pictures.hashes, pictures.groups
+    )
+    return images, notes
+
+
+def _grouped(images: ImageSet, pattern: str) -> ImageSet:
+    """Groups pictures by what the pattern finds in their path; those without are their own group."""
+    try:
+        finder = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"--group-from {visible(pattern)} is no pattern: {error}") from None
+    if finder.groups != 1:
+        raise UsageError(
+            f"--group-from {visible(pattern)} needs exactly one (group) in brackets, or the name of "
+            "a column of a parquet source"
+        )
+    found = [finder.search(key) for key in images.ids]
+    if not any(found):
+        raise DataError(
+            f"--group-from {visible(pattern)} matches no path, such as {visible(images.ids[0])}"
+        )
+    groups = np.empty(len(images), object)
+    groups[:] = [
+        match[1] or "" if match else f"\0{key}"
+        for match, key in zip(found, images.ids, strict=True)
+    ]
+    return replace(images, groups=groups)
+
+
+def _summary(source: Source, pictures: Stored) -> str:
+    """Says in one line what was recognised: "train: 50,000 images, 10 classes, 32x32, from parquet"."""
+    names, counts = np.unique(pictures.splits, return_counts=True)
+    count = {str(name) or "all": int(n) for name, n in zip(names, counts, strict=True)}
+    first, *others = [name for name in ("all", "train", "val", "test") if name in count]
+    line = (
+        f"{first}: {count[first]:,} images, {len(pictures.classes)} classes, {pictures.pixels}, "
+        f"from {source.layout}"
+    )
+    return line + "".join(f"; {name}: {count[name]:,} images" for name in others)
+
+
+def _bad_note(pictures: Stored) -> list[str]:
+    return (
+        [f"{len(pictures.bad):,} pictures cannot be used and were left out"] if pictures.bad else []
+    )

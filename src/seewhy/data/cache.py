@@ -1,0 +1,404 @@
+"""Pictures decoded once: an entry a source and stored side, on disk, checked whenever it is opened.
+
+    $SEEWHY_CACHE (~/.cache/seewhy)
+      stamps/<root>.npy               size, times, inode and sha256 of each file last seen
+      sets/<content>/side.json        the usual shorter side of these pictures
+      sets/<content>/store-32-v1/     images.npy labels.npy splits.npy hashes.npy table.json
+                                      checksums.json
+
+`content` is a hash over the names and bytes of the source's files. Entries appear by one rename, so a
+killed process leaves none behind; a damaged one is built again. Nothing here is a pickle, and no
+picture stays in anonymous memory: rows are written as they come and read through a memory map.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from seewhy.data.bad_files import BadFile, check_bad
+from seewhy.data.decode import (
+    InputRule,
+    Picture,
+    content_hash,
+    measure,
+    open_picture,
+    quiet_pillow,
+    store,
+)
+from seewhy.data.sources.source import Record, Source
+from seewhy.errors import DataError, ImageError
+from seewhy.files import atomic_directory, exclusive, require_space, write_atomic
+
+Progress = Callable[[int, int], None]
+
+VERSION = 1  # of the format of an entry; part of `content`
+
+
+def cache_root() -> Path:
+    """Returns the directory of the cache, made where it is missing; raises `DataError`."""
+    root = Path(os.environ.get("SEEWHY_CACHE") or "~/.cache/seewhy").expanduser()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"the cache {root} cannot be made ({error.strerror}): set SEEWHY_CACHE to a directory "
+            "that can be written"
+        ) from None
+    return root
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A whole source at one stored side: arrays by row, bad files, and the size they came in."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+    hashes: np.ndarray
+    ids: np.ndarray
+    groups: np.ndarray | None
+    classes: tuple[str, ...]
+    bad: tuple[BadFile, ...]
+    pixels: str
+
+
+def stored(source: Source, rule: InputRule, content: str, progress: Progress | None) -> Stored:
+    """Returns the pictures of a source at `rule.store`, from the cache or into it.
+
+    Two processes that ask at once build once. Raises `DataError` when no picture can be used.
+    """
+    home = cache_root() / "sets" / content
+    home.mkdir(parents=True, exist_ok=True)
+    entry = home / f"store-{rule.store}-v{rule.version}"
+    found = _open(entry)
+    if found is None:
+        with exclusive(entry.with_suffix(".lock"), wait=True):
+            found = _open(entry)
+            if found is None:
+                _build(source, rule.store, entry, progress)
+                found = _open(entry)
+    if found is None:
+        raise DataError(f"{entry} is damaged as soon as it is written: is the disk sound?")
+    return found
+
+
+def shorter_side(source: Source, content: str) -> int | None:
+    """Returns the median shorter side of the pictures outside test, in pixels; None without any."""
+    known = cache_root() / "sets" / content / "side.json"
+    try:
+        return int(json.loads(known.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        pass
+    sides = []
+    for picture in source.sample():
+        try:
+            sides.append(min(measure(picture)))
+        except ImageError:
+            continue
+    if not sides:
+        return None
+    side = sorted(sides)[len(sides) // 2]
+    known.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(known, json.dumps(side).encode())
+    return side
+
+
+# ------------------------------------------------------------------ content
+
+
+_STAMP = np.dtype([("key", "S16"), ("digest", "S32")])
+_SETTLED = 2_000_000_000  # ns; a younger file may change again within one tick of its clock
+
+
+def content_id(source: Source) -> str:
+    """Returns 40 hex digits over the names and bytes of a source's files.
+
+    Files that look as they did (size, times, inode) are not read again.
+    """
+    digest = hashlib.sha256(f"{VERSION} {source.layout} {source.key}\n".encode())
+    for name, content in zip(source.files, _digests(source.root, source.files), strict=True):
+        digest.update(os.fsencode(name) + b"\0" + content.ljust(32, b"\0"))
+    return digest.hexdigest()[:40]
+
+
+def _digests(root: Path, files: tuple[str, ...]) -> np.ndarray:
+    if not files:
+        return np.empty(0, "S32")
+    index = cache_root() / "stamps" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.npy"
+    known = _load_stamps(index)
+    now = time.time_ns()
+    keys = np.array([_look(root, name, now - _SETTLED) for name in files], "S16")
+    stamps = np.zeros(len(files), _STAMP)
+    stamps["key"] = keys
+    place = np.minimum(np.searchsorted(known["key"], keys), len(known) - 1)
+    same = (
+        (known["key"][place] == keys) & (keys != b"") if len(known) else np.zeros(len(keys), bool)
+    )
+    stamps["digest"][same] = known["digest"][place[same]]
+    changed = np.flatnonzero(~same)
+    blocks = [changed[start : start + 256] for start in range(0, len(changed), 256)]
+    with ThreadPoolExecutor(_workers()) as pool:
+        found = pool.map(lambda block: _hash(root, files, block), blocks)
+        for block, digests in zip(blocks, found, strict=True):
+            stamps["digest"][block] = digests
+    if len(changed):
+        settled = np.sort(stamps[keys != b""], order="key")
+        index.parent.mkdir(exist_ok=True)
+        write_atomic(index, _npy(settled))
+    return stamps["digest"]
+
+
+def _look(root: Path, name: str, settled: int) -> bytes:
+    """Returns what a file looks like from outside, 16 bytes; nothing where that cannot be trusted."""
+    try:
+        seen = os.stat(root / name)
+    except OSError:
+        return b""
+    if seen.st_ctime_ns > settled:
+        return b""
+    look = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}\n".encode()
+    return hashlib.sha256(look + os.fsencode(name)).digest()[:16]
+
+
+def _hash(root: Path, files: tuple[str, ...], rows: np.ndarray) -> list[bytes]:
+    def one(path: Path) -> bytes:
+        try:
+            with open(
+                path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)
+            ) as file:
+                return hashlib.file_digest(file, "sha256").digest()
+        except OSError:
+            return b"unreadable"
+
+    return [one(root / files[row]) for row in rows]
+
+
+def _load_stamps(index: Path) -> np.ndarray:
+    try:
+        stamps = np.load(index, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return np.empty(0, _STAMP)
+    return stamps if stamps.dtype == _STAMP and stamps.ndim == 1 else np.empty(0, _STAMP)
+
+
+def _npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return file.getvalue()
+
+
+def _workers() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# ------------------------------------------------------------------ building
+
+
+class _Decoded(NamedTuple):
+    pixels: np.ndarray
+    hash: str
+    size: tuple[int, int]
+
+
+_CHUNK_ROWS, _CHUNK_BYTES = 64, 4 << 20
+_SMALL = 16 << 10  # bytes a picture: below, threads wait for one another more than they help
+
+
+def _decode_chunk(chunk: list[Record], side: int) -> list[_Decoded | ImageError]:
+    def one(picture: Picture) -> _Decoded | ImageError:
+        try:
+            rgb = open_picture(picture)
+        except ImageError as error:
+            return error
+        pixels = store(rgb, side)
+        return _Decoded(pixels, content_hash(pixels if rgb.size == (side, side) else rgb), rgb.size)
+
+    with quiet_pillow():
+        return [one(record.picture) for record in chunk]
+
+
+def _chunks(records: Iterable[Record], side: int) -> Iterator[tuple[list[Record], bool]]:
+    """Cuts records into chunks of bounded memory, and says of each whether threads pay."""
+    chunk: list[Record] = []
+    weight = 0
+    rows = max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // (3 * side * side)))
+    for record in records:
+        chunk.append(record)
+        weight += _weight(record.picture)
+        if len(chunk) == rows or weight >= _CHUNK_BYTES:
+            yield chunk, weight > _SMALL * len(chunk)
+            chunk, weight = [], 0
+    if chunk:
+        yield chunk, weight > _SMALL * len(chunk)
+
+
+def _weight(picture: Picture) -> int:
+    if isinstance(picture, bytes):
+        return len(picture)
+    if isinstance(picture, np.ndarray):
+        return picture.nbytes
+    return 32 << 10  # a file not read yet
+
+
+def _decoded(
+    records: Iterable[Record], side: int
+) -> Iterator[tuple[list[Record], list[_Decoded | ImageError]]]:
+    """Yields chunks in order while some more are decoded ahead."""
+    workers = _workers()
+    waiting: deque[tuple[list[Record], Future[list[_Decoded | ImageError]]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for chunk, threads_pay in _chunks(records, side):
+            if threads_pay:
+                waiting.append((chunk, pool.submit(_decode_chunk, chunk, side)))
+            else:
+                future: Future[list[_Decoded | ImageError]] = Future()
+                future.set_result(_decode_chunk(chunk, side))
+                waiting.append((chunk, future))
+            while len(waiting) > 2 * workers:
+                done, result = waiting.popleft()
+                yield done, result.result()
+        while waiting:
+            done, result = waiting.popleft()
+            yield done, result.result()
+
+
+class _Table:
+    """What is known of the rows while they come."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.labels: list[str] = []
+        self.splits: list[str] = []
+        self.hashes: list[bytes] = []
+        self.groups: list[str] = []
+        self.bad: list[BadFile] = []
+        self.sizes: set[tuple[int, int]] = set()
+
+    def add(self, record: Record, result: _Decoded | ImageError) -> bool:
+        """Notes one picture; says whether it is a row."""
+        if isinstance(result, ImageError):
+            self.bad.append(BadFile(record.id, result.code, str(result)))
+            return False
+        self.ids.append(record.id)
+        self.labels.append(sys.intern(record.label))
+        self.splits.append(record.split)
+        self.hashes.append(result.hash.encode())
+        if record.group is not None:
+            self.groups.append(record.group)
+        if len(self.sizes) < 2:
+            self.sizes.add(result.size)
+        return True
+
+
+def _build(source: Source, side: int, entry: Path, progress: Progress | None) -> None:
+    reading = source.read()
+    require_space(entry.parent, reading.total * side * side * 3, f"the cache of {source.layout}")
+    table = _Table()
+    done = 0
+    with atomic_directory(entry) as directory:
+        with open(directory / "images.npy", "wb") as file:
+            _write_header(file, 0, side)
+            start = file.tell()
+            for records, results in _decoded(reading.records, side):
+                for record, result in zip(records, results, strict=True):
+                    if table.add(record, result) and isinstance(result, _Decoded):
+                        file.write(result.pixels.tobytes())
+                done += len(records)
+                if progress:
+                    progress(done, max(done, reading.total))
+            if not table.ids:
+                check_bad(table.bad, done, "error", 0)
+                raise DataError(f"there are no pictures in {source.root}")
+            file.seek(0)
+            _write_header(file, len(table.ids), side)
+            assert file.tell() == start, "the header of an .npy grew"
+        classes = reading.classes or tuple(sorted(set(table.labels)))
+        _write_table(directory, table, classes)
+        write_atomic(directory / "checksums.json", json.dumps(_checksums(directory)).encode())
+
+
+def _write_header(file: BinaryIO, rows: int, side: int) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (rows, side, side, 3)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _write_table(directory: Path, table: _Table, classes: tuple[str, ...]) -> None:
+    assert len(table.groups) in (0, len(table.ids)), "a source gives groups to all or to none"
+    number = {name: index for index, name in enumerate(classes)}
+    labels = np.array([number[name] for name in table.labels], np.int64)
+    np.save(directory / "labels.npy", labels)
+    np.save(directory / "splits.npy", np.array(table.splits, "S5"))
+    np.save(directory / "hashes.npy", np.array(table.hashes, "S32"))
+    pixels = "{}x{}".format(*table.sizes.pop()) if len(table.sizes) == 1 else "of several sizes"
+    facts = {
+        "classes": classes,
+        "bad": [dataclasses.astuple(file) for file in table.bad],
+        "pixels": pixels,
+        "ids": table.ids,
+        "groups": table.groups or None,
+    }
+    (directory / "table.json").write_text(json.dumps(facts), "ascii")
+
+
+# ------------------------------------------------------------------ opening
+
+_BLOCK = 16 << 20
+
+
+def _checksums(directory: Path) -> dict[str, list[str]]:
+    """Returns the sha256 of each 16 MiB of each file of an entry."""
+    files = sorted(file for file in directory.iterdir() if file.name != "checksums.json")
+    blocks = [(file, start) for file in files for start in range(0, file.stat().st_size, _BLOCK)]
+
+    def digest(block: tuple[Path, int]) -> str:
+        with open(block[0], "rb") as file:
+            file.seek(block[1])
+            return hashlib.sha256(file.read(_BLOCK)).hexdigest()
+
+    found: dict[str, list[str]] = {file.name: [] for file in files}
+    with ThreadPoolExecutor(_workers()) as pool:
+        for (file, _), value in zip(blocks, pool.map(digest, blocks), strict=True):
+            found[file.name].append(value)
+    return found
+
+
+def _open(entry: Path) -> Stored | None:
+    """Returns an entry that is whole, else None."""
+    try:
+        if json.loads((entry / "checksums.json").read_bytes()) != _checksums(entry):
+            return None
+    except (OSError, ValueError):
+        return None
+    # Its checksums hold, so it is as it was written: from here on it is trusted.
+    facts = json.loads((entry / "table.json").read_bytes())
+    images = np.asarray(np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False))
+    groups = facts["groups"]
+    return Stored(
+        images=images,
+        labels=np.load(entry / "labels.npy", allow_pickle=False),
+        splits=np.load(entry / "splits.npy", allow_pickle=False).astype(str),
+        hashes=np.load(entry / "hashes.npy", allow_pickle=False),
+        ids=_strings(facts["ids"]),
+        groups=None if groups is None else _strings(groups),
+        classes=tuple(facts["classes"]),
+        bad=tuple(BadFile(*row) for row in facts["bad"]),
+        pixels=facts["pixels"],
+    )
+
+
+def _strings(values: list[str]) -> np.ndarray:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array

@@ -1,0 +1,420 @@
+"""From the bytes of a picture to stored pixels: the only place that opens an image.
+
+What a picture means here, by every way in:
+- first frame only; turned upright by its EXIF or XMP orientation (a damaged one is ignored);
+- transparency is laid on white; palettes, grey, CMYK, YCbCr and Lab become RGB;
+- a valid ICC profile of at most 1 MiB is converted to sRGB (perceptual), any other is ignored;
+- 16-bit values keep their upper byte (`v >> 8`). 32-bit integers and floats say nothing of their
+  scale, so their largest value does: above 255 it is the 16-bit one, else the 8-bit one, and floats
+  that stay within 1 are parts of one. Values below 0, above 65,535 or not a number are refused.
+
+Nothing but `ImageError` is raised for a picture, and no global setting of Pillow is read or changed.
+"""
+
+import hashlib
+import os
+import re
+import stat
+import struct
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, ImageCms, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from seewhy.errors import IMAGE_ERROR_CODES, ImageError
+
+Picture = str | Path | bytes | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a picture may cost: file size in bytes, pixels, and the longer side in pixels."""
+
+    max_bytes: int
+    max_pixels: int
+    max_side: int
+
+
+LOCAL = Limits(max_bytes=2 << 30, max_pixels=200_000_000, max_side=65_500)
+UPLOAD = Limits(max_bytes=10 << 20, max_pixels=25_000_000, max_side=16_384)
+
+MAX_SCANS = (
+    100  # of a progressive JPEG; encoders write about ten, each costs a pass over the pixels
+)
+MAX_PROFILE = 1 << 20
+
+
+class InputRule(BaseModel):
+    """How a picture becomes the square a network sees; part of the model file.
+
+    Version 1: all that the head of this module says, then the shorter side by antialiased bicubic
+    to `store` pixels, the centre square of that kept, and its centre of `size` pixels evaluated.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(ge=1, le=1024, description="side of the square that a network sees, pixels")
+    store: int = Field(ge=1, le=2048, description="side of the square that is kept, pixels")
+    version: Literal[1] = Field(1, description="of the rule itself")
+
+    @model_validator(mode="after")
+    def _size_fits(self) -> "InputRule":
+        if self.size > self.store:
+            raise ValueError(f"size {self.size} is larger than the stored side {self.store}")
+        return self
+
+    @staticmethod
+    def resolve(size: int, shorter_side: int) -> "InputRule":
+        """Returns the rule for an input of at most `size` pixels from pictures of `shorter_side`.
+
+        Photographs are kept 1.15 times as large, so that training can crop from them; an input of
+        up to 64 pixels is kept as it is. Nothing is enlarged beyond `shorter_side`.
+        """
+        store = min(size if size <= 64 else round(1.15 * size), shorter_side)
+        return InputRule(size=min(size, store), store=store)
+
+
+def read(source: Picture, rule: InputRule, limits: Limits = LOCAL) -> np.ndarray:
+    """Returns the stored pixels of one picture, uint8 `(store, store, 3)`, by every way in the same.
+
+    `source` is a path, the bytes of a file, a Pillow image, or a uint8 array `(H, W, 3)` or `(H, W)`.
+    Raises `ImageError`.
+    """
+    return store(open_picture(source, limits), rule.store)
+
+
+def open_picture(source: Picture, limits: Limits = LOCAL) -> Image.Image:
+    """Returns one picture, whatever it comes as, upright and in RGB; raises `ImageError`."""
+    if isinstance(source, Image.Image):
+        return to_rgb(source, limits)
+    if isinstance(source, np.ndarray):
+        return from_array(source, limits)
+    return decode(source if isinstance(source, bytes) else read_file(source, limits), limits)
+
+
+def read_file(path: str | Path, limits: Limits = LOCAL) -> bytes:
+    """Returns the bytes of a regular file; a pipe or device is refused without waiting for it."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise _error("not_a_file")
+            data = file.read(limits.max_bytes + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise _error("not_found") from None
+    except IsADirectoryError:
+        raise _error("not_a_file") from None
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        raise _error("unreadable") from None
+    if len(data) > limits.max_bytes:
+        raise _error("too_large", f"more than {limits.max_bytes:,} bytes")
+    return data
+
+
+def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
+    """Returns the first frame of a picture file, upright and in RGB; raises `ImageError`.
+
+    The size is checked from the header, before any pixel is unpacked.
+    """
+    if len(data) > limits.max_bytes:
+        raise _error("too_large", f"{len(data):,} bytes; the limit is {limits.max_bytes:,}")
+    plugin = _plugin(data)
+    if plugin is None:
+        raise _error("unsupported_format")
+    with _as_image_error():
+        image = plugin(BytesIO(data))
+        _check_size(image.size, limits)
+        if plugin is JpegImageFile:
+            _check_scans(data)
+        return to_rgb(image, limits)
+
+
+def measure(source: Picture) -> tuple[int, int]:
+    """Returns the width and height in a picture's header (before it is turned); raises `ImageError`."""
+    if isinstance(source, Image.Image):
+        return source.size
+    if isinstance(source, np.ndarray):
+        return source.shape[1], source.shape[0]
+    data = source if isinstance(source, bytes) else read_file(source)
+    plugin = _plugin(data)
+    if plugin is None:
+        raise _error("unsupported_format")
+    with _as_image_error():
+        return plugin(BytesIO(data)).size
+
+
+def is_picture(head: bytes) -> bool:
+    """Says whether a file that starts with these (at least 16) bytes has an allowed format."""
+    return _plugin(head) is not None
+
+
+def to_rgb(image: Image.Image, limits: Limits = LOCAL) -> Image.Image:
+    """Returns a Pillow image upright and in RGB; raises `ImageError`."""
+    with _as_image_error():
+        _check_size(image.size, limits)
+        image.load()
+        return _on_white(_upright(image))
+
+
+def from_array(array: np.ndarray, limits: Limits = LOCAL) -> Image.Image:
+    """Returns a uint8 array `(H, W, 3)` or grey `(H, W)` as a picture; raises `ImageError`."""
+    if array.dtype != np.uint8:
+        raise _error("unsupported_depth", f"an array must be uint8, this one is {array.dtype}")
+    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or 0 in array.shape:
+        raise _error("undecodable", f"an array must be (H, W, 3) or (H, W), not {array.shape}")
+    _check_size((array.shape[1], array.shape[0]), limits)
+    return Image.fromarray(array).convert("RGB")
+
+
+def store(rgb: Image.Image, side: int) -> np.ndarray:
+    """Returns the centre square of a picture at `side` pixels, uint8 `(side, side, 3)`.
+
+    The shorter side is brought to `side` by bicubic interpolation, antialiased when it shrinks.
+    """
+    short = min(rgb.size)
+    left, top = (rgb.width - short) // 2, (rgb.height - short) // 2
+    if rgb.size != (side, side):
+        box = (left, top, left + short, top + short)
+        rgb = rgb.resize((side, side), Image.Resampling.BICUBIC, box)
+    return np.asarray(rgb)
+
+
+def centre(images: np.ndarray, size: int) -> np.ndarray:
+    """Returns the centre `size` x `size` of stored pictures `(..., S, S, 3)`, as a view."""
+    start = (images.shape[-2] - size) // 2
+    return images[..., start : start + size, start : start + size, :]
+
+
+def content_hash(rgb: Image.Image | np.ndarray) -> str:
+    """Returns 32 hex digits of the sha256 over the size and the pixels of a whole upright picture.
+
+    The picture may come as its pixels, uint8 `(H, W, 3)`.
+    """
+    if isinstance(rgb, np.ndarray):
+        height, width = rgb.shape[:2]
+        bands: Iterable[Any] = (np.ascontiguousarray(rgb),)
+    else:
+        width, height = rgb.size
+        rows = max(1, (1 << 20) // width)  # a few MB at a time
+        tops = range(0, height, rows)
+        bands = (rgb.crop((0, y, width, min(y + rows, height))).tobytes() for y in tops)
+    digest = hashlib.sha256(struct.pack("<II", width, height))
+    for band in bands:
+        digest.update(band)
+    return digest.hexdigest()[:32]
+
+
+# ------------------------------------------------------------------ opening, and what may go wrong
+
+
+_FORMATS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
+    (re.compile(rb"\xff\xd8\xff"), JpegImageFile),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImageFile),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), WebPImageFile),
+    (re.compile(rb"GIF8[79]a"), GifImageFile),
+    (re.compile(rb"BM"), BmpImageFile),
+    (re.compile(rb"II\*\0|MM\0\*|II\+\0|MM\0\+"), TiffImageFile),
+)
+
+
+def _plugin(data: bytes) -> type[ImageFile.ImageFile] | None:
+    """Names the reader by the first bytes alone.
+
+    `Image.open(formats=...)` would do the same, but has its own limit of pixels, a global one.
+    """
+    return next((plugin for magic, plugin in _FORMATS if magic.match(data)), None)
+
+
+def _error(code: str, detail: str = "") -> ImageError:
+    return ImageError(code, detail or IMAGE_ERROR_CODES[code])
+
+
+def _check_size(size: tuple[int, int], limits: Limits) -> None:
+    width, height = size
+    if width * height > limits.max_pixels or max(size) > limits.max_side:
+        raise _error(
+            "too_many_pixels",
+            f"{width:,} x {height:,} pixels; at most {limits.max_pixels:,} are taken, "
+            f"and {limits.max_side:,} a side",
+        )
+    if width < 1 or height < 1:
+        raise _error("undecodable", "a picture without pixels")
+
+
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+
+
+def _check_scans(data: bytes) -> None:
+    """Refuses a JPEG with more than `MAX_SCANS` scans: each costs a pass over all the pixels."""
+    if data.count(b"\xff\xda") <= MAX_SCANS:  # the rule; what follows passes over metadata
+        return
+    scans, position = 0, 2
+    while marker := _MARKER.search(data, position):
+        position, kind = marker.end(), data[marker.end() - 1]
+        if kind == 0xD9:
+            break
+        scans += kind == 0xDA
+        if kind != 0x01 and len(data) >= position + 2:
+            position += int.from_bytes(data[position : position + 2], "big")
+    if scans > MAX_SCANS:
+        raise _error("undecodable", f"{scans:,} scans in one JPEG; at most {MAX_SCANS} are taken")
+
+
+# What Pillow answers to a damaged file; anything else is a mistake of ours and is heard.
+_FAULTS = (SyntaxError, OSError, ValueError, EOFError, LookupError, TypeError, struct.error)
+
+
+@contextmanager
+def _as_image_error() -> Iterator[None]:
+    with quiet_pillow():
+        try:
+            yield
+        except ImageError:
+            raise
+        except Image.DecompressionBombError:
+            raise _error("too_many_pixels") from None
+        except _FAULTS:
+            raise _error("undecodable") from None
+
+
+_quiet_lock = threading.Lock()
+_quiet_users = 0
+_quiet_filters = warnings.catch_warnings()
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keeps Pillow's own warnings about odd files from the user: a picture is taken or refused.
+
+    `warnings.catch_warnings` is global and not made for threads, so the first decoder in enters it
+    and the last one out leaves it. Entering again inside is cheap.
+    """
+    global _quiet_users, _quiet_filters
+    with _quiet_lock:
+        _quiet_users += 1
+        if _quiet_users == 1:
+            _quiet_filters = warnings.catch_warnings()
+            _quiet_filters.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_users -= 1
+            if _quiet_users == 0:
+                _quiet_filters.__exit__(None, None, None)
+
+
+# ------------------------------------------------------------------ what the pixels mean
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+_SAYS_ORIENTATION = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # A TIFF has been turned by Pillow while loading, and then says nothing more.
+    if not _SAYS_ORIENTATION & image.info.keys():
+        return image
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except _FAULTS:
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    image = _eight_bit(image)
+    if image.mode in ("La", "RGBa"):  # colours multiplied by their alpha
+        image = image.convert(image.mode.upper())
+    alpha = None
+    if image.mode == "LA":
+        image, alpha = image.getchannel("L"), image.getchannel("A")
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        image, alpha = image.convert("RGB"), image.getchannel("A")
+    image = _srgb(image, profile)
+    if alpha is not None:
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=alpha)
+        image = white
+    return image
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    transparent = image.info.get("transparency")
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        grey = Image.fromarray((values >> 8).astype(np.uint8))
+        if not isinstance(transparent, int):
+            return grey
+        alpha = np.where(values == transparent, 0, 255).astype(np.uint8)
+        return Image.merge("LA", (grey, Image.fromarray(alpha)))
+    if image.mode in ("I", "F"):
+        return Image.fromarray(_scaled(np.asarray(image)))
+    if isinstance(transparent, tuple) and max(transparent) > 255:
+        image = image.copy()  # the key of a 16-bit colour picture; its lower bytes are gone
+        del image.info["transparency"]
+    return image
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    lowest, highest = values.min(), values.max()
+    if not (lowest >= 0 and highest <= 65_535):  # so written, it holds for NaN too
+        raise _error("unsupported_depth")
+    if highest > 255:
+        return (values.astype(np.uint16) >> 8).astype(np.uint8)
+    if values.dtype.kind == "f":
+        values = np.rint(values * 255 if highest <= 1 else values)
+    return values.astype(np.uint8)
+
+
+def _srgb(image: Image.Image, profile: object) -> Image.Image:
+    """Converts to sRGB by a usable profile, or by the plain rule of the image's mode."""
+    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
+        image = image.convert("RGB")
+    if not isinstance(profile, bytes) or len(profile) > MAX_PROFILE:
+        profile = None
+    transform = _transform(profile, image.mode) if profile or image.mode == "LAB" else None
+    if transform is None:
+        return image.convert("RGB")
+    return transform.apply(image)
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Returns the way from a profile (None: CIE Lab) to sRGB, or None where it does not fit."""
+    try:
+        if profile is None:
+            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        else:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        return ImageCms.ImageCmsTransform(source, srgb, mode, "RGB")
+    except (ImageCms.PyCMSError, *_FAULTS):
+        return None

@@ -1,0 +1,57 @@
+"""What every layout is read into: a stream of labelled pictures."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from seewhy.data.bad_files import BadFile
+from seewhy.data.decode import Picture
+
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+class Record(NamedTuple):
+    """One labelled picture, not yet opened; `split` is "train", "val", "test", or "" for none."""
+
+    id: str
+    label: str
+    split: str
+    picture: Picture
+    group: str | None = None
+
+
+class Reading(NamedTuple):
+    """A pass over a source: about how many records, the order of classes (None: sorted), records."""
+
+    total: int
+    classes: tuple[str, ...] | None
+    records: Iterator[Record]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A recognised source, nothing of it read yet.
+
+    `files` are the paths below `root` that the records are made of: the cache watches their content.
+    `key` names all else that the records depend on; `grouped` says that they carry groups. `sample` gives some pictures outside test, from
+    which the usual size is known. `skipped` are links, pipes and the like; `notes` lines for the user.
+    """
+
+    layout: str
+    root: Path
+    files: tuple[str, ...]
+    read: Callable[[], Reading]
+    sample: Callable[[], Iterable[Picture]]
+    key: str = ""
+    grouped: bool = False
+    skipped: tuple[BadFile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+SAMPLE = 1_000
+
+
+def evenly(count: int) -> range:
+    """Returns at most `SAMPLE` (or just above) places, evenly over `count`."""
+    return range(0, count, max(1, count // SAMPLE))

@@ -1,0 +1,242 @@
+"""Train, validation and sealed test: drawn by content, so that names and order do not matter.
+
+Pictures that are identical, or of one group, are one *unit* and never parted. Units are drawn within
+their class in the order of a keyed hash, `sha256(seed, group or content)`: the same seed draws the
+same pictures whatever their names, and adding pictures moves few of the others.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seewhy.csv_cells import escape_cell, visible
+from seewhy.data.bad_files import BadFile, write_csv
+from seewhy.data.decode import InputRule
+from seewhy.data.imageset import ImageSet
+from seewhy.errors import DataError
+
+WITHOUT_SPLIT = {"val": 0.2, "test": 0.1}  # of a source that has no split at all
+
+
+class SealedSet:
+    """Test pictures that training, tuning, thresholds, advice and compression never open.
+
+    Their number, classes and content hashes may be known: looking for leaks is no reading.
+    """
+
+    def __init__(self, images: ImageSet) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._images.classes
+
+    @property
+    def hashes(self) -> np.ndarray:
+        return self._images.hashes
+
+    @property
+    def fingerprint(self) -> str:
+        return self._images.fingerprint
+
+    def unseal(self) -> ImageSet:
+        """Returns the pictures; called by `evaluate` alone, which numbers each reading."""
+        return self._images
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """What training and evaluation start from.
+
+    `left_out` are training or validation pictures that leak into another split or are beyond the
+    limit; `bad` the files that are no usable picture; `notes` lines for the user.
+    """
+
+    train: ImageSet
+    val: ImageSet
+    test: SealedSet | None
+    left_out: ImageSet
+    rule: InputRule
+    layout: str
+    bad: tuple[BadFile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.train.classes
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hex digits over train and val; test is not needed for it."""
+        both = f"{self.train.fingerprint} {self.val.fingerprint}"
+        return hashlib.sha256(both.encode()).hexdigest()
+
+
+def units(hashes: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Returns the unit of each picture, int64 `(N,)`: what is identical or of one group is one."""
+    same_content = np.unique(hashes, return_inverse=True)[1]
+    if groups is None:
+        return same_content
+    same_group = np.unique(groups, return_inverse=True)[1]
+    unit = same_content
+    while True:  # spread the lowest number through both relations until nothing moves
+        spread = _lowest(same_content, _lowest(same_group, unit))
+        if np.array_equal(spread, unit):
+            return unit
+        unit = spread
+
+
+def ranks(keys: Iterable[bytes], seed: int) -> np.ndarray:
+    """Returns the place of each key in the draw of this seed, uint64: the head of its keyed hash."""
+    start = hashlib.sha256(f"{seed}\n".encode())
+
+    def rank(key: bytes) -> int:
+        digest = start.copy()
+        digest.update(key)
+        return int.from_bytes(digest.digest()[:8], "big")
+
+    return np.array([rank(key) for key in keys], np.uint64)
+
+
+def draw(labels: np.ndarray, unit: np.ndarray, rank: np.ndarray, share: float) -> np.ndarray:
+    """Returns which pictures are drawn, bool `(N,)`: in each class the first units, about `share`.
+
+    A class of two units or more has one drawn and one left at least; one of a single unit none
+    drawn. A unit counts for the lowest of its labels.
+    """
+    names, index, size = np.unique(unit, return_inverse=True, return_counts=True)
+    label = np.full(len(names), np.iinfo(np.int64).max)
+    np.minimum.at(label, index, labels)
+    first = np.full(len(names), np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(first, index, rank)
+    drawn = np.zeros(len(names), bool)
+    for number in np.unique(label):
+        members = np.flatnonzero(label == number)
+        members = members[np.argsort(first[members], kind="stable")]
+        taken = np.concatenate([[0], np.cumsum(size[members])])
+        nearest = int(np.argmin(np.abs(taken - share * taken[-1])))
+        drawn[members[: min(max(nearest, 1), len(members) - 1)]] = True
+    return drawn[index]
+
+
+def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
+    """Returns which `limit` pictures are kept, bool `(N,)`: the same share of each class, at least 1.
+
+    Raises `DataError` when there are more classes than that.
+    """
+    counts = images.counts
+    if limit < np.count_nonzero(counts):
+        raise DataError(
+            f"a limit of {limit:,} training pictures cannot hold the {np.count_nonzero(counts)} "
+            "classes: raise --data.limit"
+        )
+    exact = limit * counts / counts.sum()
+    quota = np.where(counts > 0, np.maximum(1, exact.astype(np.int64)), 0)
+    while quota.sum() < limit:
+        quota[np.argmax(exact - quota)] += 1
+    while quota.sum() > limit:
+        quota[np.argmax(np.where(quota > 1, quota - exact, -np.inf))] -= 1
+    order = np.lexsort((rank, images.labels))
+    place = np.empty(len(images), np.int64)
+    place[order] = np.arange(len(images)) - (np.cumsum(counts) - counts)[images.labels[order]]
+    return place < quota[images.labels]
+
+
+def assign(
+    images: ImageSet, given: np.ndarray, val: float, seed: int, limit: int | None
+) -> tuple[np.ndarray, list[str]]:
+    """Returns the split of each picture ("train", "val", "test", "left_out") and notes about it.
+
+    `given` is what the source says: "train", "val", "test", or "" for a source without a split.
+    """
+    unit = units(images.hashes, images.groups)
+    rank = ranks(_keys(images), seed)
+    split = given.astype("U8")
+    notes = _leave_out_leaks(split, unit)
+
+    def move(name: str, source: str, share: float) -> None:
+        rows = np.flatnonzero(split == source)
+        split[rows[draw(images.labels[rows], unit[rows], rank[rows], share)]] = name
+
+    if "" in given:
+        move("val", "", WITHOUT_SPLIT["val"])
+        move("test", "", WITHOUT_SPLIT["test"] / (1 - WITHOUT_SPLIT["val"]))
+        split[split == ""] = "train"
+        notes.append(f"no split given: drawn 70/20/10 by content, seed {seed}")
+    elif "val" not in given and "train" in given:
+        move("val", "train", val)
+        drawn = np.count_nonzero(split == "val")
+        notes.append(f"val: {drawn:,} images drawn from train by content, seed {seed}")
+    rows = np.flatnonzero(split == "train")
+    if limit is not None and limit < len(rows):
+        split[rows[~part(images.take(rows), limit, rank[rows])]] = "left_out"
+        notes.append(f"train: limited to {limit:,} of {len(rows):,} images")
+    return split, notes
+
+
+def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
+    """Raises `DataError` when a class has no training picture, or nothing is left to validate on."""
+    kept = split != "left_out"
+    counts = images.take(split == "train").counts
+    empty = [visible(name) for name, n in zip(images.classes, counts, strict=True) if n == 0]
+    if empty:
+        shown = ", ".join(empty[:10]) + (f" and {len(empty) - 10} more" if len(empty) > 10 else "")
+        raise DataError(
+            f"no training pictures of {shown}: add some, or remove the class (its other pictures too)"
+        )
+    if not np.any(split[kept] == "val"):
+        raise DataError(
+            "nothing to validate on: a class needs two different pictures (or groups) at least"
+        )
+
+
+def write_splits(splits: Splits, path: Path) -> None:
+    """Writes `splits.csv`: id, split (train, val, test, left_out), label, content hash, group."""
+    parts = [("train", splits.train), ("val", splits.val), ("left_out", splits.left_out)]
+    if splits.test is not None:
+        parts.insert(2, ("test", splits.test._images))
+    rows = [row for name, images in parts for row in _manifest(name, images)]
+    write_csv(("id", "split", "label", "hash", "group"), rows, path)
+
+
+def _manifest(name: str, images: ImageSet) -> Iterable[Sequence[object]]:
+    classes = [escape_cell(label) for label in images.classes]
+    groups: Iterable[Any] = [""] * len(images) if images.groups is None else images.groups
+    columns = zip(images.ids, images.labels, images.hashes.tolist(), groups, strict=True)
+    for key, label, digest, group in columns:
+        yield escape_cell(key), name, classes[label], digest.decode(), escape_cell(group)
+
+
+def _keys(images: ImageSet) -> Iterable[bytes]:
+    if images.groups is None:
+        return images.hashes.tolist()  # type: ignore[no-any-return]
+    return (group.encode("utf-8", "surrogateescape") for group in images.groups)
+
+
+def _lowest(relation: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Returns for each picture the lowest value among those it is related to."""
+    lowest = np.full(int(relation.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, relation, value)
+    return lowest[relation]
+
+
+def _leave_out_leaks(split: np.ndarray, unit: np.ndarray) -> list[str]:
+    """Marks pictures whose unit is also in test, or training ones whose unit is also in val."""
+    notes = []
+    for source, target in (("train", "test"), ("val", "test"), ("train", "val")):
+        leak = (split == source) & np.isin(unit, unit[split == target])
+        split[leak] = "left_out"
+        if leak.any():
+            notes.append(
+                f"{source}: {np.count_nonzero(leak):,} images left out, identical to "
+                f"(or of one group with) {target} images"
+            )
+    return notes
