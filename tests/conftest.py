@@ -1,0 +1,39 @@
+"""What all tests share: fixed seeds, a cache of their own, and the data beside the repository."""
+
+import os
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds() -> None:
+    """Starts every test from the same random state, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keeps the tests out of the user's cache and data."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEEWHY_CACHE", str(cache))
+        patch.delenv("SEEWHY_DATA", raising=False)
+        yield cache
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with `cifar10` and `hymenoptera`; tests that need it are skipped without it."""
+    beside = Path(__file__).parents[2] / "shared"
+    data = Path(os.environ.get("SEEWHY_SHARED", beside)) / "data"
+    if not data.is_dir():
+        pytest.skip("no shared data: set SEEWHY_SHARED to the folder that holds data/")
+    return data
