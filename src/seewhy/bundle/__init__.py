@@ -85,7 +85,8 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
 def rounded(network: nn.Module, *, half: bool = True) -> nn.Module:
     """A copy of a network on the CPU, in eval mode, with the weights that `load` will give."""
     copied = copy.deepcopy(network).cpu().float().eval()
-    copied.to(memory_format=torch.contiguous_format)  # another order of sums has other last bits
+    # The order of sums depends on the layout, and with it the last bits of the golden logits.
+    copied = copied.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     _fill(copied, {name: _stored(tensor, half) for name, tensor in copied.state_dict().items()})
     return copied
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.csv_cells import escape_cell
 from seewhy.errors import DataError
 from seewhy.files import write_atomic
 
@@ -154,8 +155,6 @@ class Predictions:
         Classes are written by name; label and correct are empty where a picture has no label. No
         cell can act as a formula in a spreadsheet.
         """
-        from seewhy.csv_cells import escape_cell
-
         labels = np.full(len(self), -1) if self.labels is None else self.labels
         names = [*map(escape_cell, self.classes), ""]  # -1 is "", the last
         rows = zip(
