@@ -25,6 +25,7 @@ ROWS = [
     {"report"},
     {"serve"},
     {"cli"},
+    {"__main__"},
 ]
 ALLOWED = {("files", "errors"), ("augment", "errors")}
 MAX_MODULE, MAX_FUNCTION = 400, 60

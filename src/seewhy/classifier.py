@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,18 +15,13 @@ from torch import nn
 
 from seewhy import bundle as bundles
 from seewhy.bundle import Bundle
-from seewhy.data import ImageSet, read
-from seewhy.data.decode import InputRule, centre
+from seewhy.data import ImageSet
+from seewhy.data.decode import InputRule, Picture, centre, read
 from seewhy.errors import ImageError, ModelFileError, UsageError
 from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.runs import Run
 from seewhy.training.device import pick_device, place
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    Picture = str | Path | bytes | Image.Image | np.ndarray
 
 CHUNK = 256
 
@@ -58,13 +53,13 @@ class Classifier:
         """What logits are divided by to make confidences."""
         return self.bundle.decision.temperature
 
-    def preprocess(self, picture: "Picture") -> np.ndarray:
+    def preprocess(self, picture: Picture) -> np.ndarray:
         """One picture as the network sees it, uint8 (size, size, 3). Raises `ImageError`."""
         return centre(read(picture, self.rule)[None], self.rule.size)[0]
 
     def predict(
         self,
-        pictures: "Picture | Iterable[Picture]",
+        pictures: Picture | Iterable[Picture],
         *,
         on_error: Literal["raise", "row"] = "raise",
     ) -> Predictions:
@@ -78,7 +73,7 @@ class Classifier:
         return concat(chunks) if chunks else _empty(self.classes)
 
     def predict_chunks(
-        self, pictures: "Iterable[Picture]", *, on_error: Literal["raise", "row"] = "raise"
+        self, pictures: Iterable[Picture], *, on_error: Literal["raise", "row"] = "raise"
     ) -> Iterator[Predictions]:
         """Predicts a stream of pictures in order, a few hundred in memory at a time."""
         remaining = iter(pictures)
@@ -90,7 +85,7 @@ class Classifier:
                 first += len(chunk)
 
     def _predict_read(
-        self, pictures: "Sequence[Picture]", arrays: Sequence[np.ndarray | ImageError], first: int
+        self, pictures: Sequence[Picture], arrays: Sequence[np.ndarray | ImageError], first: int
     ) -> Predictions:
         good = [row for row, array in enumerate(arrays) if not isinstance(array, ImageError)]
         logits = np.full((len(arrays), len(self.classes)), np.nan, np.float32)
@@ -170,8 +165,8 @@ def shipped_models() -> list[str]:
     return sorted(n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors"))
 
 
-def _reader(rule: InputRule, on_error: str) -> "Callable[[Picture], np.ndarray | ImageError]":
-    def read_one(picture: "Picture") -> np.ndarray | ImageError:
+def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | ImageError]:
+    def read_one(picture: Picture) -> np.ndarray | ImageError:
         try:
             return read(picture, rule)
         except ImageError as error:
@@ -182,7 +177,7 @@ def _reader(rule: InputRule, on_error: str) -> "Callable[[Picture], np.ndarray |
     return read_one
 
 
-def _many(pictures: Any) -> "Iterable[Picture]":
+def _many(pictures: Any) -> Iterable[Picture]:
     if isinstance(pictures, np.ndarray):
         return pictures if pictures.ndim == 4 else [pictures]
     if isinstance(pictures, str | Path | bytes) or not isinstance(pictures, Iterable):
@@ -190,7 +185,7 @@ def _many(pictures: Any) -> "Iterable[Picture]":
     return pictures
 
 
-def _name(picture: "Picture", number: int) -> str:
+def _name(picture: Picture, number: int) -> str:
     return str(picture) if isinstance(picture, str | Path) else str(number)
 
 

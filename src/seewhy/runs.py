@@ -5,7 +5,6 @@ import io
 import json
 import os
 import platform
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from seewhy.csv_cells import visible
 from seewhy.errors import UsageError
 from seewhy.files import exclusive, write_atomic
 
@@ -78,7 +78,7 @@ class Run:
 
     def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, list(rows[0]))
+        writer = csv.DictWriter(text, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
         write_atomic(self.path / "history.csv", text.getvalue().encode())
@@ -111,9 +111,8 @@ class Run:
 
     def log(self, line: str) -> None:
         """Appends a line with its time; control characters are escaped."""
-        plain = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda m: repr(m.group())[1:-1], line)
-        with open(self.path / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {plain}\n")
+        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {visible(line)}\n")
 
 
 def new_run(out: Path | None, recipe: str) -> Run:

@@ -57,6 +57,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Runs the command line; exit codes are in `seewhy.errors`, 1 means that some rows are not ok."""
+    from seewhy.csv_cells import visible
     from seewhy.errors import SeeWhyError
 
     try:
@@ -67,15 +68,10 @@ def main(arguments: list[str] | None = None) -> Any:
         error.show()
         sys.exit(2)
     except SeeWhyError as error:
-        click.echo(f"seewhy: {printable(str(error))}", err=True)
+        click.echo(f"seewhy: {visible(str(error))}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
-
-
-def printable(text: str) -> str:
-    """The text with control characters escaped, so that a file's name cannot steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

@@ -13,7 +13,7 @@ import click
 from seewhy.classifier import Classifier, load
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.csv_cells import escape_cell
-from seewhy.data import find_pictures
+from seewhy.data.sources.folders import scan
 from seewhy.errors import UsageError
 from seewhy.evaluation import Predictions
 
@@ -123,10 +123,11 @@ def _expand(paths: Iterable[str]) -> Iterator[str]:
         if path == "-":
             yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
         elif Path(path).is_dir():
-            found = find_pictures(Path(path))
-            yield from (str(picture) for picture in found.paths)
-            if found.passed_over:
-                say(f"{path}: {found.passed_over:,} other files passed over")
+            found = scan(Path(path))
+            yield from (str(Path(path, picture)) for picture in found.pictures)
+            yield from (str(Path(path, file.path)) for file in found.skipped)
+            if found.others:
+                say(f"{path}: {found.others:,} other files passed over")
         elif glob.has_magic(path) and not Path(path).exists():
             yield from sorted(p for p in glob.glob(path, recursive=True) if not Path(p).is_dir())
         else:

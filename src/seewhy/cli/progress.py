@@ -5,7 +5,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from seewhy.cli import printable
+from seewhy.csv_cells import visible
 from seewhy.training.loop import Epoch, Step
 
 
@@ -42,7 +42,7 @@ class TrainingLine:
         elif isinstance(event, Epoch):
             self._epoch(event)
         else:
-            self._write(printable(event))
+            self._write(visible(event))
 
     def close(self) -> None:
         if self._bar is not None:
@@ -87,4 +87,4 @@ class TrainingLine:
 
 def say(line: str) -> None:
     """A line for the user on standard error; standard output is for results."""
-    print(printable(line), file=sys.stderr, flush=True)
+    print(visible(line), file=sys.stderr, flush=True)

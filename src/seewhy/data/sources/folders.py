@@ -179,9 +179,10 @@ def _has_picture(folder: Path) -> bool:
 
 def _has_picture_itself(folder: Path) -> bool:
     try:
-        return any(
-            entry.is_file() and not entry.name.startswith(".") and _meant_as_picture(entry)
-            for entry in os.scandir(folder)
-        )
+        with os.scandir(folder) as entries:
+            return any(
+                entry.is_file() and not entry.name.startswith(".") and _meant_as_picture(entry)
+                for entry in entries
+            )
     except OSError:
         return False
