@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from seewhy.csv_cells import visible
 from seewhy.data import sources
 from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
-from seewhy.data.cache import Stored, content_id, shorter_side, stored
+from seewhy.data.cache import Stored, shorter_side, stored
 from seewhy.data.decode import InputRule
 from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.sources import Source
 from seewhy.data.split import SealedSet, Splits, assign, check_classes_trained, write_splits
+from seewhy.data.stamps import content_id
 from seewhy.errors import DataError, UsageError
 
 __all__ = [

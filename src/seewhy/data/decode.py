@@ -1,14 +1,7 @@
 """From the bytes of a picture to stored pixels: the only place that opens an image.
 
-What a picture means here, by every way in:
-- first frame only; turned upright by its EXIF or XMP orientation (a damaged one is ignored);
-- transparency is laid on white; palettes, grey, CMYK, YCbCr and Lab become RGB;
-- a valid ICC profile of at most 1 MiB is converted to sRGB (perceptual), any other is ignored;
-- 16-bit values keep their upper byte (`v >> 8`). 32-bit integers and floats say nothing of their
-  scale, so their largest value does: above 255 it is the 16-bit one, else the 8-bit one, and floats
-  that stay within 1 are parts of one. Values below 0, above 65,535 or not a number are refused.
-
-Nothing but `ImageError` is raised for a picture, and no global setting of Pillow is read or changed.
+What its colours mean is said in `colour`. The first frame alone is taken, turned upright.
+Nothing but `ImageError` is raised for a picture, and no global setting of Pillow is changed.
 """
 
 import hashlib
@@ -21,13 +14,12 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -36,6 +28,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from seewhy.data.colour import FAULTS, to_srgb, upright
 from seewhy.errors import IMAGE_ERROR_CODES, ImageError
 
 Picture = str | Path | bytes | Image.Image | np.ndarray
@@ -56,7 +49,6 @@ UPLOAD = Limits(max_bytes=10 << 20, max_pixels=25_000_000, max_side=16_384)
 MAX_SCANS = (
     100  # of a progressive JPEG; encoders write about ten, each costs a pass over the pixels
 )
-MAX_PROFILE = 1 << 20
 
 
 class InputRule(BaseModel):
@@ -168,7 +160,7 @@ def to_rgb(image: Image.Image, limits: Limits = LOCAL) -> Image.Image:
     with _as_image_error():
         _check_size(image.size, limits)
         image.load()
-        return _on_white(_upright(image))
+        return to_srgb(upright(image))
 
 
 def from_array(array: np.ndarray, limits: Limits = LOCAL) -> Image.Image:
@@ -275,10 +267,6 @@ def _check_scans(data: bytes) -> None:
         raise _error("undecodable", f"{scans:,} scans in one JPEG; at most {MAX_SCANS} are taken")
 
 
-# What Pillow answers to a damaged file; anything else is a mistake of ours and is heard.
-_FAULTS = (SyntaxError, OSError, ValueError, EOFError, LookupError, TypeError, struct.error)
-
-
 @contextmanager
 def _as_image_error() -> Iterator[None]:
     with quiet_pillow():
@@ -288,7 +276,7 @@ def _as_image_error() -> Iterator[None]:
             raise
         except Image.DecompressionBombError:
             raise _error("too_many_pixels") from None
-        except _FAULTS:
+        except FAULTS:
             raise _error("undecodable") from None
 
 
@@ -318,103 +306,3 @@ def quiet_pillow() -> Iterator[None]:
             _quiet_users -= 1
             if _quiet_users == 0:
                 _quiet_filters.__exit__(None, None, None)
-
-
-# ------------------------------------------------------------------ what the pixels mean
-
-
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_ORIENTATION = 0x0112
-_SAYS_ORIENTATION = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    # A TIFF has been turned by Pillow while loading, and then says nothing more.
-    if not _SAYS_ORIENTATION & image.info.keys():
-        return image
-    try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except _FAULTS:
-        return image
-    return image if turn is None else image.transpose(turn)
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    image = _eight_bit(image)
-    if image.mode in ("La", "RGBa"):  # colours multiplied by their alpha
-        image = image.convert(image.mode.upper())
-    alpha = None
-    if image.mode == "LA":
-        image, alpha = image.getchannel("L"), image.getchannel("A")
-    elif image.has_transparency_data:
-        image = image.convert("RGBA")
-        image, alpha = image.convert("RGB"), image.getchannel("A")
-    image = _srgb(image, profile)
-    if alpha is not None:
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=alpha)
-        image = white
-    return image
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    transparent = image.info.get("transparency")
-    if image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        grey = Image.fromarray((values >> 8).astype(np.uint8))
-        if not isinstance(transparent, int):
-            return grey
-        alpha = np.where(values == transparent, 0, 255).astype(np.uint8)
-        return Image.merge("LA", (grey, Image.fromarray(alpha)))
-    if image.mode in ("I", "F"):
-        return Image.fromarray(_scaled(np.asarray(image)))
-    if isinstance(transparent, tuple) and max(transparent) > 255:
-        image = image.copy()  # the key of a 16-bit colour picture; its lower bytes are gone
-        del image.info["transparency"]
-    return image
-
-
-def _scaled(values: np.ndarray) -> np.ndarray:
-    lowest, highest = values.min(), values.max()
-    if not (lowest >= 0 and highest <= 65_535):  # so written, it holds for NaN too
-        raise _error("unsupported_depth")
-    if highest > 255:
-        return (values.astype(np.uint16) >> 8).astype(np.uint8)
-    if values.dtype.kind == "f":
-        values = np.rint(values * 255 if highest <= 1 else values)
-    return values.astype(np.uint8)
-
-
-def _srgb(image: Image.Image, profile: object) -> Image.Image:
-    """Converts to sRGB by a usable profile, or by the plain rule of the image's mode."""
-    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
-        image = image.convert("RGB")
-    if not isinstance(profile, bytes) or len(profile) > MAX_PROFILE:
-        profile = None
-    transform = _transform(profile, image.mode) if profile or image.mode == "LAB" else None
-    if transform is None:
-        return image.convert("RGB")
-    return transform.apply(image)
-
-
-@lru_cache(maxsize=16)
-def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Returns the way from a profile (None: CIE Lab) to sRGB, or None where it does not fit."""
-    try:
-        if profile is None:
-            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-        else:
-            source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-        return ImageCms.ImageCmsTransform(source, srgb, mode, "RGB")
-    except (ImageCms.PyCMSError, *_FAULTS):
-        return None

@@ -34,8 +34,9 @@ class Source:
     """A recognised source, nothing of it read yet.
 
     `files` are the paths below `root` that the records are made of: the cache watches their content.
-    `key` names all else that the records depend on; `grouped` says that they carry groups. `sample` gives some pictures outside test, from
-    which the usual size is known. `skipped` are links, pipes and the like; `notes` lines for the user.
+    `key` names all else that the records depend on; `grouped` says that they carry groups. `sample`
+    gives some pictures outside test, from which the usual size is known. `skipped` are links, pipes
+    and the like; `notes` lines for the user.
     """
 
     layout: str

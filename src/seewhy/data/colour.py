@@ -1,0 +1,123 @@
+"""What the values of a picture mean, whatever its mode: 8 bits of sRGB, upright, on white.
+
+- A picture is turned by its EXIF or XMP orientation.
+- Transparency is laid on white; palettes, grey, CMYK, YCbCr and Lab become RGB.
+- A valid ICC profile of at most 1 MiB is converted to sRGB (perceptual), any other is ignored.
+- 16-bit values keep their upper byte (`v >> 8`), 12-bit ones their upper 8 bits.
+- 32-bit integers and floats say nothing of their scale, so their largest value does: above 255 it
+  is that of 16 bits, else of 8, and floats within 1 are parts of one. Values below 0, above 65,535
+  or not a number are refused.
+"""
+
+import struct
+from functools import lru_cache
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from seewhy.errors import IMAGE_ERROR_CODES, ImageError
+
+MAX_PROFILE = 1 << 20
+
+# What Pillow answers to a damaged file; anything else is a mistake of ours and is heard.
+FAULTS = (SyntaxError, OSError, ValueError, EOFError, LookupError, TypeError, struct.error)
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 0x0102
+_SAYS_ORIENTATION = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Returns a loaded picture turned by its EXIF or XMP orientation; a damaged one is ignored."""
+    # A TIFF has been turned by Pillow while loading, and then says nothing more.
+    if not _SAYS_ORIENTATION & image.info.keys():
+        return image
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except FAULTS:
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """Returns a loaded picture in RGB; raises `ImageError` for values beyond 16 bits."""
+    profile = image.info.get("icc_profile")
+    image = _eight_bit(image)
+    if image.mode in ("La", "RGBa"):  # colours multiplied by their alpha
+        image = image.convert(image.mode.upper())
+    alpha = None
+    if image.mode == "LA":
+        image, alpha = image.getchannel("L"), image.getchannel("A")
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        image, alpha = image.convert("RGB"), image.getchannel("A")
+    image = _srgb(image, profile)
+    if alpha is not None:
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=alpha)
+        image = white
+    return image
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    transparent = image.info.get("transparency")
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        bits = 12 if getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE) == (12,) else 16
+        grey = Image.fromarray((values >> (bits - 8)).astype(np.uint8))
+        if not isinstance(transparent, int):
+            return grey
+        alpha = np.where(values == transparent, 0, 255).astype(np.uint8)
+        return Image.merge("LA", (grey, Image.fromarray(alpha)))
+    if image.mode in ("I", "F"):
+        return Image.fromarray(_scaled(np.asarray(image)))
+    if isinstance(transparent, tuple) and max(transparent) > 255:
+        image = image.copy()  # the key of a 16-bit colour picture; its lower bytes are gone
+        del image.info["transparency"]
+    return image
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    lowest, highest = values.min(), values.max()
+    if not (lowest >= 0 and highest <= 65_535):  # so written, it holds for NaN too
+        raise ImageError("unsupported_depth", IMAGE_ERROR_CODES["unsupported_depth"])
+    if highest > 255:
+        return (values.astype(np.uint16) >> 8).astype(np.uint8)
+    if values.dtype.kind == "f":
+        values = np.rint(values * 255 if highest <= 1 else values)
+    return values.astype(np.uint8)
+
+
+def _srgb(image: Image.Image, profile: object) -> Image.Image:
+    """Converts to sRGB by a usable profile, or by the plain rule of the image's mode."""
+    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
+        image = image.convert("RGB")
+    if not isinstance(profile, bytes) or len(profile) > MAX_PROFILE:
+        profile = None
+    transform = _transform(profile, image.mode) if profile or image.mode == "LAB" else None
+    if transform is None:
+        return image.convert("RGB")
+    return transform.apply(image)
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Returns the way from a profile (None: CIE Lab) to sRGB, or None where it does not fit."""
+    try:
+        if profile is None:
+            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        else:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        return ImageCms.ImageCmsTransform(source, srgb, mode, "RGB")
+    except (ImageCms.PyCMSError, *FAULTS):
+        return None
