@@ -15,7 +15,7 @@ from sklearn.metrics import (
 
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation import METRICS, Predictions, metrics, score
-from seewhy.evaluation.metrics import calibration_error, reliability, top_k_accuracy
+from seewhy.evaluation.metrics import reliability, top_k_accuracy
 
 
 def predictions(
@@ -94,7 +94,7 @@ def test_calibration_error_agrees_with_its_authors_loop(drawn: Predictions) -> N
 def test_calibration_error_of_two_bins_by_hand() -> None:
     confidence = np.array([0.9, 0.9, 0.5, 0.5])
     correct = np.array([True, False, True, True])
-    assert calibration_error(confidence, correct) == pytest.approx((0.4 + 0.5) / 2)
+    assert reliability(confidence, correct).ece == pytest.approx((0.4 + 0.5) / 2)
 
 
 def test_a_confidence_on_an_edge_falls_in_the_lower_bin() -> None:

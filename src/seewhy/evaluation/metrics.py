@@ -44,12 +44,32 @@ class Averages:
 
 
 @dataclass(frozen=True, eq=False)
+class Reliability:
+    """Confidence against truth: pictures, mean confidence and accuracy of each bin.
+
+    `edges` (B + 1,), from 0 to 1; `counts`, `confidence`, `accuracy` (B,), the last two NaN in
+    empty bins.
+    """
+
+    edges: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    @property
+    def ece(self) -> float:
+        """The mean distance between confidence and accuracy over all pictures, in [0, 1]."""
+        filled = self.counts > 0
+        gaps = np.abs(self.accuracy - self.confidence)[filled]
+        return float(np.average(gaps, weights=self.counts[filled]))
+
+
+@dataclass(frozen=True, eq=False)
 class Metrics:
     """The figures of one split. More is better, save for `nll` and `ece`; NaN means undefined.
 
     `top5` is None below six classes. `confusion` (K, K) counts pictures, rows are true classes,
-    columns predicted ones. `nll` is the mean log loss in nats; `ece` and `auroc` as in
-    `calibration_error` and `roc_area`.
+    columns predicted ones. `nll` is the mean log loss in nats; `auroc` as in `roc_area`.
     """
 
     split: str
@@ -63,8 +83,13 @@ class Metrics:
     confusion: NDArray[np.int64]
     classes: tuple[str, ...]
     nll: float
-    ece: float
     auroc: float
+    reliability: Reliability
+
+    @property
+    def ece(self) -> float:
+        """The expected calibration error, in [0, 1]: that of `reliability`."""
+        return self.reliability.ece
 
     def to_json(self) -> dict[str, Any]:
         """The figures under the names of `seewhy evaluate --json`; what is undefined is None."""
@@ -132,8 +157,8 @@ def metrics(predictions: Predictions, split: str, temperature: float = 1.0) -> M
         confusion=table,
         classes=classes,
         nll=log_loss(kept, temperature),
-        ece=calibration_error(kept.confidence(temperature), kept.predicted == labels),
         auroc=roc_area(kept.probabilities(temperature), labels),
+        reliability=reliability(kept.confidence(temperature), kept.predicted == labels),
     )
 
 
@@ -194,27 +219,6 @@ def confusion(predictions: Predictions) -> NDArray[np.int64]:
     return np.asarray(table, np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class Reliability:
-    """Confidence against truth: pictures, mean confidence and accuracy of each bin.
-
-    `edges` (B + 1,), from 0 to 1; `counts`, `confidence`, `accuracy` (B,), the last two NaN in
-    empty bins.
-    """
-
-    edges: NDArray[np.float64]
-    counts: NDArray[np.int64]
-    confidence: NDArray[np.float64]
-    accuracy: NDArray[np.float64]
-
-    @property
-    def ece(self) -> float:
-        """The mean distance between confidence and accuracy, weighted by the bins' pictures."""
-        filled = self.counts > 0
-        gaps = np.abs(self.accuracy - self.confidence)[filled]
-        return float(np.average(gaps, weights=self.counts[filled]))
-
-
 def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Reliability:
     """Sorts pictures by top confidence into 15 equal bins (low, high] (Guo et al. 2017)."""
     edges = np.linspace(0, 1, BINS + 1)
@@ -223,11 +227,6 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> 
     sums = (np.bincount(bins, values, BINS) for values in (confidence, correct))
     means = (np.divide(s, counts, out=np.full(BINS, nan), where=counts > 0) for s in sums)
     return Reliability(edges, counts, *means)
-
-
-def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:
-    """The expected calibration error over 15 bins, in [0, 1]; less is better (Guo et al. 2017)."""
-    return reliability(confidence, correct).ece
 
 
 def roc_area(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
@@ -252,7 +251,7 @@ METRICS: dict[str, tuple[Callable[[Predictions], float], Mode]] = {
     "loss": (log_loss, "min"),
     "macro_f1": (macro_f1, "max"),
     "top5": (lambda predictions: top_k_accuracy(predictions, 5), "max"),
-    "ece": (lambda p: calibration_error(p.confidence(), p.predicted == p.labels), "min"),
+    "ece": (lambda p: reliability(p.confidence(), p.predicted == p.labels).ece, "min"),
     "auroc": (
         lambda predictions: roc_area(predictions.probabilities(), _labels(predictions)),
         "max",

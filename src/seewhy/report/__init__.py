@@ -1,0 +1,1 @@
+"""Pictures of results: stored figures in, PNG files out."""
