@@ -85,15 +85,17 @@ def load_data(
     source: a path in one of `sources.LAYOUTS`, or a name in `sources.NAMED`.
     rule, classes: those of a model that the pictures are for. Labels are then aligned by name: a
     class that the model lacks is refused, one that the data lack is a note, and train may be empty.
-    progress: called with pictures done and pictures in all while they are decoded.
+    progress: called with what is done and what there is in all: bytes of a download, then pictures.
 
     Raises `DataError` for anything in the data that stands in the way, `UsageError` for the config.
     """
-    found = sources.find(source, config.layout, config.group_from)
+    found = sources.find(source, config.layout, config.group_from, progress)
     content = content_id(found)
     if rule is None:
         rule = InputRule.resolve(config.size, shorter_side(found, content) or config.size)
     pictures = stored(found, rule, content, progress)
+    if found.names and pictures.classes == tuple(map(str, range(len(found.names)))):
+        pictures = replace(pictures, classes=found.names)
     total = len(pictures.labels) + len(pictures.bad)
     check_bad(pictures.bad, total, config.on_bad, config.max_bad)
     images, notes = _image_set(pictures, classes)

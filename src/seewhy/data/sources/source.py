@@ -36,7 +36,7 @@ class Source:
     `files` are the paths below `root` that the records are made of: the cache watches their content.
     `key` names all else that the records depend on; `grouped` says that they carry groups. `sample`
     gives some pictures outside test, from which the usual size is known. `skipped` are links, pipes
-    and the like; `notes` lines for the user.
+    and the like; `names` those of the classes where the source only numbers them; `notes` lines for the user.
     """
 
     layout: str
@@ -46,6 +46,7 @@ class Source:
     sample: Callable[[], Iterable[Picture]]
     key: str = ""
     grouped: bool = False
+    names: tuple[str, ...] | None = None
     skipped: tuple[BadFile, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -1,0 +1,119 @@
+"""A file from the network: resumed, locked, checked, and there only when it is whole."""
+
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from seewhy.errors import ChecksumError, DataError
+from seewhy.files import exclusive, require_space, sync_directory
+
+TIMEOUT = 30  # seconds without a byte
+_BLOCK = 1 << 20
+
+Progress = Callable[[int, int], None]
+
+
+class Download(NamedTuple):
+    """A file to be had: from where, how large in bytes, and its sha256."""
+
+    url: str
+    size: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return self.url.rsplit("/", 1)[-1]
+
+
+def download(what: Download, folder: Path, progress: Progress | None = None) -> Path:
+    """Returns the file in `folder`, fetched unless it is there.
+
+    What was fetched before an interruption is kept in `<name>.part` and continued. Two processes at
+    once make one download. Raises `DataError` when the network does not give it, `ChecksumError`
+    when it twice gives something else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / what.name
+    if path.exists():
+        return path
+    with exclusive(folder / f"{what.name}.lock", wait=True):
+        if path.exists():  # the process that we waited for
+            return path
+        part = folder / f"{what.name}.part"
+        found = ""
+        for _ in range(2):
+            try:
+                _fetch(what, part, progress)
+            except (OSError, http.client.HTTPException) as error:
+                raise DataError(_advice(what, path, error)) from None
+            found = _sha256(part)
+            if found == what.sha256:
+                os.replace(part, path)
+                sync_directory(folder)
+                return path
+            part.unlink()
+    raise ChecksumError(
+        f"{what.url} gave a file with sha256 {found} twice; expected {what.sha256}. It was removed: "
+        f"get the right one from elsewhere and put it at {path}"
+    )
+
+
+def _fetch(what: Download, part: Path, progress: Progress | None) -> None:
+    """Adds to `part` until it has its size."""
+    have = part.stat().st_size if part.exists() else 0
+    if have >= what.size:
+        return
+    require_space(part.parent, what.size - have, what.name)
+    request = urllib.request.Request(what.url)
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    with _open(request) as reply:
+        continued = reply.status == 206 and _start(reply) == have
+        with open(part, "ab" if continued else "wb") as file:
+            done = have if continued else 0
+            while done < what.size and (block := reply.read(min(_BLOCK, what.size - done))):
+                file.write(block)
+                done += len(block)
+                if progress:
+                    progress(done, what.size)
+            file.flush()
+            os.fsync(file.fileno())
+    if done < what.size:
+        raise ConnectionError(f"it broke off after {done:,} of {what.size:,} bytes")
+
+
+def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
+    try:
+        return urllib.request.urlopen(request, timeout=TIMEOUT)  # type: ignore[no-any-return]
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416 and request.has_header("Range"):  # it cannot be continued
+            request.remove_header("Range")
+            return _open(request)
+        raise ConnectionError(f"the answer was {error.code} {error.reason}") from None
+
+
+def _start(reply: http.client.HTTPResponse) -> int:
+    """Returns the place that a partial answer starts at ("bytes 100-199/200"), or -1."""
+    unit, _, span = (reply.headers.get("Content-Range") or "").partition(" ")
+    first = span.partition("-")[0]
+    return int(first) if unit == "bytes" and first.isdigit() else -1
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _advice(what: Download, path: Path, error: Exception) -> str:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return (
+        f"{what.url} could not be fetched: {reason}. Try again later, what has come is kept; or get "
+        f"it elsewhere (sha256 {what.sha256}) and put it at {path}, or anywhere with "
+        "SEEWHY_DATA set to that folder"
+    )

@@ -1,0 +1,66 @@
+"""CIFAR-10 by its name: found where the user keeps data, else downloaded once."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from seewhy.data.download import Download, Progress, download
+from seewhy.data.sources.layouts import LAYOUTS, fitting, recognise
+from seewhy.data.sources.source import Source
+from seewhy.data.stamps import cache_root
+from seewhy.errors import DataError
+
+CLASSES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+ARCHIVE = Download(
+    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    170_498_071,
+    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+)
+NAMES = (
+    "cifar10",
+    "cifar-10-batches-py",
+    "cifar-10-batches-bin",
+    "cifar-10-python.tar.gz",
+    "cifar-10-binary.tar.gz",
+)
+
+
+def find_cifar10(group_from: str | None, progress: Progress | None) -> Source:
+    """Returns CIFAR-10 from `$SEEWHY_DATA`, where it may lie in any layout, or from the cache.
+
+    Else it is downloaded. Raises `DataError` or `ChecksumError` when that cannot be.
+    """
+    path = next(_places(), None) or download(ARCHIVE, cache_root() / "downloads", progress)
+    return replace(recognise(path.resolve(), None, group_from), names=CLASSES)
+
+
+def _places() -> Iterator[Path]:
+    """Yields where CIFAR-10 lies in `$SEEWHY_DATA`: under one of its names, or directly."""
+    given = os.environ.get("SEEWHY_DATA")
+    if not given:
+        return
+    home = Path(given).expanduser()
+    if not home.is_dir():
+        raise DataError(f"SEEWHY_DATA is {given}, which is no directory")
+    for folder in (home / "cifar10", home):
+        for path in (folder / name for name in NAMES):
+            if path.exists() and len(fitting(path)) == 1:
+                yield path
+    if _is_cifar10(home):
+        yield home
+
+
+def _is_cifar10(path: Path) -> bool:
+    """Says whether a path with any name holds CIFAR-10, by its layout or its class names."""
+    names = fitting(path)
+    if len(names) != 1:
+        return False
+    if names[0] == "parquet":
+        return LAYOUTS["parquet"].find(path, None).read().classes == CLASSES
+    if names[0] in ("folders", "split-folders"):
+        return any(all((f / c).is_dir() for c in CLASSES) for f in (path, path / "train"))
+    return True
