@@ -1,7 +1,7 @@
 """Recipe and data in, a finished run out; a model and a split in, its figures out."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -144,14 +144,12 @@ class _Job:
     device: torch.device
     start: Bundle | None
 
-    def predict_val(self, network: nn.Module, amp: torch.dtype | None) -> Predictions:
+    def predict_val(
+        self, network: nn.Module, views: Sequence[str], amp: torch.dtype | None = None
+    ) -> Predictions:
+        size = self.splits.rule.size
         return predict(
-            network,
-            self.splits.val,
-            size=self.splits.rule.size,
-            views=self.recipe.views,
-            device=self.device,
-            amp=amp,
+            network, self.splits.val, size=size, views=views, device=self.device, amp=amp
         )
 
 
@@ -212,7 +210,7 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
 def _finish(job: _Job, show: Show) -> None:
     """Reads the validation figures of the weights as stored, and writes the bundle last of all."""
     network = place(bundles.rounded(job.network), job.device)
-    predictions = job.predict_val(network, amp=None)
+    predictions = job.predict_val(network, job.recipe.views)
     temperature = fit_temperature(predictions)
     _store(job.run, metrics(predictions, "val", temperature), predictions, temperature)
     progress = job.run.history
@@ -237,7 +235,8 @@ def _finish(job: _Job, show: Show) -> None:
 
 
 def _validate(job: _Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:
-    predictions = job.predict_val(network, amp)
+    """The figures of an epoch: one view, in the number format of the training, to cost little."""
+    predictions = job.predict_val(network, job.recipe.views[:1], amp)
     names = dict.fromkeys(("loss", "accuracy", "balanced_accuracy", job.recipe.train.monitor))
     return {name: score(name, predictions) for name in names}
 

@@ -41,7 +41,7 @@ def command(
     if out is not None:
         predictions.to_csv(out)
     if Path(model).is_dir():
-        draw_metrics(figures, predictions, Run(Path(model)).figures)
+        draw_metrics(figures, Run(Path(model)).figures)
     if as_json:
         click.echo(json.dumps(figures.to_json()))
     else:
