@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -48,11 +48,6 @@ class Classifier:
         """The model file's sha256, 64 hex digits: its name for ever."""
         return self.bundle.digest
 
-    @property
-    def temperature(self) -> float:
-        """What logits are divided by to make confidences."""
-        return self.bundle.decision.temperature
-
     def preprocess(self, picture: Picture) -> np.ndarray:
         """One picture as the network sees it, uint8 (size, size, 3). Raises `ImageError`."""
         return centre(read(picture, self.rule)[None], self.rule.size)[0]
@@ -66,8 +61,7 @@ class Classifier:
         """Predicts one picture or many: paths, PIL images, uint8 arrays (H, W, 3) or encoded bytes.
 
         A bad picture raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is
-        named in `Predictions.errors`. Logits come before the temperature: pass `temperature` to
-        `Predictions.confidence`.
+        named in `Predictions.errors`.
         """
         chunks = list(self.predict_chunks(_many(pictures), on_error=on_error))
         return concat(chunks) if chunks else _empty(self.classes)
@@ -102,13 +96,14 @@ class Classifier:
                 for row, error in enumerate(arrays)
                 if isinstance(error, ImageError)
             },
+            temperature=self.bundle.decision.temperature,
         )
 
     def predict_set(
         self, images: ImageSet, *, progress: Callable[[int, int], None] | None = None
     ) -> Predictions:
         """Predicts a set that was loaded by this model's rule, in fp32."""
-        return predict(
+        predictions = predict(
             self.bundle.network,
             images,
             size=self.rule.size,
@@ -116,6 +111,7 @@ class Classifier:
             device=self.device,
             progress=progress,
         )
+        return replace(predictions, temperature=self.bundle.decision.temperature)
 
     def save(self, path: str | Path) -> None:
         """Writes the model to one file; never over another. Raises `UsageError` when one is there."""

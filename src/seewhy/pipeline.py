@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -127,9 +127,9 @@ def evaluate(
     if split != "test" and splits.fingerprint != classifier.bundle.fingerprint:
         show("these are not the pictures that the model was trained and validated on")
     predictions = classifier.predict_set(_part(splits, split), progress=progress)
-    figures = metrics(predictions, split, classifier.temperature)
+    figures = metrics(predictions, split)
     if Path(model).is_dir():
-        _store(Run(Path(model)), figures, predictions, classifier.temperature)
+        _store(Run(Path(model)), figures, predictions)
     return figures, predictions
 
 
@@ -211,14 +211,14 @@ def _finish(job: _Job, show: Show) -> None:
     """Reads the validation figures of the weights as stored, and writes the bundle last of all."""
     network = place(bundles.rounded(job.network), job.device)
     predictions = job.predict_val(network, job.recipe.views)
-    temperature = fit_temperature(predictions)
-    _store(job.run, metrics(predictions, "val", temperature), predictions, temperature)
+    predictions = replace(predictions, temperature=fit_temperature(predictions))
+    _store(job.run, metrics(predictions, "val"), predictions)
     progress = job.run.history
     bundle = Bundle(
         network=network,
         classes=job.splits.classes,
         rule=job.splits.rule,
-        decision=Decision(temperature=temperature),
+        decision=Decision(temperature=predictions.temperature),
         views=job.recipe.views,
         facts={
             "recipe": job.recipe.model_dump(mode="json"),
@@ -311,8 +311,8 @@ def _part(splits: Splits, split: Split) -> ImageSet:
     return splits.test.unseal()
 
 
-def _store(run: Run, figures: Metrics, predictions: Predictions, temperature: float) -> None:
-    predictions.to_parquet(run.predictions(figures.split), temperature)
+def _store(run: Run, figures: Metrics, predictions: Predictions) -> None:
+    predictions.to_parquet(run.predictions(figures.split))
     run.write_metrics(figures.split, figures.to_json())
 
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from math import isnan, log
 
 import numpy as np
@@ -145,7 +146,7 @@ def test_the_log_loss_of_a_hopeless_answer_is_finite() -> None:
 
 
 def test_temperature_changes_loss_and_calibration_alone(drawn: Predictions) -> None:
-    cold, warm = metrics(drawn, "val"), metrics(drawn, "val", temperature=3.0)
+    cold, warm = metrics(drawn, "val"), metrics(replace(drawn, temperature=3.0), "val")
     assert cold.accuracy == warm.accuracy and cold.per_class == warm.per_class
     assert warm.nll == pytest.approx(
         torch.nn.functional.cross_entropy(

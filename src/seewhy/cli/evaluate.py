@@ -8,6 +8,7 @@ import click
 from seewhy import pipeline
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import metrics_table
+from seewhy.errors import UsageError
 from seewhy.report.figures import draw_metrics
 from seewhy.runs import Run
 
@@ -29,6 +30,8 @@ def command(
     In a run directory the figures go to metrics.json, the predictions to predictions-SPLIT.parquet and
     the pictures to figures/; each reading of test is numbered there.
     """
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists and is not written over: choose another --out")
     figures, predictions = pipeline.evaluate(
         model,
         data,

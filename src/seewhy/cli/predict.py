@@ -65,7 +65,7 @@ def columns(count: int) -> list[str]:
 
 
 def _rows(chunk: Predictions, classifier: Classifier, count: int) -> Iterator[dict[str, Any]]:
-    probabilities = chunk.probabilities(classifier.temperature)
+    probabilities = chunk.probabilities()
     order = (-chunk.logits).argsort(axis=1, kind="stable")[:, :count]
     for number, path in enumerate(chunk.ids):
         row: dict[str, Any] = dict.fromkeys(columns(count), "")

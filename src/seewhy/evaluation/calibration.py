@@ -1,5 +1,7 @@
 """Making confidence mean what it says."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from seewhy.evaluation.metrics import labelled, log_loss
@@ -21,7 +23,7 @@ def fit_temperature(predictions: Predictions) -> float:
     if (kept.predicted == kept.labels).all():
         return 1.0
     found = minimize_scalar(
-        lambda log_t: log_loss(kept, float(np.exp(log_t))),
+        lambda log_t: log_loss(replace(kept, temperature=float(np.exp(log_t)))),
         bounds=(np.log(LOWEST), np.log(HIGHEST)),
         method="bounded",
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.intervals import Interval, wilson
-from seewhy.evaluation.predictions import Predictions, log_softmax
+from seewhy.evaluation.predictions import Predictions
 
 BINS = 15  # of the calibration error, as in Guo et al. 2017
 
@@ -119,11 +119,10 @@ class Metrics:
         }
 
 
-def metrics(predictions: Predictions, split: str, temperature: float = 1.0) -> Metrics:
-    """All figures of a split.
+def metrics(predictions: Predictions, split: str) -> Metrics:
+    """All figures of a split. Raises `DataError` when no picture has a label.
 
-    `temperature` divides the logits first, as the model's own decision does; it changes `nll` and
-    `ece` alone, and in rare ties `auroc`. Raises `DataError` when no picture has a label.
+    The predictions' temperature changes `nll` and `ece` alone, and in rare ties `auroc`.
     """
     kept = labelled(predictions)
     labels, classes = _labels(kept), kept.classes
@@ -156,9 +155,9 @@ def metrics(predictions: Predictions, split: str, temperature: float = 1.0) -> M
         },
         confusion=table,
         classes=classes,
-        nll=log_loss(kept, temperature),
-        auroc=roc_area(kept.probabilities(temperature), labels),
-        reliability=reliability(kept.confidence(temperature), kept.predicted == labels),
+        nll=log_loss(kept),
+        auroc=roc_area(kept.probabilities(), labels),
+        reliability=reliability(kept.confidence(), kept.predicted == labels),
     )
 
 
@@ -196,12 +195,10 @@ def top_k_accuracy(predictions: Predictions, k: int) -> float:
     return float((ahead.sum(axis=1) < k).mean())
 
 
-def log_loss(predictions: Predictions, temperature: float = 1.0) -> float:
+def log_loss(predictions: Predictions) -> float:
     """The mean of -log(probability of the true class), in nats; less is better."""
     labels = _labels(predictions)
-    return float(
-        -log_softmax(predictions.logits, temperature)[np.arange(len(labels)), labels].mean()
-    )
+    return float(-predictions.log_probabilities()[np.arange(len(labels)), labels].mean())
 
 
 def macro_f1(predictions: Predictions) -> float:

@@ -36,6 +36,7 @@ class Predictions:
     ids: NDArray[Any]
     embeddings: NDArray[np.float32] | None = None
     errors: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -48,15 +49,23 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def probabilities(self, temperature: float = 1.0) -> NDArray[np.float64]:
+    def probabilities(self) -> NDArray[np.float64]:
         """Softmax of logits / temperature, (N, K), in double precision; each row adds up to 1."""
-        return np.exp(log_softmax(self.logits, temperature))
+        return np.exp(self.log_probabilities())
 
-    def confidence(self, temperature: float = 1.0) -> NDArray[np.float64]:
+    def log_probabilities(self) -> NDArray[np.float64]:
+        """The log of `probabilities`, (N, K): finite for finite logits."""
+        scaled = self.logits.astype(np.float64)
+        scaled -= scaled.max(axis=1, keepdims=True)
+        scaled /= self.temperature
+        scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+        return scaled
+
+    def confidence(self) -> NDArray[np.float64]:
         """The probability of the predicted class, (N,)."""
         exponents = self.logits.astype(np.float64)
         exponents -= exponents.max(axis=1, keepdims=True)
-        exponents /= temperature
+        exponents /= self.temperature
         return np.asarray(1.0 / np.exp(exponents, out=exponents).sum(axis=1))
 
     @cached_property
@@ -76,14 +85,14 @@ class Predictions:
             self.ids[rows],
             None if self.embeddings is None else self.embeddings[rows],
             {new: self.errors[old] for new, old in enumerate(numbers) if old in self.errors},
+            self.temperature,
         )
 
-    def to_parquet(self, path: Path, temperature: float = 1.0) -> None:
+    def to_parquet(self, path: Path) -> None:
         """Writes id, label, predicted, confidence and logits, one row a picture; nothing is lost.
 
-        `confidence` is at the temperature given; the logits are as the network gave them. Where
-        they exist, columns `embedding` and `error`, `message` follow. The classes are in the
-        schema's metadata under "seewhy".
+        Where they exist, columns `embedding` and `error`, `message` follow. The classes and the
+        temperature are in the schema's metadata under "seewhy".
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -94,7 +103,7 @@ class Predictions:
             "id": _id_column(self.ids),
             "label": pa.nulls(n, pa.int64()) if self.labels is None else pa.array(self.labels),
             "predicted": pa.array(self.predicted),
-            "confidence": pa.array(self.confidence(temperature)),
+            "confidence": pa.array(self.confidence()),
             "logits": _row_column(self.logits),
         }
         if self.embeddings is not None:
@@ -106,7 +115,7 @@ class Predictions:
             {
                 "classes": self.classes,
                 "labelled": self.labels is not None,
-                "temperature": temperature,
+                "temperature": self.temperature,
             }
         )
         sink = io.BytesIO()
@@ -135,6 +144,7 @@ class Predictions:
                     for row, code in enumerate(codes)
                     if code is not None
                 },
+                about["temperature"],
             )
         except (
             OSError,
@@ -149,7 +159,7 @@ class Predictions:
                 "with `seewhy evaluate`"
             ) from None
 
-    def to_csv(self, path: Path, temperature: float = 1.0) -> None:
+    def to_csv(self, path: Path) -> None:
         """Writes id, label, predicted, confidence and correct (1 or 0), one row a picture.
 
         Classes are written by name; label and correct are empty where a picture has no label. No
@@ -161,7 +171,7 @@ class Predictions:
             self.ids,
             labels.tolist(),
             self.predicted.tolist(),
-            self.confidence(temperature),
+            self.confidence(),
             strict=True,
         )
         text = io.StringIO(newline="")
@@ -177,7 +187,7 @@ class Predictions:
 def concat(chunks: Iterable[Predictions]) -> Predictions:
     """Joins chunks of one pass, in order. All must have the same classes, and labels or none."""
     parts = list(chunks)
-    assert parts and len({part.classes for part in parts}) == 1
+    assert parts and len({(part.classes, part.temperature) for part in parts}) == 1
     labels = [part.labels for part in parts if part.labels is not None]
     embeddings = [part.embeddings for part in parts if part.embeddings is not None]
     assert len(labels) in (0, len(parts)) and len(embeddings) in (0, len(parts))
@@ -193,16 +203,8 @@ def concat(chunks: Iterable[Predictions]) -> Predictions:
             for start, part in zip(starts, parts, strict=False)
             for row, error in part.errors.items()
         },
+        parts[0].temperature,
     )
-
-
-def log_softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
-    """The log of the probabilities, (N, K), in double precision: finite for finite logits."""
-    scaled = logits.astype(np.float64)
-    scaled -= scaled.max(axis=1, keepdims=True)
-    scaled /= temperature
-    scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-    return scaled
 
 
 def _id_column(ids: NDArray[Any]) -> Any:
