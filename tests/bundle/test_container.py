@@ -42,6 +42,17 @@ def test_a_file_past_2_gib_is_not_read(tmp_path: Path, good: bytes, monkeypatch)
     assert "more than a bundle may have" in refusal(path)
 
 
+def test_a_file_that_shrinks_while_it_is_read_is_refused(
+    good: bytes, tmp_path: Path, monkeypatch
+) -> None:
+    class Longer:
+        st_size = len(good) + 8
+
+    (tmp_path / "m").write_bytes(good)
+    monkeypatch.setattr(container.os, "fstat", lambda _: Longer)
+    assert "cut short while it was read" in refusal(tmp_path / "m")
+
+
 def test_another_safetensors_file_is_named_as_such(tmp_path: Path) -> None:
     safetensors.torch.save_file({"w": torch.ones(3)}, tmp_path / "m", metadata={"format": "pt"})
     assert "a safetensors file, but not one of SeeWhy's" in refusal(tmp_path / "m")

@@ -11,7 +11,7 @@ from attacks import bundles as attacks
 from attacks.targets import CLASSES, Own, bundle, refusal, refused, same_state, trained
 
 from seewhy import bundle as bundles
-from seewhy.bundle import Decision, load, read_header, save
+from seewhy.bundle import Decision, container, load, read_header, save
 from seewhy.errors import DiskFullError, ModelFileError, UsageError
 from seewhy.models import NETWORKS, build
 
@@ -211,6 +211,14 @@ def test_own_architecture_fills_the_network_that_is_given(tmp_path: Path) -> Non
     assert loaded.network is given and not given.training
     assert same_state(given, saved.network)
     assert read_header(tmp_path / "m").metadata.architecture.name == "custom"
+
+
+def test_each_tensor_lies_where_its_type_may_be_read(tmp_path: Path) -> None:
+    save(bundle(Own()), tmp_path / "m")
+    data = (tmp_path / "m").read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    for entry in read_header(tmp_path / "m").tensors:
+        assert (start + entry.start) % container.DTYPES[entry.dtype].itemsize == 0, entry.name
 
 
 def test_own_architecture_asks_for_its_network(tmp_path: Path) -> None:

@@ -83,6 +83,6 @@ class Metadata(_Strict):
     @field_validator("facts")
     @classmethod
     def _small(cls, facts: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if len(json.dumps(facts, allow_nan=False, ensure_ascii=False).encode()) > MAX_FACTS:
+        if len(json.dumps(facts, ensure_ascii=False).encode()) > MAX_FACTS:
             raise ValueError(f"more than {MAX_FACTS:,} bytes of JSON")
         return facts
