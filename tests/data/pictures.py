@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,3 +158,15 @@ def near(data: bytes, expected: object, within: int = 2) -> None:
     found = pixels(data).astype(int)
     expected = np.broadcast_to(expected, found.shape)
     assert np.abs(found - expected).max() <= within
+
+
+def class_folders(root: Path, counts: dict[str, int], side: int = 8, start: int = 0) -> Path:
+    """Writes `counts[name]` different pictures to each folder `root/name`, PNG."""
+    seed = start
+    for name, count in counts.items():
+        folder = root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            (folder / f"{number:05}.png").write_bytes(encoded(noise(side, side, seed)))
+            seed += 1
+    return root

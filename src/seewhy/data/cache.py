@@ -249,11 +249,11 @@ def _write_table(directory: Path, table: _Table, classes: tuple[str, ...]) -> No
 
 # ------------------------------------------------------------------ opening
 
-_BLOCK = 16 << 20
+_BLOCK = 4 << 20
 
 
 def _checksums(directory: Path) -> dict[str, list[str]]:
-    """Returns the sha256 of each 16 MiB of each file of an entry."""
+    """Returns the sha256 of each 4 MiB of each file of an entry."""
     files = sorted(file for file in directory.iterdir() if file.name != "checksums.json")
     blocks = [(file, start) for file in files for start in range(0, file.stat().st_size, _BLOCK)]
 

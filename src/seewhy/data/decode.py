@@ -133,7 +133,7 @@ def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
         _check_size(image.size, limits)
         if plugin is JpegImageFile:
             _check_scans(data)
-        return to_rgb(image, limits)
+        return _rgb(image)
 
 
 def measure(source: Picture) -> tuple[int, int]:
@@ -159,8 +159,12 @@ def to_rgb(image: Image.Image, limits: Limits = LOCAL) -> Image.Image:
     """Returns a Pillow image upright and in RGB; raises `ImageError`."""
     with _as_image_error():
         _check_size(image.size, limits)
-        image.load()
-        return to_srgb(upright(image))
+        return _rgb(image)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    image.load()
+    return to_srgb(upright(image))
 
 
 def from_array(array: np.ndarray, limits: Limits = LOCAL) -> Image.Image:
