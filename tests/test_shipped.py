@@ -1,0 +1,45 @@
+"""The models that come with the package: there, proved, with their cards, and as good as these say."""
+
+import re
+from importlib import resources
+
+import numpy as np
+import pytest
+
+import seewhy
+from seewhy.classifier import shipped_models
+
+NAMES = ["fast", "regularized-cnn", "simple-cnn"]
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def test_the_promised_models_are_shipped():
+    assert shipped_models() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_model_loads_and_predicts(name):
+    classifier = seewhy.load(name)
+    assert classifier.classes == CIFAR10
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    predictions = classifier.predict([picture, picture])
+    assert len(predictions) == 2 and np.isfinite(predictions.logits).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_is_of_this_very_file(name):
+    card = (resources.files("seewhy") / "weights" / f"{name}.md").read_text()
+    assert seewhy.load(name).digest in card and "JPEG copy" in card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_says_the_accuracy_that_is_measured(name, shared_data):
+    card = (resources.files("seewhy") / "weights" / f"{name}.md").read_text()
+    low, high = map(float, re.search(r"interval ([\d.]+)% to ([\d.]+)%", card).groups())
+    classifier = seewhy.load(name)
+    splits = seewhy.load_data(
+        shared_data / "cifar10", rule=classifier.rule, classes=classifier.classes
+    )
+    some = splits.test.unseal().take(np.arange(1000))
+    accuracy = 100 * (classifier.predict_set(some).predicted == some.labels).mean()
+    assert low - 4 < accuracy < high + 4  # three standard errors of a thousand pictures
