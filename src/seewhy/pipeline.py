@@ -104,6 +104,7 @@ def evaluate(
     data: str | Path,
     split: Split = "val",
     *,
+    options: Mapping[str, Any] | None = None,
     network: nn.Module | None = None,
     device: str = "auto",
     show: Callable[[str], None] = lambda line: None,
@@ -112,13 +113,14 @@ def evaluate(
 ) -> tuple[Metrics, Predictions]:
     """Runs a model once over a split, without augmentation, and derives every figure from it.
 
-    Splits are drawn as they were at the training. Where `model` is a run directory the figures, with
+    Splits are drawn as they were at the training; `options` sets other fields of `DataConfig`, such as
+    `{"on_bad": "skip"}`. Where `model` is a run directory the figures, with
     the number of this reading, and the predictions are stored in it. Raises `DataError` when the data
     has classes that the model has not, or no such split.
     """
     classifier = load(model, model=network, device=device)
-    facts = classifier.bundle.facts or {}
-    config = DataConfig(**facts.get("recipe", {}).get("data", {}))
+    trained = classifier.bundle.facts.get("recipe", {}).get("data", {})
+    config = DataConfig(**{**trained, **(options or {})})
     splits = load_data(
         data, config, rule=classifier.rule, classes=classifier.classes, progress=loading
     )

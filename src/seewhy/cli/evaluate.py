@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,9 +22,18 @@ from seewhy.runs import Run
 )
 @click.option("--out", type=click.Path(path_type=Path), help="predictions as CSV")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+@click.option("--on-bad", type=click.Choice(["error", "skip"]), help="as for train")
+@click.option("--max-bad", type=click.FloatRange(0, 1), help="as for train")
+@click.option("--layout", help="as for train")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 def command(
-    model: str, data: str, split: pipeline.Split, out: Path | None, as_json: bool, device: str
+    model: str,
+    data: str,
+    split: pipeline.Split,
+    out: Path | None,
+    as_json: bool,
+    device: str,
+    **options: Any,
 ) -> None:
     """Measure MODEL (a bundle, a run directory or a shipped model's name) on a split.
 
@@ -36,6 +46,7 @@ def command(
         model,
         data,
         split,
+        options={name: value for name, value in options.items() if value is not None},
         device=device,
         show=say,
         progress=ReadingBar("predicting"),

@@ -23,7 +23,7 @@ def seed_of(seed: int, stream: int, index: int) -> int:
     return int(np.random.SeedSequence([seed, stream, index]).generate_state(1, np.uint64)[0] >> 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batches:
     """Batches of a training set, by step number.
 
@@ -69,9 +69,6 @@ class Batches:
         targets = torch.nn.functional.one_hot(labels, len(self.images.classes)).float()
         generator = torch.Generator().manual_seed(seed_of(self.seed, AUGMENT, step))
         return augment(images, targets, self.size, self.augmentation, generator)
-
-    def __hash__(self) -> int:
-        return id(self)
 
 
 @lru_cache(maxsize=2)
