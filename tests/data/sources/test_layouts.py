@@ -1,0 +1,53 @@
+"""A layout is recognised, asked for where two fit, and listed where none does."""
+
+import pytest
+from data.pictures import class_folders
+from data.sources.test_parquet import pictures, write
+
+from seewhy.data import sources
+from seewhy.data.sources import LAYOUTS, find
+from seewhy.errors import DataError
+
+
+def test_what_fits_two_layouts_is_asked_about(tmp_path):
+    class_folders(tmp_path, {"train/a": 1, "bus": 1})
+    with pytest.raises(DataError, match="--layout folders or --layout split-folders"):
+        find(tmp_path)
+    assert find(tmp_path, "folders").layout == "folders"
+    assert find(tmp_path, "split-folders").files == ("train/a/00000.png",)
+
+
+def test_parquet_beside_class_folders_is_asked_about(tmp_path):
+    class_folders(tmp_path, {"a": 1})
+    write(tmp_path / "train.parquet", {"img": pictures(1), "label": [0]})
+    with pytest.raises(DataError, match="--layout folders or --layout parquet"):
+        find(tmp_path)
+
+
+def test_what_fits_none_lists_all(tmp_path):
+    with pytest.raises(DataError) as caught:
+        find(tmp_path)
+    assert all(f"{name}: {layout.looks}" in str(caught.value) for name, layout in LAYOUTS.items())
+
+
+def test_an_unknown_layout_and_source_list_the_known(tmp_path):
+    with pytest.raises(
+        DataError, match="unknown layout zip: known are folders, split-folders, parquet"
+    ):
+        find(tmp_path, "zip")
+    with pytest.raises(DataError, match=r"no data at no/such\\x1b: .* one of digits, cifar10"):
+        find("no/such\x1b")
+
+
+def test_a_path_wins_over_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find("digits").layout == "digits"
+    class_folders(tmp_path / "digits", {"a": 1})
+    assert find("digits").layout == "folders"
+    assert find("digits").root == tmp_path / "digits"
+
+
+def test_each_source_says_what_it_is(tmp_path):
+    class_folders(tmp_path, {"a": 1})
+    assert sources.find(tmp_path).layout == "folders"
+    assert set(LAYOUTS) == {"folders", "split-folders", "parquet", "cifar-py", "cifar-bin"}

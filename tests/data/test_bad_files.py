@@ -1,0 +1,53 @@
+"""Bad files are named, counted, and skipped only as far as was said."""
+
+import csv
+
+import pytest
+
+from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
+from seewhy.errors import DataError
+
+BAD = [BadFile(f"a/{number}.png", "undecodable", "damaged") for number in range(7)]
+
+
+def test_the_first_bad_files_are_named_with_the_remedy():
+    with pytest.raises(DataError) as caught:
+        check_bad(BAD, 50, "error", 1.0)
+    assert str(caught.value) == (
+        "7 of 50 pictures cannot be used: a/0.png (undecodable: damaged); "
+        "a/1.png (undecodable: damaged); a/2.png (undecodable: damaged); "
+        "a/3.png (undecodable: damaged); a/4.png (undecodable: damaged); and 2 more. "
+        "mend or remove them, or go on without them with --on-bad skip"
+    )
+
+
+def test_as_many_may_be_skipped_as_was_said():
+    check_bad(BAD, 700, "skip", 0.01)
+    check_bad([], 0, "error", 0)
+    with pytest.raises(
+        DataError, match=r"at most 1\.0% may be skipped: mend them, or raise --max-bad"
+    ):
+        check_bad(BAD, 699, "skip", 0.01)
+    with pytest.raises(DataError):
+        check_bad(BAD[:1], 10**6, "skip", 0)
+
+
+def test_names_are_shown_without_their_control_characters():
+    with pytest.raises(DataError, match=r"1 of 1 pictures cannot be used: \\x1b\[2J \(undecodable"):
+        check_bad([BadFile("\x1b[2J", "undecodable", "damaged")], 1, "error", 0)
+
+
+def test_the_table_has_a_row_a_file(tmp_path):
+    bad = [
+        BadFile("=x.png", "undecodable", "damaged, cut"),
+        BadFile("\udcff", "not_a_file", "a pipe"),
+    ]
+    write_bad_files(bad, tmp_path / "bad_files.csv")
+    rows = (tmp_path / "bad_files.csv").read_bytes().decode().split("\r\n")
+    assert list(csv.reader(rows[:-1])) == [
+        ["path", "code", "error"],
+        ["'=x.png", "undecodable", "damaged, cut"],
+        ["\\udcff", "not_a_file", "a pipe"],
+    ]
+    write_bad_files([], tmp_path / "bad_files.csv")
+    assert (tmp_path / "bad_files.csv").read_text() == "path,code,error\n"

@@ -1,0 +1,59 @@
+"""Names that others chose cannot act in a spreadsheet or a terminal (R22)."""
+
+import csv
+import io
+
+import pytest
+
+from seewhy.csv_cells import escape_cell, visible
+
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "\0=1",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠1",
+    "=",
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_what_starts_like_a_formula_gets_a_quote(text):
+    assert escape_cell(text) == "'" + text
+
+
+@pytest.mark.parametrize("text", ["", "cat", "a=b", "1-2", "'=1", " =1", "é", "日本"])
+def test_other_text_is_left_alone(text):
+    assert escape_cell(text) == text
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, 'a"b', "a,b", "a\r\nb", "a;b"])
+def test_a_row_comes_back_with_as_many_cells(text):
+    file = io.StringIO(newline="")
+    csv.writer(file).writerow([escape_cell(text), "x"])
+    file.seek(0)
+    assert list(csv.reader(file)) == [[escape_cell(text), "x"]]
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("cat.png", "cat.png"),
+        ("日本 é", "日本 é"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\nb\0", "a\\nb\\x00"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\udcff", "\\udcff"),
+        ("a\\b", "a\\b"),
+    ],
+)
+def test_control_characters_are_spelled_out(text, shown):
+    assert visible(text) == shown
+    visible(text).encode()
