@@ -30,6 +30,14 @@ def test_places_without_a_file_are_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "pipe") == "this is not a file"
 
 
+def test_the_name_of_a_file_does_not_break_the_line(tmp_path: Path, good: bytes) -> None:
+    path = tmp_path / "a\nb\x1b[2J"
+    path.write_bytes(good[:-1])
+    with pytest.raises(ModelFileError, match=r"a\\nb\\x1b\[2J: it is damaged") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_past_2_gib_is_not_read(tmp_path: Path, good: bytes, monkeypatch) -> None:
     path = tmp_path / "m"
     path.write_bytes(good)

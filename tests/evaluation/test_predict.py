@@ -174,11 +174,14 @@ def test_a_network_that_draws_disturbs_no_random_stream() -> None:
 
 
 def test_published_figures_are_fp32_whatever_the_program_has_set() -> None:
+    backends = torch.backends.mkldnn.matmul, torch.backends.cudnn.conv
     net = Net()
     torch.set_float32_matmul_precision("medium")
     try:
+        before = [backend.fp32_precision for backend in backends]
         predict(net, pictures(), size=8)
-        assert torch.get_float32_matmul_precision() == "medium"
+        assert [backend.fp32_precision for backend in backends] == before
+        assert "ieee" not in before and torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision("highest")
     (call,) = net.calls

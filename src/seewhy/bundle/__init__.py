@@ -23,6 +23,7 @@ from seewhy import __version__
 from seewhy.bundle import container, golden
 from seewhy.bundle.container import Header, TensorEntry
 from seewhy.bundle.metadata import Decision, Metadata
+from seewhy.csv_cells import visible
 from seewhy.data.decode import InputRule
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.files import write_atomic
@@ -67,7 +68,7 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
     path = Path(path)
     if path.exists() and not overwrite:
         raise UsageError(
-            f"{path} exists and is not written over: choose another name, or remove it"
+            f"{visible(str(path))} exists and is not written over: choose another name, or remove it"
         )
     with _named(path):
         metadata = _describe(bundle)
@@ -189,9 +190,7 @@ def _build(about: Metadata) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             network = build(name, num_classes=len(about.classes), size=about.rule.size, **arguments)
         return network.float().eval()
-    except (
-        Exception
-    ) as error:  # whatever a network makes of a stranger's arguments is the file's fault
+    except Exception as error:  # whatever a stranger's arguments lead to is the file's fault
         said = " ".join(str(error).split())[:200]
         raise ModelFileError(f"its architecture {name!r} cannot be built: {said}") from None
 
@@ -244,4 +243,4 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except ModelFileError as error:
-        raise ModelFileError(f"{path}: {error}") from None
+        raise ModelFileError(f"{visible(str(path))}: {error}") from None

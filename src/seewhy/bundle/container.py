@@ -131,7 +131,7 @@ def digest(data: bytes | bytearray) -> str:
 
 
 def read(path: Path) -> bytearray:
-    """The bytes of a file, whole and unparsed, once its digest is proved."""
+    """The bytes of a file that begins as a bundle, whole, unparsed and not yet proved."""
     if not path.is_file():
         raise ModelFileError("there is no such file" if not path.exists() else "this is not a file")
     try:
