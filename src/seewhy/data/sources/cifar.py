@@ -7,6 +7,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,12 +68,14 @@ def _is_batch(form: Form, name: str) -> bool:
 
 
 def _fits(form: Form, root: Path) -> bool:
-    if _is_archive(root):
-        try:
-            return any(_is_batch(form, name) for name, _ in _members(root))
-        except DataError:
-            return False
-    return root.is_dir() and any(_is_batch(form, path.name) for path in root.iterdir())
+    if not _is_archive(root):
+        return root.is_dir() and any(_is_batch(form, path.name) for path in root.iterdir())
+    try:
+        with _members(root) as members:
+            forms = (one for name, _ in members for one in (PY, BIN) if _is_batch(one, name))
+            return next(forms, None) is form
+    except DataError:
+        return False
 
 
 def _find(form: Form, root: Path) -> Source:
@@ -80,7 +83,8 @@ def _find(form: Form, root: Path) -> Source:
         return _is_batch(form, name) or name == form.meta
 
     def unpack() -> dict[str, Callable[[], bytes]]:
-        return {name: partial(bytes, read()) for name, read in _members(root) if wanted(name)}
+        with _members(root) as members:
+            return {name: partial(bytes, read()) for name, read in members if wanted(name)}
 
     def sample() -> list[np.ndarray]:
         return [np.zeros((SIDE, SIDE, 3), np.uint8)]
@@ -92,17 +96,25 @@ def _find(form: Form, root: Path) -> Source:
     return Source(form.layout, root, names, lambda: _read(form, files), sample)
 
 
-def _members(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yields the files of an archive: the last part of the name, and what reads it before the next."""
+@contextmanager
+def _members(archive: Path) -> Iterator[Iterator[tuple[str, Callable[[], bytes]]]]:
+    """Gives the files of an archive: the last part of each name, and what reads it before the next."""
+
+    def members(tar: tarfile.TarFile) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        for member in tar:
+            if member.offset_data + member.size > _MAX_ARCHIVE:
+                raise DataError(f"{visible(archive.name)} unpacks to more than CIFAR-10 does")
+            if member.isreg() and member.size <= _MAX_MEMBER:
+                file = tar.extractfile(member)
+                assert file is not None
+                yield member.name.rsplit("/", 1)[-1], file.read
+        assert tar.fileobj is not None
+        while tar.fileobj.tell() < _MAX_ARCHIVE and tar.fileobj.read(1 << 20):
+            pass  # to the end, where gzip has its checksum
+
     try:
         with tarfile.open(archive) as tar:
-            for member in tar:
-                if member.offset_data + member.size > _MAX_ARCHIVE:
-                    raise DataError(f"{visible(archive.name)} unpacks to more than CIFAR-10 does")
-                if member.isreg() and member.size <= _MAX_MEMBER:
-                    file = tar.extractfile(member)
-                    assert file is not None
-                    yield member.name.rsplit("/", 1)[-1], file.read
+            yield members(tar)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"{visible(archive.name)} is damaged: {error}. Get it again") from None
 
