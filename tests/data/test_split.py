@@ -282,6 +282,11 @@ def test_a_class_without_training_pictures_is_named():
         check_classes_trained(images, np.array(["train", "val", "val", "left_out"]))
 
 
+def test_one_class_is_an_error():
+    with pytest.raises(DataError, match="there is one class, a: a classifier needs two"):
+        check_classes_trained(a_set([0, 0]), np.array(["train", "val"]))
+
+
 def test_nothing_to_validate_on_is_an_error():
     images = a_set([0, 1])
     with pytest.raises(DataError, match="nothing to validate on"):

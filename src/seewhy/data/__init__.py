@@ -1,6 +1,7 @@
 """Labelled pictures in, once and for all at one size: `load_data`."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,7 @@ def load_data(
         pictures = replace(pictures, classes=found.names)
     total = len(pictures.labels) + len(pictures.bad)
     check_bad(pictures.bad, total, config.on_bad, config.max_bad)
+    _check_names(pictures.classes)
     images, notes = _image_set(pictures, classes)
     if config.group_from and not found.grouped:
         images = _grouped(images, config.group_from)
@@ -115,6 +117,17 @@ def load_data(
         bad=pictures.bad + found.skipped,
         notes=(_summary(found, pictures), *found.notes, *_bad_note(pictures), *notes, *drawn),
     )
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    """Refuses class names that a model file cannot hold, before anything is trained."""
+    for name in names:
+        controls = any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+        if not 1 <= len(name) <= 256 or controls:
+            raise DataError(
+                f"the class name {visible(name[:80])!r} is empty, longer than 256 characters, or has "
+                "characters that cannot be shown: rename it"
+            )
 
 
 def _image_set(pictures: Stored, classes: tuple[str, ...] | None) -> tuple[ImageSet, list[str]]:

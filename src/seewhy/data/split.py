@@ -184,6 +184,11 @@ def assign(
 
 def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
     """Raises `DataError` when a class has no training picture, or nothing is left to validate on."""
+    if len(images.classes) < 2:
+        raise DataError(
+            f"there is one class, {visible(images.classes[0])}: a classifier needs two. Is this the "
+            "folder above the class folders?"
+        )
     kept = split != "left_out"
     counts = images.take(split == "train").counts
     empty = [visible(name) for name, n in zip(images.classes, counts, strict=True) if n == 0]
