@@ -154,7 +154,7 @@ def _image_set(pictures: Stored, classes: tuple[str, ...] | None) -> tuple[Image
 
 
 def _grouped(images: ImageSet, pattern: str) -> ImageSet:
-    """Groups pictures by what the pattern finds in their path; those without are their own group."""
+    """Groups pictures by what the pattern finds in their path; "" is none."""
     try:
         finder = re.compile(pattern)
     except re.error as error:
@@ -170,10 +170,7 @@ def _grouped(images: ImageSet, pattern: str) -> ImageSet:
             f"--group-from {visible(pattern)} matches no path, such as {visible(images.ids[0])}"
         )
     groups = np.empty(len(images), object)
-    groups[:] = [
-        match[1] or "" if match else f"\0{key}"
-        for match, key in zip(found, images.ids, strict=True)
-    ]
+    groups[:] = [(match[1] or "") if match else "" for match in found]
     return replace(images, groups=groups)
 
 

@@ -108,7 +108,9 @@ class _Decoded(NamedTuple):
 
 
 _CHUNK_ROWS, _CHUNK_BYTES = 64, 4 << 20
-_SMALL = 16 << 10  # bytes a picture: below, threads wait for one another more than they help
+# Bytes a picture: below, threads wait for one another more than they help (60,000 of 32x32: 8.5 s
+# instead of 6.0 on two cores); photographs of 100 KB gain 1.9 times.
+_SMALL = 16 << 10
 
 
 def _decode_chunk(chunk: list[Record], side: int) -> list[_Decoded | ImageError]:
@@ -140,11 +142,16 @@ def _chunks(records: Iterable[Record], side: int) -> Iterator[tuple[list[Record]
 
 
 def _weight(picture: Picture) -> int:
+    """Returns about how many bytes a picture takes before it is decoded."""
     if isinstance(picture, bytes):
         return len(picture)
     if isinstance(picture, np.ndarray):
         return picture.nbytes
-    return 32 << 10  # a file not read yet
+    assert isinstance(picture, Path)
+    try:
+        return picture.stat().st_size
+    except OSError:  # it has gone, and will be a bad file
+        return 0
 
 
 def _decoded(

@@ -53,7 +53,7 @@ class ImageSet:
     labels: int64 `(N,)`, indices into `classes`; -1 is none.
     ids: str `(N,)`, the path below the source or the row in it.
     hashes: bytes `(N,)`, 32 hex digits of each whole picture (`decode.content_hash`).
-    groups: str `(N,)` or None; pictures of one group are never parted by a split.
+    groups: str `(N,)` or None; pictures of one group are never parted by a split, "" is no group.
     """
 
     images: np.ndarray | Rows

@@ -86,6 +86,8 @@ def units(hashes: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     if groups is None:
         return same_content
     same_group = np.unique(groups, return_inverse=True)[1]
+    alone = groups == ""
+    same_group[alone] = len(groups) + np.arange(np.count_nonzero(alone))
     unit = same_content
     while True:  # spread the lowest number through both relations until nothing moves
         spread = _lowest(same_content, _lowest(same_group, unit))
@@ -223,7 +225,10 @@ def _manifest(name: str, images: ImageSet) -> Iterable[Sequence[object]]:
 def _keys(images: ImageSet) -> Iterable[bytes]:
     if images.groups is None:
         return images.hashes.tolist()  # type: ignore[no-any-return]
-    return (group.encode("utf-8", "surrogateescape") for group in images.groups)
+    return (
+        group.encode("utf-8", "surrogateescape") or digest
+        for group, digest in zip(images.groups, images.hashes.tolist(), strict=True)
+    )
 
 
 def _lowest(relation: np.ndarray, value: np.ndarray) -> np.ndarray:

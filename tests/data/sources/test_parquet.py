@@ -128,9 +128,12 @@ def test_the_label_is_the_column_of_that_name_among_several(tmp_path):
 
 
 def test_a_column_of_groups_is_taken_where_it_is(tmp_path):
-    write(tmp_path / "train.parquet", {"img": pictures(2), "label": [0, 1], "patient": [7, 8]})
+    write(
+        tmp_path / "train.parquet",
+        {"img": pictures(3), "label": [0, 1, 1], "patient": [7, 8, None]},
+    )
     source = find_parquet(tmp_path, "patient")
-    assert source.grouped and [row[3] for row in rows(tmp_path, "patient")] == ["7", "8"]
+    assert source.grouped and [row[3] for row in rows(tmp_path, "patient")] == ["7", "8", ""]
     assert source.key != find_parquet(tmp_path, None).key
     assert not find_parquet(tmp_path, "p(.)").grouped
 

@@ -133,7 +133,13 @@ def _batch_records(
     ):
         key = f"{file}/{start + offset}" + (f"/{path}" if path else "")
         name = _label_name(label, columns.names, key)
-        yield Record(key, name, split, picture or b"", None if group is None else str(group))
+        yield Record(key, name, split, picture or b"", _group(group, columns))
+
+
+def _group(value: Any, columns: Columns) -> str | None:
+    if columns.group is None:
+        return None
+    return "" if value is None else str(value)
 
 
 def _label_name(label: Any, names: tuple[str, ...] | None, key: str) -> str:

@@ -12,7 +12,10 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 
 
 class Record(NamedTuple):
-    """One labelled picture, not yet opened; `split` is "train", "val", "test", or "" for none."""
+    """One labelled picture, not yet opened; `split` is "train", "val", "test", or "" for none.
+
+    `group` is "" for none, or None in a source without groups.
+    """
 
     id: str
     label: str
