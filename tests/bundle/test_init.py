@@ -238,7 +238,7 @@ def test_a_known_architecture_takes_no_other_network(tmp_path: Path) -> None:
 def test_a_truth_value_is_0_or_1(tmp_path: Path) -> None:
     save(bundle(Own()), tmp_path / "m")
     header, body = attacks.split((tmp_path / "m").read_bytes())
-    body[header["network.mask"]["data_offsets"][0]] = 2
+    body[header["network.allowed"]["data_offsets"][0]] = 2
     assert "truth value" in refused(attacks.join(header, body), tmp_path, model=Own())
 
 

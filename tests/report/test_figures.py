@@ -87,7 +87,7 @@ def texts(figure: Figure) -> Iterator[matplotlib.text.Text]:
     return (t for t in figure.findobj(matplotlib.text.Text) if t.get_visible() and t.get_text())
 
 
-@pytest.mark.parametrize("k", [2, 10, 20, 21, 100, 130])
+@pytest.mark.parametrize("k", [2, 10, 20, 21, 100, 260])
 @pytest.mark.parametrize("draw", [confusion_matrix, per_class])
 def test_nothing_is_cut_off_or_overlaps(draw: Any, k: int) -> None:
     figure = drawn(draw, measured(names(k)).to_json())
