@@ -12,7 +12,7 @@ from pathlib import Path
 from seewhy.errors import DiskFullError, LockedError
 
 # EFBIG is what a file-size limit (`ulimit -f`) answers.
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -22,7 +22,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with _full_disk_named(path, len(data)), open(temporary, "wb") as file:
+        with full_disk_named(path, len(data)), open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -33,16 +33,17 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def atomic_directory(path: Path) -> Iterator[Path]:
+def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
     """Yields `path.tmp`, an empty directory that becomes `path` when the block ends well.
 
-    Raises `DiskFullError` when there is no space. Whatever goes wrong, nothing is left behind; a
-    directory that a killed process left is cleared first.
+    `size` is what will be written, in bytes, where it is known. Raises `DiskFullError` when there is no
+    space. Whatever goes wrong, nothing is left behind; what a killed process left is cleared first. A
+    crash while a directory of that name is replaced may leave neither.
     """
     temporary = path.with_name(path.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        with _full_disk_named(path, 0):
+        with full_disk_named(path, size):
             temporary.mkdir(parents=True)
             yield temporary
             for file in temporary.iterdir():
@@ -54,6 +55,29 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     sync_directory(path.parent)
+
+
+def clear_temporaries(directory: Path) -> None:
+    """Removes what killed processes left of `write_atomic` in a directory and below it.
+
+    It cannot tell what a living process is writing: hold the directory's lock.
+    """
+    for path in list(directory.rglob(".*.tmp")):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def full_disk_named(path: Path, size: int) -> Iterator[None]:
+    """Raises `DiskFullError` for want of space in the block; `size` is what was to be written, in bytes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DiskFullError(
+            f"disk full while writing {path} (need {max(size / 1e6, 0.1):,.1f} MB): free some space and "
+            "start again (a training goes on with --resume)"
+        ) from None
 
 
 def sync_directory(path: Path) -> None:
@@ -94,7 +118,9 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
                 "another directory"
             ) from None
         os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+        holder = {"pid": os.getpid(), "host": socket.gethostname()}
+        with full_disk_named(path, 0):
+            os.pwrite(handle, json.dumps(holder).encode(), 0)
         yield
     finally:
         os.close(handle)
@@ -106,16 +132,3 @@ def _holder(handle: int) -> str:
         return f"process {holder['pid']} on {holder['host']}"
     except (ValueError, KeyError, TypeError):
         return "another process"
-
-
-@contextmanager
-def _full_disk_named(path: Path, size: int) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        need = f" (need {max(size / 1e6, 0.1):,.1f} MB)" if size else ""
-        raise DiskFullError(
-            f"disk full while writing {path}{need}: free some space and start again with --resume"
-        ) from None

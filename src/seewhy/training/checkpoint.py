@@ -16,7 +16,13 @@ import torch
 from torch import Tensor
 
 from seewhy.errors import DivergedError, ModelFileError
-from seewhy.files import atomic_directory
+from seewhy.files import (
+    atomic_directory,
+    clear_temporaries,
+    full_disk_named,
+    sync_directory,
+    write_atomic,
+)
 from seewhy.training.loop import Progress, TrainState
 
 KEPT = 2
@@ -39,17 +45,24 @@ def save_checkpoint(state: TrainState, directory: Path) -> Path:
                 "start again with a lower train.lr, train.clip=1 or train.warmup=1"
             )
     data = safetensors.torch.save(tensors)
+    digest = hashlib.sha256(data).hexdigest()
     record = {
         "progress": dataclasses.asdict(state.progress),
         "optimizer": numbers,
         "threads": torch.get_num_threads(),
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "sha256": digest,
     }
+    about = json.dumps(record).encode()
     path = directory / f"step-{state.progress.step}"
-    directory.mkdir(parents=True, exist_ok=True)
-    with atomic_directory(path) as temporary:
-        (temporary / "state.safetensors").write_bytes(data)
-        (temporary / "state.json").write_text(json.dumps(record))
+    with full_disk_named(directory, len(data)):
+        directory.mkdir(parents=True, exist_ok=True)
+    sync_directory(directory.parent)
+    if _holds(path, digest):  # this step was saved before its epoch was validated
+        write_atomic(path / "state.json", about)
+    else:
+        with atomic_directory(path, len(data)) as temporary:
+            (temporary / "state.safetensors").write_bytes(data)
+            (temporary / "state.json").write_bytes(about)
     _prune(directory, keep_step=state.progress.best_step)
     return path
 
@@ -87,6 +100,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 def latest_checkpoint(directory: Path) -> Path | None:
     """The newest checkpoint that is whole; clears what a killed process left half written."""
+    clear_temporaries(directory)
     for litter in directory.glob("step-*.tmp"):
         shutil.rmtree(litter, ignore_errors=True)
     for path in _newest_first(directory):
@@ -108,6 +122,14 @@ def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
     if not whole:
         raise ModelFileError(f"{path} is damaged: its weights do not have the digest of its record")
     return data, record
+
+
+def _holds(path: Path, digest: str) -> bool:
+    """Whether a whole checkpoint with tensors of this digest is there already."""
+    try:
+        return bool(_read(path)[1]["sha256"] == digest)
+    except ModelFileError:
+        return False
 
 
 def _newest_first(directory: Path) -> list[Path]:
