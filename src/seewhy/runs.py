@@ -17,7 +17,13 @@ import yaml
 
 from seewhy.csv_cells import visible
 from seewhy.errors import UsageError
-from seewhy.files import exclusive, write_atomic
+from seewhy.files import (
+    clear_temporaries,
+    exclusive,
+    full_disk_named,
+    sync_directory,
+    write_atomic,
+)
 
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
 
@@ -111,8 +117,9 @@ class Run:
 
     def log(self, line: str) -> None:
         """Appends a line with its time; control characters are escaped."""
-        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {visible(line)}\n")
+        path, text = self.path / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {visible(line)}\n"
+        with full_disk_named(path, len(text)), open(path, "a", encoding="utf-8") as file:
+            file.write(text)
 
 
 def new_run(out: Path | None, recipe: str) -> Run:
@@ -121,15 +128,7 @@ def new_run(out: Path | None, recipe: str) -> Run:
     Raises `UsageError` when `out` holds something: nothing is ever written over.
     """
     if out is not None:
-        if out.is_dir() and not any(out.iterdir()):
-            return Run(out)
-        try:
-            out.mkdir(parents=True)
-        except FileExistsError:
-            raise UsageError(
-                f"{out} already holds something: choose another --out, or continue a run with --resume"
-            ) from None
-        return Run(out)
+        return _claim(out, resume=False)
     number = 1
     while True:
         path = _default_path(recipe, number)
@@ -138,14 +137,14 @@ def new_run(out: Path | None, recipe: str) -> Run:
         except FileExistsError:
             number += 1
         else:
+            sync_directory(path.parent)
             return Run(path)
 
 
 def resumable_run(out: Path | None, recipe: str) -> Run:
     """The run to go on with: `out`, or the newest of `runs/RECIPE*`; a new one where there is none."""
     if out is not None:
-        run = Run(out)
-        return run if run.started or (out / "run.lock").is_file() else new_run(out, recipe)
+        return _claim(out, resume=True)
     number = 1
     while _default_path(recipe, number + 1).is_dir():
         number += 1
@@ -153,10 +152,25 @@ def resumable_run(out: Path | None, recipe: str) -> Run:
     return run if run.path.is_dir() else new_run(None, recipe)
 
 
+def _claim(out: Path, resume: bool) -> Run:
+    """The run at `out`: an empty directory, or with `resume` one that a run has begun in."""
+    if not out.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        sync_directory(out.parent)
+    if out.is_dir():
+        held = {path.name for path in out.iterdir()}
+        if not held or (resume and held & {"config.yaml", "run.lock"}):
+            return Run(out)
+    raise UsageError(
+        f"{out} already holds something: choose another --out, or continue a run with --resume"
+    )
+
+
 @contextmanager
 def writing(run: Run) -> Iterator[None]:
-    """Holds the run for one writer; a second one gets `LockedError` at once."""
+    """Holds the run for one writer, litter of killed ones cleared; a second gets `LockedError` at once."""
     with exclusive(run.path / "run.lock"):
+        clear_temporaries(run.path)
         yield
 
 
