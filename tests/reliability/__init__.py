@@ -1,0 +1,1 @@
+"""Proofs that kills, crashes, full disks, little memory and second writers lose nothing."""

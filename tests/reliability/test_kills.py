@@ -1,0 +1,226 @@
+"""kill -9 at random moments costs one interval of saving at most, and no bit of the result."""
+
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+
+import pytest
+from helpers import QUICK, same_weights
+from torch import nn
+
+import seewhy
+from reliability import processes
+from seewhy.runs import Run
+from seewhy.training import (
+    TrainConfig,
+    TrainState,
+    checkpoint,
+    latest_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+)
+
+
+def times(default, full):
+    """A tenth of the kills by default, all of them in the long proofs."""
+    return pytest.mark.parametrize("kills", [default, pytest.param(full, marks=pytest.mark.long)])
+
+
+# ------------------------------------------------------------------ writing a checkpoint
+
+
+def filled(step):
+    """A training at a step that every one of its 130,000 weights tells."""
+    config = TrainConfig(optimizer="adam", ema=0.5)
+    state = TrainState.start(nn.Linear(360, 360), config)
+    for tensor in (*state.network.parameters(), *state.average.values()):
+        nn.init.constant_(tensor, step)
+    state.progress.step = step
+    return state
+
+
+def save_on_and_on(directory, saved, save):
+    latest = latest_checkpoint(directory)
+    first = 0 if latest is None else int(latest.name.removeprefix("step-"))
+    for step in itertools.count(first + 1):
+        state = filled(step)
+        save(state, directory)
+        saved.send(step)
+        state.progress.best_step = step  # as when its epoch has been validated
+        save(state, directory)
+
+
+def killed_while_saving(directory, save, seconds):
+    """Kills a process so long after its first save; gives the last step that it had saved."""
+    receive, send = processes.CONTEXT.Pipe(duplex=False)
+    process = processes.start(save_on_and_on, directory, send, save)
+    send.close()
+    last = receive.recv()
+    time.sleep(seconds)
+    process.kill()
+    process.join()
+    try:
+        while True:
+            last = receive.recv()
+    except EOFError:
+        return last
+
+
+@times(20, 200)
+def test_a_kill_while_saving_loses_no_saved_checkpoint(tmp_path, rng, kills):
+    for _ in range(kills):
+        saved = killed_while_saving(tmp_path, save_checkpoint, rng.uniform(0, 0.05))
+        latest = latest_checkpoint(tmp_path)
+        state = filled(0)
+        load_checkpoint(state, latest)
+        step = state.progress.step
+        assert step in (saved, saved + 1)
+        assert all(
+            (t == step).all() for t in (*state.network.parameters(), *state.average.values())
+        )
+        assert not list(tmp_path.rglob("*tmp*"))
+
+
+def save_plainly(state, directory):
+    """As a tutorial would: straight over the checkpoint before."""
+    directory.joinpath("weights").write_bytes(state.network.weight.detach().numpy().tobytes())
+    directory.joinpath("step").write_text(str(state.progress.step))
+
+
+def test_a_plain_writer_is_caught_half_way(tmp_path, rng):
+    for _ in range(200):
+        killed_while_saving(tmp_path, save_plainly, rng.uniform(0, 0.05))
+        step = (tmp_path / "step").read_text()
+        expected = filled(int(step or 0)).network.weight.detach().numpy().tobytes()
+        if not step or (tmp_path / "weights").read_bytes() != expected:
+            return
+    raise AssertionError("200 kills broke no plain writer: they come at the wrong moments")
+
+
+# ------------------------------------------------------------------ training
+
+OVERRIDES = QUICK | {"train.optimizer": "adam", "train.ema": 0.9, "train.epochs": 3}
+OVERRIDES |= {"augment.flip": 0.5, "train.checkpoint_seconds": 1e-6}
+
+
+def train(data, out, cache, show=lambda event: None):
+    os.environ["SEEWHY_CACHE"] = str(cache)
+    seewhy.train(data, "regularized-cnn", out=out, overrides=OVERRIDES, resume=True, show=show)
+
+
+def train_until_sync(data, out, cache, number):
+    """A training that dies in its so-manieth call of fsync, when files are written but not in place."""
+    calls, sync = itertools.count(1), os.fsync
+
+    def dying(handle):
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        sync(handle)
+
+    os.fsync = dying
+    train(data, out, cache)
+
+
+def execute_train(data, out, cache):
+    """The same by the command line in a fresh interpreter, which can be killed while it imports."""
+    os.environ["SEEWHY_CACHE"] = str(cache)
+    flags = [f"--{name}={value}" for name, value in OVERRIDES.items()]
+    command = [sys.executable, "-m", "seewhy", "train", "--resume", "--recipe=regularized-cnn"]
+    os.execv(sys.executable, [*command, f"--data={data}", f"--out={out}", *flags])
+
+
+def duration(function, *arguments):
+    """How long a function takes in a process of its own that is not killed."""
+    start = time.monotonic()
+    assert processes.run(function, *arguments) == 0
+    return time.monotonic() - start
+
+
+def without_times(rows):
+    return [{k: v for k, v in row.items() if k not in ("seconds", "elapsed")} for row in rows]
+
+
+def result(run):
+    """All that a finished run says but its times, with the bits of its last checkpoint."""
+    latest = latest_checkpoint(run.checkpoints)
+    progress = json.loads((latest / "state.json").read_text())["progress"]
+    progress["history"] = without_times(progress["history"])
+    model = seewhy.load(run.path).bundle
+    return {
+        "history": without_times(run.history),
+        "progress": without_times([progress]),
+        "checkpoints": sorted(path.name for path in run.checkpoints.iterdir()),
+        "tensors": (latest / "state.safetensors").read_bytes(),
+        "metrics": run.metrics,
+        "temperature": model.decision.temperature,
+        "predictions": seewhy.Predictions.from_parquet(run.predictions("val")).logits.tobytes(),
+        "splits": (run.path / "splits.csv").read_bytes(),
+        "config": run.config | {"recipe": None},
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(photos, tmp_path_factory):
+    """A run that nothing interrupted."""
+    home = tmp_path_factory.mktemp("whole")
+    processes.run(train, photos, home / "run", home / "cache")
+    return Run(home / "run")
+
+
+def require_same(run, cache, whole):
+    assert result(run) == result(whole)
+    assert same_weights(run.model, whole.model)
+    assert not [*run.path.rglob("*.tmp"), *cache.rglob("store-*.tmp")]
+
+
+@times(5, 50)
+def test_a_training_killed_at_any_moment_resumes_to_the_same_bits(
+    photos, whole, tmp_path, rng, kills
+):
+    lasts = {}
+    for function in (train, execute_train):
+        home = tmp_path / function.__name__
+        lasts[function] = duration(function, photos, home / "run", home / "cache")
+    done = 0
+    while done < kills:
+        run, cache = Run(tmp_path / f"run-{done}"), tmp_path / f"cache-{done}"
+        while True:
+            function = execute_train if done % 5 == 4 else train
+            process = processes.start(function, photos, run.path, cache)
+            process.join(rng.uniform(0, lasts[function]) if done < kills else None)
+            if process.exitcode is not None:
+                break
+            process.kill()
+            process.join()
+            done += 1
+        assert process.exitcode == 0
+        require_same(run, cache, whole)
+
+
+@times(8, 80)
+def test_a_training_killed_before_a_file_is_in_place_resumes_to_the_same_bits(
+    photos, whole, tmp_path, rng, kills
+):
+    for number in rng.sample(range(1, 81), kills):
+        run, cache = Run(tmp_path / f"run-{number}"), tmp_path / f"cache-{number}"
+        killed = processes.run(train_until_sync, photos, run.path, cache, number)
+        assert killed == -signal.SIGKILL
+        assert processes.run(train, photos, run.path, cache) == 0
+        require_same(run, cache, whole)
+
+
+def train_without_moments(data, out, cache):
+    """A resume that forgets the optimiser's state."""
+    checkpoint._join_optimizer = lambda tensors, numbers: {}
+    train(data, out, cache)
+
+
+def test_a_resume_that_forgets_is_caught(photos, whole, tmp_path):
+    run, cache = Run(tmp_path / "run"), tmp_path / "cache"
+    processes.run(train_until_sync, photos, run.path, cache, 40)
+    assert latest_checkpoint(run.checkpoints)
+    assert processes.run(train_without_moments, photos, run.path, cache) == 0
+    assert not same_weights(run.model, whole.model)
