@@ -131,6 +131,8 @@ def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
     with _as_image_error():
         image = plugin(BytesIO(data))
         _check_size(image.size, limits)
+        if isinstance(image, TiffImageFile):  # a tile is unpacked whole, however small the picture
+            _check_size((image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)), limits)
         if plugin is JpegImageFile:
             _check_scans(data)
         return _rgb(image)
