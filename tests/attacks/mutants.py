@@ -1,5 +1,6 @@
 """Seeded damage to a model file."""
 
+import copy
 import json
 from typing import Any
 
@@ -65,5 +66,5 @@ def _change_a_value(root: dict[str, Any], rng: np.random.Generator) -> None:
             del node[key]
             return
         else:
-            node[key] = VALUES[rng.integers(len(VALUES))]
+            node[key] = copy.deepcopy(VALUES[rng.integers(len(VALUES))])
             return
