@@ -1,5 +1,6 @@
 """The cache: warm is cold, damage is mended, two builders build once, memory stays flat."""
 
+import errno
 import json
 import os
 import resource
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from data.pictures import class_folders, encoded, noise
 
-from seewhy.data import cache, stamps
+from seewhy.data import cache, load_data, stamps
 from seewhy.data.cache import Stored, shorter_side, stored
 from seewhy.data.decode import InputRule, content_hash, decode, read
 from seewhy.data.sources import find
@@ -179,9 +180,12 @@ def test_the_usual_side_is_the_median_and_kept(home, tmp_path, monkeypatch):
     assert shorter_side(source, content) == 20
     monkeypatch.setattr(cache, "measure", lambda picture: 1 / 0)
     assert shorter_side(source, content) == 20
-    (home / "sets" / content / "side.json").write_text("junk")
-    with pytest.raises(ZeroDivisionError):
-        shorter_side(source, content)
+    known = home / "sets" / content / "side.txt"
+    whole = known.read_text()
+    for damaged in ("junk", "", whole.replace("20 ", "21 ", 1), whole[:-5], "x " + whole):
+        known.write_text(damaged)
+        with pytest.raises(ZeroDivisionError):
+            shorter_side(source, content)
 
 
 # ------------------------------------------------------------------ damage
@@ -330,6 +334,17 @@ def test_a_cache_that_cannot_be_is_an_error(tmp_path, pictures, monkeypatch):
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(DataError, match="set SEEWHY_CACHE"):
         content_id(find(pictures))
+
+
+def test_a_cache_that_may_not_be_written_is_an_error(home, pictures, monkeypatch):
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(cache, "exclusive", refuse)
+    with pytest.raises(
+        DataError, match=r"cannot be written \(Read-only file system\): set SEEWHY_CACHE"
+    ):
+        load_data(pictures)
 
 
 # ------------------------------------------------------------------ bad pictures

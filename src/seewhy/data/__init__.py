@@ -18,7 +18,7 @@ from seewhy.data.decode import InputRule
 from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.sources import Source
 from seewhy.data.split import SealedSet, Splits, assign, check_classes_trained, write_splits
-from seewhy.data.stamps import content_id
+from seewhy.data.stamps import cache_root, content_id, writable
 from seewhy.errors import DataError, UsageError
 
 __all__ = [
@@ -91,10 +91,11 @@ def load_data(
     Raises `DataError` for anything in the data that stands in the way, `UsageError` for the config.
     """
     found = sources.find(source, config.layout, config.group_from, progress)
-    content = content_id(found)
-    if rule is None:
-        rule = InputRule.resolve(config.size, shorter_side(found, content) or config.size)
-    pictures = stored(found, rule, content, progress)
+    with writable(cache_root()):
+        content = content_id(found)
+        if rule is None:
+            rule = InputRule.resolve(config.size, shorter_side(found, content) or config.size)
+        pictures = stored(found, rule, content, progress)
     if found.names and pictures.classes == tuple(map(str, range(len(found.names)))):
         pictures = replace(pictures, classes=found.names)
     total = len(pictures.labels) + len(pictures.bad)

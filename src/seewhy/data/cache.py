@@ -2,7 +2,7 @@
 
     $SEEWHY_CACHE (~/.cache/seewhy)
       stamps/<root>.npy               size, times, inode and sha256 of each file last seen
-      sets/<content>/side.json        the usual shorter side of these pictures
+      sets/<content>/side.txt         the usual shorter side of these pictures
       sets/<content>/store-32-v1/     images.npy labels.npy splits.npy hashes.npy table.json
                                       checksums.json
 
@@ -79,10 +79,12 @@ def stored(source: Source, rule: InputRule, content: str, progress: Progress | N
 
 def shorter_side(source: Source, content: str) -> int | None:
     """Returns the median shorter side of the pictures outside test, in pixels; None without any."""
-    known = cache_root() / "sets" / content / "side.json"
+    known = cache_root() / "sets" / content / "side.txt"
     try:
-        return int(json.loads(known.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        text, check = known.read_text("ascii").split()
+        if check == _check(text):
+            return int(text)
+    except (OSError, ValueError):
         pass
     sides = []
     for picture in source.sample():
@@ -94,8 +96,12 @@ def shorter_side(source: Source, content: str) -> int | None:
         return None
     side = sorted(sides)[len(sides) // 2]
     known.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(known, json.dumps(side).encode())
+    write_atomic(known, f"{side} {_check(str(side))}\n".encode())
     return side
+
+
+def _check(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # ------------------------------------------------------------------ building

@@ -104,9 +104,11 @@ def read_file(path: str | Path, limits: Limits = LOCAL) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
+            seen = os.fstat(handle)
+            if not stat.S_ISREG(seen.st_mode):
                 raise _error("not_a_file")
-            data = file.read(limits.max_bytes + 1)
+            # `read` makes room for all that it is asked for, here for one byte more than should come.
+            data = file.read(min(seen.st_size, limits.max_bytes) + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise _error("not_found") from None
     except IsADirectoryError:

@@ -105,7 +105,7 @@ def ranks(keys: Iterable[bytes], seed: int) -> np.ndarray:
         digest.update(key)
         return int.from_bytes(digest.digest()[:8], "big")
 
-    return np.array([rank(key) for key in keys], np.uint64)
+    return np.fromiter(map(rank, keys), np.uint64)
 
 
 def draw(labels: np.ndarray, unit: np.ndarray, rank: np.ndarray, share: float) -> np.ndarray:
@@ -224,10 +224,10 @@ def _manifest(name: str, images: ImageSet) -> Iterable[Sequence[object]]:
 
 def _keys(images: ImageSet) -> Iterable[bytes]:
     if images.groups is None:
-        return images.hashes.tolist()  # type: ignore[no-any-return]
+        return iter(images.hashes)
     return (
         group.encode("utf-8", "surrogateescape") or digest
-        for group, digest in zip(images.groups, images.hashes.tolist(), strict=True)
+        for group, digest in zip(images.groups, images.hashes, strict=True)
     )
 
 

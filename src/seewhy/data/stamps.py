@@ -1,10 +1,13 @@
 """What a source holds, as one hash over its files; files that look as they did are not read again."""
 
+import errno
 import hashlib
 import io
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +16,30 @@ from seewhy.data.sources.source import Source
 from seewhy.errors import DataError
 from seewhy.files import write_atomic
 
+_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 FORMAT = 1  # of a cache entry; part of the hash
 
 
 def cache_root() -> Path:
-    """Returns the directory of the cache, made where it is missing; raises `DataError`."""
+    """Returns the directory of the cache, made where it is missing."""
     root = Path(os.environ.get("SEEWHY_CACHE") or "~/.cache/seewhy").expanduser()
-    try:
+    with writable(root):
         root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"the cache {root} cannot be made ({error.strerror}): set SEEWHY_CACHE to a directory "
-            "that can be written"
-        ) from None
     return root
+
+
+@contextmanager
+def writable(root: Path) -> Iterator[None]:
+    """Turns a refusal to write there into a `DataError` that says what to set."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        raise DataError(
+            f"the cache {root} cannot be written ({error.strerror}): set SEEWHY_CACHE to a directory "
+            "that can"
+        ) from None
 
 
 def workers() -> int:

@@ -55,7 +55,8 @@ def _scan(folder: Path, real_root: Path, prefix: str, found: Scan) -> None:
         found.skipped.append(BadFile(path, code, IMAGE_ERROR_CODES[code]))
 
     try:
-        entries = list(os.scandir(folder))
+        with os.scandir(folder) as listing:
+            entries = list(listing)
     except OSError:
         return skip(prefix.rstrip("/"), "unreadable")
     for entry in entries:
@@ -163,14 +164,14 @@ def _sample(root: Path, pictures: list[str], splits: list[str]) -> Iterable[Pict
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        entries = [
-            entry
-            for entry in os.scandir(folder)
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
-        ]
+        with os.scandir(folder) as entries:
+            return [
+                Path(entry.path)
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+            ]
     except OSError:
         return []
-    return [Path(entry.path) for entry in entries]
 
 
 def _has_picture(folder: Path) -> bool:
