@@ -86,3 +86,22 @@ class DivergedError(SeeWhyError):
     """The loss became NaN or infinite."""
 
     exit_code = 7
+
+
+# What libraries say, besides MemoryError, when memory, address space or room for threads runs out.
+_NO_MEMORY = (
+    "allocate",  # PyTorch, the operating system
+    "out of memory",  # CUDA
+    "bad_alloc",  # C++
+    "could not create a primitive",  # oneDNN
+    "failed to map segment",  # the loader of libraries
+    "can't start new thread",  # Python
+)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of any library says that no memory is left."""
+    if isinstance(error, MemoryError) or isinstance(error.__context__, MemoryError):
+        return True
+    said = str(error) if isinstance(error, RuntimeError | ImportError | OSError) else ""
+    return any(sign in said for sign in _NO_MEMORY)

@@ -117,7 +117,8 @@ class Run:
 
     def log(self, line: str) -> None:
         """Appends a line with its time; control characters are escaped."""
-        path, text = self.path / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {visible(line)}\n"
+        path = self.path / "log.txt"
+        text = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {visible(line)}\n"
         with full_disk_named(path, len(text)), open(path, "a", encoding="utf-8") as file:
             file.write(text)
 

@@ -1,12 +1,16 @@
 """The command line: one file a verb, loaded when it is called; the only place that prints or exits."""
 
 import importlib
+import mmap
 import sys
 from typing import Any
 
 import click
 
 from seewhy import __version__
+from seewhy.csv_cells import visible
+from seewhy.errors import DiskFullError, MemoryLimitError, SeeWhyError, out_of_memory
+from seewhy.files import FULL
 
 VERBS = {
     "train": "Train a classifier from labelled images.",
@@ -18,6 +22,9 @@ VERBS = {
 }
 
 
+ROOM = 1_500_000_000  # bytes; PyTorch, SciPy, Arrow and matplotlib map 1.3 GB for the smallest job
+
+
 class Verbs(click.Group):
     """Verbs whose module is imported only when they run, so that --help is at once there."""
 
@@ -27,6 +34,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
+        _require_memory()
         module = importlib.import_module(f"seewhy.cli.{cmd_name}")
         command: click.Command = module.command
         return command
@@ -57,9 +65,6 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Runs the command line; exit codes are in `seewhy.errors`, 1 means that some rows are not ok."""
-    from seewhy.csv_cells import visible
-    from seewhy.errors import SeeWhyError
-
     try:
         sys.exit(cli.main(arguments, standalone_mode=False))
     except click.exceptions.Abort:
@@ -67,11 +72,40 @@ def main(arguments: list[str] | None = None) -> Any:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except SeeWhyError as error:
-        click.echo(f"seewhy: {visible(str(error))}", err=True)
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except Exception as error:
+        named = error if isinstance(error, SeeWhyError) else _of_the_machine(error)
+        if named is None:
+            raise
+        click.echo(f"seewhy: {visible(str(named))}", err=True)
+        sys.exit(named.exit_code)
+
+
+def _require_memory() -> None:
+    """Raises `MemoryLimitError` unless there is room: libraries abort, and threads hang, without it."""
+    try:
+        # Read only, so that it counts as address space and as nothing else.
+        mmap.mmap(-1, ROOM, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ).close()
+    except OSError:
+        raise MemoryLimitError(
+            f"no memory left: {ROOM / 1e6:,.0f} MB of address space are needed to start; raise `ulimit -v`, "
+            "or close other programs"
+        ) from None
+
+
+def _of_the_machine(error: Exception) -> SeeWhyError | None:
+    """The coded error for a full memory or disk that no inner place has named."""
+    if out_of_memory(error):
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        return MemoryLimitError(
+            f"no memory left ({said}): close other programs, or raise the limit of this one"
+        )
+    if isinstance(error, OSError) and error.errno in FULL:
+        return DiskFullError(
+            f"disk full while writing {error.filename or 'the output'}: free some space and start again"
+        )
+    return None

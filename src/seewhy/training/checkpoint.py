@@ -44,6 +44,8 @@ def save_checkpoint(state: TrainState, directory: Path) -> Path:
                 f"{name} is no longer finite at step {state.progress.step}: the checkpoint before is kept; "
                 "start again with a lower train.lr, train.clip=1 or train.warmup=1"
             )
+    size = sum(value.nbytes for value in tensors.values())
+    bytes(2 * size)  # what saving takes: a MemoryError here, where its Rust would panic
     data = safetensors.torch.save(tensors)
     digest = hashlib.sha256(data).hexdigest()
     record = {

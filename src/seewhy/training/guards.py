@@ -8,7 +8,7 @@ from types import FrameType
 
 import torch
 
-from seewhy.errors import MemoryLimitError
+from seewhy.errors import MemoryLimitError, out_of_memory
 
 
 @contextmanager
@@ -54,10 +54,8 @@ def memory_named(batch_size: int) -> Iterator[None]:
     """Turns running out of memory, on any device, into `MemoryLimitError` with advice."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _memory_limit(batch_size, error) from None
-    except RuntimeError as error:
-        if "allocate" not in str(error):
+    except Exception as error:
+        if not out_of_memory(error):
             raise
         raise _memory_limit(batch_size, error) from None
 
