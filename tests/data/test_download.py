@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,10 +32,12 @@ class Server:
     shift: int = 0  # a partial answer that starts elsewhere
     asked: list[str | None] = field(default_factory=list)
     url: str = ""
+    seconds: float = 0  # until it answers
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         wanted = handler.headers.get("Range")
         self.asked.append(wanted)
+        time.sleep(self.seconds)
         start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.ranges else 0
         if self.status != 200:
             handler.send_error(self.status)
@@ -201,6 +204,7 @@ print(len(download(Download(url, int(size), sha256), Path(folder)).read_bytes())
 
 
 def test_processes_that_ask_at_once_make_one_download(server, tmp_path):
+    server.seconds = 1.5
     command = [sys.executable, "-c", FETCH, *map(str, what(server)), str(tmp_path)]
     children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [child.communicate(timeout=60)[0] for child in children] == [f"{len(DATA)}\n"] * 3

@@ -191,7 +191,6 @@ def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
             f"there is one class, {visible(images.classes[0])}: a classifier needs two. Is this the "
             "folder above the class folders?"
         )
-    kept = split != "left_out"
     counts = images.take(split == "train").counts
     empty = [visible(name) for name, n in zip(images.classes, counts, strict=True) if n == 0]
     if empty:
@@ -199,7 +198,7 @@ def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
         raise DataError(
             f"no training pictures of {shown}: add some, or remove the class (its other pictures too)"
         )
-    if not np.any(split[kept] == "val"):
+    if not np.any(split == "val"):
         raise DataError(
             "nothing to validate on: a class needs two different pictures (or groups) at least"
         )

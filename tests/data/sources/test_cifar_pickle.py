@@ -153,6 +153,7 @@ def test_the_parts_of_an_array_must_fit():
         b"\x80\x02q\x00.",
         b"\x80\x02T\xff\xff\xff\xff.",
         b"\x80\x02T\xff\xff\xff\x7f.",
+        b"\x80\x02T\xfb\xff\xff\xff.",  # it would be read again without end
         b"\x80\x02X\x01\x00\x00\x00\xff.",
         b"\x80\x02cos",
         b"\x80\x02c\xff\n\xff\n.",

@@ -96,7 +96,7 @@ class _Machine:
         return text
 
     def pop(self, size: int) -> list[Any]:
-        if size > len(self.stack) or any(value is _Mark for value in self.stack[-size:]):
+        if size > len(self.stack):
             raise _Refused("empty stack")
         taken = self.stack[-size:]
         del self.stack[-size:]
