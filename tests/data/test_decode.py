@@ -159,7 +159,7 @@ def test_what_looks_like_scans_in_metadata_or_behind_the_picture_does_not_count(
     data = encoded(blocks(), "JPEG")
     comment = b"\xff\xda" * 300
     within = data[:2] + b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment + data[2:]
-    for harmless in (within, data + b"\xff\xda\0\2" * 300):
+    for harmless in (within, data + b"\0\2" + b"\xff\xda\0\2" * 300):
         near(harmless, blocks())
 
 
