@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -116,6 +117,22 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
     found = scan(tmp_path)
     assert found.pictures == ["a/1.png"]
     assert [(file.path, file.code) for file in found.skipped] == [("b", "unreadable")]
+
+
+def test_folders_may_lie_deeper_than_python_can_call(tmp_path):
+    folders = [tmp_path]
+    for _ in range(sys.getrecursionlimit() + 100):
+        folders.append(folders[-1] / "a")
+        folders[-1].mkdir()
+    picture = folders[-1] / "1.png"
+    picture.write_bytes(PNG)
+    try:
+        assert scan(tmp_path).pictures == [picture.relative_to(tmp_path).as_posix()]
+        assert fits_folders(tmp_path)
+    finally:
+        picture.unlink()
+        for folder in folders[:0:-1]:
+            folder.rmdir()
 
 
 def test_names_that_are_no_utf8_are_kept(tmp_path):

@@ -44,33 +44,40 @@ class Scan:
 
 def scan(root: Path) -> Scan:
     """Looks through a folder and all below it; opens only files whose name says nothing."""
-    found, real_root = Scan(), root.resolve()
-    _scan(root, real_root, "", found)
+    found, real_root, waiting = Scan(), root.resolve(), [""]
+    while waiting:  # not by recursion: folders may lie deeper than Python can call
+        waiting += _scan(root, real_root, waiting.pop(), found)
     found.pictures.sort()
+    found.skipped.sort(key=lambda file: file.path)
     return found
 
 
-def _scan(folder: Path, real_root: Path, prefix: str, found: Scan) -> None:
+def _scan(root: Path, real_root: Path, prefix: str, found: Scan) -> list[str]:
+    """Notes what lies in one folder, and returns the folders in it."""
+
     def skip(path: str, code: str) -> None:
         found.skipped.append(BadFile(path, code, IMAGE_ERROR_CODES[code]))
 
+    folders: list[str] = []
     try:
-        with os.scandir(folder) as listing:
+        with os.scandir(root / prefix) as listing:
             entries = list(listing)
     except OSError:
-        return skip(prefix.rstrip("/"), "unreadable")
+        skip(prefix.rstrip("/"), "unreadable")
+        return folders
     for entry in entries:
         path = prefix + entry.name
         if entry.name.startswith("."):
             found.others += 1
         elif entry.is_dir(follow_symlinks=False):
-            _scan(Path(entry.path), real_root, path + "/", found)
+            folders.append(path + "/")
         elif not (entry.is_file(follow_symlinks=False) or _inside(entry, real_root)):
             skip(path, "not_a_file")
         elif _meant_as_picture(entry):
             found.pictures.append(path)
         else:
             found.others += 1
+    return folders
 
 
 def _inside(entry: os.DirEntry[str], real_root: Path) -> bool:
@@ -175,7 +182,13 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _has_picture(folder: Path) -> bool:
-    return _has_picture_itself(folder) or any(_has_picture(inner) for inner in _folders(folder))
+    waiting = [folder]
+    while waiting:
+        folder = waiting.pop()
+        if _has_picture_itself(folder):
+            return True
+        waiting += _folders(folder)
+    return False
 
 
 def _has_picture_itself(folder: Path) -> bool:
