@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from seewhy.errors import DiskFullError, LockedError
 
@@ -20,10 +21,20 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Raises `DiskFullError` when there is no space; the old file is intact and no temporary is left.
     """
+    with atomic_file(path, len(data)) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: Path, size: int = 0) -> Iterator[BinaryIO]:
+    """Yields a file that takes the place of `path`, as `write_atomic` does, when the block ends well.
+
+    `size` is what will be written, in bytes, where it is known.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with full_disk_named(path, len(data)), open(temporary, "wb") as file:
-            file.write(data)
+        with full_disk_named(path, size), open(temporary, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -2,9 +2,11 @@
 
 import csv
 import glob
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +18,7 @@ from seewhy.csv_cells import escape_cell
 from seewhy.data.sources.folders import scan
 from seewhy.errors import UsageError
 from seewhy.evaluation import Predictions
+from seewhy.files import atomic_file
 
 SKIPPED = {"not_a_file"}
 
@@ -106,15 +109,20 @@ def _jsonl(file: IO[str], rows: Sequence[dict[str, Any]]) -> None:
         file.write(json.dumps({k: None if v == "" else v for k, v in row.items()}) + "\n")
 
 
-def _opened(out: Path | None) -> IO[str]:
+@contextmanager
+def _opened(out: Path | None) -> Iterator[IO[str]]:
+    """Standard output, or a file that is there only once it is whole."""
     if out is None:
-        return click.open_file("-", "w", errors="backslashreplace")
+        yield click.open_file("-", "w", errors="backslashreplace")
+        return
     if out.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"--out {out}: expected a name that ends in .csv or .jsonl")
-    try:
-        return open(out, "x", newline="", encoding="utf-8", errors="surrogateescape")
-    except FileExistsError:
-        raise UsageError(f"{out} exists and is not written over: choose another --out") from None
+    if out.exists():
+        raise UsageError(f"{out} exists and is not written over: choose another --out")
+    with atomic_file(out) as file:
+        text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
+        yield text
+        text.detach()
 
 
 def _expand(paths: Iterable[str]) -> Iterator[str]:
