@@ -6,6 +6,15 @@ import random
 import pytest
 from helpers import write_folder
 
+from reliability import processes
+from reliability.trainings import train
+from seewhy.runs import Run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def server():
+    processes.begin()
+
 
 @pytest.fixture
 def rng():
@@ -20,8 +29,9 @@ def photos(tmp_path_factory):
     return write_folder(tmp_path_factory.mktemp("photos") / "photos")
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """A cache of the test's own, so that pictures are read anew."""
-    monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+@pytest.fixture(scope="session")
+def whole(photos, tmp_path_factory):
+    """A run that nothing interrupted."""
+    home = tmp_path_factory.mktemp("whole")
+    processes.run(train, photos, home / "run", home / "cache")
+    return Run(home / "run")

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from multiprocessing import forkserver
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
@@ -10,15 +11,25 @@ CONTEXT.set_forkserver_preload(
 )
 
 
+def begin():
+    """Starts the server, whose processes have one thread each: forks, and equal bits, need that."""
+    before = os.environ.copy()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def start(function, *arguments):
-    """Starts `function(*arguments)` in a process of its own, with one thread."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    process = CONTEXT.Process(target=function, args=arguments)
+    """Starts `function(*arguments)` in a process of its own, in the present environment."""
+    process = CONTEXT.Process(target=_run, args=(dict(os.environ), function, *arguments))
     process.start()
     return process
 
 
-def run(function, *arguments, timeout=60):
+def run(function, *arguments, timeout=120):
     """The exit code of `function(*arguments)` in a process of its own; it may not hang."""
     process = start(function, *arguments)
     process.join(timeout)
@@ -29,13 +40,27 @@ def run(function, *arguments, timeout=60):
     return process.exitcode
 
 
-def seewhy(arguments, said, prepare=None):
-    """`seewhy ARGUMENTS`, for `start` and `run`: output goes to the file `said`, `prepare` first."""
+def seewhy(arguments, prepare=None, timeout=120):
+    """Exit code and output (up to 64 KB) of `seewhy ARGUMENTS`, with `prepare()` called before."""
+    receive, send = CONTEXT.Pipe(duplex=False)
+    with receive:
+        with send:  # a pipe, as it has no size that could be limited
+            code = run(_seewhy, [str(a) for a in arguments], send, prepare, timeout=timeout)
+        with open(receive.fileno(), closefd=False) as output:
+            return code, output.read()
+
+
+def _seewhy(arguments, output, prepare):
     from seewhy.cli import main
 
-    output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    os.dup2(output.fileno(), 1)
+    os.dup2(output.fileno(), 2)
     if prepare is not None:
         prepare()
-    main([str(argument) for argument in arguments])
+    main(arguments)
+
+
+def _run(environment, function, *arguments):
+    os.environ.clear()
+    os.environ.update(environment, OMP_NUM_THREADS="1")
+    function(*arguments)

@@ -1,18 +1,17 @@
 """kill -9 at random moments costs one interval of saving at most, and no bit of the result."""
 
 import itertools
-import json
 import os
 import signal
 import sys
 import time
 
 import pytest
-from helpers import QUICK, same_weights
+from helpers import same_weights
 from torch import nn
 
-import seewhy
 from reliability import processes
+from reliability.trainings import ARGUMENTS, at_sync, require_same, train
 from seewhy.runs import Run
 from seewhy.training import (
     TrainConfig,
@@ -102,34 +101,17 @@ def test_a_plain_writer_is_caught_half_way(tmp_path, rng):
 
 # ------------------------------------------------------------------ training
 
-OVERRIDES = QUICK | {"train.optimizer": "adam", "train.ema": 0.9, "train.epochs": 3}
-OVERRIDES |= {"augment.flip": 0.5, "train.checkpoint_seconds": 1e-6}
-
-
-def train(data, out, cache, show=lambda event: None):
-    os.environ["SEEWHY_CACHE"] = str(cache)
-    seewhy.train(data, "regularized-cnn", out=out, overrides=OVERRIDES, resume=True, show=show)
-
 
 def train_until_sync(data, out, cache, number):
-    """A training that dies in its so-manieth call of fsync, when files are written but not in place."""
-    calls, sync = itertools.count(1), os.fsync
-
-    def dying(handle):
-        if next(calls) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        sync(handle)
-
-    os.fsync = dying
+    at_sync(number, lambda: os.kill(os.getpid(), signal.SIGKILL))
     train(data, out, cache)
 
 
 def execute_train(data, out, cache):
     """The same by the command line in a fresh interpreter, which can be killed while it imports."""
     os.environ["SEEWHY_CACHE"] = str(cache)
-    flags = [f"--{name}={value}" for name, value in OVERRIDES.items()]
-    command = [sys.executable, "-m", "seewhy", "train", "--resume", "--recipe=regularized-cnn"]
-    os.execv(sys.executable, [*command, f"--data={data}", f"--out={out}", *flags])
+    command = [sys.executable, "-m", "seewhy", *ARGUMENTS, f"--data={data}", f"--out={out}"]
+    os.execv(sys.executable, command)
 
 
 def duration(function, *arguments):
@@ -137,43 +119,6 @@ def duration(function, *arguments):
     start = time.monotonic()
     assert processes.run(function, *arguments) == 0
     return time.monotonic() - start
-
-
-def without_times(rows):
-    return [{k: v for k, v in row.items() if k not in ("seconds", "elapsed")} for row in rows]
-
-
-def result(run):
-    """All that a finished run says but its times, with the bits of its last checkpoint."""
-    latest = latest_checkpoint(run.checkpoints)
-    progress = json.loads((latest / "state.json").read_text())["progress"]
-    progress["history"] = without_times(progress["history"])
-    model = seewhy.load(run.path).bundle
-    return {
-        "history": without_times(run.history),
-        "progress": without_times([progress]),
-        "checkpoints": sorted(path.name for path in run.checkpoints.iterdir()),
-        "tensors": (latest / "state.safetensors").read_bytes(),
-        "metrics": run.metrics,
-        "temperature": model.decision.temperature,
-        "predictions": seewhy.Predictions.from_parquet(run.predictions("val")).logits.tobytes(),
-        "splits": (run.path / "splits.csv").read_bytes(),
-        "config": run.config | {"recipe": None},
-    }
-
-
-@pytest.fixture(scope="module")
-def whole(photos, tmp_path_factory):
-    """A run that nothing interrupted."""
-    home = tmp_path_factory.mktemp("whole")
-    processes.run(train, photos, home / "run", home / "cache")
-    return Run(home / "run")
-
-
-def require_same(run, cache, whole):
-    assert result(run) == result(whole)
-    assert same_weights(run.model, whole.model)
-    assert not [*run.path.rglob("*.tmp"), *cache.rglob("store-*.tmp")]
 
 
 @times(5, 50)
