@@ -1,7 +1,8 @@
 """Recipe and data in, a finished run out; a model and a split in, its figures out."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from seewhy import bundle as bundles
 from seewhy.bundle import Bundle, Decision
 from seewhy.classifier import find_model, load
 from seewhy.data import DataConfig, ImageSet, Splits, load_data, write_bad_files, write_splits
-from seewhy.errors import UsageError
+from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation import METRICS, Metrics, Predictions, metrics, score
 from seewhy.evaluation.calibration import fit_temperature
 from seewhy.evaluation.predict import predict
@@ -180,7 +181,7 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
         weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
     amp = pick_amp(config.amp, job.device)
     saved = time.monotonic()
-    with stopping_signals() as received, deterministic():
+    with stopping_signals() as received, deterministic(), _kept_named(run):
         for event in training_loop(
             state,
             batches,
@@ -207,6 +208,16 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
         job.network.load_state_dict(load_weights(best))
     elif state.average is not None:
         job.network.load_state_dict(state.average)
+
+
+@contextmanager
+def _kept_named(run: Run) -> Iterator[None]:
+    """Adds to `DivergedError` which checkpoint is the last good one."""
+    try:
+        yield
+    except DivergedError as error:
+        kept = latest_checkpoint(run.checkpoints)
+        raise DivergedError(f"{error} (kept: {kept or 'none, it is too early'})") from None
 
 
 def _finish(job: _Job, show: Show) -> None:

@@ -187,7 +187,8 @@ def _close_epoch(
     _require_finite(figures["loss"], progress.step, lr)
     number = len(progress.history) + 1
     sign = 1 if mode == "max" else -1
-    is_best = progress.best_value is None or sign * value > sign * progress.best_value
+    best = progress.best_value
+    is_best = best is None or math.isnan(best) or sign * value > sign * best
     if is_best:
         progress.best_value, progress.best_epoch, progress.best_step = value, number, progress.step
         progress.stale = progress.plateau_stale = 0
