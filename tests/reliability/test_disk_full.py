@@ -16,7 +16,7 @@ from seewhy import files
 from seewhy.runs import Run
 from seewhy.training import latest_checkpoint
 
-SYNCS = 100  # calls of fsync in the training; figures come after
+SYNCS = 106  # calls of fsync in the training and its figures
 LARGEST = 2_400_000  # bytes of a checkpoint, the largest file
 NAMED = re.compile(
     r"seewhy: (disk full while writing .+ \(need [\d.,]+ MB\)|(training|the cache of .+) needs [\d,]+ MB)"
