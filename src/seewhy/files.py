@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from seewhy.errors import DiskFullError, LockedError
 
 # EFBIG is what a file-size limit (`ulimit -f`) answers.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -115,7 +117,8 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Holds the lock file `path` for the block; the kernel lets go of it when the process dies.
 
     With `wait`, waits for the present holder; else raises `LockedError` naming it. The file itself
-    stays: removing it would let two processes lock two different files of one name.
+    stays: removing it would let two processes lock two different files of one name. Warns where the file
+    system has no locks, as some of the network have not.
     """
     import fcntl
 
@@ -128,6 +131,13 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
                 f"{path.parent} is being written by {_holder(handle)}: wait for it, or choose "
                 "another directory"
             ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            warnings.warn(
+                f"{path.parent} is on a file system without locks: see that one process alone writes there",
+                stacklevel=3,
+            )
         os.ftruncate(handle, 0)
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
         with full_disk_named(path, 0):
