@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 from multiprocessing import forkserver
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -53,8 +54,9 @@ def seewhy(arguments, prepare=None, timeout=120):
 def _seewhy(arguments, output, prepare):
     from seewhy.cli import main
 
-    os.dup2(output.fileno(), 1)
-    os.dup2(output.fileno(), 2)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(output.fileno(), number)
+        setattr(sys, name, os.fdopen(number, "w", 1, closefd=False))
     if prepare is not None:
         prepare()
     main(arguments)

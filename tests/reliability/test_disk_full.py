@@ -98,7 +98,7 @@ def test_training_goes_on_to_the_same_bits_once_there_is_space(photos, whole, tm
         shutil.rmtree(home)
 
 
-@times(5, 50)
+@times(3, 50)
 def test_the_same_holds_where_the_file_system_has_no_space(photos, whole, small_disk, rng, count):
     full = 0
     run, cache, ballast = Run(small_disk / "run"), small_disk / "cache", small_disk / "ballast"
@@ -147,18 +147,12 @@ def prepare(directory, fill):
         fill()
 
 
-@pytest.mark.parametrize("verb", [["predict", "{model}", "{photos}"], ["recipes"]])
-def test_a_full_standard_output_is_said_too(photos, whole, verb):
-    arguments = [part.format(model=whole.model, photos=photos) for part in verb]
+def test_a_full_standard_output_is_said_too(photos, whole):
+    command = [sys.executable, "-m", "seewhy", "predict", str(whole.model), str(photos)]
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "seewhy", *arguments],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 3
-    assert done.stderr.splitlines()[-1].startswith("seewhy: disk full while writing the output")
+    assert done.stderr.startswith("seewhy: disk full while writing the output")
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -32,12 +32,12 @@ def run(photos, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory):
-    """Two classes of pictures that take 75 MB each when they are decoded."""
+    """Two classes of pictures that take 48 MB each when they are decoded."""
     root = tmp_path_factory.mktemp("large")
     for label in range(2):
         (root / str(label)).mkdir()
         for number in range(4):
-            picture = Image.new("RGB", (5000 + number, 5000), (200 * label, 40 * number, 0))
+            picture = Image.new("RGB", (4000 + number, 4000), (200 * label, 40 * number, 0))
             picture.save(root / str(label) / f"{number}.jpg")
     return root
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import sys
 
 from helpers import QUICK, same_weights
 
@@ -18,6 +19,13 @@ ARGUMENTS += [f"--{name}={value}" for name, value in OVERRIDES.items()]
 def train(data, out, cache, show=lambda event: None):
     os.environ["SEEWHY_CACHE"] = str(cache)
     seewhy.train(data, "regularized-cnn", out=out, overrides=OVERRIDES, resume=True, show=show)
+
+
+def execute_train(data, out, cache):
+    """The same by the command line in a fresh interpreter, which can be killed while it imports."""
+    os.environ["SEEWHY_CACHE"] = str(cache)
+    command = [sys.executable, "-m", "seewhy", *ARGUMENTS, f"--data={data}", f"--out={out}"]
+    os.execv(sys.executable, command)
 
 
 def at_sync(number, act):
