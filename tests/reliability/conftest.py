@@ -33,5 +33,5 @@ def photos(tmp_path_factory):
 def whole(photos, tmp_path_factory):
     """A run that nothing interrupted."""
     home = tmp_path_factory.mktemp("whole")
-    processes.run(train, photos, home / "run", home / "cache")
+    assert processes.run(train, photos, home / "run", home / "cache") == 0
     return Run(home / "run")

@@ -9,12 +9,14 @@ import sys
 from functools import partial
 
 import pytest
+from torch import nn
 
 from reliability import processes
 from reliability.trainings import ARGUMENTS, at_sync, require_same, train
 from seewhy import files
-from seewhy.runs import Run
-from seewhy.training import latest_checkpoint
+from seewhy.errors import DiskFullError
+from seewhy.runs import Run, writing
+from seewhy.training import TrainConfig, TrainState, latest_checkpoint, save_checkpoint
 
 SYNCS = 106  # calls of fsync in the training and its figures
 LARGEST = 2_400_000  # bytes of a checkpoint, the largest file
@@ -57,7 +59,7 @@ def small_disk(tmp_path):
             "mounting a small tmpfs takes root; the limit on a file's size is tried all the same"
         )
     yield path
-    subprocess.run(["umount", str(path)], check=True)
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 def times(default, full):
@@ -147,6 +149,7 @@ def prepare(directory, fill):
         fill()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_standard_output_is_said_too(photos, whole):
     command = [sys.executable, "-m", "seewhy", "predict", str(whole.model), str(photos)]
     with open("/dev/full", "w") as full:
@@ -154,6 +157,26 @@ def test_a_full_standard_output_is_said_too(photos, whole):
     assert done.returncode == 3
     assert done.stderr.startswith("seewhy: disk full while writing the output")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_every_way_to_write_names_what_it_wrote_and_what_it_needs(tmp_path):
+    assert processes.run(write_every_way, tmp_path) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"log.txt", "run.lock", "checkpoints"}
+
+
+def write_every_way(home):
+    state = TrainState.start(nn.Linear(500, 500), TrainConfig())
+    limit_files(0, 0)
+    run = Run(home)
+    for needs, name, write in (
+        ("0.1", "log.txt", lambda: run.log("a line")),
+        ("0.1", "run.lock", lambda: writing(run).__enter__()),
+        ("2.0", "history.csv", lambda: files.write_atomic(home / "history.csv", bytes(2_000_000))),
+        ("1.0", "step-0", lambda: save_checkpoint(state, run.checkpoints)),
+    ):
+        said = rf"^disk full while writing \S+{name} \(need {needs} MB\)"
+        with pytest.raises(DiskFullError, match=said):
+            write()
 
 
 def test_a_full_disk_unnamed_would_be_a_traceback(photos, tmp_path):

@@ -147,6 +147,15 @@ def test_a_training_killed_before_a_file_is_in_place_resumes_to_the_same_bits(
         require_same(run, cache, whole)
 
 
+@pytest.mark.parametrize("number", [18, 27], ids=["a file", "a checkpoint"])
+def test_the_next_start_clears_what_a_killed_one_left(photos, tmp_path, number):
+    run, cache = Run(tmp_path / "run"), tmp_path / "cache"
+    processes.run(train_until_sync, photos, run.path, cache, number)
+    assert list(run.path.rglob("*.tmp"))
+    assert processes.run(train, photos, run.path, cache) == 0
+    assert not list(run.path.rglob("*.tmp"))
+
+
 def train_without_moments(data, out, cache):
     """A resume that forgets the optimiser's state."""
     checkpoint._join_optimizer = lambda tensors, numbers: {}

@@ -130,6 +130,7 @@ def test_memory_that_runs_out_unnamed_would_be_a_traceback(photos, tmp_path):
 
 def limit_and_look_away():
     import seewhy.cli
+    from seewhy.training import guards
 
-    seewhy.cli.out_of_memory = lambda error: False
+    seewhy.cli.out_of_memory = guards.out_of_memory = lambda error: False
     limit_memory(10)

@@ -44,6 +44,7 @@ def claim_by_looking(path):
     lock = path / "pid"
     if lock.exists():
         raise LockedError("taken")
+    time.sleep(0.01)
     lock.write_text(str(os.getpid()))
     yield
 
@@ -78,10 +79,10 @@ def test_of_two_processes_exactly_one_writes(tmp_path, rounds, winner_dies):
 
 
 def test_a_lock_that_only_looks_lets_two_write(tmp_path):
-    for number in range(500):
+    for number in range(50):
         if all(won for won, _, _ in race(claim_by_looking, tmp_path / str(number), False)):
             return
-    raise AssertionError("500 races showed no lock broken: they do not start at once")
+    raise AssertionError("no race was lost: the processes do not start at once")
 
 
 @pytest.mark.parametrize("holder", ["dead", "reused", "elsewhere"])
