@@ -13,6 +13,7 @@ from torch import nn
 
 import seewhy
 from reliability import processes
+from seewhy.data.decode import read_file
 from seewhy.training import TrainConfig, TrainState, save_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps RLIMIT_AS")
@@ -119,6 +120,16 @@ def test_a_checkpoint_too_large_for_the_memory_is_a_plain_memory_error(tmp_path)
     """Its writer in Rust would panic, which prints a stack and is no `Exception`."""
     assert processes.run(save_large, tmp_path) == 0
     assert not list(tmp_path.iterdir())
+
+
+def read_small(path):
+    limit_memory(50)
+    assert len(read_file(path)) == path.stat().st_size
+
+
+def test_a_small_picture_takes_little_memory_to_read(photos):
+    """Whatever the limit on a file's size is, it is not made room for."""
+    assert processes.run(read_small, next(photos.rglob("*.png"))) == 0
 
 
 def test_memory_that_runs_out_unnamed_would_be_a_traceback(photos, tmp_path):
