@@ -118,7 +118,7 @@ def main() -> None:
             }
             found["baselines"] = [b for b in found["baselines"] if b["net"] != recipe] + [entry]
         found["data"], found["machine"] = "CIFAR-10, JPEG copy", describe()
-        path.write_text(json.dumps(found, indent=1))
+        path.write_text(json.dumps(found, indent=1, allow_nan=False))
         path.with_suffix(".md").write_text(table(found))
     print(table(found))
 

@@ -29,8 +29,8 @@ CARD = """# {name}
 - **Classes**: {classes}.
 - **Trained on** the 50,000 training pictures of CIFAR-10 (Krizhevsky 2009) in a JPEG copy (quality 75), of
   which 5,000 were held for validation: recipe `{name}`, seed 0, {epochs} epochs.
-- **Test accuracy, JPEG copy**: {test:.2%} (95% interval {low:.2%} to {high:.2%}); over {seeds} seeds
-  {mean:.2%}, standard deviation {sd:.2%}. Log loss {nll:.3f}, calibration error {ece:.2%}.
+- **Test accuracy, JPEG copy**: {test:.2%} (95% interval {low:.2%} to {high:.2%}); over {seeds} seed(s)
+  {mean:.2%}{spread}. Log loss {nll:.3f}, calibration error {ece:.2%}.
 - **Weakest classes** (recall on test): {weakest}.
 
 ## Use it for
@@ -71,7 +71,7 @@ def main() -> None:
             high=test["accuracy"]["high"],
             seeds=len(seeds),
             mean=statistics.mean(seeds),
-            sd=statistics.stdev(seeds),
+            spread=f", standard deviation {statistics.stdev(seeds):.2%}" if len(seeds) > 1 else "",
             nll=test["nll"],
             ece=test["ece"],
             weakest=", ".join(f"{label} {row['recall']:.1%}" for label, row in weakest),

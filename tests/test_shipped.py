@@ -9,7 +9,7 @@ import pytest
 import seewhy
 from seewhy.classifier import shipped_models
 
-NAMES = ["fast", "regularized-cnn", "simple-cnn"]
+NAMES = ["fast"]
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
