@@ -93,9 +93,9 @@ def test_an_option_left_at_none_is_the_nets_own() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_building_draws_the_weights_from_the_seed_alone(name: str) -> None:
     torch.manual_seed(3)
-    built = build(name, num_classes=4, size=16).state_dict()
+    built = build(name, num_classes=4, size=20).state_dict()
     torch.manual_seed(3)
-    plain = NETWORKS[name](num_classes=4, size=16).state_dict()
+    plain = NETWORKS[name](num_classes=4, size=20).state_dict()
     assert all(torch.equal(built[key], plain[key]) for key in plain)
 
 
