@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from seewhy.evaluation import Metrics, Predictions, metrics, wilson
-from seewhy.report import figures
 from seewhy.report.figures import (
     confusion_matrix,
     curves,
@@ -24,6 +23,7 @@ from seewhy.report.figures import (
     per_class,
     reliability,
 )
+from seewhy.report.style import style
 
 ODD = (
     "$x_1$",
@@ -73,7 +73,7 @@ def history(epochs: int, **columns: float) -> list[dict[str, float]]:
 
 def drawn(draw: Any, *args: Any) -> Figure:
     """The figure behind a picture, laid out as it is in the picture."""
-    with figures._style():
+    with style():
         figure: Figure = draw.__wrapped__(*args)
         FigureCanvasAgg(figure).draw()
     return figure

@@ -1,77 +1,38 @@
-"""Drawings of stored figures, as PNG.
+"""Drawings of a training and of a split's figures, as PNG."""
 
-Made by matplotlib's object interface: no display is needed and no state is left. Names of classes
-are drawn letter by letter, as `$` opens no formula here. Colours are Okabe and Ito's (2008), which
-colour-blind readers tell apart; maps grow evenly darker.
-"""
-
-import io
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from seewhy.csv_cells import visible
 from seewhy.evaluation.intervals import wilson
 from seewhy.evaluation.metrics import Metrics, Reliability
 from seewhy.files import write_atomic
+from seewhy.report.style import (
+    BLUE,
+    DASHED,
+    GREY,
+    LIGHT_BLUE,
+    PALE,
+    VERMILION,
+    duration,
+    png,
+    short,
+)
 
-BLUE, LIGHT_BLUE, VERMILION = "#0072B2", "#8CC0DE", "#D55E00"
-GREY, PALE = "#6B6B6B", "#ECECEC"
-LONGEST_NAME = 24
 MOST_NAMES = 100  # more classes are drawn in part
 MOST_NUMBERS = 20  # more classes leave no room for counts in a confusion matrix
 
-_STYLE: dict[Any, Any] = {
-    "text.parse_math": False,
-    "figure.dpi": 150,
-    "figure.constrained_layout.use": True,
-    "figure.titlesize": 11,
-    "figure.titleweight": "bold",
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": PALE,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": "black",
-    "ytick.labelcolor": "black",
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-}
-# Scripts that matplotlib's own font lacks are drawn in those of these that are installed.
-_OTHER_SCRIPTS = (
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "Hiragino Sans",
-    "Noto Sans Devanagari",
-    "Noto Sans Thai",
-    "Noto Sans Arabic",
-    "Arial Unicode MS",
-)
-_DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
 _SPLITS = {"train": "Training", "val": "Validation", "test": "Test"}
-
-Arguments = ParamSpec("Arguments")
 
 
 def draw_run(
@@ -100,32 +61,7 @@ def _draw_split(metrics: Mapping[str, Any], folder: Path) -> None:
     write_atomic(folder / f"per-class-{metrics['split']}.png", per_class(metrics))
 
 
-def _png(draw: Callable[Arguments, Figure]) -> Callable[Arguments, bytes]:
-    """Makes a drawing give PNG bytes, in our style whatever the user's own is."""
-
-    @wraps(draw)
-    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> bytes:
-        sink = io.BytesIO()
-        with _style():  # for the rendering too, which makes the ticks
-            FigureCanvasAgg(draw(*args, **kwargs)).print_png(sink)
-        return sink.getvalue()
-
-    return drawn
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    installed = {font.name for font in fontManager.ttflist}
-    fonts = ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE | {"font.family": fonts})
-        # A letter that no font has is drawn as a box; that is no matter for the command line.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield
-
-
-@_png
+@png
 def curves(history: Sequence[Mapping[str, float]]) -> Figure:
     """Loss and accuracy in training and validation by epoch, the best one marked; the learning rate.
 
@@ -145,19 +81,19 @@ def curves(history: Sequence[Mapping[str, float]]) -> Figure:
             axes.plot(epochs, values, color=colour, label=_SPLITS[part].lower(), **mark)
             if part == "val":
                 axes.plot(epochs[best], values[best], "o", color=BLUE, markersize=7)
-        axes.axvline(epochs[best], **_DASHED)
+        axes.axvline(epochs[best], **DASHED)
         axes.set_title(name)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1))
     loss.legend(loc="best")
     rate.plot(epochs, [row["lr"] for row in history], color=GREY, **mark)
-    rate.axvline(epochs[best], **_DASHED)
+    rate.axvline(epochs[best], **DASHED)
     rate.set_ylim(bottom=0)
     rate.set_title("learning rate")
     rate.set_xlabel("epoch")
     for axes in (loss, accuracy, rate):
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    took = f" in {_duration(history[-1]['seconds'])}" if "seconds" in history[-1] else ""
+    took = f" in {duration(history[-1]['seconds'])}" if "seconds" in history[-1] else ""
     figure.suptitle(
         f"{len(epochs)} epoch{'s' * (len(epochs) > 1)}{took}; the best is {epochs[best]:.0f} (dashed), "
         f"with {history[best]['val_accuracy']:.1%} of validation right"
@@ -165,7 +101,7 @@ def curves(history: Sequence[Mapping[str, float]]) -> Figure:
     return figure
 
 
-@_png
+@png
 def confusion_matrix(metrics: Mapping[str, Any]) -> Figure:
     """Which class was taken for which: the shares of a true class as colours, pictures as numbers.
 
@@ -198,7 +134,7 @@ def _name_both_axes(axes: Axes, classes: Sequence[str]) -> None:
     """Class names at the ticks, every n-th beyond a hundred, and white lines between the cells."""
     k = len(classes)
     places = range(0, k, -(-k // MOST_NAMES))
-    names = [_short(classes[place]) for place in places]
+    names = [short(classes[place]) for place in places]
     size = float(np.interp(k, (10, 30, 100), (10, 8, 6)))
     upright = max(map(len, names)) <= 3 or k == 2
     axes.set_xticks(places, names, fontsize=size, rotation=0 if upright else 90)
@@ -232,7 +168,7 @@ def _write_counts(
         )
 
 
-@_png
+@png
 def per_class(metrics: Mapping[str, Any]) -> Figure:
     """How each class fares, the best above: recall with its Wilson 95% interval, and precision.
 
@@ -252,8 +188,8 @@ def per_class(metrics: Mapping[str, Any]) -> Figure:
         axes.barh(y, interval.value, height=0.66, color=LIGHT_BLUE)
         axes.plot((interval.low, interval.high), (y, y), color=BLUE, linewidth=2.2)
         axes.plot(row["precision"], y, "D", color=VERMILION, markersize=4.5, clip_on=False)
-    axes.axvline(metrics["accuracy"]["value"], **_DASHED)
-    axes.set_yticks(range(len(rows)), [_short(name) for name, _ in rows], fontsize=9)
+    axes.axvline(metrics["accuracy"]["value"], **DASHED)
+    axes.set_yticks(range(len(rows)), [short(name) for name, _ in rows], fontsize=9)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
@@ -266,7 +202,7 @@ def per_class(metrics: Mapping[str, Any]) -> Figure:
         Line2D(
             [], [], color=VERMILION, marker="D", markersize=4.5, linestyle="", label="precision"
         ),
-        Line2D([], [], **_DASHED, label="accuracy of all"),
+        Line2D([], [], **DASHED, label="accuracy of all"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
     part = f"\nthe {len(rows)} worst of {len(right):,} classes" if len(rows) < len(right) else ""
@@ -274,7 +210,7 @@ def per_class(metrics: Mapping[str, Any]) -> Figure:
     return figure
 
 
-@_png
+@png
 def reliability(bins: Reliability, split: str) -> Figure:
     """How often a confidence is right: on the diagonal where it can be believed. Below, how common.
 
@@ -282,7 +218,7 @@ def reliability(bins: Reliability, split: str) -> Figure:
     """
     figure = Figure(figsize=(5.6, 6.2))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    upper.plot((0, 1), (0, 1), **_DASHED)
+    upper.plot((0, 1), (0, 1), **DASHED)
     upper.text(0.02, 0.98, "not sure enough", color=GREY, va="top")
     upper.text(0.98, 0.02, "too sure", color=GREY, ha="right")
     filled = np.flatnonzero(bins.counts)
@@ -321,19 +257,6 @@ def _best(history: Sequence[Mapping[str, float]]) -> int:
     """The row of the best epoch: the last that is marked, or the one of highest validation accuracy."""
     marked = [row for row, epoch in enumerate(history) if epoch.get("best")]
     return marked[-1] if marked else int(np.argmax([row["val_accuracy"] for row in history]))
-
-
-def _short(name: str) -> str:
-    """A name on one line, of a length that leaves room for the drawing."""
-    name = visible(name)
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _or(value: float | None, other: float) -> float:
