@@ -126,6 +126,13 @@ def test_a_formula_in_a_file_name_is_not_one_in_the_csv(run, photos, tmp_path, m
     assert row.startswith("'=1+1.png,ok")
 
 
+def test_a_line_break_in_a_file_name_breaks_no_row(run, photos, tmp_path):
+    (tmp_path / "a\rb\n.png").write_bytes((photos / "bee/001.png").read_bytes())
+    call("predict", run, tmp_path, "--out", tmp_path / "out.csv")
+    with open(tmp_path / "out.csv", newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == [str(tmp_path / "a\rb\n.png")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

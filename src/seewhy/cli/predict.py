@@ -92,7 +92,7 @@ def _ranks(count: int) -> list[str]:
 
 
 def _csv(file: IO[str], count: int) -> Any:
-    writer = csv.DictWriter(file, columns(count), lineterminator="\n")
+    writer = csv.DictWriter(file, columns(count))
     writer.writeheader()
 
     def write(file: IO[str], rows: Sequence[dict[str, Any]]) -> None:

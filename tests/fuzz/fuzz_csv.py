@@ -1,0 +1,40 @@
+"""A coverage-guided fuzz of the CSV writer (R3): a cell that acts, or does not come back, is a finding.
+
+    python tests/fuzz/fuzz_csv.py SECONDS
+
+Each input is the text of a row's cells. Findings are written to the working directory as `crash-*`.
+"""
+
+import csv
+import io
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["csv", "seewhy.csv_cells", "seewhy.cli"]):
+    from seewhy.cli.predict import _csv, columns
+
+ACTIVE = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")
+
+
+def target(data: bytes) -> None:
+    provider = atheris.FuzzedDataProvider(data)
+    names = columns(2)
+    row = {name: provider.ConsumeUnicode(20) for name in names}
+    text = io.StringIO(newline="")
+    _csv(text, 2)(text, [row])
+    header, read = csv.reader(io.StringIO(text.getvalue(), newline=""))
+    assert header == names and len(read) == len(names)
+    for cell, given in zip(read, row.values(), strict=True):
+        assert not cell.startswith(ACTIVE)
+        assert cell in (given, "'" + given)
+
+
+def main() -> None:
+    limits = [f"-max_total_time={sys.argv[1]}", "-timeout=10", "-rss_limit_mb=1024"]
+    atheris.Setup([sys.argv[0], *limits], target)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
