@@ -313,6 +313,14 @@ def test_a_limit_takes_the_same_share_of_each_class(root):
         load_data(root, DataConfig(limit=1))
 
 
+def test_folds_hold_each_picture_of_train_and_val_out_once(root):
+    whole = load_data(root)
+    parts = [load_data(root, DataConfig(folds=3, fold=fold)) for fold in range(3)]
+    held = sorted(key for splits in parts for key in splits.val.ids)
+    assert held == sorted([*whole.train.ids, *whole.val.ids])
+    assert {splits.test.fingerprint for splits in parts} == {whole.test.fingerprint}
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -322,6 +330,9 @@ def test_a_limit_takes_the_same_share_of_each_class(root):
         {"val": 1},
         {"split_seed": -1},
         {"limit": 0},
+        {"folds": 5},
+        {"fold": 0},
+        {"folds": 5, "fold": 5},
         {"on_bad": "replace"},
         {"max_bad": 1.1},
         {"max_bad": -0.1},

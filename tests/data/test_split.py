@@ -17,6 +17,7 @@ from seewhy.data.split import (
     assign,
     check_classes_trained,
     draw,
+    folds,
     part,
     ranks,
     units,
@@ -201,6 +202,54 @@ def test_the_draw_is_by_hash_alone():
 
     expected = int.from_bytes(hashlib.sha256(b"3\nkey").digest()[:8], "big")
     assert ranks([b"key"], 3).tolist() == [expected]
+
+
+# ------------------------------------------------------------------ folds
+
+
+@settings(max_examples=200)
+@given(source, st.booleans(), st.sampled_from(["none", "train", "all"]), st.integers(2, 5))
+def test_every_unit_is_held_out_once_and_whole_and_test_stays_sealed(rows, grouped, kind, count):
+    images = a_set(
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        [row[2] for row in rows] if grouped else None,
+        classes="abc",
+    )
+    says = {"none": [""] * len(rows), "train": ["train"] * len(rows), "all": [r[3] for r in rows]}
+    before = np.array(says[kind])
+    test = assign(images, before, 0.3, 0, None)[0] == "test"
+    parts = [assign(images, before, 0.3, 0, None, (fold, count))[0] for fold in range(count)]
+    unit = units(images.hashes, images.groups)
+    held = np.array([split == "val" for split in parts])
+    for split in parts:
+        assert np.array_equal(split == "test", test)
+        assert not set(unit[split == "val"]) & set(unit[split == "train"])
+    kept = ~test & (parts[0] != "left_out")
+    assert np.array_equal(held.sum(axis=0), kept)
+
+
+def test_folds_hold_the_same_share_of_each_class():
+    labels = np.repeat([0, 1, 2], [100, 50, 11])
+    fold = folds(labels, np.arange(161), ranks((b"%d" % n for n in range(161)), 0), 5)
+    counts = np.array([np.bincount(labels[fold == number], minlength=3) for number in range(5)])
+    assert np.all(counts[:, 0] == 20) and np.all(counts[:, 1] == 10)
+    assert sorted(counts[:, 2]) == [2, 2, 2, 2, 3]
+
+
+def test_classes_of_two_are_spread_over_the_folds():
+    labels = np.repeat(np.arange(50), 2)
+    fold = folds(labels, np.arange(100), ranks((b"%d" % n for n in range(100)), 0), 5)
+    assert np.all(fold[::2] != fold[1::2])  # one is left to train on
+    assert np.bincount(fold).tolist() == [20] * 5
+
+
+def test_the_limit_holds_within_a_fold():
+    images = a_set([0] * 60 + [1] * 40)
+    split, notes = assign(images, np.array(["train"] * 100), 0.1, 0, 20, (1, 4))
+    assert images.take(split == "val").counts.tolist() == [15, 10]
+    assert images.take(split == "train").counts.tolist() == [12, 8]
+    assert notes[0] == "val: 25 of 100 images, fold 1 of 0 to 3"
 
 
 # ------------------------------------------------------------------ leaks

@@ -5,10 +5,10 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seewhy.csv_cells import visible
 from seewhy.data import sources
@@ -57,6 +57,12 @@ class DataConfig(BaseModel):
     limit: int | None = Field(
         None, ge=1, description="training pictures kept, the same share of each class; None: all"
     )
+    folds: int | None = Field(
+        None, ge=2, le=1000, description="parts that train and val are cut into, each once val"
+    )
+    fold: int | None = Field(
+        None, ge=0, description="which of the `folds` is val, from 0; groups are never parted"
+    )
     layout: str | None = Field(
         None, description="how the source is laid out, where it is not plain; None: recognised"
     )
@@ -71,6 +77,19 @@ class DataConfig(BaseModel):
     max_bad: float = Field(
         0.01, ge=0, le=1, description="largest part of the pictures that skip may leave out"
     )
+
+    @model_validator(mode="after")
+    def _a_fold_is_one_of_the_folds(self) -> Self:
+        if (self.fold is None) != (self.folds is None):
+            raise ValueError("fold and folds go together: give both or neither")
+        if self.fold is not None and self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold counts from 0 to {self.folds - 1}, this is {self.fold}")
+        return self
+
+    @property
+    def held_out(self) -> tuple[int, int] | None:
+        """Which of how many folds is val; None where val is drawn or given."""
+        return None if self.fold is None or self.folds is None else (self.fold, self.folds)
 
 
 def load_data(
@@ -104,7 +123,9 @@ def load_data(
     images, notes = _image_set(pictures, classes)
     if config.group_from and not found.grouped:
         images = _grouped(images, config.group_from)
-    split, drawn = assign(images, pictures.splits, config.val, config.split_seed, config.limit)
+    split, drawn = assign(
+        images, pictures.splits, config.val, config.split_seed, config.limit, config.held_out
+    )
     if classes is None:
         check_classes_trained(images, split)
     test = images.take(split == "test")

@@ -6,7 +6,7 @@ same pictures whatever their names, and adding pictures moves few of the others.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,19 +114,29 @@ def draw(labels: np.ndarray, unit: np.ndarray, rank: np.ndarray, share: float) -
     A class of two units or more has one drawn and one left at least; one of a single unit none
     drawn. A unit counts for the lowest of its labels.
     """
-    names, index, size = np.unique(unit, return_inverse=True, return_counts=True)
-    label = np.full(len(names), np.iinfo(np.int64).max)
-    np.minimum.at(label, index, labels)
-    first = np.full(len(names), np.iinfo(np.uint64).max, np.uint64)
-    np.minimum.at(first, index, rank)
-    drawn = np.zeros(len(names), bool)
-    for number in np.unique(label):
-        members = np.flatnonzero(label == number)
-        members = members[np.argsort(first[members], kind="stable")]
+    index, size = np.unique(unit, return_inverse=True, return_counts=True)[1:]
+    drawn = np.zeros(len(size), bool)
+    for _, members in _by_class(labels, index, rank):
         taken = np.concatenate([[0], np.cumsum(size[members])])
         nearest = int(np.argmin(np.abs(taken - share * taken[-1])))
         drawn[members[: min(max(nearest, 1), len(members) - 1)]] = True
     return drawn[index]
+
+
+def folds(labels: np.ndarray, unit: np.ndarray, rank: np.ndarray, count: int) -> np.ndarray:
+    """Returns the fold of each picture, int64 `(N,)` from 0 to `count` - 1: units whole, classes even.
+
+    A class's units are laid end to end and cut into `count` equal stretches; a unit belongs where its
+    middle lies. Each class starts with another fold, so that small ones do not fill the same. No fold
+    holds all of a class that has two units or more.
+    """
+    index, size = np.unique(unit, return_inverse=True, return_counts=True)[1:]
+    fold = np.zeros(len(size), np.int64)
+    for label, members in _by_class(labels, index, rank):
+        end = np.cumsum(size[members])
+        middle = end - size[members] / 2
+        fold[members] = ((middle * count / end[-1]).astype(np.int64) + label) % count
+    return fold[index]
 
 
 def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
@@ -153,12 +163,20 @@ def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
 
 
 def assign(
-    images: ImageSet, given: np.ndarray, val: float, seed: int, limit: int | None
+    images: ImageSet,
+    given: np.ndarray,
+    val: float,
+    seed: int,
+    limit: int | None,
+    fold: tuple[int, int] | None = None,
 ) -> tuple[np.ndarray, list[str]]:
     """Returns the split of each picture ("train", "val", "test", "left_out") and notes about it.
 
-    `given` is what the source says: "train", "val", "test", or "" for a source without a split.
+    `given` is what the source says: "train", "val", "test", or "" for a source without a split. `fold`
+    (i, k) makes val the i-th of k parts of what else would be train and val; test stays as it is.
     """
+    if fold is not None:
+        given = np.where(given == "val", "train", given)
     unit = units(images.hashes, images.groups)
     rank = ranks(_keys(images), seed)
     split = given.astype("U8")
@@ -173,10 +191,16 @@ def assign(
         move("test", "", WITHOUT_SPLIT["test"] / (1 - WITHOUT_SPLIT["val"]))
         split[split == ""] = "train"
         notes.append(f"no split given: drawn 70/20/10 by content, seed {seed}")
-    elif "val" not in given and "train" in given:
+    elif fold is None and "val" not in given and "train" in given:
         move("val", "train", val)
         drawn = np.count_nonzero(split == "val")
         notes.append(f"val: {drawn:,} images drawn from train by content, seed {seed}")
+    if fold is not None:
+        rows = np.flatnonzero((split == "train") | (split == "val"))
+        place = folds(images.labels[rows], unit[rows], rank[rows], fold[1])
+        split[rows] = np.where(place == fold[0], "val", "train")
+        held = np.count_nonzero(place == fold[0])
+        notes.append(f"val: {held:,} of {len(rows):,} images, fold {fold[0]} of 0 to {fold[1] - 1}")
     rows = np.flatnonzero(split == "train")
     if limit is not None and limit < len(rows):
         split[rows[~part(images.take(rows), limit, rank[rows])]] = "left_out"
@@ -228,6 +252,19 @@ def _keys(images: ImageSet) -> Iterable[bytes]:
         group.encode("utf-8", "surrogateescape") or digest
         for group, digest in zip(images.groups, images.hashes, strict=True)
     )
+
+
+def _by_class(
+    labels: np.ndarray, index: np.ndarray, rank: np.ndarray
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields each class with its units, in the order of the draw; `index` (N,) numbers them from 0."""
+    label = np.full(int(index.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(label, index, labels)
+    first = np.full(len(label), np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(first, index, rank)
+    for number in np.unique(label):
+        members = np.flatnonzero(label == number)
+        yield int(number), members[np.argsort(first[members], kind="stable")]
 
 
 def _lowest(relation: np.ndarray, value: np.ndarray) -> np.ndarray:
