@@ -263,6 +263,20 @@ def test_an_existing_path_wins_over_a_name_and_an_unknown_name_lists_the_known(r
         seewhy.load(tmp_path)
 
 
+def test_a_sign_of_trouble_is_shown_as_it_appears_and_kept_in_the_log(photos, tmp_path, run):
+    bleached = shutil.copytree(photos, tmp_path / "bleached")
+    for path in bleached.glob("*/*.png"):
+        Image.fromarray(224 + np.asarray(Image.open(path)) // 8).save(path)
+    shown = []
+    tuned = train(bleached, tmp_path / "tuned", init=run.path, show=shown.append)
+    lines = [line for line in shown if isinstance(line, str)]
+    assert any(line.startswith("wrong normalisation") for line in lines)
+    assert "wrong normalisation" in (tuned.path / "log.txt").read_text()
+    said = []
+    pipeline.evaluate(run.path, bleached, "val", show=said.append)
+    assert any(line.startswith("wrong normalisation") for line in said)
+
+
 def test_environment_and_log_are_plain(run):
     facts = json.loads((run.path / "environment.json").read_text())
     assert (

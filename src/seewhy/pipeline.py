@@ -21,8 +21,9 @@ from seewhy.evaluation.calibration import fit_temperature
 from seewhy.evaluation.predict import predict
 from seewhy.files import require_space
 from seewhy.models import NETWORKS, Network, build
+from seewhy.models.network import channel_statistics
 from seewhy.recipes import Recipe, load_recipe
-from seewhy.runs import Run, new_run, resumable_run, writing
+from seewhy.runs import Run, new_run, require_same, resumable_run, writing
 from seewhy.training import (
     Batches,
     Epoch,
@@ -37,6 +38,7 @@ from seewhy.training import (
     pick_device,
     place,
     save_checkpoint,
+    symptoms,
 )
 from seewhy.training import train as training_loop
 from seewhy.training.batches import WEIGHTS, seed_of
@@ -45,6 +47,8 @@ from seewhy.training.guards import as_exception, deterministic, memory_named, st
 # What a training shows as it goes: a line of text, a step or an epoch.
 Show = Callable[[str | Step | Epoch], None]
 Split = Literal["train", "val", "test"]
+
+COLOUR_SAMPLE = 500  # pictures whose colours are compared with a network's normalisation
 
 
 def train(
@@ -86,7 +90,7 @@ def train(
     }
     with writing(run), memory_named(chosen.train.batch_size):
         if run.started:
-            _require_same(run, config)
+            require_same(run, config)
         if run.finished:
             show(f"{run.path} is finished: nothing to resume")
             return run
@@ -95,6 +99,8 @@ def train(
         show(f"run: {run.path}")
         _write_start(run, config, splits)
         job = _Job(chosen, splits, network, run, pick_device(chosen.train.device), start)
+        job.say(symptoms.in_labels(splits.train.labels, splits.classes, chosen.train), show)
+        job.say(_colours(network, splits.train), show)
         _fit(job, resume, show)
         _finish(job, show)
     return run
@@ -129,7 +135,10 @@ def evaluate(
         show(note)
     if split != "test" and splits.fingerprint != classifier.bundle.fingerprint:
         show("these are not the pictures that the model was trained and validated on")
-    predictions = classifier.predict_set(_part(splits, split), progress=progress)
+    pictures = _part(splits, split)
+    for sign in _colours(classifier.bundle.network, pictures):
+        show(sign)
+    predictions = classifier.predict_set(pictures, progress=progress)
     figures = metrics(predictions, split)
     if Path(model).is_dir():
         _store(Run(Path(model)), figures, predictions)
@@ -146,6 +155,12 @@ class _Job:
     run: Run
     device: torch.device
     start: Bundle | None
+
+    def say(self, lines: Sequence[str], show: Show) -> None:
+        """Shows lines that the user should not miss, and keeps them in the run's log."""
+        for line in lines:
+            show(line)
+            self.run.log(line)
 
     def predict_val(
         self, network: nn.Module, views: Sequence[str], amp: torch.dtype | None = None
@@ -180,6 +195,7 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
         labels = job.splits.train.labels
         weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
     amp = pick_amp(config.amp, job.device)
+    chance = symptoms.chance(job.splits.train.labels, config)
     saved = time.monotonic()
     with stopping_signals() as received, deterministic(), _kept_named(run):
         for event in training_loop(
@@ -193,6 +209,9 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
             amp=amp,
         ):
             show(event)
+            if isinstance(event, Epoch):
+                steps = len(job.splits.train) // config.batch_size
+                job.say(symptoms.in_history(state.progress.history, chance, steps), show)
             due = time.monotonic() - saved > config.checkpoint_seconds
             if isinstance(event, Epoch) or due or received:
                 save_checkpoint(state, run.checkpoints)
@@ -312,6 +331,14 @@ def _weights_by_name(
     return new
 
 
+def _colours(network: nn.Module, pictures: ImageSet) -> list[str]:
+    """Whether a network's normalisation is far from (some of) the pictures that it is to see."""
+    if not isinstance(network, Network):
+        return []
+    some = pictures.images[:: max(1, len(pictures) // COLOUR_SAMPLE)]
+    return symptoms.in_colours(*channel_statistics(some), network.mean.cpu().numpy())
+
+
 def _part(splits: Splits, split: Split) -> ImageSet:
     if split == "train":
         return splits.train
@@ -336,28 +363,6 @@ def _write_start(run: Run, config: Mapping[str, Any], splits: Splits) -> None:
     run.write_config(config)
     for note in splits.notes:
         run.log(note)
-
-
-def _require_same(run: Run, config: Mapping[str, Any]) -> None:
-    """Raises `UsageError` naming the first key in which the run to resume differs."""
-    before, now = _flat(run.config), _flat(config)
-    before.pop("data", None), now.pop("data", None)  # a path may change; the pictures may not
-    for key in now:
-        if before.get(key) != now[key]:
-            name = key.removeprefix("recipe.")
-            raise UsageError(
-                f"{run.path} was started with {name}={before.get(key)!r}, not {now[key]!r}: "
-                "resume it as it was started, or start another run with another --out"
-            )
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-        )
-    return flat
 
 
 def _require_space(state: TrainState, run: Run) -> None:

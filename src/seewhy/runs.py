@@ -187,3 +187,25 @@ def _processor() -> str:
         )
     except (OSError, StopIteration):
         return platform.processor()
+
+
+def require_same(run: Run, config: Mapping[str, Any]) -> None:
+    """Raises `UsageError` naming the first key in which the run to resume differs."""
+    before, now = _flat(run.config), _flat(config)
+    before.pop("data", None), now.pop("data", None)  # a path may change; the pictures may not
+    for key in now:
+        if before.get(key) != now[key]:
+            name = key.removeprefix("recipe.")
+            raise UsageError(
+                f"{run.path} was started with {name}={before.get(key)!r}, not {now[key]!r}: "
+                "resume it as it was started, or start another run with another --out"
+            )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        )
+    return flat
