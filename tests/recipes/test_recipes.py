@@ -92,3 +92,37 @@ def test_options_are_all_the_leaves():
     assert names == leaves - {"name", "about"}
     assert all(option.field.description for option in options())
     assert next(o.kind for o in options() if o.name == "train.optimizer") == "sgd|adam|adamw"
+
+
+def test_a_search_space_is_inherited_and_changes_no_run(tmp_path):
+    text = "extends: fast\nsearch: {train.lr: {low: 0.5}, model.width: {choices: [1, 2]}}\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    recipe = load_recipe(tmp_path / "mine.yaml")
+    assert (recipe.search["train.lr"].low, recipe.search["train.lr"].high) == (0.5, 3.0)
+    assert recipe.search["model.width"].choices == (1, 2)
+    assert "search" not in recipe.model_dump() and "search" not in {o.name for o in options()}
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ("train.lrr: {low: 1, high: 2}", r"no recipe field 'train\.lrr': did you mean train\.lr"),
+        ("train.lr: {low: 1}", "low and high, or choices"),
+        ("train.lr: {low: 1, high: 2, choices: [1, 2]}", "low and high, or choices"),
+        ("train.lr: {low: 2, high: 1}", "must lie below"),
+        ("train.lr: {low: -1, high: 1, log: true}", "above 0"),
+        ("train.lr: {low: 0, high: 1}", "0 does not fit"),
+        ("train.lr: {low: 1, high: 2, step: 1}", "step"),
+        ("train.epochs: {low: 1.5, high: 3}", "1.5 does not fit"),
+        ("train.optimizer: {low: 1, high: 2}", "give choices"),
+        ("train.optimizer: {choices: [sgd, lion]}", "'lion' does not fit"),
+        ("train.optimizer: {choices: [sgd]}", "choices"),
+        ("train.optimizer: {choices: [sgd, adam], log: true}", "log has no effect"),
+        ("train.seed: {low: 0, high: 9}", "cannot be compared"),
+        ("data.val: {low: 0.1, high: 0.2}", "cannot be compared"),
+    ],
+)
+def test_a_search_space_that_does_not_fit_its_field_is_refused(tmp_path, space, message):
+    (tmp_path / "wrong.yaml").write_text(f"search:\n  {space}\n")
+    with pytest.raises(UsageError, match=message):
+        load_recipe(tmp_path / "wrong.yaml")

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from seewhy.augment import AugmentConfig
 from seewhy.data import DataConfig
 from seewhy.errors import UsageError
 from seewhy.models import ModelConfig
+from seewhy.recipes.search import Space, check
 from seewhy.training.config import TrainConfig
 
 MAX_BYTES = 1_000_000
@@ -38,6 +39,18 @@ class Recipe(BaseModel):
     views: tuple[Literal["identity", "flip"], ...] = Field(
         ("identity",), min_length=1, description="views of a picture whose logits are averaged"
     )
+    search: dict[str, Space] = Field(
+        {}, exclude=True, description="what `seewhy tune` may try, by field; it changes no run"
+    )
+
+    @model_validator(mode="after")
+    def _searched_fields_exist(self) -> Self:
+        known = {option.name: option.field for option in options()}
+        for name, space in self.search.items():
+            if name not in known:
+                raise ValueError(f"search: no recipe field {name!r}{_nearest(name)}")
+            check(name, space, known[name])
+        return self
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ def options(model: type[BaseModel] = Recipe, prefix: str = "") -> list[Option]:
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             found += options(field.annotation, f"{prefix}{name}.")
-        elif prefix or name not in ("name", "about"):
+        elif prefix or name not in ("name", "about", "search"):
             found.append(Option(prefix + name, field, field.get_default()))
     return found
 
@@ -100,7 +113,13 @@ def parse_value(text: str) -> Any:
 
 def to_yaml(recipe: Recipe) -> str:
     """The recipe in full, as YAML that `load_recipe` reads back to the same record."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    tree = recipe.model_dump(mode="json")
+    if recipe.search:
+        tree["search"] = {
+            name: space.model_dump(mode="json", exclude_defaults=True)
+            for name, space in recipe.search.items()
+        }
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 
 def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
