@@ -1,6 +1,9 @@
 """The registry: what can be asked for, and what is refused before anything is built."""
 
 import inspect
+import subprocess
+import sys
+import typing
 from typing import Any
 
 import pytest
@@ -42,6 +45,14 @@ def test_an_unknown_net_is_answered_with_the_known_and_the_nearest() -> None:
         ("simple_cnn", {"size": -4}, "size=-4"),
         ("simple_cnn", {"size": 32.5}, "size=32.5"),
         ("simple_cnn", {"size": "32"}, "size='32'"),
+        ("strided_cnn", {"stride": 4}, "stride=4"),
+        ("strided_cnn", {"stride": 1.5}, "stride=1.5"),
+        ("strided_cnn", {"kernel": 2}, "kernel=2"),
+        ("strided_cnn", {"kernel": 5}, "kernel=5"),
+        ("deep_cnn", {"activation": "gelu"}, "activation='gelu'"),
+        ("deep_cnn", {"batch_norm": 1}, "batch_norm=1"),
+        ("advanced_cnn", {"batch_norm": True}, "no option 'batch_norm'"),
+        ("advanced_cnn", {"batch_norm_momentum": 0.0}, "batch_norm_momentum=0.0"),
         ("simple_cnn", {"size": 3}, "at least 4 pixels a side, these have 3: choose larger"),
         ("resnet18", {"size": 8}, r"at least 9 .* have 8: choose another net \(simple_cnn"),
     ],
@@ -103,8 +114,9 @@ def test_building_draws_the_weights_from_the_seed_alone(name: str) -> None:
 def test_every_option_of_a_net_is_a_bounded_field_with_a_default(name: str) -> None:
     parameters = inspect.signature(NETWORKS[name]).parameters
     for option in options_of(name):
-        assert option in ModelConfig.model_fields
-        assert ModelConfig.model_fields[option].metadata, "no bounds"
+        field = ModelConfig.model_fields[option]
+        numeric = {int, float} & set(typing.get_args(field.annotation))
+        assert field.metadata or not numeric, "no bounds"
         ModelConfig(name=name, **{option: parameters[option].default})
 
 
@@ -114,6 +126,16 @@ def test_the_cost_is_the_sum_of_the_layers(name: str) -> None:
     there = cost(name, num_classes=10, size=32)
     assert there.parameters == sum(layer.parameters for layer in layers)
     assert there.flops == sum(layer.flops for layer in layers)
+
+
+def test_building_a_net_does_not_load_pytorchs_compiler() -> None:
+    code = (
+        "import sys\n"
+        "from seewhy.models import NETWORKS, build\n"
+        "for name in NETWORKS: build(name, num_classes=2, size=32)\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_the_configuration_is_closed_and_frozen() -> None:

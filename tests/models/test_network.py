@@ -77,12 +77,12 @@ def test_the_memory_layout_of_the_pictures_changes_nothing(name: str) -> None:
 
 
 @EVERY_NET
-def test_every_relu_is_used_once_and_not_in_place(name: str) -> None:
+def test_every_activation_is_used_once_and_not_in_place(name: str) -> None:
     network = fitted(name).eval()
     calls: dict[nn.Module, int] = {}
     for module in network.modules():
         assert not getattr(module, "inplace", False)
-        if isinstance(module, nn.ReLU):
+        if isinstance(module, nn.ReLU | nn.Sigmoid):
             calls[module] = 0
             module.register_forward_hook(lambda m, x, y: calls.update({m: calls[m] + 1}))
     network(batch(1, 32))

@@ -4,16 +4,20 @@ import difflib
 import inspect
 import reprlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seewhy.errors import UsageError
+from seewhy.models.advanced_cnn import AdvancedCNN
+from seewhy.models.deep_cnn import DeepCNN
 from seewhy.models.network import Layer, Network, describe
+from seewhy.models.photo_cnn import PhotoCNN
 from seewhy.models.resnet import ResNet18
 from seewhy.models.simple_cnn import RegularizedCNN, SimpleCNN
 from seewhy.models.speednet import SpeedNet
+from seewhy.models.strided_cnn import StridedCNN
 
 __all__ = [
     "NETWORKS",
@@ -30,6 +34,10 @@ __all__ = [
 NETWORKS: dict[str, type[Network]] = {
     "simple_cnn": SimpleCNN,
     "regularized_cnn": RegularizedCNN,
+    "strided_cnn": StridedCNN,
+    "deep_cnn": DeepCNN,
+    "advanced_cnn": AdvancedCNN,
+    "photo_cnn": PhotoCNN,
     "resnet18": ResNet18,
     "speednet": SpeedNet,
 }
@@ -54,7 +62,24 @@ class ModelConfig(BaseModel):
         None,
         ge=0,
         le=0.95,
-        description="share of the activations dropped before the last layer (0 to 0.95)",
+        description="share of the activations that each dropout layer drops (0 to 0.95)",
+    )
+    batch_norm: bool | None = Field(None, description="whether the convolutions have batch norm")
+    batch_norm_momentum: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="weight of each batch in the running mean and variance (0 to 1), as PyTorch "
+        "counts it; Keras's momentum is 1 minus this. Larger suits short trainings",
+    )
+    activation: Literal["sigmoid", "tanh", "relu"] | None = Field(
+        None, description="what follows each convolution"
+    )
+    stride: int | None = Field(
+        None, ge=1, le=3, description="pixels from place to place of each convolution (1 to 3)"
+    )
+    kernel: int | None = Field(
+        None, ge=3, le=4, description="side of each convolution's kernel in pixels (3 or 4)"
     )
 
 
@@ -73,7 +98,7 @@ class Cost:
     flops: int
 
 
-def build(name: str, /, *, num_classes: int, size: int, **options: float | None) -> Network:
+def build(name: str, /, *, num_classes: int, size: int, **options: float | str | None) -> Network:
     """Makes a net with fresh weights for pictures of `size` pixels a side.
 
     `options` are those of `ModelConfig`; `None` means the net's default. `Network.arguments` makes
@@ -86,7 +111,7 @@ def build(name: str, /, *, num_classes: int, size: int, **options: float | None)
     return kind(**arguments)
 
 
-def cost(name: str, /, *, num_classes: int, size: int, **options: float | None) -> Cost:
+def cost(name: str, /, *, num_classes: int, size: int, **options: float | str | None) -> Cost:
     """Counts a net's parameters and FLOPs without building it; raises as `build` does."""
     kind, arguments = _checked(name, {"num_classes": num_classes, "size": size, **options})
     layers = describe(_plan(name, kind, arguments))

@@ -37,7 +37,7 @@ class Network(nn.Module, ABC):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, num_classes: int, size: int, **options: float) -> None:
+    def __init__(self, num_classes: int, size: int, **options: float | str | None) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.size = size

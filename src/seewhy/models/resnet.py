@@ -87,7 +87,8 @@ class ResNet18(Network):
             )
         )
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            # Without memory there is nothing to draw, and trying loads PyTorch's compiler: a second.
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def features(self, x: Tensor) -> Tensor:

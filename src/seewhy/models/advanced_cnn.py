@@ -1,0 +1,74 @@
+"""A net of three wide convolutions and two hidden layers, with batch norm and dropout throughout.
+
+Its text is a listing in Keras that leaves open the kernels (3x3, padded to keep the size, here) and
+the activations (ReLU, before each norm). Norms and first weights are Keras's.
+"""
+
+from collections import OrderedDict
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from seewhy.models.keras import NORM_MOMENTUM, DenseNorm, glorot_uniform_, norm2d
+from seewhy.models.network import Network
+
+DROPOUTS = (0.25, 0.25, 0.3, 0.5, 0.4)  # after the three blocks and the two hidden layers
+
+
+class Block(nn.Module):
+    """A 3x3 convolution; halves the side."""
+
+    def __init__(self, inputs: int, outputs: int, momentum: float, dropout: float) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.relu = nn.ReLU()
+        self.norm = norm2d(outputs, momentum)
+        self.pool = nn.MaxPool2d(2)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(self.pool(self.norm(self.relu(self.conv(x)))))
+
+
+class AdvancedCNN(Network):
+    """638,730 parameters at ten classes; `dropout` sets one rate in place of the text's five."""
+
+    minimum_size: ClassVar[int] = 8  # three halvings leave one position
+
+    def __init__(
+        self,
+        num_classes: int,
+        size: int,
+        dropout: float | None = None,
+        batch_norm_momentum: float = NORM_MOMENTUM,
+    ) -> None:
+        super().__init__(
+            num_classes, size, dropout=dropout, batch_norm_momentum=batch_norm_momentum
+        )
+        rates = DROPOUTS if dropout is None else (dropout,) * len(DROPOUTS)
+        momentum = batch_norm_momentum
+        self.block1 = Block(3, 64, momentum, rates[0])
+        self.block2 = Block(64, 128, momentum, rates[1])
+        self.block3 = Block(128, 256, momentum, rates[2])
+        self.head = nn.Sequential(
+            OrderedDict(
+                pool=nn.AdaptiveAvgPool2d(1),
+                flatten=nn.Flatten(),
+                hidden1=nn.Linear(256, 512),
+                relu1=nn.ReLU(),
+                norm1=DenseNorm(512, momentum),
+                dropout1=nn.Dropout(rates[3]),
+                hidden2=nn.Linear(512, 256),
+                relu2=nn.ReLU(),
+                norm2=DenseNorm(256, momentum),
+                dropout2=nn.Dropout(rates[4]),
+                classes=nn.Linear(256, num_classes),
+            )
+        )
+        glorot_uniform_(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        x = self.normalize(x)  # (N, 3, H, W)
+        x = self.block1(x)  # (N, 64, H/2, W/2)
+        x = self.block2(x)  # (N, 128, H/4, W/4)
+        return self.block3(x)  # (N, 256, H/8, W/8)

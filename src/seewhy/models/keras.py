@@ -1,0 +1,69 @@
+"""What nets that were written for Keras take from it: batch norm, first weights, padding."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seewhy.errors import UsageError
+
+# Keras counts momentum the other way round: its 0.99 keeps 99% of the running average.
+NORM_MOMENTUM = 0.01
+NORM_EPSILON = 1e-3
+
+
+def norm2d(channels: int, momentum: float = NORM_MOMENTUM) -> nn.BatchNorm2d:
+    """Batch norm of maps (Ioffe 2015) with Keras's defaults; `momentum` is counted as in PyTorch."""
+    return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=momentum)
+
+
+def norms(batch_norm: bool, momentum: float | None) -> Callable[[int], nn.Module]:
+    """Gives what makes each norm of a net that can do without: `norm2d`, or nothing in its place."""
+    if batch_norm:
+        return partial(norm2d, momentum=NORM_MOMENTUM if momentum is None else momentum)
+    if momentum is not None:
+        raise UsageError("batch_norm_momentum has no effect without batch_norm=true: set both")
+    return lambda channels: nn.Identity()
+
+
+class DenseNorm(nn.BatchNorm1d):
+    """Batch norm of vectors `(N, C)` with Keras's defaults.
+
+    A single picture has no variance to train with, so it is normalised as in evaluation.
+    """
+
+    def __init__(self, channels: int, momentum: float = NORM_MOMENTUM) -> None:
+        super().__init__(channels, eps=NORM_EPSILON, momentum=momentum)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 1:
+            return super().forward(x)
+        return functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution of square maps with Keras's "same" padding: n pixels become n / stride, rounded up.
+
+    Where the zeros cannot be shared out evenly, the right and the bottom edge get one more.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        side, kernel, stride = x.shape[-1], self.kernel_size[0], self.stride[0]
+        zeros = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+        if zeros % 2:
+            x = functional.pad(x, (0, 1, 0, 1))
+        return functional.conv2d(x, self.weight, self.bias, self.stride, zeros // 2)
+
+
+@torch.no_grad()
+def glorot_uniform_(network: nn.Module) -> None:
+    """Draws kernels and matrices as Keras does (Glorot 2010), and sets their biases to zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

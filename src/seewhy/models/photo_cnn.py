@@ -1,0 +1,64 @@
+"""A small net for photographs of 224 pixels: three convolutions, global pooling, one hidden layer.
+
+Its text is a diagram of a net in Keras; convolutions are padded to keep the size. Norms and first
+weights are Keras's.
+"""
+
+from collections import OrderedDict
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from seewhy.models.keras import glorot_uniform_, norms
+from seewhy.models.network import Network
+
+
+class PhotoCNN(Network):
+    """129,290 parameters at ten classes, whatever the size; `batch_norm=False` leaves its norms out."""
+
+    minimum_size: ClassVar[int] = 8  # two halvings leave 2x2: batch norm needs more than one
+
+    def __init__(
+        self,
+        num_classes: int,
+        size: int,
+        dropout: float = 0.5,
+        batch_norm: bool = True,
+        batch_norm_momentum: float | None = None,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            size,
+            dropout=dropout,
+            batch_norm=batch_norm,
+            batch_norm_momentum=batch_norm_momentum,
+        )
+        norm = norms(batch_norm, batch_norm_momentum)
+        self.conv1 = nn.Conv2d(3, 32, 3, padding=1)
+        self.relu1 = nn.ReLU()
+        self.norm1 = norm(32)
+        self.pool1 = nn.MaxPool2d(2)
+        self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
+        self.relu2 = nn.ReLU()
+        self.norm2 = norm(64)
+        self.pool2 = nn.MaxPool2d(2)
+        self.conv3 = nn.Conv2d(64, 128, 3, padding=1)
+        self.relu3 = nn.ReLU()
+        self.norm3 = norm(128)
+        self.head = nn.Sequential(
+            OrderedDict(
+                pool=nn.AdaptiveAvgPool2d(1),
+                flatten=nn.Flatten(),
+                hidden=nn.Linear(128, 256),
+                relu=nn.ReLU(),
+                dropout=nn.Dropout(dropout),
+                classes=nn.Linear(256, num_classes),
+            )
+        )
+        glorot_uniform_(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        x = self.normalize(x)  # (N, 3, H, W)
+        x = self.pool1(self.norm1(self.relu1(self.conv1(x))))  # (N, 32, H/2, W/2)
+        x = self.pool2(self.norm2(self.relu2(self.conv2(x))))  # (N, 64, H/4, W/4)
+        return self.norm3(self.relu3(self.conv3(x)))  # (N, 128, H/4, W/4)
