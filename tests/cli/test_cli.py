@@ -61,12 +61,12 @@ def test_train_ends_with_figures_pictures_and_the_next_command(run, photos, tmp_
 
 def test_evaluate_writes_one_json_object_with_the_promised_keys(run, photos):
     figures = json.loads(call("evaluate", run, "--data", photos, "--split", "val", "--json").stdout)
-    assert set(figures) == {
+    assert set(figures) >= {
         *("split", "n", "accuracy", "balanced_accuracy", "top5", "macro", "weighted", "per_class"),
         *("confusion", "classes", "nll", "ece", "auroc"),
     }
     assert set(figures["accuracy"]) == {"value", "low", "high"} and figures["top5"] is None
-    assert set(figures["per_class"]["ant"]) == {"precision", "recall", "f1", "support", "accuracy"}
+    assert set(figures["per_class"]["ant"]) >= {"precision", "recall", "f1", "support", "accuracy"}
     assert figures["classes"] == ["ant", "bee", "cow"]
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import (
+    average_precision_score,
     balanced_accuracy_score,
+    matthews_corrcoef,
     precision_recall_fscore_support,
     roc_auc_score,
     top_k_accuracy_score,
@@ -118,7 +120,10 @@ def test_a_class_without_pictures_is_left_out_of_the_means() -> None:
     assert (m.macro.recall, m.macro.precision) == pytest.approx((0.75, 1.0))
     assert m.per_class["b"].support == 0 and isnan(m.per_class["b"].recall)
     row = m.to_json()["per_class"]["b"]
-    assert row == {"precision": None, "recall": None, "f1": None, "support": 0, "accuracy": None}
+    assert row.pop("support") == 0
+    nothing = {"value": None, "low": None, "high": None}
+    assert all(interval == nothing for interval in row.pop("intervals").values())
+    assert set(row.values()) == {None}
     assert not isnan(m.auroc)
     for name in ("balanced_accuracy", "macro_f1", "auroc"):
         assert score(name, answers([0, 0, 1, 2], [0, 0, 2, 2], 3)) == pytest.approx(
@@ -145,9 +150,11 @@ def test_the_log_loss_of_a_hopeless_answer_is_finite() -> None:
     assert score("loss", sure) == pytest.approx((1000 + log(2)) / 2)
 
 
-def test_temperature_changes_loss_and_calibration_alone(drawn: Predictions) -> None:
+def test_temperature_changes_loss_calibration_and_areas_alone(drawn: Predictions) -> None:
     cold, warm = metrics(drawn, "val"), metrics(replace(drawn, temperature=3.0), "val")
-    assert cold.accuracy == warm.accuracy and cold.per_class == warm.per_class
+    assert cold.accuracy == warm.accuracy and cold.mcc == warm.mcc
+    for a, b in zip(cold.per_class.values(), warm.per_class.values(), strict=True):
+        assert (a.precision, a.recall, a.f1, a.support) == (b.precision, b.recall, b.f1, b.support)
     assert warm.nll == pytest.approx(
         torch.nn.functional.cross_entropy(
             torch.tensor(drawn.logits).double() / 3, torch.tensor(drawn.labels)
@@ -160,15 +167,54 @@ def test_json_has_exactly_the_promised_keys(drawn: Predictions) -> None:
     found = metrics(drawn, "val").to_json()
     assert list(found) == [
         "split", "n", "accuracy", "balanced_accuracy", "top5", "macro", "weighted", "per_class",
-        "confusion", "classes", "nll", "ece", "auroc",
+        "confusion", "classes", "nll", "ece", "auroc", "mcc", "average_precision", "intervals",
     ]  # fmt: skip
     assert list(found["accuracy"]) == ["value", "low", "high"]
     assert list(found["macro"]) == list(found["weighted"]) == ["precision", "recall", "f1"]
     assert list(found["per_class"]) == found["classes"]
     for row in found["per_class"].values():
-        assert list(row) == ["precision", "recall", "f1", "support", "accuracy"]
+        assert list(row) == [
+            "precision", "recall", "f1", "support", "accuracy", "auroc", "average_precision",
+            "intervals",
+        ]  # fmt: skip
+        assert set(row["intervals"]) == {"precision", "recall", "f1", "auroc", "average_precision"}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert np.sum(found["confusion"]) == found["n"] == 2_000
+
+
+def test_every_figure_lies_in_its_interval(drawn: Predictions) -> None:
+    found = metrics(drawn, "val").to_json()
+    flat = {
+        name: found[name] for name in ("balanced_accuracy", "mcc", "nll", "ece", "auroc", "top5")
+    }
+    flat["average_precision"] = found["average_precision"]
+    for kind in ("macro", "weighted"):
+        flat |= {f"{kind}_{name}": value for name, value in found[kind].items()}
+    assert set(found["intervals"]) == set(flat)
+    rows = [(found["intervals"], flat)]
+    rows += [(row["intervals"], row) for row in found["per_class"].values()]
+    for intervals, values in rows:
+        for name, interval in intervals.items():
+            assert interval["low"] < interval["value"] == values[name] < interval["high"], name
+
+
+def test_a_class_that_is_never_given_has_precision_0_and_no_interval() -> None:
+    row = metrics(answers([0, 0, 0], [0, 0, 1], 2), "val").to_json()["per_class"]["b"]
+    assert row["intervals"]["precision"] == {"value": 0.0, "low": None, "high": None}
+    assert row["recall"] == 0.0 and row["intervals"]["recall"]["high"] > 0.5
+
+
+def test_correlation_and_average_precision_agree_with_scikit_learn(drawn: Predictions) -> None:
+    m, p = metrics(drawn, "val"), drawn.probabilities()
+    assert m.mcc == pytest.approx(matthews_corrcoef(drawn.labels, drawn.predicted))
+    expected = [average_precision_score(drawn.labels == k, p[:, k]) for k in range(8)]
+    found = [row.average_precision for row in m.per_class.values()]
+    assert found == pytest.approx(expected) and m.average_precision == pytest.approx(
+        np.mean(expected)
+    )
+    assert [row.auroc for row in m.per_class.values()] == pytest.approx(
+        [roc_auc_score(drawn.labels == k, p[:, k]) for k in range(8)]
+    )
 
 
 def test_pictures_without_label_and_unreadable_ones_do_not_count() -> None:

@@ -13,10 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import DataError, UsageError
+from seewhy.evaluation.bootstrap import (
+    PictureReplicates,
+    drawn_counts,
+    drawn_pictures,
+    ece_interval,
+    percentiles,
+)
+from seewhy.evaluation.counts import ClassCounts, ratio
 from seewhy.evaluation.intervals import Interval, wilson
 from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.ranking import areas
 
 BINS = 15  # of the calibration error, as in Guo et al. 2017
+RATES = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,8 @@ class ClassFigures:
     """How one class fared; all but `support` are NaN when it has no picture.
 
     `accuracy` is the part of the class's pictures that were recognised, with its interval, and
-    `recall` the same figure under its other name.
+    `recall` the same figure under its other name. `auroc` and `average_precision` are those of the
+    class against the rest. `intervals` has those of precision, recall, f1 and the two areas.
     """
 
     precision: float
@@ -32,6 +43,9 @@ class ClassFigures:
     f1: float
     support: int
     accuracy: Interval
+    auroc: float
+    average_precision: float
+    intervals: dict[str, Interval]
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,9 @@ class Metrics:
     """The figures of one split. More is better, save for `nll` and `ece`; NaN means undefined.
 
     `top5` is None below six classes. `confusion` (K, K) counts pictures, rows are true classes,
-    columns predicted ones. `nll` is the mean log loss in nats; `auroc` as in `roc_area`.
+    columns predicted ones. `nll` is the mean log loss in nats; `mcc` as in `ClassCounts.mcc`; `auroc`
+    and `average_precision` are means over the classes, as in `roc_area`. `intervals` has the 95%
+    intervals of the figures beside accuracy, by their names in `to_json`.
     """
 
     split: str
@@ -85,6 +101,9 @@ class Metrics:
     nll: float
     auroc: float
     reliability: Reliability
+    mcc: float
+    average_precision: float
+    intervals: dict[str, Interval]
 
     @property
     def ece(self) -> float:
@@ -108,6 +127,9 @@ class Metrics:
                     "f1": _number(figures.f1),
                     "support": figures.support,
                     "accuracy": _number(figures.accuracy.value),
+                    "auroc": _number(figures.auroc),
+                    "average_precision": _number(figures.average_precision),
+                    "intervals": _intervals_json(figures.intervals),
                 }
                 for name, figures in self.per_class.items()
             },
@@ -116,49 +138,96 @@ class Metrics:
             "nll": _number(self.nll),
             "ece": _number(self.ece),
             "auroc": _number(self.auroc),
+            "mcc": _number(self.mcc),
+            "average_precision": _number(self.average_precision),
+            "intervals": _intervals_json(self.intervals),
         }
 
 
 def metrics(predictions: Predictions, split: str) -> Metrics:
     """All figures of a split. Raises `DataError` when no picture has a label.
 
-    The predictions' temperature changes `nll` and `ece` alone, and in rare ties `auroc`.
+    The predictions' temperature changes `nll`, `ece` and the areas alone.
     """
     kept = labelled(predictions)
-    labels, classes = _labels(kept), kept.classes
-    table = confusion(kept)
-    precision, recall, f1 = _rates(kept)
-    support = table.sum(axis=1)
-    present = support > 0
+    labels, table = _labels(kept), confusion(kept)
+    counts, redrawn = ClassCounts.of(table), drawn_counts(table)
+    by_confidence = reliability(kept.confidence(), kept.predicted == labels)
+    scores = kept.log_probabilities()
+    drawn = drawn_pictures(scores, labels, confidence_bins(kept.confidence()))
+    class_areas = areas(scores, labels)
+    auroc, average_precision = (_mean(area) for area in class_areas)
+    nll, top5 = log_loss(kept), None if len(kept.classes) < 6 else top_k_accuracy(kept, 5)
+    figures, replicates = _of_counts(counts), _of_counts(redrawn)
+    intervals = {name: percentiles(float(figures[name]), replicates[name]) for name in figures}
+    intervals |= {
+        "nll": percentiles(nll, drawn.nll),
+        "ece": ece_interval(by_confidence.ece, drawn),
+        "auroc": percentiles(auroc, _means(drawn.auroc)),
+        "average_precision": percentiles(average_precision, _means(drawn.average_precision)),
+    }
+    if top5 is not None:
+        intervals["top5"] = wilson(round(top5 * len(kept)), len(kept))
     return Metrics(
         split=split,
         n=len(kept),
         accuracy=wilson(int(np.trace(table)), len(kept)),
-        balanced_accuracy=float(recall[present].mean()),
-        top5=None if len(classes) < 6 else top_k_accuracy(kept, 5),
-        macro=Averages(*(float(rate[present].mean()) for rate in (precision, recall, f1))),
-        weighted=Averages(
-            *(
-                float(np.average(rate[present], weights=support[present]))
-                for rate in (precision, recall, f1)
-            )
-        ),
-        per_class={
-            name: ClassFigures(
-                float(precision[k]) if present[k] else nan,
-                float(recall[k]) if present[k] else nan,
-                float(f1[k]) if present[k] else nan,
-                int(support[k]),
-                wilson(int(table[k, k]), int(support[k])),
-            )
-            for k, name in enumerate(classes)
-        },
+        balanced_accuracy=intervals["balanced_accuracy"].value,
+        top5=top5,
+        macro=Averages(*(intervals[f"macro_{rate}"].value for rate in RATES)),
+        weighted=Averages(*(intervals[f"weighted_{rate}"].value for rate in RATES)),
+        per_class=_class_figures(kept.classes, counts, redrawn, class_areas, drawn),
         confusion=table,
-        classes=classes,
-        nll=log_loss(kept),
-        auroc=roc_area(kept.probabilities(), labels),
-        reliability=reliability(kept.confidence(), kept.predicted == labels),
+        classes=kept.classes,
+        nll=nll,
+        auroc=auroc,
+        reliability=by_confidence,
+        mcc=intervals["mcc"].value,
+        average_precision=average_precision,
+        intervals=intervals,
     )
+
+
+def _of_counts(counts: ClassCounts) -> dict[str, NDArray[np.float64]]:
+    """The figures over all classes that follow from counts; of B replicates, (B,) each."""
+    rates = dict(zip(RATES, (counts.precision(), counts.recall(), counts.f1()), strict=True))
+    return {
+        "balanced_accuracy": counts.macro(rates["recall"]),
+        "mcc": counts.mcc(),
+        **{f"macro_{name}": counts.macro(rate) for name, rate in rates.items()},
+        **{f"weighted_{name}": counts.weighted(rate) for name, rate in rates.items()},
+    }
+
+
+def _class_figures(
+    classes: tuple[str, ...],
+    counts: ClassCounts,
+    redrawn: ClassCounts,
+    class_areas: tuple[NDArray[np.float64], NDArray[np.float64]],
+    drawn: PictureReplicates,
+) -> dict[str, ClassFigures]:
+    """The figures of each class: rates with Wilson intervals, all else with those of the bootstrap."""
+    f1, redrawn_f1 = counts.f1(), redrawn.f1()
+    found = {}
+    for k, name in enumerate(classes):
+        right, support = int(counts.right[k]), int(counts.support[k])
+        precision = wilson(right, int(counts.predicted[k]) * (support > 0))
+        if support and not counts.predicted[k]:  # never given: 0, as in scikit-learn
+            precision = Interval(0.0, nan, nan)
+        intervals = {
+            "precision": precision,
+            "recall": wilson(right, support),
+            "f1": percentiles(float(f1[k]) if support else nan, redrawn_f1[:, k]),
+            "auroc": percentiles(float(class_areas[0][k]), drawn.auroc[:, k]),
+            "average_precision": percentiles(
+                float(class_areas[1][k]), drawn.average_precision[:, k]
+            ),
+        }
+        values = {name: interval.value for name, interval in intervals.items()}
+        found[name] = ClassFigures(
+            **values, support=support, accuracy=intervals["recall"], intervals=intervals
+        )
+    return found
 
 
 def labelled(predictions: Predictions) -> Predictions:
@@ -180,10 +249,8 @@ def accuracy(predictions: Predictions) -> float:
 
 def balanced_accuracy(predictions: Predictions) -> float:
     """The mean recall of the classes that have pictures."""
-    labels = _labels(predictions)
-    support = np.bincount(labels, minlength=len(predictions.classes))
-    right = np.bincount(labels[predictions.predicted == labels], minlength=len(predictions.classes))
-    return float((right[support > 0] / support[support > 0]).mean())
+    counts = ClassCounts.of(confusion(predictions))
+    return float(counts.macro(counts.recall()))
 
 
 def top_k_accuracy(predictions: Predictions, k: int) -> float:
@@ -203,41 +270,39 @@ def log_loss(predictions: Predictions) -> float:
 
 def macro_f1(predictions: Predictions) -> float:
     """The mean F1 of the classes that have pictures."""
-    f1 = _rates(predictions)[2]
-    return float(f1[np.bincount(_labels(predictions), minlength=len(f1)) > 0].mean())
+    counts = ClassCounts.of(confusion(predictions))
+    return float(counts.macro(counts.f1()))
 
 
 def confusion(predictions: Predictions) -> NDArray[np.int64]:
     """How many pictures of each true class (row) were given each class (column), (K, K)."""
-    from sklearn.metrics import confusion_matrix
+    k = len(predictions.classes)
+    cells = _labels(predictions) * k + predictions.predicted
+    return np.bincount(cells, minlength=k * k).reshape(k, k)
 
-    names = np.arange(len(predictions.classes))
-    table = confusion_matrix(_labels(predictions), predictions.predicted, labels=names)
-    return np.asarray(table, np.int64)
+
+def confidence_bins(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The bin of each confidence, (N,): 15 equal ones, (low, high] (Guo et al. 2017)."""
+    return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
 
 
 def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Reliability:
-    """Sorts pictures by top confidence into 15 equal bins (low, high] (Guo et al. 2017)."""
-    edges = np.linspace(0, 1, BINS + 1)
-    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    """Sorts pictures by their top confidence into bins."""
+    bins = confidence_bins(confidence)
     counts = np.bincount(bins, minlength=BINS)
     sums = (np.bincount(bins, values, BINS) for values in (confidence, correct))
-    means = (np.divide(s, counts, out=np.full(BINS, nan), where=counts > 0) for s in sums)
-    return Reliability(edges, counts, *means)
+    return Reliability(
+        np.linspace(0, 1, BINS + 1), counts, *(ratio(total, counts, nan) for total in sums)
+    )
 
 
-def roc_area(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+def roc_area(predictions: Predictions) -> float:
     """The area under the ROC curve, one class against the rest, mean over the classes.
 
     Only classes that have pictures count. 0.5 is chance, 1 is perfect ranking. NaN when fewer than
     two classes have pictures.
     """
-    from sklearn.metrics import roc_auc_score
-
-    present = np.unique(labels)
-    if len(present) < 2:
-        return nan
-    return float(np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in present]))
+    return _mean(areas(predictions.log_probabilities(), _labels(predictions))[0])
 
 
 Mode = Literal["max", "min"]
@@ -249,10 +314,7 @@ METRICS: dict[str, tuple[Callable[[Predictions], float], Mode]] = {
     "macro_f1": (macro_f1, "max"),
     "top5": (lambda predictions: top_k_accuracy(predictions, 5), "max"),
     "ece": (lambda p: reliability(p.confidence(), p.predicted == p.labels).ece, "min"),
-    "auroc": (
-        lambda predictions: roc_area(predictions.probabilities(), _labels(predictions)),
-        "max",
-    ),
+    "auroc": (roc_area, "max"),
 }
 
 
@@ -274,15 +336,14 @@ def _labels(predictions: Predictions) -> NDArray[np.int64]:
     return predictions.labels
 
 
-def _rates(predictions: Predictions) -> tuple[NDArray[np.float64], ...]:
-    """Precision, recall and F1 by class, each (K,); 0 where the divisor is."""
-    from sklearn.metrics import precision_recall_fscore_support
+def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The means of rows (B, K) over what is defined in each; NaN where nothing is."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0).sum(1), defined.sum(1), nan)
 
-    names = np.arange(len(predictions.classes))
-    rates = precision_recall_fscore_support(
-        _labels(predictions), predictions.predicted, labels=names, zero_division=0
-    )
-    return tuple(np.asarray(rate, np.float64) for rate in rates[:3])
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(_means(values[None])[0])
 
 
 def _number(value: float) -> float | None:
@@ -293,5 +354,9 @@ def _interval_json(interval: Interval) -> dict[str, float | None]:
     return {name: _number(getattr(interval, name)) for name in ("value", "low", "high")}
 
 
+def _intervals_json(intervals: dict[str, Interval]) -> dict[str, dict[str, float | None]]:
+    return {name: _interval_json(interval) for name, interval in intervals.items()}
+
+
 def _averages_json(averages: Averages) -> dict[str, float | None]:
-    return {name: _number(getattr(averages, name)) for name in ("precision", "recall", "f1")}
+    return {name: _number(getattr(averages, name)) for name in RATES}

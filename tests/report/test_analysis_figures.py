@@ -1,0 +1,63 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from report.test_figures import ODD, drawn, measured, names, picture, texts
+
+from seewhy.analysis.records import to_json
+from seewhy.evaluation import Predictions
+from seewhy.evaluation.ranking import class_curves
+from seewhy.report.analysis_figures import class_heat_map, ranking_curves
+
+
+def all_on_the_page(figure: Figure) -> bool:
+    page = figure.bbox.padded(1)
+    boxes = [text.get_window_extent() for text in texts(figure)]
+    return all(
+        page.x0 <= b.x0 and b.x1 <= page.x1 and page.y0 <= b.y0 and b.y1 <= page.y1 for b in boxes
+    )
+
+
+def curves_of(classes: tuple[str, ...], n: int = 300) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(1, len(classes), n)
+    logits = rng.normal(size=(n, len(classes))) + 2 * np.eye(len(classes))[labels]
+    p = Predictions(logits.astype(np.float32), labels, classes, np.arange(n).astype(str))
+    return to_json(class_curves(p))
+
+
+@pytest.mark.parametrize("k", [2, 10, 130])
+def test_the_heat_map_has_a_row_a_class_and_the_two_means(k: int) -> None:
+    m = measured(names(k), n=1_000).to_json()
+    figure = drawn(class_heat_map, m)
+    assert all_on_the_page(figure)
+    rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert rows[-2:] == ["macro mean", "weighted mean"] and len(rows) == min(k, 100) + 2
+    values = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
+    assert values[-2].tolist() == pytest.approx(list(m["macro"].values()))
+    last = rows[-3]
+    assert values[-3, 2] == m["per_class"][last]["f1"]
+    f1 = m["per_class"][last]["intervals"]["f1"]
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert f"{100 * f1['low']:.0f} to {100 * f1['high']:.0f}" in said
+
+
+def test_curves_name_the_three_of_smallest_area_with_their_intervals() -> None:
+    classes = names(10)
+    m = measured(classes).to_json()
+    curves = curves_of(classes)
+    figure = drawn(ranking_curves, curves, m)
+    assert all_on_the_page(figure)
+    for axes, area in zip(figure.axes, ("auroc", "average_precision"), strict=True):
+        known = [name for name in classes if curves[name]["fpr"]]
+        worst = sorted(known, key=lambda name: m["per_class"][name][area])[:3]
+        labels = axes.get_legend_handles_labels()[1]
+        assert [label.split("  ")[0] for label in labels] == [*worst, "the other 6"]
+        assert f"({m['per_class'][worst[0]]['intervals'][area]['low']:.3f} to" in labels[0]
+
+
+def test_odd_names_are_drawn_as_they_are() -> None:
+    m = measured(ODD).to_json()
+    assert picture(class_heat_map(m)).size[0] > 300
+    assert picture(ranking_curves(curves_of(ODD), m)).size[0] > 300
