@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import torch
 from machine import describe, effective_pflop, gflops
 
 ROOT = Path(__file__).parent
@@ -38,7 +39,9 @@ def one_run(recipe: str, seed: int, data: str) -> dict:
         )
         wall = time.perf_counter() - start
         rate = statistics.mean([rate_before, gflops()])
-        facts.write_text(json.dumps({"wall": wall if fresh else None, "gflops": rate}))
+        threads = torch.get_num_threads()
+        wall = wall if fresh else None
+        facts.write_text(json.dumps({"wall": wall, "gflops": rate, "threads": threads}))
     command = ["evaluate", str(run), "--data", data, "--split", "test", "--json"]
     done = subprocess.run([*SEEWHY, *command], check=True, stdout=subprocess.PIPE, text=True)
     test = json.loads(done.stdout)
@@ -52,6 +55,7 @@ def one_run(recipe: str, seed: int, data: str) -> dict:
         "ece": test["ece"],
         "seconds": seconds,
         "gflops": cost["gflops"],
+        "threads": cost.get("threads", 2),
         "effective_pflop": effective_pflop(seconds, cost["gflops"]),
     }
 
@@ -127,8 +131,8 @@ def table(found: dict) -> str:
     lines = [
         f"# CIFAR-10 ({found['data'].split(', ')[1]}), test split, {found['machine']['cores']} cores",
         "",
-        "| recipe | seeds | test accuracy, mean (sd) | seconds | effective PFLOP |",
-        "|---|---|---|---|---|",
+        "| recipe | seeds | test accuracy, mean (sd) | threads | seconds | effective PFLOP |",
+        "|---|---|---|---|---|---|",
     ]
     for recipe in dict.fromkeys(run["recipe"] for run in found["runs"]):
         runs = [run for run in found["runs"] if run["recipe"] == recipe]
@@ -139,7 +143,7 @@ def table(found: dict) -> str:
         )
         lines.append(
             f"| {recipe} | {len(runs)} | {statistics.mean(accuracies):.2%} ({sd:.2%}) "
-            f"| {seconds:.0f} | {pflop:.3f} |"
+            f"| {runs[0]['threads']} | {seconds:.0f} | {pflop:.3f} |"
         )
     lines += [
         "",
