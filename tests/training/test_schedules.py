@@ -25,6 +25,11 @@ def test_constant_is_constant():
     assert {lr_factor(config, e) for e in (0, 3.3, 10)} == {1.0}
 
 
+def test_range_rises_by_the_same_factor_every_epoch():
+    config = TrainConfig(epochs=6, schedule="range")
+    assert [lr_factor(config, e) for e in (0, 1, 5, 6)] == pytest.approx([1e-6, 1e-5, 0.1, 1])
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -32,6 +37,7 @@ def test_constant_is_constant():
         ({"plateau_factor": 0.5}, "plateau_"),
         ({"warmup": 10, "epochs": 10}, "leaves none"),
         ({"schedule": "one_cycle", "warmup": 1}, "no effect"),
+        ({"schedule": "range", "warmup": 1}, "no effect"),
         ({"class_weights": "balanced", "sampling": "balanced"}, "choose one"),
     ],
 )

@@ -29,9 +29,10 @@ class TrainConfig(BaseModel):
     )
     clip: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
 
-    schedule: Literal["constant", "cosine", "one_cycle", "plateau"] = Field(
+    schedule: Literal["constant", "cosine", "one_cycle", "plateau", "range"] = Field(
         "cosine",
-        description="learning rate over the run; plateau lowers it when `monitor` stops improving",
+        description="learning rate over the run; plateau lowers it when `monitor` stops improving; "
+        "range tests rates up to `lr` (see `seewhy find-lr`)",
     )
     warmup: float | None = Field(
         None, gt=0, description="epochs of linear rise to `lr` (one_cycle: 30% of the run)"
@@ -78,6 +79,8 @@ class TrainConfig(BaseModel):
             raise ValueError(f"warmup ({self.warmup} epochs) leaves none of {self.epochs}")
         if self.schedule == "one_cycle" and self.warmup is not None:
             raise ValueError("one_cycle rises for 30% of the run: warmup has no effect")
+        if self.schedule == "range" and self.warmup is not None:
+            raise ValueError("range rises for the whole run: warmup has no effect")
         if self.class_weights and self.sampling:
             raise ValueError("class_weights and sampling both balance the classes: choose one")
         return self

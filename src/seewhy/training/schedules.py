@@ -7,14 +7,18 @@ from seewhy.training.config import TrainConfig
 ONE_CYCLE_RISE = 0.3
 ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_END = 1e-4
+RANGE_START = 1e-6
 
 
 def lr_factor(config: TrainConfig, epochs: float) -> float:
     """The schedule's factor in [0, 1] after `epochs` (fractional) of `config.epochs`.
 
     cosine: Loshchilov & Hutter 2017, to zero; one_cycle: Smith & Topin 2018, cosine up for 30% of the
-    run and down to 1e-4; constant and plateau: 1 after the warm-up (plateau's own factor is state).
+    run and down to 1e-4; constant and plateau: 1 after the warm-up (plateau's own factor is state);
+    range: exponentially from 1e-6 to 1, the range test of Smith 2017.
     """
+    if config.schedule == "range":
+        return RANGE_START ** (1 - epochs / config.epochs)
     if config.schedule == "one_cycle":
         return _one_cycle(epochs / config.epochs)
     if config.warmup is not None and epochs < config.warmup:
