@@ -3,7 +3,8 @@
     SeeWhyError               exit 2: wrong use or bad input
     ├── UsageError            an option, a name or a recipe that does not fit
     ├── DataError             images, labels or splits that cannot be used
-    │   └── ImageError        one picture that cannot be used; has a `code`
+    │   ├── ImageError        one picture that cannot be used; has a `code`
+    │   └── ArchiveError      a zip that is damaged or not to be opened; has a `code`
     ├── ModelFileError        a model file that is damaged, foreign or unsafe
     ├── DiskFullError         exit 3: no space left while writing
     ├── MemoryLimitError      exit 4: no memory left (RAM or GPU)
@@ -51,6 +52,30 @@ IMAGE_ERROR_CODES = {
     "not_a_file": "not a regular file inside the folder (link, pipe, device)",
     "not_found": "no such file",
     "unreadable": "the file cannot be opened",
+}
+
+
+class ArchiveError(DataError):
+    """A zip that is damaged or not to be opened; `code` is one of `ARCHIVE_ERROR_CODES`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        assert code in ARCHIVE_ERROR_CODES, code
+        super().__init__(message)
+        self.code = code
+
+
+ARCHIVE_ERROR_CODES = {
+    "zip_damaged": "it is damaged or cut short",
+    "zip_entries": "it has more entries than the limit",
+    "zip_directory": "its list of entries takes more bytes than the limit",
+    "zip_entry": "an entry unpacks to more bytes than the limit",
+    "zip_total": "its entries unpack to more bytes than the limit",
+    "zip_ratio": "it unpacks to more times its size than the limit",
+    "zip_encrypted": "an entry is encrypted",
+    "zip_nested": "an entry is an archive itself",
+    "zip_link": "an entry is a link or a device",
+    "zip_compression": "an entry is packed otherwise than by deflate",
+    "zip_twice": "two entries have one name",
 }
 
 

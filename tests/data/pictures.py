@@ -170,3 +170,12 @@ def class_folders(root: Path, counts: dict[str, int], side: int = 8, start: int 
             (folder / f"{number:05}.png").write_bytes(encoded(noise(side, side, seed)))
             seed += 1
     return root
+
+
+def put(root: Path, *names: str, data: bytes | None = None) -> Path:
+    """Writes a file (the same picture, or `data`) under each of these names."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(noise()) if data is None else data)
+    return root

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
-from data.pictures import class_folders, encoded, noise
+from data.pictures import class_folders, encoded, noise, put
 
 from seewhy.data import cache, load_data, stamps
 from seewhy.data.cache import Stored, shorter_side, stored
@@ -56,7 +57,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> l
 
 
 def same(one: Stored, other: Stored) -> bool:
-    arrays = ("images", "labels", "splits", "hashes", "ids")
+    arrays = ("images", "labels", "splits", "hashes", "sizes", "ids")
     return (
         all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
         and (one.classes, one.bad, one.pixels) == (other.classes, other.bad, other.pixels)
@@ -67,12 +68,37 @@ def same(one: Stored, other: Stored) -> bool:
 # ------------------------------------------------------------------ what is stored
 
 
+def test_sizes_are_of_the_whole_pictures(home, tmp_path):
+    put(tmp_path / "p", "a/1.png", data=encoded(noise(30, 20)))
+    put(tmp_path / "p", "b/2.png", data=encoded(noise(9, 40)))
+    found = get(tmp_path / "p")
+    assert found.sizes.tolist() == [[20, 30], [40, 9]] and found.pixels == "of several sizes"
+
+
+def test_one_name_in_two_forms_of_unicode_is_one_class(home, tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    assert composed != decomposed
+    put(tmp_path / "p", f"train/{composed}/1.png", "train/é/2.png", f"val/{decomposed}/3.png")
+    found = get(tmp_path / "p")
+    assert found.classes == (composed, "é") and found.labels.tolist() == [0, 1, 0]
+    assert found.merged == (composed,)
+
+
+def test_what_the_source_knows_to_be_missing_is_a_bad_file(home, tmp_path):
+    put(tmp_path / "p", "1.png", "2.png")
+    (tmp_path / "p/labels.csv").write_text("id,label\n1,a\n2,b\n3,b\n")
+    found = get(tmp_path / "p")
+    assert [(file.path, file.code) for file in found.bad] == [("3", "not_found")]
+    assert len(found.labels) == 2
+
+
 def test_an_entry_holds_what_reading_one_by_one_gives(home, pictures):
     found = get(pictures)
     paths = sorted(pictures.rglob("*.png"))
     assert found.ids.tolist() == [path.relative_to(pictures).as_posix() for path in paths]
     assert found.classes == ("a", "b") and found.labels.tolist() == [0] * 5 + [1] * 4
     assert found.pixels == "12x12" and found.bad == () and found.groups is None
+    assert found.sizes.tolist() == [[12, 12]] * 9 and found.merged == ()
     for row, path in enumerate(paths):
         assert np.array_equal(found.images[row], read(path, RULE))
         assert found.hashes[row].decode() == content_hash(decode(path.read_bytes()))

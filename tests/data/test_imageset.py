@@ -1,6 +1,7 @@
 """Parts of a set copy nothing, and what a set is called by its content."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,12 @@ def test_a_part_of_a_part_shares_the_pictures():
     assert part.hashes.tolist() == [b"%032d" % 1, b"%032d" % 0]
     assert part.groups.tolist() == ["v", "u"]
     assert part.classes == ("a", "b")
+
+
+def test_a_part_keeps_the_sizes_of_its_pictures():
+    sizes = np.arange(12, dtype=np.int32).reshape(6, 2)
+    part = replace(a_set(), sizes=sizes).take(np.array([4, 1]))
+    assert part.sizes.tolist() == [[8, 9], [2, 3]] and a_set().take(np.array([1])).sizes is None
 
 
 def test_counts_are_by_class_and_know_none():

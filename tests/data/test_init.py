@@ -212,6 +212,31 @@ def test_labels_go_by_name_in_200_sets(tmp_path_factory, sets):
 # ------------------------------------------------------------------ bad files
 
 
+def test_what_cannot_be_trained_on_can_be_looked_at(tmp_path):
+    class_folders(tmp_path / "train", {"a": 3})
+    class_folders(tmp_path / "test", {"a": 1, "b\n": 2}, start=50)
+    with pytest.raises(DataError, match=r"has characters that|no training pictures"):
+        load_data(tmp_path)
+    splits = load_data(tmp_path, trainable=False)
+    assert splits.classes == ("a", "b\n") and len(splits.test) == 3
+
+
+def test_val_and_test_may_be_chosen_where_there_is_no_split(root):
+    splits = load_data(root, DataConfig(val=0.25, test=0.25))
+    assert (len(splits.train), len(splits.val), len(splits.test)) == (20, 10, 10)
+    assert "no split given: drawn 50/25/25 by content, seed 0" in splits.notes
+    with pytest.raises(ValidationError, match="leave nothing to train on"):
+        DataConfig(val=0.5, test=0.5)
+
+
+def test_forms_of_unicode_that_are_one_class_are_told(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    class_folders(tmp_path / "train", {composed: 3, decomposed: 3, "b": 3})
+    splits = load_data(tmp_path)
+    assert splits.classes == ("b", composed) and splits.merged == (composed,)
+    assert f"{composed} is spelled in several forms of Unicode: one class" in splits.notes
+
+
 def test_bad_pictures_stop_or_are_left_out(root, tmp_path):
     good = load_data(root)
     for number in range(4):

@@ -23,7 +23,7 @@ from seewhy.data.split import (
     units,
     write_splits,
 )
-from seewhy.errors import DataError
+from seewhy.errors import DataError, UsageError
 
 
 def strings(values: list[str]) -> np.ndarray:
@@ -160,6 +160,18 @@ def test_without_a_split_70_20_10_are_drawn():
         ]
         assert counts == [70, 20, 10]
     assert notes == ["no split given: drawn 70/20/10 by content, seed 0"]
+
+
+def test_the_shares_of_val_and_test_may_be_chosen():
+    images = a_set([n % 4 for n in range(400)])
+    split, notes = assign(images, np.array([""] * 400), 0.25, 0, None, test=0.35)
+    assert [np.count_nonzero(split == s) for s in ("train", "val", "test")] == [160, 100, 140]
+    assert notes == ["no split given: drawn 40/25/35 by content, seed 0"]
+
+
+def test_a_share_of_test_that_would_have_no_effect_is_refused():
+    with pytest.raises(UsageError, match=r"data\.test has no effect"):
+        assign(a_set([0, 0, 0]), np.array(["train"] * 3), 0.3, 0, None, test=0.2)
 
 
 def test_two_pictures_of_a_class_are_trained_and_validated_on():

@@ -51,7 +51,13 @@ class DataConfig(BaseModel):
         gt=0,
         lt=1,
         description="part of train drawn for validation where the source has none; a source without "
-        "any split is always cut 70/20/10",
+        "any split is cut 70/20/10, unless `test` is given",
+    )
+    test: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="part drawn for test, beside `val`, of a source without any split",
     )
     split_seed: int = Field(0, ge=0, description="seed of the drawn splits and of the limit")
     limit: int | None = Field(
@@ -69,7 +75,7 @@ class DataConfig(BaseModel):
     group_from: str | None = Field(
         None,
         description="what must not be parted by a split: a pattern with one (group) matched in "
-        "each path, or a column of a parquet source",
+        "each path, or a column of a table or of parquet",
     )
     on_bad: Literal["error", "skip"] = Field(
         "error", description="what a picture that cannot be read does: stop, or be left out"
@@ -86,6 +92,12 @@ class DataConfig(BaseModel):
             raise ValueError(f"fold counts from 0 to {self.folds - 1}, this is {self.fold}")
         return self
 
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Self:
+        if self.test is not None and self.val + self.test >= 1:
+            raise ValueError(f"val {self.val} and test {self.test} leave nothing to train on")
+        return self
+
     @property
     def held_out(self) -> tuple[int, int] | None:
         """Which of how many folds is val; None where val is drawn or given."""
@@ -98,6 +110,7 @@ def load_data(
     *,
     rule: InputRule | None = None,
     classes: tuple[str, ...] | None = None,
+    trainable: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Splits:
     """Reads a source, at once from the cache where it was read before, and splits it.
@@ -105,6 +118,7 @@ def load_data(
     source: a path in one of `sources.LAYOUTS`, or a name in `sources.NAMED`.
     rule, classes: those of a model that the pictures are for. Labels are then aligned by name: a
     class that the model lacks is refused, one that the data lack is a note, and train may be empty.
+    trainable: refuses what no classifier can be trained on, such as a class without pictures.
     progress: called with what is done and what there is in all: bytes of a download, then pictures.
 
     Raises `DataError` for anything in the data that stands in the way, `UsageError` for the config.
@@ -119,14 +133,21 @@ def load_data(
         pictures = replace(pictures, classes=found.names)
     total = len(pictures.labels) + len(pictures.bad)
     check_bad(pictures.bad, total, config.on_bad, config.max_bad)
-    _check_names(pictures.classes)
+    if trainable:
+        _check_names(pictures.classes)
     images, notes = _image_set(pictures, classes)
     if config.group_from and not found.grouped:
         images = _grouped(images, config.group_from)
     split, drawn = assign(
-        images, pictures.splits, config.val, config.split_seed, config.limit, config.held_out
+        images,
+        pictures.splits,
+        config.val,
+        config.split_seed,
+        config.limit,
+        config.held_out,
+        config.test,
     )
-    if classes is None:
+    if classes is None and trainable:
         check_classes_trained(images, split)
     test = images.take(split == "test")
     return Splits(
@@ -137,7 +158,8 @@ def load_data(
         rule=rule,
         layout=found.layout,
         bad=pictures.bad + found.skipped,
-        notes=(_summary(found, pictures), *found.notes, *_bad_note(pictures), *notes, *drawn),
+        merged=pictures.merged,
+        notes=(_summary(found, pictures), *found.notes, *_notes(pictures), *notes, *drawn),
     )
 
 
@@ -170,7 +192,13 @@ def _image_set(pictures: Stored, classes: tuple[str, ...] | None) -> tuple[Image
         labels = np.array([place.get(name, -1) for name in names], np.int64)[labels]
         names = classes
     images = ImageSet(
-        pictures.images, labels, names, pictures.ids, pictures.hashes, pictures.groups
+        pictures.images,
+        labels,
+        names,
+        pictures.ids,
+        pictures.hashes,
+        pictures.groups,
+        pictures.sizes,
     )
     return images, notes
 
@@ -184,7 +212,7 @@ def _grouped(images: ImageSet, pattern: str) -> ImageSet:
     if finder.groups != 1:
         raise UsageError(
             f"--group-from {visible(pattern)} needs exactly one (group) in brackets, or the name of "
-            "a column of a parquet source"
+            "a column of a table or of parquet"
         )
     found = [finder.search(key) for key in images.ids]
     if not any(found):
@@ -208,7 +236,11 @@ def _summary(source: Source, pictures: Stored) -> str:
     return line + "".join(f"; {name}: {count[name]:,} images" for name in others)
 
 
-def _bad_note(pictures: Stored) -> list[str]:
-    return (
-        [f"{len(pictures.bad):,} pictures cannot be used and were left out"] if pictures.bad else []
-    )
+def _notes(pictures: Stored) -> list[str]:
+    notes = [
+        f"{visible(name)} is spelled in several forms of Unicode: one class"
+        for name in pictures.merged
+    ]
+    if pictures.bad:
+        notes.append(f"{len(pictures.bad):,} pictures cannot be used and were left out")
+    return notes

@@ -3,8 +3,8 @@
     $SEEWHY_CACHE (~/.cache/seewhy)
       stamps/<root>.npy               size, times, inode and sha256 of each file last seen
       sets/<content>/side.txt         the usual shorter side of these pictures
-      sets/<content>/store-32-v1/     images.npy labels.npy splits.npy hashes.npy table.json
-                                      checksums.json
+      sets/<content>/store-32-v1/     images.npy labels.npy splits.npy hashes.npy sizes.npy
+                                      table.json checksums.json
 
 `content` is a hash over the names and bytes of the source's files. Entries appear by one rename, so a
 killed process leaves none behind; a damaged one is built again. Nothing here is a pickle, and no
@@ -14,8 +14,8 @@ picture stays in anonymous memory: rows are written as they come and read throug
 import dataclasses
 import hashlib
 import json
-import sys
-from collections import deque
+import unicodedata
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,15 +44,20 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A whole source at one stored side: arrays by row, bad files, and the size they came in."""
+    """A whole source at one stored side: arrays by row, bad files, and the size they came in.
+
+    `merged` are classes that the source spells in several forms of Unicode, which are one (NFC).
+    """
 
     images: np.ndarray
     labels: np.ndarray
     splits: np.ndarray
     hashes: np.ndarray
+    sizes: np.ndarray
     ids: np.ndarray
     groups: np.ndarray | None
     classes: tuple[str, ...]
+    merged: tuple[str, ...]
     bad: tuple[BadFile, ...]
     pixels: str
 
@@ -89,7 +94,7 @@ def shorter_side(source: Source, content: str) -> int | None:
     sides = []
     for picture in source.sample():
         try:
-            sides.append(min(measure(picture)))
+            sides.append(min(measure(_given(picture))))
         except ImageError:
             continue
     if not sides:
@@ -98,6 +103,13 @@ def shorter_side(source: Source, content: str) -> int | None:
     known.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(known, f"{side} {_check(str(side))}\n".encode())
     return side
+
+
+def _given(picture: Picture | ImageError) -> Picture:
+    """Returns a picture, or raises why the source has none."""
+    if isinstance(picture, ImageError):
+        raise picture
+    return picture
 
 
 def _check(text: str) -> str:
@@ -120,9 +132,9 @@ _SMALL = 16 << 10
 
 
 def _decode_chunk(chunk: list[Record], side: int) -> list[_Decoded | ImageError]:
-    def one(picture: Picture) -> _Decoded | ImageError:
+    def one(picture: Picture | ImageError) -> _Decoded | ImageError:
         try:
-            rgb = open_picture(picture)
+            rgb = open_picture(_given(picture))
         except ImageError as error:
             return error
         pixels = store(rgb, side)
@@ -147,8 +159,10 @@ def _chunks(records: Iterable[Record], side: int) -> Iterator[tuple[list[Record]
         yield chunk, weight > _SMALL * len(chunk)
 
 
-def _weight(picture: Picture) -> int:
+def _weight(picture: Picture | ImageError) -> int:
     """Returns about how many bytes a picture takes before it is decoded."""
+    if isinstance(picture, ImageError):
+        return 0
     if isinstance(picture, bytes):
         return len(picture)
     if isinstance(picture, np.ndarray):
@@ -192,7 +206,8 @@ class _Table:
         self.hashes: list[bytes] = []
         self.groups: list[str] = []
         self.bad: list[BadFile] = []
-        self.sizes: set[tuple[int, int]] = set()
+        self.sizes: list[tuple[int, int]] = []
+        self.spellings: dict[str, str] = {}
 
     def add(self, record: Record, result: _Decoded | ImageError) -> bool:
         """Notes one picture; says whether it is a row."""
@@ -200,14 +215,23 @@ class _Table:
             self.bad.append(BadFile(record.id, result.code, str(result)))
             return False
         self.ids.append(record.id)
-        self.labels.append(sys.intern(record.label))
+        self.labels.append(self._class(record.label))
         self.splits.append(record.split)
         self.hashes.append(result.hash.encode())
         if record.group is not None:
             self.groups.append(record.group)
-        if len(self.sizes) < 2:
-            self.sizes.add(result.size)
+        self.sizes.append(result.size)
         return True
+
+    def _class(self, label: str) -> str:
+        """Returns the one spelling (NFC) of a label."""
+        if label not in self.spellings:
+            self.spellings[label] = unicodedata.normalize("NFC", label)
+        return self.spellings[label]
+
+    @property
+    def merged(self) -> list[str]:
+        return sorted(name for name, n in Counter(self.spellings.values()).items() if n > 1)
 
 
 def _build(source: Source, side: int, entry: Path, progress: Progress | None) -> None:
@@ -232,7 +256,8 @@ def _build(source: Source, side: int, entry: Path, progress: Progress | None) ->
             file.seek(0)
             _write_header(file, len(table.ids), side)
             assert file.tell() == start, "the header of an .npy grew"
-        classes = reading.classes or tuple(sorted(set(table.labels)))
+        given = reading.classes or sorted(set(table.labels))
+        classes = tuple(dict.fromkeys(unicodedata.normalize("NFC", name) for name in given))
         _write_table(directory, table, classes)
         write_atomic(directory / "checksums.json", json.dumps(_checksums(directory)).encode())
 
@@ -249,9 +274,12 @@ def _write_table(directory: Path, table: _Table, classes: tuple[str, ...]) -> No
     np.save(directory / "labels.npy", labels)
     np.save(directory / "splits.npy", np.array(table.splits, "S5"))
     np.save(directory / "hashes.npy", np.array(table.hashes, "S32"))
-    pixels = "{}x{}".format(*table.sizes.pop()) if len(table.sizes) == 1 else "of several sizes"
+    np.save(directory / "sizes.npy", np.array(table.sizes, np.int32))
+    sizes = set(table.sizes)
+    pixels = "{}x{}".format(*sizes.pop()) if len(sizes) == 1 else "of several sizes"
     facts = {
         "classes": classes,
+        "merged": table.merged,
         "bad": [dataclasses.astuple(file) for file in table.bad],
         "pixels": pixels,
         "ids": table.ids,
@@ -298,9 +326,11 @@ def _open(entry: Path) -> Stored | None:
         labels=np.load(entry / "labels.npy", allow_pickle=False),
         splits=np.load(entry / "splits.npy", allow_pickle=False).astype(str),
         hashes=np.load(entry / "hashes.npy", allow_pickle=False),
+        sizes=np.load(entry / "sizes.npy", allow_pickle=False),
         ids=_strings(facts["ids"]),
         groups=None if groups is None else _strings(groups),
         classes=tuple(facts["classes"]),
+        merged=tuple(facts["merged"]),
         bad=tuple(BadFile(*row) for row in facts["bad"]),
         pixels=facts["pixels"],
     )

@@ -54,6 +54,7 @@ class ImageSet:
     ids: str `(N,)`, the path below the source or the row in it.
     hashes: bytes `(N,)`, 32 hex digits of each whole picture (`decode.content_hash`).
     groups: str `(N,)` or None; pictures of one group are never parted by a split, "" is no group.
+    sizes: int32 `(N, 2)` or None, width and height of each whole picture in pixels.
     """
 
     images: np.ndarray | Rows
@@ -62,10 +63,12 @@ class ImageSet:
     ids: np.ndarray
     hashes: np.ndarray
     groups: np.ndarray | None = None
+    sizes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         assert len(self.images) == len(self.labels) == len(self.ids) == len(self.hashes)
         assert self.groups is None or len(self.groups) == len(self.labels)
+        assert self.sizes is None or self.sizes.shape == (len(self.labels), 2)
         assert self.labels.dtype == np.int64 and self.images.dtype == np.uint8
 
     def __len__(self) -> int:
@@ -85,6 +88,7 @@ class ImageSet:
             ids=self.ids[index],
             hashes=self.hashes[index],
             groups=None if self.groups is None else self.groups[index],
+            sizes=None if self.sizes is None else self.sizes[index],
         )
 
     @property

@@ -18,7 +18,7 @@ from seewhy.csv_cells import escape_cell, visible
 from seewhy.data.bad_files import BadFile, write_csv
 from seewhy.data.decode import InputRule
 from seewhy.data.imageset import ImageSet
-from seewhy.errors import DataError
+from seewhy.errors import DataError, UsageError
 
 WITHOUT_SPLIT = {"val": 0.2, "test": 0.1}  # of a source that has no split at all
 
@@ -57,7 +57,8 @@ class Splits:
     """What training and evaluation start from.
 
     `left_out` are training or validation pictures that leak into another split or are beyond the
-    limit; `bad` the files that are no usable picture; `notes` lines for the user.
+    limit; `bad` the files that are no usable picture; `merged` classes that the source spells in
+    several forms of Unicode; `notes` lines for the user.
     """
 
     train: ImageSet
@@ -67,6 +68,7 @@ class Splits:
     rule: InputRule
     layout: str
     bad: tuple[BadFile, ...] = ()
+    merged: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -169,11 +171,13 @@ def assign(
     seed: int,
     limit: int | None,
     fold: tuple[int, int] | None = None,
+    test: float | None = None,
 ) -> tuple[np.ndarray, list[str]]:
     """Returns the split of each picture ("train", "val", "test", "left_out") and notes about it.
 
     `given` is what the source says: "train", "val", "test", or "" for a source without a split. `fold`
     (i, k) makes val the i-th of k parts of what else would be train and val; test stays as it is.
+    `val` and `test` are shares; the latter raises `UsageError` where the source has splits.
     """
     if fold is not None:
         given = np.where(given == "val", "train", given)
@@ -187,10 +191,16 @@ def assign(
         split[rows[draw(images.labels[rows], unit[rows], rank[rows], share)]] = name
 
     if "" in given:
-        move("val", "", WITHOUT_SPLIT["val"])
-        move("test", "", WITHOUT_SPLIT["test"] / (1 - WITHOUT_SPLIT["val"]))
+        shares = WITHOUT_SPLIT if test is None else {"val": val, "test": test}
+        move("val", "", shares["val"])
+        move("test", "", shares["test"] / (1 - shares["val"]))
         split[split == ""] = "train"
-        notes.append(f"no split given: drawn 70/20/10 by content, seed {seed}")
+        parts = "/".join(f"{100 * part:g}" for part in (1 - sum(shares.values()), *shares.values()))
+        notes.append(f"no split given: drawn {parts} by content, seed {seed}")
+    elif test is not None:
+        raise UsageError(
+            "data.test has no effect where the source has splits of its own: leave it out"
+        )
     elif fold is None and "val" not in given and "train" in given:
         move("val", "train", val)
         drawn = np.count_nonzero(split == "val")

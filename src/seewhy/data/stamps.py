@@ -17,7 +17,7 @@ from seewhy.errors import DataError
 from seewhy.files import write_atomic
 
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
-FORMAT = 1  # of a cache entry; part of the hash
+FORMAT = 2  # of a cache entry; part of the hash
 
 
 def cache_root() -> Path:

@@ -11,6 +11,7 @@ from data.pictures import encoded, noise
 
 from seewhy.data.decode import decode
 from seewhy.data.sources.parquet import find_parquet, fits_parquet
+from seewhy.data.sources.tree import tree_at
 from seewhy.errors import DataError
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -48,7 +49,7 @@ def label_feature(*names: str) -> dict[str, object]:
 
 
 def rows(root: Path, column: str | None = None) -> list[tuple[str, str, str, str | None]]:
-    reading = find_parquet(root, column).read()
+    reading = find_parquet(tree_at(root), column).read()
     found = [(r.id, r.label, r.split, r.group) for r in reading.records]
     assert len(found) == reading.total
     return found
@@ -70,7 +71,7 @@ def rows(root: Path, column: str | None = None) -> list[tuple[str, str, str, str
 )
 def test_the_split_is_in_the_name_of_the_file(tmp_path, name, split):
     path = write(tmp_path / name, {"img": pictures(1), "label": [1]}, label_feature("cat", "dog"))
-    assert fits_parquet(tmp_path) and fits_parquet(path)
+    assert fits_parquet(tree_at(tmp_path)) and fits_parquet(tree_at(path))
     assert rows(tmp_path) == [(f"{path.name}/0/p0.png", "dog", split, None)]
     assert rows(path) == rows(tmp_path)
 
@@ -88,7 +89,7 @@ def test_files_are_read_in_order_with_their_rows(tmp_path):
         {"image": pictures(1, 9), "label": [1]},
         label_feature("cat", "dog"),
     )
-    source = find_parquet(tmp_path, None)
+    source = find_parquet(tree_at(tmp_path), None)
     assert source.files == (
         "data/test-0.parquet",
         "data/train-00000-of-00002.parquet",
@@ -107,7 +108,7 @@ def test_integers_without_names_and_words_are_classes_as_they_are(tmp_path):
     write(tmp_path / "b/train.parquet", {"img": pictures(2), "kind": ["dog", "cat"]})
     assert [row[1] for row in rows(tmp_path / "a")] == ["2", "10", "2"]
     assert [row[1] for row in rows(tmp_path / "b")] == ["dog", "cat"]
-    assert find_parquet(tmp_path / "a", None).read().classes is None
+    assert find_parquet(tree_at(tmp_path / "a"), None).read().classes is None
 
 
 def test_pictures_may_be_plain_bytes(tmp_path):
@@ -132,10 +133,10 @@ def test_a_column_of_groups_is_taken_where_it_is(tmp_path):
         tmp_path / "train.parquet",
         {"img": pictures(3), "label": [0, 1, 1], "patient": [7, 8, None]},
     )
-    source = find_parquet(tmp_path, "patient")
+    source = find_parquet(tree_at(tmp_path), "patient")
     assert source.grouped and [row[3] for row in rows(tmp_path, "patient")] == ["7", "8", ""]
-    assert source.key != find_parquet(tmp_path, None).key
-    assert not find_parquet(tmp_path, "p(.)").grouped
+    assert source.key != find_parquet(tree_at(tmp_path), None).key
+    assert not find_parquet(tree_at(tmp_path), "p(.)").grouped
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_columns_that_leave_a_doubt_are_named(tmp_path, columns, message):
     columns = {name: pictures(1) if value == 1 else value for name, value in columns.items()}
     write(tmp_path / "train.parquet", columns)
     with pytest.raises(DataError, match=message):
-        find_parquet(tmp_path, None).read()
+        find_parquet(tree_at(tmp_path), None).read()
 
 
 @pytest.mark.parametrize("label", [None, -1, 2])
@@ -186,7 +187,9 @@ def test_a_label_that_is_none_or_has_no_name_is_an_error(tmp_path, label):
 def test_a_row_without_bytes_is_a_bad_picture(tmp_path):
     missing = [{"bytes": None, "path": "elsewhere.png"}, None]
     write(tmp_path / "train.parquet", {"img": pictures(1) + missing, "label": [0, 0, 0]})
-    assert [record.picture for record in find_parquet(tmp_path, None).read().records][1:] == [
+    assert [record.picture for record in find_parquet(tree_at(tmp_path), None).read().records][
+        1:
+    ] == [
         b"",
         b"",
     ]
@@ -196,14 +199,14 @@ def test_files_of_different_classes_are_refused(tmp_path):
     write(tmp_path / "train.parquet", {"img": pictures(1), "label": [0]}, label_feature("a"))
     write(tmp_path / "test.parquet", {"img": pictures(1), "label": [0]}, label_feature("b"))
     with pytest.raises(DataError, match="name different classes"):
-        find_parquet(tmp_path, None).read()
+        find_parquet(tree_at(tmp_path), None).read()
 
 
 def test_a_file_of_no_split_among_others_is_refused(tmp_path):
     write(tmp_path / "train.parquet", {"img": pictures(1), "label": [0]})
     write(tmp_path / "unsupervised.parquet", {"img": pictures(1), "label": [0]})
     with pytest.raises(DataError, match=r"unsupervised\.parquet belongs to no split"):
-        find_parquet(tmp_path, None)
+        find_parquet(tree_at(tmp_path), None)
 
 
 def test_damage_is_named(tmp_path):
@@ -213,7 +216,7 @@ def test_damage_is_named(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(b"junk")
     with pytest.raises(DataError, match="no readable parquet file"):
-        find_parquet(tmp_path, None).read()
+        find_parquet(tree_at(tmp_path), None).read()
     path.write_bytes(whole[:4] + b"\xff" * 30 + whole[34:])  # the first page's header
     with pytest.raises(DataError, match=r"damaged at row 0 or after"):
         rows(tmp_path)
@@ -222,19 +225,19 @@ def test_damage_is_named(tmp_path):
 def test_the_sample_is_of_train(tmp_path):
     write(tmp_path / "test.parquet", {"img": pictures(2, 50), "label": [0, 1]})
     write(tmp_path / "train.parquet", {"img": pictures(2), "label": [0, 1]})
-    assert list(find_parquet(tmp_path, None).sample()) == [p["bytes"] for p in pictures(2)]
+    assert list(find_parquet(tree_at(tmp_path), None).sample()) == [p["bytes"] for p in pictures(2)]
 
 
 def test_a_folder_without_parquet_does_not_fit(tmp_path):
-    assert not fits_parquet(tmp_path)
+    assert not fits_parquet(tree_at(tmp_path))
     (tmp_path / "x.csv").write_text("")
-    assert not fits_parquet(tmp_path) and not fits_parquet(tmp_path / "x.csv")
+    assert not fits_parquet(tree_at(tmp_path)) and not fits_parquet(tree_at(tmp_path / "x.csv"))
 
 
 def test_cifar10_has_its_names_from_the_schema(shared_data):
     from seewhy.data.sources.cifar10 import CLASSES
 
-    reading = find_parquet(shared_data / "cifar10", None).read()
+    reading = find_parquet(tree_at(shared_data / "cifar10"), None).read()
     assert reading.classes == CLASSES and reading.total == 60_000
     first = next(reading.records)
     assert (first.id, first.label, first.split) == ("test.parquet/0/cat_0000.jpg", "cat", "test")

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seewhy.csv_cells import visible
-from seewhy.data.decode import read_file
 from seewhy.data.sources.cifar_pickle import read_batch
 from seewhy.data.sources.source import Reading, Record, Source
+from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError
 
 SIDE = 32
@@ -39,61 +39,68 @@ class Form(NamedTuple):
     batch: Callable[[bytes], Batch]
 
 
-def fits_py(root: Path) -> bool:
-    """Says whether `root` holds the batches of the Python format."""
-    return _fits(PY, root)
+def fits_py(tree: Tree) -> bool:
+    """Says whether there are batches of the Python format."""
+    return _fits(PY, tree)
 
 
-def fits_bin(root: Path) -> bool:
-    """Says whether `root` holds the batches of the binary format."""
-    return _fits(BIN, root)
+def fits_bin(tree: Tree) -> bool:
+    """Says whether there are batches of the binary format."""
+    return _fits(BIN, tree)
 
 
-def find_py(root: Path, group_from: str | None) -> Source:
+def find_py(tree: Tree, group_from: str | None) -> Source:
     """Reads `cifar-10-batches-py`; no pickle is run."""
-    return _find(PY, root)
+    return _find(PY, tree)
 
 
-def find_bin(root: Path, group_from: str | None) -> Source:
+def find_bin(tree: Tree, group_from: str | None) -> Source:
     """Reads `cifar-10-batches-bin`."""
-    return _find(BIN, root)
+    return _find(BIN, tree)
 
 
-def _is_archive(root: Path) -> bool:
-    return root.name.endswith(_ARCHIVE) and root.is_file()
+def _is_archive(path: Path) -> bool:
+    return path.name.endswith(_ARCHIVE) and path.is_file()
 
 
 def _is_batch(form: Form, name: str) -> bool:
     return name.endswith(form.suffix) and bool(_BATCH.fullmatch(name.removesuffix(form.suffix)))
 
 
-def _fits(form: Form, root: Path) -> bool:
-    if not _is_archive(root):
-        return root.is_dir() and any(_is_batch(form, path.name) for path in root.iterdir())
+def _fits(form: Form, tree: Tree) -> bool:
+    if not _is_archive(tree.path):
+        return any(_is_batch(form, name) for name in tree.scan.others)
     try:
-        with _members(root) as members:
+        with _members(tree.path) as members:
             forms = (one for name, _ in members for one in (PY, BIN) if _is_batch(one, name))
             return next(forms, None) is form
     except DataError:
         return False
 
 
-def _find(form: Form, root: Path) -> Source:
+def _find(form: Form, tree: Tree) -> Source:
     def wanted(name: str) -> bool:
         return _is_batch(form, name) or name == form.meta
 
     def unpack() -> dict[str, Callable[[], bytes]]:
-        with _members(root) as members:
+        with _members(tree.path) as members:
             return {name: partial(bytes, read()) for name, read in members if wanted(name)}
 
     def sample() -> list[np.ndarray]:
         return [np.zeros((SIDE, SIDE, 3), np.uint8)]
 
-    if _is_archive(root):
-        return Source(form.layout, root.parent, (root.name,), lambda: _read(form, unpack()), sample)
-    names = tuple(sorted(path.name for path in root.iterdir() if wanted(path.name)))
-    files = {name: partial(read_file, root / name) for name in names}
-    return Source(form.layout, root, names, lambda: _read(form, files), sample)
+    if _is_archive(tree.path):
+        root, watched = tree.watched([])
+        return Source(form.layout, root, watched, lambda: _read(form, unpack()), sample)
+    names = [name for name in tree.scan.others if wanted(name)]
+    root, watched = tree.watched(names)
+    files = {name: partial(_whole, tree, name) for name in names}
+    return Source(form.layout, root, watched, lambda: _read(form, files), sample)
+
+
+def _whole(tree: Tree, name: str) -> bytes:
+    with tree.open(name) as file:
+        return file.read(_MAX_MEMBER)
 
 
 @contextmanager

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from seewhy.data.download import Download, Progress, download
+from seewhy.data.sources.class_folders import folder_names
 from seewhy.data.sources.layouts import LAYOUTS, fitting, recognise
 from seewhy.data.sources.source import Source
+from seewhy.data.sources.tree import tree_at
 from seewhy.data.stamps import cache_root
 from seewhy.errors import DataError
 
@@ -48,7 +50,7 @@ def _places() -> Iterator[Path]:
         raise DataError(f"SEEWHY_DATA is {given}, which is no directory")
     for folder in (home / "cifar10", home):
         for path in (folder / name for name in NAMES):
-            if path.exists() and len(fitting(path)) == 1:
+            if path.exists() and len(fitting(tree_at(path))) == 1:
                 yield path
     if _is_cifar10(home):
         yield home
@@ -56,11 +58,12 @@ def _places() -> Iterator[Path]:
 
 def _is_cifar10(path: Path) -> bool:
     """Says whether a path with any name holds CIFAR-10, by its layout or its class names."""
-    names = fitting(path)
+    tree = tree_at(path)
+    names = fitting(tree)
     if len(names) != 1:
         return False
     if names[0] == "parquet":
-        return LAYOUTS["parquet"].find(path, None).read().classes == CLASSES
+        return LAYOUTS["parquet"].find(tree, None).read().classes == CLASSES
     if names[0] in ("folders", "split-folders"):
-        return any(all((f / c).is_dir() for c in CLASSES) for f in (path, path / "train"))
-    return True
+        return set(CLASSES) <= folder_names(tree)
+    return names[0] in ("cifar-py", "cifar-bin")

@@ -6,26 +6,30 @@ from typing import NamedTuple
 
 from seewhy.csv_cells import visible
 from seewhy.data.sources.cifar import find_bin, find_py, fits_bin, fits_py
-from seewhy.data.sources.folders import (
+from seewhy.data.sources.class_folders import (
     find_folders,
     find_split_folders,
     fits_folders,
     fits_split_folders,
+    folder_names,
 )
+from seewhy.data.sources.npz import find_npz, fits_npz
 from seewhy.data.sources.parquet import find_parquet, fits_parquet
 from seewhy.data.sources.source import Source
+from seewhy.data.sources.table import find_table, fits_table, table_labels
+from seewhy.data.sources.tree import Tree, tree_at
 from seewhy.errors import DataError
 
 
 class Layout(NamedTuple):
-    """One way in which pictures may lie: what it looks like, does a path fit, read it.
+    """One way in which pictures may lie: what it looks like, does a tree fit, read it.
 
-    `find(root, group_from)`: a layout with columns takes the groups from the one of that name.
+    `find(tree, group_from)`: a layout with columns takes the groups from the one of that name.
     """
 
     looks: str
-    fits: Callable[[Path], bool]
-    find: Callable[[Path, str | None], Source]
+    fits: Callable[[Tree], bool]
+    find: Callable[[Tree, str | None], Source]
 
 
 LAYOUTS = {
@@ -33,24 +37,36 @@ LAYOUTS = {
     "split-folders": Layout(
         "root/{train,val,test}/<class>/*", fits_split_folders, find_split_folders
     ),
+    "table": Layout("pictures beside a .csv with the columns id,label", fits_table, find_table),
     "parquet": Layout(
         "train*.parquet, test*.parquet, ... (or in data/)", fits_parquet, find_parquet
     ),
+    "npz": Layout(".npz with the arrays x_train, y_train, ...", fits_npz, find_npz),
     "cifar-py": Layout("cifar-10-batches-py, a folder or .tar.gz", fits_py, find_py),
     "cifar-bin": Layout("cifar-10-batches-bin, a folder or .tar.gz", fits_bin, find_bin),
 }
+_BY_FOLDER = ("folders", "split-folders")
 
 
-def fitting(path: Path) -> list[str]:
-    """Returns the names of the layouts that a path fits."""
-    return [name for name, layout in LAYOUTS.items() if layout.fits(path)]
+def fitting(tree: Tree) -> list[str]:
+    """Returns the names of the layouts that a tree fits.
+
+    Where a table fits and no folder is named like one of its labels, folders are no classes.
+    """
+    names = [name for name, layout in LAYOUTS.items() if layout.fits(tree)]
+    if "table" in names and len(names) > 1 and not table_labels(tree) & folder_names(tree):
+        names = [name for name in names if name not in _BY_FOLDER]
+    return names
 
 
 def recognise(path: Path, layout: str | None, group_from: str | None) -> Source:
     """Returns the source at a path that exists; raises `DataError` unless exactly one layout fits."""
     if layout is not None and layout not in LAYOUTS:
         raise DataError(f"unknown layout {visible(layout)}: known are {', '.join(LAYOUTS)}")
-    names = [layout] if layout else fitting(path)
+    tree = tree_at(path)
+    names = [layout] if layout else fitting(tree)
+    if path.suffix.lower() == ".csv" or (not names and tree.scan.pictures and tree.top(".csv")):
+        names = ["table"]  # which says what the table lacks
     if not names:
         looks = "\n".join(f"  {name}: {known.looks}" for name, known in LAYOUTS.items())
         raise DataError(
@@ -62,4 +78,4 @@ def recognise(path: Path, layout: str | None, group_from: str | None) -> Source:
             f"{visible(str(path))} can be read in several ways: say which with --layout "
             + " or --layout ".join(names)
         )
-    return LAYOUTS[names[0]].find(path, group_from)
+    return LAYOUTS[names[0]].find(tree, group_from)

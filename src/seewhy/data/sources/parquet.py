@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seewhy.csv_cells import visible
 from seewhy.data.decode import Picture
 from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source
-from seewhy.errors import DataError
+from seewhy.data.sources.tree import Tree
+from seewhy.errors import DataError, ImageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,91 +30,103 @@ class Columns(NamedTuple):
     names: tuple[str, ...] | None
 
 
-def fits_parquet(root: Path) -> bool:
-    """Says whether `root` is a parquet file, or a folder with some (or with some in `data/`)."""
-    return bool(_files(root))
+def fits_parquet(tree: Tree) -> bool:
+    """Says whether there are parquet files, or some in `data/`."""
+    return bool(_files(tree))
 
 
-def find_parquet(root: Path, group_from: str | None) -> Source:
+def find_parquet(tree: Tree, group_from: str | None) -> Source:
     """Reads `train*.parquet`, `validation*.parquet`, `test*.parquet`."""
-    files = _files(root)
-    splits = [_SPLIT.match(file.name) for file in files]
+    files = _files(tree)
+    splits = [_SPLIT.match(_name(file)) for file in files]
     if any(splits) and not all(splits):
-        odd = ", ".join(visible(f.name) for f, s in zip(files, splits, strict=True) if not s)
+        odd = ", ".join(visible(_name(f)) for f, s in zip(files, splits, strict=True) if not s)
         raise DataError(
             f"{odd} belongs to no split: name it train*, validation* or test*, or move it away"
         )
     named = [
         (file, SPLITS[s[1].lower()] if s else "") for file, s in zip(files, splits, strict=True)
     ]
-    base = root if root.is_dir() else root.parent
-    column = group_from if group_from and group_from in _schema(files[0]).names else None
+    column = group_from if group_from and group_from in _schema(tree, files[0]).names else None
+    root, watched = tree.watched(files)
     return Source(
         "parquet",
-        base,
-        tuple(file.relative_to(base).as_posix() for file in files),
-        partial(_read, named, column),
-        partial(_sample, named, column),
+        root,
+        watched,
+        partial(_read, tree, named, column),
+        partial(_sample, tree, named, column),
         key=f"group column {column}" if column else "",
         grouped=column is not None,
     )
 
 
-def _files(root: Path) -> list[Path]:
-    if root.is_file():
-        return [root] if root.suffix == ".parquet" else []
-    return sorted(root.glob("*.parquet")) or sorted(root.glob("data/*.parquet"))
+def _files(tree: Tree) -> list[str]:
+    inside = [name for name in tree.scan.others if name.endswith(".parquet")]
+    return tree.top(".parquet") or [
+        name for name in inside if name.count("/") == 1 and name.startswith("data/")
+    ]
 
 
-def _schema(file: Path) -> "pa.Schema":
+def _name(file: str) -> str:
+    return file.rpartition("/")[2]
+
+
+def _schema(tree: Tree, file: str) -> "pa.Schema":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_schema(file)
+        with tree.open(file) as opened:
+            return pq.read_schema(opened)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{visible(file.name)} is no readable parquet file: {error}") from None
+        raise DataError(f"{visible(_name(file))} is no readable parquet file: {error}") from None
 
 
-def _read(files: list[tuple[Path, str]], column: str | None) -> Reading:
+def _read(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Reading:
     import pyarrow.parquet as pq
 
-    columns = [_columns(file, column) for file, _ in files]
+    columns = [_columns(tree, file, column) for file, _ in files]
     names = {found.names for found in columns}
     if len(names) > 1:
         raise DataError("the parquet files name different classes: keep one data set in a folder")
-    count = sum(pq.read_metadata(file).num_rows for file, _ in files)
+
+    def count(file: str) -> int:
+        with tree.open(file) as opened:
+            return pq.read_metadata(opened).num_rows
 
     def records() -> Iterator[Record]:
         for (file, split), found in zip(files, columns, strict=True):
-            yield from _records(file, split, found)
+            yield from _records(tree, file, split, found)
 
-    return Reading(count, names.pop(), records())
+    return Reading(sum(count(file) for file, _ in files), names.pop(), records())
 
 
-def _sample(files: list[tuple[Path, str]], column: str | None) -> Iterable[Picture]:
+def _sample(
+    tree: Tree, files: list[tuple[str, str]], column: str | None
+) -> Iterable[Picture | ImageError]:
     for file, split in files:
         if split != "test":
-            for record in islice(_records(file, split, _columns(file, column)), SAMPLE):
+            columns = _columns(tree, file, column)
+            for record in islice(_records(tree, file, split, columns), SAMPLE):
                 yield record.picture
             return
 
 
-def _records(file: Path, split: str, columns: Columns) -> Iterator[Record]:
+def _records(tree: Tree, file: str, split: str, columns: Columns) -> Iterator[Record]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     wanted = [columns.picture, columns.label, *([columns.group] if columns.group else [])]
     row = 0
     try:
-        with pq.ParquetFile(file, pre_buffer=False) as table:
+        with tree.open(file) as opened, pq.ParquetFile(opened, pre_buffer=False) as table:
             for batch in table.iter_batches(_BATCH, columns=wanted, use_threads=False):
-                for record in _batch_records(file.name, row, split, batch, columns):
+                for record in _batch_records(_name(file), row, split, batch, columns):
                     yield record
                     row += 1
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{visible(file.name)} is damaged at row {row:,} or after: {error}"
+            f"{visible(_name(file))} is damaged at row {row:,} or after: {error}"
         ) from None
 
 
@@ -154,11 +166,11 @@ def _label_name(label: Any, names: tuple[str, ...] | None, key: str) -> str:
     return names[label]
 
 
-def _columns(file: Path, group: str | None) -> Columns:
+def _columns(tree: Tree, file: str, group: str | None) -> Columns:
     """Finds the columns by what they hold, and by name only where several hold the same."""
     import pyarrow as pa
 
-    schema = _schema(file)
+    schema = _schema(tree, file)
     structs = [
         field.name
         for field in schema
@@ -176,12 +188,12 @@ def _columns(file: Path, group: str | None) -> Columns:
     return Columns(_one(file, "pictures", pictures, schema), bool(structs), label, group, names)
 
 
-def _one(file: Path, what: str, found: list[str], schema: "pa.Schema") -> str:
+def _one(file: str, what: str, found: list[str], schema: "pa.Schema") -> str:
     if len(found) > 1 and "label" in found:
         return "label"
     if len(found) != 1:
         raise DataError(
-            f"{visible(file.name)} has {len(found)} columns that may hold the {what} "
+            f"{visible(_name(file))} has {len(found)} columns that may hold the {what} "
             f"({visible(', '.join(found or schema.names))}): it should have one"
             + (", or one named label" if what == "labels" else " of {bytes, path}")
         )

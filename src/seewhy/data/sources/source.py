@@ -7,20 +7,22 @@ from typing import NamedTuple
 
 from seewhy.data.bad_files import BadFile
 from seewhy.data.decode import Picture
+from seewhy.errors import ImageError
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 class Record(NamedTuple):
-    """One labelled picture, not yet opened; `split` is "train", "val", "test", or "" for none.
+    """One labelled picture, not yet decoded; `split` is "train", "val", "test", or "" for none.
 
-    `group` is "" for none, or None in a source without groups.
+    `picture` is an error where the source already knows that there is none. `group` is "" for none,
+    or None in a source without groups.
     """
 
     id: str
     label: str
     split: str
-    picture: Picture
+    picture: Picture | ImageError
     group: str | None = None
 
 
@@ -46,7 +48,7 @@ class Source:
     root: Path
     files: tuple[str, ...]
     read: Callable[[], Reading]
-    sample: Callable[[], Iterable[Picture]]
+    sample: Callable[[], Iterable[Picture | ImageError]]
     key: str = ""
     grouped: bool = False
     names: tuple[str, ...] | None = None
