@@ -1,7 +1,7 @@
 """A trained classifier: what `seewhy.load` gives, and what predicts pictures by any way in."""
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -15,15 +15,17 @@ from torch import nn
 
 from seewhy import bundle as bundles
 from seewhy.bundle import Bundle
-from seewhy.data import ImageSet
+from seewhy.data import DataConfig, ImageSet, Splits, load_data
 from seewhy.data.decode import InputRule, Picture, centre, read
 from seewhy.errors import ImageError, ModelFileError, UsageError
 from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions, concat
+from seewhy.evaluation.scope import scope_scores
 from seewhy.runs import Run
 from seewhy.training.device import pick_device, place
 
 CHUNK = 256
+NOT_SURE, OUT_OF_SCOPE = "not sure", "out of scope"
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,16 @@ class Classifier:
     ) -> Predictions:
         good = [row for row, array in enumerate(arrays) if not isinstance(array, ImageError)]
         logits = np.full((len(arrays), len(self.classes)), np.nan, np.float32)
+        means = self._means
+        embeddings = None
+        if means is not None:
+            embeddings = np.full((len(arrays), means.shape[1]), np.nan, np.float32)
         if good:
             stored = np.stack([arrays[row] for row in good])  # type: ignore[misc]
-            logits[good] = self.predict_set(_unlabelled(stored, self.classes)).logits
+            found = self.predict_set(unlabelled(stored, self.classes), embed=means is not None)
+            logits[good] = found.logits
+            if embeddings is not None:
+                embeddings[good] = found.embeddings
         return Predictions(
             logits=logits,
             labels=None,
@@ -96,22 +105,66 @@ class Classifier:
                 for row, error in enumerate(arrays)
                 if isinstance(error, ImageError)
             },
+            embeddings=embeddings,
             temperature=self.bundle.decision.temperature,
         )
 
     def predict_set(
-        self, images: ImageSet, *, progress: Callable[[int, int], None] | None = None
+        self,
+        images: ImageSet,
+        *,
+        embed: bool = False,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Predictions:
-        """Predicts a set that was loaded by this model's rule, in fp32."""
+        """Predicts a set that was loaded by this model's rule, in fp32; `embed` keeps the features."""
         predictions = predict(
             self.bundle.network,
             images,
             size=self.rule.size,
             views=self.bundle.views,
             device=self.device,
+            embed=embed,
             progress=progress,
         )
         return replace(predictions, temperature=self.bundle.decision.temperature)
+
+    def splits(
+        self,
+        data: str | Path,
+        options: Mapping[str, Any] | None = None,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Splits:
+        """Reads labelled pictures by this model's rule, split as they were at its training.
+
+        `options` sets other fields of `DataConfig`. Raises `DataError` when the data has classes that
+        the model has not.
+        """
+        trained = self.bundle.facts.get("recipe", {}).get("data", {})
+        config = DataConfig(**{**trained, **(options or {})})
+        return load_data(data, config, rule=self.rule, classes=self.classes, progress=progress)
+
+    def answers(self, predictions: Predictions) -> np.ndarray:
+        """What to say of each picture, str (N,): its class, "not sure" or "out of scope".
+
+        The latter two only where the model was calibrated to say so; "" where a picture could not be
+        read. `predictions` are this model's, with embeddings where its scope score needs them.
+        """
+        decision = self.bundle.decision
+        said = np.array([*self.classes, ""], dtype=object)[predictions.predicted]
+        if decision.threshold is not None:
+            said[predictions.confidence() < decision.threshold] = NOT_SURE
+        if decision.scope is not None:
+            scores = scope_scores(decision.scope.score, predictions, self._means)
+            said[scores < decision.scope.threshold] = OUT_OF_SCOPE
+        said[predictions.predicted < 0] = ""
+        return said
+
+    @property
+    def _means(self) -> np.ndarray | None:
+        """The mean embedding of each class, (K, D), where the answers need embeddings."""
+        scope = self.bundle.decision.scope
+        return np.array(scope.means) if scope is not None and scope.means else None
 
     def save(self, path: str | Path) -> None:
         """Writes the model to one file; never over another. Raises `UsageError` when one is there."""
@@ -125,9 +178,23 @@ def load(path: str | Path, *, model: nn.Module | None = None, device: str = "aut
     unknown name and `ModelFileError` for a file that is damaged, foreign or unsafe.
     """
     where = pick_device(device)
-    loaded = bundles.load(find_model(path), model=model)
+    file = find_model(path)
+    loaded = bundles.load(file, model=model)
     place(loaded.network, where)
-    return Classifier(loaded, where)
+    classifier = Classifier(loaded, where)
+    _require_fitting_means(classifier, file)
+    return classifier
+
+
+def _require_fitting_means(classifier: Classifier, file: Path) -> None:
+    """Raises `ModelFileError` unless the class means are of the network's own embeddings."""
+    means, size = classifier._means, classifier.rule.size
+    if means is None:
+        return
+    blank = unlabelled(np.zeros((1, size, size, 3), np.uint8), classifier.classes)
+    found = classifier.predict_set(blank, embed=True).embeddings
+    if found is None or found.shape[1] != means.shape[1]:
+        raise ModelFileError(f"{file}: its class means do not fit its network: calibrate it again")
 
 
 def find_model(model: str | Path) -> Path:
@@ -185,7 +252,8 @@ def _name(picture: Picture, number: int) -> str:
     return str(picture) if isinstance(picture, str | Path) else str(number)
 
 
-def _unlabelled(stored: np.ndarray, classes: tuple[str, ...]) -> ImageSet:
+def unlabelled(stored: np.ndarray, classes: tuple[str, ...]) -> ImageSet:
+    """Stored pictures, uint8 (N, S, S, 3), as a set without labels, to be predicted."""
     count = len(stored)
     return ImageSet(
         images=stored,

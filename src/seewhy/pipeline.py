@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from seewhy import bundle as bundles
 from seewhy.bundle import Bundle, Decision
 from seewhy.classifier import find_model, load
-from seewhy.data import DataConfig, ImageSet, Splits, load_data, write_bad_files, write_splits
+from seewhy.data import ImageSet, Splits, load_data, write_bad_files, write_splits
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation import METRICS, Metrics, Predictions, metrics, score
 from seewhy.evaluation.calibration import fit_temperature
@@ -126,11 +126,7 @@ def evaluate(
     has classes that the model has not, or no such split.
     """
     classifier = load(model, model=network, device=device)
-    trained = classifier.bundle.facts.get("recipe", {}).get("data", {})
-    config = DataConfig(**{**trained, **(options or {})})
-    splits = load_data(
-        data, config, rule=classifier.rule, classes=classifier.classes, progress=loading
-    )
+    splits = classifier.splits(data, options, progress=loading)
     for note in splits.notes:
         show(note)
     if split != "test" and splits.fingerprint != classifier.bundle.fingerprint:

@@ -5,8 +5,9 @@ import pytest
 from attacks import bundles as attacks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from seewhy.bundle import Decision, Metadata, container
+from seewhy.bundle import Decision, Metadata, Scope, container
 from seewhy.bundle.metadata import Architecture
 from seewhy.data.decode import InputRule
 from seewhy.errors import ModelFileError
@@ -28,6 +29,11 @@ JSON = st.recursive(
 SIZES = st.integers(1, 1024).flatmap(
     lambda size: st.builds(InputRule, size=st.just(size), store=st.integers(size, 2048))
 )
+SCOPES = st.builds(
+    Scope,
+    score=st.sampled_from(["probability", "max_logit", "energy"]),
+    threshold=st.floats(allow_nan=False, allow_infinity=False),
+)
 METADATA = st.builds(
     Metadata,
     format_version=st.just(1),
@@ -37,7 +43,12 @@ METADATA = st.builds(
     ),
     classes=st.lists(NAMES, min_size=1, max_size=6, unique=True).map(tuple),
     rule=SIZES,
-    decision=st.builds(Decision, temperature=st.floats(0, 1000, exclude_min=True)),
+    decision=st.builds(
+        Decision,
+        temperature=st.floats(0, 1000, exclude_min=True),
+        threshold=st.none() | st.floats(0, 1),
+        scope=st.none() | SCOPES,
+    ),
     views=st.sampled_from([("identity",), ("flip",), ("identity", "flip")]),
     facts=st.dictionaries(TEXT, JSON, max_size=4),
     fingerprint=st.just("") | DIGESTS,
@@ -51,6 +62,35 @@ def test_metadata_come_back_as_they_were_written(metadata: Metadata) -> None:
     data = container.encode(metadata, {"golden.logits": np.zeros((8, 1), np.float32)})
     header, _ = container.parse(bytearray(data))
     assert header.metadata == metadata
+
+
+@pytest.mark.parametrize(
+    ("score", "means", "fits"),
+    [
+        ("similarity", ((1.0, 0.0), (0.0, 1.0)), True),
+        ("similarity", (), False),
+        ("energy", ((1.0, 0.0), (0.0, 1.0)), False),
+        ("similarity", ((1.0, 0.0),), False),
+        ("similarity", ((1.0, 0.0), (0.0,)), False),
+    ],
+)
+def test_class_means_go_with_similarity_and_fit_the_classes(score, means, fits) -> None:
+    fields = {
+        "created_by": "a test",
+        "architecture": {"name": "custom"},
+        "classes": ("a", "b"),
+        "rule": {"size": 8, "store": 8},
+        "decision": {"scope": {"score": score, "threshold": 0.5, "means": means}},
+        "views": ("identity",),
+        "facts": {},
+        "fingerprint": "",
+        "parents": (),
+    }
+    if fits:
+        assert Metadata.model_validate(fields).decision.scope.means == means
+    else:
+        with pytest.raises(ValidationError, match="similarity"):
+            Metadata.model_validate(fields)
 
 
 def changed(metadata: Metadata, draw: st.DataObject) -> str:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import DivergedError
-from seewhy.evaluation.predict import predict
+from seewhy.evaluation.predict import predict, to_input
+from seewhy.models import build
 
 CLASSES = ("a", "b", "c")
 
@@ -214,3 +215,20 @@ def test_nan_is_refused_and_counted() -> None:
 def test_no_pictures_give_an_empty_record() -> None:
     found = predict(Net(), pictures(0), size=8)
     assert found.logits.shape == (0, 3) and len(found) == 0
+
+
+def test_embeddings_are_the_means_of_the_maps_over_the_views_and_change_no_logit() -> None:
+    torch.manual_seed(0)
+    network = build("speednet", num_classes=3, size=32, width=0.25)
+    split, views = pictures(5, 32), ("identity", "flip")
+    plain = predict(network, split, size=32, views=views)
+    found = predict(network, split, size=32, views=views, embed=True, batch_size=2)
+    assert plain.embeddings is None and np.allclose(found.logits, plain.logits, atol=1e-5)
+    x = to_input(split.rows, "cpu")
+    with torch.no_grad():
+        maps = [network.eval().features(view).mean((2, 3)) for view in (x, x.flip(-1))]
+    assert np.allclose(found.embeddings, (maps[0] + maps[1]).numpy() / 2, atol=1e-5)
+
+
+def test_a_network_without_halves_has_no_embeddings() -> None:
+    assert predict(Net(), pictures(), size=8, embed=True).embeddings is None

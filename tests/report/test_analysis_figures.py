@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -5,15 +6,31 @@ import pytest
 from matplotlib.figure import Figure
 from report.test_figures import ODD, drawn, measured, names, picture, texts
 
+from seewhy.analysis.confidence import confidence
 from seewhy.analysis.records import to_json
 from seewhy.evaluation import Predictions
 from seewhy.evaluation.ranking import class_curves
-from seewhy.report.analysis_figures import class_heat_map, ranking_curves
+from seewhy.evaluation.scope import choose_scope
+from seewhy.report.analysis_figures import (
+    class_heat_map,
+    confidence_histograms,
+    ranking_curves,
+    risk_coverage_curve,
+    scope_curve,
+)
 
 
 def all_on_the_page(figure: Figure) -> bool:
+    """Whether all text lies within the picture; ticks beyond the axes' limits are not drawn."""
     page = figure.bbox.padded(1)
-    boxes = [text.get_window_extent() for text in texts(figure)]
+    unseen = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = axis.get_major_ticks()
+            unseen |= {t for t in ticks if not low - 1e-9 <= t.get_loc() <= high + 1e-9}
+    labels = {id(label) for tick in unseen for label in (tick.label1, tick.label2)}
+    boxes = [text.get_window_extent() for text in texts(figure) if id(text) not in labels]
     return all(
         page.x0 <= b.x0 and b.x1 <= page.x1 and page.y0 <= b.y0 and b.y1 <= page.y1 for b in boxes
     )
@@ -61,3 +78,49 @@ def test_odd_names_are_drawn_as_they_are() -> None:
     m = measured(ODD).to_json()
     assert picture(class_heat_map(m)).size[0] > 300
     assert picture(ranking_curves(curves_of(ODD), m)).size[0] > 300
+
+
+def answered(n: int = 500) -> Predictions:
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 4, n)
+    logits = rng.normal(size=(n, 4)) + 2 * np.eye(4)[labels]
+    return Predictions(logits.astype(np.float32), labels, names(4), np.arange(n).astype(str))
+
+
+def test_the_histograms_show_every_answer_and_count_the_sure_mistakes() -> None:
+    found = to_json(confidence(answered()))
+    figure = drawn(confidence_histograms, found)
+    assert all_on_the_page(figure)
+    upper, lower = figure.axes
+    assert [bar.get_height() for bar in upper.patches] == found["right_counts"]
+    assert f"{sum(found['wrong_counts'])} wrong answers" in lower.get_title(loc="left")
+    assert figure.get_suptitle().startswith(f"{found['sure_mistakes']} mistakes")
+
+
+def test_the_risk_coverage_curve_is_the_stored_one() -> None:
+    curve = to_json(confidence(answered()).risk_coverage)
+    figure = drawn(risk_coverage_curve, curve)
+    line = figure.axes[0].lines[0]
+    assert list(line.get_xdata()) == curve["coverage"] and list(line.get_ydata()) == curve["risk"]
+    assert all_on_the_page(figure)
+
+
+def test_a_perfect_model_has_drawings_too() -> None:
+    p = answered()
+    right = replace(p, labels=p.predicted)
+    found = to_json(confidence(right))
+    assert picture(confidence_histograms(found)) and picture(
+        risk_coverage_curve(found["risk_coverage"])
+    )
+
+
+def test_the_scope_curve_marks_the_threshold() -> None:
+    p = answered()
+    others = replace(p, logits=p.logits * 0.2)
+    found = to_json(choose_scope(p, others))
+    figure = drawn(scope_curve, found)
+    dot = figure.axes[0].lines[2]
+    assert (dot.get_xdata()[0], dot.get_ydata()[0]) == pytest.approx(
+        (1 - found["caught"]["value"], found["kept"]["value"])
+    )
+    assert all_on_the_page(figure)

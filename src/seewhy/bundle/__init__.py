@@ -22,14 +22,24 @@ from torch import Tensor, nn
 from seewhy import __version__
 from seewhy.bundle import container, golden
 from seewhy.bundle.container import Header, TensorEntry
-from seewhy.bundle.metadata import Decision, Metadata
+from seewhy.bundle.metadata import Decision, Metadata, Scope
 from seewhy.csv_cells import visible
 from seewhy.data.decode import InputRule
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.files import write_atomic
 from seewhy.models import NETWORKS, Network, build
 
-__all__ = ["Bundle", "Decision", "Header", "Metadata", "load", "read_header", "rounded", "save"]
+__all__ = [
+    "Bundle",
+    "Decision",
+    "Header",
+    "Metadata",
+    "Scope",
+    "load",
+    "read_header",
+    "rounded",
+    "save",
+]
 
 CUSTOM = "custom"
 _GOLDEN = "golden.logits"

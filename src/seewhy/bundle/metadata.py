@@ -4,7 +4,15 @@ import json
 import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from seewhy.data.decode import InputRule
 
@@ -19,6 +27,20 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class Scope(_Strict):
+    """What tells a picture of the kind the model was made for from any other."""
+
+    score: Literal["probability", "max_logit", "energy", "similarity"] = Field(
+        description="which score of `evaluation.scope` is taken; more is more familiar"
+    )
+    threshold: float = Field(description="a picture that scores less is out of scope")
+    means: tuple[tuple[float, ...], ...] = Field(
+        default=(),
+        max_length=100_000,
+        description="for similarity: the mean direction of each class's embeddings, unit vectors",
+    )
+
+
 class Decision(_Strict):
     """How logits become an answer. Fitted on validation data, before the bundle is written."""
 
@@ -27,6 +49,15 @@ class Decision(_Strict):
         gt=0,
         le=1000,
         description="divides the logits before the softmax: above 1 the answers are less sure",
+    )
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description='the least confidence for an answer; below it: "not sure"',
+    )
+    scope: Scope | None = Field(
+        default=None, description='how a picture is seen to be "out of scope"; None: never'
     )
 
 
@@ -79,6 +110,17 @@ class Metadata(_Strict):
         if len(set(views)) < len(views):
             raise ValueError("a view is named twice")
         return views
+
+    @model_validator(mode="after")
+    def _means_fit(self) -> "Metadata":
+        if self.decision.scope is None:
+            return self
+        means = self.decision.scope.means
+        if (self.decision.scope.score == "similarity") != bool(means):
+            raise ValueError("class means go with similarity, and it with them")
+        if means and (len(means) != len(self.classes) or len(set(map(len, means))) != 1):
+            raise ValueError("similarity needs one mean a class, all of one length")
+        return self
 
     @field_validator("facts")
     @classmethod

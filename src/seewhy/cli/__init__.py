@@ -19,6 +19,7 @@ VERBS = {
     "models": "List the nets and the shipped models; `show NAME` draws up a net's layers.",
     "recipes": "List the recipes; `show NAME` prints one in full.",
     "info": "Say what a model file holds.",
+    "calibrate": 'Make a model\'s confidence honest, and let it answer "not sure".',
 }
 
 

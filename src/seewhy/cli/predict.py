@@ -36,7 +36,8 @@ SKIPPED = {"not_a_file"}
 def command(model: str, paths: tuple[str, ...], out: Path | None, top_k: int, device: str) -> None:
     """Label pictures with MODEL: files, folders, globs, or - for a list on standard input.
 
-    One row an input, in order, also for bad ones. Exits 1 when any row is not ok.
+    One row an input, in order, also for bad ones. Exits 1 when any row is not ok. A model from
+    `seewhy calibrate` has a last column, answer: its class, "not sure" or "out of scope".
     """
     if not 1 <= top_k <= 100:
         raise UsageError(f"--top-k {top_k}: expected 1 to 100")
@@ -49,7 +50,8 @@ def command(model: str, paths: tuple[str, ...], out: Path | None, top_k: int, de
         )
     bar, done, bad = ReadingBar("predicting"), 0, 0
     with _opened(out) as file:
-        write = _jsonl if out is not None and out.suffix == ".jsonl" else _csv(file, count)
+        names = columns(count, _decides(classifier))
+        write = _jsonl if out is not None and out.suffix == ".jsonl" else _csv(file, names)
         for chunk in classifier.predict_chunks(named, on_error="row"):
             rows = list(_rows(chunk, classifier, count))
             write(file, rows)
@@ -61,17 +63,25 @@ def command(model: str, paths: tuple[str, ...], out: Path | None, top_k: int, de
     sys.exit(1 if bad else 0)
 
 
-def columns(count: int) -> list[str]:
-    """The columns of a prediction row with `count` labels."""
+def columns(count: int, answers: bool = False) -> list[str]:
+    """The columns of a prediction row with `count` labels; a calibrated model's have an answer too."""
     ranks = [f"{name}{rank}" for rank in _ranks(count) for name in ("label", "confidence")]
-    return ["path", "status", *ranks, "model_digest", "code", "error"]
+    return ["path", "status", *ranks, "model_digest", "code", "error", *["answer"] * answers]
+
+
+def _decides(classifier: Classifier) -> bool:
+    decision = classifier.bundle.decision
+    return decision.threshold is not None or decision.scope is not None
 
 
 def _rows(chunk: Predictions, classifier: Classifier, count: int) -> Iterator[dict[str, Any]]:
     probabilities = chunk.probabilities()
     order = (-chunk.logits).argsort(axis=1, kind="stable")[:, :count]
+    answers = classifier.answers(chunk) if _decides(classifier) else None
     for number, path in enumerate(chunk.ids):
-        row: dict[str, Any] = dict.fromkeys(columns(count), "")
+        row: dict[str, Any] = dict.fromkeys(columns(count, answers is not None), "")
+        if answers is not None:
+            row["answer"] = answers[number]
         row |= {"path": path, "status": "ok", "model_digest": classifier.digest}
         if number in chunk.errors:
             code, message = chunk.errors[number]
@@ -91,8 +101,8 @@ def _ranks(count: int) -> list[str]:
     return ["", *(f"_{rank}" for rank in range(2, count + 1))]
 
 
-def _csv(file: IO[str], count: int) -> Any:
-    writer = csv.DictWriter(file, columns(count))
+def _csv(file: IO[str], names: Sequence[str]) -> Any:
+    writer = csv.DictWriter(file, names)
     writer.writeheader()
 
     def write(file: IO[str], rows: Sequence[dict[str, Any]]) -> None:

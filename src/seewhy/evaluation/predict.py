@@ -30,6 +30,7 @@ def predict(
     batch_size: int = 256,
     device: torch.device | str = "cpu",
     amp: torch.dtype | None = None,
+    embed: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Predictions:
     """Runs a network once over a split and gives back its logits.
@@ -37,7 +38,9 @@ def predict(
     `images` uint8 (N, S, S, 3) of which the centre `size` x `size` is seen, as RGB floats in [0,
     1]; `views` are averaged as logits; `device` is where the network is. Computed in full float32
     unless `amp` names another format: published figures are fp32, in which the batch size changes
-    no logit by more than 1e-4 of it. `progress` hears (pictures done, pictures in all).
+    no logit by more than 1e-4 of it. With `embed` the means of the feature maps, averaged over the
+    views, are kept too, where the network has `features` and `head`. `progress` hears (pictures
+    done, pictures in all).
 
     Leaves no trace, also after an exception: each module's train or eval mode, the random numbers
     and torch's precision settings are as before. Raises `DivergedError` when a logit is NaN or
@@ -45,13 +48,21 @@ def predict(
     """
     n = len(images)
     logits = np.empty((n, len(images.classes)), np.float32)
+    embeddings = []
+    features: Any = getattr(network, "features", None) if embed else None
+    head: Any = getattr(network, "head", None)
     with evaluating(network), full_precision():
         for start in range(0, n, batch_size):
             rows = slice(start, min(start + batch_size, n))
             x = to_input(centre(images.images[rows], size), device)
             with torch.autocast(x.device.type, amp, enabled=amp is not None):
-                total = sum(network(VIEWS[view](x)).float() for view in views)
-            logits[rows] = (total / len(views)).cpu().numpy()
+                if features and head:
+                    maps = [features(VIEWS[view](x)) for view in views]
+                    answers = [head(found).float() for found in maps]
+                    embeddings.append(_mean([found.float().mean((2, 3)) for found in maps]))
+                else:
+                    answers = [network(VIEWS[view](x)).float() for view in views]
+            logits[rows] = _mean(answers)
             if progress:
                 progress(rows.stop, n)
     bad = int((~np.isfinite(logits).all(axis=1)).sum())
@@ -60,7 +71,17 @@ def predict(
             f"the network answers NaN or infinity for {bad:,} of {n:,} pictures: it has diverged, "
             "so go back to an earlier checkpoint, or train with a lower learning rate"
         )
-    return Predictions(logits, images.labels, images.classes, images.ids)
+    return Predictions(
+        logits,
+        images.labels,
+        images.classes,
+        images.ids,
+        embeddings=np.concatenate(embeddings) if embeddings else None,
+    )
+
+
+def _mean(tensors: Sequence[Tensor]) -> np.ndarray:
+    return (torch.stack(tuple(tensors)).sum(0) / len(tensors)).cpu().numpy()
 
 
 def to_input(images: np.ndarray, device: torch.device | str) -> Tensor:

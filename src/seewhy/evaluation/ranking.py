@@ -91,12 +91,13 @@ def class_curves(predictions: Predictions) -> dict[str, ClassCurves]:
     assert predictions.labels is not None
     scores = predictions.log_probabilities()
     return {
-        name: _curves(scores[:, k], predictions.labels == k)
+        name: curves(scores[:, k], predictions.labels == k)
         for k, name in enumerate(predictions.classes)
     }
 
 
-def _curves(scores: Floats, own: NDArray[np.bool_]) -> ClassCurves:
+def curves(scores: Floats, own: NDArray[np.bool_]) -> ClassCurves:
+    """The curves of pictures that are of a class, or are not, by a score (N,)."""
     if own.all() or not own.any():
         return ClassCurves(*(np.empty(0) for _ in range(4)))
     order = np.argsort(-scores, kind="stable")

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from seewhy.report.style import BLUE, DASHED, GREY, LIGHT_BLUE, PALE, VERMILION, png, short
 
@@ -108,3 +108,86 @@ def _number(value: float | None) -> float:
 
 def _bound(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+@png
+def confidence_histograms(confidence: Mapping[str, Any]) -> Figure:
+    """How sure the right and the wrong answers were; `confidence` as in analysis/confidence.json."""
+    figure = Figure(figsize=(7.2, 5.6))
+    edges = np.array(confidence["edges"])
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    kinds = (("right", upper, BLUE), ("wrong", lower, VERMILION))
+    for kind, axes, colour in kinds:
+        counts = np.array(confidence[f"{kind}_counts"])
+        axes.bar(edges[:-1], counts, np.diff(edges) * 0.92, align="edge", color=colour)
+        mean = confidence[kind]
+        title = f"{counts.sum():,} {kind} answers"
+        if mean["value"] is not None:
+            axes.axvline(mean["value"], **DASHED)
+            title += f", {mean['value']:.1%} sure on average"
+        axes.set_title(title)
+        axes.set_ylabel("pictures")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    lower.axvspan(0.9, 1, color=VERMILION, alpha=0.12, linewidth=0)
+    lower.set(xlim=(0, 1), xlabel="confidence")
+    lower.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    figure.suptitle(
+        f"{confidence['sure_mistakes']:,} mistakes were made with more than 90% confidence"
+    )
+    return figure
+
+
+@png
+def risk_coverage_curve(curve: Mapping[str, Any]) -> Figure:
+    """The error among the pictures answered, when only the surest are.
+
+    `curve` as `risk_coverage` in analysis/confidence.json.
+    """
+    figure = Figure(figsize=(6.4, 4.6))
+    axes = figure.add_subplot()
+    coverage, risk = np.array(curve["coverage"]), np.array(curve["risk"])
+    axes.plot(coverage, risk, color=BLUE, label="by this model's confidence")
+    chance = curve["chance"]
+    share = np.linspace(0.001, 1, 400)
+    best = np.maximum(0, share - (1 - chance)) / share
+    axes.plot(share, best, color=GREY, linewidth=1, label="if it knew every mistake")
+    axes.axhline(chance, **DASHED)
+    axes.text(0.01, chance, "if it knew nothing", color=GREY, va="bottom", fontsize=9)
+    for wanted in (0.8, 0.9):
+        x = int(np.searchsorted(coverage, wanted))
+        axes.plot(coverage[x], risk[x], "o", color=BLUE)
+        said = f"{coverage[x]:.0%} answered,\n{1 - risk[x]:.1%} right"
+        axes.annotate(said, (coverage[x], risk[x]), (-8, 8), textcoords="offset points", ha="right")
+    axes.set(xlim=(0, 1), ylim=(0, 1.25 * max(chance, 0.01)))
+    axes.set(xlabel="share of the pictures answered, the surest first", ylabel="share wrong")
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 0.08), fontsize=9)
+    figure.suptitle(f"Answering only when sure: mean error {curve['aurc']:.2%} (AURC)")
+    return figure
+
+
+@png
+def scope_curve(scope: Mapping[str, Any]) -> Figure:
+    """How well the scope score parts familiar pictures from others; `scope` as `calibrate --json`."""
+    figure = Figure(figsize=(5.6, 5.4))
+    axes = figure.add_subplot()
+    axes.plot((0, 1), (0, 1), **DASHED)
+    axes.plot(scope["curve"]["fpr"], scope["curve"]["tpr"], color=BLUE)
+    caught, kept = scope["caught"], scope["kept"]
+    x, y = 1 - caught["value"], kept["value"]
+    axes.plot(x, y, "o", color=VERMILION)
+    said = f"as set: {y:.0%} of the familiar kept,\n{caught['value']:.0%} of the others found"
+    arrow = {"arrowstyle": "-", "color": VERMILION}
+    axes.annotate(said, (x, y), (0.97, 0.08), ha="right", arrowprops=arrow)
+    axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal")
+    axes.set(xlabel="others taken for familiar", ylabel="familiar pictures kept")
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    area = scope["auroc"]
+    score = scope["score"].replace("_", " ")
+    figure.suptitle(
+        f"Familiar or not, by {score}: area {area['value']:.3f}\n"
+        f"(95% interval {_bound(area['low'])} to {_bound(area['high'])})"
+    )
+    return figure

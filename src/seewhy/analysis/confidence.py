@@ -1,0 +1,93 @@
+"""What a model's confidence is worth: where it is right, where it is wrong, and by how much."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.evaluation.bootstrap import percentiles
+from seewhy.evaluation.intervals import Interval, wilson
+from seewhy.evaluation.metrics import Reliability, labelled, reliability
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.selective import RiskCoverage, risk_coverage
+
+Floats = NDArray[np.float64]
+
+SURE = 0.9  # a mistake above this confidence is a confident one
+BINS = 20
+REPLICATES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Confidence:
+    """Confidence after temperature, of right and of wrong answers.
+
+    `right`, `wrong` mean confidences (NaN where there is none of the kind); `least_right` and
+    `most_wrong` the extremes, with the ids of their pictures; `sure_mistakes` how many mistakes are
+    above 90%, and `sure_mistake_rate` their share of all pictures. `edges` (21,), `right_counts` and
+    `wrong_counts` (20,) histograms; `reliability` with and `untempered` without the temperature.
+    """
+
+    n: int
+    temperature: float
+    right: Interval
+    wrong: Interval
+    least_right: float
+    least_right_id: str
+    most_wrong: float
+    most_wrong_id: str
+    sure_mistakes: int
+    sure_mistake_rate: Interval
+    edges: Floats
+    right_counts: NDArray[np.int64]
+    wrong_counts: NDArray[np.int64]
+    reliability: Reliability
+    untempered: Reliability
+    risk_coverage: RiskCoverage
+
+
+def confidence(predictions: Predictions) -> Confidence:
+    """Works out what confidence is worth. Raises `DataError` when no picture has a label."""
+    kept = labelled(predictions)
+    sure, correct = kept.confidence(), kept.predicted == kept.labels
+    edges = np.linspace(0, 1, BINS + 1)
+    mistakes = int((~correct & (sure > SURE)).sum())
+    least_right, least_right_id = _extreme(kept, np.where(correct, -sure, -np.inf))
+    most_wrong, most_wrong_id = _extreme(kept, np.where(correct, -np.inf, sure))
+    return Confidence(
+        n=len(kept),
+        temperature=kept.temperature,
+        right=_mean(sure[correct]),
+        wrong=_mean(sure[~correct]),
+        least_right=-least_right,
+        least_right_id=least_right_id,
+        most_wrong=most_wrong,
+        most_wrong_id=most_wrong_id,
+        sure_mistakes=mistakes,
+        sure_mistake_rate=wilson(mistakes, len(kept)),
+        edges=edges,
+        right_counts=np.histogram(sure[correct], edges)[0],
+        wrong_counts=np.histogram(sure[~correct], edges)[0],
+        reliability=reliability(sure, correct),
+        untempered=reliability(replace(kept, temperature=1.0).confidence(), correct),
+        risk_coverage=risk_coverage(sure, correct),
+    )
+
+
+def _extreme(predictions: Predictions, score: Floats) -> tuple[float, str]:
+    """The highest score and its picture's id; NaN and "" where no picture counts."""
+    row = int(score.argmax())
+    found = float(score[row])
+    return (found, str(predictions.ids[row])) if np.isfinite(found) else (np.nan, "")
+
+
+def _mean(values: Floats) -> Interval:
+    """The mean with its bootstrap interval."""
+    if not len(values):
+        return Interval(np.nan, np.nan, np.nan)
+    # A mean needs no more of its pictures than a fine histogram: drawn by its bins.
+    counts, edges = np.histogram(values, 1000, (0, 1))
+    drawn = np.random.default_rng(0).multinomial(len(values), counts / len(values), REPLICATES)
+    centres = (edges[:-1] + edges[1:]) / 2
+    means = drawn @ centres / len(values)
+    return percentiles(float(values.mean()), means)

@@ -1,0 +1,108 @@
+"""`seewhy calibrate`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seewhy import bundle as bundles
+from seewhy.analysis.calibrate import Calibration, calibrate
+from seewhy.analysis.records import to_json
+from seewhy.classifier import load
+from seewhy.cli.progress import ReadingBar, say
+from seewhy.errors import UsageError
+from seewhy.evaluation import Interval
+from seewhy.files import write_atomic
+from seewhy.report.analysis_figures import risk_coverage_curve, scope_curve
+
+
+@click.command()
+@click.argument("model")
+@click.option("--data", required=True, help="digits, cifar10, a folder or an archive")
+@click.option("--precision", type=click.FloatRange(0, 1), help="share of the answers to be right")
+@click.option("--coverage", type=click.FloatRange(0, 1), help="share of the pictures to answer")
+@click.option("--out-of-scope", metavar="PICTURES", help="data, or any folder, of another kind")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="the new model file")
+@click.option("--figures", type=click.Path(path_type=Path), help="a folder for the pictures")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
+def command(
+    model: str,
+    data: str,
+    out: Path,
+    figures: Path | None,
+    as_json: bool,
+    device: str,
+    **options: Any,
+) -> None:
+    """Make MODEL's confidence honest, and let it say "not sure" and "out of scope".
+
+    Fitted on the validation split and written to a new file. A threshold for --precision holds beyond
+    the pictures it was fitted on, with 95% certainty.
+    """
+    if options["precision"] is not None and options["coverage"] is not None:
+        raise UsageError("--precision and --coverage both set the threshold: give one of them")
+    if out.exists():
+        raise UsageError(f"{out} exists and is not written over: choose another --out")
+    bundle, found = calibrate(
+        load(model, device=device),
+        data,
+        show=say,
+        progress=ReadingBar("predicting"),
+        loading=ReadingBar("reading"),
+        **options,
+    )
+    saved = bundles.save(bundle, out)
+    if figures is not None:
+        _draw(found, figures)
+    if as_json:
+        click.echo(json.dumps({"file": str(out), "digest": saved.digest, **to_json(found)}))
+    else:
+        click.echo("\n".join(_lines(found)))
+        click.echo(f"\nmodel: {out}   next: seewhy predict {out} PICTURE")
+
+
+def _lines(found: Calibration) -> list[str]:
+    curve = found.risk_coverage
+    lines = [
+        f"validation: {found.n:,} pictures",
+        f"  temperature        {found.temperature:.3f}",
+        f"  calibration error  {_percent(found.ece_before)} before, {_percent(found.ece_after)} with it",
+        f"  log loss           {_number(found.nll_before)} before, {_number(found.nll_after)} with it",
+        f"  risk-coverage area {curve.aurc:.4f}   ({curve.oracle:.4f} if confidence knew every mistake, "
+        f"{curve.chance:.4f} if it knew nothing)",
+    ]
+    if found.threshold is not None:
+        kept = found.threshold
+        lines += [
+            f"  not sure           below {kept.confidence:.1%} confidence",
+            f"  then answered      {_percent(kept.coverage)}",
+            f"  of these right     {_percent(kept.precision)}",
+        ]
+    if found.scope is not None:
+        scope = found.scope
+        areas = ", ".join(f"{name} {area:.3f}" for name, area in scope.areas.items())
+        lines += [
+            f"  scope score        {scope.score}   (ROC area of {areas})",
+            f"  ROC area           {_number(scope.auroc)}",
+            f"  kept in scope      {_percent(scope.kept)} of validation",
+            f"  found out of scope {_percent(scope.caught)} of the others",
+        ]
+    return lines
+
+
+def _draw(found: Calibration, folder: Path) -> None:
+    stored = to_json(found)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "risk-coverage.png", risk_coverage_curve(stored["risk_coverage"]))
+    if found.scope is not None:
+        write_atomic(folder / "scope.png", scope_curve(stored["scope"]))
+
+
+def _percent(interval: Interval) -> str:
+    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+
+
+def _number(interval: Interval) -> str:
+    return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"

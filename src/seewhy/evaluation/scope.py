@@ -1,0 +1,133 @@
+"""Whether a picture is of the kind that a model was made for, by what the network says of it.
+
+All scores: more is more familiar. `probability` is the confidence (Hendrycks and Gimpel 2017);
+`max_logit` the largest logit (Hendrycks et al. 2022); `energy` the log of the sum of the exponentials
+of the logits (Liu et al. 2020); `similarity` the cosine between the picture's embedding and the nearest
+mean embedding of a class. Which serves best depends on the network and on what else it is shown, so
+`choose_scope` measures them all.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.evaluation.bootstrap import percentiles
+from seewhy.evaluation.intervals import Interval, wilson
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.ranking import ClassCurves, Ranked, curves
+
+Floats = NDArray[np.float64]
+Score = Literal["probability", "max_logit", "energy", "similarity"]
+
+KEPT = 0.95  # of the familiar pictures are still taken for such
+MOST_NUMBERS = 20_000  # in the class means that a model file carries
+REPLICATES = 400
+
+
+@dataclass(frozen=True, eq=False)
+class ScopeFit:
+    """The score that tells familiar pictures from others best, with its threshold.
+
+    `areas` are the ROC areas by which it was chosen, on one half of the other pictures; `auroc`, `curve`,
+    `kept` (the share of the familiar that stays in scope) and `caught` (the share of the others that
+    falls out) are measured on the other half. `means` (K, D) unit vectors, or None for other scores.
+    """
+
+    score: Score
+    threshold: float
+    means: Floats | None
+    areas: dict[Score, float]
+    auroc: Interval
+    curve: ClassCurves
+    kept: Interval
+    caught: Interval
+
+
+def scope_scores(score: Score, predictions: Predictions, means: Floats | None = None) -> Floats:
+    """How familiar each picture looks, (N,); NaN for a picture that could not be read."""
+    if score == "probability":
+        return predictions.confidence()
+    logits = predictions.logits.astype(np.float64)
+    highest = logits.max(axis=1)
+    if score == "max_logit":
+        return highest
+    if score == "energy":
+        return np.asarray(highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1)))
+    assert means is not None and predictions.embeddings is not None, "similarity needs embeddings"
+    return np.asarray((_units(predictions.embeddings) @ means.T).max(axis=1))
+
+
+def class_means(predictions: Predictions) -> Floats | None:
+    """The mean direction of each class's embeddings, unit vectors (K, D); None where there are none.
+
+    A class without pictures has the zero vector, which nothing is near. None too where they are more
+    numbers than a model file should carry.
+    """
+    embeddings, k = predictions.embeddings, len(predictions.classes)
+    if embeddings is None or predictions.labels is None or k * embeddings.shape[1] > MOST_NUMBERS:
+        return None
+    sums = np.zeros((k, embeddings.shape[1]))
+    np.add.at(sums, predictions.labels, _units(embeddings))
+    return np.round(_units(sums), 4)
+
+
+def choose_scope(inside: Predictions, outside: Predictions, seed: int = 0) -> ScopeFit:
+    """Measures each score on familiar labelled pictures against others, and keeps the best.
+
+    Chosen and given its threshold on one half of both, at which 95% of the familiar are kept; measured
+    on the other half. Two pictures of each at least.
+    """
+    rng = np.random.default_rng(seed)
+    first, second = (rng.permutation(len(p)) % 2 == 0 for p in (inside, outside))
+    means = class_means(inside.take(first))
+    names: list[Score] = ["probability", "max_logit", "energy"]
+    if means is not None and outside.embeddings is not None:
+        names.append("similarity")
+
+    def scores(name: Score, half: bool) -> tuple[Floats, Floats]:
+        familiar = scope_scores(name, inside.take(first == half), means)
+        return familiar, scope_scores(name, outside.take(second == half), means)
+
+    areas = {name: _area(*scores(name, True)) for name in names}
+    best = max(names, key=lambda name: areas[name])
+    threshold = float(np.quantile(scores(best, True)[0], 1 - KEPT))
+    familiar, other = scores(best, False)
+    own = np.arange(len(familiar) + len(other)) < len(familiar)
+    return ScopeFit(
+        score=best,
+        threshold=threshold,
+        means=means if best == "similarity" else None,
+        areas=areas,
+        auroc=_area_interval(familiar, other, rng),
+        curve=curves(np.concatenate([familiar, other]), own),
+        kept=wilson(int((familiar >= threshold).sum()), len(familiar)),
+        caught=wilson(int((other < threshold).sum()), len(other)),
+    )
+
+
+def _area(familiar: Floats, other: Floats) -> float:
+    return float(_areas(familiar, other, np.ones((len(familiar) + len(other), 1)))[0])
+
+
+def _areas(familiar: Floats, other: Floats, weights: Floats) -> Floats:
+    own = np.arange(len(weights)) < len(familiar)
+    return np.asarray(Ranked.of(np.concatenate([familiar, other]), own).areas(weights)[0])
+
+
+def _area_interval(familiar: Floats, other: Floats, rng: np.random.Generator) -> Interval:
+    """The ROC area with its bootstrap interval, each side drawn by itself."""
+    drawn = [
+        rng.multinomial(len(side), np.full(len(side), 1 / len(side)), REPLICATES).T
+        for side in (familiar, other)
+    ]
+    replicates = _areas(familiar, other, np.concatenate(drawn).astype(np.float64))
+    return percentiles(_area(familiar, other), replicates)
+
+
+def _units(vectors: NDArray[np.floating]) -> Floats:
+    """Vectors (N, D) of length 1; the zero vector stays."""
+    vectors = vectors.astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

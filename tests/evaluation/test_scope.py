@@ -1,0 +1,78 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from seewhy.evaluation import Predictions
+from seewhy.evaluation.scope import choose_scope, class_means, scope_scores
+
+CLASSES = ("a", "b", "c")
+
+
+def seen(n: int, strength: float, angle: float, seed: int) -> Predictions:
+    """Pictures whose logits stand out by `strength` and whose embeddings are `angle` from a class's."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n)
+    logits = rng.normal(size=(n, 3)) + strength * np.eye(3)[labels]
+    embeddings = np.cos(angle) * np.eye(6)[labels] + np.sin(angle) * np.eye(6)[labels + 3]
+    return Predictions(
+        logits.astype(np.float32),
+        labels,
+        CLASSES,
+        np.arange(n).astype(str),
+        (embeddings + rng.normal(0, 0.1, (n, 6))).astype(np.float32),
+    )
+
+
+def test_scores_by_hand() -> None:
+    p = Predictions(
+        np.array([[1, 2, 3]], np.float32), None, CLASSES, np.array(["x"]), np.array([[3, 4]], "f4")
+    )
+    exponents = np.exp([1.0, 2, 3])
+    assert scope_scores("probability", p) == pytest.approx([exponents[2] / exponents.sum()])
+    assert scope_scores("max_logit", p).tolist() == [3]
+    assert scope_scores("energy", p) == pytest.approx([np.log(exponents.sum())])
+    means = np.array([[1.0, 0], [0, 1], [-1, 0]])
+    assert scope_scores("similarity", p, means) == pytest.approx([0.8])
+
+
+def test_large_logits_overflow_nowhere() -> None:
+    p = replace(seen(2, 0, 0, 0), logits=np.array([[1e4, 0, 0], [0, -1e4, 0]], np.float32))
+    assert scope_scores("energy", p) == pytest.approx([1e4, np.log(2)])
+
+
+def test_class_means_are_unit_vectors_and_absent_classes_are_near_nothing() -> None:
+    p = seen(200, 1, 0.3, 0)
+    kept = p.take(p.labels != 2)
+    means = class_means(kept)
+    assert np.linalg.norm(means[:2], axis=1) == pytest.approx([1, 1], abs=1e-3)
+    assert means[2].tolist() == [0] * 6
+    assert class_means(replace(p, embeddings=None)) is None
+    assert class_means(replace(p, embeddings=np.zeros((200, 7_000), np.float32))) is None
+
+
+@pytest.mark.parametrize(
+    ("strength", "angle", "best"),
+    [(4, 1.4, "similarity"), (0, 0.2, "energy")],
+)
+def test_the_score_in_which_the_others_differ_is_chosen(strength, angle, best) -> None:
+    inside, outside = seen(800, 4, 0.2, 1), seen(600, strength, angle, 2)
+    found = choose_scope(inside, outside)
+    assert found.score == best or (best == "energy" and found.score in ("max_logit", "probability"))
+    assert (found.means is not None) == (found.score == "similarity")
+    assert found.auroc.low <= found.auroc.value <= found.auroc.high and found.auroc.value > 0.8
+    assert 0.9 < found.kept.value < 0.99 and found.caught.value > 0.3
+    scores = scope_scores(found.score, outside, found.means)
+    assert (scores < found.threshold).mean() == pytest.approx(found.caught.value, abs=0.08)
+
+
+def test_others_of_the_same_kind_are_not_told_apart() -> None:
+    found = choose_scope(seen(1_000, 3, 0.2, 1), seen(1_000, 3, 0.2, 2))
+    assert found.auroc.low < 0.5 < found.auroc.high + 0.02
+    assert found.caught.value < 0.12
+
+
+def test_without_embeddings_similarity_is_no_candidate() -> None:
+    inside = replace(seen(100, 3, 0.2, 1), embeddings=None)
+    found = choose_scope(inside, replace(seen(100, 0, 0.2, 2), embeddings=None))
+    assert set(found.areas) == {"probability", "max_logit", "energy"}

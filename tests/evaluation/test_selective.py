@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from seewhy.errors import UsageError
+from seewhy.evaluation.selective import (
+    risk_coverage,
+    threshold_for_coverage,
+    threshold_for_precision,
+)
+
+
+def answers(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Confidences that are honest: each answer is right as often as it says."""
+    rng = np.random.default_rng(seed)
+    sure = rng.beta(4, 1, n)
+    return sure, rng.random(n) < sure
+
+
+def test_the_curve_by_hand() -> None:
+    curve = risk_coverage(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, False, True, True]))
+    assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
+    assert curve.risk == pytest.approx([0, 1 / 2, 1 / 3, 1 / 4])
+    assert curve.threshold.tolist() == [0.9, 0.8, 0.7, 0.6]
+    assert curve.aurc == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 4) / 4)
+    assert (curve.oracle, curve.chance) == pytest.approx((1 / 16, 1 / 4))
+
+
+def test_mistakes_come_evenly_among_equal_confidences() -> None:
+    correct = np.array([True, False] * 50)
+    flat = risk_coverage(np.full(100, 0.5), correct)
+    assert flat.coverage.tolist() == [1.0] and flat.aurc == pytest.approx(0.5)
+    assert flat.aurc == risk_coverage(np.full(100, 0.5), np.sort(correct)).aurc
+
+
+def test_confidence_that_knows_the_mistakes_reaches_the_oracle() -> None:
+    sure, correct = answers(500, 0)
+    knowing = risk_coverage(correct + 0.0, correct)
+    assert knowing.aurc == pytest.approx(knowing.oracle)
+    assert knowing.oracle < risk_coverage(sure, correct).aurc < knowing.chance
+
+
+def test_a_coverage_is_reached_and_not_by_more_than_needed() -> None:
+    sure, correct = answers(1_000, 1)
+    found = threshold_for_coverage(sure, correct, 0.7)
+    assert (sure >= found.confidence).sum() == 700 and found.coverage.value == 0.7
+    assert found.precision.value == correct[sure >= found.confidence].mean()
+    assert threshold_for_coverage(sure, correct, 0.0).coverage.value == 0.001
+    assert threshold_for_coverage(sure, correct, 1.0).coverage.value == 1
+
+
+def test_a_promised_precision_holds_on_other_pictures() -> None:
+    """A threshold at which the fitted share itself is 95% would fail in half of the trials."""
+    others_sure, others_correct = answers(200_000, 99)
+    kept = []
+    for seed in range(100):
+        found = threshold_for_precision(*answers(2_000, seed), 0.95)
+        kept.append(others_correct[others_sure >= found.confidence].mean() >= 0.95)
+    assert np.mean(kept) >= 0.9
+
+
+def test_the_lowest_threshold_is_taken() -> None:
+    sure, correct = answers(2_000, 3)
+    found = threshold_for_precision(sure, correct, 0.9)
+    lower = np.sort(sure[sure < found.confidence])[-50]
+    assert correct[sure >= lower].mean() < found.precision.value + 0.01
+    assert found.precision.value > 0.9
+
+
+def test_a_precision_that_cannot_be_had_says_what_can() -> None:
+    with pytest.raises(
+        UsageError, match=r"no threshold gives 99\.9% .* 100 pictures .* is the most"
+    ):
+        threshold_for_precision(*answers(100, 0), 0.999)
