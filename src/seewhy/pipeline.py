@@ -30,6 +30,7 @@ from seewhy.training import (
     Step,
     TrainState,
     balanced_weights,
+    check_layers,
     cross_entropy,
     latest_checkpoint,
     load_checkpoint,
@@ -42,7 +43,13 @@ from seewhy.training import (
 )
 from seewhy.training import train as training_loop
 from seewhy.training.batches import WEIGHTS, seed_of
-from seewhy.training.guards import as_exception, deterministic, memory_named, stopping_signals
+from seewhy.training.guards import (
+    as_exception,
+    compiler_named,
+    deterministic,
+    memory_named,
+    stopping_signals,
+)
 
 # What a training shows as it goes: a line of text, a step or an epoch.
 Show = Callable[[str | Step | Epoch], None]
@@ -80,6 +87,7 @@ def train(
         chosen = _recipe_for(chosen, start)
     splits = load_data(data, chosen.data, progress=loading, **_rule_of(start))
     network = _build(chosen, splits, start, model)
+    check_layers(network, chosen.train)
     target = None if out is None else Path(out)
     run = (resumable_run if resume else new_run)(target, chosen.name)
     config = {
@@ -114,6 +122,7 @@ def evaluate(
     options: Mapping[str, Any] | None = None,
     network: nn.Module | None = None,
     device: str = "auto",
+    embed: bool = False,
     show: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] | None = None,
     loading: Callable[[int, int], None] | None = None,
@@ -121,9 +130,9 @@ def evaluate(
     """Runs a model once over a split, without augmentation, and derives every figure from it.
 
     Splits are drawn as they were at the training; `options` sets other fields of `DataConfig`, such as
-    `{"on_bad": "skip"}`. Where `model` is a run directory the figures, with
-    the number of this reading, and the predictions are stored in it. Raises `DataError` when the data
-    has classes that the model has not, or no such split.
+    `{"on_bad": "skip"}`; `embed` keeps the pictures' embeddings. Where `model` is a run directory the
+    figures, with the number of this reading, and the predictions are stored in it. Raises `DataError`
+    when the data has classes that the model has not, or no such split.
     """
     classifier = load(model, model=network, device=device)
     splits = classifier.splits(data, options, progress=loading)
@@ -131,10 +140,10 @@ def evaluate(
         show(note)
     if split != "test" and splits.fingerprint != classifier.bundle.fingerprint:
         show("these are not the pictures that the model was trained and validated on")
-    pictures = _part(splits, split)
+    pictures = part(splits, split)
     for sign in _colours(classifier.bundle.network, pictures):
         show(sign)
-    predictions = classifier.predict_set(pictures, progress=progress)
+    predictions = classifier.predict_set(pictures, embed=embed, progress=progress)
     figures = metrics(predictions, split)
     if Path(model).is_dir():
         _store(Run(Path(model)), figures, predictions)
@@ -193,7 +202,7 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
     amp = pick_amp(config.amp, job.device)
     chance = symptoms.chance(job.splits.train.labels, config)
     saved = time.monotonic()
-    with stopping_signals() as received, deterministic(), _kept_named(run):
+    with stopping_signals() as received, deterministic(), _kept_named(run), compiler_named():
         for event in training_loop(
             state,
             batches,
@@ -211,12 +220,12 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
             due = time.monotonic() - saved > config.checkpoint_seconds
             if isinstance(event, Epoch) or due or received:
                 save_checkpoint(state, run.checkpoints)
-                run.write_history(state.progress.history)
+                run.write_history(state.progress.history, state.progress.gradient_norms)
                 saved = time.monotonic()
             if received:
                 run.log(f"stopped by signal {received[0]} at step {state.progress.step}")
                 raise as_exception(received[0])
-    run.write_history(state.progress.history)
+    run.write_history(state.progress.history, state.progress.gradient_norms)
     run.log(state.progress.stopped or "")
     if config.keep == "best":
         best = run.checkpoints / f"step-{state.progress.best_step}"
@@ -335,7 +344,8 @@ def _colours(network: nn.Module, pictures: ImageSet) -> list[str]:
     return symptoms.in_colours(*channel_statistics(some), network.mean.cpu().numpy())
 
 
-def _part(splits: Splits, split: Split) -> ImageSet:
+def part(splits: Splits, split: Split) -> ImageSet:
+    """The pictures of one split. Raises `UsageError` for a test split that the data has not."""
     if split == "train":
         return splits.train
     if split == "val":

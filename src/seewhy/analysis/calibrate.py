@@ -1,6 +1,7 @@
 """How a model's answers are given: with honest confidence, "not sure", "out of scope"."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -140,17 +141,17 @@ def _others(classifier: Classifier, data: str | Path) -> ImageSet:
     """Pictures of another kind as this model takes them, evenly from all there are; labels do not count."""
     folder = Path(data)
     if folder.is_dir() and (names := scan(folder).pictures):
-        pictures: Iterable[Picture] = (folder / name for name in names)
+        pictures: Iterable[Picture | ImageError] = (folder / name for name in names)
         total = len(names)
     else:
         reading = sources.find(data).read()
         pictures, total = (record.picture for record in reading.records), reading.total
     stored = []
     for picture in islice(pictures, 0, None, -(-total // MOST_OTHERS)):
-        try:
-            stored.append(read(picture, classifier.rule))
-        except ImageError:  # what cannot be read needs no score
-            continue
+        # What cannot be read needs no score.
+        with suppress(ImageError):
+            if not isinstance(picture, ImageError):
+                stored.append(read(picture, classifier.rule))
     if len(stored) < FEWEST:
         raise DataError(
             f"{len(stored)} readable pictures in {data}: {FEWEST} at least tell one kind from another"

@@ -7,10 +7,16 @@ from typing import Any
 import click
 
 from seewhy import pipeline
+from seewhy.analysis.analyse import analyse, write_analysis
+from seewhy.analysis.records import to_json
+from seewhy.classifier import load
 from seewhy.cli.progress import ReadingBar, say
-from seewhy.cli.tables import metrics_table
+from seewhy.cli.tables import analysis_table, metrics_table
 from seewhy.errors import UsageError
+from seewhy.pipeline import part
+from seewhy.report.analysis_figures import draw_analysis
 from seewhy.report.figures import draw_metrics
+from seewhy.report.sheets import draw_mistakes
 from seewhy.runs import Run
 
 
@@ -21,6 +27,10 @@ from seewhy.runs import Run
     "--split", type=click.Choice(["train", "val", "test"]), default="val", show_default=True
 )
 @click.option("--out", type=click.Path(path_type=Path), help="predictions as CSV")
+@click.option("--full", is_flag=True, help="mistakes and confidence too, printed and drawn")
+@click.option(
+    "--analysis", type=click.Path(path_type=Path), help="where --full puts its files [the run]"
+)
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 @click.option("--on-bad", type=click.Choice(["error", "skip"]), help="as for train")
 @click.option("--max-bad", type=click.FloatRange(0, 1), help="as for train")
@@ -31,6 +41,8 @@ def command(
     data: str,
     split: pipeline.Split,
     out: Path | None,
+    full: bool,
+    analysis: Path | None,
     as_json: bool,
     device: str,
     **options: Any,
@@ -38,15 +50,17 @@ def command(
     """Measure MODEL (a bundle, a run directory or a shipped model's name) on a split.
 
     In a run directory the figures go to metrics.json, the predictions to predictions-SPLIT.parquet and
-    the pictures to figures/; each reading of test is numbered there.
+    the pictures to figures/; each reading of test is numbered there. With --full the analysis goes to
+    analysis/ beside them.
     """
     if out is not None and out.exists():
         raise UsageError(f"{out} exists and is not written over: choose another --out")
+    options = {name: value for name, value in options.items() if value is not None}
     figures, predictions = pipeline.evaluate(
         model,
         data,
         split,
-        options={name: value for name, value in options.items() if value is not None},
+        options=options,
         device=device,
         show=say,
         progress=ReadingBar("predicting"),
@@ -54,9 +68,23 @@ def command(
     )
     if out is not None:
         predictions.to_csv(out)
-    if Path(model).is_dir():
-        draw_metrics(figures, Run(Path(model)).figures)
+    found = figures.to_json()
+    home = analysis or (Path(model) if Path(model).is_dir() else None)
+    if home is not None:
+        draw_metrics(figures, Run(home).figures)
+    if not as_json:
+        click.echo(metrics_table(found, f"model {model}"))
+    if full:
+        analysed = analyse(predictions)
+        found["analysis"] = to_json(analysed)
+        if not as_json:
+            click.echo(f"\n{analysis_table(analysed)}")
+        if home is not None:
+            write_analysis(analysed, split, home / "analysis")
+            draw_analysis(found, Run(home).figures)
+            if split != "test":  # its pictures stay sealed
+                pictures = part(load(model, device=device).splits(data, options), split)
+                draw_mistakes(analysed.mistakes, pictures.images, split, Run(home).figures)
+            say(f"analysis: {home / 'analysis'}   pictures: {Run(home).figures}")
     if as_json:
-        click.echo(json.dumps(figures.to_json()))
-    else:
-        click.echo(metrics_table(figures.to_json(), f"model {model}"))
+        click.echo(json.dumps(found))

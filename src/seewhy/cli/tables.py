@@ -1,7 +1,12 @@
 """Figures as plain text."""
 
 from collections.abc import Callable
+from math import isnan
 from typing import Any
+
+from seewhy.analysis.analyse import Analysis
+from seewhy.csv_cells import visible
+from seewhy.evaluation import Interval
 
 
 def metrics_table(figures: dict[str, Any], about: str) -> str:
@@ -38,6 +43,47 @@ def metrics_table(figures: dict[str, Any], about: str) -> str:
     for name in ("macro", "weighted"):
         lines.append(_row(f"{name} mean", figures[name], width, ""))
     return "\n".join(lines)
+
+
+def analysis_table(analysis: Analysis) -> str:
+    """The mistakes and the confidence of a split, for a terminal."""
+    found, sure = analysis.mistakes, analysis.confidence
+    width = max(12, *(len(name) for name in found.missed))
+    lines = [
+        f"misclassified: {found.count:,} of {found.n:,}, {_with_interval(found.rate)}",
+        *(
+            f"  {name:<{width}}  {_with_interval(row.rate):<26} ({row.count:,}/{row.support:,})"
+            for name, row in found.missed.items()
+        ),
+        "",
+        "confidence",
+        f"  average, right     {_with_interval(sure.right)}",
+        f"  average, wrong     {_with_interval(sure.wrong)}",
+        f"  least sure right   {_finite(sure.least_right)}   {visible(sure.least_right_id)}",
+        f"  most sure wrong    {_finite(sure.most_wrong)}   {visible(sure.most_wrong_id)}",
+        f"  wrong above 90%    {sure.sure_mistakes:,} pictures, "
+        f"{_with_interval(sure.sure_mistake_rate)} of all",
+        f"  risk-coverage area {sure.risk_coverage.aurc:.4f}   (mean error when only the surest are "
+        "answered)",
+        "",
+        "most confused",
+    ]
+    for pair in found.pairs[:5]:
+        names = f"{pair.true} -> {pair.predicted}"
+        lines.append(
+            f"  {names:<26}  {pair.count:>5,}   {_with_interval(pair.rate)} of {pair.true}"
+        )
+    return "\n".join(lines)
+
+
+def _with_interval(interval: Interval) -> str:
+    if isnan(interval.value):
+        return "-"
+    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+
+
+def _finite(value: float) -> str:
+    return "-" if isnan(value) else f"{value:.1%}"
 
 
 def _row(name: str, row: dict[str, Any], width: int, tail: str) -> str:

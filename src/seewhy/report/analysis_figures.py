@@ -1,6 +1,7 @@
 """Drawings of the analysis: what is stored under analysis/ in, PNG out."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -10,11 +11,31 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from seewhy.files import write_atomic
+from seewhy.report.figures import confusion_matrix
 from seewhy.report.style import BLUE, DASHED, GREY, LIGHT_BLUE, PALE, VERMILION, png, short
 
 MOST_ROWS = 100  # more classes are drawn in part: the worst
 NAMED = 3  # curves that are named: the worst classes
 RATES = {"precision": "precision", "recall": "recall", "f1": "F1"}
+
+
+def draw_analysis(metrics: Mapping[str, Any], folder: Path) -> None:
+    """Draws the analysis of a split as PNG files in `folder`, which are written over.
+
+    `metrics` as in metrics.json, with the parts of analysis/ under "analysis".
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found, split = metrics["analysis"], metrics["split"]
+    pictures = {
+        "confusion-rates": confusion_matrix(metrics, rates=True),
+        "class-heat-map": class_heat_map(metrics),
+        "ranking": ranking_curves(found["curves"], metrics),
+        "confidence": confidence_histograms(found["confidence"]),
+        "risk-coverage": risk_coverage_curve(found["confidence"]["risk_coverage"]),
+    }
+    for name, picture in pictures.items():
+        write_atomic(folder / f"{name}-{split}.png", picture)
 
 
 @png
@@ -131,9 +152,7 @@ def confidence_histograms(confidence: Mapping[str, Any]) -> Figure:
     lower.axvspan(0.9, 1, color=VERMILION, alpha=0.12, linewidth=0)
     lower.set(xlim=(0, 1), xlabel="confidence")
     lower.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.suptitle(
-        f"{confidence['sure_mistakes']:,} mistakes were made with more than 90% confidence"
-    )
+    figure.suptitle(f"Mistakes made with more than 90% confidence: {confidence['sure_mistakes']:,}")
     return figure
 
 

@@ -102,11 +102,11 @@ def curves(history: Sequence[Mapping[str, float]]) -> Figure:
 
 
 @png
-def confusion_matrix(metrics: Mapping[str, Any]) -> Figure:
+def confusion_matrix(metrics: Mapping[str, Any], rates: bool = False) -> Figure:
     """Which class was taken for which: the shares of a true class as colours, pictures as numbers.
 
-    `metrics` as in metrics.json. Colour goes by the square root of the share, so that rare
-    confusions show; a class without pictures is grey.
+    With `rates` the numbers are the shares too, in percent. `metrics` as in metrics.json. Colour goes
+    by the square root of the share, so that rare confusions show; a class without pictures is grey.
     """
     counts = np.array(metrics["confusion"])
     k = len(counts)
@@ -120,7 +120,7 @@ def confusion_matrix(metrics: Mapping[str, Any]) -> Figure:
     image = axes.imshow(shares, cmap=colours, norm=PowerNorm(0.5, 0, 1))
     _name_both_axes(axes, metrics["classes"])
     if k <= MOST_NUMBERS:
-        _write_counts(axes, counts, shares, cell)
+        _write_numbers(axes, counts, shares, cell, rates)
     bar = figure.colorbar(image, ax=axes, shrink=min(1, 2.6 / side), aspect=14)
     shown = {0: "0", 0.01: "1%", 0.05: "5%", 0.2: "20%", 0.5: "50%", 1: "100%"}
     bar.set_ticks(list(shown), labels=list(shown.values()))
@@ -150,17 +150,21 @@ def _name_both_axes(axes: Axes, classes: Sequence[str]) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _write_counts(
-    axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64], cell: float
+def _write_numbers(
+    axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64], cell: float, rates: bool
 ) -> None:
-    """The counts into their cells, as large as the longest allows; none where nothing was confused."""
-    size = min(11.0, cell * 72 * 0.85 / (0.65 * len(f"{counts.max():,}")))
+    """The counts, or shares in percent, into their cells; none where nothing was confused.
+
+    As large as the longest allows.
+    """
+    longest = 4 if rates else len(f"{counts.max():,}")
+    size = min(11.0, cell * 72 * 0.85 / (0.65 * longest))
     for row, column in zip(*np.nonzero(counts), strict=True):
         dark = shares[row, column] > 0.5
         axes.text(
             column,
             row,
-            f"{counts[row, column]:,}",
+            f"{100 * shares[row, column]:.1f}" if rates else f"{counts[row, column]:,}",
             ha="center",
             va="center",
             fontsize=size,

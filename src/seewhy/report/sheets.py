@@ -1,0 +1,108 @@
+"""Sheets of pictures, each with its caption: what a mistake looks like."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
+from numpy.typing import NDArray
+
+from seewhy.analysis.mistakes import Mistake, Mistakes
+from seewhy.data import Rows
+from seewhy.files import write_atomic
+from seewhy.report.style import GREY, VERMILION, png, short
+
+Pictures = NDArray[np.uint8] | Rows
+
+COLUMNS = 8
+MOST = 64  # pictures on a sheet
+SMALL = 64  # pixels: below, pictures are shown with their pixels as they are
+FONT = 8.0  # points; what is too wide for its picture is drawn smaller
+SIDE, GAP, LINE, TITLE = 1.3, 0.12, 0.155, 0.24  # inches: a picture, what parts two, lines of text
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A picture, uint8 (H, W, 3), with up to three lines beneath: what it is, what was said, a remark."""
+
+    picture: NDArray[np.uint8]
+    true: str
+    said: str = ""
+    remark: str = ""
+
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """The lines with their colours."""
+        return ((self.true, "black"), (self.said, VERMILION), (self.remark, GREY))
+
+
+def draw_mistakes(mistakes: Mistakes, images: Pictures, split: str, folder: Path) -> None:
+    """Draws the most confident mistakes and the most confused pairs, as PNG files in `folder`.
+
+    `images` uint8 (N, H, W, 3) are the pictures that the mistakes' rows count.
+    """
+    if not mistakes.worst:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    worst = mistakes.worst[:40]
+    title = (
+        f"The {len(worst)} most confident of {mistakes.count:,} mistakes: what it is, what was said"
+    )
+    picture = sheet([_tile(mistake, images) for mistake in worst], title)
+    write_atomic(folder / f"worst-mistakes-{split}.png", picture)
+    tiles: list[Tile | None] = []
+    for pair in mistakes.pairs[:5]:
+        tiles += [_tile(mistake, images) for mistake in pair.examples]
+        tiles += [None] * (-len(tiles) % COLUMNS)
+    title = f"The {len(mistakes.pairs[:5])} most frequent confusions, the most confident of each"
+    write_atomic(folder / f"confused-pairs-{split}.png", sheet(tiles, title))
+
+
+def _tile(mistake: Mistake, images: Pictures) -> Tile:
+    said = f"{mistake.predicted} {mistake.confidence:.0%}"
+    return Tile(images[mistake.row], mistake.true, said)
+
+
+@png
+def sheet(tiles: Sequence[Tile | None], title: str, columns: int = COLUMNS) -> Figure:
+    """Pictures in rows, what each is beneath it in black, what was said in red, a remark in grey.
+
+    None leaves a place free.
+    """
+    shown = tiles[:MOST]
+    columns = max(4, min(columns, len(shown)))
+    rows = -(-len(shown) // columns)
+    lines = max((sum(bool(text) for text, _ in tile.lines()) for tile in shown if tile), default=0)
+    width = columns * (SIDE + GAP) + GAP
+    title = fill(title, round(12.5 * width))
+    head = TITLE * (1 + title.count("\n")) + GAP
+    step = SIDE + GAP + LINE * lines
+    height = head + rows * step + GAP
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("none")
+    for place, tile in enumerate(shown):
+        if tile is None:
+            continue
+        row, column = divmod(place, columns)
+        left, top = GAP + column * (SIDE + GAP), head + row * step
+        box = (left / width, 1 - (top + SIDE) / height, SIDE / width, SIDE / height)
+        axes = figure.add_axes(box)
+        small = max(tile.picture.shape[:2]) <= SMALL
+        axes.imshow(tile.picture, interpolation="nearest" if small else "antialiased")
+        axes.set_axis_off()
+        for number, (text, colour) in enumerate(tile.lines()):
+            x, y = left + SIDE / 2, top + SIDE + 0.03 + LINE * number
+            text = short(text)
+            size = FONT * min(1.0, 72 * (SIDE + GAP) / (_width(text) + 1))
+            figure.text(
+                x / width, 1 - y / height, text, color=colour, ha="center", va="top", fontsize=size
+            )
+    figure.suptitle(title, y=1 - GAP / 2 / height, va="top")
+    return figure
+
+
+def _width(text: str) -> float:
+    """How wide a caption is at full size, in points."""
+    return float(TextPath((0, 0), text, size=FONT).get_extents().width) if text.strip() else 0.0
