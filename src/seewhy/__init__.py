@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seewhy.data import DataConfig, ImageSet, Splits, load_data
     from seewhy.errors import SeeWhyError
     from seewhy.evaluation import Metrics, Predictions, metrics
+    from seewhy.experiments import ablate, find_lr, folds, learning_curve, seeds, tune
     from seewhy.pipeline import evaluate, train
     from seewhy.recipes import Recipe, load_recipe
     from seewhy.runs import Run
@@ -32,12 +33,18 @@ __all__ = [
     "Run",
     "SeeWhyError",
     "Splits",
+    "ablate",
     "evaluate",
+    "find_lr",
+    "folds",
+    "learning_curve",
     "load",
     "load_data",
     "load_recipe",
     "metrics",
+    "seeds",
     "train",
+    "tune",
 ]
 
 _HOME = {
@@ -50,12 +57,18 @@ _HOME = {
     "Run": "runs",
     "SeeWhyError": "errors",
     "Splits": "data",
+    "ablate": "experiments",
     "evaluate": "pipeline",
+    "find_lr": "experiments",
+    "folds": "experiments",
+    "learning_curve": "experiments",
     "load": "classifier",
     "load_data": "data",
     "load_recipe": "recipes",
     "metrics": "evaluation",
+    "seeds": "experiments",
     "train": "pipeline",
+    "tune": "experiments",
 }
 
 

@@ -16,6 +16,10 @@ VERBS = {
     "train": "Train a classifier from labelled images.",
     "evaluate": "Measure a model on a split: accuracy with its interval, and all else.",
     "predict": "Label pictures: files, folders, globs, or a list on standard input.",
+    "ablate": "Say what each option of a recipe brings, with its doubt.",
+    "tune": "Search for better settings of a recipe.",
+    "find-lr": "Find a learning rate in one short training.",
+    "learning-curve": "Say whether more pictures would help.",
     "models": "List the nets and the shipped models; `show NAME` draws up a net's layers.",
     "recipes": "List the recipes; `show NAME` prints one in full.",
     "info": "Say what a model file holds.",
@@ -36,7 +40,7 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         _require_memory()
-        module = importlib.import_module(f"seewhy.cli.{cmd_name}")
+        module = importlib.import_module(f"seewhy.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -1,16 +1,21 @@
-"""`seewhy train`."""
+"""`seewhy train`: one run, or the same recipe over seeds or folds."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from seewhy import pipeline
+from seewhy import experiments, pipeline
+from seewhy.cli.experiments import shown, summary_table
 from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.progress import ReadingBar, TrainingLine
 from seewhy.cli.tables import metrics_table
+from seewhy.errors import UsageError
+from seewhy.experiments.task import to_json
 from seewhy.recipes import load_recipe
-from seewhy.report.figures import draw_run
+from seewhy.report.experiment_figures import draw_folds, draw_seeds
+from seewhy.report.figures import draw_metrics, draw_run
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -21,30 +26,73 @@ from seewhy.report.figures import draw_run
 @click.option("--out", type=click.Path(path_type=Path), help="run directory [runs/RECIPE]")
 @click.option("--resume", is_flag=True, help="go on with an unfinished run, to the same bits")
 @click.option("--init", metavar="MODEL", help="start from a model's weights; classes go by name")
+@click.option("--seeds", type=int, help="so many runs, of successive seeds, and their mean")
+@click.option("--folds", type=int, help="so many runs, each validated on another part")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 @recipe_flags
 def command(
-    recipe: str, data: str, out: Path | None, resume: bool, init: str | None, **fields: Any
+    seeds: int | None, folds: int | None, resume: bool, as_json: bool, **given: Any
 ) -> None:
-    """Train a classifier from labelled images; ends with validation figures, never opens test."""
-    chosen = overrides(fields)
-    planned = load_recipe(recipe, chosen).train
+    """Train a classifier from labelled images; ends with validation figures, never opens test.
+
+    With --seeds or --folds the runs go to OUT/seed-N or OUT/fold-N [runs/RECIPE-seeds, -folds]; stopped,
+    the same command goes on.
+    """
+    fixed = {name: given.pop(name) for name in ("recipe", "data", "out", "init")}
+    fixed["overrides"] = overrides(given)
+    if seeds is not None and folds is not None:
+        raise UsageError("--seeds and --folds are two experiments: choose one")
+    if seeds is not None:
+        _seeds(seeds, fixed, as_json)
+    elif folds is not None:
+        _folds(folds, fixed, as_json)
+    else:
+        _one(fixed, resume, as_json)
+
+
+def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
+    planned = load_recipe(fixed["recipe"], fixed["overrides"]).train
     line = TrainingLine(planned.epochs, planned.monitor)
     try:
-        run = pipeline.train(
-            data,
-            recipe,
-            out=out,
-            overrides=chosen,
-            resume=resume,
-            init=init,
-            show=line,
-            loading=ReadingBar("reading"),
-        )
+        run = pipeline.train(**fixed, resume=resume, show=line, loading=ReadingBar("reading"))
     except (KeyboardInterrupt, SystemExit):
         line("stopped, and saved: go on with the same command and --resume")
         raise
     finally:
         line.close()
     draw_run(run.history, run.metrics["val"], run.figures)
+    if as_json:
+        click.echo(json.dumps({"run": str(run.path), "val": run.metrics["val"]}))
+        return
     click.echo(metrics_table(run.metrics["val"], f"model {run.path}"))
-    click.echo(f"\nrun: {run.path}   next: seewhy evaluate {run.path} --data {data} --split test")
+    click.echo(
+        f"\nrun: {run.path}   next: seewhy evaluate {run.path} --data {fixed['data']} --split test"
+    )
+
+
+def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
+    with shown() as line:
+        result = experiments.seeds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
+    draw_seeds(result, result.path / "figures")
+    if as_json:
+        click.echo(json.dumps(to_json(result)))
+        return
+    click.echo(f"validation over {count} seeds\n")
+    click.echo(summary_table(result.figures, interval=True))
+    click.echo(f"\nruns: {result.path}   picture: {result.path / 'figures' / 'seeds.png'}")
+
+
+def _folds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
+    with shown() as line:
+        result = experiments.folds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
+    draw_folds(result, result.path / "figures")
+    draw_metrics(result.whole, result.path / "figures")
+    if as_json:
+        click.echo(json.dumps(to_json(result.to_json())))
+        return
+    about = f"each predicted by the one of {count} runs that had not seen it"
+    figures = {**result.whole.to_json(), "split": "out of fold"}
+    click.echo(metrics_table(figures, about))
+    click.echo("\nfolds, by themselves\n")
+    click.echo(summary_table(result.figures, interval=False))
+    click.echo(f"\nruns: {result.path}   predictions: {result.predictions}")

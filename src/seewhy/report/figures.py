@@ -32,7 +32,7 @@ from seewhy.report.style import (
 MOST_NAMES = 100  # more classes are drawn in part
 MOST_NUMBERS = 20  # more classes leave no room for counts in a confusion matrix
 
-_SPLITS = {"train": "Training", "val": "Validation", "test": "Test"}
+_SPLITS = {"train": "Training", "val": "Validation", "test": "Test", "oof": "Out of fold"}
 
 
 def draw_run(

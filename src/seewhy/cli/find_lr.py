@@ -1,0 +1,51 @@
+"""`seewhy find-lr`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seewhy import experiments
+from seewhy.cli.experiments import ExperimentLine, experiment_flags
+from seewhy.cli.flags import overrides
+from seewhy.cli.progress import ReadingBar
+from seewhy.experiments.task import claimed, to_json, write_json
+from seewhy.report.experiment_figures import draw_lr_range
+
+
+@click.command(context_settings={"max_content_width": 110})
+@experiment_flags("find-lr")
+@click.option("--steps", default=200, show_default=True, help="steps, each at a higher rate")
+def command(
+    recipe: str, data: str, out: Path | None, as_json: bool, steps: int, **fields: Any
+) -> None:
+    """Find a learning rate: train for some steps at rising rates, and read it off the loss.
+
+    Smith's range test (2017) with the recipe's own batches, net and optimiser; the run is not kept, the
+    picture and the figures go to OUT.
+    """
+    line = ExperimentLine()
+    try:
+        result = experiments.find_lr(
+            data,
+            recipe,
+            steps=steps,
+            overrides=overrides(fields),
+            show=line,
+            loading=ReadingBar("reading"),
+        )
+    finally:
+        line.close()
+    home = claimed(out, f"{result.recipe}-find-lr")
+    draw_lr_range(result, home)
+    write_json(home / "find-lr.json", result.facts)
+    if as_json:
+        click.echo(json.dumps(to_json(result.facts)))
+        return
+    click.echo(f"suggested  {result.suggested:.2g}   where the loss falls fastest")
+    click.echo(f"cautious   {result.cautious:.2g}   a tenth of the rate of the lowest loss")
+    click.echo(
+        f"\npicture: {home / 'find-lr.png'}   "
+        f"next: seewhy train --recipe {recipe} --data {data} --train.lr {result.suggested:.2g}"
+    )

@@ -1,0 +1,91 @@
+"""`seewhy tune`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seewhy import experiments
+from seewhy.cli.experiments import experiment_flags, shown, table, value
+from seewhy.cli.flags import overrides
+from seewhy.cli.progress import ReadingBar
+from seewhy.experiments import Tuning
+from seewhy.experiments.ablation_table import in_points
+from seewhy.experiments.task import to_json
+from seewhy.report.experiment_figures import draw_tuning
+
+
+@click.command(context_settings={"max_content_width": 110})
+@experiment_flags("tune")
+@click.option("--trials", default=20, show_default=True, help="trials in all, of all processes")
+@click.option("--time-limit", type=float, help="seconds after which no trial starts")
+@click.option("--storage", metavar="URL", help="database that processes share [OUT/study.db]")
+@click.option(
+    "--pruner",
+    type=click.Choice(["median", "hyperband", "none"]),
+    default="median",
+    show_default=True,
+    help="how trials that fall behind are stopped",
+)
+def command(
+    recipe: str,
+    data: str,
+    out: Path | None,
+    as_json: bool,
+    trials: int,
+    time_limit: float | None,
+    storage: str | None,
+    pruner: Any,
+    **fields: Any,
+) -> None:
+    """Search a recipe's `search` section for better settings; believe them only over fresh seeds.
+
+    Ends with OUT/best.yaml, a recipe. Stopped, the same command goes on; started again beside itself, or
+    on another machine with the same --storage, it shares the work.
+    """
+    with shown() as line:
+        result = experiments.tune(
+            data,
+            recipe,
+            trials,
+            time_limit=time_limit,
+            storage=storage,
+            pruner=pruner,
+            out=out,
+            overrides=overrides(fields),
+            show=line,
+            loading=ReadingBar("reading"),
+        )
+    draw_tuning(result, result.path / "figures")
+    if as_json:
+        click.echo(json.dumps(to_json(result.facts)))
+        return
+    click.echo(_summary(result, data))
+
+
+def _summary(result: Tuning, data: str) -> str:
+    states = [trial.state for trial in result.trials]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    rows: list[tuple[str, ...]] = [("", result.metric, "sd", "against the base (95% interval)")]
+    for one in result.contenders:
+        score = [value(x, result.metric) for x in (one.score.mean, one.score.sd)]
+        rows.append((one.name, *score, in_points(one.change, result.metric)))
+    found = "\n".join(f"  {name}: {setting}" for name, setting in result.best.params.items())
+    lines = [
+        f"{len(states)} trials ({counts}); the best and the base over {len(result.best.runs)} fresh seeds",
+        "",
+        table(rows),
+        "",
+        f"{result.best.name}, the best:",
+        found,
+    ]
+    if result.importance:
+        most = ", ".join(
+            f"{name} {share:.0%}" for name, share in list(result.importance.items())[:4]
+        )
+        lines.append(f"what mattered: {most}")
+    lines.append(
+        f"\nrecipe: {result.recipe}   next: seewhy train --recipe {result.recipe} --data {data}"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,221 @@
+"""An ablation's figures: the records, and the table of them as Markdown and CSV."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan, nan
+from pathlib import Path
+
+from seewhy.csv_cells import escape_cell, visible
+from seewhy.experiments.summary import Difference, Summary
+from seewhy.runs import Run
+
+SIGNIFICANT = 0.05
+_LEFT_OUT = {
+    "running train",
+    "running gap",
+    "parameters",
+    "best epoch",
+    "epochs",
+}  # where it is brief
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run in figures. Accuracies lie in [0, 1].
+
+    `score` is the metric that the base watches. `train_accuracy` is of the finished model on the
+    training pictures, without augmentation; `gap` is what it exceeds the validation accuracy by.
+    `running_accuracy` and `running_gap` are those that tutorials draw: the mean of the epoch that was
+    kept, while it trained, under augmentation and dropout. `target_epochs` and `target_seconds` are
+    NaN where the target was not reached, or none was set.
+    """
+
+    score: float
+    accuracy: float
+    train_accuracy: float
+    gap: float
+    running_accuracy: float
+    running_gap: float
+    parameters: int
+    best_epoch: int
+    epochs: int
+    seconds: float
+    target_epochs: float
+    target_seconds: float
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A row of an ablation: its runs by seed, their figures, and the difference that it made.
+
+    `difference` is of the scores, paired by seed, to the row `after`; `p` is its p-value corrected by
+    Holm's method over all rows. Both are None for the base. `diverged` are seeds whose loss was lost.
+    """
+
+    name: str
+    changes: str
+    after: str | None
+    runs: Mapping[int, Run]
+    diverged: tuple[int, ...]
+    figures: Mapping[str, Summary]
+    difference: Difference | None = None
+    p: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What may be said of the row: higher, lower, or that no difference is shown."""
+        if self.difference is None or self.p is None:
+            return ""
+        if isnan(self.p) or self.p >= SIGNIFICANT:
+            return "no difference shown"
+        return "higher" if self.difference.mean > 0 else "lower"
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Rows compared; `metric` is the score that the base watches, and the larger `mode` the better."""
+
+    path: Path
+    about: str
+    metric: str
+    mode: str
+    seeds: tuple[int, ...]
+    target: float | None
+    rows: tuple[ResultRow, ...]
+
+
+def markdown(result: Ablation, brief: bool = False) -> str:
+    """The table to read: a title, a row a line, and how the figures were come by.
+
+    `brief` leaves out columns, so that it fits a terminal.
+    """
+    names = [f"{seed}" for seed in result.seeds]
+    seeds = f"{len(names)} seeds ({names[0]} to {names[-1]})" if len(names) > 1 else "one seed"
+    title = f"{result.about}\n\n" if result.about else ""
+    columns = [
+        _column(title, cells)
+        for title, cells in _columns(result)
+        if not (brief and title in _LEFT_OUT)
+    ]
+    lines = [" | ".join(cells) for cells in zip(*columns, strict=True)]
+    table = "\n".join(f"| {line} |" for line in lines)
+    return f"{title}Validation {result.metric} over {seeds}, mean ± sd.\n\n{table}\n\n{_notes(result)}\n"
+
+
+def _columns(result: Ablation) -> list[tuple[str, list[str]]]:
+    """The columns that say something, each with its title and a cell a row."""
+    rows, base = result.rows, result.rows[0].name
+    percent = result.metric != "loss"
+
+    def mean(name: str, form: str) -> list[str]:
+        return [_mean(row.figures.get(name), form) for row in rows]
+
+    columns = [
+        ("row", [visible(row.name).replace("|", "\\|") for row in rows]),
+        (result.metric, [_score(row, percent) for row in rows]),
+        ("against", [row.after or "" for row in rows]),
+        ("difference (95% interval)", [in_points(row.difference, result.metric) for row in rows]),
+        ("p", ["" if row.p is None else _p(row.p) for row in rows]),
+        ("train", mean("train_accuracy", "{:.1%}")),
+        ("gap", mean("gap", "points")),
+        ("running train", mean("running_accuracy", "{:.1%}")),
+        ("running gap", mean("running_gap", "points")),
+        ("parameters", mean("parameters", "{:,.0f}")),
+        ("best epoch", mean("best_epoch", "{:.1f}")),
+        ("epochs", mean("epochs", "{:.1f}")),
+        ("seconds", mean("seconds", "{:,.1f}")),
+    ]
+    if result.target is not None:
+        columns.append((f"epochs to {result.target:.4g}", mean("target_epochs", "{:.1f}")))
+        columns.append((f"seconds to {result.target:.4g}", mean("target_seconds", "{:,.1f}")))
+    if all(row.after in (None, base) for row in rows):
+        columns = [column for column in columns if column[0] != "against"]
+    return columns
+
+
+def _column(title: str, cells: list[str]) -> list[str]:
+    """A column of one width: text to the left, figures to the right."""
+    left = title in ("row", "against")
+    width = max(map(len, (title, *cells)))
+    rule = "-" * width if left else "-" * (width - 1) + ":"
+    return [cell.ljust(width) if left else cell.rjust(width) for cell in (title,)] + [
+        rule,
+        *(cell.ljust(width) if left else cell.rjust(width) for cell in cells),
+    ]
+
+
+def _notes(result: Ablation) -> str:
+    tests = sum(row.difference is not None for row in result.rows)
+    base = result.rows[0].name
+    lines = [
+        f"- difference: to {visible(base)}, or to the row named, under the same seeds; p: paired t-test, "
+        f"corrected for {tests} rows (Holm). Below {SIGNIFICANT} chance alone is an unlikely cause.",
+        "- train: accuracy of the finished model on its training pictures; gap: what that exceeds validation "
+        "by. Running: the same by the mean of the kept epoch as it trained, under augmentation and dropout.",
+    ]
+    if len(result.seeds) < 3:
+        lines.append("- With fewer than three seeds hardly any difference can be told from luck.")
+    if result.target is not None:
+        lines.append("- epochs and seconds to the target: (n) where only n seeds reached it.")
+    for row in result.rows:
+        if row.diverged:
+            lost = ", ".join(map(str, row.diverged))
+            lines.append(f"- {visible(row.name)}: the loss diverged with seed {lost}.")
+    return "\n".join(lines)
+
+
+def _score(row: ResultRow, percent: bool) -> str:
+    found = row.figures.get("score")
+    if found is None:
+        return "diverged"
+    if isnan(found.sd):
+        return f"{found.mean:.2%}" if percent else f"{found.mean:.4f}"
+    return f"{found.mean:.2%} ± {found.sd:.2%}" if percent else f"{found.mean:.4f} ± {found.sd:.4f}"
+
+
+def in_points(found: Difference | None, metric: str) -> str:
+    """A difference, in points where the score is a rate."""
+    if found is None:
+        return ""
+    scale, form = (1, "+.4f") if metric == "loss" else (100, "+.2f")
+    mean, low, high = (format(scale * x, form) for x in (found.mean, found.low, found.high))
+    return mean if isnan(found.low) else f"{mean} ({low} to {high})"
+
+
+def _p(p: float) -> str:
+    return "-" if isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _mean(found: Summary | None, form: str) -> str:
+    """The mean of the values that there are, with their number where some are missing."""
+    values = [] if found is None else [value for value in found.values if not isnan(value)]
+    if found is None or not values:
+        return "-"
+    mean = sum(values) / len(values)
+    text = f"{100 * mean:+.1f}" if form == "points" else form.format(mean)
+    return text if len(values) == len(found.values) else f"{text} ({len(values)})"
+
+
+def as_csv(result: Ablation) -> str:
+    """A line a row: mean and sd of every figure, and the difference with its interval."""
+    names = list(Measured.__dataclass_fields__)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    figures = [f"{name}_{part}" for name in names for part in ("mean", "sd")]
+    ends = ("difference", "low", "high", "p_holm", "verdict")
+    writer.writerow(["row", "changes", "after", "seeds", *figures, *ends])
+    for row in result.rows:
+        cells = [
+            getattr(row.figures[name], part) if name in row.figures else nan
+            for name in names
+            for part in ("mean", "sd")
+        ]
+        change = row.difference
+        cells += [change.mean, change.low, change.high] if change else [nan] * 3
+        cells += [nan if row.p is None else row.p]
+        shown = ["" if isnan(cell) else f"{cell:.6g}" for cell in cells]
+        texts = [escape_cell(cell) for cell in (row.name, row.changes, row.after or "")]
+        writer.writerow([*texts, len(row.runs), *shown, row.verdict])
+    return text.getvalue()

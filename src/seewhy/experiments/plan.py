@@ -1,0 +1,174 @@
+"""What an ablation tries: rows that add options to a recipe, or take them away.
+
+about: What each part of the first CNN brings
+recipe: regularized-cnn
+seeds: 3
+target: 0.6                       # epochs and seconds to this validation accuracy
+set: {train.epochs: 10}           # of every row
+rows:
+  no flips: {without: augment.flip}
+  no augmentation: {without: augment}
+  wider: {with: {model.width: 2}}
+  wider, trained longer: {after: wider, with: {train.epochs: 20}}
+  another net: {recipe: resnet18}
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from seewhy.errors import UsageError
+from seewhy.recipes import Recipe, load_recipe, options
+
+
+class Row(BaseModel):
+    """How a row of an ablation differs from the base recipe, or from another row."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    recipe: str | None = Field(None, description="another recipe to start from, by name or path")
+    after: str | None = Field(
+        None, description="an earlier row that it builds on, and is compared with; None: the base"
+    )
+    with_: dict[str, Any] = Field({}, alias="with", description="recipe fields and their values")
+    without: tuple[str, ...] = Field(
+        (), description="recipe fields, or whole sections, to be set back to their defaults"
+    )
+
+    @field_validator("without", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+class Plan(BaseModel):
+    """An ablation: a base recipe and named rows; the order of the rows is that of the table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    about: str = Field("", max_length=500, description="what it shows, in a line")
+    recipe: str = Field("fast", description="the base, by name or path")
+    seeds: int = Field(3, ge=1, le=1000, description="runs a row; the same seeds in every row")
+    target: float | None = Field(
+        None, gt=0, le=1, description="validation accuracy, the way to which is measured"
+    )
+    set_: dict[str, Any] = Field({}, alias="set", description="recipe fields of every row")
+    rows: dict[str, Row] = Field(min_length=1, description="the rows by name")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row worked out: the recipe and the fields that its runs are trained with."""
+
+    name: str
+    recipe: str
+    overrides: Mapping[str, Any]
+    after: str | None  # the row that it is compared with; None for the base
+    changes: str  # as a reader sees them
+
+    @property
+    def folder(self) -> str:
+        return re.sub(r"[^\w.+-]+", "-", self.name).strip("-.") or "row"
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Reads a plan from a YAML file; its recipes may lie beside it. Raises `UsageError`."""
+    path = Path(path)
+    try:
+        plan = make_plan(yaml.safe_load(path.read_text("utf-8")), str(path))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML: {error}") from None
+    rows = {
+        name: row.model_copy(update={"recipe": row.recipe and _beside(row.recipe, path)})
+        for name, row in plan.rows.items()
+    }
+    return plan.model_copy(update={"recipe": _beside(plan.recipe, path), "rows": rows})
+
+
+def make_plan(tree: Any, label: str) -> Plan:
+    """A plan from its fields. Raises `UsageError`, which names `label` and the field that is wrong."""
+    try:
+        return Plan.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "it"
+        raise UsageError(f"{label}: {place}: {first['msg']} (got {first['input']!r})") from None
+
+
+def variants(plan: Plan, overrides: Mapping[str, Any]) -> list[Variant]:
+    """The base and every row of a plan, with `overrides` for all, each recipe found to be sound.
+
+    Raises `UsageError` naming the row for a change that is none, for an unknown field or row, and for
+    fields that do not go together.
+    """
+    shared = {**plan.set_, **overrides}
+    base = load_recipe(plan.recipe, shared)
+    found = {base.name: Variant(base.name, plan.recipe, shared, None, "")}
+    for name, row in plan.rows.items():
+        if name in found:
+            raise UsageError(f"there are two rows {name!r}: give one another name")
+        if row.after is not None and row.after not in found:
+            raise UsageError(f"row {name!r} comes after {row.after!r}, which is no row above it")
+        before = found[row.after or base.name]
+        try:
+            found[name] = _variant(name, row, before, shared)
+        except UsageError as error:
+            raise UsageError(f"row {name!r}: {error}") from None
+    folders = [variant.folder for variant in found.values()]
+    for variant in found.values():
+        if folders.count(variant.folder) > 1:
+            raise UsageError(f"row {variant.name!r} and another would share a folder: rename it")
+    return list(found.values())
+
+
+def _variant(name: str, row: Row, before: Variant, shared: Mapping[str, Any]) -> Variant:
+    if row.recipe is not None:
+        before = Variant(before.name, row.recipe, shared, None, "")
+    start = load_recipe(before.recipe, before.overrides)
+    changes = dict(row.with_)
+    for field in row.without:
+        changes |= _defaults(field, start)
+    now = load_recipe(before.recipe, {**before.overrides, **changes})
+    for field in changes:
+        if _value(now, field) == _value(start, field):
+            raise UsageError(f"{field} is {_value(start, field)!r} already")
+    if row.recipe is None and not changes:
+        raise UsageError("it changes nothing: give it with, without or recipe")
+    said = [row.recipe] if row.recipe else []
+    said += [f"without {field}" for field in row.without]
+    said += [f"{field}={value}" for field, value in row.with_.items()]
+    overrides = {**before.overrides, **changes}
+    return Variant(name, before.recipe, overrides, before.name, ", ".join(said))
+
+
+def _defaults(field: str, recipe: Recipe) -> dict[str, Any]:
+    """What takes an option away, or all that a section has set."""
+    leaves = [o for o in options() if o.name == field or o.name.startswith(f"{field}.")]
+    if not leaves:
+        raise UsageError(
+            f"no recipe field or section {field!r}: `seewhy recipes show {recipe.name}` lists them"
+        )
+    set_here = {o.name: o.default for o in leaves if _value(recipe, o.name) != o.default}
+    if not set_here:
+        raise UsageError(f"{field} is not set, so there is nothing to take away")
+    return set_here
+
+
+def _value(recipe: Recipe, field: str) -> Any:
+    value: Any = recipe
+    for part in field.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _beside(recipe: str, path: Path) -> str:
+    """A recipe's file where it lies beside the plan, else its name."""
+    near = path.parent / recipe
+    return str(near) if near.is_file() else recipe

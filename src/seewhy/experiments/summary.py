@@ -1,0 +1,87 @@
+"""What several runs say together: means with their intervals, paired differences, many tests at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isnan, nan, sqrt
+
+import numpy as np
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Several values: their mean, its 95% interval by Student's t, and their standard deviation.
+
+    `sd` divides by n - 1; it and the bounds are NaN for a single value.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference(Summary):
+    """Differences pair by pair, and how likely a mean as far from 0 is if there is no difference.
+
+    `p` is of the two-sided paired t-test. It is 1 where all pairs are equal, and NaN for a single pair
+    or where all differ by the same, which says nothing about chance.
+    """
+
+    p: float
+
+
+def summarise(values: Sequence[float], lowest: float = -inf, highest: float = inf) -> Summary:
+    """The mean of `values` with its 95% interval, kept between `lowest` and `highest`.
+
+    The interval takes the values as independent draws of one normal law: seeds, not folds.
+    """
+    n = len(values)
+    assert n > 0
+    mean = float(np.mean(values))
+    if n == 1:
+        return Summary(tuple(values), mean, nan, nan, nan)
+    sd = float(np.std(values, ddof=1))
+    half = t_quantile(n - 1) * sd / sqrt(n)
+    return Summary(tuple(values), mean, sd, max(mean - half, lowest), min(mean + half, highest))
+
+
+def difference(values: Sequence[float], others: Sequence[float]) -> Difference:
+    """`values` less `others`, pair by pair: what a change did under the same seeds."""
+    pairs = [value - other for value, other in zip(values, others, strict=True)]
+    found = summarise(pairs)
+    if not any(pairs):
+        p = 1.0
+    elif isnan(found.sd) or found.sd < 1e-12:
+        p = nan
+    else:
+        p = _p_value(found.mean / (found.sd / sqrt(len(pairs))), len(pairs) - 1)
+    return Difference(found.values, found.mean, found.sd, found.low, found.high, p)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """p-values corrected for being several, so that 5% is the chance of any false alarm (Holm 1979).
+
+    NaN stays NaN, and is not counted.
+    """
+    corrected, highest = [nan] * len(ps), 0.0
+    order = sorted((p, place) for place, p in enumerate(ps) if not isnan(p))
+    for rank, (p, place) in enumerate(order):
+        highest = max(highest, min(1.0, p * (len(order) - rank)))
+        corrected[place] = highest
+    return corrected
+
+
+def t_quantile(freedom: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf((1 + LEVEL) / 2, freedom))
+
+
+def _p_value(statistic: float, freedom: int) -> float:
+    from scipy.stats import t
+
+    return float(2 * t.sf(abs(statistic), freedom))
