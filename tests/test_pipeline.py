@@ -184,6 +184,22 @@ def test_fine_tuning_matches_classes_by_name(photos, tmp_path, run):
     assert seewhy.load(tuned.path).bundle.parents == (start.digest,)
 
 
+def test_gradient_norms_are_kept_by_step_and_layer(photos, tmp_path, run):
+    finished = train(photos, tmp_path / "run", overrides={"train.gradient_norms": 2})
+    rows = finished.gradient_norms
+    assert [row["step"] for row in rows] == [1, 3, 5]
+    assert list(rows[0]) == ["step", "conv1", "conv2", "head.hidden", "head.classes"]
+    assert same_weights(finished.model, run.model)  # looking changes nothing
+    assert run.gradient_norms == []
+
+
+def test_a_dropout_schedule_without_dropout_is_refused_before_training(photos, tmp_path):
+    with pytest.raises(UsageError, match="no dropout layer"):
+        scheduled = {"train.dropout_schedule": [0.1, 0.2]}
+        train(photos, tmp_path / "run", "simple-cnn", overrides=scheduled)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_network_of_ones_own_trains_and_loads(photos, tmp_path):
     finished = train(photos, tmp_path / "run", model=TinyNet())
     with pytest.raises(ModelFileError, match="model="):

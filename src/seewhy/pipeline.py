@@ -30,6 +30,7 @@ from seewhy.training import (
     Step,
     TrainState,
     balanced_weights,
+    check_layers,
     cross_entropy,
     latest_checkpoint,
     load_checkpoint,
@@ -42,7 +43,13 @@ from seewhy.training import (
 )
 from seewhy.training import train as training_loop
 from seewhy.training.batches import WEIGHTS, seed_of
-from seewhy.training.guards import as_exception, deterministic, memory_named, stopping_signals
+from seewhy.training.guards import (
+    as_exception,
+    compiler_named,
+    deterministic,
+    memory_named,
+    stopping_signals,
+)
 
 # What a training shows as it goes: a line of text, a step or an epoch.
 Show = Callable[[str | Step | Epoch], None]
@@ -80,6 +87,7 @@ def train(
         chosen = _recipe_for(chosen, start)
     splits = load_data(data, chosen.data, progress=loading, **_rule_of(start))
     network = _build(chosen, splits, start, model)
+    check_layers(network, chosen.train)
     target = None if out is None else Path(out)
     run = (resumable_run if resume else new_run)(target, chosen.name)
     config = {
@@ -194,7 +202,7 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
     amp = pick_amp(config.amp, job.device)
     chance = symptoms.chance(job.splits.train.labels, config)
     saved = time.monotonic()
-    with stopping_signals() as received, deterministic(), _kept_named(run):
+    with stopping_signals() as received, deterministic(), _kept_named(run), compiler_named():
         for event in training_loop(
             state,
             batches,
@@ -212,12 +220,12 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
             due = time.monotonic() - saved > config.checkpoint_seconds
             if isinstance(event, Epoch) or due or received:
                 save_checkpoint(state, run.checkpoints)
-                run.write_history(state.progress.history)
+                run.write_history(state.progress.history, state.progress.gradient_norms)
                 saved = time.monotonic()
             if received:
                 run.log(f"stopped by signal {received[0]} at step {state.progress.step}")
                 raise as_exception(received[0])
-    run.write_history(state.progress.history)
+    run.write_history(state.progress.history, state.progress.gradient_norms)
     run.log(state.progress.stopped or "")
     if config.keep == "best":
         best = run.checkpoints / f"step-{state.progress.best_step}"

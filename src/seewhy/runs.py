@@ -66,10 +66,13 @@ class Run:
     @property
     def history(self) -> list[dict[str, float]]:
         """The rows of `history.csv`, one an epoch, as numbers."""
-        with open(self.path / "history.csv", newline="", encoding="utf-8") as file:
-            return [
-                {key: float(value) for key, value in row.items()} for row in csv.DictReader(file)
-            ]
+        return _read_rows(self.path / "history.csv")
+
+    @property
+    def gradient_norms(self) -> list[dict[str, float]]:
+        """The rows of `gradient_norms.csv`, a column a layer; none where they were not recorded."""
+        path = self.path / "gradient_norms.csv"
+        return _read_rows(path) if path.is_file() else []
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -82,12 +85,14 @@ class Run:
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         write_atomic(self.path / "config.yaml", text.encode())
 
-    def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, list(rows[0]) if rows else [])
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomic(self.path / "history.csv", text.getvalue().encode())
+    def write_history(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        gradient_norms: Sequence[Mapping[str, float]] = (),
+    ) -> None:
+        _write_rows(self.path / "history.csv", rows)
+        if gradient_norms:
+            _write_rows(self.path / "gradient_norms.csv", gradient_norms)
 
     def write_metrics(self, split: str, figures: Mapping[str, Any]) -> None:
         """Stores a split's figures; those of test with the number of this reading, from 1."""
@@ -173,6 +178,19 @@ def writing(run: Run) -> Iterator[None]:
     with exclusive(run.path / "run.lock"):
         clear_temporaries(run.path)
         yield
+
+
+def _read_rows(path: Path) -> list[dict[str, float]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [])
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, text.getvalue().encode())
 
 
 def _default_path(recipe: str, number: int) -> Path:

@@ -18,6 +18,7 @@ from seewhy.training import (
     save_checkpoint,
     train,
 )
+from seewhy.training.batches import NETWORK, seed_of
 
 CPU = torch.device("cpu")
 
@@ -81,8 +82,6 @@ def test_a_step_is_that_of_plain_torch():
         nesterov=True,
     )
     reference.train()
-    from seewhy.training.batches import NETWORK, seed_of
-
     for step in range(3):
         x, y = batches(step)
         torch.manual_seed(seed_of(0, NETWORK, step))
@@ -119,6 +118,92 @@ def test_a_resumed_run_has_the_same_bits(tmp_path, optimizer, stop_at):
     plain = [{k: v for k, v in row.items() if k != "seconds"} for row in whole.progress.history]
     again = [{k: v for k, v in row.items() if k != "seconds"} for row in second.progress.history]
     assert plain == again
+
+
+def finished(state, batches, config):
+    for _ in run(state, batches, config):
+        pass
+    return state
+
+
+def test_gradient_norms_are_of_the_loss_before_clipping_every_n_steps():
+    config = TrainConfig(epochs=1, batch_size=16, lr=0.05, gradient_norms=3, clip=1e-6)
+    state, batches = job(config)
+    reference = tiny_net().train()
+    x, y = batches(0)
+    torch.manual_seed(seed_of(config.seed, NETWORK, 0))
+    cross_entropy()(reference, x, y)[0].backward()
+    steps = [event for event in run(state, batches, config) if isinstance(event, Step)]
+    assert [step.gradient_norms is not None for step in steps] == [True, False, False, True]
+    first = steps[0].gradient_norms
+    assert list(first) == ["conv", "linear"]
+    assert first["conv"] == pytest.approx(reference.conv.weight.grad.norm().item(), rel=1e-5)
+    rows = state.progress.gradient_norms
+    assert [row["step"] for row in rows] == [1, 4] and rows[0] == {"step": 1, **first}
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 5, 9])
+def test_dropout_and_gradient_norms_go_on_as_if_never_stopped(tmp_path, stop_at):
+    config = CONFIG.model_copy(update={"dropout_schedule": (0.0, 0.5, 0.9), "gradient_norms": 2})
+    whole = finished(*job(config), config)
+    first, batches = job(config)
+    for number, _ in enumerate(run(first, batches, config), start=1):
+        if number == stop_at:
+            break
+    path = save_checkpoint(first, tmp_path)
+    second, batches = job(config, seed=99)
+    load_checkpoint(second, path)
+    finished(second, batches, config)
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, second.network.state_dict()[name]), name
+    assert second.progress.gradient_norms == whole.progress.gradient_norms
+    plain = finished(*job(CONFIG), CONFIG)  # with the net's own rate, other weights
+    assert not torch.equal(plain.network.linear.weight, whole.network.linear.weight)
+
+
+def test_dropout_has_the_rate_of_its_epoch():
+    config = TrainConfig(epochs=3, batch_size=20, lr=0.05, dropout_schedule=(0.1, 0.2, 0.3))
+    state, batches = job(config)
+    rates = [state.network.dropout.p for e in run(state, batches, config) if isinstance(e, Step)]
+    assert rates == [0.1] * 3 + [0.2] * 3 + [0.3] * 3
+
+
+def test_whole_batches_are_compiled_and_nothing_of_it_is_kept(tmp_path, monkeypatch):
+    sizes = []
+
+    class Compiled(torch.nn.Module):
+        def __init__(self, network):
+            super().__init__()
+            self.inner = network
+
+        def forward(self, x):
+            sizes.append(len(x))
+            return self.inner(x)
+
+    monkeypatch.setattr(torch, "compile", Compiled)
+    config = CONFIG.model_copy(update={"compile": True})
+    state = finished(*job(config), config)
+    assert sizes == [16] * 11  # and 4 pictures are left
+    plain = finished(*job(CONFIG), CONFIG).network.state_dict()
+    assert state.network.state_dict().keys() == plain.keys()
+    assert all(torch.equal(t, plain[name]) for name, t in state.network.state_dict().items())
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+def test_a_compiled_run_resumes_to_the_same_bits(tmp_path):
+    config = CONFIG.model_copy(update={"compile": True})
+    whole = finished(*job(config), config)
+    first, batches = job(config)
+    for number, _ in enumerate(run(first, batches, config), start=1):
+        if number == 4:
+            break
+    path = save_checkpoint(first, tmp_path)
+    second, batches = job(config, seed=99)
+    load_checkpoint(second, path)
+    finished(second, batches, config)
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, second.network.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])

@@ -32,6 +32,19 @@ def test_decay_spares_biases_and_norms():
     assert [g["scale"] for g in optimizer.param_groups] == [1, 1, 5]
 
 
+def test_decay_can_be_for_kernels_alone_as_in_keras():
+    network = tiny_net()
+    config = TrainConfig(optimizer="adam", weight_decay=2e-4, weight_decay_on="kernels")
+    groups = build_optimizer(network, config).param_groups
+    decayed = [p for group in groups if group["weight_decay"] for p in group["params"]]
+    assert len(decayed) == 1 and decayed[0] is network.conv.weight
+    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
+    # The gradient of Keras's l2(1e-4), 1e-4 times the sum of squares, is what 2e-4 adds.
+    penalty = 1e-4 * network.conv.weight.square().sum()
+    (gradient,) = torch.autograd.grad(penalty, network.conv.weight)
+    torch.testing.assert_close(gradient, 2e-4 * network.conv.weight)
+
+
 def test_an_average_by_hand_and_the_network_restored_after_an_error():
     network = tiny_net()
     average = start_average(network)

@@ -1,12 +1,18 @@
 import pytest
 
 from seewhy.training.config import TrainConfig
-from seewhy.training.schedules import lr_factor
+from seewhy.training.schedules import dropout_rate, lr_factor
 
 
 def test_cosine_falls_from_one_to_zero_through_a_half():
     config = TrainConfig(epochs=10, schedule="cosine")
     assert [lr_factor(config, e) for e in (0, 5, 10)] == pytest.approx([1, 0.5, 0])
+
+
+def test_cosine_ends_at_the_final_rate():
+    config = TrainConfig(epochs=45, lr=1e-3, final_lr=1e-4)
+    rates = [config.lr * lr_factor(config, epochs) for epochs in (0, 22.5, 45)]
+    assert rates == pytest.approx([1e-3, 5.5e-4, 1e-4])
 
 
 def test_warmup_rises_in_a_line_before_the_schedule():
@@ -31,6 +37,21 @@ def test_range_rises_by_the_same_factor_every_epoch():
 
 
 @pytest.mark.parametrize(
+    ("rates", "epochs", "expected"),
+    [
+        ((0.1, 0.2, 0.3), 3, [0.1, 0.2, 0.3]),
+        ((0.1, 0.2), 4, [0.1, 0.1, 0.2, 0.2]),
+        ((0.1, 0.2), 3, [0.1, 0.1, 0.2]),
+        ((0.0,), 2, [0.0, 0.0]),
+        (None, 2, [None, None]),
+    ],
+)
+def test_each_dropout_rate_has_an_equal_part_of_the_epochs(rates, epochs, expected):
+    config = TrainConfig(epochs=epochs, dropout_schedule=rates)
+    assert [dropout_rate(config, done) for done in range(epochs)] == expected
+
+
+@pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"optimizer": "adam", "momentum": 0.9}, "momentum has no effect"),
@@ -38,6 +59,13 @@ def test_range_rises_by_the_same_factor_every_epoch():
         ({"warmup": 10, "epochs": 10}, "leaves none"),
         ({"schedule": "one_cycle", "warmup": 1}, "no effect"),
         ({"schedule": "range", "warmup": 1}, "no effect"),
+        ({"schedule": "constant", "final_lr": 1e-4}, "final_lr has no effect"),
+        ({"lr": 1e-3, "final_lr": 1e-3}, "must be below lr"),
+        ({"weight_decay_on": "kernels"}, "no effect without weight_decay"),
+        ({"epochs": 2, "dropout_schedule": (0.1, 0.2, 0.3)}, "more rates than there are epochs"),
+        ({"dropout_schedule": (0.96,)}, "less than or equal to 0.95"),
+        ({"dropout_schedule": ()}, "at least 1"),
+        ({"dropout_schedule": (0.1,), "compile": True}, "choose one"),
         ({"class_weights": "balanced", "sampling": "balanced"}, "choose one"),
     ],
 )

@@ -9,6 +9,7 @@ from seewhy.training.checkpoint import (
 )
 from seewhy.training.config import TrainConfig
 from seewhy.training.device import pick_amp, pick_device, place
+from seewhy.training.layers import check_layers
 from seewhy.training.loop import Epoch, Progress, Step, TrainState, train
 from seewhy.training.objective import balanced_weights, cross_entropy
 
@@ -20,6 +21,7 @@ __all__ = [
     "TrainConfig",
     "TrainState",
     "balanced_weights",
+    "check_layers",
     "cross_entropy",
     "latest_checkpoint",
     "load_checkpoint",

@@ -1,4 +1,4 @@
-"""What surrounds a training: signals that stop it, memory that runs out, and determinism."""
+"""What surrounds a training: signals that stop it, memory that runs out, no compiler, determinism."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from types import FrameType
 
 import torch
 
-from seewhy.errors import MemoryLimitError, out_of_memory
+from seewhy.errors import MemoryLimitError, UsageError, out_of_memory
 
 
 @contextmanager
@@ -47,6 +47,21 @@ def deterministic() -> Iterator[None]:
             yield
     finally:
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+@contextmanager
+def compiler_named() -> Iterator[None]:
+    """Turns a compiler that fails, or is not there, into `UsageError` with advice."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        said = str(error).strip().splitlines()[0]
+        raise UsageError(
+            f"train.compile=true found no compiler that works ({said}): install g++ (for the CPU) or "
+            "Triton (for CUDA), or start another run without it"
+        ) from None
 
 
 @contextmanager

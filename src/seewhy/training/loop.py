@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn, optim
@@ -14,9 +14,10 @@ from seewhy.errors import DivergedError
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.config import TrainConfig
+from seewhy.training.layers import gradient_norms, set_dropout
 from seewhy.training.objective import Objective
 from seewhy.training.optimisers import build_optimizer
-from seewhy.training.schedules import lr_factor
+from seewhy.training.schedules import dropout_rate, lr_factor
 
 # Figures of the network on the validation pictures, `loss` among them.
 Validate = Callable[[nn.Module], Mapping[str, float]]
@@ -24,7 +25,10 @@ Validate = Callable[[nn.Module], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Step:
-    """One step done. `loss` and `accuracy` (on augmented pictures) are means over the epoch so far."""
+    """One step done. `loss` and `accuracy` (on augmented pictures) are means over the epoch so far.
+
+    `gradient_norms` are those of this step by layer, before any clipping, where they were asked for.
+    """
 
     step: int
     total_steps: int
@@ -34,6 +38,7 @@ class Step:
     lr: float
     images_per_second: float
     seconds: float
+    gradient_norms: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Progress:
     out_of_time: bool = False
     stopped: str | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    gradient_norms: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -113,6 +119,8 @@ def train(
     or "min", the better direction of `config.monitor`. Raises `DivergedError` when a loss is not finite.
     """
     network, progress = state.network, state.progress
+    # What is compiled is for whole batches: the last, which may be short, is not worth another go.
+    whole = cast(nn.Module, torch.compile(network)) if config.compile else network
     while progress.stopped is None:
         clock = time.monotonic()
         if batches.epochs_done(progress.step) > len(progress.history) or progress.out_of_time:
@@ -126,12 +134,18 @@ def train(
         x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
         torch.manual_seed(seed_of(config.seed, NETWORK, progress.step))
         lr = _set_lr(state, batches, config)
+        rate = dropout_rate(config, batches.epochs_done(progress.step))
+        if rate is not None:
+            set_dropout(network, rate)
 
         network.train()
         with torch.autocast(device.type, amp) if amp else nullcontext():
-            loss, logits = objective(network, x, y)
+            loss, logits = objective(whole if len(y) == batches.batch_size else network, x, y)
         state.optimizer.zero_grad()
         loss.backward()
+        norms = None
+        if config.gradient_norms is not None and progress.step % config.gradient_norms == 0:
+            norms = gradient_norms(network)
         if config.clip is not None:
             nn.utils.clip_grad_norm_(network.parameters(), config.clip)
         state.optimizer.step()
@@ -139,7 +153,7 @@ def train(
             update_average(state.average, network, config.ema)
 
         _require_finite(loss.item(), progress.step, lr)
-        done = _count_step(progress, batches, loss, logits, y, lr, clock)
+        done = _count_step(progress, batches, loss, logits, y, lr, clock, norms)
         progress.out_of_time = progress.elapsed > (config.time_limit or math.inf)
         yield done
 
@@ -160,11 +174,14 @@ def _count_step(
     y: Tensor,
     lr: float,
     clock: float,
+    norms: dict[str, float] | None,
 ) -> Step:
     progress.loss_sum += loss.item() * len(y)
     progress.correct += (logits.argmax(1) == y.argmax(1)).sum().item()
     progress.seen += len(y)
     progress.step += 1
+    if norms is not None:
+        progress.gradient_norms.append({"step": progress.step, **norms})
     seconds = time.monotonic() - clock
     progress.elapsed += seconds
     return Step(
@@ -176,6 +193,7 @@ def _count_step(
         lr=lr,
         images_per_second=len(y) / seconds,
         seconds=progress.elapsed,
+        gradient_norms=norms,
     )
 
 

@@ -8,21 +8,22 @@ from seewhy.training.config import OPTIMIZER_MOMENTUM, TrainConfig
 def build_optimizer(network: nn.Module, config: TrainConfig) -> optim.Optimizer:
     """The optimiser over the trainable parameters, in three groups.
 
-    Weight decay acts on kernels and matrices only (He et al. 2019, "Bag of tricks"); biases may have
-    a rate of their own (`bias_lr`). Each group's `scale` is its rate as a multiple of the schedule's.
+    Weight decay acts on kernels and matrices (He et al. 2019, "Bag of tricks"), or on kernels alone;
+    biases may have a rate of their own (`bias_lr`). Each group's `scale` is its rate as a multiple
+    of the schedule's.
     """
-    weights: list[nn.Parameter] = []
-    scales: list[nn.Parameter] = []
+    smallest = 4 if config.weight_decay_on == "kernels" else 2  # dimensions of what decays
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     biases: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
-        group = weights if parameter.ndim > 1 else biases if name.endswith("bias") else scales
-        group.append(parameter)
-    decay = config.weight_decay or 0.0
+        rest = biases if name.endswith("bias") else others
+        (decayed if parameter.ndim >= smallest else rest).append(parameter)
     groups = [
-        {"params": weights, "weight_decay": decay, "scale": 1.0},
-        {"params": scales, "weight_decay": 0.0, "scale": 1.0},
+        {"params": decayed, "weight_decay": config.weight_decay or 0.0, "scale": 1.0},
+        {"params": others, "weight_decay": 0.0, "scale": 1.0},
         {"params": biases, "weight_decay": 0.0, "scale": config.bias_lr or 1.0},
     ]
     groups = [group for group in groups if group["params"]]

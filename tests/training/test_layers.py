@@ -1,0 +1,39 @@
+import pytest
+import torch
+from helpers import tiny_net
+from torch import nn
+
+from seewhy.errors import UsageError
+from seewhy.training import TrainConfig, check_layers
+from seewhy.training.layers import gradient_norms, set_dropout
+
+
+def test_every_dropout_layer_gets_the_rate():
+    network = nn.Sequential(nn.Dropout(0.1), nn.Sequential(nn.Dropout2d(0.2), nn.ReLU()))
+    set_dropout(network, 0.4)
+    assert (network[0].p, network[1][0].p) == (0.4, 0.4)
+
+
+def test_a_dropout_schedule_for_a_net_without_dropout_is_refused():
+    config = TrainConfig(dropout_schedule=(0.1, 0.2))
+    check_layers(tiny_net(), config)
+    check_layers(nn.Linear(2, 2), TrainConfig())
+    with pytest.raises(UsageError, match="this net has no dropout layer"):
+        check_layers(nn.Linear(2, 2), config)
+
+
+def test_gradient_norms_by_hand_in_the_order_of_the_layers():
+    network = nn.Sequential(nn.Linear(2, 1), nn.ReLU(), nn.Linear(1, 1, bias=False))
+    with torch.no_grad():
+        network[0].weight.fill_(1)
+        network[0].bias.zero_()
+        network[2].weight.fill_(3)
+    network(torch.tensor([[3.0, 4.0]])).sum().backward()
+    assert gradient_norms(network) == {"0": pytest.approx(15), "2": pytest.approx(7)}
+
+
+def test_frozen_layers_have_no_norm():
+    network = tiny_net()
+    network.conv.weight.requires_grad_(False)
+    network(torch.rand(4, 3, 8, 8)).sum().backward()
+    assert list(gradient_norms(network)) == ["linear"]
