@@ -94,7 +94,7 @@ def shorter_side(source: Source, content: str) -> int | None:
     sides = []
     for picture in source.sample():
         try:
-            sides.append(min(measure(_given(picture))))
+            sides.append(min(measure(picture)))
         except ImageError:
             continue
     if not sides:
@@ -103,13 +103,6 @@ def shorter_side(source: Source, content: str) -> int | None:
     known.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(known, f"{side} {_check(str(side))}\n".encode())
     return side
-
-
-def _given(picture: Picture | ImageError) -> Picture:
-    """Returns a picture, or raises why the source has none."""
-    if isinstance(picture, ImageError):
-        raise picture
-    return picture
 
 
 def _check(text: str) -> str:
@@ -132,9 +125,9 @@ _SMALL = 16 << 10
 
 
 def _decode_chunk(chunk: list[Record], side: int) -> list[_Decoded | ImageError]:
-    def one(picture: Picture | ImageError) -> _Decoded | ImageError:
+    def one(picture: Picture) -> _Decoded | ImageError:
         try:
-            rgb = open_picture(_given(picture))
+            rgb = open_picture(picture)
         except ImageError as error:
             return error
         pixels = store(rgb, side)
@@ -159,7 +152,7 @@ def _chunks(records: Iterable[Record], side: int) -> Iterator[tuple[list[Record]
         yield chunk, weight > _SMALL * len(chunk)
 
 
-def _weight(picture: Picture | ImageError) -> int:
+def _weight(picture: Picture) -> int:
     """Returns about how many bytes a picture takes before it is decoded."""
     if isinstance(picture, ImageError):
         return 0

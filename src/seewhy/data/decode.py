@@ -31,7 +31,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from seewhy.data.colour import FAULTS, to_srgb, upright
 from seewhy.errors import IMAGE_ERROR_CODES, ImageError
 
-Picture = str | Path | bytes | Image.Image | np.ndarray
+# The last is why there is no picture, where a source knows; it is raised when it should be read.
+Picture = str | Path | bytes | Image.Image | np.ndarray | ImageError
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ def read(source: Picture, rule: InputRule, limits: Limits = LOCAL) -> np.ndarray
 
 def open_picture(source: Picture, limits: Limits = LOCAL) -> Image.Image:
     """Returns one picture, whatever it comes as, upright and in RGB; raises `ImageError`."""
+    if isinstance(source, ImageError):
+        raise source
     if isinstance(source, Image.Image):
         return to_rgb(source, limits)
     if isinstance(source, np.ndarray):
@@ -142,6 +145,8 @@ def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
 
 def measure(source: Picture) -> tuple[int, int]:
     """Returns the width and height in a picture's header (before it is turned); raises `ImageError`."""
+    if isinstance(source, ImageError):
+        raise source
     if isinstance(source, Image.Image):
         return source.size
     if isinstance(source, np.ndarray):

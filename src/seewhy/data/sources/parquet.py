@@ -11,7 +11,7 @@ from seewhy.csv_cells import visible
 from seewhy.data.decode import Picture
 from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source
 from seewhy.data.sources.tree import Tree
-from seewhy.errors import DataError, ImageError
+from seewhy.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,9 +101,7 @@ def _read(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Readi
     return Reading(sum(count(file) for file, _ in files), names.pop(), records())
 
 
-def _sample(
-    tree: Tree, files: list[tuple[str, str]], column: str | None
-) -> Iterable[Picture | ImageError]:
+def _sample(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Iterable[Picture]:
     for file, split in files:
         if split != "test":
             columns = _columns(tree, file, column)

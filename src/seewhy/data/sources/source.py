@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from seewhy.data.bad_files import BadFile
 from seewhy.data.decode import Picture
-from seewhy.errors import ImageError
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -22,7 +21,7 @@ class Record(NamedTuple):
     id: str
     label: str
     split: str
-    picture: Picture | ImageError
+    picture: Picture
     group: str | None = None
 
 
@@ -48,7 +47,7 @@ class Source:
     root: Path
     files: tuple[str, ...]
     read: Callable[[], Reading]
-    sample: Callable[[], Iterable[Picture | ImageError]]
+    sample: Callable[[], Iterable[Picture]]
     key: str = ""
     grouped: bool = False
     names: tuple[str, ...] | None = None

@@ -24,7 +24,7 @@ class Tree:
 
     path: Path
     scan: Scan
-    picture: Callable[[str], Picture | ImageError]
+    picture: Callable[[str], Picture]
     open: Callable[[str], BinaryIO]
 
     def top(self, suffix: str) -> list[str]:
@@ -91,7 +91,7 @@ def labelled_source(
         for (path, label, split, group), error in missing:
             yield Record(path, label, split, error, group)
 
-    def sample() -> Iterable[Picture | ImageError]:
+    def sample() -> Iterable[Picture]:
         seen = [picture.path for picture in pictures if picture.split != "test"]
         return (tree.picture(seen[place]) for place in evenly(len(seen)))
 
@@ -114,7 +114,7 @@ def _zip(path: Path) -> Tree:
     archive = open_zip(path, path.name)
     found, entries = scan_zip(archive, path.name)
 
-    def picture(name: str) -> Picture | ImageError:
+    def picture(name: str) -> Picture:
         try:
             return archive.read(entries[name])
         except DAMAGE:
