@@ -1,0 +1,59 @@
+"""Batch augmentations: uint8 pictures in, floats in [0, 1] out, every draw made per image."""
+
+import torch
+from torch import Tensor
+
+from seewhy.augment.colour import recolour
+from seewhy.augment.config import AugmentConfig
+from seewhy.augment.geometry import crop, to_float, warp
+from seewhy.augment.mixing import erase, mix
+
+__all__ = ["AugmentConfig", "augment", "to_input"]
+
+# One row of draws per image and one column per use, always all of them: so an image's draws depend
+# neither on the rest of its batch nor on which other augmentations are on.
+DRAWS = (
+    *("flip", "top", "left", "area", "aspect", "brightness", "contrast"),
+    *("erase", "erase_area", "erase_aspect", "erase_top", "erase_left"),
+    *("mix", "share", "share_angle", "cut_top", "cut_left", "partner"),
+    *("rotate", "down", "right", "zoom", "shear", "saturation", "hue"),
+)
+
+
+def to_input(images: Tensor, size: int) -> Tensor:
+    """Gives the centre of uint8 pictures `(B, S, S, 3)` as floats `(B, 3, size, size)` in [0, 1].
+
+    This is the way of every picture that is not augmented. The result is laid out channels last.
+    """
+    assert images.shape[1] >= size
+    start = (images.shape[1] - size) // 2
+    return to_float(images[:, start : start + size, start : start + size]).permute(0, 3, 1, 2)
+
+
+def augment(
+    images: Tensor, targets: Tensor, size: int, config: AugmentConfig, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Varies a batch of uint8 pictures `(B, S, S, 3)` and its float targets `(B, K)`.
+
+    Gives floats `(B, 3, size, size)` in [0, 1], channels last, and the targets. All chance comes
+    from `generator`, a CPU one, in one draw whose row i belongs to image i. With no crop on, the
+    centre is taken. Raises `UsageError` for a crop that the pictures do not allow.
+    """
+    assert images.shape[1] >= size
+    rows = torch.rand(len(images), len(DRAWS), generator=generator).to(images.device)
+    draw = dict(zip(DRAWS, rows.unbind(1), strict=True))
+
+    # Pictures are lines of pixels, (B, size, size * 3), while they are worked on: torch is several
+    # times slower when it spreads a mask over an innermost axis of three.
+    if config.warps or config.random_resized_crop is not None:
+        x = warp(images, size, config, draw)
+    elif config.crop_padding is not None or config.flip is not None:
+        x = to_float(crop(images, size, config, draw))
+    else:
+        x = to_input(images, size).permute(0, 2, 3, 1).flatten(2)
+    x = recolour(x, config, draw)
+    if config.erasing is not None:
+        x = erase(x, config.erasing, draw)
+    if config.mixup is not None or config.cutmix is not None:
+        x, targets = mix(x, targets, config, draw)
+    return x.view(-1, size, size, 3).permute(0, 3, 1, 2), targets
