@@ -1,0 +1,107 @@
+"""What every explanation shares: the door, the batches, and that no trace is left."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seewhy.errors import UsageError
+from seewhy.evaluation.predict import evaluating, full_precision
+
+# (model, images (N, 3, H, W), targets (N,)) -> maps (N, H, W)
+Method = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+BATCH = 32  # pictures explained at a time, which bounds memory and changes no map
+
+
+def explanation(compute: Method) -> Method:
+    """Makes a computation over a few pictures a method: `(model, images, targets) -> maps`.
+
+    `images` are floats (N, 3, H, W) in [0, 1], `targets` the classes to explain, int64 (N,); the
+    maps are float32 (N, H, W), signed and not scaled. What is explained is the target's logit, so
+    that no other class's answer mixes in, as it would by softmax. The batch changes no map; the
+    model is left as `explaining` says. Raises `UsageError` for pictures or targets of another form.
+    """
+
+    @wraps(compute)
+    def method(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        check(images, targets)
+        if not len(images):
+            return torch.zeros_like(images[:, 0])
+        with explaining(model):
+            parts = zip(images.detach().split(BATCH), targets.split(BATCH), strict=True)
+            return torch.cat([compute(model, x, t).detach().float() for x, t in parts])
+
+    return method
+
+
+def check(images: Tensor, targets: Tensor) -> None:
+    """Raises `UsageError` unless these are pictures in [0, 1] with a class each."""
+    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+        raise UsageError(
+            f"pictures of shape {tuple(images.shape)} and type {images.dtype}: expected floats (N, 3, H, W)"
+        )
+    if len(images) and not (images.min() >= 0 and images.max() <= 1):
+        raise UsageError("pictures with values outside [0, 1]: divide 8-bit pixels by 255")
+    if targets.shape != images.shape[:1] or targets.dtype != torch.int64 or (targets < 0).any():
+        raise UsageError(
+            f"targets of shape {tuple(targets.shape)} and type {targets.dtype}: expected a class number "
+            f"from 0 on for each of {len(images)} pictures, int64"
+        )
+
+
+@contextmanager
+def explaining(model: nn.Module) -> Iterator[None]:
+    """Eval mode and full float32 precision, gradients of pictures and none of weights, for the block.
+
+    Each module's mode, each weight's `requires_grad` and `.grad`, and the random numbers are as
+    before after it, also after an exception.
+    """
+    wanted = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        with evaluating(model), full_precision(), torch.enable_grad():
+            for parameter, _ in wanted:
+                parameter.requires_grad_(False)
+            yield
+    finally:
+        for parameter, requires_grad in wanted:
+            parameter.requires_grad_(requires_grad)
+
+
+def halves(model: nn.Module) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
+    """The `features` and the `head` of a model; raises `UsageError` where it is not made of them."""
+    features, head = getattr(model, "features", None), getattr(model, "head", None)
+    if not callable(features) or not isinstance(head, nn.Module):
+        raise UsageError(
+            f"{type(model).__name__} has no `features(images)` and `head` that takes its maps: give it "
+            "these two, or take a method that needs pixels alone (saliency, occlusion, shap, ...)"
+        )
+    return features, head
+
+
+def target_logits(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """The logit (N,) of each picture's target."""
+    logits: Tensor = model(images)
+    return logits.gather(1, targets[:, None])[:, 0]
+
+
+def maps_and_gradients(model: nn.Module, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The maps (N, C, h, w) that `head` takes, and the gradient of the target's logit by them.
+
+    Nothing is kept of what `features` computes, so this costs one prediction.
+    """
+    features, head = halves(model)
+    with torch.no_grad():
+        maps = features(images)
+    maps.requires_grad_()
+    (gradients,) = torch.autograd.grad(target_logits(head, maps, targets).sum(), maps)
+    return maps.detach(), gradients
+
+
+def enlarge(maps: Tensor, images: Tensor) -> Tensor:
+    """Maps (N, h, w) at the size of the pictures, by bilinear interpolation."""
+    size = images.shape[2:]
+    return functional.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
