@@ -19,7 +19,7 @@ demo: $(INSTALLED)  ## train on the bundled digits, measure on their test split,
 	  '$(BIN)/seewhy predict fast PICTURE.jpg                     a model that came with the package'
 
 test: check  ## everything that must hold, in ten minutes on two cores
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 test-long: $(INSTALLED)  ## the full-size proofs
 	$(BIN)/python -m pytest -q -m long
