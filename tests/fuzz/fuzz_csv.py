@@ -22,7 +22,7 @@ def target(data: bytes) -> None:
     names = columns(2)
     row = {name: provider.ConsumeUnicode(20) for name in names}
     text = io.StringIO(newline="")
-    _csv(text, 2)(text, [row])
+    _csv(text, names)(text, [row])
     header, read = csv.reader(io.StringIO(text.getvalue(), newline=""))
     assert header == names and len(read) == len(names)
     for cell, given in zip(read, row.values(), strict=True):

@@ -94,7 +94,7 @@ def test_the_histograms_show_every_answer_and_count_the_sure_mistakes() -> None:
     upper, lower = figure.axes
     assert [bar.get_height() for bar in upper.patches] == found["right_counts"]
     assert f"{sum(found['wrong_counts'])} wrong answers" in lower.get_title(loc="left")
-    assert figure.get_suptitle().startswith(f"{found['sure_mistakes']} mistakes")
+    assert figure.get_suptitle().endswith(f"confidence: {found['sure_mistakes']}")
 
 
 def test_the_risk_coverage_curve_is_the_stored_one() -> None:
