@@ -5,8 +5,10 @@ from sklearn.metrics import f1_score, roc_auc_score
 from seewhy.evaluation.bootstrap import (
     PictureReplicates,
     drawn_counts,
+    drawn_means,
     drawn_pictures,
     ece_interval,
+    paired_counts,
     percentiles,
 )
 from seewhy.evaluation.metrics import confidence_bins, reliability
@@ -105,3 +107,23 @@ def test_percentiles_of_the_calibration_error_are_reflected() -> None:
     drawn = PictureReplicates(ece, ece, np.zeros(401), nothing, nothing)
     found = ece_interval(0.06, drawn)
     assert (found.low, found.high) == pytest.approx((0.12 - 0.089, 0.12 - 0.051))
+
+
+def test_paired_counts_are_of_the_same_draws() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 400)
+    first = np.where(rng.random(400) < 0.9, labels, (labels + 1) % 3)
+    second = np.where(rng.random(400) < 0.05, (first + 1) % 3, first)
+    a, b = paired_counts(labels, [first, second], 3, replicates=2_000)
+    assert np.array_equal(a.support, b.support) and (a.support.sum(1) == 400).all()
+    gain = (a.right - b.right).sum(1) / 400
+    apart = (first == labels).astype(float) - (second == labels)
+    assert gain.mean() == pytest.approx(apart.mean(), abs=0.002)
+    assert gain.std() == pytest.approx(apart.std() / 20, rel=0.08)  # not of independent draws
+
+
+def test_drawn_means_spread_as_the_standard_error() -> None:
+    values = np.random.default_rng(0).normal(3, 2, 1_000)
+    means = drawn_means(values)
+    assert means.mean() == pytest.approx(values.mean(), abs=0.02)
+    assert means.std() == pytest.approx(values.std() / np.sqrt(1_000), rel=0.12)

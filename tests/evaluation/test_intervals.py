@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from seewhy.evaluation.intervals import wilson
+from seewhy.evaluation.intervals import difference, wilson
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,10 @@ def test_a_higher_level_is_wider() -> None:
 def test_nothing_counted_is_nan() -> None:
     interval = wilson(0, 0)
     assert isnan(interval.value) and isnan(interval.low) and isnan(interval.high)
+
+
+def test_the_published_difference_of_rates() -> None:
+    """Newcombe 1998 (two proportions), table II, method 10: 56/70 and 48/80."""
+    found = difference(wilson(56, 70), wilson(48, 80))
+    assert found.value == pytest.approx(0.2)
+    assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)

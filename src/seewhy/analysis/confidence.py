@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.evaluation.bootstrap import percentiles
+from seewhy.evaluation.bootstrap import drawn_means, percentiles
 from seewhy.evaluation.intervals import Interval, wilson
 from seewhy.evaluation.metrics import Reliability, labelled, reliability
 from seewhy.evaluation.predictions import Predictions
@@ -15,7 +15,6 @@ Floats = NDArray[np.float64]
 
 SURE = 0.9  # a mistake above this confidence is a confident one
 BINS = 20
-REPLICATES = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +84,4 @@ def _mean(values: Floats) -> Interval:
     """The mean with its bootstrap interval."""
     if not len(values):
         return Interval(np.nan, np.nan, np.nan)
-    # A mean needs no more of its pictures than a fine histogram: drawn by its bins.
-    counts, edges = np.histogram(values, 1000, (0, 1))
-    drawn = np.random.default_rng(0).multinomial(len(values), counts / len(values), REPLICATES)
-    centres = (edges[:-1] + edges[1:]) / 2
-    means = drawn @ centres / len(values)
-    return percentiles(float(values.mean()), means)
+    return percentiles(float(values.mean()), drawn_means(values))

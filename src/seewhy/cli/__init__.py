@@ -24,6 +24,7 @@ VERBS = {
     "recipes": "List the recipes; `show NAME` prints one in full.",
     "info": "Say what a model file holds.",
     "calibrate": 'Make a model\'s confidence honest, and let it answer "not sure".',
+    "compare": "Say which of several models is better, and whether the difference is real.",
 }
 
 

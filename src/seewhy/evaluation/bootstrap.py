@@ -6,7 +6,7 @@ Intervals are percentiles of the replicates (Efron and Tibshirani 1993, chapter 
 calibration error, which says why.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,35 @@ def drawn_counts(
         support=_summed(draws, rows, k),
         predicted=_summed(draws, columns, k),
     )
+
+
+def paired_counts(
+    labels: NDArray[np.int64],
+    answers: Sequence[NDArray[np.int64]],
+    k: int,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> list[ClassCounts]:
+    """The counts of several models' answers (N,) to the same pictures, drawn together.
+
+    Each has (replicates, K) and is of the same draws, so that differences are those of pairs.
+    """
+    cells, counts = np.unique(np.stack([labels, *answers]), axis=1, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(len(labels), counts / len(labels), replicates)
+    support = _summed(draws, cells[0], k)
+    found = []
+    for given in cells[1:]:
+        own = given == cells[0]
+        right = _summed(draws[:, own], given[own], k)
+        found.append(ClassCounts(right, support, _summed(draws, given, k)))
+    return found
+
+
+def drawn_means(values: Floats, replicates: int = PICTURE_REPLICATES, seed: int = 0) -> Floats:
+    """The means of as many values (N,) drawn with replacement, (replicates,)."""
+    return np.concatenate(
+        [values @ drawn for drawn in _weights(len(values), replicates, seed)]
+    ) / len(values)
 
 
 @dataclass(frozen=True, eq=False)

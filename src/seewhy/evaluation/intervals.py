@@ -30,3 +30,14 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     half = z / (1 + z * z / n) * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     # The bounds are exact at the ends; rounding must not put the value outside its own interval.
     return Interval(rate, min(max(centre - half, 0.0), rate), max(min(centre + half, 1.0), rate))
+
+
+def difference(first: Interval, second: Interval) -> Interval:
+    """The interval of the difference of two rates measured on different pictures (Newcombe 1998).
+
+    `first` less `second`, each with its Wilson interval.
+    """
+    value = first.value - second.value
+    below = sqrt((first.value - first.low) ** 2 + (second.high - second.value) ** 2)
+    above = sqrt((first.high - first.value) ** 2 + (second.value - second.low) ** 2)
+    return Interval(value, value - below, value + above)

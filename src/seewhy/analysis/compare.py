@@ -1,0 +1,248 @@
+"""Whether one model is better than another: on the same pictures, pair by pair, class by class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.csv_cells import visible
+from seewhy.errors import DataError
+from seewhy.evaluation.bootstrap import drawn_means, paired_counts, percentiles
+from seewhy.evaluation.counts import ClassCounts
+from seewhy.evaluation.intervals import Interval
+from seewhy.evaluation.metrics import Metrics, confusion, labelled, metrics
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.significance import holm, mcnemar, pictures_needed
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """A class's recall by the first model less that by the second, with its exact p-value.
+
+    `p` is corrected over the classes (Holm).
+    """
+
+    recall: Interval
+    p: float
+
+    @property
+    def real(self) -> bool:
+        return self.p < SIGNIFICANT
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """What the first model has over the second, on the same pictures.
+
+    `accuracy`, `macro_f1` first less second, above 0 where the first is better; `nll` too, below 0 where
+    it is. `first_only` and `second_only` are the rows that one alone gets right, the most confident
+    first. `p` is McNemar's, exact, corrected over all pairs of models (Holm).
+    """
+
+    first: str
+    second: str
+    n: int
+    accuracy: Interval
+    macro_f1: Interval
+    nll: Interval
+    per_class: dict[str, ClassDifference]
+    first_only: NDArray[np.int64]
+    second_only: NDArray[np.int64]
+    p: float
+
+    @property
+    def real(self) -> bool:
+        """Whether chance alone is an unlikely cause."""
+        return self.p < SIGNIFICANT
+
+    @property
+    def verdict(self) -> str:
+        """Says in a sentence or two which is better, or that it cannot be told."""
+        better, worse = self.first, self.second
+        gain = self.accuracy
+        if gain.value < 0:
+            better, worse = worse, better
+            gain = Interval(-gain.value, -gain.high, -gain.low)
+        points = (
+            f"{100 * gain.value:.1f} points more right "
+            f"({100 * gain.low:.1f} to {100 * gain.high:.1f}), p = {self.p:.2g}"
+        )
+        if self.real:
+            return f"{better} is better than {worse}: {points}. The difference is real."
+        said = f"{self.first} and {self.second} cannot be told apart on {self.n:,} pictures"
+        if gain.value == 0:
+            return f"{said}: they are equally often right."
+        disagreement = (len(self.first_only) + len(self.second_only)) / self.n
+        needed = pictures_needed(gain.value, disagreement)
+        much = (
+            f"; about {_rounded(needed):,} would tell so small a difference"
+            if isfinite(needed)
+            else ""
+        )
+        return f"{said}: {better} has {points}, which may be chance{much}."
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two models or more on the same pictures.
+
+    `rows` (M, N) are the rows of each model's own predictions, and `answers` (M, N) what it said, by
+    place in `classes`; `metrics` of these pictures alone, by name; `differences` of all pairs, in the
+    order of the models.
+    """
+
+    split: str
+    n: int
+    classes: tuple[str, ...]
+    rows: NDArray[np.int64]
+    answers: NDArray[np.int64]
+    metrics: dict[str, Metrics]
+    differences: tuple[Difference, ...]
+
+
+def compare(
+    predictions: dict[str, Predictions], hashes: Sequence[NDArray[np.bytes_]], split: str
+) -> Comparison:
+    """Compares models, by name, on the pictures that all of them have.
+
+    `hashes` (N,) are the content of each model's pictures, in the order of its predictions; identical
+    pictures count once. Classes are aligned by name. Raises `DataError` where the classes differ, or no
+    picture is common.
+    """
+    assert len(predictions) == len(hashes) >= 2
+    names = list(predictions)
+    _require_same_classes(predictions)
+    classes = predictions[names[0]].classes
+    sets = [_in_order(found, classes) for found in predictions.values()]
+    rows = common_rows([_labelled_hashes(p, h) for p, h in zip(sets, hashes, strict=True)])
+    if rows.shape[1] == 0:
+        raise DataError(
+            f"{' and '.join(names)} have no labelled picture in common in {split}: they need the same "
+            "--data, split alike (one --data.split_seed)"
+        )
+    paired = [p.take(own) for p, own in zip(sets, rows, strict=True)]
+    labels = paired[0].labels
+    for name, other in zip(names, paired, strict=True):
+        if not np.array_equal(other.labels, labels):  # type: ignore[arg-type]
+            raise DataError(f"{names[0]} and {name} have other labels for the same pictures")
+    found = [
+        _difference(names[a], names[b], paired[a], paired[b])
+        for a, b in combinations(range(len(names)), 2)
+    ]
+    corrected = holm([difference.p for difference in found])
+    return Comparison(
+        split=split,
+        n=rows.shape[1],
+        classes=classes,
+        rows=rows,
+        answers=np.stack([p.predicted for p in paired]),
+        metrics={n: metrics(p, split) for n, p in zip(names, paired, strict=True)},
+        differences=tuple(replace(d, p=p) for d, p in zip(found, corrected, strict=True)),
+    )
+
+
+def common_rows(hashes: Sequence[NDArray[np.bytes_]]) -> NDArray[np.int64]:
+    """The rows (M, N) at which M sets have the same picture, in the order of the first; b"" is none."""
+    firsts = [dict(zip(reversed(h.tolist()), reversed(range(len(h))), strict=True)) for h in hashes]
+    shared = set.intersection(*(set(first) for first in firsts)) - {b""}
+    order = sorted(shared, key=lambda digest: firsts[0][digest])
+    rows = [[first[digest] for digest in order] for first in firsts]
+    return np.array(rows, np.int64).reshape(len(hashes), -1)
+
+
+def _difference(first: str, second: str, a: Predictions, b: Predictions) -> Difference:
+    """The difference of two models on the same pictures; its p-value is not yet corrected."""
+    assert a.labels is not None
+    classes, labels = a.classes, a.labels
+    k = len(classes)
+    right = [p.predicted == labels for p in (a, b)]
+    drawn = paired_counts(labels, [a.predicted, b.predicted], k)
+    counts = [ClassCounts.of(confusion(p)) for p in (a, b)]
+    alone = [right[0] & ~right[1], right[1] & ~right[0]]
+    losses = [-p.log_probabilities()[np.arange(len(p)), labels] for p in (a, b)]
+    gained = losses[0] - losses[1]
+    return Difference(
+        first=first,
+        second=second,
+        n=len(labels),
+        accuracy=percentiles(
+            float(right[0].mean() - right[1].mean()),
+            (drawn[0].right - drawn[1].right).sum(-1) / len(labels),
+        ),
+        macro_f1=percentiles(
+            float(counts[0].macro(counts[0].f1()) - counts[1].macro(counts[1].f1())),
+            drawn[0].macro(drawn[0].f1()) - drawn[1].macro(drawn[1].f1()),
+        ),
+        nll=percentiles(float(gained.mean()), drawn_means(gained)),
+        per_class=_class_differences(classes, labels, alone, counts, drawn),
+        first_only=_surest(a, alone[0]),
+        second_only=_surest(b, alone[1]),
+        p=mcnemar(int(alone[0].sum()), int(alone[1].sum())),
+    )
+
+
+def _class_differences(
+    classes: tuple[str, ...],
+    labels: NDArray[np.int64],
+    alone: Sequence[NDArray[np.bool_]],
+    counts: Sequence[ClassCounts],
+    drawn: Sequence[ClassCounts],
+) -> dict[str, ClassDifference]:
+    """The differences in recall of the classes that have pictures."""
+    present = np.unique(labels)
+    only = [np.bincount(labels[one], minlength=len(classes)) for one in alone]
+    ps = holm([mcnemar(int(only[0][k]), int(only[1][k])) for k in present])
+    value = counts[0].recall() - counts[1].recall()
+    replicates = drawn[0].recall() - drawn[1].recall()
+    return {
+        classes[k]: ClassDifference(percentiles(float(value[k]), replicates[:, k]), p)
+        for k, p in zip(present, ps, strict=True)
+    }
+
+
+def _surest(predictions: Predictions, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    rows = np.flatnonzero(chosen)
+    return rows[np.argsort(-predictions.confidence()[rows], kind="stable")]
+
+
+def _in_order(predictions: Predictions, classes: tuple[str, ...]) -> Predictions:
+    """The same predictions, with the classes in this order."""
+    order = [predictions.classes.index(name) for name in classes]
+    labels = predictions.labels
+    return replace(
+        predictions,
+        logits=predictions.logits[:, order],
+        labels=None if labels is None else np.where(labels >= 0, np.argsort(order)[labels], -1),
+        classes=classes,
+    )
+
+
+def _labelled_hashes(predictions: Predictions, hashes: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
+    """The hashes, empty where a picture has no label or could not be read."""
+    labelled(predictions)
+    assert predictions.labels is not None
+    counts = (predictions.labels >= 0) & (predictions.predicted >= 0)
+    return np.where(counts, hashes, b"")
+
+
+def _require_same_classes(predictions: dict[str, Predictions]) -> None:
+    (first, found), *others = predictions.items()
+    for name, other in others:
+        apart = sorted(set(found.classes) ^ set(other.classes))
+        if apart:
+            shown = ", ".join(visible(c) for c in apart[:10])
+            raise DataError(
+                f"{first} and {name} do not know the same classes ({shown}): only models of the same "
+                "classes can be compared"
+            )
+
+
+def _rounded(pictures: float) -> int:
+    """Two digits of a number, upwards: it is an estimate."""
+    step = 10 ** max(0, len(str(int(pictures))) - 2)
+    return int(-(-pictures // step) * step)

@@ -1,0 +1,122 @@
+"""`seewhy compare`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seewhy.analysis.compare_models import Contender, ModelComparison, compare_models
+from seewhy.analysis.records import to_json, write_json
+from seewhy.cli.progress import ReadingBar, say
+from seewhy.errors import UsageError
+from seewhy.pipeline import Split
+from seewhy.report.compare_figures import draw_comparison
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True)
+@click.option("--data", required=True, help="digits, cifar10, a folder or an archive")
+@click.option(
+    "--split", type=click.Choice(["train", "val", "test"]), default="val", show_default=True
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="a new folder for figures and pictures"
+)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
+def command(
+    models: tuple[str, ...], data: str, split: Split, out: Path | None, as_json: bool, device: str
+) -> None:
+    """Say which of MODELS is better, and whether the difference is real.
+
+    All are shown the same pictures. For test, run directories are compared by what `evaluate --split
+    test` has stored in them.
+    """
+    if out is not None and out.exists() and (out.is_file() or any(out.iterdir())):
+        raise UsageError(f"{out} already holds something: choose another --out")
+    found = compare_models(
+        models,
+        data,
+        split,
+        device=device,
+        show=say,
+        progress=ReadingBar("predicting"),
+        loading=ReadingBar("reading"),
+    )
+    stored = _stored(found)
+    if out is not None:
+        write_json(stored, out / "compare.json")
+        draw_comparison(found, out)
+        say(f"figures and pictures: {out}")
+    click.echo(json.dumps(stored) if as_json else _text(found))
+
+
+def _stored(found: ModelComparison) -> dict[str, Any]:
+    comparison = found.comparison
+    rows = []
+    for difference in comparison.differences:
+        facts = to_json(difference)
+        for side in ("first_only", "second_only"):
+            facts[side] = len(facts[side])
+        rows.append({**facts, "real": difference.real, "verdict": difference.verdict})
+    return {
+        "split": comparison.split,
+        "n": comparison.n,
+        "models": [
+            {**to_json(c), "metrics": comparison.metrics[c.name].to_json()}
+            for c in found.contenders
+        ],
+        "differences": rows,
+    }
+
+
+def _text(found: ModelComparison) -> str:
+    comparison = found.comparison
+    width = max(8, *(len(c.name) for c in found.contenders))
+    lines = [
+        f"{comparison.split}: the same {comparison.n:,} pictures",
+        "",
+        f"{'':<{width}}  accuracy (95%)            macro F1  log loss    ECE  train-val"
+        "      MB  parameters  ms a picture",
+    ]
+    for contender in found.contenders:
+        m = comparison.metrics[contender.name]
+        rate = f"{m.accuracy.value:.1%} ({m.accuracy.low:.1%} to {m.accuracy.high:.1%})"
+        gap = "-" if contender.gap is None else f"{100 * contender.gap.value:+.1f}"
+        lines.append(
+            f"{contender.name:<{width}}  {rate:<24}  {m.macro.f1:>8.1%}  {m.nll:>8.3f}  {m.ece:>5.1%}  "
+            f"{gap:>9}  {contender.megabytes:>6.1f}  {contender.parameters:>10,}  "
+            f"{contender.latency.median:>12.2f}"
+        )
+    lines.append("")
+    lines += _trainings(found.contenders)
+    for difference in comparison.differences:
+        lines.append(difference.verdict)
+        real = [
+            f"{name} {100 * row.recall.value:+.1f}"
+            for name, row in sorted(difference.per_class.items(), key=lambda i: i[1].recall.value)
+            if row.real
+        ]
+        if real:
+            lines.append(f"  classes with a real difference, in points: {', '.join(real)}")
+        alone = len(difference.first_only), len(difference.second_only)
+        lines.append(
+            f"  {difference.first} alone is right on {alone[0]:,} pictures, {difference.second} alone on "
+            f"{alone[1]:,}"
+        )
+    return "\n".join(lines)
+
+
+def _trainings(contenders: tuple[Contender, ...]) -> list[str]:
+    lines = []
+    for contender in contenders:
+        curves = contender.curves
+        if curves is None:
+            continue
+        onset = "no overfitting" if curves.onset is None else f"overfits from epoch {curves.onset}"
+        lines.append(
+            f"{contender.name}: {curves.epochs} epochs, kept {curves.kept}; {onset}; validation "
+            f"accuracy moves by {100 * curves.unsteadiness:.1f} points an epoch at the end"
+        )
+    return [*lines, ""] if lines else []

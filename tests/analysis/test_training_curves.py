@@ -1,0 +1,56 @@
+import pytest
+
+from seewhy.analysis.training_curves import training_curves
+
+
+def history(val_loss, train_loss=None, val_accuracy=None, **columns):
+    n = len(val_loss)
+    train_loss = train_loss or [1 / (e + 1) for e in range(n)]
+    val_accuracy = val_accuracy or [0.5 + 0.02 * e for e in range(n)]
+    return [
+        {
+            "epoch": e + 1,
+            "val_loss": val_loss[e],
+            "train_loss": train_loss[e],
+            "val_accuracy": val_accuracy[e],
+            "train_accuracy": 0.9,
+            **columns,
+        }
+        for e in range(n)
+    ]
+
+
+def test_the_onset_is_where_the_validation_loss_begins_to_rise_for_good() -> None:
+    rows = history([2, 1.5, 1.2, 1.0, 0.9, 0.95, 1.0, 1.1, 1.2, 1.3])
+    assert training_curves(rows).onset == 5
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        [2, 1.5, 1.2, 1.0, 0.9, 0.85],  # still falling
+        [2, 1.5, 1.0, 0.9, 0.91, 0.89, 0.92, 0.9],  # level
+        [2, 1.5, 1.0, 5.0, 0.9, 0.8, 0.7, 0.65],  # one jump
+        [2, 1.5, float("nan"), 1.0],
+    ],
+)
+def test_a_training_that_does_not_overfit_has_no_onset(loss) -> None:
+    assert training_curves(history(loss)).onset is None
+
+
+def test_a_training_that_diverges_is_no_overfitting() -> None:
+    loss = [2, 1.5, 1.0, 2, 3, 4]
+    assert training_curves(history(loss, train_loss=loss)).onset is None
+
+
+def test_gap_and_steadiness_by_hand() -> None:
+    rows = history([1] * 6, val_accuracy=[0.1, 0.2, 0.3, 0.7, 0.6, 0.7], seconds=12.0)
+    found = training_curves(rows)
+    assert (found.epochs, found.kept, found.seconds) == (6, 4, 12.0)
+    assert found.gap == pytest.approx(0.2) and found.unsteadiness == pytest.approx(0.1)
+    rows[1]["best"] = 1.0
+    assert training_curves(rows).kept == 2
+
+
+def test_one_epoch_is_enough() -> None:
+    assert training_curves(history([1.0])).unsteadiness == 0

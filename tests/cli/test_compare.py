@@ -1,0 +1,30 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from cli.test_calibrate import call, photos, run  # noqa: F401 (fixtures)
+
+from seewhy import bundle as bundles
+
+
+@pytest.fixture(scope="module")
+def other(run, tmp_path_factory):  # noqa: F811
+    bundle = bundles.load(run / "model.safetensors")
+    with torch.no_grad():
+        bundle.network.head.classes.weight.zero_()
+    path = tmp_path_factory.mktemp("other") / "blind.safetensors"
+    bundles.save(replace(bundle, digest=""), path)
+    return path
+
+
+def test_the_verdict_is_said_and_kept(run, other, photos, tmp_path, capsys):  # noqa: F811
+    out = tmp_path / "compared"
+    said = call(capsys, "compare", run, other, "--data", photos, "--out", out).out
+    stored = json.loads((out / "compare.json").read_text())
+    assert stored["differences"][0]["verdict"] in said and "ms a picture" in said
+    assert [m["name"] for m in stored["models"]] == ["run", "blind.safetensors"]
+    assert isinstance(stored["differences"][0]["first_only"], int)
+    assert (out / "curves.png").is_file()
+    said = call(capsys, "compare", run, other, "--data", photos, "--out", out, code=2)
+    assert "already holds something" in said.err
