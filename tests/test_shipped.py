@@ -9,7 +9,7 @@ import pytest
 import seewhy
 from seewhy.classifier import shipped_models
 
-NAMES = ["fast"]
+NAMES = ["fast", "regularized-cnn", "simple-cnn"]
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
