@@ -82,6 +82,8 @@ def test_overfitting_is_dated_from_the_lowest_validation_loss() -> None:
     (line,) = symptoms.in_history(history(down, [1.0, 0.8, 0.9, 0.9, 1.0]), 0.1, 10)
     assert "overfitting since epoch 2" in line and "90.0%" in line and "70.0%" in line
     assert symptoms.in_history(history(down, [1.0, 0.8, 0.9, 0.85, 1.0]), 0.1, 10) == []
+    no_gap = history(down, [1.0, 0.8, 0.9, 0.9, 1.0], train_accuracy=0.74)
+    assert symptoms.in_history(no_gap, 0.1, 10) == []
 
 
 def test_the_shipped_recipe_raises_no_sign_on_sound_data() -> None:

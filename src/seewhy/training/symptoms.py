@@ -16,7 +16,7 @@ FEW = 20  # training pictures of a class
 FAR = 0.2  # of the brightness range, between mean colours; CIFAR-10 and ImageNet differ by 0.03
 FLAT = 0.02  # deviation of all pixels
 LEARNT_BY = 3, 300  # epochs and steps after which something must have been learnt
-OVERFIT = 1.1, 3  # times the lowest validation loss, epochs in a row
+OVERFIT = 1.1, 3, 0.05  # times the lowest validation loss, epochs in a row, gap in accuracy
 JUMP = 1.5  # times the lowest training loss
 
 History = Sequence[Mapping[str, float]]
@@ -92,9 +92,10 @@ def _signs(history: History, chance: float, steps_per_epoch: int) -> dict[str, s
             f"diverging: the training loss rose from {lowest:.3g} to {newest['train_loss']:.3g}: try a lower "
             f"train.lr ({newest['lr'] / 10:.2g}), --train.clip 1 or --train.warmup 1"
         )
-    ratio, rows = OVERFIT
+    ratio, rows, least = OVERFIT
+    gap = newest["train_accuracy"] - newest["val_accuracy"]
     losses = [row["val_loss"] for row in history]
-    if epochs > rows and min(losses[-rows:]) > ratio * min(losses):
+    if epochs > rows and gap > least and min(losses[-rows:]) > ratio * min(losses):
         found["overfitting"] = (
             f"overfitting since epoch {losses.index(min(losses)) + 1}: {newest['train_accuracy']:.1%} of the "
             f"training pictures are right, {newest['val_accuracy']:.1%} of validation: add augmentation "
