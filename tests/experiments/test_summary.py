@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seewhy.experiments.summary import difference, holm, summarise
+from seewhy.experiments.summary import difference, summarise
 
 
 def test_a_summary_is_what_scipy_says():
@@ -32,14 +32,6 @@ def test_where_chance_cannot_be_told_there_is_no_p():
     assert difference([1, 2, 3], [1, 2, 3]).p == 1
     assert isnan(difference([0.5], [0.4]).p)
     assert isnan(difference([0.6, 0.7, 0.8], [0.5, 0.6, 0.7]).p)
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.6, 0.9]) == [1, 1]
-    mixed = holm([float("nan"), 0.01, 0.5])
-    assert isnan(mixed[0]) and mixed[1:] == pytest.approx([0.02, 0.5])
-    assert holm([]) == []
 
 
 def test_a_real_effect_is_found_and_no_effect_is_not():

@@ -9,9 +9,10 @@ from typing import Any
 from seewhy import bundle as bundles
 from seewhy import pipeline
 from seewhy.errors import DivergedError
+from seewhy.evaluation.significance import holm
 from seewhy.experiments.ablation_table import Ablation, Measured, ResultRow, as_csv, markdown
 from seewhy.experiments.plan import Plan, Variant, load_plan, variants
-from seewhy.experiments.summary import difference, holm, summarise
+from seewhy.experiments.summary import difference, summarise
 from seewhy.experiments.task import Done, Loading, Show, Task, bounds, figures, held, write_json
 from seewhy.files import write_atomic
 from seewhy.runs import Run

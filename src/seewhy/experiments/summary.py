@@ -62,19 +62,6 @@ def difference(values: Sequence[float], others: Sequence[float]) -> Difference:
     return Difference(found.values, found.mean, found.sd, found.low, found.high, p)
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """p-values corrected for being several, so that 5% is the chance of any false alarm (Holm 1979).
-
-    NaN stays NaN, and is not counted.
-    """
-    corrected, highest = [nan] * len(ps), 0.0
-    order = sorted((p, place) for place, p in enumerate(ps) if not isnan(p))
-    for rank, (p, place) in enumerate(order):
-        highest = max(highest, min(1.0, p * (len(order) - rank)))
-        corrected[place] = highest
-    return corrected
-
-
 def t_quantile(freedom: int) -> float:
     from scipy.stats import t
 
