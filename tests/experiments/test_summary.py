@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from seewhy.evaluation.significance import holm
 from seewhy.experiments.summary import difference, summarise
 
 
