@@ -53,6 +53,7 @@ class Plan(BaseModel):
 
     about: str = Field("", max_length=500, description="what it shows, in a line")
     recipe: str = Field("fast", description="the base, by name or path")
+    base: str | None = Field(None, description="name of the base's row; None: its recipe's")
     seeds: int = Field(3, ge=1, le=1000, description="runs a row; the same seeds in every row")
     target: float | None = Field(
         None, gt=0, le=1, description="validation accuracy, the way to which is measured"
@@ -109,14 +110,14 @@ def variants(plan: Plan, overrides: Mapping[str, Any]) -> list[Variant]:
     fields that do not go together.
     """
     shared = {**plan.set_, **overrides}
-    base = load_recipe(plan.recipe, shared)
-    found = {base.name: Variant(base.name, plan.recipe, shared, None, "")}
+    base = plan.base or load_recipe(plan.recipe, shared).name
+    found = {base: Variant(base, plan.recipe, shared, None, "")}
     for name, row in plan.rows.items():
         if name in found:
             raise UsageError(f"there are two rows {name!r}: give one another name")
         if row.after is not None and row.after not in found:
             raise UsageError(f"row {name!r} comes after {row.after!r}, which is no row above it")
-        before = found[row.after or base.name]
+        before = found[row.after or base]
         try:
             found[name] = _variant(name, row, before, shared)
         except UsageError as error:

@@ -94,11 +94,7 @@ def search(
         if finished >= trials:
             break
         if finished + running < trials:
-            study.optimize(
-                lambda trial: _objective(trial, task, planned, home, trials),
-                n_trials=1,
-                catch=(LockedError,),
-            )
+            _run_one(study, task, planned, home, trials)
             _drop_weights(study, home)
             continue
         if not waiting:
@@ -129,6 +125,21 @@ def folder(trial: FrozenTrial | optuna.Trial) -> str:
     """The name of a trial's run directory: that of the trial which it goes on with, if any."""
     first = RetryHeartbeatStaleTrialCallback.retried_trial_number(_frozen(trial))
     return f"trial-{trial.number if first is None else first:04d}"
+
+
+def _run_one(study: optuna.Study, task: Task, planned: Recipe, home: Path, trials: int) -> None:
+    try:
+        study.optimize(
+            lambda trial: _objective(trial, task, planned, home, trials),
+            n_trials=1,
+            catch=(LockedError,),
+        )
+    except ValueError as error:
+        if not str(error).startswith("Cannot tell"):
+            raise
+        task.show(
+            "a trial was silent for so long that it was taken for dead; its result is left out"
+        )
 
 
 def _objective(trial: optuna.Trial, task: Task, planned: Recipe, home: Path, trials: int) -> float:

@@ -1,0 +1,134 @@
+"""The verbs for experiments as a user meets them: what they print, write and refuse."""
+
+import json
+
+import pytest
+from helpers import write_folder
+
+from seewhy.cli import main
+
+SETTINGS = ["--data.size", "16", "--epochs", "2", "--train.batch_size", "16", "--amp", "fp32"]
+BASE = ["--recipe", "regularized-cnn"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return str(write_folder(tmp_path_factory.mktemp("photos") / "photos"))
+
+
+@pytest.fixture
+def call(photos, capsys):
+    """Runs a verb on the photos; gives what it printed, and asserts its exit code."""
+
+    def called(*arguments, code=0, recipe=BASE):
+        with pytest.raises(SystemExit) as stop:
+            main([*map(str, arguments), *recipe, "--data", photos, *SETTINGS])
+        said = capsys.readouterr()
+        assert (stop.value.code or 0) == code, said.err
+        return said
+
+    return called
+
+
+def test_seeds_end_with_a_table_and_a_picture(call, tmp_path):
+    said = call("train", "--seeds", "2", "--out", tmp_path / "s")
+    assert "95% interval of the mean" in said.out and "balanced accuracy" in said.out
+    assert "1/2  seed-0" in said.err and said.err.count("no split given") == 1
+    assert (tmp_path / "s" / "figures" / "seeds.png").is_file()
+    found = json.loads(call("train", "--seeds", "2", "--out", tmp_path / "s", "--json").out)
+    assert found == json.loads((tmp_path / "s" / "seeds.json").read_text())
+
+
+def test_folds_end_with_the_figures_of_all_pictures(call, tmp_path):
+    said = call("train", "--folds", "2", "--out", tmp_path / "f")
+    assert "out of fold: 54 pictures" in said.out and "folds, by themselves" in said.out
+    pictures = {path.name for path in (tmp_path / "f" / "figures").iterdir()}
+    assert {"folds.png", "confusion-oof.png", "per-class-oof.png"} <= pictures
+    found = json.loads(call("train", "--folds", "2", "--out", tmp_path / "f", "--json").out)
+    assert found["whole"]["n"] == 54 and found["whole"]["split"] == "oof"
+
+
+def test_a_single_run_speaks_json_too(call, tmp_path):
+    found = json.loads(call("train", "--out", tmp_path / "r", "--json").out)
+    assert found["run"] == str(tmp_path / "r") and found["val"]["split"] == "val"
+
+
+def test_ablate_takes_rows_from_the_command_line(call, tmp_path):
+    rows = ["--without", "augment.flip,augment.crop_padding+augment.padding_mode"]
+    rows += ["--with", "train.ema=0.9,views=[identity, flip]", "--seeds", "1", "--target", "0.2"]
+    said = call("ablate", *rows, "--out", tmp_path / "a")
+    names = [line.split("|")[1].strip() for line in said.out.splitlines() if line[:2] == "| "]
+    assert names[2:] == [
+        *("regularized-cnn", "without augment.flip"),
+        "without augment.crop_padding+augment.padding_mode",
+        *("train.ema=0.9", "views=[identity, flip]"),
+    ]
+    assert "seconds to 0.2" in said.out and "luck" in said.out
+    assert (tmp_path / "a" / "figures" / "ablation.png").is_file()
+    found = json.loads(call("ablate", *rows, "--out", tmp_path / "a", "--json").out)
+    assert found == json.loads((tmp_path / "a" / "ablation.json").read_text())
+
+
+def test_ablate_takes_rows_from_a_file_on_another_base(call, tmp_path):
+    path = tmp_path / "rows.yaml"
+    path.write_text("recipe: simple-cnn\nseeds: 9\nrows: {faster: {with: {train.lr: 0.01}}}\n")
+    arguments = ["ablate", "--rows", path, "--seeds", "1", "--json"]
+    found = json.loads(call(*arguments, "--out", tmp_path / "a", recipe=[]).out)
+    assert [row["name"] for row in found["rows"]] == ["simple-cnn", "faster"]
+    assert found["seeds"] == [0]
+    found = json.loads(call(*arguments, "--out", tmp_path / "b").out)
+    assert found["rows"][0]["name"] == "regularized-cnn"
+
+
+def test_tune_ends_with_a_recipe_to_train_with(call, tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "extends: regularized-cnn\nsearch: {train.lr: {low: 0.001, high: 0.01, log: true}}\n"
+    )
+    recipe = ["--recipe", tmp_path / "mine.yaml"]
+    arguments = ["tune", "--trials", "1", "--out", tmp_path / "t"]
+    said = call(*arguments, recipe=list(map(str, recipe)))
+    assert f"seewhy train --recipe {tmp_path / 't' / 'best.yaml'}" in said.out
+    assert "against the base" in said.out and "train.lr: 0.00" in said.out
+    assert (tmp_path / "t" / "figures" / "history.png").is_file()
+    found = json.loads(call(*arguments, "--json", recipe=list(map(str, recipe))).out)
+    assert found["best"] == "trial 0" and len(found["tuning"]["contenders"]) == 2
+
+
+def test_find_lr_ends_with_a_rate_to_train_with(call, tmp_path):
+    arguments = ["find-lr", "--steps", "40", "--out", tmp_path / "l"]
+    said = call(*arguments)
+    assert "suggested" in said.out and "--train.lr" in said.out and "diverging" not in said.err
+    assert (tmp_path / "l" / "find-lr.png").is_file()
+    found = json.loads(call(*arguments, "--json").out)
+    assert found["cautious"] == pytest.approx(found["range"]["lowest"] / 10)
+
+
+def test_learning_curve_ends_with_a_sentence(call, tmp_path):
+    arguments = ["learning-curve", "--shares", "0.5 1", "--seeds", "2", "--out", tmp_path / "c"]
+    said = call(*arguments)
+    assert "More pictures" in said.out and "from 21 to 42" in said.out
+    assert (tmp_path / "c" / "figures" / "learning-curve.png").is_file()
+    assert "sentence" in json.loads(call(*arguments, "--json").out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--seeds", "2", "--folds", "2"], "choose one"),
+        (["train", "--seeds", "0"], "1 or more"),
+        (["ablate"], "either --rows FILE, or --without and --with"),
+        (["ablate", "--with", "train.lr"], "expected KEY=VALUE"),
+        (["ablate", "--without", "train.lrr"], "no recipe field"),
+        (["ablate", "--rows", "none.yaml"], "none.yaml cannot be read"),
+        (["ablate", "--without", "augment.flip", "--target", "60"], "target"),
+        (["tune"], "has no search section"),
+        (["find-lr", "--steps", "1"], "20 or more"),
+        (["learning-curve", "--shares", "half"], "expected numbers"),
+        (["learning-curve", "--shares", "1"], "two or more"),
+    ],
+)
+def test_wrong_use_is_one_line_that_helps(call, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    said = call(*arguments, code=2)
+    assert message in said.err and said.out == ""
+    assert list(tmp_path.iterdir()) == []
