@@ -53,10 +53,12 @@ def test_help_names_every_verb_and_train_every_field():
 
 def test_train_ends_with_figures_pictures_and_the_next_command(run, photos, tmp_path):
     out = tmp_path / "run"
-    done = call("train", "--recipe", "regularized-cnn", "--data", photos, "--out", out, *SETTINGS)
+    settings = [*SETTINGS, "--train.gradient_norms", "2"]
+    done = call("train", "--recipe", "regularized-cnn", "--data", photos, "--out", out, *settings)
     assert "accuracy" in done.stdout and f"seewhy evaluate {out}" in done.stdout
     assert "images, 3 classes" in done.stderr and "epoch   2/2" in done.stderr
-    assert {"curves.png", "confusion-val.png"} <= {p.name for p in (out / "figures").iterdir()}
+    drawn = {p.name for p in (out / "figures").iterdir()}
+    assert {"curves.png", "confusion-val.png", "gradient-norms.png"} <= drawn
 
 
 def test_evaluate_writes_one_json_object_with_the_promised_keys(run, photos):

@@ -26,6 +26,7 @@ def test_a_norm_follows_the_activation_of_each_convolution() -> None:
     kinds = [layer.kind for layer in describe(network) if layer.name.startswith("block2.")]
     pair = ["Conv2d", "ReLU", "BatchNorm2d"]
     assert kinds == [*pair, *pair, "MaxPool2d", "Dropout"]
+    assert network.get_submodule("block1.norm1").momentum == 0.1
     with pytest.raises(UsageError, match="batch_norm_momentum has no effect"):
         build("deep_cnn", num_classes=10, size=32, batch_norm_momentum=0.1)
 

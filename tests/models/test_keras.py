@@ -37,6 +37,8 @@ def test_a_net_can_do_without_its_norms_but_not_set_their_momentum_then() -> Non
     with_default, chosen = norms(True, None)(5), norms(True, 0.2)(5)
     assert isinstance(with_default, nn.BatchNorm2d) and with_default.momentum == 0.01
     assert isinstance(chosen, nn.BatchNorm2d) and chosen.momentum == 0.2
+    usual = norms(True, None, 0.4)(5)
+    assert isinstance(usual, nn.BatchNorm2d) and usual.momentum == 0.4
     assert isinstance(norms(False, None)(5), nn.Identity)
     with pytest.raises(UsageError, match="no effect without batch_norm=true"):
         norms(False, 0.2)

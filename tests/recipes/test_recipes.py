@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from seewhy.errors import UsageError
-from seewhy.models import NETWORKS
+from seewhy.models import NETWORKS, cost
 from seewhy.recipes import Recipe, load_recipe, options, parse_value, recipe_names, to_yaml
 
 
@@ -13,8 +13,35 @@ def test_every_shipped_recipe_is_whole(name):
 
 
 def test_the_recipes_that_were_promised_are_there():
-    promised = {"digits", "simple-cnn", "regularized-cnn", "resnet18", "photos", "fast"}
+    promised = {
+        *("digits", "simple-cnn", "regularized-cnn", "resnet18", "photos", "fast"),
+        *("advanced-cnn", "photo-cnn", "strided-cnn"),
+        *("deep-baseline", "deep-batchnorm", "deep-dropout", "deep-augmented"),
+    }
     assert promised <= set(recipe_names())
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipes_net_takes_its_options_and_its_pictures(name):
+    recipe = load_recipe(name)
+    options = recipe.model.model_dump(exclude={"name"})
+    assert cost(recipe.model.name, num_classes=10, size=recipe.data.size, **options).parameters > 0
+
+
+def test_each_deep_recipe_adds_one_thing_to_the_one_before():
+    def changed(after, before):
+        old, new = (load_recipe(name).model_dump() for name in (before, after))
+        return {
+            f"{section}.{field}"
+            for section in ("data", "model", "augment", "train")
+            for field in new[section]
+            if new[section][field] != old[section][field]
+        }
+
+    assert changed("deep-batchnorm", "deep-baseline") == {"model.batch_norm", "train.epochs"}
+    assert changed("deep-dropout", "deep-batchnorm") == {"train.dropout_schedule"}
+    augmented = {"augment.flip", "augment.rotate", "augment.shift", "augment.padding_mode"}
+    assert changed("deep-augmented", "deep-dropout") == {*augmented, "train.epochs"}
 
 
 @pytest.mark.parametrize("name", recipe_names())

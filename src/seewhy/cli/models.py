@@ -1,12 +1,19 @@
 """`seewhy models`."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import click
 
 from seewhy.classifier import shipped_models
-from seewhy.models import NETWORKS, build, cost, describe
+from seewhy.errors import UsageError
+from seewhy.files import write_atomic
+from seewhy.models import NETWORKS, Layer, ModelConfig, build, cost, describe
+from seewhy.models.blocks import blocks
+from seewhy.recipes import options, parse_value
 
 
 @click.group(invoke_without_command=True)
@@ -33,23 +40,52 @@ def command(context: click.Context, size: int, classes: int, as_json: bool) -> N
     click.echo(f"\nshipped, trained: {', '.join(shipped_models())}")
 
 
-@command.command()
+def _net_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds a flag for each option of a net."""
+    for option in reversed(options(ModelConfig)):
+        if option.name != "name":
+            command = click.option(
+                f"--{option.name}",
+                option.name,
+                metavar=option.kind,
+                help=option.field.description,
+            )(command)
+    return command
+
+
+@command.command(context_settings={"max_content_width": 110})
 @click.argument("name")
 @click.option("--size", default=32, show_default=True, help="input side in pixels")
 @click.option("--classes", default=10, show_default=True, help="number of classes")
+@_net_flags
+@click.option("--out", type=click.Path(path_type=Path), help="draw the net as a PNG file, too")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
-def show(name: str, size: int, classes: int, as_json: bool) -> None:
-    """List the layers of a net with their output shapes, parameters and FLOPs."""
-    layers = describe(build(name, num_classes=classes, size=size))
+def show(
+    name: str, size: int, classes: int, out: Path | None, as_json: bool, **given: str | None
+) -> None:
+    """List the layers of a net with their output shapes, parameters and FLOPs, or draw them."""
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists and is not written over: choose another --out")
+    chosen = {key: parse_value(text) for key, text in given.items() if text is not None}
+    network = build(name, num_classes=classes, size=size, **chosen)
+    layers = describe(network)
+    if out is not None:
+        from seewhy.report import network_figures  # matplotlib, only where something is drawn
+
+        write_atomic(out, network_figures.network(blocks(network), size, name))
     if as_json:
         click.echo(json.dumps({"network": name, "layers": [asdict(layer) for layer in layers]}))
-        return
-    click.echo(f"{'layer':<28}{'kind':<20}{'output':<16}{'parameters':>12}{'MFLOPs':>10}")
+    else:
+        click.echo(_table(layers))
+
+
+def _table(layers: list[Layer]) -> str:
+    lines = [f"{'layer':<28}{'kind':<20}{'output':<16}{'parameters':>12}{'MFLOPs':>10}"]
     for layer in layers:
         shape = "x".join(map(str, layer.output_shape))
-        click.echo(
+        lines.append(
             f"{layer.name:<28}{layer.kind:<20}{shape:<16}{layer.parameters:>12,}"
             f"{layer.flops / 1e6:>10,.2f}"
         )
     parameters, flops = sum(x.parameters for x in layers), sum(x.flops for x in layers)
-    click.echo(f"{'sum':<64}{parameters:>12,}{flops / 1e6:>10,.2f}")
+    return "\n".join([*lines, f"{'sum':<64}{parameters:>12,}{flops / 1e6:>10,.2f}"])

@@ -16,6 +16,7 @@ from seewhy.experiments.task import to_json
 from seewhy.recipes import load_recipe
 from seewhy.report.experiment_figures import draw_folds, draw_seeds
 from seewhy.report.figures import draw_metrics, draw_run
+from seewhy.report.network_figures import draw_gradient_norms
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -61,6 +62,8 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
     finally:
         line.close()
     draw_run(run.history, run.metrics["val"], run.figures)
+    if run.gradient_norms:
+        draw_gradient_norms(run.gradient_norms, run.figures)
     if as_json:
         click.echo(json.dumps({"run": str(run.path), "val": run.metrics["val"]}))
         return

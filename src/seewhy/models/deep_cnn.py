@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from seewhy.models.keras import glorot_uniform_, norms
 from seewhy.models.network import Network
 
+MOMENTUM = 0.1  # PyTorch's: its text names no library, and shows what a few epochs do
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -74,7 +75,7 @@ class DeepCNN(Network):
             dropout=dropout,
             batch_norm_momentum=batch_norm_momentum,
         )
-        kind, norm = ACTIVATIONS[activation], norms(batch_norm, batch_norm_momentum)
+        kind, norm = ACTIVATIONS[activation], norms(batch_norm, batch_norm_momentum, MOMENTUM)
         self.block1 = Block(3, 32, kind, norm, dropout)
         self.block2 = Block(32, 64, kind, norm, dropout)
         self.block3 = Block(64, 128, kind, norm, dropout)

@@ -19,10 +19,15 @@ def norm2d(channels: int, momentum: float = NORM_MOMENTUM) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=momentum)
 
 
-def norms(batch_norm: bool, momentum: float | None) -> Callable[[int], nn.Module]:
-    """Gives what makes each norm of a net that can do without: `norm2d`, or nothing in its place."""
+def norms(
+    batch_norm: bool, momentum: float | None, usual: float = NORM_MOMENTUM
+) -> Callable[[int], nn.Module]:
+    """Gives what makes each norm of a net that can do without: `norm2d`, or nothing in its place.
+
+    `usual` is the momentum where none is given. Raises `UsageError` for a momentum without norms.
+    """
     if batch_norm:
-        return partial(norm2d, momentum=NORM_MOMENTUM if momentum is None else momentum)
+        return partial(norm2d, momentum=usual if momentum is None else momentum)
     if momentum is not None:
         raise UsageError("batch_norm_momentum has no effect without batch_norm=true: set both")
     return lambda channels: nn.Identity()

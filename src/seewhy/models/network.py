@@ -108,7 +108,7 @@ def describe(network: Network) -> list[Layer]:
     layers' figures add up to the net's. One picture without pixels passes through a copy without
     weights, in eval mode on torch's meta device: nothing is computed, and the net is not touched.
     """
-    copied = _without_weights(network).eval()
+    copied = without_weights(network).eval()
     calls = _calls(copied, torch.empty(1, 3, network.size, network.size, device="meta"))
     names = {module: name for name, module in copied.named_modules()}
     layers: list[Layer] = []
@@ -124,7 +124,7 @@ def describe(network: Network) -> list[Layer]:
     return layers
 
 
-def _without_weights(network: Network) -> Network:
+def without_weights(network: Network) -> Network:
     """Copies a net with all its tensors on the meta device: shapes without memory."""
     tensors = [*network.parameters(), *network.buffers()]
     return deepcopy(network, {id(t): torch.empty_like(t, device="meta") for t in tensors})

@@ -60,8 +60,8 @@ class TrainConfig(BaseModel):
     dropout_schedule: tuple[Annotated[float, Field(ge=0, le=0.95)], ...] | None = Field(
         None,
         min_length=1,
-        description="rates of all dropout layers over the run, each for an equal part of the epochs; "
-        "as many as epochs: one each",
+        description="rates (0 to 0.95) of all dropout layers over the run, each for an equal part of the "
+        "epochs; as many as epochs: one each",
     )
     ema: float | None = Field(
         None, gt=0, lt=1, description="decay a step of the averaged weights that are then evaluated"
@@ -109,10 +109,6 @@ class TrainConfig(BaseModel):
             raise ValueError(f"final_lr ({self.final_lr:g}) must be below lr ({self.lr:g})")
         if self.weight_decay_on is not None and self.weight_decay is None:
             raise ValueError("weight_decay_on has no effect without weight_decay")
-        if len(self.dropout_schedule or ()) > self.epochs:
-            raise ValueError(
-                f"dropout_schedule has more rates than there are epochs ({self.epochs})"
-            )
         if self.compile and self.dropout_schedule is not None:
             raise ValueError(
                 "compile would start anew for each rate of dropout_schedule: choose one"

@@ -1,0 +1,38 @@
+import json
+
+import pytest
+from cli.test_cli import call
+from PIL import Image
+
+from seewhy.models import NETWORKS
+
+
+def test_every_net_is_listed_with_its_cost():
+    listed = json.loads(call("models", "--json").stdout)["networks"]
+    assert list(listed) == list(NETWORKS)
+    assert listed["advanced_cnn"]["parameters"] == 638_730
+
+
+def test_show_takes_the_options_of_a_net_and_draws_it(tmp_path):
+    out = tmp_path / "net.png"
+    options = ["--stride", "2", "--kernel", "4", "--size", "16", "--classes", "3"]
+    shown = call("models", "show", "strided_cnn", *options, "--out", out).stdout
+    assert "32x8x8" in shown and "64x1x1" in shown
+    with Image.open(out, formats=["PNG"]) as picture:
+        assert picture.size[0] > 1000
+    before = out.read_bytes()
+    assert "not written over" in call("models", "show", "strided_cnn", "--out", out, code=2).stderr
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["simple_cnn", "--width", "2"], "it has no options"),
+        (["strided_cnn", "--stride", "3", "--size", "16"], "at least 22 pixels"),
+        (["deep_cnn", "--batch_norm_momentum", "0.1"], "no effect without batch_norm"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(arguments, message):
+    done = call("models", "show", *arguments, code=2)
+    assert message in done.stderr and done.stdout == ""
