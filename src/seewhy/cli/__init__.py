@@ -15,6 +15,7 @@ from seewhy.files import FULL
 VERBS = {
     "train": "Train a classifier from labelled images.",
     "evaluate": "Measure a model on a split: accuracy with its interval, and all else.",
+    "report": "Make one page of a run: how good, where it fails, why, and what next.",
     "predict": "Label pictures: files, folders, globs, or a list on standard input.",
     "ablate": "Say what each option of a recipe brings, with its doubt.",
     "tune": "Search for better settings of a recipe.",

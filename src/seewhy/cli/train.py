@@ -7,16 +7,20 @@ from typing import Any
 import click
 
 from seewhy import experiments, pipeline
+from seewhy.analysis.analyse import analyse, write_analysis
 from seewhy.cli.experiments import shown, summary_table
 from seewhy.cli.flags import overrides, recipe_flags
-from seewhy.cli.progress import ReadingBar, TrainingLine
+from seewhy.cli.progress import ReadingBar, TrainingLine, say
+from seewhy.cli.report import write_report
 from seewhy.cli.tables import metrics_table
 from seewhy.errors import UsageError
+from seewhy.evaluation import Predictions
 from seewhy.experiments.task import to_json
 from seewhy.recipes import load_recipe
 from seewhy.report.experiment_figures import draw_folds, draw_seeds
 from seewhy.report.figures import draw_metrics, draw_run
 from seewhy.report.network_figures import draw_gradient_norms
+from seewhy.runs import Run
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -64,13 +68,27 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
     draw_run(run.history, run.metrics["val"], run.figures)
     if run.gradient_norms:
         draw_gradient_norms(run.gradient_norms, run.figures)
+    page = _report(run)
     if as_json:
         click.echo(json.dumps({"run": str(run.path), "val": run.metrics["val"]}))
         return
     click.echo(metrics_table(run.metrics["val"], f"model {run.path}"))
+    if page is not None:
+        click.echo(f"\nreport: {page}")
     click.echo(
         f"\nrun: {run.path}   next: seewhy evaluate {run.path} --data {fixed['data']} --split test"
     )
+
+
+def _report(run: Run) -> Path | None:
+    """Works out what validation tells, and the page of it; without them the training is not lost."""
+    try:
+        found = analyse(Predictions.from_parquet(run.predictions("val")))
+        write_analysis(found, "val", run.path / "analysis")
+        return write_report(run)
+    except Exception as error:
+        say(f"the run is finished, but its report is not: {error} (`seewhy report {run.path}`)")
+        return None
 
 
 def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:

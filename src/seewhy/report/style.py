@@ -1,4 +1,4 @@
-"""The house style of every drawing: colours, fonts, and how a drawing becomes PNG bytes.
+"""The house style of every drawing: colours, fonts, and how a drawing becomes PNG or SVG bytes.
 
 Made by matplotlib's object interface: no display is needed and no state is left. Names of classes
 are drawn letter by letter, as `$` opens no formula here. Colours are Okabe and Ito's (2008), which
@@ -9,11 +9,12 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import Any, ParamSpec
+from functools import update_wrapper
+from typing import Any, Generic, ParamSpec
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
@@ -26,6 +27,7 @@ DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (4, 3)
 
 _STYLE: dict[Any, Any] = {
     "text.parse_math": False,
+    "svg.hashsalt": "seewhy",  # equal drawings are equal files
     "figure.dpi": 150,
     "figure.constrained_layout.use": True,
     "figure.titlesize": 11,
@@ -60,17 +62,30 @@ _OTHER_SCRIPTS = (
 Arguments = ParamSpec("Arguments")
 
 
-def png(draw: Callable[Arguments, Figure]) -> Callable[Arguments, bytes]:
-    """Makes a drawing give PNG bytes, in our style whatever the user's own is."""
+class Drawing(Generic[Arguments]):
+    """A drawing that gives PNG bytes when it is called, and SVG bytes by `svg`, of the same arguments.
 
-    @wraps(draw)
-    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> bytes:
+    In our style whatever the user's own is.
+    """
+
+    def __init__(self, draw: Callable[Arguments, Figure]) -> None:
+        update_wrapper(self, draw)
+        self._draw = draw
+
+    def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> bytes:
         sink = io.BytesIO()
         with style():  # for the rendering too, which makes the ticks
-            FigureCanvasAgg(draw(*args, **kwargs)).print_png(sink)
+            FigureCanvasAgg(self._draw(*args, **kwargs)).print_png(sink)
         return sink.getvalue()
 
-    return drawn
+    def svg(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> bytes:
+        sink = io.BytesIO()
+        with style():
+            FigureCanvasSVG(self._draw(*args, **kwargs)).print_svg(sink, metadata={"Date": None})
+        return sink.getvalue()
+
+
+png = Drawing  # what a drawing is marked with
 
 
 @contextmanager

@@ -1,0 +1,244 @@
+"""The report: one page of a run, that asks nothing of a network and shows any name as text."""
+
+import base64
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from seewhy.csv_cells import visible
+from seewhy.recipes import load_recipe, recipe_names
+from seewhy.report.html import charts, story
+from seewhy.report.html.pictures import MOST_CLASSES, Pictures, packed
+from seewhy.report.html.stored import Stored
+from seewhy.report.style import duration
+
+SHADES = 9  # of a cell in the confusion matrix
+FIGURES = {
+    "accuracy": "of the pictures, right",
+    "balanced_accuracy": "mean over the classes of the share found",
+    "top5": "right among the five likeliest",
+    "macro_f1": "precision and recall in one, mean over the classes",
+    "mcc": "correlation of answer and truth: 0 is chance, 1 perfect",
+    "nll": "log loss in nats: less is better",
+    "ece": "how far confidence is from the share right: less is better",
+    "auroc": "how well probabilities rank the classes: 0.5 is chance, 1 perfect",
+}
+NAMES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "top5": "Top-5 accuracy",
+    "macro_f1": "Macro F1",
+    "mcc": "Matthews correlation",
+    "nll": "Log loss",
+    "ece": "Calibration error",
+    "auroc": "ROC area",
+}
+PLAIN = {"mcc", "nll", "auroc"}  # no percentages
+
+
+def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str = "") -> str:
+    """The page as HTML. It draws what is stored, and computes nothing.
+
+    `data` is where the pictures lie, for the commands on the page; `figures` the folder of the same
+    drawings as files, seen from the page, or empty. Without `pictures` none can be opened.
+    """
+    template = _environment().get_template("report.html.jinja")
+    style, script = (
+        _environment().get_template(f"report.{kind}").render() for kind in ("css", "js")
+    )
+    return template.render(
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        figures_at=figures,
+        pictures=None if pictures is None else _shown(stored, pictures),
+        charts=charts,
+        duration=duration,
+        visible=visible,
+        run=stored,
+        title=f"{stored.config['recipe']['name']} on {stored.config['data'].rstrip('/').split('/')[-1]}",
+        verdict=story.verdict(stored),
+        headlines=story.headlines(stored),
+        advice=story.advice(stored, data),
+        best=story.best_row(stored.history),
+        key_figures=_key_figures(stored),
+        figure_rows=_figure_rows(stored),
+        class_rows=_class_rows(stored.val),
+        matrix=_matrix(stored.val) if len(stored.classes) <= MOST_CLASSES else None,
+        pairs=_pairs(stored),
+        commands=_commands(stored, data),
+        recipe={k: v for k, v in _flat(stored.config["recipe"]).items() if v is not None},
+    )
+
+
+@cache
+def _environment() -> Environment:
+    """Templates in which everything is escaped, and control characters are spelled out."""
+
+    def finalize(value: Any) -> Any:
+        return (
+            visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+        )
+
+    return Environment(
+        loader=PackageLoader("seewhy.report.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=finalize,
+    )
+
+
+def _hash(text: str) -> str:
+    """What a content security policy calls an inline script or style."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _shown(stored: Stored, pictures: Pictures) -> Markup:
+    """The pictures for the script, as JSON in which no markup can begin."""
+    place = {int(row): number for number, row in enumerate(pictures.rows)}
+    mistakes = stored.analysis.get("mistakes", {}).get("worst", [])
+    found = {
+        "classes": [visible(name) for name in stored.classes],
+        "pictures": packed(pictures),
+        "mistakes": [place[found["row"]] for found in mistakes if found["row"] in place],
+    }
+    text = json.dumps(found, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _key_figures(stored: Stored) -> list[dict[str, Any]]:
+    """The few figures at the head of the page."""
+    found = [
+        {
+            "name": "of validation right",
+            **stored.val["accuracy"],
+            "note": f"{stored.val['n']:,} pictures",
+        }
+    ]
+    test = stored.metrics.get("test")
+    if test:
+        note = f"{test['n']:,} pictures, reading {test['reading']}"
+        found.append({"name": "of test right", **test["accuracy"], "note": note})
+    rows = {name: row for name, row in stored.val["per_class"].items() if row["recall"] is not None}
+    worst = min(rows, key=lambda name: rows[name]["recall"])
+    recall = _recall(rows[worst])
+    found.append({"name": f"of {worst} found", **recall, "note": "the weakest class"})
+    return found
+
+
+def _recall(row: Mapping[str, Any]) -> dict[str, Any]:
+    bare = {"value": row["recall"], "low": None, "high": None}
+    found: dict[str, Any] = row.get("intervals", {}).get("recall", bare)
+    return found
+
+
+def _figure_rows(stored: Stored) -> list[dict[str, Any]]:
+    """Each figure over all classes, of validation and of test where that was read."""
+    rows = []
+    for name, about in FIGURES.items():
+        cells = [
+            _written(name, stored.metrics[split])
+            for split in ("val", "test")
+            if split in stored.metrics
+        ]
+        if any(value for value, _ in cells):
+            rows.append({"name": NAMES[name], "about": about, "cells": cells})
+    return rows
+
+
+def _written(name: str, metrics: Mapping[str, Any]) -> tuple[str, str]:
+    """A figure and its 95% interval as text; empty where they are not known."""
+
+    def write(number: float | None) -> str:
+        if number is None:
+            return ""
+        return f"{number:.3f}" if name in PLAIN else f"{number:.1%}"
+
+    if name == "accuracy":
+        found = metrics["accuracy"]
+    else:
+        alone = metrics["macro"]["f1"] if name == "macro_f1" else metrics.get(name)
+        found = metrics.get("intervals", {}).get(name, {"value": alone, "low": None, "high": None})
+    low, high = write(found["low"]), write(found["high"])
+    return write(found["value"]), f"{low} to {high}" if low and high else ""
+
+
+def _class_rows(val: Mapping[str, Any]) -> dict[str, Any]:
+    """The classes, the worst found first, and where their common axis begins."""
+    rows = [
+        {"name": name, **row, "interval": _recall(row)}
+        for name, row in val["per_class"].items()
+        if row["recall"] is not None
+    ]
+    rows.sort(key=lambda row: row["recall"])
+    lowest = min(row["interval"]["low"] or row["recall"] for row in rows)
+    return {"rows": rows, "floor": min(0.9, int(lowest * 10) / 10)}
+
+
+def _matrix(val: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The confusion matrix by rows, each cell with its share of the class and its shade."""
+    table, names = val["confusion"], val["classes"]
+    shares = [[n / (sum(row) or 1) for n in row] for row in table]
+    k = len(names)
+    most = max((shares[t][p] for t in range(k) for p in range(k) if t != p), default=0) or 1
+    found = []
+    for true, name in enumerate(names):
+        cells = []
+        for said, n in enumerate(table[true]):
+            share = shares[true][said]
+            shade = share if true == said else (share / most) ** 0.5
+            level = (
+                round(SHADES * shade) if true == said else -(-int(1e6 * SHADES * shade) // 10**6)
+            )
+            cells.append({"count": n, "share": share, "right": true == said, "shade": level})
+        found.append({"name": name, "cells": cells})
+    return found
+
+
+def _pairs(stored: Stored) -> list[dict[str, Any]]:
+    """The most frequent confusions, with their classes' places."""
+    places = {name: place for place, name in enumerate(stored.classes)}
+    pairs = stored.analysis.get("mistakes", {}).get("pairs", [])
+    return [{**p, "cell": (places[p["true"]], places[p["predicted"]])} for p in pairs]
+
+
+def _commands(stored: Stored, data: str) -> list[str]:
+    """What makes this run, its figures and this page again."""
+    recipe, run = stored.config["recipe"], str(stored.path)
+    changes = [f"--set={name}={json.dumps(value)}" for name, value in _changes(recipe)]
+    lines = [
+        ["seewhy", "train", "--recipe", recipe["name"], "--data", data, *changes],
+        ["seewhy", "evaluate", run, "--data", data, "--full"],
+        ["seewhy", "report", run, "--data", data],
+    ]
+    return [shlex.join(line) for line in lines]
+
+
+def _changes(recipe: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The fields, by dotted name, in which a run's recipe differs from the shipped one of its name."""
+    if recipe["name"] not in recipe_names():
+        return []
+    shipped = _flat(load_recipe(recipe["name"]).model_dump(mode="json"))
+    return [(k, v) for k, v in _flat(recipe).items() if k in shipped and shipped[k] != v]
+
+
+def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's fields by dotted name."""
+    found: dict[str, Any] = {}
+    for section, fields in recipe.items():
+        if isinstance(fields, Mapping):
+            found |= {f"{section}.{name}": value for name, value in fields.items()}
+        elif section not in ("name", "about"):
+            found[section] = fields
+    return found

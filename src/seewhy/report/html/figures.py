@@ -1,0 +1,50 @@
+"""The drawings of a report as files, each as PNG and as SVG."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seewhy.evaluation.metrics import Reliability
+from seewhy.files import write_atomic
+from seewhy.report import analysis_figures, figures
+from seewhy.report.html.stored import Stored
+from seewhy.report.style import Drawing
+
+
+def draw_figures(stored: Stored, folder: Path) -> None:
+    """Draws all that is stored, as PNG and SVG files in `folder`, which are written over."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (drawing, arguments) in _drawings(stored).items():
+        write_atomic(folder / f"{name}.png", drawing(*arguments))
+        write_atomic(folder / f"{name}.svg", drawing.svg(*arguments))
+
+
+def _drawings(stored: Stored) -> dict[str, tuple[Drawing[Any], Sequence[Any]]]:
+    """Each drawing by its file's name, with what it takes."""
+    found: dict[str, tuple[Drawing[Any], Sequence[Any]]] = {
+        "curves": (figures.curves, [stored.history])
+    }
+    for split, metrics in stored.metrics.items():
+        if split != "train":
+            found[f"confusion-{split}"] = figures.confusion_matrix, [metrics]
+            found[f"per-class-{split}"] = figures.per_class, [metrics]
+    confidence = stored.analysis.get("confidence")
+    if confidence is not None:
+        found["confidence-val"] = analysis_figures.confidence_histograms, [confidence]
+        curve = confidence["risk_coverage"]
+        found["risk-coverage-val"] = analysis_figures.risk_coverage_curve, [curve]
+        bins = _reliability(confidence["reliability"])
+        found["reliability-val"] = figures.reliability, [bins, "val"]
+    return found
+
+
+def _reliability(stored: Mapping[str, Any]) -> Reliability:
+    """The bins as arrays, as they were before they were stored."""
+    return Reliability(
+        edges=np.array(stored["edges"]),
+        counts=np.array(stored["counts"]),
+        confidence=np.array(stored["confidence"], float),
+        accuracy=np.array(stored["accuracy"], float),
+    )

@@ -1,0 +1,100 @@
+"""What a run directory holds, read once for a report."""
+
+import csv
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seewhy.bundle import read_header
+from seewhy.csv_cells import escape_cell
+from seewhy.errors import UsageError
+from seewhy.runs import Run
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The results of one run, as they were written.
+
+    `analysis` has the files of analysis/ of the validation split and of none, by name ("mistakes",
+    ...); `counts` the pictures of each class, by split; `log` the lines of log.txt without their times.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    history: list[dict[str, float]]
+    metrics: dict[str, Any]
+    environment: dict[str, Any]
+    analysis: dict[str, Any]
+    counts: dict[str, dict[str, int]]
+    bad_files: int
+    log: tuple[str, ...]
+    model: dict[str, Any]
+
+    @property
+    def val(self) -> dict[str, Any]:
+        """The figures of the validation split."""
+        found: dict[str, Any] = self.metrics["val"]
+        return found
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.val["classes"])
+
+
+def read_stored(run: Run) -> Stored:
+    """Reads a finished run. Raises `UsageError` where it is none, and says what to do."""
+    if not run.finished or "val" not in run.metrics:
+        raise UsageError(
+            f"{run.path} holds no finished run (model.safetensors, metrics.json): give a run directory, "
+            "or finish it with `seewhy train --resume`"
+        )
+    header = read_header(run.model)
+    log = run.path / "log.txt"
+    return Stored(
+        path=run.path,
+        config=run.config,
+        history=run.history,
+        metrics=run.metrics,
+        environment=json.loads((run.path / "environment.json").read_text("utf-8")),
+        analysis=_analysis(run.path / "analysis"),
+        counts=_counts(run.path / "splits.csv", list(run.metrics["val"]["classes"])),
+        bad_files=len(_rows(run.path / "bad_files.csv")),
+        log=tuple(line[20:] for line in log.read_text("utf-8").splitlines()),
+        model={
+            "digest": header.digest,
+            "megabytes": header.size / 1e6,
+            "net": header.metadata.architecture.name,
+            "size": header.metadata.rule.size,
+            "views": header.metadata.views,
+            "fingerprint": header.metadata.fingerprint,
+            "threshold": header.metadata.decision.threshold,
+        },
+    )
+
+
+def _analysis(folder: Path) -> dict[str, Any]:
+    """The parts of analysis/, save those of the train and test splits."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        name, _, split = path.stem.rpartition("-")
+        if split not in ("train", "test"):
+            found[name if split == "val" else path.stem] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def _counts(path: Path, classes: list[str]) -> dict[str, dict[str, int]]:
+    """Pictures of each class, by split, from splits.csv."""
+    tally = Counter((row["split"], row["label"]) for row in _rows(path))
+    return {
+        split: {name: tally[split, escape_cell(name)] for name in classes}
+        for split in ("train", "val", "test")
+    }
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

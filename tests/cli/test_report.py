@@ -1,0 +1,95 @@
+import json
+import shutil
+
+import pytest
+from cli.test_calibrate import call
+from helpers import QUICK, write_folder
+
+import seewhy
+from seewhy.cli import main
+from seewhy.cli.report import write_report
+from seewhy.errors import DataError, UsageError
+from seewhy.runs import Run
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
+
+
+@pytest.fixture(scope="module")
+def trained(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return seewhy.train(photos, "regularized-cnn", out=out, overrides=QUICK).path
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def test_the_page_has_pictures_and_each_drawing_lies_in_figures_twice(run, capsys):
+    said = call(capsys, "report", run).out
+    assert said.strip() == str(run / "report.html")
+    html = (run / "report.html").read_text("utf-8")
+    assert 'id="pictures"' in html and "Content-Security-Policy" in html
+    for name in ("curves", "confusion-val", "per-class-val"):
+        assert (run / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+        assert b"<svg" in (run / "figures" / f"{name}.svg").read_bytes()
+
+
+def test_without_its_data_the_page_has_no_pictures(run, capsys):
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("photos", "elsewhere"))
+    captured = call(capsys, "report", run)
+    assert "without pictures" in captured.err
+    assert 'id="pictures"' not in (run / "report.html").read_text("utf-8")
+
+
+def test_other_data_are_refused(run, tmp_path):
+    other = write_folder(tmp_path / "other", count=12, seed=5)
+    shutil.move(other / "ant" / "000.png", other / "ant" / "renamed.png")
+    with pytest.raises(DataError, match="does not hold the validation pictures"):
+        write_report(Run(run), str(other))
+
+
+def test_no_finished_run_is_named(tmp_path):
+    with pytest.raises(UsageError, match="no finished run"):
+        write_report(Run(tmp_path))
+
+
+def test_a_training_ends_with_its_report_and_is_not_lost_where_that_fails(
+    photos, tmp_path, capsys, monkeypatch
+):
+    flags = [f"--{name}={value}" for name, value in QUICK.items()]
+    arguments = ["train", "--recipe", "regularized-cnn", "--data", str(photos), "--json", *flags]
+
+    def trained_to(name):
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--out", str(tmp_path / name)])
+        assert not ended.value.code
+        captured = capsys.readouterr()
+        json.loads(captured.out)
+        return captured.err
+
+    trained_to("first")
+    assert (tmp_path / "first" / "report.html").is_file()
+    assert (tmp_path / "first" / "analysis" / "mistakes-val.json").is_file()
+
+    def broken(*arguments, **options):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr("seewhy.cli.train.write_report", broken)
+    assert "its report is not: no room" in trained_to("second")
+    assert (tmp_path / "second" / "model.safetensors").is_file()
+
+
+def test_a_net_that_grad_cam_cannot_explain_has_its_pictures_without_maps(
+    run, photos, capsys, monkeypatch
+):
+    def refuse(*arguments):
+        raise UsageError("no features")
+
+    monkeypatch.setattr("seewhy.cli.report.grad_cam", refuse)
+    assert "without maps: no features" in call(capsys, "report", run, "--data", photos).err
+    assert 'id="pictures"' in (run / "report.html").read_text("utf-8")
