@@ -5,15 +5,18 @@ from torch import nn
 
 from seewhy.errors import UsageError
 from seewhy.explain import cam, grad_cam
+from seewhy.explain.geometry import enlarge
 from seewhy.models import build
 
 
-def test_the_mean_over_all_places_and_the_bias_are_the_logit() -> None:
-    model, x, targets = SmallNet().eval(), pictures(3, 8), classes()
+def test_it_is_what_each_place_adds_to_the_logit() -> None:
+    model, x, targets = SmallNet().eval(), pictures(), classes()
+    last = model.head[-1]
     with torch.no_grad():
+        added = torch.einsum("nc,nchw->nhw", last.weight[targets], model.features(x))
         logits = model(x).gather(1, targets[:, None])[:, 0]
-    found = cam(model, x, targets).mean((1, 2)) + model.head[-1].bias[targets]
-    torch.testing.assert_close(found, logits)
+        torch.testing.assert_close(added.mean((1, 2)) + last.bias[targets], logits)
+    torch.testing.assert_close(cam(model, x, targets), enlarge(model, added, x))
 
 
 def test_grad_cam_is_cam_divided_by_the_number_of_places() -> None:

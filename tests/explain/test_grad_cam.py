@@ -3,7 +3,7 @@ from captum.attr import LayerGradCam
 from explain.toys import SmallNet, classes, flat_head, pictures
 
 from seewhy.explain import grad_cam
-from seewhy.explain.method import enlarge
+from seewhy.explain.geometry import enlarge
 
 
 def test_it_is_the_formula_on_a_head_that_knows_each_place_apart() -> None:
@@ -11,7 +11,7 @@ def test_it_is_the_formula_on_a_head_that_knows_each_place_apart() -> None:
     with torch.no_grad():
         maps = model.features(x)
         weights = model.head[-1].weight[targets].view(3, 5, 4, 4).mean((2, 3), keepdim=True)
-        expected = enlarge((weights * maps).sum(1), x)
+        expected = enlarge(model, (weights * maps).sum(1), x)
     torch.testing.assert_close(grad_cam(model, x, targets), expected)
     assert (expected < 0).any() and (expected > 0).any()  # nothing is cut off
 
@@ -19,4 +19,6 @@ def test_it_is_the_formula_on_a_head_that_knows_each_place_apart() -> None:
 def test_it_is_captums() -> None:
     model, x, targets = SmallNet(flat_head(16)).eval(), pictures(), classes()
     theirs = LayerGradCam(model, model.head).attribute(x, targets, attribute_to_layer_input=True)
-    torch.testing.assert_close(grad_cam(model, x, targets), enlarge(theirs[:, 0].detach(), x))
+    torch.testing.assert_close(
+        grad_cam(model, x, targets), enlarge(model, theirs[:, 0].detach(), x)
+    )

@@ -2,7 +2,7 @@ import torch
 from explain.toys import SmallNet, classes, flat_head, pictures
 
 from seewhy.explain import grad_cam_plus_plus
-from seewhy.explain.method import enlarge
+from seewhy.explain.geometry import enlarge
 
 
 def test_it_is_the_papers_formula_with_derivatives_of_the_exponential() -> None:
@@ -21,7 +21,7 @@ def test_it_is_the_papers_formula_with_derivatives_of_the_exponential() -> None:
             (third,) = torch.autograd.grad(second, at)
             alpha = second / (2 * second + maps[0, channel].sum() * third)
             weights[channel] += (alpha * first.clamp(min=0)).item()
-    expected = enlarge((weights[:, None, None] * maps[0]).sum(0)[None], x)
+    expected = enlarge(model, (weights[:, None, None] * maps[0]).sum(0)[None], x)
     torch.testing.assert_close(grad_cam_plus_plus(model, x, targets), expected)
 
 

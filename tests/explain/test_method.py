@@ -3,7 +3,7 @@ import torch
 from explain.toys import SmallNet, classes, pictures, traces
 
 from seewhy.errors import UsageError
-from seewhy.explain.method import check, enlarge, explaining, halves, maps_and_gradients
+from seewhy.explain.method import check, explaining, halves, maps_and_gradients
 
 
 def test_inside_the_model_is_frozen_in_eval_mode_and_pictures_have_gradients() -> None:
@@ -32,16 +32,6 @@ def test_maps_and_gradients_of_a_linear_head_are_its_weights() -> None:
     expected = model.head[-1].weight[targets][..., None, None] / 16
     torch.testing.assert_close(gradients, expected.expand_as(gradients))
     assert not maps.requires_grad
-
-
-def test_a_map_is_enlarged_smoothly_and_in_place() -> None:
-    maps = torch.zeros(1, 4, 4)
-    maps[0, 1, 2] = 1
-    large = enlarge(maps, pictures(1, 16))
-    assert large.shape == (1, 16, 16)
-    peaks = (large[0] == large.max()).nonzero().float().mean(0)
-    assert peaks.tolist() == [5.5, 9.5]  # the centre of the second cell down, the third across
-    assert ((large > 0) & (large < 1)).any()
 
 
 def test_halves_are_asked_for_by_name() -> None:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import UsageError
-from seewhy.explain.method import enlarge, explanation, halves
+from seewhy.explain.geometry import enlarge
+from seewhy.explain.method import explanation, halves
 
 _PASSED = (nn.Flatten, nn.Dropout, nn.Identity)  # change nothing in eval mode but the shape
 
@@ -21,7 +22,7 @@ def cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     features, head = halves(model)
     weights = _pooled_linear(head)[targets]  # (N, C)
     with torch.no_grad():
-        return enlarge(torch.einsum("nc,nchw->nhw", weights, features(images)), images)
+        return enlarge(model, torch.einsum("nc,nchw->nhw", weights, features(images)), images)
 
 
 def _pooled_linear(head: nn.Module) -> Tensor:

@@ -1,8 +1,9 @@
 """What the channels of the last maps stand for, and how much each of them matters."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import sqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from seewhy.data import ImageSet
 from seewhy.data.decode import centre
 from seewhy.evaluation.intervals import Interval
 from seewhy.evaluation.predict import to_input
+from seewhy.explain.geometry import axes
 from seewhy.explain.method import explaining, halves
 
 BATCH = 256
@@ -38,6 +40,17 @@ class Channels:
         """The channels, those first whose loss costs the true class most."""
         return np.argsort([-drop.value for drop in self.logit_drop], kind="stable")
 
+    def to_json(self) -> list[dict[str, Any]]:
+        """What the loss of each channel costs, as JSON values, those first that cost most."""
+        return [
+            {
+                "channel": int(channel),
+                "logit_drop": asdict(self.logit_drop[channel]),
+                "accuracy_drop": asdict(self.accuracy_drop[channel]),
+            }
+            for channel in self.by_importance()
+        ]
+
 
 def channels(
     model: nn.Module,
@@ -61,8 +74,13 @@ def channels(
         maps = torch.cat([features(to_input(centre(part, size), device)) for part in parts])
         labels = torch.from_numpy(images.labels).to(device)
         accuracy_drop, logit_drop = _ablate(head, maps, labels, progress)
-    rows, peaks = _most_exciting(maps, min(count, len(images)))
-    return Channels(accuracy_drop, logit_drop, rows, peaks)
+        down, across = axes(model, maps, maps.new_zeros(1, 3, size, size))
+    largest, places = maps.flatten(2).max(2)  # (N, C)
+    rows = largest.topk(min(count, len(images)), dim=0).indices  # (count, C)
+    places = places.gather(0, rows).T.cpu()
+    y, x = down.centres()[places // across.cells], across.centres()[places % across.cells]
+    peaks = torch.stack([y, x], 2) / size
+    return Channels(accuracy_drop, logit_drop, rows.T.cpu().numpy(), peaks.numpy())
 
 
 def _ablate(
@@ -108,12 +126,3 @@ def _mean(values: Tensor) -> Interval:
     value = values.mean().item()
     half = Z * values.std().item() / sqrt(len(values))
     return Interval(value, value - half, value + half)
-
-
-def _most_exciting(maps: Tensor, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    largest, places = maps.flatten(2).max(2)  # (N, C)
-    rows = largest.topk(count, dim=0).indices  # (count, C)
-    places = places.gather(0, rows)
-    height, width = maps.shape[2:]
-    down, across = (places // width + 0.5) / height, (places % width + 0.5) / width
-    return rows.T.cpu().numpy(), torch.stack([down.T, across.T], 2).float().cpu().numpy()

@@ -1,6 +1,8 @@
 """The average map of each class: evidence that is always in one place may be a shortcut."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,15 @@ class ClassAverages:
     counts: NDArray[np.int64]
     border: NDArray[np.float64]
     even_border: float
+
+    def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
+        """The figures without the maps, as JSON values."""
+        border = {
+            name: None if np.isnan(share) else float(share)
+            for name, share in zip(classes, self.border, strict=True)
+        }
+        counts = dict(zip(classes, self.counts.tolist(), strict=True))
+        return {"even_border": self.even_border, "border": border, "counts": counts}
 
 
 def class_averages(

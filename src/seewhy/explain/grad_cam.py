@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from seewhy.explain.method import enlarge, explanation, maps_and_gradients
+from seewhy.explain.geometry import enlarge
+from seewhy.explain.method import explanation, maps_and_gradients
 
 
 @explanation
@@ -17,4 +18,4 @@ def grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """
     maps, gradients = maps_and_gradients(model, images, targets)
     weights = gradients.mean((2, 3))
-    return enlarge(torch.einsum("nc,nchw->nhw", weights, maps), images)
+    return enlarge(model, torch.einsum("nc,nchw->nhw", weights, maps), images)

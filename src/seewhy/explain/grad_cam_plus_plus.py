@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from seewhy.explain.method import enlarge, explanation, maps_and_gradients
+from seewhy.explain.geometry import enlarge
+from seewhy.explain.method import explanation, maps_and_gradients
 
 
 @explanation
@@ -20,4 +21,4 @@ def grad_cam_plus_plus(model: nn.Module, images: Tensor, targets: Tensor) -> Ten
     bottom = 2 * squares + gradients**3 * maps.sum((2, 3), keepdim=True)
     alpha = squares / bottom.where(bottom != 0, 1)
     weights = (alpha * gradients.clamp(min=0)).sum((2, 3), keepdim=True)
-    return enlarge((weights * maps).sum(1), images)
+    return enlarge(model, (weights * maps).sum(1), images)

@@ -6,7 +6,6 @@ from functools import wraps
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from seewhy.errors import UsageError
 from seewhy.evaluation.predict import evaluating, full_precision
@@ -99,9 +98,3 @@ def maps_and_gradients(model: nn.Module, images: Tensor, targets: Tensor) -> tup
     maps.requires_grad_()
     (gradients,) = torch.autograd.grad(target_logits(head, maps, targets).sum(), maps)
     return maps.detach(), gradients
-
-
-def enlarge(maps: Tensor, images: Tensor) -> Tensor:
-    """Maps (N, h, w) at the size of the pictures, by bilinear interpolation."""
-    size = images.shape[2:]
-    return functional.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
