@@ -112,8 +112,15 @@ def test_a_row_that_diverges_is_a_result(photos, tmp_path):
     assert "wild: the loss diverged with seed 0, 1" in text
 
 
-def test_a_row_that_does_not_fit_stops_all_before_it_begins(photos, tmp_path):
-    rows = {"good": {"with": {"train.lr": 0.5}}, "bad": {"with": {"train.lr": -1}}}
-    with pytest.raises(UsageError, match="row 'bad'"):
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"with": {"train.lr": -1}}, r"train\.lr"),
+        ({"with": {"model.width": 2}}, "no option 'width'"),
+    ],
+)
+def test_a_row_that_does_not_fit_stops_all_before_it_begins(photos, tmp_path, bad, message):
+    rows = {"good": {"with": {"train.lr": 0.5}}, "bad": bad}
+    with pytest.raises(UsageError, match=f"row 'bad'.*{message}"):
         ablate(photos, plan(rows), out=tmp_path / "a", overrides=QUICK)
     assert not (tmp_path / "a").exists()

@@ -56,7 +56,7 @@ def command(
     """Say what each option of a recipe brings: rows without it or with it, compared seed by seed.
 
     \b
-    seewhy ablate --recipe regularized-cnn --without augment,model.dropout --with train.ema=0.99
+    seewhy ablate --recipe regularized-cnn --without augment --with model.dropout=0,train.ema=0.99
     seewhy ablate --rows FILE.yaml        named rows, also on top of each other, or of other recipes
 
     Runs go to OUT/ROW/seed-N, the tables to OUT/ablation.md, .csv and .json, the picture to OUT/figures.

@@ -8,13 +8,16 @@ from typing import Any
 
 from seewhy import bundle as bundles
 from seewhy import pipeline
-from seewhy.errors import DivergedError
+from seewhy.data import load_data
+from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.significance import holm
 from seewhy.experiments.ablation_table import Ablation, Measured, ResultRow, as_csv, markdown
 from seewhy.experiments.plan import Plan, Variant, load_plan, variants
 from seewhy.experiments.summary import difference, summarise
 from seewhy.experiments.task import Done, Loading, Show, Task, bounds, figures, held, write_json
 from seewhy.files import write_atomic
+from seewhy.models import cost
+from seewhy.recipes import load_recipe
 from seewhy.runs import Run
 
 
@@ -41,6 +44,8 @@ def ablate(
     mode = pipeline.monitor_mode(base)
     seeds = tuple(range(base.train.seed, base.train.seed + chosen.seeds))
     metric = base.train.monitor
+    for variant in planned:
+        _require_fit(variant, data, loading)
     with held(out, f"{base.name}-ablation") as home:
         rows: list[ResultRow] = []
         for variant in planned:
@@ -54,6 +59,17 @@ def ablate(
         write_atomic(home / "ablation.md", markdown(result).encode())
         write_atomic(home / "ablation.csv", as_csv(result).encode())
     return result
+
+
+def _require_fit(variant: Variant, data: str | Path, loading: Loading | None) -> None:
+    """Raises `UsageError`, naming the row, when its net cannot take these pictures."""
+    recipe = load_recipe(variant.recipe, variant.overrides)
+    splits = load_data(data, recipe.data, progress=loading)
+    options = recipe.model.model_dump(exclude={"name"})
+    try:
+        cost(recipe.model.name, num_classes=len(splits.classes), size=splits.rule.size, **options)
+    except UsageError as error:
+        raise UsageError(f"row {variant.name!r}: {error}") from None
 
 
 def _train(
