@@ -75,8 +75,20 @@ def test_gradient_norms_are_a_line_a_layer_and_the_median_of_each() -> None:
     assert medians == pytest.approx([1e-6 / 51, 1e-3, 0.5])
     names = [label.get_text() for label in by_layer.get_yticklabels()]
     assert names == ["block1.conv1", "block1.conv2", "head"]
-    ticks = by_layer.get_ylim()
-    assert ticks[0] > ticks[1]  # the first layer above
+    low, high = by_layer.get_ylim()
+    assert low > high  # the first layer above
+
+
+@pytest.mark.parametrize("least", [1e-9, 1e-3, 0.3])
+def test_the_scales_are_plain_numbers_with_room(least: float) -> None:
+    rows = [{"step": step, "a": least * step, "b": 1.0} for step in (1, 2)]
+    for axes in drawn(gradient_norms, rows).axes:
+        for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+            labels = [label for at, label in ticks if min(low, high) <= at <= max(low, high)]
+            assert len(labels) > 1 and not any("$" in label.get_text() for label in labels)
+            boxes = [label.get_window_extent() for label in labels]
+            assert not any(a.overlaps(b) for a, b in pairwise(boxes))
 
 
 @pytest.mark.parametrize(

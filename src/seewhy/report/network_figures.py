@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Line
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from seewhy.files import write_atomic
 from seewhy.models.blocks import PICTURE, Block
@@ -136,6 +137,11 @@ def gradient_norms(rows: Sequence[Mapping[str, float]]) -> Figure:
     by_layer.set(
         xscale="log", title="median and range over the run", ylim=(len(layers) - 0.5, -0.5)
     )
+    narrow = np.nanmax(values, initial=1e-38) < 1000 * np.nanmin(values, initial=1e38)
+    for axis in (over.yaxis, by_layer.xaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=5))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     by_layer.set_yticks(places, [short(name) for name in layers], fontsize=9)
     first, last = np.median(np.nan_to_num(norms[:, [0, -1]]), axis=0)
     figure.suptitle(f"The first layer's gradient is {_share(first, last)} the last's (medians)")
