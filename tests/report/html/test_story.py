@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from report.html.conftest import made
 
+from seewhy.report.html import render
 from seewhy.report.html.story import advice, best_row, verdict
 
 
@@ -48,3 +49,18 @@ def test_the_kept_epoch_is_the_last_marked_best():
     history = [{"best": 1, "val_accuracy": 0.9}, {"best": 1, "val_accuracy": 0.8}]
     assert best_row(history) == 1
     assert best_row([{"val_accuracy": 0.9}, {"val_accuracy": 0.8}]) == 0
+
+
+def slices(p):
+    rates = {"rate": {"value": 0.4, "low": 0.3, "high": 0.5}, "rest": {"value": 0.1}}
+    part = {"name": "<b>dark</b>", "factors": ["brightness"], "n": 50, "p": p, **rates}
+    return {"n": 300, "tested": 7, "slices": [part]}
+
+
+@pytest.mark.parametrize("p, weak", [(0.01, True), (0.2, False), (None, False)])
+def test_slices_worse_beyond_doubt_are_shown_and_named_in_the_advice(stored, p, weak):
+    found = replace(stored, analysis={**stored.analysis, "slices": slices(p)})
+    assert any("<b>dark" in item.finding for item in advice(found, "photos")) == weak
+    html = render(found, "photos", None)
+    assert 'id="slices"' in html and "<b>dark" not in html
+    assert ("&lt;b&gt;dark&lt;/b&gt;" in html) == weak

@@ -18,6 +18,7 @@ from seewhy.report.html.pictures import MOST_CLASSES, Pictures, packed
 from seewhy.report.html.stored import Stored
 from seewhy.report.style import duration
 
+MOST_SLICES = 12  # rows of the table of weak slices
 SHADES = 9  # of a cell in the confusion matrix
 FIGURES = {
     "accuracy": "of the pictures, right",
@@ -67,6 +68,7 @@ def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str
         verdict=story.verdict(stored),
         headlines=story.headlines(stored),
         advice=story.advice(stored, data),
+        slices=story.weak_slices(stored)[:MOST_SLICES],
         best=story.best_row(stored.history),
         key_figures=_key_figures(stored),
         figure_rows=_figure_rows(stored),

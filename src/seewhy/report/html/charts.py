@@ -142,15 +142,17 @@ def risk_coverage(curve: Mapping[str, Any]) -> Markup:
     return _markup(svg)
 
 
-def interval(figure: Mapping[str, float | None], floor: float, mark: float | None = None) -> Markup:
-    """A rate as a dot with its 95% interval, on a line from `floor` to 1; stretches with its cell.
+def interval(
+    figure: Mapping[str, float | None], floor: float, mark: float | None = None, top: float = 1.0
+) -> Markup:
+    """A rate as a dot with its 95% interval, on a line from `floor` to `top`; stretches with its cell.
 
     `mark` is a rate to compare with.
     """
     svg = Element("svg", {"class": "interval", "aria-hidden": "true"})
 
     def across(rate: float) -> str:
-        return f"{100 * (rate - floor) / (1 - floor):.2f}%"
+        return f"{100 * (rate - floor) / (top - floor):.2f}%"
 
     SubElement(svg, "line", {"x1": "0", "x2": "100%", "y1": "50%", "y2": "50%", "class": "track"})
     if mark is not None:

@@ -9,6 +9,7 @@ from seewhy.report.html.stored import Stored
 
 MUCH = 0.1  # of all mistakes between two classes: worth a look of its own
 DOUBTED = 0.03  # calibration error from which confidence misleads
+SIGNIFICANT = 0.05  # corrected p-value of a slice
 SIGNS = ("imbalanced:", "few pictures:", "overfitting", "not learning:", "diverging:")
 COVERAGE = 0.8  # of the pictures answered, in the advice to leave the unsure ones
 
@@ -88,7 +89,7 @@ def advice(stored: Stored, data: str) -> list[Advice]:
     """What to do next, what matters most first. `data` is where the pictures lie, for the commands."""
     commands = _Commands(str(stored.path), data)
     found: list[Advice] = []
-    for look in (_signs, _sure_mistakes, _confused, _unfinished, _unsure):
+    for look in (_signs, _sure_mistakes, _confused, _weakest, _unfinished, _unsure):
         found += look(stored, commands)
     if stored.bad_files:
         finding = f"{_counted(stored.bad_files, 'file')} could not be used."
@@ -152,6 +153,25 @@ def _confused(stored: Stored, commands: _Commands) -> list[Advice]:
     )
     action = "More pictures that tell these two apart would help most."
     return [Advice(finding, action)]
+
+
+def weak_slices(stored: Stored) -> list[dict[str, Any]]:
+    """The parts of the pictures that are worse than the rest beyond doubt, the surest first."""
+    slices = stored.analysis.get("slices", {"slices": []})["slices"]
+    return [part for part in slices if part["p"] is not None and part["p"] < SIGNIFICANT]
+
+
+def _weakest(stored: Stored, commands: _Commands) -> list[Advice]:
+    """The surest weak part that is more than a class, which the classes show already."""
+    weak = [part for part in weak_slices(stored) if part["factors"] != ["class"]]
+    if not weak:
+        return []
+    part = weak[0]
+    finding = (
+        f"{part['name']}: {_percent(part['rate']['value'])} of {_counted(part['n'], 'picture')} are "
+        f"wrong, of the rest {_percent(part['rest']['value'])}."
+    )
+    return [Advice(finding, "Collect more of the kind, or augment towards it.")]
 
 
 def _unfinished(stored: Stored, commands: _Commands) -> list[Advice]:
