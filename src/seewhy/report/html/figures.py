@@ -30,6 +30,11 @@ def _drawings(stored: Stored) -> dict[str, tuple[Drawing[Any], Sequence[Any]]]:
         if split != "train":
             found[f"confusion-{split}"] = figures.confusion_matrix, [metrics]
             found[f"per-class-{split}"] = figures.per_class, [metrics]
+    curves = stored.analysis.get("curves")
+    if curves is not None:
+        found["confusion-rates-val"] = figures.confusion_matrix, [stored.val, True]
+        found["class-heat-map-val"] = analysis_figures.class_heat_map, [stored.val]
+        found["ranking-val"] = analysis_figures.ranking_curves, [curves, stored.val]
     confidence = stored.analysis.get("confidence")
     if confidence is not None:
         found["confidence-val"] = analysis_figures.confidence_histograms, [confidence]
