@@ -179,3 +179,24 @@ def put(root: Path, *names: str, data: bytes | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded(noise()) if data is None else data)
     return root
+
+
+def scenes(count: int, side: int = 32, seed: int = 0) -> np.ndarray:
+    """Pictures with as much detail of each size as nature's (amplitude 1/f), uint8 (N, side, side, 3)."""
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))
+    frequency[0, 0] = np.inf
+    spectrum = np.fft.rfft2(rng.normal(size=(count, 3, side, side))) / frequency
+    grey = np.fft.irfft2(spectrum, (side, side))
+    grey[:, 1:] += 2 * grey[:, :1]  # colours go together
+    grey /= grey.std((1, 2, 3), keepdims=True)
+    return np.clip(127 + 45 * grey, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def write_scenes(root: Path, counts: dict[str, int], side: int = 32, seed: int = 0) -> Path:
+    """Writes `counts[folder]` different scenes to each folder below `root`, PNG."""
+    pictures = iter(scenes(sum(counts.values()), side, seed))
+    for folder, count in counts.items():
+        for number in range(count):
+            put(root, f"{folder}/{number:03}.png", data=encoded(next(pictures)))
+    return root

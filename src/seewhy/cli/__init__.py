@@ -21,6 +21,7 @@ VERBS = {
     "tune": "Search for better settings of a recipe.",
     "find-lr": "Find a learning rate in one short training.",
     "learning-curve": "Say whether more pictures would help.",
+    "data": "Look at a data set: what it holds, what is wrong with it, how it is split.",
     "models": "List the nets and the shipped models; `show NAME` draws up a net's layers.",
     "recipes": "List the recipes; `show NAME` prints one in full.",
     "info": "Say what a model file holds.",

@@ -1,7 +1,6 @@
 """Labelled pictures in, once and for all at one size: `load_data`."""
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,14 @@ from seewhy.data.cache import Stored, shorter_side, stored
 from seewhy.data.decode import InputRule
 from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.sources import Source
-from seewhy.data.split import SealedSet, Splits, assign, check_classes_trained, write_splits
+from seewhy.data.split import (
+    SealedSet,
+    Splits,
+    assign,
+    check_classes_trained,
+    check_names,
+    write_splits,
+)
 from seewhy.data.stamps import cache_root, content_id, writable
 from seewhy.errors import DataError, UsageError
 
@@ -134,7 +140,7 @@ def load_data(
     total = len(pictures.labels) + len(pictures.bad)
     check_bad(pictures.bad, total, config.on_bad, config.max_bad)
     if trainable:
-        _check_names(pictures.classes)
+        check_names(pictures.classes)
     images, notes = _image_set(pictures, classes)
     if config.group_from and not found.grouped:
         images = _grouped(images, config.group_from)
@@ -159,19 +165,9 @@ def load_data(
         layout=found.layout,
         bad=pictures.bad + found.skipped,
         merged=pictures.merged,
+        drawn="" in pictures.splits,
         notes=(_summary(found, pictures), *found.notes, *_notes(pictures), *notes, *drawn),
     )
-
-
-def _check_names(names: tuple[str, ...]) -> None:
-    """Refuses class names that a model file cannot hold, before anything is trained."""
-    for name in names:
-        controls = any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
-        if not 1 <= len(name) <= 256 or controls:
-            raise DataError(
-                f"the class name {visible(name[:80])!r} is empty, longer than 256 characters, or has "
-                "characters that cannot be shown: rename it"
-            )
 
 
 def _image_set(pictures: Stored, classes: tuple[str, ...] | None) -> tuple[ImageSet, list[str]]:

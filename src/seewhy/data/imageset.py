@@ -1,11 +1,14 @@
 """Labelled pictures at their stored size, and parts of them that copy nothing."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+CHUNK_BYTES = 8 << 20  # of pictures worked on together; some ten times as much is in memory then
 
 
 class Rows:
@@ -90,6 +93,30 @@ class ImageSet:
             groups=None if self.groups is None else self.groups[index],
             sizes=None if self.sizes is None else self.sizes[index],
         )
+
+    def joined(self, other: "ImageSet") -> "ImageSet":
+        """Returns these pictures and then those of another part of the same set, without copying one."""
+        mine, others = self.images, other.images
+        assert isinstance(mine, Rows) and isinstance(others, Rows) and mine.base is others.base
+
+        def both(one: np.ndarray | None, two: np.ndarray | None) -> np.ndarray | None:
+            return None if one is None or two is None else np.concatenate([one, two])
+
+        return ImageSet(
+            images=Rows(mine.base, np.concatenate([mine.rows, others.rows])),
+            labels=np.concatenate([self.labels, other.labels]),
+            classes=self.classes,
+            ids=np.concatenate([self.ids, other.ids]),
+            hashes=np.concatenate([self.hashes, other.hashes]),
+            groups=both(self.groups, other.groups),
+            sizes=both(self.sizes, other.sizes),
+        )
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yields the pictures in order, some at a time, uint8 `(n, S, S, 3)`."""
+        step = max(1, CHUNK_BYTES // max(1, self.images[:1].nbytes))
+        for start in range(0, len(self), step):
+            yield self.images[start : start + step]
 
     @property
     def counts(self) -> np.ndarray:

@@ -6,6 +6,7 @@ same pictures whatever their names, and adding pictures moves few of the others.
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from seewhy.csv_cells import escape_cell, visible
+from seewhy.data import likeness
 from seewhy.data.bad_files import BadFile, write_csv
 from seewhy.data.decode import InputRule
 from seewhy.data.imageset import ImageSet
@@ -26,7 +28,8 @@ WITHOUT_SPLIT = {"val": 0.2, "test": 0.1}  # of a source that has no split at al
 class SealedSet:
     """Test pictures that training, tuning, thresholds, advice and compression never open.
 
-    Their number, classes and content hashes may be known: looking for leaks is no reading.
+    Their number, names, classes and hashes may be known, the perceptual ones too: looking for leaks is
+    no reading.
     """
 
     def __init__(self, images: ImageSet) -> None:
@@ -40,8 +43,24 @@ class SealedSet:
         return self._images.classes
 
     @property
+    def ids(self) -> np.ndarray:
+        return self._images.ids
+
+    @property
+    def counts(self) -> np.ndarray:
+        return self._images.counts
+
+    @property
     def hashes(self) -> np.ndarray:
         return self._images.hashes
+
+    def describe(self) -> np.ndarray:
+        """Returns the descriptors of `likeness`."""
+        return np.concatenate([likeness.describe(images) for images in self._images.chunks()])
+
+    def look(self, rows: np.ndarray) -> np.ndarray:
+        """Returns what `likeness` compares, to confirm that a picture of another split is also here."""
+        return likeness.look(self._images.images[rows])
 
     @property
     def fingerprint(self) -> str:
@@ -58,7 +77,7 @@ class Splits:
 
     `left_out` are training or validation pictures that leak into another split or are beyond the
     limit; `bad` the files that are no usable picture; `merged` classes that the source spells in
-    several forms of Unicode; `notes` lines for the user.
+    several forms of Unicode; `drawn` says that the source brought no split; `notes` are for the user.
     """
 
     train: ImageSet
@@ -69,6 +88,7 @@ class Splits:
     layout: str
     bad: tuple[BadFile, ...] = ()
     merged: tuple[str, ...] = ()
+    drawn: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -216,6 +236,17 @@ def assign(
         split[rows[~part(images.take(rows), limit, rank[rows])]] = "left_out"
         notes.append(f"train: limited to {limit:,} of {len(rows):,} images")
     return split, notes
+
+
+def check_names(names: tuple[str, ...]) -> None:
+    """Refuses class names that a model file cannot hold, before anything is trained."""
+    for name in names:
+        controls = any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+        if not 1 <= len(name) <= 256 or controls:
+            raise DataError(
+                f"the class name {visible(name[:80])!r} is empty, longer than 256 characters, or has "
+                "characters that cannot be shown: rename it"
+            )
 
 
 def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:

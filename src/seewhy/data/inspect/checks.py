@@ -1,0 +1,78 @@
+"""All that may be wrong with a data set, looked for in one go."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from seewhy.data.inspect.duplicates import alike_findings, group_findings, identical_findings
+from seewhy.data.inspect.findings import Example, Finding
+from seewhy.data.inspect.gathered import Gathered, gather
+from seewhy.data.inspect.names import name_findings
+from seewhy.data.inspect.quality import measure_all, quality_findings
+from seewhy.data.inspect.shortcuts import Telling, numbers, shortcut_findings, shortcuts
+from seewhy.data.likeness import Progress
+from seewhy.data.split import Splits, check_classes_trained, check_names
+from seewhy.errors import DataError
+
+_ORDER = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What was found, the gravest first, and what shows it.
+
+    `values` are numbers `(N,)` of the pictures outside test, and `shortcuts` those that give a class away.
+    """
+
+    findings: tuple[Finding, ...]
+    pictures: Gathered
+    values: dict[str, np.ndarray]
+    shortcuts: tuple[Telling, ...]
+
+
+def check(splits: Splits, progress: Progress = lambda done, total: None) -> Report:
+    """Looks for all that may be wrong with a data set, loaded with `trainable=False`.
+
+    Pictures of test are compared by their hashes, and neither looked at nor judged by their labels.
+    progress: called with pictures compared and all.
+    """
+    pictures = gather(splits)
+    measures = measure_all(pictures.opened)
+    values = numbers(pictures.opened, measures)
+    telling = shortcuts(pictures.opened, values)
+    found = [
+        *_unusable(splits, pictures),
+        *identical_findings(pictures),
+        *group_findings(pictures),
+        *name_findings(splits.classes, splits.merged),
+        *quality_findings(pictures.opened, measures, splits.rule.store),
+        *shortcut_findings(telling, splits.classes),
+        *alike_findings(pictures, progress),
+    ]
+    found.sort(key=lambda finding: _ORDER.index(finding.severity))
+    return Report(tuple(found), pictures, values, tuple(telling))
+
+
+def _unusable(splits: Splits, pictures: Gathered) -> Iterator[Finding]:
+    """Finds what makes training refuse the data: files, and classes in the words of the refusal."""
+    if splits.bad:
+        yield Finding(
+            "unreadable",
+            "error",
+            "files that are no usable picture",
+            "mend or remove them; --on-bad skip trains without them",
+            [Example(f"{file.code}: {file.error}", name=file.path) for file in splits.bad],
+        )
+    try:
+        check_names(splits.classes)
+        check_classes_trained(pictures.opened, pictures.splits[: len(pictures.opened)])
+    except DataError as error:
+        what, _, remedy = str(error).partition(": ")
+        yield Finding(
+            "untrainable",
+            "error",
+            "training refuses these data",
+            remedy or what,
+            [Example(str(error), name="all")],
+        )

@@ -1,0 +1,83 @@
+"""What is wrong with a data set, how grave it is, and what to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from seewhy.csv_cells import escape_cell
+from seewhy.data.bad_files import write_csv
+from seewhy.data.inspect.gathered import Gathered
+
+Severity = Literal["error", "warning", "note"]
+SHOWN = 10  # examples in a JSON object; the CSV has all
+
+
+class Example(NamedTuple):
+    """What a finding is about: one picture or two, by their rows in `Gathered`, or else a name."""
+
+    detail: str
+    rows: tuple[int, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of fault, in words.
+
+    An `error` makes training fail or figures false, a `warning` may, a `note` is good to know.
+    """
+
+    kind: str
+    severity: Severity
+    what: str
+    advice: str
+    examples: Sequence[Example]
+
+    @property
+    def count(self) -> int:
+        return len(self.examples)
+
+
+def is_wrong(findings: Sequence[Finding]) -> bool:
+    """Says whether any finding is more than a note."""
+    return any(finding.severity != "note" for finding in findings)
+
+
+def to_json(findings: Sequence[Finding], pictures: Gathered) -> list[dict[str, Any]]:
+    """Returns findings as JSON values, with the first `SHOWN` examples of each."""
+    return [
+        {
+            "kind": finding.kind,
+            "severity": finding.severity,
+            "count": finding.count,
+            "what": finding.what,
+            "advice": finding.advice,
+            "examples": [_cells(example, pictures) for example in finding.examples[:SHOWN]],
+        }
+        for finding in findings
+    ]
+
+
+def write_findings(findings: Sequence[Finding], pictures: Gathered, path: Path) -> None:
+    """Writes `findings.csv`, one row an example; a pair has both its pictures in the row."""
+    header = ("path", "split", "label", "path_2", "split_2", "label_2", "detail")
+    rows = []
+    for finding in findings:
+        for example in finding.examples:
+            cells = _cells(example, pictures)
+            text = [escape_cell(cells.get(name, "")) for name in header]
+            rows.append([finding.kind, finding.severity, *text])
+    write_csv(("kind", "severity", *header), rows, path)
+
+
+def _cells(example: Example, pictures: Gathered) -> dict[str, str]:
+    """Returns what an example is about; `path` is the name where it is about no picture."""
+    if not example.rows:
+        return {"path": example.name, "detail": example.detail}
+    cells = {}
+    for suffix, row in zip(("", "_2"), example.rows, strict=False):
+        cells[f"path{suffix}"] = str(pictures.ids[row])
+        cells[f"split{suffix}"] = str(pictures.splits[row])
+        cells[f"label{suffix}"] = pictures.label(row)
+    return cells | {"detail": example.detail}

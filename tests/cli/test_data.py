@@ -1,0 +1,134 @@
+"""`seewhy data`: what it prints, writes and exits with."""
+
+import csv
+import json
+
+import pytest
+from cli.test_cli import call
+from data.pictures import encoded, put, scenes, write_scenes
+
+from seewhy.cli.data import config_of
+from seewhy.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    root = tmp_path_factory.mktemp("d") / "photos"
+    return write_scenes(root, {f"{s}/{n}": 12 for s in ("train", "test") for n in ("ant", "bee")})
+
+
+@pytest.fixture(scope="module")
+def faulty(photos, tmp_path_factory):
+    root = tmp_path_factory.mktemp("f") / "photos"
+    write_scenes(root, {f"{s}/{n}": 12 for s in ("train", "test") for n in ("ant", "bee")})
+    put(root, "train/ant/again.png", data=(root / "test/ant/003.png").read_bytes())
+    put(root, "train/ant/broken.png", data=b"no picture")
+    put(root, "train/bee/dark.png", data=encoded(scenes(1, seed=9)[0] // 5))
+    return root
+
+
+def test_stats_prints_counts_and_draws_classes(photos, tmp_path):
+    out = tmp_path / "out"
+    done = call("data", "stats", photos, "--out", out)
+    assert "ant" in done.stdout and "32x32, all" in done.stdout and "mean" in done.stdout
+    assert "train: 24 images, 2 classes" in done.stderr
+    assert {path.name for path in out.iterdir()} == {
+        *("classes.png", "overview.png", "class-001-ant.png", "class-002-bee.png")
+    }
+
+
+def test_stats_gives_one_json_object(photos):
+    found = json.loads(call("data", "stats", photos, "--json", "--size", "16").stdout)
+    assert found["stored"] == 16 and found["splits"]["test"]["per_class"] == {"ant": 12, "bee": 12}
+
+
+def test_check_exits_0_when_all_is_well(photos, tmp_path):
+    out = tmp_path / "out"
+    done = call("data", "check", photos, "--out", out)
+    assert "nothing wrong found" in done.stdout
+    assert [path.name for path in out.iterdir()] == ["findings.csv"]
+
+
+def test_check_exits_1_and_says_what_is_wrong_and_what_to_do(faulty, tmp_path):
+    out = tmp_path / "out"
+    done = call("data", "check", faulty, "--out", out, code=1)
+    for text in ("error  unreadable  1", "error  leak  1", "warning  dark  1", "-> "):
+        assert text in done.stdout
+    assert {path.name for path in out.iterdir()} == {"findings.csv", "leak.png", "dark.png"}
+    with open(out / "findings.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["kind"] for row in rows] == ["unreadable", "leak", "dark"]
+    assert rows[1]["path_2"] == "test/ant/003.png" and rows[1]["label_2"] == ""
+
+
+def test_check_gives_one_json_object(faulty):
+    found = json.loads(call("data", "check", faulty, "--json", code=1).stdout)
+    assert found["wrong"] and {f["kind"] for f in found["findings"]} == {
+        "unreadable",
+        "leak",
+        "dark",
+    }
+    assert all(
+        {"severity", "count", "what", "advice", "examples"} <= set(f) for f in found["findings"]
+    )
+
+
+def test_a_directory_that_holds_something_is_not_written_over(photos, tmp_path):
+    put(tmp_path, "out/mine.txt", data=b"mine")
+    for verb in ("stats", "check"):
+        assert (
+            "already holds something"
+            in call("data", verb, photos, "--out", tmp_path / "out", code=2).stderr
+        )
+
+
+def test_split_writes_the_manifest_that_a_training_takes(tmp_path):
+    root = write_scenes(tmp_path / "photos", {"ant": 20, "bee": 20})
+    done = call(
+        "data", "split", root, "--out", root, "--val", "0.25", "--test", "0.25", "--seed", "3"
+    )
+    assert (
+        "train       val      test" in done.stdout
+        and "drawn 50/25/25 by content, seed 3" in done.stderr
+    )
+    with open(root / "splits.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted({row["split"] for row in rows}) == ["test", "train", "val"] and len(rows) == 40
+    again = json.loads(call("data", "stats", root / "splits.csv", "--json").stdout)
+    assert {name: part["n"] for name, part in again["splits"].items()} == {
+        "train": 20,
+        "val": 10,
+        "test": 10,
+    }
+    assert (
+        "exists and is not written over"
+        in call("data", "split", root, "--out", root, code=2).stderr
+    )
+
+
+def test_split_says_what_has_no_effect(photos, tmp_path):
+    out = tmp_path / "out"
+    done = call("data", "split", photos, "--out", out, "--test", "0.2", code=2)
+    assert "data.test has no effect" in done.stderr and not out.exists()
+    write_scenes(tmp_path / "d", {"ant": 9, "bee": 9})
+    done = call("data", "split", tmp_path / "d", "--out", out, "--val", "0.3", code=2)
+    assert "give --test beside --val" in done.stderr and not out.exists()
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"val": "2"}, r"--val 2: Input should be less than 1"),
+        ({"split_seed": "x"}, r"--seed x: Input should be a valid integer"),
+        ({"on_bad": "maybe"}, r"--on-bad maybe: Input should be 'error' or 'skip'"),
+        ({"val": "0.6", "test": "0.5"}, r"val 0\.6 and test 0\.5 leave nothing"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_with_its_flag(given, message):
+    with pytest.raises(UsageError, match=message):
+        config_of(given)
+
+
+def test_defaults_are_those_given_and_flags_win():
+    assert config_of({"size": None}, size=128).size == 128
+    assert config_of({"size": "64", "val": "0.2"}, size=128).size == 64

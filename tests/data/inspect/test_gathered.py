@@ -1,0 +1,37 @@
+"""All pictures in one numbering, test among them by names and hashes alone."""
+
+import numpy as np
+from data.pictures import write_scenes
+
+from seewhy.data import DataConfig, load_data
+from seewhy.data.inspect.gathered import gather
+from seewhy.data.likeness import describe, look
+
+
+def test_all_pictures_are_numbered_and_test_is_covered(tmp_path):
+    write_scenes(
+        tmp_path, {f"{split}/{name}": 4 for split in ("train", "val", "test") for name in "ab"}
+    )
+    (tmp_path / "train/a/copy.png").write_bytes((tmp_path / "test/b/000.png").read_bytes())
+    splits = load_data(tmp_path, DataConfig(size=32))
+    found = gather(splits)
+    assert len(found) == 25 and len(found.opened) == 17
+    assert found.splits.tolist() == ["train"] * 8 + ["val"] * 8 + ["left_out"] + ["test"] * 8
+    assert (
+        found.labels[17:].tolist() == [-1] * 8 and found.label(17) == "" and found.label(0) == "a"
+    )
+    assert found.ids[16] == "train/a/copy.png"
+    assert [name.split("/")[0] for name in found.ids[17:]] == ["test"] * 8
+    whole = np.concatenate([found.opened.images[:], splits.test.unseal().images[:]])
+    assert np.array_equal(found.hashes[17:], splits.test.hashes)
+    assert np.array_equal(found.describe(), describe(whole))
+    rows = np.array([20, 3, 17, 16])
+    assert np.allclose(found.look(rows), look(whole[rows]))
+    assert np.allclose(found.look(np.array([1, 2])), look(whole[[1, 2]]))
+
+
+def test_it_does_without_test(tmp_path):
+    write_scenes(tmp_path, {"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 1})
+    found = gather(load_data(tmp_path))
+    assert len(found) == len(found.opened) == 6 and found.sealed is None
+    assert found.describe().shape == (6, 63)
