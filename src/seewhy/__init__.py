@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from seewhy.errors import SeeWhyError
     from seewhy.evaluation import Metrics, Predictions, metrics
     from seewhy.experiments import ablate, find_lr, folds, learning_curve, seeds, tune
+    from seewhy.explain import grad_cam
+    from seewhy.explain.explanations import explain_pictures
+    from seewhy.explain.faithfulness import faithfulness
     from seewhy.pipeline import evaluate, train
     from seewhy.recipes import Recipe, load_recipe
     from seewhy.runs import Run
@@ -35,8 +38,11 @@ __all__ = [
     "Splits",
     "ablate",
     "evaluate",
+    "explain_pictures",
+    "faithfulness",
     "find_lr",
     "folds",
+    "grad_cam",
     "learning_curve",
     "load",
     "load_data",
@@ -59,8 +65,11 @@ _HOME = {
     "Splits": "data",
     "ablate": "experiments",
     "evaluate": "pipeline",
+    "explain_pictures": "explain.explanations",
+    "faithfulness": "explain.faithfulness",
     "find_lr": "experiments",
     "folds": "experiments",
+    "grad_cam": "explain",
     "learning_curve": "experiments",
     "load": "classifier",
     "load_data": "data",
