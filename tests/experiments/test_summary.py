@@ -31,7 +31,7 @@ def test_a_difference_is_the_paired_t_test():
 
 def test_where_chance_cannot_be_told_there_is_no_p():
     assert difference([1, 2, 3], [1, 2, 3]).p == 1
-    assert isnan(difference([0.5], [0.4]).p)
+    assert isnan(difference([0.5], [0.4]).p) and isnan(difference([0.5], [0.5]).p)
     assert isnan(difference([0.6, 0.7, 0.8], [0.5, 0.6, 0.7]).p)
 
 

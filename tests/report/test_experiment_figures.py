@@ -48,7 +48,7 @@ def ablation(mode="max", metric="accuracy"):
         row(ODD, [0.71, 0.70, 0.73], 0.5),
         row("lost", [], nan),
     )
-    return Ablation(Path("a"), "", metric, mode, (0, 1, 2), None, rows)
+    return Ablation(Path("a"), f"{ODD} " * 3, metric, mode, (0, 1, 2), None, rows)
 
 
 def tuning(values, states=None, mode="max"):

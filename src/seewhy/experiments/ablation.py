@@ -50,7 +50,7 @@ def ablate(
         rows: list[ResultRow] = []
         for variant in planned:
             runs = _train(task, variant, home, seeds, len(rows), len(planned))
-            measured = [_measure(run, data, metric, chosen.target) for run in runs.values()]
+            measured = [_measure(run, task, metric, chosen.target) for run in runs.values()]
             rows.append(_row(variant, runs, measured, seeds, metric))
         result = Ablation(
             home, chosen.about, metric, mode, seeds, chosen.target, tuple(_compared(rows))
@@ -89,9 +89,9 @@ def _train(
     return runs
 
 
-def _measure(run: Run, data: str | Path, metric: str, target: float | None) -> Measured:
+def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measured:
     if "train" not in run.metrics:
-        pipeline.evaluate(run.path, data, "train")
+        pipeline.evaluate(run.path, task.data, "train", progress=task.loading)
     history, found = run.history, figures(run)
     best = max((row for row in history if row["best"]), key=lambda row: row["epoch"])
     kept = best if run.config["recipe"]["train"]["keep"] == "best" else history[-1]

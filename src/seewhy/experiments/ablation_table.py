@@ -117,7 +117,7 @@ def _columns(result: Ablation) -> list[tuple[str, list[str]]]:
         (result.metric, [_score(row, percent) for row in rows]),
         ("against", [row.after or "" for row in rows]),
         ("difference (95% interval)", [in_points(row.difference, result.metric) for row in rows]),
-        ("p", ["" if row.p is None else _p(row.p) for row in rows]),
+        ("p (Holm)", ["" if row.p is None else _p(row.p) for row in rows]),
         ("train", mean("train_accuracy", "{:.1%}")),
         ("gap", mean("gap", "points")),
         ("running train", mean("running_accuracy", "{:.1%}")),

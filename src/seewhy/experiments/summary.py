@@ -1,4 +1,4 @@
-"""What several runs say together: means with their intervals, paired differences, many tests at once."""
+"""What several runs say together: means with their intervals, and paired differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,9 +53,11 @@ def difference(values: Sequence[float], others: Sequence[float]) -> Difference:
     """`values` less `others`, pair by pair: what a change did under the same seeds."""
     pairs = [value - other for value, other in zip(values, others, strict=True)]
     found = summarise(pairs)
-    if not any(pairs):
+    if isnan(found.sd):
+        p = nan
+    elif not any(pairs):
         p = 1.0
-    elif isnan(found.sd) or found.sd < 1e-12:
+    elif found.sd < 1e-12:
         p = nan
     else:
         p = _p_value(found.mean / (found.sd / sqrt(len(pairs))), len(pairs) - 1)

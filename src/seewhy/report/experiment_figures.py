@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from seewhy.csv_cells import visible
 from seewhy.evaluation import Interval
 from seewhy.experiments import Ablation, Folds, LearningCurve, LrRange, Seeds, Tuning
 from seewhy.experiments.summary import Summary
@@ -144,7 +146,7 @@ def ablation(result: Ablation) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
     seeds = f"{len(result.seeds)} seed{'s' * (len(result.seeds) > 1)}"
-    figure.suptitle(f"{result.about or rows[0].name} ({seeds} a row)")
+    figure.suptitle(fill(visible(f"{result.about or rows[0].name} ({seeds} a row)"), 90))
     return figure
 
 
