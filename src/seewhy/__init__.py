@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from seewhy.errors import SeeWhyError
     from seewhy.evaluation import Metrics, Predictions, metrics
     from seewhy.experiments import ablate, find_lr, folds, learning_curve, seeds, tune
-    from seewhy.explain import grad_cam
     from seewhy.explain.explanations import explain_pictures
     from seewhy.explain.faithfulness import faithfulness
+    from seewhy.explain.grad_cam import grad_cam
     from seewhy.pipeline import evaluate, train
     from seewhy.recipes import Recipe, load_recipe
     from seewhy.runs import Run
@@ -69,7 +69,7 @@ _HOME = {
     "faithfulness": "explain.faithfulness",
     "find_lr": "experiments",
     "folds": "experiments",
-    "grad_cam": "explain",
+    "grad_cam": "explain.grad_cam",
     "learning_curve": "experiments",
     "load": "classifier",
     "load_data": "data",
