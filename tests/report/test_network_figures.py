@@ -32,6 +32,8 @@ def texts(figure: Figure) -> list[Text]:
 def test_every_net_is_drawn_whole_and_nothing_overlaps(name: str) -> None:
     found = blocks(build(name, num_classes=10, size=32))
     figure = drawn(network, found, 32, name)
+    total = sum(block.parameters for block in found)
+    assert figure.get_suptitle().startswith(f"{name}: {total:,} parameters")
     page = figure.bbox.padded(1)
     shown = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
     for text, box in shown:

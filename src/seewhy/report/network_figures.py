@@ -44,8 +44,8 @@ def network(blocks: Sequence[Block], size: int, name: str) -> Figure:
         if part:
             _panel(axes, part, list(members), edges)
     _box(axes, PICTURE, f"picture of {size} × {size} pixels", "white")
-    for name, x, side in COLUMNS:
-        axes.text(WIDE + x, ROW * PICTURE, name, ha=side, va="center", color=GREY, fontsize=9)
+    for column, x, side in COLUMNS:
+        axes.text(WIDE + x, ROW * PICTURE, column, ha=side, va="center", color=GREY, fontsize=9)
     for b, block in enumerate(blocks):
         for source in block.inputs:
             _connect(axes, source, b, beside)
