@@ -4,6 +4,7 @@ A 3x3 convolution of stride 2 looks at every other pixel from the first on, and 
 last row: after a few of them the cells are off by several pixels to one side.
 """
 
+import copy
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.explain.method import halves
-
-STRIP = 64  # pixels: the other side of the pictures that a network is asked about
 
 
 @dataclass(frozen=True)
@@ -50,24 +49,35 @@ def enlarge(model: nn.Module, maps: Tensor, images: Tensor) -> Tensor:
 def axes(model: nn.Module, maps: Tensor, images: Tensor) -> tuple[Axis, Axis]:
     """Where the cells of a model's maps (..., h, w) of pictures (N, 3, H, W) lie, down and across.
 
-    That follows from the sizes of picture at which one more cell appears; some ten narrow strips are
-    tried. Where a network cannot take other sizes the cells are taken to tile the picture.
+    That follows from the sizes of picture at which one more cell appears. Some ten sizes are tried, on
+    a copy without weights that computes nothing but shapes. Where a network cannot take other sizes
+    the cells are taken to tile the picture.
     """
-    features, _ = halves(model)
+    features, _ = halves(_shapes_alone(model))
     (height, width), (h, w) = images.shape[2:], maps.shape[-2:]
 
     def cells(down: int, across: int, dim: int) -> int:
         try:
-            found: Tensor = features(images.new_zeros(1, 3, down, across))
+            found: Tensor = features(torch.empty(1, 3, down, across, device="meta"))
         except Exception:  # whatever a network raises for a size that it cannot take
             return 0
         return found.shape[dim]
 
     with torch.no_grad():
-        vertical = _axis(height, h, lambda n: cells(n, min(width, STRIP), 2))
+        vertical = _axis(height, h, lambda n: cells(n, width, 2))
         if (height, h) == (width, w):
             return vertical, vertical
-        return vertical, _axis(width, w, lambda n: cells(min(height, STRIP), n, 3))
+        return vertical, _axis(width, w, lambda n: cells(height, n, 3))
+
+
+def _shapes_alone(model: nn.Module) -> nn.Module:
+    """A copy on torch's meta device, its norms left out, which change no shape and take most time."""
+    tensors = [*model.parameters(), *model.buffers()]
+    copied = copy.deepcopy(model, {id(t): torch.empty_like(t, device="meta") for t in tensors})
+    for module in copied.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.forward = nn.Identity().forward  # type: ignore[method-assign]
+    return copied
 
 
 def _axis(pixels: int, count: int, cells: Callable[[int], int]) -> Axis:
