@@ -1,0 +1,200 @@
+"""Fifteen ways in which pictures go bad, each in five strengths: the corruptions of CIFAR-10-C.
+
+After Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", 2019; strengths are those of the authors' CIFAR set. Lengths in pixels are of pictures 32
+pixels wide and grow with the picture. Written anew on NumPy and SciPy for many pictures at once; frost is
+a generated texture in place of the authors' photographs, so its figures are near theirs, not theirs.
+
+All take pictures float32 (N, S, S, 3) in [0, 1], a strength from 0 to 4 and a generator, and give the like.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from seewhy.analysis import pixels
+from seewhy.analysis.pixels import Bytes, Pictures, clipped
+
+Corruption = Callable[[Pictures, int, np.random.Generator], Pictures]
+
+STRENGTHS = 5
+REFERENCE = 32  # pixels: the width that lengths are given for
+
+
+def gaussian_noise(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Noise of a sensor in little light."""
+    deviation = (0.04, 0.06, 0.08, 0.09, 0.10)[strength]
+    return clipped(x + rng.normal(0, deviation, x.shape))
+
+
+def shot_noise(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Noise of light itself: few photons."""
+    photons = (500, 250, 100, 75, 50)[strength]
+    return clipped(rng.poisson(x * photons) / photons)
+
+
+def impulse_noise(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Salt and pepper: values stuck at black or white."""
+    share = (0.01, 0.02, 0.03, 0.05, 0.07)[strength]
+    draw = rng.random(x.shape)
+    return np.where(draw < share / 2, 0, np.where(draw < share, 1, x)).astype(np.float32)
+
+
+def defocus_blur(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Out of focus: a disk for each point, its edge smoothed."""
+    radius, edge = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1))[strength]
+    return clipped(pixels.convolved(x, pixels.disk(radius * _scale(x), edge * _scale(x))))
+
+
+def glass_blur(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Seen through frosted glass: points take the values of their neighbours.
+
+    The authors' loop means to swap two points and, their values being views, copies one.
+    """
+    sigma, rounds = ((0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2))[strength]
+    x = pixels.gaussian(x, sigma * _scale(x))
+    reach = max(1, round(_scale(x)))
+    for _ in range(rounds):
+        x = pixels.scattered(x, reach, rng)
+    return clipped(pixels.gaussian(x, sigma * _scale(x)))
+
+
+def motion_blur(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """A moving camera: a trail at an angle of up to 45 degrees, another one for each picture."""
+    radius, sigma = ((6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5))[strength]
+    angles = rng.uniform(-45, 45, len(x))
+    return clipped(pixels.trails(x, round(radius * _scale(x)), sigma * _scale(x), angles))
+
+
+def zoom_blur(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """A camera that nears: the mean of growing enlargements."""
+    largest = (1.06, 1.11, 1.16, 1.21, 1.26)[strength]
+    factors = np.arange(1, largest, 0.01)
+    return clipped((x + sum(pixels.zoomed(x, f) for f in factors)) / (len(factors) + 1))
+
+
+def snow(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Flakes that fall, and the grey of a winter's day."""
+    mean, deviation, zoom, threshold, radius, sigma, whiteness = (
+        (0.1, 0.2, 1.0, 0.6, 8, 3.0, 0.95),
+        (0.1, 0.2, 1.0, 0.5, 10, 4.0, 0.9),
+        (0.15, 0.3, 1.75, 0.55, 10, 4.0, 0.9),
+        (0.25, 0.3, 2.25, 0.6, 12, 6.0, 0.85),
+        (0.3, 0.3, 1.25, 0.65, 14, 12.0, 0.8),
+    )[strength]
+    flakes = rng.normal(mean, deviation, (*x.shape[:3], 1)).astype(np.float32)
+    flakes = pixels.zoomed(flakes, zoom * _scale(x))
+    flakes = np.clip(np.where(flakes < threshold, 0, flakes), 0, 1)
+    angles = rng.uniform(-135, -45, len(x))
+    flakes = pixels.trails(flakes, round(radius * _scale(x)), sigma * _scale(x), angles)
+    grey = x @ np.array([0.299, 0.587, 0.114], np.float32)
+    x = whiteness * x + (1 - whiteness) * np.maximum(x, grey[..., None] * 1.5 + 0.5)
+    return clipped(x + flakes + flakes[:, ::-1, ::-1])
+
+
+def frost(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Crystals of ice on the lens."""
+    kept, ice = ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))[strength]
+    side = x.shape[1]
+    # Ridges where two clouds are equal: thin, bright, branching lines.
+    clouds = pixels.plasma(2 * len(x), side, 1.7, rng).reshape(2, len(x), side, side)
+    ridges = np.clip(1 - 6 * np.abs(clouds[0] - clouds[1]), 0, 1) ** 2
+    texture = 0.35 + 0.3 * clouds[0] + 0.45 * ridges
+    tint = np.array([0.86, 0.95, 1.0], np.float32)
+    return clipped(kept * x + ice * np.clip(texture, 0, 1)[..., None] * tint)
+
+
+def fog(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Clouds before the picture."""
+    density, wibble = ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75))[strength]
+    brightest = x.max(axis=(1, 2, 3), keepdims=True)
+    clouds = pixels.plasma(len(x), x.shape[1], wibble, rng)[..., None]
+    return clipped((x + density * clouds) * brightest / (brightest + density))
+
+
+def brightness(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Too much light: the value of hue, saturation and value is raised."""
+    added = (0.05, 0.1, 0.15, 0.2, 0.3)[strength]
+    value = x.max(axis=-1, keepdims=True)
+    raised = np.clip(value + added, 0, 1)
+    # Hue and saturation stay where all channels grow by one factor; black turns grey.
+    return clipped(np.where(value > 0, x * raised / np.maximum(value, 1e-6), raised))
+
+
+def contrast(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Too little contrast: each channel drawn to its mean."""
+    kept = (0.75, 0.5, 0.4, 0.3, 0.15)[strength]
+    means = x.mean(axis=(1, 2), keepdims=True)
+    return clipped((x - means) * kept + means)
+
+
+def elastic_transform(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Stretched: an affine warp by random corners, and small displacements that change smoothly."""
+    side = x.shape[1]
+    pull, smooth, corners = (
+        (0.0, 0.0, 0.08),
+        (0.05, 0.2, 0.07),
+        (0.08, 0.06, 0.06),
+        (0.1, 0.04, 0.05),
+        (0.1, 0.03, 0.03),
+    )[strength]
+    shift = rng.uniform(-1, 1, (2, len(x), side, side))
+    shift = pull * side * pixels.gaussian(shift, smooth * side, axes=(2, 3))
+    return clipped(pixels.elastic(x, corners * side, shift, rng))
+
+
+def pixelate(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Enlarged from fewer pixels."""
+    side = x.shape[1]
+    small = max(1, int(side * (0.95, 0.9, 0.85, 0.75, 0.65)[strength]))
+    box = Image.Resampling.BOX
+    return pixels.by_pillow(
+        x, lambda image: image.resize((small, small), box).resize((side, side), box)
+    )
+
+
+def jpeg_compression(x: Pictures, strength: int, rng: np.random.Generator) -> Pictures:
+    """Saved as a small JPEG."""
+    return pixels.jpeg(x, (80, 65, 58, 50, 40)[strength])
+
+
+CORRUPTIONS: dict[str, Corruption] = {
+    function.__name__: function
+    for function in (
+        gaussian_noise,
+        shot_noise,
+        impulse_noise,
+        defocus_blur,
+        glass_blur,
+        motion_blur,
+        zoom_blur,
+        snow,
+        frost,
+        fog,
+        brightness,
+        contrast,
+        elastic_transform,
+        pixelate,
+        jpeg_compression,
+    )
+}
+
+
+def corrupted(images: Bytes, name: str, strength: int, seed: int = 0) -> Bytes:
+    """Pictures, uint8 (N, S, S, 3), gone bad in one way; the same seed gives the same pictures."""
+    rng = np.random.default_rng((seed, list(CORRUPTIONS).index(name), strength))
+    return pixels.changed(images, lambda x: CORRUPTIONS[name](x, strength, rng))
+
+
+def examples(picture: Bytes) -> dict[str, Bytes]:
+    """One picture, (1, S, S, 3), by corruption: as it is and in every strength, (6, S, S, 3)."""
+    return {
+        name: np.concatenate([picture, *(corrupted(picture, name, k) for k in range(STRENGTHS))])
+        for name in CORRUPTIONS
+    }
+
+
+def _scale(x: Pictures) -> float:
+    """How much wider the pictures are than those that lengths are given for."""
+    return x.shape[1] / REFERENCE

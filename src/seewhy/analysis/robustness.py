@@ -1,0 +1,260 @@
+"""How much of a model's accuracy is left when pictures go bad, move, or are changed to deceive it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seewhy.analysis import pixels
+from seewhy.analysis.attacks import ATTACKS, COST
+from seewhy.analysis.corruptions import CORRUPTIONS, STRENGTHS, corrupted
+from seewhy.analysis.pixels import Bytes, Pictures
+from seewhy.classifier import Classifier
+from seewhy.data import ImageSet
+from seewhy.data.decode import centre
+from seewhy.errors import DataError
+from seewhy.evaluation import Interval, wilson
+from seewhy.evaluation.bootstrap import drawn_means, percentiles
+from seewhy.evaluation.predict import VIEWS, evaluating, full_precision, to_input
+
+Progress = Callable[[int, int], None] | None
+Rows = NDArray[np.int64]
+
+PART = 1 << 17  # pixels that are attacked at a time, which bounds memory
+RADII = {
+    "fgsm": (0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
+    "pgd": (0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
+    "square": (1.0, 2.0, 4.0, 8.0),
+}  # of 255
+MOST = {"square": 200}  # pictures, as it asks 500 times for each
+SHOWN, TRIED = 8, 64  # adversarial pictures that are kept, and how many are tried for them
+WHOLE = (1.0, 2.0, 4.0, 8.0)  # radii that bytes can tell
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy against strength; `about` says what the strength is."""
+
+    about: str
+    strengths: tuple[float, ...]
+    accuracy: tuple[Interval, ...]
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """The accuracy that is left, on `n` pictures of which `clean` are recognised as they are.
+
+    `corruptions` by name, in five strengths; `mean_corruption_error` the mean error over all of them, and
+    `lost` what it is above the clean error; `worst` the corruption of highest mean error.
+    `transformations` and `attacks` are curves by name; `attacked` says on how many pictures each attack
+    was tried.
+    """
+
+    n: int
+    clean: Interval
+    corruptions: dict[str, tuple[Interval, ...]]
+    mean_corruption_error: Interval
+    lost: Interval
+    worst: str
+    transformations: dict[str, Curve]
+    attacks: dict[str, Curve]
+    attacked: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Adversarial:
+    """Pictures that PGD changed so that they are taken for another class, also when saved as bytes.
+
+    `before`, `after` uint8 (M, S, S, 3); `labels`, `answers` (M,) the true class and the one they are then
+    taken for; `radius` the largest change, of 255.
+    """
+
+    radius: float
+    before: Bytes
+    after: Bytes
+    labels: Rows
+    answers: Rows
+
+
+# By name: what the strength is, the strengths, and the change.
+TRANSFORMATIONS: dict[str, tuple[str, tuple[float, ...], Callable[[Pictures, float], Pictures]]] = {
+    "jpeg": ("JPEG quality", (95, 80, 60, 40, 20, 10, 5), lambda x, s: pixels.jpeg(x, int(s))),
+    "shift": (
+        "shift right and down, share of the width",
+        (0.0, 0.03125, 0.0625, 0.125, 0.1875, 0.25),
+        lambda x, s: pixels.shifted(x, s * x.shape[1]),
+    ),
+    "rotation": (
+        "rotation, degrees",
+        (-90, -60, -45, -30, -20, -10, 0, 10, 20, 30, 45, 60, 90),
+        pixels.rotated,
+    ),
+    "scale": ("scale", (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0), pixels.zoomed),
+}
+
+
+def robustness(
+    classifier: Classifier,
+    images: ImageSet,
+    n: int = 1000,
+    progress: Progress = None,
+    seed: int = 0,
+) -> tuple[Robustness, Adversarial | None]:
+    """Changes `n` labelled pictures in many ways and counts what is still recognised.
+
+    The pictures are drawn with a seed, and changed at the size that the network sees. Gives the record
+    and some adversarial pictures, None where no attack succeeded. Raises `DataError` without labels.
+    """
+    labelled = np.flatnonzero(images.labels >= 0)
+    if not len(labelled):
+        raise DataError("no picture has a label, so there is nothing to measure")
+    chosen = np.sort(np.random.default_rng(seed).permutation(labelled)[:n])
+    subject = _Subject(classifier, images.take(chosen), progress)
+    clean = subject.right(subject.pictures)
+    errors = {
+        name: np.stack(
+            [~subject.right(corrupted(subject.pictures, name, k)) for k in range(STRENGTHS)]
+        )
+        for name in CORRUPTIONS
+    }
+    curves = {name: _transformed(subject, name) for name in TRANSFORMATIONS}
+    attacks = {name: _attacked(subject, name, clean) for name in ATTACKS}
+    adversarial = _adversarial(subject, clean)
+    subject.finish()
+    by_picture = np.concatenate(list(errors.values())).mean(0)
+    lost = by_picture - ~clean
+    return Robustness(
+        n=len(chosen),
+        clean=_rate(clean),
+        corruptions={name: tuple(map(_rate, ~wrong)) for name, wrong in errors.items()},
+        mean_corruption_error=percentiles(float(by_picture.mean()), drawn_means(by_picture)),
+        lost=percentiles(float(lost.mean()), drawn_means(lost)),
+        worst=max(errors, key=lambda name: float(errors[name].mean())),
+        transformations=curves,
+        attacks=attacks,
+        attacked={name: len(clean[: MOST.get(name)]) for name in ATTACKS},
+    ), adversarial
+
+
+class _Subject:
+    """A model, and the pictures at the size it sees that it is tried on; tells how far the work is."""
+
+    def __init__(self, classifier: Classifier, images: ImageSet, progress: Progress) -> None:
+        seen = np.ascontiguousarray(centre(np.asarray(images.images), classifier.rule.size))
+        self.classifier = classifier
+        self.images = replace(images, images=seen)
+        self._progress = progress
+        self._done, self._total = 0, _work(len(images))
+
+    @property
+    def pictures(self) -> Bytes:
+        return np.asarray(self.images.images)
+
+    @property
+    def labels(self) -> Rows:
+        return self.images.labels
+
+    def tick(self, pictures: int) -> None:
+        self._done += pictures
+        if self._progress:
+            self._progress(min(self._done, self._total - 1), self._total)
+
+    def finish(self) -> None:
+        if self._progress:
+            self._progress(self._total, self._total)
+
+    def right(self, changed: Bytes) -> NDArray[np.bool_]:
+        """Which pictures are recognised, (N,), as they are given here."""
+        answers = self.answers(changed, np.arange(len(changed)))
+        self.tick(len(changed))
+        return answers == self.labels
+
+    def answers(self, changed: Bytes, rows: Rows) -> Rows:
+        """What some pictures are taken for, (M,), as they are given here."""
+        some = replace(self.images.take(rows), images=changed)
+        return self.classifier.predict_set(some).predicted
+
+    def logits(self, x: Tensor) -> Tensor:
+        """What the model answers to float pictures (N, 3, S, S), views averaged."""
+        bundle = self.classifier.bundle
+        return torch.stack([bundle.network(VIEWS[view](x)) for view in bundle.views]).mean(0)
+
+    def attacked(self, name: str, rows: Rows, radius: float) -> tuple[Bytes, NDArray[np.bool_]]:
+        """Some pictures as an attack leaves them, rounded to bytes, and which then deceive, unrounded."""
+        device, network = self.classifier.device, self.classifier.bundle.network
+        size = max(1, PART // self.classifier.rule.size**2)
+        after, deceive = np.empty_like(self.pictures[rows]), np.empty(len(rows), bool)
+        with evaluating(network), full_precision():
+            for start in range(0, len(rows), size):
+                part = slice(start, start + size)
+                x = to_input(self.pictures[rows[part]], device)
+                labels = torch.from_numpy(self.labels[rows[part]]).to(device)
+                changed = ATTACKS[name](self.logits, x, labels, radius / 255)
+                deceive[part] = (self.logits(changed).argmax(1) != labels).cpu().numpy()
+                after[part] = pixels.to_bytes(changed.permute(0, 2, 3, 1).cpu().numpy())
+                self.tick(len(x) * COST[name])
+        return after, deceive
+
+
+def _transformed(subject: _Subject, name: str) -> Curve:
+    about, strengths, change = TRANSFORMATIONS[name]
+
+    def at(strength: float) -> Bytes:
+        return pixels.changed(subject.pictures, lambda x: change(x, strength))
+
+    return Curve(about, strengths, tuple(_rate(subject.right(at(s))) for s in strengths))
+
+
+def _attacked(subject: _Subject, name: str, clean: NDArray[np.bool_]) -> Curve:
+    """Accuracy under an attack by its radius.
+
+    What deceives within a small radius does so within a larger one: only pictures that hold out are
+    attacked again. So the curve never rises.
+    """
+    n = len(clean[: MOST.get(name)])
+    holding = np.flatnonzero(clean[:n])
+    left: list[Interval] = []
+    for radius in RADII[name]:
+        subject.tick((n - len(holding)) * COST[name])
+        _, deceive = subject.attacked(name, holding, radius)
+        holding = holding[~deceive]
+        left.append(wilson(len(holding), n))
+    return Curve("largest change of a value, of 255", RADII[name], tuple(left))
+
+
+def _adversarial(subject: _Subject, clean: NDArray[np.bool_]) -> Adversarial | None:
+    """Pictures that PGD turns within the smallest radius that turns enough of those tried."""
+    rows = np.flatnonzero(clean)[:TRIED]
+    best: Adversarial | None = None
+    for radius in WHOLE:
+        after, _ = subject.attacked("pgd", rows, radius)
+        answers = subject.answers(after, rows)
+        turned = np.flatnonzero(answers != subject.labels[rows])[:SHOWN]
+        if len(turned) > (0 if best is None else len(best.labels)):
+            best = Adversarial(
+                radius,
+                before=subject.pictures[rows[turned]],
+                after=after[turned],
+                labels=subject.labels[rows[turned]],
+                answers=answers[turned],
+            )
+        if len(turned) == SHOWN:
+            break
+    return best
+
+
+def _work(n: int) -> int:
+    """Pictures that the model is shown in all, at most."""
+    curves = sum(len(strengths) for _, strengths, _ in TRANSFORMATIONS.values())
+    attacks = sum(
+        min(n, MOST.get(name, n)) * len(radii) * COST[name] for name, radii in RADII.items()
+    )
+    attacks += min(n, TRIED) * len(WHOLE) * COST["pgd"]
+    return n * (1 + STRENGTHS * len(CORRUPTIONS) + curves) + attacks
+
+
+def _rate(right: NDArray[np.bool_]) -> Interval:
+    return wilson(int(right.sum()), len(right))

@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import image_set
+from torch import nn
+
+from seewhy.analysis.attacks import ATTACKS
+from seewhy.analysis.corruptions import CORRUPTIONS
+from seewhy.analysis.robustness import TRANSFORMATIONS, robustness
+from seewhy.bundle import Bundle
+from seewhy.classifier import Classifier
+from seewhy.data.decode import InputRule
+from seewhy.errors import DataError
+
+
+class Brightness(nn.Module):
+    """Tells classes by the mean brightness alone: moving and turning is nothing to it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = x.mean((1, 2, 3))
+        return torch.stack([0.5 - mean, mean - 0.5], 1) * 20
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    rule = InputRule(size=8, store=8)
+    made = Bundle(Brightness(), ("dark", "light"), rule, views=("identity", "flip"))
+    return Classifier(made, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def images():
+    made = image_set(np.arange(60) % 2, size=8, classes=("dark", "light"))
+    rng = np.random.default_rng(0)
+    level = np.where(made.labels == 1, 150, 100) + rng.integers(-20, 20, 60)
+    noise = rng.integers(-30, 30, (60, 8, 8, 3))
+    return replace(made, images=(level[:, None, None, None] + noise).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def tried(classifier, images):
+    """What is found, the adversarial pictures, and what the progress bar was told.
+
+    Every sixth picture has no label: were one drawn, not all would be right as they are.
+    """
+    told: list[tuple[int, int]] = []
+    some = replace(images, labels=np.where(np.arange(60) % 6, images.labels, -1))
+    found, shown = robustness(classifier, some, n=40, progress=lambda *p: told.append(p))
+    return found, shown, told
+
+
+def test_what_is_measured_is_what_was_planted(tried) -> None:
+    found, _, _ = tried
+    assert found.n == 40 and found.clean.value == 1
+    assert set(found.corruptions) == set(CORRUPTIONS)
+    errors = {n: 1 - np.mean([i.value for i in a]) for n, a in found.corruptions.items()}
+    assert found.worst == max(errors, key=errors.get) and errors["brightness"] > 0.1
+    assert errors["pixelate"] == 0 and errors["contrast"] == 0
+    assert found.mean_corruption_error.value == pytest.approx(np.mean(list(errors.values())))
+    assert found.lost.value == pytest.approx(found.mean_corruption_error.value)  # clean is 100%
+    for name, curve in found.transformations.items():
+        assert len(curve.accuracy) == len(TRANSFORMATIONS[name][1])
+    assert all(i.value == 1 for i in found.transformations["rotation"].accuracy)
+    for curve in found.attacks.values():
+        values = [i.value for i in curve.accuracy]
+        assert values == sorted(values, reverse=True)
+    assert set(found.attacks) == set(ATTACKS) and found.attacks["pgd"].accuracy[-1].value < 1
+
+
+def test_the_bar_runs_once_from_beginning_to_end(tried) -> None:
+    told = tried[2]
+    totals = {total for _, total in told}
+    assert len(totals) == 1 and told[-1][0] == told[-1][1]
+    done = [done for done, _ in told]
+    assert done == sorted(done) and done.count(done[-1]) == 1
+
+
+def test_adversarial_pictures_are_close_and_taken_for_another_class(classifier, tried) -> None:
+    shown = tried[1]
+    assert shown is not None and len(shown.labels) > 0
+    assert (shown.answers != shown.labels).all()
+    assert 0 < np.abs(shown.after.astype(int) - shown.before).max() <= shown.radius
+    with torch.no_grad():  # a saved picture deceives as well
+        x = torch.from_numpy(shown.after).permute(0, 3, 1, 2) / 255
+        assert torch.equal(classifier.bundle.network(x).argmax(1), torch.from_numpy(shown.answers))
+
+
+def test_without_a_label_there_is_nothing_to_measure(classifier, images) -> None:
+    with pytest.raises(DataError, match="no picture has a label"):
+        robustness(classifier, replace(images, labels=np.full(60, -1)))
