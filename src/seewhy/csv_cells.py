@@ -15,6 +15,11 @@ def escape_cell(text: str) -> str:
     return "'" + text if text.startswith(_FORMULA) else text
 
 
+def plain_cell(cell: str) -> str:
+    """Returns a cell as it was meant: the `'` of `escape_cell` is taken off, and no other."""
+    return cell[1:] if cell.startswith("'") and escape_cell(cell[1:]) == cell else cell
+
+
 def visible(text: str) -> str:
     """Returns `text` with control characters and undecodable bytes spelled out, for a message."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,7 +1,7 @@
 """Labelled pictures in, once and for all at one size: `load_data`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
@@ -153,6 +153,7 @@ def load_data(
         config.held_out,
         config.test,
     )
+    images, gone = _corrected(images, split, found.corrections)
     if classes is None and trainable:
         check_classes_trained(images, split)
     test = images.take(split == "test")
@@ -166,7 +167,7 @@ def load_data(
         bad=pictures.bad + found.skipped,
         merged=pictures.merged,
         drawn="" in pictures.splits,
-        notes=(_summary(found, pictures), *found.notes, *_notes(pictures), *notes, *drawn),
+        notes=(_summary(found, pictures), *found.notes, *_notes(pictures), *notes, *drawn, *gone),
     )
 
 
@@ -197,6 +198,30 @@ def _image_set(pictures: Stored, classes: tuple[str, ...] | None) -> tuple[Image
         pictures.sizes,
     )
     return images, notes
+
+
+def _corrected(
+    images: ImageSet, split: np.ndarray, right: Mapping[bytes, str]
+) -> tuple[ImageSet, list[str]]:
+    """Sets the labels of contents whose label is known to be wrong; those of test stay.
+
+    Splits are drawn before, so that they are the source's own.
+    """
+    place = {name: number for number, name in enumerate(images.classes)}
+    unknown = sorted({name for name in right.values() if name not in place})
+    if unknown:
+        raise DataError(
+            f"labels are corrected to {', '.join(map(visible, unknown[:10]))}, which is no class here: "
+            f"there are {', '.join(visible(name) for name in images.classes[:20])}"
+        )
+    labels, met = images.labels.copy(), set()
+    for row in np.flatnonzero(np.isin(images.hashes, list(right)) & (split != "test")):
+        digest = bytes(images.hashes[row])
+        labels[row] = place[right[digest]]
+        met.add(digest)
+    gone = len(right) - len(met)
+    notes = [f"{gone:,} corrections are of pictures that are not there any more"] if gone else []
+    return replace(images, labels=labels), notes
 
 
 def _grouped(images: ImageSet, pattern: str) -> ImageSet:

@@ -1,10 +1,12 @@
 """Where labelled pictures come from: a path whose layout is recognised, or a name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from seewhy.csv_cells import visible
 from seewhy.data.download import Progress
 from seewhy.data.sources.cifar10 import find_cifar10
+from seewhy.data.sources.corrected import is_corrected, read_corrected
 from seewhy.data.sources.digits import find_digits
 from seewhy.data.sources.layouts import LAYOUTS, recognise
 from seewhy.data.sources.source import Source
@@ -23,9 +25,14 @@ def find(
 ) -> Source:
     """Recognises a source: a path in one of `LAYOUTS`, or a name in `NAMED` where no such path is.
 
-    Raises `DataError` when none fits, or when several do and `layout` does not say which.
+    A version with corrected labels is its source, with these corrections. Raises `DataError` when none
+    fits, or when several do and `layout` does not say which.
     """
     path = Path(source)
+    if is_corrected(path):
+        version = read_corrected(path)
+        found = find(version.source, layout or version.layout, group_from, progress)
+        return replace(found, corrections=version.right, notes=(*found.notes, version.note))
     if path.exists():
         return recognise(path.resolve(), layout, group_from)
     if str(source) in NAMED:

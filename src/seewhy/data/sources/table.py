@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from seewhy.csv_cells import escape_cell, visible
+from seewhy.csv_cells import plain_cell, visible
 from seewhy.data.sources.source import SPLITS, Source
 from seewhy.data.sources.tree import Labelled, Tree, labelled_source
 from seewhy.errors import IMAGE_ERROR_CODES, DataError, ImageError
@@ -132,10 +132,10 @@ def _read(tree: Tree, file: str, group_from: str | None) -> Table:
             continue
         row = Row(
             line,
-            _plain(cells[name]),
-            _plain(cells[label]),
+            plain_cell(cells[name]),
+            plain_cell(cells[label]),
             of_split,
-            None if group is None else _plain(cells[group]),
+            None if group is None else plain_cell(cells[group]),
         )
         if not row.name or not row.label:
             raise DataError(
@@ -198,11 +198,6 @@ def _lines(file: str, text: str, delimiter: str, width: int) -> Iterator[tuple[i
                 yield reader.line_num, cells
     except csv.Error as error:
         raise DataError(f"{visible(file)}, line {reader.line_num:,}: {error}: mend it") from None
-
-
-def _plain(cell: str) -> str:
-    """Returns a cell as it was meant: a `'` that keeps a spreadsheet from running it is taken off."""
-    return cell[1:] if cell.startswith("'") and escape_cell(cell[1:]) == cell else cell
 
 
 def _split(file: str, line: int, cell: str) -> str:

@@ -1,0 +1,175 @@
+"""Suspected labels for a person to look at, and what the person says of them: `review.csv`."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seewhy.csv_cells import escape_cell, plain_cell, visible
+from seewhy.data.bad_files import write_csv
+from seewhy.data.sources.corrected import FILE, Corrected, Correction, is_corrected, read_corrected
+from seewhy.data.split import Splits
+from seewhy.errors import DataError, UsageError
+from seewhy.files import atomic_directory, write_atomic
+
+_FOUND = ("id", "hash", "label", "suggested", "score")
+HEADER = (*_FOUND, "right_label")
+_NEEDED = ("hash", "right_label")
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A picture whose label looks wrong: what it was labelled, and what it looks like.
+
+    `score` is how likely the label is wrong; the others are what a network that has not seen the
+    picture gives its label and the suggested class. All in [0, 1].
+    """
+
+    id: str
+    hash: str
+    label: str
+    suggested: str
+    score: float
+    label_probability: float
+    suggested_probability: float
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a person said: the pictures whose label is wrong, and how many are right after all."""
+
+    corrections: tuple[Correction, ...]
+    confirmed: int
+    open: int
+
+
+def write_suspects(suspects: Iterable[Suspect], path: Path) -> None:
+    """Writes `label-issues.csv`, one row a picture in the order given."""
+    rows = [
+        (*_cells(one), f"{one.label_probability:.6f}", f"{one.suggested_probability:.6f}")
+        for one in suspects
+    ]
+    write_csv((*_FOUND, "label_probability", "suggested_probability"), rows, path)
+
+
+def write_review(suspects: Iterable[Suspect], path: Path) -> None:
+    """Writes the table to fill in: `right_label` is empty, and is to be the class that is right."""
+    write_csv(HEADER, [(*_cells(one), "") for one in suspects], path)
+
+
+def _cells(one: Suspect) -> tuple[str, ...]:
+    label, suggested = escape_cell(one.label), escape_cell(one.suggested)
+    return escape_cell(one.id), one.hash, label, suggested, f"{one.score:.4f}"
+
+
+def read_review(path: Path, splits: Splits) -> Review:
+    """Reads a filled table of these data: a row whose `right_label` is empty is still open.
+
+    Raises `DataError` naming the row for a content or a class that the data have not, for a picture of
+    the sealed test, and for two answers about one picture.
+    """
+    known: dict[bytes, dict[str, str]] = {}  # the ids of a content's copies, by their labels
+    for part in (splits.train, splits.val, splits.left_out):
+        for digest, key, label in zip(part.hashes, part.ids, part.labels, strict=True):
+            known.setdefault(bytes(digest), {}).setdefault(splits.classes[label], str(key))
+    sealed = set() if splits.test is None else set(splits.test.hashes.tolist())
+    said: dict[str, tuple[int, str]] = {}
+    still_open = 0
+    for line, content, answer in _rows(path):
+        here = f"{visible(path.name)}, line {line:,}"
+        if content.encode() in sealed:
+            raise DataError(
+                f"{here}: {content} is a picture of the sealed test, whose labels stay: remove the row"
+            )
+        if content.encode() not in known:
+            raise DataError(
+                f"{here}: no picture of these data has the content hash {visible(content)!r}: give the "
+                "data that were reviewed, or remove the row"
+            )
+        if not answer:
+            still_open += 1
+            continue
+        if answer not in splits.classes:
+            raise DataError(
+                f"{here}: right_label is {visible(answer)!r}, which is no class: write one of "
+                f"{', '.join(visible(name) for name in splits.classes[:20])}, or leave it empty"
+            )
+        first, before = said.setdefault(content, (line, answer))
+        if before != answer:
+            raise DataError(
+                f"{here}: {visible(answer)}, while line {first:,} says {visible(before)} of the same "
+                "picture: keep the right one"
+            )
+    corrections = []
+    for content, (_, answer) in said.items():
+        wrong = [(was, key) for was, key in known[content.encode()].items() if was != answer]
+        if wrong:
+            was, key = wrong[0]
+            corrections.append(Correction(hash=content, id=key, was=was, label=answer))
+    return Review(tuple(corrections), len(said) - len(corrections), still_open)
+
+
+def write_version(data: str, layout: str | None, review: Review, out: Path) -> Corrected:
+    """Writes a version of `data` with the corrections of a review, and of the version that it is, if any.
+
+    The source stays as it is. Raises `UsageError` where `out` exists, or nothing is corrected.
+    """
+    if out.exists():
+        raise UsageError(f"{out} exists and is not written over: choose another --out")
+    if not review.corrections:
+        raise UsageError(
+            f"no label is corrected: {review.confirmed:,} are confirmed and {review.open:,} still open. "
+            "Write the right class into right_label"
+        )
+    path = Path(data)
+    known: Sequence[Correction] = ()
+    source = str(path.resolve()) if path.exists() else data
+    if is_corrected(path):
+        before = read_corrected(path)
+        known, source, layout = before.corrections, before.source, layout or before.layout
+    merged = {one.hash: one for one in known}
+    for one in review.corrections:
+        was = merged[one.hash].was if one.hash in merged else one.was
+        merged[one.hash] = one.model_copy(update={"was": was})
+    kept = tuple(one for one in merged.values() if one.was != one.label)
+    version = Corrected(source=source, layout=layout, corrections=kept)
+    with atomic_directory(out) as folder:
+        write_atomic(folder / FILE, version.model_dump_json(indent=1).encode())
+    return version
+
+
+def _rows(path: Path) -> Iterable[tuple[int, str, str]]:
+    """Yields line number, hash and right label, however a spreadsheet saved the table."""
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{visible(str(path))} cannot be read ({error}): save the table as UTF-8"
+        ) from None
+    head = text.partition("\n")[0]
+    delimiter = max(",;\t", key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = [cell.strip().lower() for cell in next(reader, [])]
+        for name in _NEEDED:
+            if name not in header:
+                raise DataError(
+                    f"{visible(path.name)}, line 1: no column {name}, only {visible(', '.join(header))}: "
+                    "take the review.csv that `seewhy data labels` wrote"
+                )
+        for cells in reader:
+            if not any(cells):
+                continue
+            if len(cells) != len(header):
+                raise DataError(
+                    f"{visible(path.name)}, line {reader.line_num:,}: {len(cells)} cells, where the "
+                    f"header has {len(header)}: mend the row"
+                )
+            digest, answer = (cells[header.index(name)].strip() for name in _NEEDED)
+            yield reader.line_num, digest, plain_cell(answer)
+    except csv.Error as error:
+        raise DataError(
+            f"{visible(path.name)}, line {reader.line_num:,}: {error}: mend it"
+        ) from None

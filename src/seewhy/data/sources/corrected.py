@@ -1,0 +1,85 @@
+"""A version of a data set with corrected labels: one small file beside which the source stays as it is.
+
+    photos-2/corrected.json     where the pictures lie, and the right class of each that was labelled wrongly
+
+Pictures are named by their content, so that neither a new name nor a new order loses a correction.
+"""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from seewhy.csv_cells import visible
+from seewhy.errors import DataError
+
+FILE = "corrected.json"
+
+
+class Correction(BaseModel):
+    """One picture whose label was wrong."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hash: str = Field(pattern=re.compile("^[0-9a-f]{32}$"), description="of the picture's content")
+    id: str = Field(description="its path or row, for readers; nothing is looked up by it")
+    was: str = Field(description="the source's class")
+    label: str = Field(description="the right class")
+
+
+class Corrected(BaseModel):
+    """A version: its source and what differs there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = Field(1, description="version of this file's form")
+    source: str = Field(description="a path, or the name of data such as cifar10")
+    layout: str | None = Field(
+        None, description="how the source is laid out, where it is not plain"
+    )
+    corrections: tuple[Correction, ...] = Field(description="one for each content")
+
+    @property
+    def right(self) -> dict[bytes, str]:
+        """The right class of each content hash."""
+        return {one.hash.encode(): one.label for one in self.corrections}
+
+    @property
+    def note(self) -> str:
+        """What the user is told of it."""
+        return f"{len(self.corrections):,} contents with a corrected label"
+
+
+def is_corrected(path: Path) -> bool:
+    """Says whether a folder is such a version."""
+    return (path / FILE).is_file()
+
+
+def read_corrected(path: Path) -> Corrected:
+    """Reads a version. Raises `DataError` for a file that is no such, or whose source is not there."""
+    file = path / FILE
+    try:
+        found = Corrected.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        said = str(error).splitlines()[-1] if isinstance(error, OSError) else _first(error)
+        raise DataError(
+            f"{visible(str(file))} is no list of corrections ({visible(said)}): make it with "
+            "`seewhy data apply-review`"
+        ) from None
+    source = Path(found.source)
+    if is_corrected(source):
+        raise DataError(
+            f"{visible(str(file))} has another version as its source: name the first one"
+        )
+    if source.is_absolute() and not source.exists():
+        raise DataError(
+            f"{visible(str(file))} says that its pictures lie in {visible(found.source)}, which is not "
+            'there: write where they are now as its "source"'
+        )
+    return found
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

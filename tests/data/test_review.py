@@ -1,0 +1,168 @@
+"""`review.csv`, and the version of the labels that comes of it."""
+
+import csv
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from data.pictures import class_folders, encoded, noise, put
+
+from seewhy.data import load_data
+from seewhy.data.review import HEADER, Suspect, read_review, write_review, write_version
+from seewhy.errors import DataError, UsageError
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return class_folders(tmp_path / "photos", {"ant": 12, "bee": 12, "=cow": 12})
+
+
+def review_of(tmp_path, rows, delimiter=","):
+    """A filled review: (hash, right label) a row."""
+    path = tmp_path / "review.csv"
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(HEADER)
+        writer.writerows([["x.png", digest, "ant", "bee", "0.9", right] for digest, right in rows])
+    return path
+
+
+def corrected(photos, tmp_path, rows, out="photos-2"):
+    splits = load_data(photos)
+    found = read_review(review_of(tmp_path, rows), splits)
+    write_version(str(photos), None, found, tmp_path / out)
+    return splits, load_data(tmp_path / out)
+
+
+def first(splits, name):
+    label = splits.classes.index(name)
+    return splits.train.hashes[splits.train.labels == label][0].decode()
+
+
+def labels(splits):
+    parts = (splits.train, splits.val, splits.left_out)
+    return {h: splits.classes[n] for p in parts for h, n in zip(p.hashes, p.labels, strict=True)}
+
+
+def test_the_version_differs_in_the_corrected_label_alone(photos, tmp_path):
+    splits = load_data(photos)
+    digest = first(splits, "ant")
+    before, after = corrected(photos, tmp_path, [(digest, "bee"), (first(splits, "bee"), "bee")])
+    was, now = labels(before), labels(after)
+    assert {key for key in was if was[key] != now[key]} == {digest.encode()}
+    assert now[digest.encode()] == "bee"
+    assert before.fingerprint != after.fingerprint
+    for part in ("train", "val"):  # nobody changes sides
+        assert set(getattr(before, part).hashes) == set(getattr(after, part).hashes)
+    assert set(before.test.hashes) == set(after.test.hashes)
+    assert "1 contents with a corrected label" in after.notes
+
+
+def test_the_source_is_left_as_it_is_and_its_pictures_are_not_copied(photos, tmp_path):
+    before = {path: path.read_bytes() for path in photos.rglob("*.png")}
+    corrected(photos, tmp_path, [(first(load_data(photos), "ant"), "bee")])
+    assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
+    assert [path.name for path in (tmp_path / "photos-2").iterdir()] == ["corrected.json"]
+
+
+def test_parquet_is_corrected_without_a_copy(tmp_path):
+    home = tmp_path / "set"
+    home.mkdir()
+    rows = [{"bytes": encoded(noise(8, 8, seed)), "path": None} for seed in range(40)]
+    info = {"info": {"features": {"label": {"_type": "ClassLabel", "names": ["ant", "bee"]}}}}
+    table = pa.table({"image": rows, "label": [n % 2 for n in range(40)]})
+    pq.write_table(
+        table.replace_schema_metadata({b"huggingface": json.dumps(info)}), home / "train.parquet"
+    )
+    digest = first(load_data(home), "ant")
+    before, after = corrected(home, tmp_path, [(digest, "bee")])
+    assert labels(after)[digest.encode()] == "bee" and labels(before)[digest.encode()] == "ant"
+
+
+def test_a_version_of_a_version_holds_all_corrections_and_takes_back_some(photos, tmp_path):
+    splits = load_data(photos)
+    one, two = first(splits, "ant"), first(splits, "bee")
+    corrected(photos, tmp_path, [(one, "bee")])
+    _, second = corrected(tmp_path / "photos-2", tmp_path, [(two, "=cow")], "photos-3")
+    assert labels(second)[one.encode()] == "bee" and labels(second)[two.encode()] == "=cow"
+    corrected(tmp_path / "photos-3", tmp_path, [(one, "ant")], "photos-4")
+    found = json.loads((tmp_path / "photos-4" / "corrected.json").read_text())
+    assert [(c["hash"], c["was"], c["label"]) for c in found["corrections"]] == [
+        (two, "bee", "=cow")
+    ]
+    assert found["source"] == str(photos)
+
+
+def test_all_copies_of_a_picture_get_the_right_label(tmp_path):
+    photos = class_folders(
+        tmp_path / "photos", {f"{s}/{n}": 6 for s in ("train", "val") for n in "ab"}
+    )
+    put(photos, "train/b/copy.png", data=(photos / "train/a/00000.png").read_bytes())
+    splits = load_data(photos)
+    row = splits.train.ids.tolist().index("train/b/copy.png")
+    digest = splits.train.hashes[row].decode()
+    for right in "ab":
+        _, after = corrected(photos, tmp_path, [(digest, right)], f"all-{right}")
+        copies = after.train.labels[after.train.hashes == digest.encode()]
+        assert [after.classes[label] for label in copies] == [right, right]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_what_a_spreadsheet_saved_is_read(photos, tmp_path, delimiter):
+    splits = load_data(photos)
+    rows = [(first(splits, "ant"), "'=cow"), (first(splits, "bee"), "")]
+    found = read_review(review_of(tmp_path, rows, delimiter), splits)
+    assert [one.label for one in found.corrections] == ["=cow"]
+    assert (found.confirmed, found.open) == (0, 1)
+
+
+def test_a_written_review_is_safe_in_a_spreadsheet_and_still_open(photos, tmp_path):
+    splits = load_data(photos)
+    path = tmp_path / "review.csv"
+    write_review([Suspect("=x.png", first(splits, "ant"), "=cow", "bee", 0.9, 0.1, 0.8)], path)
+    with open(path, newline="") as file:
+        row = next(csv.DictReader(file))
+    assert (row["id"], row["label"], row["right_label"]) == ("'=x.png", "'=cow", "")
+    assert read_review(path, splits).open == 1
+
+
+def test_what_does_not_fit_is_refused_by_its_row(photos, tmp_path):
+    splits = load_data(photos)
+    ant, sealed = first(splits, "ant"), splits.test.hashes[0].decode()
+    for rows, said in (
+        ([(ant, "bee"), ("0" * 32, "bee")], "line 3: no picture"),
+        ([(ant, "wasp")], "line 2: right_label is 'wasp', which is no class: write one of"),
+        ([(sealed, "bee")], "line 2: .* sealed test"),
+        ([(ant, "bee"), (ant, "ant")], "line 3: ant, while line 2 says bee"),
+    ):
+        with pytest.raises(DataError, match=said):
+            read_review(review_of(tmp_path, rows), splits)
+    (tmp_path / "review.csv").write_text("id,label\nx,ant\n")
+    with pytest.raises(DataError, match="no column hash"):
+        read_review(tmp_path / "review.csv", splits)
+    (tmp_path / "review.csv").write_text("hash,right_label\nx\n")
+    with pytest.raises(DataError, match="line 2: 1 cells"):
+        read_review(tmp_path / "review.csv", splits)
+
+
+def test_nothing_is_written_over_and_an_empty_review_makes_no_version(photos, tmp_path):
+    splits = load_data(photos)
+    ant = first(splits, "ant")
+    some = read_review(review_of(tmp_path, [(ant, "bee")]), splits)
+    with pytest.raises(UsageError, match="not written over"):
+        write_version(str(photos), None, some, photos)
+    none = read_review(review_of(tmp_path, [(ant, "ant")]), splits)
+    with pytest.raises(UsageError, match="1 are confirmed and 0 still open"):
+        write_version(str(photos), None, none, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_splits_csv_has_the_right_labels(photos, tmp_path):
+    from seewhy.data import write_splits
+
+    digest = first(load_data(photos), "ant")
+    _, after = corrected(photos, tmp_path, [(digest, "bee")])
+    write_splits(after, tmp_path / "splits.csv")
+    with open(tmp_path / "splits.csv", newline="") as file:
+        assert {r["label"] for r in csv.DictReader(file) if r["hash"] == digest} == {"bee"}
