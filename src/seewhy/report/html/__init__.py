@@ -1,19 +1,16 @@
 """The report: one page of a run, that asks nothing of a network and shows any name as text."""
 
-import base64
-import hashlib
 import json
 import shlex
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from seewhy.csv_cells import visible
 from seewhy.recipes import load_recipe, recipe_names
 from seewhy.report.html import charts, story
+from seewhy.report.html.page import embedded, page
 from seewhy.report.html.pictures import MOST_CLASSES, Pictures, packed
 from seewhy.report.html.stored import Stored
 from seewhy.report.style import duration
@@ -49,15 +46,10 @@ def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str
     `data` is where the pictures lie, for the commands on the page; `figures` the folder of the same
     drawings as files, seen from the page, or empty. Without `pictures` none can be opened.
     """
-    template = _environment().get_template("report.html.jinja")
-    style, script = (
-        _environment().get_template(f"report.{kind}").render() for kind in ("css", "js")
-    )
-    return template.render(
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+    return page(
+        "report.html.jinja",
+        ["report.css"],
+        "report.js",
         figures_at=figures,
         pictures=None if pictures is None else _shown(stored, pictures),
         charts=charts,
@@ -80,30 +72,6 @@ def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str
     )
 
 
-@cache
-def _environment() -> Environment:
-    """Templates in which everything is escaped, and control characters are spelled out."""
-
-    def finalize(value: Any) -> Any:
-        return (
-            visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
-        )
-
-    return Environment(
-        loader=PackageLoader("seewhy.report.html"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=finalize,
-    )
-
-
-def _hash(text: str) -> str:
-    """What a content security policy calls an inline script or style."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
 def _shown(stored: Stored, pictures: Pictures) -> Markup:
     """The pictures for the script, as JSON in which no markup can begin."""
     place = {int(row): number for number, row in enumerate(pictures.rows)}
@@ -113,10 +81,7 @@ def _shown(stored: Stored, pictures: Pictures) -> Markup:
         "pictures": packed(pictures),
         "mistakes": [place[found["row"]] for found in mistakes if found["row"] in place],
     }
-    text = json.dumps(found, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+    return embedded(found)
 
 
 def _key_figures(stored: Stored) -> list[dict[str, Any]]:

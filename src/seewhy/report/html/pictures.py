@@ -75,7 +75,7 @@ def packed(pictures: Pictures) -> list[list[object]]:
         strict=True,
     )
     return [
-        [visible(str(name)), true, said, sure, _picture(image), _map(strength)]
+        [visible(str(name)), true, said, sure, thumbnail(image), _map(strength)]
         for name, true, said, sure, image, strength in columns
     ]
 
@@ -88,7 +88,8 @@ def _strengths(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.clip(positive / (scale or 1.0), 0, 1)
 
 
-def _picture(image: NDArray[np.uint8]) -> str:
+def thumbnail(image: NDArray[np.uint8]) -> str:
+    """A picture, uint8 (H, W, 3), no larger than a page needs it: WebP in base64."""
     picture = Image.fromarray(image)
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return _webp(picture, 88)
