@@ -115,6 +115,30 @@ def test_split_says_what_has_no_effect(photos, tmp_path):
     assert "give --test beside --val" in done.stderr and not out.exists()
 
 
+def test_preview_draws_what_the_network_sees(photos, tmp_path):
+    out = tmp_path / "out"
+    done = call(
+        *("data", "preview", photos, "--recipe", "regularized-cnn", "--augment.rotate", "15"),
+        *("--data.size", "16", "--out", out),
+    )
+    assert "the network sees 16x16" in done.stdout and "rotate 15" in done.stdout
+    files = {f"{name}.{kind}" for name in ("input", "augmentation") for kind in ("png", "svg")}
+    assert {path.name for path in out.iterdir()} == files
+    assert (
+        "already holds"
+        in call("data", "preview", photos, "--recipe", "photos", "--out", out, code=2).stderr
+    )
+
+
+def test_preview_gives_one_json_object_and_knows_a_recipe_without_augmentation(photos, tmp_path):
+    out = tmp_path / "out"
+    done = call("data", "preview", photos, "--recipe", "simple-cnn", "--out", out, "--json")
+    found = json.loads(done.stdout)
+    assert found["recipe"] == "simple-cnn" and found["augmentation"] == {}
+    assert found["files"] == ["input.png", "input.svg"]
+    assert found["channels"]["training"] == found["channels"]["evaluation"]
+
+
 @pytest.mark.parametrize(
     "given, message",
     [

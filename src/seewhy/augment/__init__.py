@@ -39,10 +39,15 @@ def augment(
     from `generator`, a CPU one, in one draw whose row i belongs to image i. With no crop on, the
     centre is taken. Raises `UsageError` for a crop that the pictures do not allow.
     """
-    assert images.shape[1] >= size
     rows = torch.rand(len(images), len(DRAWS), generator=generator).to(images.device)
-    draw = dict(zip(DRAWS, rows.unbind(1), strict=True))
+    return augment_by(dict(zip(DRAWS, rows.unbind(1), strict=True)), images, targets, size, config)
 
+
+def augment_by(
+    draw: dict[str, Tensor], images: Tensor, targets: Tensor, size: int, config: AugmentConfig
+) -> tuple[Tensor, Tensor]:
+    """Does what `augment` does by given draws: for each name in `DRAWS` a number in [0, 1), `(B,)`."""
+    assert images.shape[1] >= size
     # Pictures are lines of pixels, (B, size, size * 3), while they are worked on: torch is several
     # times slower when it spreads a mask over an innermost axis of three.
     if config.warps or config.random_resized_crop is not None:

@@ -12,6 +12,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
+from seewhy.cli.output import new_folder
+from seewhy.cli.preview import command as preview
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data import DataConfig, Splits, load_data, write_splits
 from seewhy.data.inspect import (
@@ -76,7 +78,7 @@ def stats(data: str, out: Path | None, as_json: bool, **given: str | None) -> No
     Mean and deviation are of the stored pictures for training, in [0, 1]. Of test only the number of
     pictures is told.
     """
-    folder = _new(out)
+    folder = new_folder(out)
     splits = _load(data, config_of(given, size=SIZE), trainable=False)
     figures = statistics(splits)
     if folder:
@@ -99,7 +101,7 @@ def check_data(data: str, out: Path | None, as_json: bool, **given: str | None) 
 
     Exits 1 when anything is. Pictures of test are compared by hashes and not looked at.
     """
-    folder = _new(out)
+    folder = new_folder(out)
     config = config_of(given, size=SIZE, on_bad="skip", max_bad=1)
     report = check(_load(data, config, trainable=False), ReadingBar("comparing"))
     if folder:
@@ -147,21 +149,14 @@ def split(data: str, out: Path, as_json: bool, **given: str | None) -> None:
         click.echo(f"{splits_table(figures)}\n\n{path}")
 
 
+command.add_command(preview)
+
+
 def _load(data: str, config: DataConfig, trainable: bool = True) -> Splits:
     splits = load_data(data, config, trainable=trainable, progress=ReadingBar("reading"))
     for note in splits.notes:
         say(note)
     return splits
-
-
-def _new(out: Path | None) -> Path | None:
-    """Makes the directory; raises `UsageError` for one that holds something, which would be lost."""
-    if out is None:
-        return None
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} already holds something: choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    return out
 
 
 def _draw_statistics(splits: Splits, figures: Statistics, folder: Path) -> None:

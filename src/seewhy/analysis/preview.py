@@ -1,0 +1,110 @@
+"""What a network would get to see of a data set by a recipe, before anything is trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seewhy.augment.preview import Ladder, Versions, ladders, versions
+from seewhy.data import ImageSet, InputRule, Splits
+from seewhy.data.originals import originals
+from seewhy.models.network import STD_FLOOR, channel_statistics
+from seewhy.recipes import Recipe
+
+PICTURES, CLASSES = 6, 10  # at least so many pictures, of at most so many classes
+VERSIONS = 6  # of each in training
+SAMPLE, BATCH = 500, 50  # training pictures that the channels are measured on; so many at a time
+
+Channels = tuple[Sequence[float], Sequence[float]]  # mean and deviation of red, green and blue
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """Training pictures on their way to the network, and the numbers that come out.
+
+    originals: uint8 `(h, w, 3)` each, as the files have them, upright.
+    taken_off: mean and deviation of the training pictures, in [0, 1], by which the network normalises.
+    evaluation, training: mean and deviation after that, of some training pictures as they are and varied.
+    """
+
+    rule: InputRule
+    examples: ImageSet
+    originals: Sequence[np.ndarray]
+    versions: Versions
+    ladders: Sequence[Ladder]
+    taken_off: Channels
+    evaluation: Channels
+    training: Channels
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns all but the pixels as JSON values."""
+        channels = {
+            name: {"mean": list(found[0]), "deviation": list(found[1])}
+            for name, found in (
+                ("taken_off", self.taken_off),
+                ("evaluation", self.evaluation),
+                ("training", self.training),
+            )
+        }
+        pictures = zip(self.examples.ids, self.examples.labels, self.originals, strict=True)
+        return {
+            "input": self.rule.model_dump(mode="json"),
+            "pictures": [
+                {
+                    "id": key,
+                    "label": self.examples.classes[label],
+                    "width": original.shape[1],
+                    "height": original.shape[0],
+                }
+                for key, label, original in pictures
+            ],
+            "augmentation": {ladder.name: ladder.value for ladder in self.ladders},
+            "channels": channels,
+        }
+
+
+def preview(source: str | Path, splits: Splits, recipe: Recipe) -> Preview:
+    """Takes some training pictures of each class through a recipe's input rule and augmentation.
+
+    `splits` are those of `source`, loaded by `recipe.data`. The draws are a training's, from its seed.
+    """
+    train, size, config = splits.train, splits.rule.size, recipe.augment
+    examples = train.take(_examples(train))
+    files = originals(source, set(examples.ids), recipe.data.layout)
+    mean, std = channel_statistics(train.images)
+    std = np.maximum(std, STD_FLOOR)
+    rows = np.random.default_rng(0).permutation(len(train))[:SAMPLE]
+    sample = [
+        versions(
+            train.images[some], train.labels[some], size, config, 1, recipe.train.seed + number
+        )
+        for number, some in enumerate(np.split(rows, range(BATCH, len(rows), BATCH)))
+    ]
+
+    def normal(pictures: Sequence[np.ndarray]) -> Channels:
+        found = channel_statistics(np.concatenate(pictures))
+        return tuple((found[0] - mean) / std), tuple(found[1] / std)
+
+    return Preview(
+        rule=splits.rule,
+        examples=examples,
+        originals=[files[key] for key in examples.ids],
+        versions=versions(
+            examples.images[:], examples.labels, size, config, VERSIONS, recipe.train.seed
+        ),
+        ladders=ladders(examples.images[:2], size, config),
+        taken_off=(tuple(mean), tuple(std)),
+        evaluation=normal([part.seen for part in sample]),
+        training=normal([part.varied[:, 0] for part in sample]),
+    )
+
+
+def _examples(images: ImageSet) -> np.ndarray:
+    """Returns rows of some pictures, a class in turn, picked by content: the same ones each time."""
+    classes = np.flatnonzero(images.counts)[:CLASSES]
+    order = np.argsort(images.hashes, kind="stable")
+    each = -(-PICTURES // len(classes))
+    of_class = [order[images.labels[order] == label][:each] for label in classes]
+    return np.array([rows[turn] for turn in range(each) for rows in of_class if turn < len(rows)])

@@ -1,0 +1,157 @@
+"""What an augmentation does, to look at: the draws of a training, and each augmentation by itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seewhy.augment import DRAWS, AugmentConfig, augment, augment_by, to_input
+from seewhy.augment.mixing import ERASED_AREA, beta
+
+STEPS = 7  # of an augmentation, from one end of its range to the other
+LAST = 1 - 2**-24  # the largest draw that there is
+SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the share kept in mixing
+
+
+@dataclass(frozen=True, eq=False)
+class Versions:
+    """Pictures as a network gets them.
+
+    seen: at evaluation, uint8 `(N, size, size, 3)`.
+    varied: in training, uint8 `(N, V, size, size, 3)`.
+    shares: of its own class in each one's target, `(N, V)` in [0, 1]; below 1 where it was mixed.
+    """
+
+    seen: np.ndarray
+    varied: np.ndarray
+    shares: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """One augmentation alone, through its range: pictures uint8 `(n, size, size, 3)` and their amounts."""
+
+    name: str
+    value: float
+    pictures: np.ndarray
+    amounts: tuple[str, ...]
+
+
+def versions(
+    images: np.ndarray, labels: np.ndarray, size: int, config: AugmentConfig, count: int, seed: int
+) -> Versions:
+    """Draws `count` training versions of stored pictures, uint8 `(N, S, S, 3)`, int64 labels `(N,)`.
+
+    Each time all of them are a batch, as in a training; so they are what is there to mix with.
+    """
+    stored, own = torch.from_numpy(images), torch.nn.functional.one_hot(torch.from_numpy(labels))
+    generator = torch.Generator().manual_seed(seed)
+    drawn = [augment(stored, own.float(), size, config, generator) for _ in range(count)]
+    return Versions(
+        seen=_pixels(to_input(stored, size)),
+        varied=np.stack([_pixels(x) for x, _ in drawn], 1),
+        shares=np.stack([(targets * own).sum(1).numpy() for _, targets in drawn], 1),
+    )
+
+
+def ladders(images: np.ndarray, size: int, config: AugmentConfig) -> list[Ladder]:
+    """Takes the first of two stored pictures through the range of each augmentation that is on.
+
+    All others are off meanwhile. The second picture, uint8 `(2, S, S, 3)`, is what the first is mixed with.
+    """
+    stored = torch.from_numpy(images)
+    found = []
+    for name, steps in _STEPS.items():
+        value = getattr(config, name)
+        if value is None:
+            continue
+        mode = config.padding_mode if name in _REACH_OUT and value else None
+        alone = AugmentConfig(**{name: value, "padding_mode": mode})
+        pictures, amounts = [], []
+        for draws, amount in steps(value):
+            draw = {key: torch.full((2,), draws.get(key, 0.5)) for key in DRAWS}
+            x, targets = augment_by(draw, stored, torch.eye(2), size, alone)
+            pictures.append(_pixels(x)[0])
+            amounts.append(amount.format(kept=f"{targets[0, 0]:.0%}"))
+        found.append(Ladder(name, value, np.stack(pictures), tuple(amounts)))
+    return found
+
+
+def _pixels(x: Tensor) -> np.ndarray:
+    """Floats `(B, 3, h, w)` in [0, 1] as uint8 `(B, h, w, 3)`."""
+    return x.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+# ------------------------------------------------------------------ the steps of each augmentation
+
+_REACH_OUT = ("crop_padding", "rotate", "shift", "zoom", "shear")  # beyond the picture's edges
+Steps = list[tuple[dict[str, float], str]]  # the draws of a step, and what it amounts to
+
+
+def _through(*draws: str, says: Callable[[float], str]) -> Callable[[float], Steps]:
+    """Steps of an amount between -value and value, told as `says`."""
+
+    def steps(value: float) -> Steps:
+        places = np.linspace(0, 1, STEPS)
+        return [(dict.fromkeys(draws, float(u)), says(value * (2 * u - 1))) for u in places]
+
+    return steps
+
+
+def _flips(chance: float) -> Steps:
+    return [
+        ({"flip": 1.0}, f"as it is: {1 - chance:.0%}"),
+        ({"flip": 0.0}, f"mirrored: {chance:.0%}"),
+    ]
+
+
+def _corners(_padding: float) -> Steps:
+    places = {"top left": (0, 0), "top right": (0, LAST), "centre": (0.5, 0.5)}
+    places |= {"bottom left": (LAST, 0), "bottom right": (LAST, LAST)}
+    return [({"top": top, "left": left}, name) for name, (top, left) in places.items()]
+
+
+def _areas(smallest: float) -> Steps:
+    return [({"area": u}, f"{smallest + (1 - smallest) * u:.0%} of the area") for u in _up()]
+
+
+def _boxes(_chance: float) -> Steps:
+    low, high = ERASED_AREA
+    return [
+        ({"erase": 0.0, "erase_area": u}, f"{low + (high - low) * u:.0%} of the area")
+        for u in _up()
+    ]
+
+
+def _mixed(alpha: float) -> Steps:
+    """Steps at quantiles of the share kept, which is Beta(alpha, alpha)."""
+    draws = torch.rand(2, 9999, generator=torch.Generator().manual_seed(0))
+    order = beta(alpha, *draws).argsort()
+    return [
+        ({"share": share, "share_angle": angle}, "{kept} kept")
+        for share, angle in draws[:, [order[int(q * 9999)] for q in SHARES]].T.tolist()
+    ]
+
+
+def _up() -> list[float]:
+    return [float(u) for u in np.linspace(0, 1, STEPS - 2)]
+
+
+_STEPS: dict[str, Callable[[float], Steps]] = {
+    "flip": _flips,
+    "crop_padding": _corners,
+    "random_resized_crop": _areas,
+    "rotate": _through("rotate", says=lambda a: f"{a:.3g}°"),
+    "shift": _through("down", "right", says=lambda a: f"{100 * a:.3g}%"),
+    "zoom": _through("zoom", says=lambda a: f"side × {1 + a:.2f}"),
+    "shear": _through("shear", says=lambda a: f"{a:.3g}°"),
+    "brightness": _through("brightness", says=lambda a: f"× {1 + a:.2f}"),
+    "contrast": _through("contrast", says=lambda a: f"× {1 + a:.2f}"),
+    "saturation": _through("saturation", says=lambda a: f"× {1 + a:.2f}"),
+    "hue": _through("hue", says=lambda a: f"{360 * a:.3g}°"),
+    "erasing": _boxes,
+    "mixup": _mixed,
+    "cutmix": _mixed,
+}
