@@ -164,7 +164,7 @@ def finding_sheet(finding: Finding, pictures: Gathered) -> bytes | None:
         return None
     shown = len(tiles) // len(finding.examples[0].rows)
     part = f"; the first {shown}" if shown < finding.count else ""
-    return sheet(tiles, f"{finding.kind}: {finding.count:,} {finding.what}{part}")
+    return sheet(tiles, f"{finding.kind}, {finding.count:,}: {finding.what}{part}")
 
 
 @png

@@ -76,7 +76,7 @@ def sheet(tiles: Sequence[Tile | None], title: str, columns: int = COLUMNS) -> F
     rows = -(-len(shown) // columns)
     lines = max((sum(bool(text) for text, _ in tile.lines()) for tile in shown if tile), default=0)
     width = columns * (SIDE + GAP) + GAP
-    title = fill(title, round(12.5 * width))
+    title = fill(title, round(10.5 * width))
     head = TITLE * (1 + title.count("\n")) + GAP
     step = SIDE + GAP + LINE * lines
     height = head + rows * step + GAP
