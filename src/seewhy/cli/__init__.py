@@ -27,6 +27,7 @@ VERBS = {
     "info": "Say what a model file holds.",
     "calibrate": 'Make a model\'s confidence honest, and let it answer "not sure".',
     "compare": "Say which of several models is better, and whether the difference is real.",
+    "robustness": "Say what is left of a model's accuracy when pictures go bad or deceive.",
     "explain": "Show why a model takes pictures for what it says, and whether to believe it.",
 }
 

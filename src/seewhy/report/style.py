@@ -7,9 +7,10 @@ colour-blind readers tell apart; maps grow evenly darker.
 
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
+from pathlib import Path
 from typing import Any, Generic, ParamSpec
 
 import matplotlib
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
 from seewhy.csv_cells import visible
+from seewhy.files import write_atomic
 
 BLUE, LIGHT_BLUE, VERMILION = "#0072B2", "#8CC0DE", "#D55E00"
 GREY, PALE = "#6B6B6B", "#ECECEC"
@@ -86,6 +88,16 @@ class Drawing(Generic[Arguments]):
 
 
 png = Drawing  # what a drawing is marked with
+
+
+def write_drawings(
+    drawings: Mapping[str, tuple[Drawing[Any], Sequence[Any]]], folder: Path
+) -> None:
+    """Writes each drawing, by its file's name and with what it takes, as PNG and SVG, over any there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (drawing, arguments) in drawings.items():
+        write_atomic(folder / f"{name}.png", drawing(*arguments))
+        write_atomic(folder / f"{name}.svg", drawing.svg(*arguments))
 
 
 @contextmanager

@@ -7,18 +7,15 @@ from typing import Any
 import numpy as np
 
 from seewhy.evaluation.metrics import Reliability
-from seewhy.files import write_atomic
 from seewhy.report import analysis_figures, figures
 from seewhy.report.html.stored import Stored
-from seewhy.report.style import Drawing
+from seewhy.report.robustness_figures import robustness_drawings
+from seewhy.report.style import Drawing, write_drawings
 
 
 def draw_figures(stored: Stored, folder: Path) -> None:
     """Draws all that is stored, as PNG and SVG files in `folder`, which are written over."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, (drawing, arguments) in _drawings(stored).items():
-        write_atomic(folder / f"{name}.png", drawing(*arguments))
-        write_atomic(folder / f"{name}.svg", drawing.svg(*arguments))
+    write_drawings(_drawings(stored), folder)
 
 
 def _drawings(stored: Stored) -> dict[str, tuple[Drawing[Any], Sequence[Any]]]:
@@ -42,6 +39,8 @@ def _drawings(stored: Stored) -> dict[str, tuple[Drawing[Any], Sequence[Any]]]:
         found["risk-coverage-val"] = analysis_figures.risk_coverage_curve, [curve]
         bins = _reliability(confidence["reliability"])
         found["reliability-val"] = figures.reliability, [bins, "val"]
+    if "robustness" in stored.analysis:
+        found |= robustness_drawings(stored.analysis["robustness"])
     return found
 
 

@@ -1,0 +1,77 @@
+"""`seewhy robustness`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from seewhy.analysis.corruptions import examples
+from seewhy.analysis.records import to_json, write_json
+from seewhy.analysis.robustness import Robustness, robustness
+from seewhy.classifier import load
+from seewhy.cli.progress import ReadingBar, say
+from seewhy.data.decode import centre
+from seewhy.evaluation import Interval
+from seewhy.report.robustness_figures import draw_robustness
+from seewhy.runs import Run
+
+
+@click.command()
+@click.argument("model")
+@click.option("--data", required=True, help="digits, cifar10, a folder or an archive")
+@click.option(
+    "--n", default=1000, show_default=True, type=click.IntRange(1), help="validation pictures"
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="where its files go [the run]"
+)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
+def command(model: str, data: str, n: int, out: Path | None, as_json: bool, device: str) -> None:
+    """Say what is left of MODEL's accuracy when pictures go bad, move, or are made to deceive it.
+
+    Fifteen corruptions in five strengths (as CIFAR-10-C), JPEG, shift, rotation, scale, and three attacks,
+    on validation pictures. Figures go to analysis/robustness.json, drawings to figures/ beside it.
+    """
+    classifier = load(model, device=device)
+    splits = classifier.splits(data, progress=ReadingBar("reading"))
+    for note in splits.notes:
+        say(note)
+    found, adversarial = robustness(classifier, splits.val, n, ReadingBar("trying"))
+    home = out or (Path(model) if Path(model).is_dir() else None)
+    if home is not None:
+        write_json(found, home / "analysis" / "robustness.json")
+        example = centre(splits.val.images[:1], classifier.rule.size)
+        folder = Run(home).figures
+        draw_robustness(to_json(found), examples(example), adversarial, classifier.classes, folder)
+        say(f"analysis: {home / 'analysis'}   pictures: {folder}")
+    click.echo(json.dumps(to_json(found)) if as_json else _text(found))
+
+
+def _text(found: Robustness) -> str:
+    lines = [
+        f"{found.n:,} validation pictures, {_percent(found.clean)} right as they are",
+        "",
+        f"mean corruption error {_percent(found.mean_corruption_error)}, "
+        f"{_percent(found.lost)} more than as they are",
+        "",
+        f"{'percent right at strength':<26}{''.join(f'{k:>6}' for k in range(1, 6))}{'mean':>8}",
+    ]
+    means = {n: sum(i.value for i in row) / len(row) for n, row in found.corruptions.items()}
+    for name in sorted(means, key=lambda name: means[name]):
+        cells = "".join(f"{100 * interval.value:>6.0f}" for interval in found.corruptions[name])
+        lines.append(f"  {name.replace('_', ' '):<24}{cells}{100 * means[name]:>8.1f}")
+    for name, curve in found.transformations.items():
+        points = zip(curve.strengths, curve.accuracy, strict=True)
+        shown = ", ".join(f"{strength:g}: {100 * i.value:.0f}" for strength, i in points)
+        lines.append(f"\n{name}, percent right by {curve.about}\n  {shown}")
+    for name, curve in found.attacks.items():
+        points = zip(curve.strengths, curve.accuracy, strict=True)
+        shown = ", ".join(f"{strength:g}: {100 * i.value:.0f}" for strength, i in points)
+        about = f"{found.attacked[name]:,} pictures, percent right by {curve.about}"
+        lines.append(f"\n{name}, {about}\n  {shown}")
+    return "\n".join(lines)
+
+
+def _percent(interval: Interval) -> str:
+    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"

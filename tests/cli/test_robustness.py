@@ -1,0 +1,58 @@
+import json
+
+import pytest
+from cli.test_calibrate import call
+from helpers import write_folder
+
+from seewhy import bundle as bundles
+from seewhy.bundle import Bundle
+from seewhy.data import InputRule
+from seewhy.models import build
+
+DRAWN = {
+    f"robustness-{name}.{kind}"
+    for name in ("corruptions", "transformations", "attacks", "examples", "adversarial")
+    for kind in ("png", "svg")
+}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "small.safetensors"
+    network = build("strided_cnn", num_classes=3, size=16)
+    rule = InputRule(size=16, store=16)
+    bundles.save(Bundle(network.eval(), ("ant", "bee", "cow"), rule), path)
+    return path
+
+
+def test_figures_are_stored_told_and_drawn(model, photos, tmp_path, capsys):
+    said = call(capsys, "robustness", model, "--data", photos, "--out", tmp_path)
+    found = json.loads((tmp_path / "analysis" / "robustness.json").read_text())
+    assert len(found["corruptions"]) == 15 and found["n"] < 1000
+    for row in found["corruptions"].values():
+        assert len(row) == 5 and all(i["low"] <= i["value"] <= i["high"] for i in row)
+    assert f"{found['n']} validation pictures" in said.out
+    assert "mean corruption error" in said.out
+    first = said.out.split("mean\n")[1].split("  ")[1]
+    assert first == found["worst"].replace("_", " ")
+    drawn = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert DRAWN - {n for n in DRAWN if "adversarial" in n} <= drawn <= DRAWN
+
+
+def test_json_is_one_object_and_nothing_is_left_without_a_place(model, photos, capsys):
+    before = set(model.parent.iterdir())
+    said = call(capsys, "robustness", model, "--data", photos, "--n", "2", "--json")
+    found = json.loads(said.out)
+    assert found["n"] == 2 and set(found["attacks"]) == {"fgsm", "pgd", "square"}
+    assert set(model.parent.iterdir()) == before
+
+
+def test_wrong_use_is_refused(model, photos, tmp_path, capsys):
+    said = call(capsys, "robustness", model, "--data", tmp_path / "no", code=2)
+    assert str(tmp_path / "no") in said.err
+    call(capsys, "robustness", model, "--data", photos, "--n", "0", code=2)
