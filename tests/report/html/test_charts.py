@@ -1,6 +1,9 @@
+import re
+from itertools import pairwise
 from xml.etree.ElementTree import fromstring
 
 import numpy as np
+import pytest
 from report.html.conftest import made
 
 from seewhy.report.html import charts
@@ -35,3 +38,16 @@ def test_a_loss_that_became_infinite_is_left_out_of_the_scale():
     history = [{**stored.history[0], "val_loss": np.inf}, *stored.history[1:]]
     chart = charts.training_curves(history, "loss", 2)
     assert "nan" not in chart and "inf" not in chart
+
+
+def test_labels_at_the_ends_of_curves_do_not_cover_each_other():
+    point = {"value": 0.0, "low": 0.0, "high": 0.1}
+    curve = {"about": "of 255", "strengths": [0.25, 1.0, 4.0], "accuracy": [point] * 3}
+    svg = str(charts.strengths(dict.fromkeys(("one", "two", "three"), curve), 0.9, doubling=True))
+    heights = [float(y) for y in re.findall(r'<text x="[\d.]+" y="([\d.]+)" class="label', svg)]
+    assert len(heights) == 3
+    assert all(a - b >= charts.GAP for a, b in pairwise(heights))
+    places = [
+        float(x) for x in re.findall(r'<text x="([\d.]+)" y="[\d.]+" class="tick middle', svg)
+    ]
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=0.2)  # equal factors

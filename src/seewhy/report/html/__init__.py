@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from seewhy.csv_cells import visible
 from seewhy.recipes import load_recipe, recipe_names
-from seewhy.report.html import charts, story
+from seewhy.report.html import charts, robustness, story
 from seewhy.report.html.page import embedded, page
 from seewhy.report.html.pictures import MOST_CLASSES, Pictures, packed
 from seewhy.report.html.stored import Stored
@@ -53,6 +53,7 @@ def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str
         figures_at=figures,
         pictures=None if pictures is None else _shown(stored, pictures),
         charts=charts,
+        robustness=robustness,
         duration=duration,
         visible=visible,
         run=stored,

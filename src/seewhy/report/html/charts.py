@@ -20,6 +20,7 @@ from seewhy.evaluation.intervals import wilson
 WIDTH, HEIGHT = 340, 236
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 16, 30
 GAP = 14  # between two labels, at least
+LINES = ("strong", "soft", "plain")  # kinds of line, in the order of their curves
 REACH = 0.76  # of a half, that the highest bar of a histogram takes
 
 
@@ -139,6 +140,43 @@ def risk_coverage(curve: Mapping[str, Any]) -> Markup:
         _circle(svg, x, y, 4, "dot")
         said = f"{coverage[at]:.0%} answered: {1 - risk[at]:.1%} right"
         _text(svg, x - 8, y - 4, said, "label end")
+    return _markup(svg)
+
+
+def strengths(
+    curves: Mapping[str, Mapping[str, Any]], clean: float, *, doubling: bool = False
+) -> Markup:
+    """Share right against strength, each curve with its 95% band; dashed: `clean`, without any.
+
+    `curves` by what is written at their ends, as in robustness.json, drawn in the order of `LINES`;
+    with `doubling` equal factors are equally far.
+    """
+    along = np.log2 if doubling else np.asarray
+    marks = sorted({s for curve in curves.values() for s in curve["strengths"]})
+    xs = [float(along(s)) for s in (marks[0], marks[-1])]
+    axes = Axes((xs[0], xs[1]), (0, 1), right=64 if len(curves) > 1 else RIGHT)
+    svg = _svg(f"share right by {next(iter(curves.values()))['about']}")
+    shown = (
+        marks if doubling else [marks[0], *(m for m in _ticks(*xs) if xs[0] < m < xs[1]), marks[-1]]
+    )
+    _grid(svg, axes, (), (0, 0.25, 0.5, 0.75, 1), True)
+    for mark in shown:
+        _text(svg, *axes.at(float(along(mark)), 0), f"{mark:g}", "tick middle", dy=16)
+    _line(svg, axes.at(xs[0], clean), axes.at(xs[1], clean), "rule")
+    ends = {}
+    for (name, curve), kind in zip(curves.items(), LINES, strict=False):
+        at = [float(along(s)) for s in curve["strengths"]]
+        low, high, value = ([i[k] for i in curve["accuracy"]] for k in ("low", "high", "value"))
+        band = axes.path([*at, *reversed(at)], [*low, *reversed(high)])
+        SubElement(svg, "path", {"d": f"{band}Z", "class": f"band {kind}"})
+        SubElement(svg, "path", {"d": axes.path(at, value), "class": f"line {kind}"})
+        ends[name] = axes.at(at[-1], value[-1])[1], kind
+    if len(curves) > 1:
+        lowest = HEIGHT
+        for name in sorted(ends, key=lambda name: -ends[name][0]):
+            height, kind = ends[name]
+            lowest = min(height + 4, lowest - GAP)
+            _text(svg, WIDTH - 58, lowest, name, f"label {kind}-text")
     return _markup(svg)
 
 

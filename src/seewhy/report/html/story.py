@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seewhy.report.html.robustness import hardest
 from seewhy.report.html.stored import Stored
 
 MUCH = 0.1  # of all mistakes between two classes: worth a look of its own
@@ -89,7 +90,7 @@ def advice(stored: Stored, data: str) -> list[Advice]:
     """What to do next, what matters most first. `data` is where the pictures lie, for the commands."""
     commands = _Commands(str(stored.path), data)
     found: list[Advice] = []
-    for look in (_signs, _sure_mistakes, _confused, _weakest, _unfinished, _unsure):
+    for look in (_signs, _sure_mistakes, _confused, _weakest, _hardest, _unfinished, _unsure):
         found += look(stored, commands)
     if stored.bad_files:
         finding = f"{_counted(stored.bad_files, 'file')} could not be used."
@@ -113,6 +114,9 @@ class _Commands:
 
     def __call__(self, verb: str, *options: str) -> str:
         return shlex.join(["seewhy", verb, self.run, "--data", self.data, *options])
+
+    def train(self, recipe: str, *options: str) -> str:
+        return shlex.join(["seewhy", "train", "--recipe", recipe, "--data", self.data, *options])
 
 
 def _signs(stored: Stored, commands: _Commands) -> list[Advice]:
@@ -172,6 +176,24 @@ def _weakest(stored: Stored, commands: _Commands) -> list[Advice]:
         f"wrong, of the rest {_percent(part['rest']['value'])}."
     )
     return [Advice(finding, "Collect more of the kind, or augment towards it.")]
+
+
+def _hardest(stored: Stored, commands: _Commands) -> list[Advice]:
+    """What costs most when pictures go bad or move, and the augmentation nearest to it."""
+    if "robustness" not in stored.analysis:
+        return []
+    recipe, found = stored.config["recipe"], []
+    for finding, field, value in hardest(stored.analysis["robustness"]):
+        if recipe.get("augment", {}).get(field) is None:
+            action = f"Add the augmentation {field} to its training, and see."
+            command = commands.train(recipe["name"], f"--augment.{field}", f"{value:g}")
+        else:
+            action = (
+                f"The augmentation {field} is on already: use more of it, or collect such pictures."
+            )
+            command = ""
+        found.append(Advice(finding, action, command))
+    return found
 
 
 def _unfinished(stored: Stored, commands: _Commands) -> list[Advice]:
