@@ -121,6 +121,17 @@ def test_resuming_with_another_recipe_names_the_key(run, photos, changes, key):
         train(photos, run.path, resume=True, **changes)
 
 
+def test_a_run_begun_before_a_field_of_recipes_existed_is_resumed(run, photos, tmp_path):
+    older = Run(tmp_path / "older")
+    shutil.copytree(run.path, older.path)
+    config = older.config
+    del config["recipe"]["train"]["compile"]
+    older.write_config(config)
+    said = []
+    train(photos, older.path, resume=True, show=said.append)
+    assert "finished" in said[-1]
+
+
 def test_resuming_with_other_data_names_it(run, tmp_path):
     other = write_folder(tmp_path / "other", seed=5)
     with pytest.raises(UsageError, match="data"):

@@ -98,7 +98,7 @@ def train(
     }
     with writing(run), memory_named(chosen.train.batch_size):
         if run.started:
-            require_same(run, config)
+            require_same(run, config, {"recipe": Recipe().model_dump(mode="json")})
         if run.finished:
             show(f"{run.path} is finished: nothing to resume")
             return run

@@ -207,9 +207,12 @@ def _processor() -> str:
         return platform.processor()
 
 
-def require_same(run: Run, config: Mapping[str, Any]) -> None:
-    """Raises `UsageError` naming the first key in which the run to resume differs."""
-    before, now = _flat(run.config), _flat(config)
+def require_same(run: Run, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Raises `UsageError` naming the first key in which the run to resume differs.
+
+    `defaults` stand for what the run did not write down, having begun before there was such a field.
+    """
+    before, now = _flat(defaults) | _flat(run.config), _flat(config)
     before.pop("data", None), now.pop("data", None)  # a path may change; the pictures may not
     for key in now:
         if before.get(key) != now[key]:

@@ -168,7 +168,7 @@ def _begin(home: Run, planned: Recipe, data: str | Path, fingerprint: str) -> st
         "data_fingerprint": fingerprint,
     }
     if home.started:
-        require_same(home, config)
+        require_same(home, config, {"recipe": Recipe().model_dump(mode="json")})
     else:
         home.write_config(config)
     del config["data"]  # its path may differ from machine to machine
