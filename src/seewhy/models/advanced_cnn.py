@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.models.dropout import Dropout
 from seewhy.models.keras import NORM_MOMENTUM, DenseNorm, glorot_uniform_, norm2d
 from seewhy.models.network import Network
 
@@ -24,7 +25,7 @@ class Block(nn.Module):
         self.relu = nn.ReLU()
         self.norm = norm2d(outputs, momentum)
         self.pool = nn.MaxPool2d(2)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.dropout(self.pool(self.norm(self.relu(self.conv(x)))))
@@ -57,11 +58,11 @@ class AdvancedCNN(Network):
                 hidden1=nn.Linear(256, 512),
                 relu1=nn.ReLU(),
                 norm1=DenseNorm(512, momentum),
-                dropout1=nn.Dropout(rates[3]),
+                dropout1=Dropout(rates[3]),
                 hidden2=nn.Linear(512, 256),
                 relu2=nn.ReLU(),
                 norm2=DenseNorm(256, momentum),
-                dropout2=nn.Dropout(rates[4]),
+                dropout2=Dropout(rates[4]),
                 classes=nn.Linear(256, num_classes),
             )
         )

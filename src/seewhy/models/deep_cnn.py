@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.models.dropout import Dropout
 from seewhy.models.keras import glorot_uniform_, norms
 from seewhy.models.network import Network
 
@@ -41,7 +42,7 @@ class Block(nn.Module):
         self.activation2 = activation()
         self.norm2 = norm(outputs)
         self.pool = nn.MaxPool2d(2)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm1(self.activation1(self.conv1(x)))
@@ -84,7 +85,7 @@ class DeepCNN(Network):
                 flatten=nn.Flatten(),
                 hidden=nn.Linear(128 * (size // 8) ** 2, 128),
                 activation=kind(),
-                dropout=nn.Dropout(dropout),
+                dropout=Dropout(dropout),
                 classes=nn.Linear(128, num_classes),
             )
         )

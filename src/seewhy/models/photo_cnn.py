@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.models.dropout import Dropout
 from seewhy.models.keras import glorot_uniform_, norms
 from seewhy.models.network import Network
 
@@ -51,7 +52,7 @@ class PhotoCNN(Network):
                 flatten=nn.Flatten(),
                 hidden=nn.Linear(128, 256),
                 relu=nn.ReLU(),
-                dropout=nn.Dropout(dropout),
+                dropout=Dropout(dropout),
                 classes=nn.Linear(256, num_classes),
             )
         )

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.models.dropout import Dropout
 from seewhy.models.network import Network
 
 
@@ -57,7 +58,7 @@ class RegularizedCNN(Network):
                 flatten=nn.Flatten(),
                 hidden=nn.Linear(64 * (size // 4) ** 2, 128),
                 relu=nn.ReLU(),
-                dropout=nn.Dropout(dropout),
+                dropout=Dropout(dropout),
                 classes=nn.Linear(128, num_classes),
             )
         )

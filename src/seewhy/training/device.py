@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from seewhy.errors import UsageError
+from seewhy.memory import keep_freed_memory
 
 
 def pick_device(name: str) -> torch.device:
@@ -26,7 +27,12 @@ def pick_device(name: str) -> torch.device:
 
 
 def place(network: nn.Module, device: torch.device) -> nn.Module:
-    """Moves a network to a device, its kernels laid out channels last, and gives it back."""
+    """Moves a network to a device, its kernels laid out channels last, and gives it back.
+
+    On a processor, memory is from then on kept for its next step (`keep_freed_memory`).
+    """
+    if device.type == "cpu":
+        keep_freed_memory()
     for tensor in (*network.parameters(), *network.buffers()):
         layout = torch.channels_last if tensor.ndim == 4 else torch.preserve_format
         tensor.data = tensor.data.to(device, memory_format=layout)

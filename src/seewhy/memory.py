@@ -1,0 +1,21 @@
+"""The C library's allocator, told to hold on to what every step takes and gives back."""
+
+import ctypes
+import platform
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+MOST = 2**31 - 1  # bytes; mallopt takes an int
+
+
+def keep_freed_memory() -> None:
+    """Has glibc serve large blocks from memory that the process freed before, not from the kernel.
+
+    A training step takes and frees the same activations as the last. Those of 32 MB and more come
+    as fresh pages by default, to be zeroed one by one: up to 40% of the time of a net for photographs
+    (mallopt(3), M_MMAP_THRESHOLD). It holds for the whole process, which keeps the most that it ever
+    took. Where the C library is another, nothing happens.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, MOST)
+        library.mallopt(M_TRIM_THRESHOLD, MOST)

@@ -1,0 +1,25 @@
+"""Dropout whose random numbers do not hold a processor up."""
+
+import torch
+from torch import Tensor, nn
+
+LEVELS = 1 << 16
+LEAST = 1 / LEVELS
+
+
+class Dropout(nn.Dropout):
+    """Dropout (Srivastava et al. 2014) that draws 16 bits an element on a processor, not 64.
+
+    PyTorch draws them one after the other on one core, up to a fifth of a small net's step. The rate
+    is rounded to a 65,536th. Elsewhere, and in evaluation, it is PyTorch's own.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not LEAST <= self.p <= 1 - LEAST or x.device.type != "cpu":
+            return super().forward(x)
+        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        draws = words.view(torch.int16)[: x.numel()]
+        threshold = round(self.p * LEVELS) - LEVELS // 2
+        layout = torch.empty_like(x).stride()  # channels last stays channels last
+        kept = (draws >= threshold).as_strided(x.shape, layout).to(x.dtype)
+        return x * kept * (1 / (1 - self.p))
