@@ -29,7 +29,7 @@ RADII = {
     "pgd": (0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
     "square": (1.0, 2.0, 4.0, 8.0),
 }  # of 255
-MOST = {"square": 200}  # pictures, as it asks 500 times for each
+MOST = {"square": 100}  # pictures, as it asks 500 times for each
 SHOWN, TRIED = 8, 64  # adversarial pictures that are kept, and how many are tried for them
 WHOLE = (1.0, 2.0, 4.0, 8.0)  # radii that bytes can tell
 

@@ -7,12 +7,12 @@ import click
 
 from seewhy.analysis.corruptions import examples
 from seewhy.analysis.records import to_json, write_json
-from seewhy.analysis.robustness import Robustness, robustness
+from seewhy.analysis.robustness import Curve, Robustness, robustness
 from seewhy.classifier import load
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data.decode import centre
 from seewhy.evaluation import Interval
-from seewhy.report.robustness_figures import draw_robustness
+from seewhy.report.robustness_figures import ATTACKS, draw_robustness, written
 from seewhy.runs import Run
 
 
@@ -49,28 +49,31 @@ def command(model: str, data: str, n: int, out: Path | None, as_json: bool, devi
 
 
 def _text(found: Robustness) -> str:
+    lost = found.lost
     lines = [
         f"{found.n:,} validation pictures, {_percent(found.clean)} right as they are",
-        "",
-        f"mean corruption error {_percent(found.mean_corruption_error)}, "
-        f"{_percent(found.lost)} more than as they are",
+        f"mean corruption error {_percent(found.mean_corruption_error)}, which is "
+        f"{100 * lost.value:.1f} points more ({100 * lost.low:.1f} to {100 * lost.high:.1f})",
         "",
         f"{'percent right at strength':<26}{''.join(f'{k:>6}' for k in range(1, 6))}{'mean':>8}",
     ]
     means = {n: sum(i.value for i in row) / len(row) for n, row in found.corruptions.items()}
     for name in sorted(means, key=lambda name: means[name]):
         cells = "".join(f"{100 * interval.value:>6.0f}" for interval in found.corruptions[name])
-        lines.append(f"  {name.replace('_', ' '):<24}{cells}{100 * means[name]:>8.1f}")
-    for name, curve in found.transformations.items():
-        points = zip(curve.strengths, curve.accuracy, strict=True)
-        shown = ", ".join(f"{strength:g}: {100 * i.value:.0f}" for strength, i in points)
-        lines.append(f"\n{name}, percent right by {curve.about}\n  {shown}")
+        lines.append(f"  {written(name):<24}{cells}{100 * means[name]:>8.1f}")
+    for curve in found.transformations.values():
+        lines += _curve(curve, f"percent right by {curve.about}")
     for name, curve in found.attacks.items():
-        points = zip(curve.strengths, curve.accuracy, strict=True)
-        shown = ", ".join(f"{strength:g}: {100 * i.value:.0f}" for strength, i in points)
-        about = f"{found.attacked[name]:,} pictures, percent right by {curve.about}"
-        lines.append(f"\n{name}, {about}\n  {shown}")
+        about = f"{ATTACKS[name][0]}, {found.attacked[name]:,} pictures"
+        lines += _curve(curve, f"percent right by {curve.about}: {about}")
     return "\n".join(lines)
+
+
+def _curve(curve: Curve, about: str) -> list[str]:
+    """A curve as two rows: the strengths, and the percentages below them."""
+    strengths = "".join(f"{strength:>8g}" for strength in curve.strengths)
+    percents = "".join(f"{100 * interval.value:>8.0f}" for interval in curve.accuracy)
+    return ["", about, strengths, percents]
 
 
 def _percent(interval: Interval) -> str:

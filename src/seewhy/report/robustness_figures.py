@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
+from PIL import Image
 
 from seewhy.analysis.robustness import Adversarial
 from seewhy.report.sheets import SMALL
@@ -33,6 +34,7 @@ ATTACKS = {
     "pgd": ("twenty steps (PGD)", VERMILION),
     "square": ("500 questions, no gradient (Square)", BLUE),
 }
+CELL = 150  # pixels: the side of a drawn example
 LOST = LinearSegmentedColormap.from_list("lost", ["white", VERMILION])
 
 
@@ -110,7 +112,7 @@ def corruption_examples(examples: Mapping[str, NDArray[np.uint8]]) -> Figure:
     )
     for row, (name, pictures) in enumerate(examples.items()):
         for axes, picture in zip(grid[row], pictures, strict=True):
-            _show(axes, picture)
+            _show(axes, _small(picture))
         grid[row, 0].set_ylabel(written(name), rotation=0, ha="right", va="center", fontsize=9)
     titles = ["as it is", *(f"strength {k}" for k in range(1, columns))]
     for axes, title in zip(grid[0], titles, strict=True):
@@ -190,6 +192,13 @@ def adversarial_sheet(found: Adversarial, classes: tuple[str, ...]) -> Figure:
 def written(name: str) -> str:
     """A corruption's name as it is read."""
     return name.replace("_", " ").replace("jpeg", "JPEG")
+
+
+def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture at no more than the pixels that it is drawn with, which keeps files small."""
+    image = Image.fromarray(picture)
+    image.thumbnail((CELL, CELL))
+    return np.asarray(image)
 
 
 def _fitting(name: str) -> float:

@@ -172,7 +172,7 @@ def strengths(
         SubElement(svg, "path", {"d": axes.path(at, value), "class": f"line {kind}"})
         ends[name] = axes.at(at[-1], value[-1])[1], kind
     if len(curves) > 1:
-        lowest = HEIGHT
+        lowest = float(HEIGHT)
         for name in sorted(ends, key=lambda name: -ends[name][0]):
             height, kind = ends[name]
             lowest = min(height + 4, lowest - GAP)
