@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 # A package index for PyTorch's CPU or CUDA builds, e.g. make TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 
-.PHONY: demo test test-long check format install
+.PHONY: demo test test-long check format notebooks install
 
 demo: $(INSTALLED)  ## train on the bundled digits, measure on their test split, say what comes next
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && \
@@ -32,6 +32,17 @@ check: $(INSTALLED)  ## format, lint, types
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Real data, and what is said beside each figure measured on it.
+DATA ?= cifar10
+NAME ?= CIFAR-10
+PHOTOS ?= photos
+PHOTOS_NAME ?= photographs
+RUNS ?= runs/notebooks
+
+notebooks: $(INSTALLED)  ## execute the notebooks, e.g. make notebooks DATA=path/to/cifar10 PHOTOS=path/to/photos
+	DATA='$(or $(realpath $(DATA)),$(DATA))' NAME='$(NAME)' PHOTOS='$(abspath $(PHOTOS))' \
+	  PHOTOS_NAME='$(PHOTOS_NAME)' RUNS='$(abspath $(RUNS))' $(BIN)/python notebooks/run.py
 
 install: $(INSTALLED)
 

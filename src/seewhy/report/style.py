@@ -64,6 +64,13 @@ _OTHER_SCRIPTS = (
 Arguments = ParamSpec("Arguments")
 
 
+class Png(bytes):
+    """The bytes of a PNG file, which a notebook shows as the picture that it is."""
+
+    def _repr_png_(self) -> bytes:
+        return bytes(self)
+
+
 class Drawing(Generic[Arguments]):
     """A drawing that gives PNG bytes when it is called, and SVG bytes by `svg`, of the same arguments.
 
@@ -74,11 +81,11 @@ class Drawing(Generic[Arguments]):
         update_wrapper(self, draw)
         self._draw = draw
 
-    def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> bytes:
+    def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Png:
         sink = io.BytesIO()
         with style():  # for the rendering too, which makes the ticks
             FigureCanvasAgg(self._draw(*args, **kwargs)).print_png(sink)
-        return sink.getvalue()
+        return Png(sink.getvalue())
 
     def svg(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> bytes:
         sink = io.BytesIO()

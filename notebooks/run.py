@@ -1,0 +1,69 @@
+"""Executes the notebooks from their scripts and keeps them, with small outputs, as .ipynb.
+
+    python notebooks/run.py [--out FOLDER] [NAME...]
+
+Parameters come from the environment: DATA, NAME, PHOTOS, PHOTOS_NAME, RUNS, RECIPE, and QUICK for one epoch.
+"""
+
+import argparse
+import base64
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from PIL import Image
+from traitlets.config import Config
+
+HERE = Path(__file__).resolve().parent
+NAMES = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "run")
+WIDEST = 800  # pixels of a kept picture
+
+
+def execute(name: str, out: Path) -> None:
+    """Runs one notebook in a fresh process, in this folder, and writes it to `out` with its outputs."""
+    notebook = jupytext.read(HERE / f"{name}.py")
+    # Its sockets are files in a folder of our own: no port that others could reach.
+    with tempfile.TemporaryDirectory() as private:
+        sockets = {"transport": "ipc", "ip": f"{private}/kernel"}
+        NotebookClient(
+            notebook,
+            timeout=3600,
+            startup_timeout=600,
+            resources={"metadata": {"path": str(HERE)}},
+            config=Config({"KernelManager": sockets}),
+        ).execute()
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"  # else drawn by chance
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output["data"] = small(output["data"])
+    notebook.metadata.pop("language_info", None)
+    nbformat.write(notebook, out / f"{name}.ipynb")
+
+
+def small(data: dict[str, Any]) -> dict[str, Any]:
+    """The picture of an output at most `WIDEST` pixels wide, as PNG of 256 colours or JPEG: the smaller."""
+    image = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
+    image.thumbnail((WIDEST, 10 * WIDEST))
+    png, jpeg = io.BytesIO(), io.BytesIO()
+    image.quantize(256).save(png, "PNG", optimize=True)
+    image.save(jpeg, "JPEG", quality=75, optimize=True)
+    kind, kept = min(("image/png", png), ("image/jpeg", jpeg), key=lambda made: made[1].tell())
+    return {kind: base64.b64encode(kept.getvalue()).decode()}
+
+
+if __name__ == "__main__":
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # tqdm's, which would like widgets
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", default=NAMES, help="[all of them]")
+    parser.add_argument("--out", type=Path, default=HERE)
+    chosen = parser.parse_args()
+    for name in chosen.names:
+        print(name, flush=True)
+        execute(name, chosen.out)
