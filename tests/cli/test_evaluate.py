@@ -26,7 +26,10 @@ def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photo
     ):  # fmt: skip
         assert line in said
     stored = {path.name for path in (run / "analysis").iterdir()}
-    assert stored >= {"confidence-val.json", "curves-val.json", "mistakes-val.json"}
+    parts = ("confidence", "curves", "mistakes", "slices", "causes")
+    assert stored >= {f"{part}-val.json" for part in parts}
+    slices = json.loads((run / "analysis" / "slices-val.json").read_text())
+    assert slices["tested"] == 0  # parts of so few pictures are not tested
     drawn = {path.name for path in (run / "figures").iterdir()}
     assert drawn >= {
         *("class-heat-map-val.png", "ranking-val.png", "confidence-val.png"),

@@ -9,7 +9,15 @@ import pytest
 from data.pictures import class_folders, encoded, noise, put
 
 from seewhy.data import load_data
-from seewhy.data.review import HEADER, Suspect, read_review, write_review, write_version
+from seewhy.data.review import (
+    HEADER,
+    Suspect,
+    read_review,
+    read_suspects,
+    write_review,
+    write_suspects,
+    write_version,
+)
 from seewhy.errors import DataError, UsageError
 
 
@@ -125,6 +133,18 @@ def test_a_written_review_is_safe_in_a_spreadsheet_and_still_open(photos, tmp_pa
         row = next(csv.DictReader(file))
     assert (row["id"], row["label"], row["right_label"]) == ("'=x.png", "'=cow", "")
     assert read_review(path, splits).open == 1
+
+
+def test_suspects_are_read_back_as_they_were_written(tmp_path):
+    suspects = [Suspect("=x.png", f"{n:032x}", "=cow", "-bee", 0.25, 0.125, 0.75) for n in range(3)]
+    write_suspects(suspects, tmp_path / "label-issues.csv")
+    assert list(read_suspects(tmp_path).values()) == suspects
+    for text in ("hash\nx\n", "id,hash,label,suggested,score\na,b,c,d,e\n"):
+        (tmp_path / "label-issues.csv").write_text(text)
+        with pytest.raises(DataError, match="make it with `seewhy data labels`"):
+            read_suspects(tmp_path)
+    with pytest.raises(DataError, match="FileNotFoundError"):
+        read_suspects(tmp_path / "elsewhere")
 
 
 def test_what_does_not_fit_is_refused_by_its_row(photos, tmp_path):

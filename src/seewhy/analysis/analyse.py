@@ -1,11 +1,18 @@
 """All that the predictions of a split tell, at once: what `seewhy evaluate --full` prints and keeps."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from seewhy.analysis.attributes import attributes
+from seewhy.analysis.causes import Causes, Evidence, find_causes
 from seewhy.analysis.confidence import Confidence, confidence
 from seewhy.analysis.mistakes import Mistakes, mistakes
 from seewhy.analysis.records import write_json
+from seewhy.analysis.slices import Slices, find_slices
+from seewhy.classifier import Classifier
+from seewhy.data import Splits
+from seewhy.data.review import Suspect
 from seewhy.evaluation.metrics import labelled
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import ClassCurves, class_curves
@@ -13,15 +20,17 @@ from seewhy.evaluation.ranking import ClassCurves, class_curves
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """What the predictions of one split tell."""
+    """What the predictions of one split tell; the pictures of validation tell `slices` and `causes`."""
 
     confidence: Confidence
     curves: dict[str, ClassCurves]
     mistakes: Mistakes
+    slices: Slices | None = None
+    causes: Causes | None = None
 
 
 def analyse(predictions: Predictions) -> Analysis:
-    """Works out everything. Raises `DataError` when no picture has a label."""
+    """Works out what needs no pictures. Raises `DataError` when no picture has a label."""
     return Analysis(
         confidence=confidence(predictions),
         curves=class_curves(labelled(predictions)),
@@ -29,7 +38,41 @@ def analyse(predictions: Predictions) -> Analysis:
     )
 
 
+def analyse_validation(
+    predictions: Predictions,
+    classifier: Classifier,
+    splits: Splits,
+    *,
+    suspects: Mapping[bytes, Suspect] | None = None,
+    folder: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> Analysis:
+    """Works out everything that `predictions` of `splits.val` tell, looking at all training pictures too.
+
+    `suspects` are doubted labels by content hash, listed in `folder`. `progress` hears of pictures that
+    the network looks at.
+    """
+    found = analyse(predictions)
+    evidence = Evidence(
+        val=splits.val,
+        train=splits.train,
+        found=classifier.predict_set(splits.val, embed=True),
+        known=classifier.predict_set(splits.train, embed=True, progress=progress),
+        stored_side=splits.rule.store,
+        scope=classifier.bundle.decision.scope,
+        suspects=suspects,
+        folder=folder,
+    )
+    return replace(
+        found,
+        slices=find_slices(predictions, attributes(splits.val)),
+        causes=find_causes(found.mistakes.worst, evidence),
+    )
+
+
 def write_analysis(found: Analysis, split: str, folder: Path) -> None:
-    """Writes each part to a file of its own: confidence-SPLIT.json and so on."""
+    """Writes each part that was worked out to a file of its own: confidence-SPLIT.json and so on."""
     for field in fields(found):
-        write_json(getattr(found, field.name), folder / f"{field.name}-{split}.json")
+        part = getattr(found, field.name)
+        if part is not None:
+            write_json(part, folder / f"{field.name}-{split}.json")

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
+from seewhy.cli.labels import apply_review, labels
 from seewhy.cli.output import new_folder
 from seewhy.cli.preview import command as preview
 from seewhy.cli.progress import ReadingBar, say
@@ -64,7 +65,7 @@ def config_of(given: Mapping[str, str | None], **defaults: Any) -> DataConfig:
 
 @click.group()
 def command() -> None:
-    """Look at a data set: what it holds, what is wrong with it, how it is split, what a net sees of it."""
+    """Look at a data set: what it holds, what is wrong with it, how it is split; correct its labels."""
 
 
 @command.command()
@@ -150,6 +151,8 @@ def split(data: str, out: Path, as_json: bool, **given: str | None) -> None:
 
 
 command.add_command(preview)
+command.add_command(labels)
+command.add_command(apply_review)
 
 
 def _load(data: str, config: DataConfig, trainable: bool = True) -> Splits:

@@ -7,12 +7,15 @@ from typing import Any
 import click
 
 from seewhy import pipeline
-from seewhy.analysis.analyse import analyse, write_analysis
+from seewhy.analysis.analyse import Analysis, analyse, analyse_validation, write_analysis
 from seewhy.analysis.records import to_json
 from seewhy.classifier import load
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import analysis_table, metrics_table
+from seewhy.data import ImageSet
+from seewhy.data.review import read_suspects
 from seewhy.errors import UsageError
+from seewhy.evaluation import Predictions
 from seewhy.pipeline import part
 from seewhy.report.analysis_figures import draw_analysis
 from seewhy.report.figures import draw_metrics
@@ -31,6 +34,11 @@ from seewhy.runs import Run
 @click.option(
     "--analysis", type=click.Path(path_type=Path), help="where --full puts its files [the run]"
 )
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="what `seewhy data labels` wrote, so that --full tells wrong labels from confusion",
+)
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 @click.option("--on-bad", type=click.Choice(["error", "skip"]), help="as for train")
 @click.option("--max-bad", type=click.FloatRange(0, 1), help="as for train")
@@ -43,6 +51,7 @@ def command(
     out: Path | None,
     full: bool,
     analysis: Path | None,
+    labels: Path | None,
     as_json: bool,
     device: str,
     **options: Any,
@@ -53,6 +62,8 @@ def command(
     the pictures to figures/; each reading of test is numbered there. With --full the analysis goes to
     analysis/ beside them.
     """
+    if labels is not None and not (full and split == "val"):
+        raise UsageError("--labels tells causes on validation: give --full, and no other --split")
     if out is not None and out.exists():
         raise UsageError(f"{out} exists and is not written over: choose another --out")
     options = {name: value for name, value in options.items() if value is not None}
@@ -75,16 +86,42 @@ def command(
     if not as_json:
         click.echo(metrics_table(found, f"model {model}"))
     if full:
-        analysed = analyse(predictions)
+        analysed, pictures = _analysed(model, data, split, predictions, labels, device, options)
         found["analysis"] = to_json(analysed)
         if not as_json:
             click.echo(f"\n{analysis_table(analysed)}")
         if home is not None:
             write_analysis(analysed, split, home / "analysis")
             draw_analysis(found, Run(home).figures)
-            if split != "test":  # its pictures stay sealed
-                pictures = part(load(model, device=device).splits(data, options), split)
+            if pictures is not None:
                 draw_mistakes(analysed.mistakes, pictures.images, split, Run(home).figures)
             say(f"analysis: {home / 'analysis'}   pictures: {Run(home).figures}")
     if as_json:
         click.echo(json.dumps(found))
+
+
+def _analysed(
+    model: str,
+    data: str,
+    split: pipeline.Split,
+    predictions: Predictions,
+    labels: Path | None,
+    device: str,
+    options: dict[str, Any],
+) -> tuple[Analysis, ImageSet | None]:
+    """All that the predictions tell, and their pictures: those of test stay sealed."""
+    if split == "test":
+        return analyse(predictions), None
+    classifier = load(model, device=device)
+    splits = classifier.splits(data, options)
+    if split == "train":
+        return analyse(predictions), part(splits, split)
+    found = analyse_validation(
+        predictions,
+        classifier,
+        splits,
+        suspects=None if labels is None else read_suspects(labels),
+        folder="" if labels is None else str(labels),
+        progress=ReadingBar("comparing"),
+    )
+    return found, splits.val

@@ -8,6 +8,7 @@ import torch
 
 from seewhy.classifier import Classifier, load
 from seewhy.cli.progress import ReadingBar, say
+from seewhy.data import ImageSet
 from seewhy.data.decode import centre
 from seewhy.errors import DataError, SeeWhyError, UsageError
 from seewhy.evaluation import Predictions
@@ -65,7 +66,8 @@ def _pictures(run: Run, stored: Stored, data: str, device: str) -> Pictures:
     """The pictures that the page shows, with their maps. Raises `DataError` for other data."""
     classifier = load(run.path, device=device)
     predictions = Predictions.from_parquet(run.predictions("val"))
-    val = classifier.splits(data, progress=ReadingBar("reading")).val
+    splits = classifier.splits(data, progress=ReadingBar("reading"))
+    val = splits.val
     if not np.array_equal(val.ids, predictions.ids):
         raise DataError(
             f"{data} does not hold the validation pictures of {run.path}: give the data that it was "
@@ -79,7 +81,15 @@ def _pictures(run: Run, stored: Stored, data: str, device: str) -> Pictures:
     rows = choose_rows(predictions, [mistake["row"] for mistake in found["worst"]], pairs)
     images = centre(val.images[rows], classifier.rule.size)
     maps = _maps(classifier, images, predictions.predicted[rows])
-    return Pictures(rows, predictions, images, maps)
+    return Pictures(rows, predictions, images, maps, _near(stored, splits.train))
+
+
+def _near(stored: Stored, train: ImageSet) -> dict[int, np.ndarray]:
+    """The training pictures beside the explained mistakes, by row, where they are still the same."""
+    explained = stored.analysis.get("causes", {"mistakes": []})["mistakes"]
+    named = {near["row"]: near["id"] for one in explained for near in one["nearest"]}
+    rows = [row for row, key in named.items() if row < len(train) and str(train.ids[row]) == key]
+    return dict(zip(rows, train.images[np.array(rows, np.int64)], strict=True))
 
 
 def _maps(classifier: Classifier, images: np.ndarray, said: np.ndarray) -> np.ndarray:

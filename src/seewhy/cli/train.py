@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from seewhy import experiments, pipeline
-from seewhy.analysis.analyse import analyse, write_analysis
+from seewhy.analysis.analyse import analyse_validation, write_analysis
+from seewhy.classifier import load
 from seewhy.cli.experiments import shown, summary_table
 from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.progress import ReadingBar, TrainingLine, say
@@ -83,7 +84,13 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
 def _report(run: Run) -> Path | None:
     """Works out what validation tells, and the page of it; without them the training is not lost."""
     try:
-        found = analyse(Predictions.from_parquet(run.predictions("val")))
+        classifier = load(run.path)
+        found = analyse_validation(
+            Predictions.from_parquet(run.predictions("val")),
+            classifier,
+            classifier.splits(run.config["data"]),
+            progress=ReadingBar("comparing"),
+        )
         write_analysis(found, "val", run.path / "analysis")
         return write_report(run)
     except Exception as error:

@@ -53,6 +53,31 @@ def write_suspects(suspects: Iterable[Suspect], path: Path) -> None:
     write_csv((*_FOUND, "label_probability", "suggested_probability"), rows, path)
 
 
+def read_suspects(home: Path) -> dict[bytes, Suspect]:
+    """The suspects that `write_suspects` listed in a folder, by content hash. Raises `DataError`."""
+    path = home / "label-issues.csv"
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+        return {
+            row["hash"].encode(): Suspect(
+                id=plain_cell(row["id"]),
+                hash=row["hash"],
+                label=plain_cell(row["label"]),
+                suggested=plain_cell(row["suggested"]),
+                score=float(row["score"]),
+                label_probability=float(row["label_probability"]),
+                suggested_probability=float(row["suggested_probability"]),
+            )
+            for row in rows
+        }
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{visible(str(path))} is no list of suspected labels ({type(error).__name__}): make it with "
+            "`seewhy data labels`"
+        ) from None
+
+
 def write_review(suspects: Iterable[Suspect], path: Path) -> None:
     """Writes the table to fill in: `right_label` is empty, and is to be the class that is right."""
     write_csv(HEADER, [(*_cells(one), "") for one in suspects], path)

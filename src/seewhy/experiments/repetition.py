@@ -12,6 +12,8 @@ from seewhy.experiments.summary import Summary, summarise
 from seewhy.experiments.task import Loading, Show, Task, bounds, figures, held, write_json
 from seewhy.runs import Run
 
+OUT_OF_FOLD = "predictions-oof.parquet"
+
 
 @dataclass(frozen=True)
 class Seeds:
@@ -40,7 +42,7 @@ class Folds:
     @property
     def predictions(self) -> Path:
         """The out-of-fold predictions; `fold-*/splits.csv` have the content hash of each id."""
-        return self.path / "predictions-oof.parquet"
+        return self.path / OUT_OF_FOLD
 
     def to_json(self) -> dict[str, Any]:
         parts = {

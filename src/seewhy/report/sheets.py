@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.mistakes import Mistake, Mistakes
 from seewhy.data import Rows
+from seewhy.data.review import Suspect
+from seewhy.experiments.suspects import Shown
 from seewhy.files import write_atomic
 from seewhy.report.style import GREY, VERMILION, png, short
 
@@ -19,6 +21,7 @@ Pictures = NDArray[np.uint8] | Rows
 
 COLUMNS = 8
 MOST = 64  # pictures on a sheet
+WORST = 40  # of them, where they are the worst of many
 SMALL = 64  # pixels: below, pictures are shown with their pixels as they are
 FONT = 8.0  # points; what is too wide for its picture is drawn smaller
 SIDE, GAP, LINE, TITLE = 1.3, 0.12, 0.155, 0.24  # inches: a picture, what parts two, lines of text
@@ -46,7 +49,7 @@ def draw_mistakes(mistakes: Mistakes, images: Pictures, split: str, folder: Path
     if not mistakes.worst:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    worst = mistakes.worst[:40]
+    worst = mistakes.worst[:WORST]
     title = (
         f"The {len(worst)} most confident of {mistakes.count:,} mistakes: what it is, what was said"
     )
@@ -58,6 +61,17 @@ def draw_mistakes(mistakes: Mistakes, images: Pictures, split: str, folder: Path
         tiles += [None] * (-len(tiles) % COLUMNS)
     title = f"The {len(mistakes.pairs[:5])} most frequent confusions, the most confident of each"
     write_atomic(folder / f"confused-pairs-{split}.png", sheet(tiles, title))
+
+
+def draw_suspects(suspects: Sequence[Suspect], shown: Shown) -> bytes:
+    """A sheet of the pictures whose labels most surely look wrong, as PNG."""
+    pairs = list(zip(suspects, shown.images, strict=False))[:WORST]
+    title = f"The surest {len(pairs)} of {len(suspects):,} labels that look wrong: label, what it looks like"
+    tiles = [
+        Tile(image, one.label, f"{one.suggested} {one.suggested_probability:.0%}")
+        for one, image in pairs
+    ]
+    return sheet(tiles, title)
 
 
 def _tile(mistake: Mistake, images: Pictures) -> Tile:

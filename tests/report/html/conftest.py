@@ -47,7 +47,7 @@ def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Store
             "python": "3.11",
             "packages": {"seewhy": "0.1.0"},
         },
-        analysis=to_json(analyse(found)),
+        analysis={k: v for k, v in to_json(analyse(found)).items() if v is not None},
         counts={split: dict.fromkeys(classes, 10) for split in ("train", "val", "test")},
         bad_files=0,
         log=(),

@@ -1,5 +1,6 @@
 """The page as a reader meets it, in Chromium."""
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,52 @@ def test_mistakes_are_filtered(page):
     page.select_option("#filter-said", "")
     page.click("#more")
     assert page.locator("#gallery .card").count() == total
+
+
+def explained(names=("bee", "ant")):
+    """A run whose mistakes have causes, the first three poor pictures, with their evidence."""
+    stored, pictures = made(CLASSES)
+    worst = stored.analysis["mistakes"]["worst"]
+    near = [{"row": 5 + n, "id": "t", "label": name, "same": not n} for n, name in enumerate(names)]
+    found = [
+        {
+            "row": mistake["row"],
+            "cause": "picture" if n < 3 else "confusion",
+            "reasons": [f"reason of {names[0]}"],
+            "nearest": near,
+        }
+        for n, mistake in enumerate(worst)
+    ]
+    counts = {"duplicate": 0, "label": 0, "picture": 3, "scope": 0, "confusion": len(worst) - 3}
+    causes = {"counts": counts, "unknown": ["label"], "labels": None, "mistakes": found}
+    images = {5 + n: pictures.images[n] for n in range(len(names))}
+    analysis = {**stored.analysis, "causes": causes}
+    return replace(stored, analysis=analysis), replace(pictures, near=images)
+
+
+def test_mistakes_are_filtered_by_cause_and_show_their_evidence(browser, tmp_path):
+    found = opened(browser, tmp_path, explained())
+    page = found.page
+    page.click("button[data-cause=picture]")
+    assert page.inner_text("#filtered").startswith("3 of")
+    assert page.locator("#gallery .card").count() == 3
+    card = page.locator("#gallery .card").first
+    assert card.locator(".near li").all_inner_texts() == ["bee\nlooks the same", "ant"]
+    assert all(card.locator(".near img").evaluate_all("all => all.map(i => i.naturalWidth > 0)"))
+    assert card.locator(".reason").inner_text() == "reason of bee"
+    page.select_option("#filter-cause", "")
+    assert not page.inner_text("#filtered").startswith("3 of")
+    assert found.said == []
+    found.context.close()
+
+
+def test_evidence_is_text_whatever_it_holds(browser, tmp_path):
+    found = opened(browser, tmp_path, explained(PAYLOADS[:30]))
+    shown = found.page.locator("#gallery .card").first.locator(".near bdi")
+    texts = shown.evaluate_all("all => all.map(e => e.textContent)")
+    assert texts == [visible(name) for name in PAYLOADS[:30]]
+    assert found.said == []
+    found.context.close()
 
 
 def test_the_theme_follows_the_system_and_the_button(browser, tmp_path):

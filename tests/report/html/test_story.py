@@ -4,7 +4,7 @@ import pytest
 from report.html.conftest import made
 
 from seewhy.report.html import render
-from seewhy.report.html.story import advice, best_row, verdict
+from seewhy.report.html.story import advice, best_row, cause_rows, verdict
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +64,48 @@ def test_slices_worse_beyond_doubt_are_shown_and_named_in_the_advice(stored, p, 
     html = render(found, "photos", None)
     assert 'id="slices"' in html and "<b>dark" not in html
     assert ("&lt;b&gt;dark&lt;/b&gt;" in html) == weak
+
+
+def causes(labels=None, unknown=("label",)):
+    near = [{"row": 3, "id": "t", "label": "<i>bee</i>", "similarity": 0.9, "same": True}]
+    one = {"row": 0, "cause": "picture", "reasons": ["nearly <b>black</b>"], "nearest": near}
+    counts = {"duplicate": 0, "label": 0, "picture": 1, "scope": 0, "confusion": 4}
+    return {"counts": counts, "unknown": list(unknown), "labels": labels, "mistakes": [one]}
+
+
+def with_causes(stored, found):
+    sure = {**stored.analysis["confidence"], "sure_mistakes": 5}
+    return replace(stored, analysis={**stored.analysis, "confidence": sure, "causes": found})
+
+
+@pytest.mark.parametrize(
+    "count, train, said",
+    [(61, 55, "55 training labels look wrong."), (1, 0, "1 label looks wrong.")],
+)
+def test_labels_that_look_wrong_are_to_be_reviewed_first(stored, count, train, said):
+    doubts = {"count": count, "train": train, "folder": "my folds"}
+    item = advice(with_causes(stored, causes(doubts, ())), "photos")[0]
+    assert item.finding == said and "my folds/review.html" in item.action
+    assert item.command == "seewhy data apply-review photos review.csv --out NEW"
+
+
+def test_labels_in_order_are_no_advice(stored):
+    doubts = {"count": 0, "train": 0, "folder": "folds"}
+    found = advice(with_causes(stored, causes(doubts, ())), "photos")
+    assert not any("wrong." in item.finding and "label" in item.finding for item in found)
+    assert any("1 a poor picture; 4 a true confusion" in item.action for item in found)
+
+
+def test_where_labels_were_never_judged_the_advice_says_how(stored):
+    found = advice(with_causes(stored, causes()), "photos")
+    item = next(item for item in found if "90% confidence" in item.finding)
+    assert "seewhy data labels photos --recipe fast" in item.command
+    assert "--labels folds" in item.command
+
+
+def test_causes_are_listed_and_what_is_not_known_is_said(stored):
+    rows = {row["cause"]: row["count"] for row in cause_rows(with_causes(stored, causes()))}
+    assert rows == {"duplicate": 0, "label": None, "picture": 1, "scope": 0, "confusion": 4}
+    html = render(with_causes(stored, causes()), "photos", None)
+    assert "Likeliest cause" in html and "not known" in html and "seewhy data labels" in html
+    assert cause_rows(stored) == [] and "Likeliest cause" not in render(stored, "photos", None)

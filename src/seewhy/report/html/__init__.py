@@ -11,7 +11,7 @@ from seewhy.csv_cells import visible
 from seewhy.recipes import load_recipe, recipe_names
 from seewhy.report.html import charts, robustness, story
 from seewhy.report.html.page import embedded, page
-from seewhy.report.html.pictures import MOST_CLASSES, Pictures, packed
+from seewhy.report.html.pictures import MOST_CLASSES, Pictures, packed, thumbnail
 from seewhy.report.html.stored import Stored
 from seewhy.report.style import duration
 
@@ -61,6 +61,7 @@ def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str
         verdict=story.verdict(stored),
         headlines=story.headlines(stored),
         advice=story.advice(stored, data),
+        causes=story.cause_rows(stored),
         slices=story.weak_slices(stored)[:MOST_SLICES],
         best=story.best_row(stored.history),
         key_figures=_key_figures(stored),
@@ -81,8 +82,22 @@ def _shown(stored: Stored, pictures: Pictures) -> Markup:
         "classes": [visible(name) for name in stored.classes],
         "pictures": packed(pictures),
         "mistakes": [place[found["row"]] for found in mistakes if found["row"] in place],
+        "causes": {place[row]: cause for row, cause in _causes(stored).items() if row in place},
+        "near": {row: thumbnail(image) for row, image in pictures.near.items()},
     }
     return embedded(found)
+
+
+def _causes(stored: Stored) -> dict[int, list[Any]]:
+    """Of each explained mistake, by row: its cause, the reasons, and the nearest as [row, label, same]."""
+    return {
+        one["row"]: [
+            one["cause"],
+            [visible(reason) for reason in one["reasons"]],
+            [[near["row"], visible(near["label"]), near["same"]] for near in one["nearest"]],
+        ]
+        for one in stored.analysis.get("causes", {"mistakes": []})["mistakes"]
+    }
 
 
 def _key_figures(stored: Stored) -> list[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 import base64
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,15 @@ class Pictures:
     """Some pictures of the validation split, with what the network said and where it looked.
 
     `rows` (N,) are their places among the `predictions`; `images` uint8 (N, H, W, 3) as the network
-    sees them; `maps` (N, H, W), signed, for the class that was said.
+    sees them; `maps` (N, H, W), signed, for the class that was said. `near` are training pictures by
+    their row in train, uint8 (H, W, 3).
     """
 
     rows: NDArray[np.int64]
     predictions: Predictions
     images: NDArray[np.uint8]
     maps: NDArray[np.float32]
+    near: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 def choose_rows(

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from seewhy.report.html.robustness import hardest
@@ -13,6 +14,14 @@ DOUBTED = 0.03  # calibration error from which confidence misleads
 SIGNIFICANT = 0.05  # corrected p-value of a slice
 SIGNS = ("imbalanced:", "few pictures:", "overfitting", "not learning:", "diverging:")
 COVERAGE = 0.8  # of the pictures answered, in the advice to leave the unsure ones
+# What a cause of mistakes is called, and what to do about it.
+CAUSES = {
+    "duplicate": ("In training under another label", "Keep the label that is right."),
+    "label": ("Likely a wrong label", "Look, and correct it."),
+    "picture": ("A poor picture", "Mend it, or leave out what a person could not tell either."),
+    "scope": ("Out of scope", "If such pictures will come, collect some."),
+    "confusion": ("A true confusion", "More pictures that tell the two classes apart."),
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,16 @@ def advice(stored: Stored, data: str) -> list[Advice]:
     """What to do next, what matters most first. `data` is where the pictures lie, for the commands."""
     commands = _Commands(str(stored.path), data)
     found: list[Advice] = []
-    for look in (_signs, _sure_mistakes, _confused, _weakest, _hardest, _unfinished, _unsure):
+    for look in (
+        _signs,
+        _labels,
+        _sure_mistakes,
+        _confused,
+        _weakest,
+        _hardest,
+        _unfinished,
+        _unsure,
+    ):
         found += look(stored, commands)
     if stored.bad_files:
         finding = f"{_counted(stored.bad_files, 'file')} could not be used."
@@ -118,6 +136,19 @@ class _Commands:
     def train(self, recipe: str, *options: str) -> str:
         return shlex.join(["seewhy", "train", "--recipe", recipe, "--data", self.data, *options])
 
+    def correct(self) -> str:
+        """Makes a corrected version of the data."""
+        return shlex.join(
+            ["seewhy", "data", "apply-review", self.data, "review.csv", "--out", "NEW"]
+        )
+
+    def judge(self, recipe: str) -> str:
+        """Judges the labels, and tells the causes of this run's mistakes with them."""
+        folds = shlex.join(
+            ["seewhy", "data", "labels", self.data, "--recipe", recipe, "--out", "folds"]
+        )
+        return f"{folds}\n{self('evaluate', '--full', '--labels', 'folds')}"
+
 
 def _signs(stored: Stored, commands: _Commands) -> list[Advice]:
     """What the training itself noticed; its lines are a sign and what to do, parted by a colon."""
@@ -136,8 +167,49 @@ def _sure_mistakes(stored: Stored, commands: _Commands) -> list[Advice]:
     if not sure or not sure["sure_mistakes"]:
         return []
     finding = f"{_counted(sure['sure_mistakes'], 'mistake')} came with more than 90% confidence."
-    action = "Look at them below: a wrong label, a poor picture or a real confusion asks for other cures."
-    return [Advice(finding, action)]
+    causes = stored.analysis.get("causes")
+    if causes is None:
+        action = "Look at them below: a wrong label, a poor picture or a real confusion asks for other cures."
+        return [Advice(finding, action)]
+    if "label" in causes["unknown"]:
+        action = "Whether their labels are right is not known: let networks that have not seen them judge."
+        recipe = stored.config["recipe"]["name"]
+        return [Advice(finding, action, commands.judge(recipe))]
+    kinds = [
+        f"{n:,} {CAUSES[cause][0][:1].lower()}{CAUSES[cause][0][1:]}"
+        for cause, n in causes["counts"].items()
+        if n
+    ]
+    return [Advice(finding, f"Of the surest mistakes: {'; '.join(kinds)}. See them below.")]
+
+
+def _labels(stored: Stored, commands: _Commands) -> list[Advice]:
+    """Labels that look wrong, where they were judged."""
+    doubts = stored.analysis.get("causes", {}).get("labels")
+    if not doubts or not doubts["count"]:
+        return []
+    n = doubts["train"] or doubts["count"]
+    kind = "training label" if doubts["train"] else "label"
+    finding = f"{_counted(n, kind)} look{'s' * (n == 1)} wrong."
+    page = str(PurePath(doubts["folder"]) / "review.html")
+    action = f"Review them first: open {page}, save review.csv, and make a corrected version."
+    return [Advice(finding, action, commands.correct())]
+
+
+def cause_rows(stored: Stored) -> list[dict[str, Any]]:
+    """Each cause of the surest mistakes: its name, how many, what to do; `count` None where not known."""
+    causes = stored.analysis.get("causes")
+    if not causes or not causes["mistakes"]:
+        return []
+    return [
+        {
+            "cause": cause,
+            "name": CAUSES[cause][0],
+            "action": CAUSES[cause][1],
+            "count": None if cause in causes["unknown"] else n,
+        }
+        for cause, n in causes["counts"].items()
+    ]
 
 
 def _confused(stored: Stored, commands: _Commands) -> list[Advice]:

@@ -27,6 +27,7 @@ function make(tag, kind, text) {
 
 const found = byId("pictures") ? JSON.parse(byId("pictures").textContent) : null;
 const [ID, TRUE, SAID, SURE, PICTURE, MAP] = [0, 1, 2, 3, 4, 5];
+const [CAUSE, REASONS, NEAREST] = [0, 1, 2];
 
 function image(data, alt, kind) {
   const element = make("img", kind);
@@ -49,6 +50,24 @@ function card(picture) {
   answer.append(right ? "" : "said ", make("bdi", "", said), ` ${Math.round(100 * picture[SURE])}%`);
   caption.append(make("bdi", "true", truth), answer, make("bdi", "id", picture[ID]));
   figure.append(pair, caption);
+  return figure;
+}
+
+/* A mistake with its likeliest cause, and the training pictures that are most alike to the network. */
+function explained(number) {
+  const picture = found.pictures[number], figure = card(picture), cause = found.causes[number];
+  if (!cause) return figure;
+  const near = make("ol", "near");
+  near.setAttribute("aria-label", "The most alike in training");
+  for (const [row, label, same] of cause[NEAREST]) {
+    if (!found.near[row]) continue;
+    const item = make("li");
+    const kind = label === found.classes[picture[TRUE]] ? "same" : label === found.classes[picture[SAID]] ? "other" : "";
+    item.append(image(found.near[row], "", "plain"), make("bdi", kind, label), same ? "looks the same" : "");
+    near.append(item);
+  }
+  if (near.children.length) figure.append(near);
+  for (const reason of cause[REASONS]) figure.append(make("p", "reason", reason));
   return figure;
 }
 
@@ -98,11 +117,12 @@ if (matrix && found) {
   });
 }
 
-/* The worst mistakes, filtered by what they are, what was said and how sure it was. */
+/* The worst mistakes, filtered by what they are, what was said, how sure it was and why. */
 const gallery = byId("gallery");
 if (gallery && found) {
   const FIRST = 24;
   const filters = { true: byId("filter-true"), said: byId("filter-said"), sure: byId("filter-sure") };
+  const why = byId("filter-cause");
   const more = byId("more");
   let all = false;
   const fill = (select, field) => {
@@ -116,18 +136,29 @@ if (gallery && found) {
   fill(filters.true, TRUE);
   fill(filters.said, SAID);
   const draw = () => {
-    const kept = found.mistakes.map((number) => found.pictures[number]).filter((p) =>
-      (filters.true.value === "" || p[TRUE] === Number(filters.true.value))
-      && (filters.said.value === "" || p[SAID] === Number(filters.said.value))
-      && p[SURE] >= Number(filters.sure.value));
+    const kept = found.mistakes.filter((number) => {
+      const p = found.pictures[number];
+      return (filters.true.value === "" || p[TRUE] === Number(filters.true.value))
+        && (filters.said.value === "" || p[SAID] === Number(filters.said.value))
+        && p[SURE] >= Number(filters.sure.value)
+        && (!why || why.value === "" || (found.causes[number] || [])[CAUSE] === why.value);
+    });
     const shown = all ? kept : kept.slice(0, FIRST);
-    gallery.replaceChildren(...shown.map(card));
+    gallery.replaceChildren(...shown.map(explained));
     more.hidden = shown.length === kept.length;
     more.textContent = `Show all ${kept.length}`;
     byId("filtered").textContent = `${kept.length} of ${found.mistakes.length} mistakes`;
   };
-  for (const select of Object.values(filters)) {
+  for (const select of [...Object.values(filters), ...(why ? [why] : [])]) {
     select.addEventListener("change", () => { all = false; draw(); });
+  }
+  for (const button of document.querySelectorAll("button[data-cause]")) {
+    button.addEventListener("click", () => {
+      why.value = button.dataset.cause;
+      why.dispatchEvent(new Event("change"));
+      gallery.scrollIntoView({ block: "nearest" });
+      why.focus();
+    });
   }
   more.addEventListener("click", () => { all = true; draw(); gallery.children[FIRST].scrollIntoView({ block: "nearest" }); });
   draw();

@@ -1,0 +1,216 @@
+"""Why the surest mistakes were made: the likeliest cause of each, with what speaks for it.
+
+In this order, the first that applies: the same picture is in training under another label; networks that
+had not seen the picture say its label is wrong; it shows little; it is like nothing in training; or, where
+nothing else is found, the classes are confused. Limits come from validation or are fixed, never from test.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.analysis.mistakes import Mistake
+from seewhy.analysis.neighbours import Neighbours, nearest
+from seewhy.bundle import Scope
+from seewhy.data import ImageSet, likeness
+from seewhy.data.inspect.quality import measure_all, quality_findings
+from seewhy.data.review import Suspect
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.scope import class_means, scope_scores
+
+Cause = Literal["duplicate", "label", "picture", "scope", "confusion"]
+
+UNFAMILIAR = 0.01  # of the validation pictures are as unlike all classes
+_POOR = {
+    "dark": "nearly black",
+    "bright": "nearly white",
+    "flat": "hardly any contrast",
+    "blurry": "less than half its resolution",
+    "odd-shape": "cut from a long picture",
+    "small": "enlarged from a small picture",
+}
+
+
+@dataclass(frozen=True)
+class Near:
+    """A training picture that is near to a mistake by the network's features.
+
+    `row` is its place in train; `similarity` as in `Neighbours`; `same` says that it looks the same.
+    """
+
+    row: int
+    id: str
+    label: str
+    similarity: float
+    same: bool
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A mistake with its likeliest cause. `reasons` say what speaks for it, then for other causes."""
+
+    row: int
+    cause: Cause
+    reasons: tuple[str, ...]
+    nearest: tuple[Near, ...]
+
+
+@dataclass(frozen=True)
+class LabelDoubts:
+    """How many labels look wrong, in all and in training, and the folder that says which."""
+
+    count: int
+    train: int
+    folder: str
+
+
+@dataclass(frozen=True)
+class Causes:
+    """The causes of the surest mistakes, in the order of these; `counts` has every cause.
+
+    `unknown` are causes that could not be looked for. `labels` is None where no labels were judged.
+    """
+
+    counts: dict[Cause, int]
+    unknown: tuple[Cause, ...]
+    labels: LabelDoubts | None
+    mistakes: tuple[Explained, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What causes are told by: the pictures with the network's features of them, and other opinions.
+
+    `val` and `train` are the sets of `found` and `known`, which are predictions with embeddings. `scope` is
+    the model's own rule, if it has one; `suspects` are doubted labels by content hash, None where none
+    were judged, and `folder` where they are listed.
+    """
+
+    val: ImageSet
+    train: ImageSet
+    found: Predictions
+    known: Predictions
+    stored_side: int
+    scope: Scope | None = None
+    suspects: Mapping[bytes, Suspect] | None = None
+    folder: str = ""
+
+
+def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
+    """The cause of each mistake, whose rows count the validation pictures."""
+    rows = np.array([mistake.row for mistake in mistakes], np.int64)
+    near = _near(rows, evidence)
+    poor = _poor(evidence.val.take(rows), evidence.stored_side)
+    strange = _strange(evidence)
+    explained = []
+    for place, mistake in enumerate(mistakes):
+        reasons: dict[Cause, str] = {}
+        twin = next((n for n in near[place] if n.same and n.label != mistake.true), None)
+        if twin is not None:
+            reasons["duplicate"] = f"looks the same as {twin.id} in training, a {twin.label}"
+        suspect = (evidence.suspects or {}).get(bytes(evidence.val.hashes[mistake.row]))
+        if suspect is not None:
+            sure = f"{suspect.suggested_probability:.0%}"
+            reasons["label"] = f"networks that had not seen it say {suspect.suggested}, {sure}"
+        if poor[place]:
+            reasons["picture"] = ", ".join(poor[place])
+        if strange is not None and strange[mistake.row]:
+            reasons["scope"] = "like nothing in training"
+        reasons.setdefault("confusion", _confusion(mistake, near[place]))
+        cause = next(iter(reasons))
+        said = tuple(text for key, text in reasons.items() if key == cause or key != "confusion")
+        explained.append(Explained(mistake.row, cause, said, near[place]))
+    counted = Counter(one.cause for one in explained)
+    causes: tuple[Cause, ...] = ("duplicate", "label", "picture", "scope", "confusion")
+    looked: dict[Cause, bool] = {
+        "duplicate": _comparable(evidence),
+        "label": evidence.suspects is not None,
+        "scope": strange is not None,
+    }
+    return Causes(
+        counts={cause: counted[cause] for cause in causes},
+        unknown=tuple(cause for cause, done in looked.items() if not done),
+        labels=_doubts(evidence),
+        mistakes=tuple(explained),
+    )
+
+
+def _comparable(evidence: Evidence) -> bool:
+    return (
+        evidence.known.embeddings is not None and evidence.val.images.shape[1] >= likeness.SMALLEST
+    )
+
+
+def _near(rows: NDArray[np.int64], evidence: Evidence) -> list[tuple[Near, ...]]:
+    """The training pictures nearest to each; none where the network has no features."""
+    found, known, train = evidence.found.embeddings, evidence.known.embeddings, evidence.train
+    if found is None or known is None or not len(rows):
+        return [()] * len(rows)
+    near = nearest(found[rows], known)
+    same = _same(rows, near, evidence)
+    return [
+        tuple(
+            Near(int(n), str(train.ids[n]), train.classes[train.labels[n]], float(like), bool(twin))
+            for n, like, twin in zip(
+                near.rows[place], near.similarity[place], same[place], strict=True
+            )
+        )
+        for place in range(len(rows))
+    ]
+
+
+def _same(rows: NDArray[np.int64], near: Neighbours, evidence: Evidence) -> NDArray[np.bool_]:
+    """Which of the nearest look the same, (M, k), as they are or mirrored."""
+    if not _comparable(evidence):
+        return np.zeros(near.rows.shape, bool)
+    m, k = near.rows.shape
+    mine = likeness.look(evidence.val.images[rows]).repeat(k, axis=0)
+    theirs = likeness.look(evidence.train.images[near.rows.reshape(-1)])
+    agreed = np.maximum(
+        likeness.agreement(mine, theirs), likeness.agreement(mine, theirs[:, :, ::-1])
+    )
+    return np.asarray((agreed >= likeness.CONFIRMED).reshape(m, k))
+
+
+def _poor(images: ImageSet, stored_side: int) -> list[list[str]]:
+    """What is poor about each picture."""
+    found: list[list[str]] = [[] for _ in range(len(images))]
+    for finding in quality_findings(images, measure_all(images), stored_side):
+        for example in finding.examples:
+            found[example.rows[0]].append(_POOR[finding.kind])
+    return found
+
+
+def _strange(evidence: Evidence) -> NDArray[np.bool_] | None:
+    """Which validation pictures are out of scope, (N,); None where that cannot be told.
+
+    By the model's own rule, or else those least like the mean of any class, one in a hundred.
+    """
+    scope = evidence.scope
+    if scope is not None:
+        means = np.array(scope.means) if scope.means else None
+        return scope_scores(scope.score, evidence.found, means) < scope.threshold
+    means = class_means(evidence.known)
+    if means is None:
+        return None
+    scores = scope_scores("similarity", evidence.found, means)
+    return np.asarray(scores < np.quantile(scores, UNFAMILIAR))
+
+
+def _confusion(mistake: Mistake, near: Sequence[Near]) -> str:
+    if not near:
+        return "nothing else was found"
+    alike = sum(one.label == mistake.predicted for one in near)
+    return f"{alike} of its {len(near)} nearest training pictures are {mistake.predicted}"
+
+
+def _doubts(evidence: Evidence) -> LabelDoubts | None:
+    if evidence.suspects is None:
+        return None
+    known = set(evidence.train.hashes.tolist())
+    train = sum(digest in known for digest in evidence.suspects)
+    return LabelDoubts(len(evidence.suspects), train, evidence.folder)

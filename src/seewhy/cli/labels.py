@@ -1,0 +1,148 @@
+"""`seewhy data labels` and `seewhy data apply-review`: labels that look wrong, and what came of looking."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from seewhy import experiments
+from seewhy.cli.experiments import shown, table
+from seewhy.cli.flags import overrides, recipe_flags
+from seewhy.cli.progress import ReadingBar, say
+from seewhy.csv_cells import visible
+from seewhy.data import DataConfig, load_data
+from seewhy.data.review import read_review, write_review, write_suspects, write_version
+from seewhy.experiments.repetition import OUT_OF_FOLD
+from seewhy.experiments.suspects import Suspects, find_suspects
+from seewhy.files import write_atomic
+from seewhy.recipes import load_recipe
+
+PAIRS, SUREST = 5, 5  # lines on the terminal
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("data")
+@click.option("--recipe", help="a recipe's name or YAML file [fast]")
+@click.option("--folds", "count", type=int, help="trainings, each judging another part [5]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="the folds and what they find; finished ones are taken as they are [runs/RECIPE-folds]",
+)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+@recipe_flags
+def labels(
+    data: str,
+    recipe: str | None,
+    count: int | None,
+    out: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Find labels of DATA that look wrong, by networks each of which has not seen what it judges.
+
+    Trains --folds networks as `seewhy train --folds` does, goes on with stopped ones, and takes finished
+    ones as they are. Writes label-issues.csv, .json and .png, and for a person review.html, which makes
+    review.csv, for `seewhy data apply-review`. Test stays sealed.
+    """
+    changes = overrides(given)
+    home = out or Path("runs", f"{load_recipe(recipe or 'fast', changes).name}-folds")
+    asked = recipe is not None or count is not None or changes
+    if asked or not (home / OUT_OF_FOLD).is_file():
+        with shown() as line:
+            experiments.folds(
+                data,
+                recipe or "fast",
+                5 if count is None else count,
+                out=home,
+                overrides=changes,
+                show=line,
+                loading=ReadingBar("reading"),
+            )
+    suspects = find_suspects(
+        data, home, loading=ReadingBar("reading"), progress=ReadingBar("comparing")
+    )
+    found = to_json(suspects, data)
+    _write(suspects, data, found, home)
+    click.echo(json.dumps(found) if as_json else _told(suspects, data, home))
+
+
+@click.command(name="apply-review")
+@click.argument("data")
+@click.argument("review", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="the new version, a new directory"
+)
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+@click.option("--layout", help="as for train")
+def apply_review(data: str, review: Path, out: Path, as_json: bool, layout: str | None) -> None:
+    """Make a version of DATA with the labels of REVIEW, a filled review.csv; DATA stays as it is.
+
+    The version is a small file that names the pictures by their content. `--data OUT` trains on it.
+    """
+    config = DataConfig(layout=layout, on_bad="skip", max_bad=1)
+    splits = load_data(data, config, trainable=False, progress=ReadingBar("reading"))
+    said = read_review(review, splits)
+    version = write_version(data, layout, said, out)
+    counts = {"corrected": len(said.corrections), "confirmed": said.confirmed, "open": said.open}
+    if as_json:
+        click.echo(json.dumps({"data": data, "version": str(out), **counts}))
+        return
+    click.echo(", ".join(f"{n:,} {what}" for what, n in counts.items()))
+    click.echo(
+        f"{visible(str(out))}: {len(version.corrections):,} labels differ from the source   "
+        f"next: seewhy train --data {visible(str(out))}"
+    )
+
+
+def to_json(suspects: Suspects, data: str) -> dict[str, Any]:
+    """What was found, as JSON values."""
+    return {
+        "data": data,
+        "n": suspects.n,
+        "agreed": suspects.agreed,
+        "noise": suspects.noise,
+        "count": len(suspects.found),
+        "issues": [asdict(one) for one in suspects.found],
+    }
+
+
+def _write(suspects: Suspects, data: str, found: dict[str, Any], home: Path) -> None:
+    from seewhy.report.html.review import render_review
+    from seewhy.report.sheets import draw_suspects
+
+    write_suspects(suspects.found, home / "label-issues.csv")
+    write_atomic(home / "label-issues.json", json.dumps(found, indent=1).encode())
+    write_atomic(home / "review.html", render_review(suspects, data).encode())
+    if suspects.found:
+        write_atomic(home / "label-issues.png", draw_suspects(suspects.found, suspects.shown))
+    review = home / "review.csv"
+    if review.exists():
+        say(f"{review} is there already, perhaps filled in: kept as it is")
+    else:
+        write_review(suspects.found, review)
+
+
+def _told(suspects: Suspects, data: str, home: Path) -> str:
+    found = suspects.found
+    lines = [
+        f"{len(found):,} of {suspects.n:,} labels look wrong to networks that had not seen the pictures",
+        f"they agree with {suspects.agreed:.1%} of the labels; the fewer, the more right ones they doubt",
+    ]
+    if not found:
+        return "\n".join(lines)
+    pairs = Counter((one.label, one.suggested) for one in found).most_common(PAIRS)
+    rows = [("labelled", "looks like", "")]
+    rows += [(visible(a), visible(b), f"{n:,}") for (a, b), n in pairs]
+    surest = [("the surest", "labelled", "looks like")]
+    surest += [(visible(o.id), visible(o.label), visible(o.suggested)) for o in found[:SUREST]]
+    files = "label-issues.csv, .json, .png, review.csv, review.html"
+    lines += ["", table(rows), "", table(surest), "", f"{visible(str(home))}: {files}"]
+    lines.append(
+        f"next: open {visible(str(home / 'review.html'))} in a browser, save review.csv, then"
+    )
+    lines.append(f"      seewhy data apply-review {visible(data)} review.csv --out NEW")
+    return "\n".join(lines)

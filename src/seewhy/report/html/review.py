@@ -1,0 +1,52 @@
+"""The page on which a person confirms or corrects suspected labels, and saves `review.csv`."""
+
+import hashlib
+import shlex
+
+from seewhy.csv_cells import visible
+from seewhy.data.review import HEADER
+from seewhy.experiments.suspects import Suspects
+from seewhy.report.html.page import embedded, page
+from seewhy.report.html.pictures import thumbnail
+
+
+def render_review(suspects: Suspects, data: str) -> str:
+    """The page as HTML; it asks for nothing, and keeps answers in the browser until they are saved."""
+    shown = suspects.shown
+    found = suspects.found[: len(shown.images)]
+    digests = "".join(one.hash for one in suspects.found)
+    pictures = [
+        [
+            visible(one.id),
+            one.hash,
+            suspects.classes.index(one.label),
+            suspects.classes.index(one.suggested),
+            f"{one.score:.4f}",
+            round(one.label_probability, 4),
+            round(one.suggested_probability, 4),
+            thumbnail(image),
+            [[visible(name), thumbnail(near)] for name, near in zip(names, nearest, strict=True)],
+        ]
+        for one, image, names, nearest in zip(
+            found, shown.images, shown.near_labels, shown.near, strict=True
+        )
+    ]
+    return page(
+        "review.html.jinja",
+        ["report.css", "review.css"],
+        "review.js",
+        count=len(suspects.found),
+        shown=len(found),
+        n=suspects.n,
+        agreed=suspects.agreed,
+        command=shlex.join(["seewhy", "data", "apply-review", data, "review.csv", "--out", "NEW"]),
+        review=embedded(
+            {
+                "key": f"seewhy-review-{hashlib.sha256(digests.encode()).hexdigest()[:16]}",
+                "header": HEADER,
+                "classes": suspects.classes,
+                "names": [visible(name) for name in suspects.classes],
+                "pictures": pictures,
+            }
+        ),
+    )

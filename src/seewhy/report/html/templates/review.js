@@ -1,0 +1,176 @@
+"use strict";
+const byId = (id) => document.getElementById(id);
+const { key, header, classes, names, pictures } = JSON.parse(byId("review").textContent);
+const [ID, HASH, LABEL, SUGGESTED, SCORE, GIVEN, LIKELY, PICTURE, NEAR] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const SMALL = 64; /* pixels: smaller pictures are shown with their pixels as they are */
+
+/* Every text that comes from the data is set as text, never as markup. */
+function make(tag, kind, text) {
+  const element = document.createElement(tag);
+  if (kind) element.className = kind;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function image(data, alt) {
+  const element = make("img");
+  element.alt = alt;
+  element.addEventListener("load", () => element.classList.toggle("smooth", element.naturalWidth > SMALL));
+  element.src = `data:image/webp;base64,${data}`;
+  return element;
+}
+
+/* What was said of each picture: the place of a class, or null while it is open. Kept in the browser. */
+function remembered() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(key));
+    if (Array.isArray(kept) && kept.length === pictures.length
+      && kept.every((said) => said === null || classes[said] !== undefined)) return kept;
+  } catch { /* none was kept, or the browser keeps nothing */ }
+  return pictures.map(() => null);
+}
+const answers = remembered();
+const remember = () => { try { localStorage.setItem(key, JSON.stringify(answers)); } catch { /* until it is closed */ } };
+
+const cards = pictures.map((picture, row) => {
+  const [label, guess] = [names[picture[LABEL]], names[picture[SUGGESTED]]];
+  const percent = (rate) => `${Math.round(100 * rate)}%`;
+  const card = make("article", "suspect");
+  card.tabIndex = -1;
+  card.setAttribute("aria-label", `Picture ${row + 1} of ${pictures.length}, labelled ${label}`);
+  const title = make("h2");
+  title.append("Labelled ", make("bdi", "", label));
+  const looks = make("p");
+  looks.append("Looks like ", make("bdi", "wrong", guess), ` (${percent(picture[LIKELY])}; ${label} ${percent(picture[GIVEN])})`);
+  const text = make("div");
+  text.append(title, looks, make("p", "id", picture[ID]));
+  text.lastChild.title = picture[ID];
+  const shown = make("div", "shown");
+  shown.append(image(picture[PICTURE], `labelled ${label}`), text);
+  card.append(shown);
+  if (picture[NEAR].length) {
+    const near = make("ol", "near");
+    near.setAttribute("aria-label", "The most alike in training");
+    for (const [name, data] of picture[NEAR]) {
+      const item = make("li");
+      const kind = name === label ? "same" : name === guess ? "other" : "";
+      item.append(image(data, ""), make("bdi", kind, name));
+      near.append(item);
+    }
+    card.append(near);
+  }
+  card.append(choices(row, label, guess));
+  return card;
+});
+
+function choices(row, label, guess) {
+  const box = make("div", "answers");
+  const button = (text, name, place) => {
+    const element = make("button");
+    element.type = "button";
+    element.append(text, make("bdi", "", name));
+    element.addEventListener("click", () => answer(row, answers[row] === place ? null : place));
+    box.append(element);
+  };
+  button("1  Right: ", label, pictures[row][LABEL]);
+  button("2  It is ", guess, pictures[row][SUGGESTED]);
+  if (classes.length > 2) {
+    const select = make("select", "other-class");
+    select.setAttribute("aria-label", "Another class");
+    const none = make("option", "", "3  Another class");
+    none.value = "";
+    select.append(none);
+    names.forEach((name, place) => {
+      if (place === pictures[row][LABEL] || place === pictures[row][SUGGESTED]) return;
+      const option = make("option", "", name);
+      option.value = place;
+      select.append(option);
+    });
+    select.addEventListener("change", () => answer(row, select.value === "" ? null : Number(select.value)));
+    box.append(select);
+  }
+  return box;
+}
+
+function draw(row) {
+  const said = answers[row], card = cards[row];
+  card.classList.toggle("decided", said !== null);
+  const [right, wrong] = card.querySelectorAll(".answers button");
+  right.setAttribute("aria-pressed", said === pictures[row][LABEL]);
+  wrong.setAttribute("aria-pressed", said === pictures[row][SUGGESTED]);
+  const select = card.querySelector("select");
+  if (!select) return;
+  const other = said !== null && said !== pictures[row][LABEL] && said !== pictures[row][SUGGESTED];
+  select.value = other ? said : "";
+  select.classList.toggle("chosen", other);
+}
+
+function total() {
+  const done = answers.filter((said) => said !== null).length;
+  const wrong = answers.filter((said, row) => said !== null && said !== pictures[row][LABEL]).length;
+  byId("done").textContent = `${done} of ${pictures.length} decided, ${wrong} wrong`;
+  byId("progress").style.transform = `scaleX(${done / pictures.length})`;
+}
+
+function answer(row, said) {
+  answers[row] = said;
+  remember();
+  draw(row);
+  total();
+}
+
+const only = byId("open-only");
+function sift() {
+  cards.forEach((card, row) => { card.hidden = only.checked && answers[row] !== null; });
+}
+only.addEventListener("change", sift);
+
+/* Keys act on the picture that has the focus, or the first that is still open. */
+function current() {
+  const here = cards.findIndex((card) => card.contains(document.activeElement));
+  if (here >= 0) return here;
+  const first = answers.indexOf(null);
+  return first < 0 ? 0 : first;
+}
+function go(from, step) {
+  let row = from + step;
+  while (cards[row] && cards[row].hidden) row += step;
+  if (cards[row]) cards[row].focus();
+}
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const choosing = event.target.matches("select, input");
+  if (choosing && event.key !== "Escape") return;
+  const row = current();
+  const steps = { ArrowRight: 1, ArrowLeft: -1 };
+  const said = { 1: pictures[row][LABEL], 2: pictures[row][SUGGESTED], 0: null };
+  if (event.key in said) {
+    answer(row, said[event.key]);
+    if (event.key === "0") cards[row].focus(); else go(row, 1);
+  } else if (event.key === "3" && cards[row].querySelector("select")) cards[row].querySelector("select").focus();
+  else if (event.key === "Escape") cards[row].focus();
+  else if (event.key in steps) {
+    if (cards[row].contains(document.activeElement)) go(row, steps[event.key]); else cards[row].focus();
+  } else if (event.key === "s" || event.key === "S") save();
+  else return;
+  event.preventDefault();
+});
+
+/* The table as `seewhy data labels` writes it: no cell can act as a formula in a spreadsheet. */
+function save() {
+  const safe = (text) => (/^[=+\-@\t\r\n\0＝＋－＠]/.test(text) ? `'${text}` : text);
+  const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const rows = pictures.map((p, row) => [safe(p[ID]), p[HASH], safe(classes[p[LABEL]]), safe(classes[p[SUGGESTED]]), p[SCORE],
+    answers[row] === null ? "" : safe(classes[answers[row]])]);
+  const text = [header, ...rows].map((cells) => `${cells.map(quoted).join(",")}\r\n`).join("");
+  const link = make("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  link.download = "review.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+byId("save").addEventListener("click", save);
+
+byId("suspects").append(...cards);
+cards.forEach((_, row) => draw(row));
+total();

@@ -1,0 +1,133 @@
+"""A mistake is made for each cause, and the cause is found; what was not looked for is said."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from data.pictures import scenes
+from helpers import image_set
+
+from seewhy.analysis.causes import Evidence, find_causes
+from seewhy.analysis.mistakes import mistakes
+from seewhy.bundle import Scope
+from seewhy.data.review import Suspect
+from seewhy.evaluation import Predictions
+
+CLASSES = ("ant", "bee")
+DUPLICATE, LABEL, PICTURE, SCOPE, CONFUSION = range(5)
+
+
+def pictures_of(images, labels, ids):
+    made = image_set(np.array(labels), size=32, classes=CLASSES)
+    return replace(made, images=images, ids=np.array(ids, object))
+
+
+def predicted(images, wrong, embeddings):
+    """Predictions of a set in which the first `wrong` are mistaken, the surest first."""
+    labels = images.labels
+    said = np.where(np.arange(len(labels)) < wrong, 1 - labels, labels)
+    logits = np.eye(2, dtype=np.float32)[said] * np.linspace(9, 3, len(labels))[:, None]
+    return Predictions(logits.astype(np.float32), labels, CLASSES, images.ids, embeddings)
+
+
+@pytest.fixture
+def evidence():
+    """Five mistakes, one for each cause, among 200 validation pictures; 100 training pictures."""
+    rng = np.random.default_rng(0)
+    shown = scenes(300)
+    val = pictures_of(shown[:200].copy(), [0] * 100 + [1] * 100, [f"v{n}" for n in range(200)])
+    train = pictures_of(shown[200:].copy(), [0, 1] * 50, [f"t{n}" for n in range(100)])
+    train = replace(train, hashes=np.array([b"t%031d" % n for n in range(100)], "S32"))
+    val.images[PICTURE] //= 8
+    train.images[1] = val.images[DUPLICATE][:, ::-1]  # mirrored, a bee where it is an ant
+    directions = np.eye(8, dtype=np.float32)[train.labels]
+    known = directions + 0.1 * rng.normal(size=(100, 8)).astype(np.float32)
+    found = np.eye(8, dtype=np.float32)[val.labels] + 0.1 * rng.normal(size=(200, 8)).astype(
+        np.float32
+    )
+    found[DUPLICATE] = known[1]
+    found[SCOPE] = -1
+    found[CONFUSION] = known[3] + 0.01
+    digest = val.hashes[LABEL].decode()
+    return Evidence(
+        val=val,
+        train=train,
+        found=predicted(val, 5, found.astype(np.float32)),
+        known=predicted(train, 0, known.astype(np.float32)),
+        stored_side=32,
+        suspects={digest.encode(): Suspect("v1", digest, "ant", "bee", 0.9, 0.1, 0.8)},
+        folder="folds",
+    )
+
+
+def causes(evidence):
+    return find_causes(mistakes(evidence.found).worst, evidence)
+
+
+def test_each_cause_is_found_where_it_was_made(evidence) -> None:
+    found = causes(evidence)
+    assert [one.row for one in found.mistakes] == [0, 1, 2, 3, 4]
+    assert [one.cause for one in found.mistakes] == [
+        *("duplicate", "label", "picture", "scope", "confusion")
+    ]
+    assert set(found.counts.values()) == {1} and found.unknown == ()
+    said = [one.reasons[0] for one in found.mistakes]
+    assert said == [
+        "looks the same as t1 in training, a bee",
+        "networks that had not seen it say bee, 80%",
+        "nearly black",
+        "like nothing in training",
+        "4 of its 4 nearest training pictures are bee",
+    ]
+
+
+def test_the_nearest_training_pictures_are_the_evidence(evidence) -> None:
+    near = causes(evidence).mistakes[DUPLICATE].nearest
+    assert (near[0].row, near[0].id, near[0].label, near[0].same) == (1, "t1", "bee", True)
+    assert near[0].similarity == pytest.approx(1) and not any(one.same for one in near[1:])
+
+
+def test_the_same_picture_under_the_same_label_is_no_cause(evidence) -> None:
+    train = replace(evidence.train, labels=np.zeros(100, np.int64))
+    found = causes(replace(evidence, train=train)).mistakes[DUPLICATE]
+    assert found.cause == "confusion" and found.nearest[0].same
+
+
+def test_without_other_opinions_labels_are_not_known(evidence) -> None:
+    found = causes(replace(evidence, suspects=None))
+    assert found.unknown == ("label",) and found.labels is None
+    assert found.counts["label"] == 0 and found.mistakes[LABEL].cause == "confusion"
+
+
+def test_doubted_labels_are_counted_in_training_too(evidence) -> None:
+    suspect = evidence.suspects[bytes(evidence.val.hashes[LABEL])]
+    more = {**evidence.suspects, bytes(evidence.train.hashes[9]): suspect}
+    found = causes(replace(evidence, suspects=more)).labels
+    assert (found.count, found.train, found.folder) == (2, 1, "folds")
+
+
+def test_the_model_s_own_rule_of_scope_is_taken_where_it_has_one(evidence) -> None:
+    strict = Scope(score="probability", threshold=1.1)  # nothing is in scope
+    found = causes(replace(evidence, scope=strict, suspects=None))
+    assert found.counts["scope"] == 3 and found.counts["confusion"] == 0
+
+
+def test_a_network_without_features_leaves_its_causes_unknown(evidence) -> None:
+    bare = replace(
+        evidence,
+        found=replace(evidence.found, embeddings=None),
+        known=replace(evidence.known, embeddings=None),
+    )
+    found = causes(bare)
+    assert found.unknown == ("duplicate", "scope")
+    assert all(one.nearest == () for one in found.mistakes)
+    assert found.mistakes[CONFUSION].reasons == ("nothing else was found",)
+
+
+def test_no_mistakes_have_no_causes(evidence) -> None:
+    assert (
+        causes(
+            replace(evidence, found=predicted(evidence.val, 0, evidence.found.embeddings))
+        ).mistakes
+        == ()
+    )

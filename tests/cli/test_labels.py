@@ -1,0 +1,148 @@
+"""`seewhy data labels`, the review, `seewhy data apply-review`, and what a report says of it all."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from cli.test_calibrate import call
+from helpers import QUICK, write_folder
+
+import seewhy
+from seewhy.data import load_data
+from seewhy.evaluation import Predictions
+from seewhy.experiments import folds
+
+FLAGS = ["--recipe", "regularized-cnn", "--folds", "2", *(f"--{k}={v}" for k, v in QUICK.items())]
+FILES = {"label-issues.csv", "label-issues.json", "label-issues.png", "review.csv", "review.html"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Colours tell the class of each picture, and two lie in the wrong folder, one with an odd name."""
+    root = write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
+    for number, name in (("010", "=1+1"), ("011", "011")):
+        (root / "ant" / f"{number}.png").rename(root / "bee" / f"{name}-flipped.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def home(photos, tmp_path_factory):
+    """Finished folds whose answers are what the colours say, however little they have learnt."""
+    home = tmp_path_factory.mktemp("folds") / "two"
+    folds(photos, "regularized-cnn", 2, out=home, overrides=QUICK)
+    path = home / "predictions-oof.parquet"
+    found = Predictions.from_parquet(path)
+    true = [0 if "flipped" in key else "abc".index(key[0]) for key in found.ids]
+    logits = 6 * np.eye(3, dtype=np.float32)[true]
+    Predictions(logits, found.labels, found.classes, found.ids).to_parquet(path)
+    return home
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def suspected(home):
+    return [
+        key
+        for key in Predictions.from_parquet(home / "predictions-oof.parquet").ids
+        if "flip" in key
+    ]
+
+
+def test_finished_folds_are_taken_as_they_are_and_all_is_written(photos, home, capsys):
+    count = len(suspected(home))
+    assert count
+    said = call(capsys, "data", "labels", photos, "--out", home).out
+    assert (
+        f"{count} of " in said and "agree with" in said and "bee" in said and "apply-review" in said
+    )
+    assert {path.name for path in home.iterdir()} >= FILES
+    rows = rows_of(home / "label-issues.csv")
+    assert {(row["label"], row["suggested"]) for row in rows} == {("bee", "ant")} and len(
+        rows
+    ) == count
+    assert all(not row["id"].startswith("=") for row in rows)
+    assert {row["right_label"] for row in rows_of(home / "review.csv")} == {""}
+    assert (home / "label-issues.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_json_is_one_object_and_a_filled_review_is_kept(photos, home, capsys):
+    (home / "review.csv").write_text("mine")
+    said = call(capsys, "data", "labels", photos, "--out", home, "--json")
+    found = json.loads(said.out)
+    assert found == json.loads((home / "label-issues.json").read_text())
+    assert found["count"] == len(found["issues"]) == len(suspected(home))
+    assert (home / "review.csv").read_text() == "mine" and "kept as it is" in said.err
+    (home / "review.csv").unlink()
+
+
+def test_options_that_differ_from_the_folds_are_refused(photos, home, capsys):
+    said = call(capsys, "data", "labels", photos, "--out", home, *FLAGS, "--folds", "3", code=2)
+    assert "was started with" in said.err
+
+
+def test_a_stopped_search_goes_on(photos, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "folds"
+    with monkeypatch.context() as patch:
+
+        def stop(*arguments, **options):
+            raise KeyboardInterrupt
+
+        patch.setattr("seewhy.experiments.repetition._out_of_fold", stop)
+        assert (
+            "goes on from here"
+            in call(capsys, "data", "labels", photos, "--out", out, *FLAGS, code=130).err
+        )
+
+    def trained(*arguments, **options):
+        raise AssertionError("something was trained again")
+
+    monkeypatch.setattr("seewhy.pipeline.training_loop", trained)
+    assert "labels look wrong" in call(capsys, "data", "labels", photos, "--out", out, *FLAGS).out
+
+
+def test_a_review_makes_a_version_that_trains_and_is_judged_anew(photos, home, tmp_path, capsys):
+    call(capsys, "data", "labels", photos, "--out", home)
+    review, out = tmp_path / "review.csv", tmp_path / "photos-2"
+    filled = [{**row, "right_label": row["suggested"]} for row in rows_of(home / "review.csv")]
+    with open(review, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(filled[0]))
+        writer.writeheader()
+        writer.writerows(filled)
+    said = json.loads(
+        call(capsys, "data", "apply-review", photos, review, "--out", out, "--json").out
+    )
+    assert (said["corrected"], said["confirmed"], said["open"]) == (len(filled), 0, 0)
+    splits = load_data(out)
+    for part in (splits.train, splits.val):
+        named = zip(part.ids, part.labels, strict=True)
+        assert all(splits.classes[label] == "ant" for key, label in named if "flipped" in key)
+    assert "train the folds anew" in call(capsys, "data", "labels", out, "--out", home, code=2).err
+    said = call(capsys, "data", "apply-review", photos, review, "--out", out, code=2)
+    assert "not written over" in said.err
+    run = seewhy.train(out, "regularized-cnn", out=tmp_path / "run", overrides=QUICK)
+    assert "contents with a corrected label" in (run.path / "log.txt").read_text()
+
+
+def test_the_report_says_how_many_labels_look_wrong(photos, home, tmp_path, capsys):
+    run = seewhy.train(photos, "regularized-cnn", out=tmp_path / "run", overrides=QUICK).path
+    call(capsys, "data", "labels", photos, "--out", home)
+    call(capsys, "evaluate", run, "--data", photos, "--full", "--labels", home)
+    stored = {path.name for path in (run / "analysis").iterdir()}
+    assert stored >= {"slices-val.json", "causes-val.json"}
+    causes = json.loads((run / "analysis" / "causes-val.json").read_text())
+    assert causes["labels"]["count"] == len(suspected(home)) and "label" not in causes["unknown"]
+    call(capsys, "report", run)
+    page = (run / "report.html").read_text("utf-8")
+    assert "wrong.</bdi>" in page and "apply-review" in page and "review.html" in page
+
+
+def test_labels_that_were_never_judged_are_named(photos, home, tmp_path, capsys):
+    run = home / "fold-0"
+    said = call(capsys, "evaluate", run, "--data", photos, "--full", "--labels", tmp_path, code=2)
+    assert "make it with `seewhy data labels`" in said.err
+    said = call(capsys, "evaluate", run, "--data", photos, "--labels", home, code=2)
+    assert "give --full" in said.err
