@@ -2,7 +2,8 @@
 
     python benchmarks/tables.py ../shared/data/cifar10 ../shared/data/hymenoptera [--plans four-steps ...]
 
-Copies each table and picture to `benchmarks/results/ablations/`. The runs lie in `build/ablations/PLAN`;
+Copies each table and picture to `benchmarks/results/ablations/`, with the gradient norms of each row's first
+seed where its recipe records them. The runs lie in `build/ablations/PLAN`;
 one that is finished is not trained again, one that was interrupted goes on.
 """
 
@@ -25,13 +26,18 @@ def main() -> None:
     results = ROOT / "results" / "ablations"
     results.mkdir(parents=True, exist_ok=True)
     for plan in given.plans:
-        data = given.photos if plan.startswith("photo-") else given.cifar10
+        photos = plan.startswith("photo-")
+        data = given.photos if photos else given.cifar10
         out = ROOT.parent / "build" / "ablations" / plan
         command = ["ablate", "--rows", str(ROOT / "ablations" / f"{plan}.yaml"), "--data", data]
         subprocess.run([sys.executable, "-m", "seewhy", *command, "--out", str(out)], check=True)
-        shutil.copy(out / "ablation.md", results / f"{plan}.md")
+        measured = "hymenoptera" if photos else "CIFAR-10, JPEG copy"
+        text = (out / "ablation.md").read_text("utf-8")
+        (results / f"{plan}.md").write_text(f"Measured on {measured}.\n\n{text}", "utf-8")
         shutil.copy(out / "ablation.json", results / f"{plan}.json")
         shutil.copy(out / "figures" / "ablation.png", results / f"{plan}.png")
+        for norms in out.glob("*/seed-0/figures/gradient-norms.png"):
+            shutil.copy(norms, results / f"{plan}-{norms.parts[-4]}-gradient-norms.png")
 
 
 if __name__ == "__main__":
