@@ -59,14 +59,12 @@ draw.curves(run.history)
 
 # %%
 told = training_curves(run.history)
-last = run.history[-1]
-print(
-    f"{NAME}: {told.epochs} epochs, kept epoch {told.kept}; overfitting from epoch {told.onset} on"
-)
-print(
-    f"{NAME}: last epoch: training {last['train_accuracy']:.1%}, validation {last['val_accuracy']:.1%}"
-)
-print(f"{NAME}: gap in the last epoch {last['train_accuracy'] - last['val_accuracy']:+.1%}")
+trained, validated = (run.history[-1][f"{part}_accuracy"] for part in ("train", "val"))
+print(f"{NAME}: {told.epochs} epochs, kept epoch {told.kept}")
+if told.onset is not None:
+    print(f"{NAME}: overfitting sets in after epoch {told.onset}")
+print(f"{NAME}: last epoch: training {trained:.1%}, validation {validated:.1%}")
+print(f"{NAME}: gap in the last epoch {trained - validated:+.1%}")
 
 # %% [markdown]
 # ## How good is it?

@@ -24,7 +24,7 @@ from pathlib import Path
 PHOTOS = os.environ.get("PHOTOS", "photos")  # a folder with a folder for each class
 NAME = os.environ.get("PHOTOS_NAME", "photographs")  # what is said beside each figure
 RUNS = Path(os.environ.get("RUNS", "../runs/notebooks"))
-SHORT = {"data.size": 64, "train.epochs": 1 if "QUICK" in os.environ else 20}
+SHORT = {"data.size": 48, "train.epochs": 1 if "QUICK" in os.environ else 12}
 
 # %%
 import seewhy

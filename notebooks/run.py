@@ -21,7 +21,7 @@ from traitlets.config import Config
 
 HERE = Path(__file__).resolve().parent
 NAMES = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "run")
-WIDEST = 800  # pixels of a kept picture
+WIDEST = 700  # pixels of a kept picture
 
 
 def execute(name: str, out: Path) -> None:
@@ -53,7 +53,7 @@ def small(data: dict[str, Any]) -> dict[str, Any]:
     image.thumbnail((WIDEST, 10 * WIDEST))
     png, jpeg = io.BytesIO(), io.BytesIO()
     image.quantize(256).save(png, "PNG", optimize=True)
-    image.save(jpeg, "JPEG", quality=75, optimize=True)
+    image.save(jpeg, "JPEG", quality=65, optimize=True)
     kind, kept = min(("image/png", png), ("image/jpeg", jpeg), key=lambda made: made[1].tell())
     return {kind: base64.b64encode(kept.getvalue()).decode()}
 
