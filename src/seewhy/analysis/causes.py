@@ -24,6 +24,13 @@ from seewhy.evaluation.scope import class_means, scope_scores
 
 Cause = Literal["duplicate", "label", "picture", "scope", "confusion"]
 
+NAMES: dict[Cause, str] = {
+    "duplicate": "in training under another label",
+    "label": "likely a wrong label",
+    "picture": "a poor picture",
+    "scope": "out of scope",
+    "confusion": "a true confusion",
+}
 UNFAMILIAR = 0.01  # of the validation pictures are as unlike all classes
 _POOR = {
     "dark": "nearly black",
@@ -125,14 +132,13 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
         said = tuple(text for key, text in reasons.items() if key == cause or key != "confusion")
         explained.append(Explained(mistake.row, cause, said, near[place]))
     counted = Counter(one.cause for one in explained)
-    causes: tuple[Cause, ...] = ("duplicate", "label", "picture", "scope", "confusion")
     looked: dict[Cause, bool] = {
         "duplicate": _comparable(evidence),
         "label": evidence.suspects is not None,
         "scope": strange is not None,
     }
     return Causes(
-        counts={cause: counted[cause] for cause in causes},
+        counts={cause: counted[cause] for cause in NAMES},
         unknown=tuple(cause for cause, done in looked.items() if not done),
         labels=_doubts(evidence),
         mistakes=tuple(explained),

@@ -1,12 +1,16 @@
 """Figures as plain text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isnan
 from typing import Any
 
 from seewhy.analysis.analyse import Analysis
+from seewhy.analysis.causes import NAMES, Causes
+from seewhy.analysis.slices import Slices
 from seewhy.csv_cells import visible
 from seewhy.evaluation import Interval
+
+WEAK = 5  # slices on the terminal; the report has more
 
 
 def metrics_table(figures: dict[str, Any], about: str) -> str:
@@ -73,7 +77,26 @@ def analysis_table(analysis: Analysis) -> str:
         lines.append(
             f"  {names:<26}  {pair.count:>5,}   {_with_interval(pair.rate)} of {pair.true}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_causes(analysis.causes), *_weak(analysis.slices)])
+
+
+def _causes(causes: Causes | None) -> Iterator[str]:
+    """The likeliest causes of the surest mistakes."""
+    if causes is None or not causes.mistakes:
+        return
+    yield f"\nlikeliest cause of the {len(causes.mistakes)} surest mistakes"
+    for cause, count in causes.counts.items():
+        yield f"  {NAMES[cause]:<32}  {'not known' if cause in causes.unknown else count}"
+
+
+def _weak(slices: Slices | None) -> Iterator[str]:
+    """The parts of the pictures that are worse than the rest beyond doubt."""
+    if slices is None:
+        return
+    yield f"\nweak slices: {len(slices.weak) or 'none'} of {slices.tested:,} tested"
+    for part in slices.weak[:WEAK]:
+        wrong = f"{part.rate.value:.1%} wrong, the rest {part.rest.value:.1%}"
+        yield f"  {visible(part.name)}: {wrong} ({part.n:,} pictures)"
 
 
 def _with_interval(interval: Interval) -> str:

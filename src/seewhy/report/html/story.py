@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from seewhy.analysis.causes import NAMES
 from seewhy.report.html.robustness import hardest
 from seewhy.report.html.stored import Stored
 
@@ -14,13 +15,13 @@ DOUBTED = 0.03  # calibration error from which confidence misleads
 SIGNIFICANT = 0.05  # corrected p-value of a slice
 SIGNS = ("imbalanced:", "few pictures:", "overfitting", "not learning:", "diverging:")
 COVERAGE = 0.8  # of the pictures answered, in the advice to leave the unsure ones
-# What a cause of mistakes is called, and what to do about it.
-CAUSES = {
-    "duplicate": ("In training under another label", "Keep the label that is right."),
-    "label": ("Likely a wrong label", "Look, and correct it."),
-    "picture": ("A poor picture", "Mend it, or leave out what a person could not tell either."),
-    "scope": ("Out of scope", "If such pictures will come, collect some."),
-    "confusion": ("A true confusion", "More pictures that tell the two classes apart."),
+# What to do about mistakes, by their cause.
+CURES: dict[str, str] = {
+    "duplicate": "Keep the label that is right.",
+    "label": "Look, and correct it.",
+    "picture": "Mend it, or leave out what a person could not tell either.",
+    "scope": "If such pictures will come, collect some.",
+    "confusion": "More pictures that tell the two classes apart.",
 }
 
 
@@ -175,11 +176,7 @@ def _sure_mistakes(stored: Stored, commands: _Commands) -> list[Advice]:
         action = "Whether their labels are right is not known: let networks that have not seen them judge."
         recipe = stored.config["recipe"]["name"]
         return [Advice(finding, action, commands.judge(recipe))]
-    kinds = [
-        f"{n:,} {CAUSES[cause][0][:1].lower()}{CAUSES[cause][0][1:]}"
-        for cause, n in causes["counts"].items()
-        if n
-    ]
+    kinds = [f"{n:,} {NAMES[cause]}" for cause, n in causes["counts"].items() if n]
     return [Advice(finding, f"Of the surest mistakes: {'; '.join(kinds)}. See them below.")]
 
 
@@ -204,8 +201,8 @@ def cause_rows(stored: Stored) -> list[dict[str, Any]]:
     return [
         {
             "cause": cause,
-            "name": CAUSES[cause][0],
-            "action": CAUSES[cause][1],
+            "name": NAMES[cause].capitalize(),
+            "action": CURES[cause],
             "count": None if cause in causes["unknown"] else n,
         }
         for cause, n in causes["counts"].items()
