@@ -15,10 +15,8 @@ from seewhy.report.style import GREY, VERMILION, png, short
 
 LABEL, TILE, GAP, LINE, HEAD, FOOT = 1.5, 1.2, 0.1, 0.17, 0.62, 0.34  # inches
 CAPTION = 8  # points
-FOOT_NOTE = (
-    "All amounts are equally likely, but in mixup and cutmix: there 5, 25, 50, 75 and 95% of the pictures "
-    "keep less than what is shown"
-)
+EVEN = "all amounts are equally likely"
+MIXED = ", but in mixing: there 5, 25, 50, 75 and 95% of the pictures keep less than is shown"
 
 Tile = tuple[np.ndarray, str]  # a picture, uint8 (h, w, 3), and what is said below it
 
@@ -72,7 +70,9 @@ def ladder_sheet(seen: np.ndarray, ladders: Sequence[Ladder]) -> Figure:
         for ladder in ladders
     ]
     rows.insert(0, _Row("not varied", "", [(seen, "")]))
-    return _grid(rows, {}, "Each augmentation alone, through its range", FOOT_NOTE)
+    mixing = any(ladder.name in ("mixup", "cutmix") for ladder in ladders)
+    foot = EVEN + MIXED * mixing
+    return _grid(rows, {}, "Each augmentation alone, through its range", foot)
 
 
 def _grid(rows: Sequence[_Row], heads: dict[int, str], title: str, foot: str) -> Figure:
