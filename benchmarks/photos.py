@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent
 RUNS = ROOT.parent / "build" / "photos"
 SEEWHY = [sys.executable, "-m", "seewhy"]
 SEEDS = {"photos": 3, "photo-cnn": 5}
-FIXED_LENGTH = {"photos": [], "photo-cnn": ["--keep", "last", "--patience", "none"]}
+FIXED_LENGTH = {"photos": [], "photo-cnn": ["--train.keep", "last", "--train.patience", "none"]}
 
 
 def train(recipe: str, data: Path, run: Path, seed: int, *options: str) -> None:
