@@ -55,7 +55,7 @@ def evidence():
         found=predicted(val, 5, found.astype(np.float32)),
         known=predicted(train, 0, known.astype(np.float32)),
         stored_side=32,
-        suspects={digest.encode(): Suspect("v1", digest, "ant", "bee", 0.9, 0.1, 0.8)},
+        suspects={digest.encode(): Suspect("v1", digest, "ant", "bee", 0.9, 0.05, 0.95)},
         folder="folds",
     )
 
@@ -74,9 +74,9 @@ def test_each_cause_is_found_where_it_was_made(evidence) -> None:
     said = [one.reasons[0] for one in found.mistakes]
     assert said == [
         "looks the same as t1 in training, a bee",
-        "networks that had not seen it say bee, 80%",
+        "networks that had not seen it say bee, 95%",
         "nearly black",
-        "like nothing in training",
+        "unlike the pictures of any class",
         "4 of its 4 nearest training pictures are bee",
     ]
 
@@ -104,6 +104,15 @@ def test_doubted_labels_are_counted_in_training_too(evidence) -> None:
     more = {**evidence.suspects, bytes(evidence.train.hashes[9]): suspect}
     found = causes(replace(evidence, suspects=more)).labels
     assert (found.count, found.train, found.folder) == (2, 1, "folds")
+
+
+def test_networks_that_are_not_sure_make_no_label_likely_wrong(evidence) -> None:
+    suspects = {
+        key: replace(one, suggested_probability=0.89) for key, one in evidence.suspects.items()
+    }
+    found = causes(replace(evidence, suspects=suspects))
+    assert found.mistakes[LABEL].cause == "confusion" and found.labels.count == 0
+    assert found.unknown == ()
 
 
 def test_the_model_s_own_rule_of_scope_is_taken_where_it_has_one(evidence) -> None:

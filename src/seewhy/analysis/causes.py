@@ -31,6 +31,9 @@ NAMES: dict[Cause, str] = {
     "scope": "out of scope",
     "confusion": "a true confusion",
 }
+SURE = (
+    0.9  # probability, calibrated out of fold, from which another class makes a label likely wrong
+)
 UNFAMILIAR = 0.01  # of the validation pictures are as unlike all classes
 _POOR = {
     "dark": "nearly black",
@@ -68,7 +71,7 @@ class Explained:
 
 @dataclass(frozen=True)
 class LabelDoubts:
-    """How many labels look wrong, in all and in training, and the folder that says which."""
+    """How many labels are likely wrong, in all and in training, and the folder that says which."""
 
     count: int
     train: int
@@ -112,21 +115,21 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     rows = np.array([mistake.row for mistake in mistakes], np.int64)
     near = _near(rows, evidence)
     poor = _poor(evidence.val.take(rows), evidence.stored_side)
-    strange = _strange(evidence)
+    strange, doubted = _strange(evidence), _doubted(evidence)
     explained = []
     for place, mistake in enumerate(mistakes):
         reasons: dict[Cause, str] = {}
         twin = next((n for n in near[place] if n.same and n.label != mistake.true), None)
         if twin is not None:
             reasons["duplicate"] = f"looks the same as {twin.id} in training, a {twin.label}"
-        suspect = (evidence.suspects or {}).get(bytes(evidence.val.hashes[mistake.row]))
+        suspect = doubted.get(bytes(evidence.val.hashes[mistake.row]))
         if suspect is not None:
             sure = f"{suspect.suggested_probability:.0%}"
             reasons["label"] = f"networks that had not seen it say {suspect.suggested}, {sure}"
         if poor[place]:
             reasons["picture"] = ", ".join(poor[place])
         if strange is not None and strange[mistake.row]:
-            reasons["scope"] = "like nothing in training"
+            reasons["scope"] = "unlike the pictures of any class"
         reasons.setdefault("confusion", _confusion(mistake, near[place]))
         cause = next(iter(reasons))
         said = tuple(text for key, text in reasons.items() if key == cause or key != "confusion")
@@ -214,9 +217,14 @@ def _confusion(mistake: Mistake, near: Sequence[Near]) -> str:
     return f"{alike} of its {len(near)} nearest training pictures are {mistake.predicted}"
 
 
+def _doubted(evidence: Evidence) -> dict[bytes, Suspect]:
+    """The suspects of which the networks are sure; where they are weak, most are merely hard."""
+    suspects = evidence.suspects or {}
+    return {key: one for key, one in suspects.items() if one.suggested_probability >= SURE}
+
+
 def _doubts(evidence: Evidence) -> LabelDoubts | None:
     if evidence.suspects is None:
         return None
-    known = set(evidence.train.hashes.tolist())
-    train = sum(digest in known for digest in evidence.suspects)
-    return LabelDoubts(len(evidence.suspects), train, evidence.folder)
+    known, doubted = set(evidence.train.hashes.tolist()), _doubted(evidence)
+    return LabelDoubts(len(doubted), len(known & doubted.keys()), evidence.folder)
