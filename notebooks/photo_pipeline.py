@@ -14,8 +14,7 @@
 # One folder a class is enough. Look at the data, train, measure, teach it to say "not sure", write one
 # file, and use that file as a stranger would: on new pictures, some of them broken.
 #
-# The training here is short, at a small size, so that it runs anywhere in minutes (and so without the average
-# of weights, which needs more steps to be worth it). For a real one drop `SHORT`.
+# The training takes some minutes on two cores.
 
 # %% tags=["parameters"]
 import os
@@ -24,7 +23,7 @@ from pathlib import Path
 PHOTOS = os.environ.get("PHOTOS", "photos")  # a folder with a folder for each class
 NAME = os.environ.get("PHOTOS_NAME", "photographs")  # what is said beside each figure
 RUNS = Path(os.environ.get("RUNS", "../runs/notebooks"))
-SHORT = {"data.size": 48, "train.epochs": 1 if "QUICK" in os.environ else 10, "train.ema": None}
+QUICK = {"data.size": 48, "train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
 import seewhy
@@ -36,7 +35,7 @@ from seewhy.data.inspect import check, statistics
 from seewhy.report import data_figures, preview_figures
 from seewhy.report import figures as draw
 
-recipe = seewhy.load_recipe("photos", SHORT)
+recipe = seewhy.load_recipe("photos", QUICK)
 splits = seewhy.load_data(PHOTOS, recipe.data)
 for note in splits.notes:
     print(note)
@@ -59,7 +58,7 @@ preview_figures.input_sheet(seen.examples, seen.originals, seen.rule, seen.versi
 # ## Train
 
 # %%
-run = seewhy.train(PHOTOS, "photos", out=RUNS / "photos", overrides=SHORT, resume=True)
+run = seewhy.train(PHOTOS, "photos", out=RUNS / "photos", overrides=QUICK, resume=True)
 draw.curves(run.history)
 
 # %%
