@@ -82,12 +82,12 @@ def quality_findings(images: ImageSet, measures: Measures, stored_side: int) -> 
     is_flat = (measures.range < CONTRAST) & ~is_dark & ~is_bright
     is_blurred = (measures.sharpness < SHARP) & ~is_flat & ~is_dark & ~is_bright
     found = [
-        _finding("dark", "that are nearly black", is_dark, measures.dark, "light"),
-        _finding("bright", "that are nearly white", is_bright, -measures.bright, "light"),
+        _finding("dark", "nearly black all over", is_dark, measures.dark, "light"),
+        _finding("bright", "nearly white all over", is_bright, -measures.bright, "light"),
         _finding("flat", "with hardly any contrast", is_flat, measures.range, "range"),
         _finding(
             "blurry",
-            "with less than half their resolution",
+            "with less than half the resolution",
             is_blurred,
             measures.sharpness,
             "sharpness",
@@ -101,7 +101,7 @@ def quality_findings(images: ImageSet, measures: Measures, stored_side: int) -> 
             _finding(
                 "odd-shape",
                 f"more than {LONG:g} times as long as wide: the square cut from the centre leaves "
-                "most of them out",
+                "most of it out",
                 longer > LONG * shorter,
                 -longer / shorter,
                 "length by width",
@@ -124,7 +124,7 @@ def _finding(kind: str, what: str, chosen: np.ndarray, measured: np.ndarray, nam
     return Finding(
         kind,
         "warning",
-        f"pictures {what}",
+        f"{'picture' if len(rows) == 1 else 'pictures'} {what}",
         "look at them: remove those that a person could not label either",
         [Example(f"{name} {abs(measured[row]):.2f}", (int(row),)) for row in rows],
     )
