@@ -14,8 +14,10 @@ from seewhy.classifier import Classifier
 from seewhy.data import Splits
 from seewhy.data.review import Suspect
 from seewhy.evaluation.metrics import labelled
+from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import ClassCurves, class_curves
+from seewhy.training.device import pick_amp
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +55,21 @@ def analyse_validation(
     the network looks at.
     """
     found = analyse(predictions)
+    known = predict(  # which training pictures are near is as plain in bfloat16
+        classifier.bundle.network,
+        splits.train,
+        size=classifier.rule.size,
+        views=classifier.bundle.views,
+        device=classifier.device,
+        amp=pick_amp("auto", classifier.device),
+        embed=True,
+        progress=progress,
+    )
     evidence = Evidence(
         val=splits.val,
         train=splits.train,
         found=classifier.predict_set(splits.val, embed=True),
-        known=classifier.predict_set(splits.train, embed=True, progress=progress),
+        known=known,
         stored_side=splits.rule.store,
         scope=classifier.bundle.decision.scope,
         suspects=suspects,
