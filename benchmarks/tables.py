@@ -13,6 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from seewhy.report.network_figures import gradient_norms
+from seewhy.runs import Run
+
 ROOT = Path(__file__).parent
 PLANS = sorted(path.stem for path in (ROOT / "ablations").glob("*.yaml"))
 
@@ -36,8 +39,10 @@ def main() -> None:
         (results / f"{plan}.md").write_text(f"Measured on {measured}.\n\n{text}", "utf-8")
         shutil.copy(out / "ablation.json", results / f"{plan}.json")
         shutil.copy(out / "figures" / "ablation.png", results / f"{plan}.png")
-        for norms in out.glob("*/seed-0/figures/gradient-norms.png"):
-            shutil.copy(norms, results / f"{plan}-{norms.parts[-4]}-gradient-norms.png")
+        for run in map(Run, sorted(out.glob("*/seed-0"))):
+            if rows := run.gradient_norms:
+                name = f"{plan}-{run.path.parent.name}-gradient-norms.png"
+                (results / name).write_bytes(gradient_norms(rows))
 
 
 if __name__ == "__main__":
