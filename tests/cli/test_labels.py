@@ -108,6 +108,11 @@ def test_a_review_makes_a_version_that_trains_and_is_judged_anew(photos, home, t
     call(capsys, "data", "labels", photos, "--out", home)
     review, out = tmp_path / "review.csv", tmp_path / "photos-2"
     filled = [{**row, "right_label": row["suggested"]} for row in rows_of(home / "review.csv")]
+    splits = load_data(photos)
+    bee = splits.train.labels == splits.classes.index("bee")
+    odd = next(n for n in np.flatnonzero(bee) if "flipped" not in splits.train.ids[n])
+    digest = splits.train.hashes[odd].decode()
+    filled.append({**filled[0], "hash": digest, "right_label": "none of these"})
     with open(review, "w", newline="") as file:
         writer = csv.DictWriter(file, list(filled[0]))
         writer.writeheader()
@@ -115,8 +120,12 @@ def test_a_review_makes_a_version_that_trains_and_is_judged_anew(photos, home, t
     said = json.loads(
         call(capsys, "data", "apply-review", photos, review, "--out", out, "--json").out
     )
-    assert (said["corrected"], said["confirmed"], said["open"]) == (len(filled), 0, 0)
+    counts = {"corrected": len(filled) - 1, "left_out": 1, "confirmed": 0, "open": 0}
+    assert {name: said[name] for name in counts} == counts
+    told = call(capsys, "data", "apply-review", photos, review, "--out", tmp_path / "again").out
+    assert "1 left out, 0 confirmed" in told and "left out as none of the classes: 1" in told
     splits = load_data(out)
+    assert digest.encode() not in {*splits.train.hashes, *splits.val.hashes}
     for part in (splits.train, splits.val):
         named = zip(part.ids, part.labels, strict=True)
         assert all(splits.classes[label] == "ant" for key, label in named if "flipped" in key)
@@ -124,7 +133,7 @@ def test_a_review_makes_a_version_that_trains_and_is_judged_anew(photos, home, t
     said = call(capsys, "data", "apply-review", photos, review, "--out", out, code=2)
     assert "not written over" in said.err
     run = seewhy.train(out, "regularized-cnn", out=tmp_path / "run", overrides=QUICK)
-    assert "contents with a corrected label" in (run.path / "log.txt").read_text()
+    assert "left out as none of the classes: 1" in (run.path / "log.txt").read_text()
 
 
 def test_the_report_says_how_many_labels_look_wrong(photos, home, tmp_path, capsys):

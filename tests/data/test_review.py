@@ -3,14 +3,16 @@
 import csv
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from data.pictures import class_folders, encoded, noise, put
 
-from seewhy.data import load_data
+from seewhy.data import DataConfig, load_data
 from seewhy.data.review import (
     HEADER,
+    NONE,
     Suspect,
     read_review,
     read_suspects,
@@ -18,6 +20,7 @@ from seewhy.data.review import (
     write_suspects,
     write_version,
 )
+from seewhy.data.sources.corrected import read_corrected
 from seewhy.errors import DataError, UsageError
 
 
@@ -50,7 +53,22 @@ def first(splits, name):
 
 def labels(splits):
     parts = (splits.train, splits.val, splits.left_out)
-    return {h: splits.classes[n] for p in parts for h, n in zip(p.hashes, p.labels, strict=True)}
+    names = (*splits.classes, None)
+    return {h: names[n] for p in parts for h, n in zip(p.hashes, p.labels, strict=True)}
+
+
+def assert_left_out(before, after, gone):
+    """These contents are in no split any more; all else is as it was, row by row."""
+    for part in ("train", "val"):
+        was, now = getattr(before, part), getattr(after, part)
+        kept = was.take(~np.isin(was.hashes, list(gone)))
+        assert len(now) == len(kept)
+        for name in ("ids", "hashes", "labels", "groups", "sizes", "images"):
+            assert np.array_equal(getattr(now, name), getattr(kept, name)), name
+    test, left = after.test.unseal(), after.left_out
+    assert test.fingerprint == before.test.fingerprint and test.ids.tolist()
+    assert set(left.hashes[left.labels < 0]) == set(gone)
+    assert before.fingerprint != after.fingerprint
 
 
 def test_the_version_differs_in_the_corrected_label_alone(photos, tmp_path):
@@ -64,7 +82,63 @@ def test_the_version_differs_in_the_corrected_label_alone(photos, tmp_path):
     for part in ("train", "val"):  # nobody changes sides
         assert set(getattr(before, part).hashes) == set(getattr(after, part).hashes)
     assert set(before.test.hashes) == set(after.test.hashes)
-    assert "1 contents with a corrected label" in after.notes
+    assert "contents with a corrected label: 1" in after.notes
+
+
+def test_none_of_these_leaves_a_picture_out_and_a_later_version_takes_it_in_again(photos, tmp_path):
+    splits = load_data(photos)
+    ant, bee = first(splits, "ant"), first(splits, "bee")
+    held = splits.val.hashes[0].decode()
+    before, after = corrected(photos, tmp_path, [(ant, NONE), (held, NONE), (bee, "bee")])
+    assert_left_out(before, after, {ant.encode(), held.encode()})
+    told = "contents with a corrected label: 0; left out as none of the classes: 2"
+    assert told in after.notes
+    second = tmp_path / "photos-2"
+    said = read_review(review_of(tmp_path, [(ant, NONE), (held, "")]), after)
+    assert said.corrections == () and (said.confirmed, said.open) == (1, 1)
+    rows = [(ant, "ant"), (held, "bee"), (bee, NONE)]
+    _, third = corrected(second, tmp_path, rows, "photos-3")
+    assert third.train.ids.tolist() == [
+        key
+        for key, digest in zip(before.train.ids, before.train.hashes, strict=True)
+        if digest.decode() != bee
+    ]
+    assert third.val.ids.tolist() == before.val.ids.tolist()
+    found = {one.hash: one.label for one in read_corrected(tmp_path / "photos-3").corrections}
+    assert found.pop(bee) is None and ant not in found and set(found.values()) <= {"bee"}
+
+
+def test_all_copies_of_a_picture_are_left_out_with_groups(tmp_path):
+    photos = class_folders(tmp_path / "photos", {"ant": 12, "bee": 12})
+    digest = first(load_data(photos), "ant")
+    splits = load_data(photos)
+    source = splits.train.ids[splits.train.hashes == digest.encode()][0]
+    put(photos, "bee/copy.png", data=(photos / source).read_bytes())
+    config = DataConfig(group_from=r"(\d)\.png")
+    before = load_data(photos, config)
+    said = read_review(review_of(tmp_path, [(digest, NONE)]), before)
+    write_version(str(photos), None, said, tmp_path / "new")
+    after = load_data(tmp_path / "new", config)
+    assert_left_out(before, after, {digest.encode()})
+    assert np.count_nonzero(after.left_out.hashes == digest.encode()) == 2
+
+
+@pytest.mark.parametrize("fold", range(3))
+def test_nobody_else_changes_folds(photos, tmp_path, fold):
+    digest = first(load_data(photos), "ant")
+    corrected(photos, tmp_path, [(digest, NONE)])
+    config = DataConfig(folds=3, fold=fold)
+    before, after = load_data(photos, config), load_data(tmp_path / "photos-2", config)
+    assert_left_out(before, after, {digest.encode()})
+
+
+def test_a_class_that_is_called_none_of_these_is_not_confused(tmp_path):
+    splits = load_data(class_folders(tmp_path / "photos", {"ant": 12, NONE: 12}))
+    with pytest.raises(
+        DataError, match="line 2: 'none of these' leaves a picture out, and is a class"
+    ):
+        read_review(review_of(tmp_path, [(first(splits, "ant"), NONE)]), splits)
+    assert read_review(review_of(tmp_path, [(first(splits, NONE), "ant")]), splits).corrections
 
 
 def test_the_source_is_left_as_it_is_and_its_pictures_are_not_copied(photos, tmp_path):
@@ -86,6 +160,8 @@ def test_parquet_is_corrected_without_a_copy(tmp_path):
     digest = first(load_data(home), "ant")
     before, after = corrected(home, tmp_path, [(digest, "bee")])
     assert labels(after)[digest.encode()] == "bee" and labels(before)[digest.encode()] == "ant"
+    before, after = corrected(home, tmp_path, [(digest, NONE)], "left-out")
+    assert labels(after)[digest.encode()] is None and len(before.train) == len(after.train) + 1
 
 
 def test_a_version_of_a_version_holds_all_corrections_and_takes_back_some(photos, tmp_path):
@@ -114,6 +190,13 @@ def test_all_copies_of_a_picture_get_the_right_label(tmp_path):
         _, after = corrected(photos, tmp_path, [(digest, right)], f"all-{right}")
         copies = after.train.labels[after.train.hashes == digest.encode()]
         assert [after.classes[label] for label in copies] == [right, right]
+        other = {"a": "b", "b": "a"}[right]
+        corrected(tmp_path / f"all-{right}", tmp_path, [(digest, NONE)], f"none-{right}")
+        for version in (f"all-{right}", f"none-{right}"):
+            rows = [(digest, other)]
+            _, after = corrected(tmp_path / version, tmp_path, rows, f"{version}-{other}")
+            copies = after.train.labels[after.train.hashes == digest.encode()]
+            assert [after.classes[label] for label in copies] == [other, other]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -152,7 +235,10 @@ def test_what_does_not_fit_is_refused_by_its_row(photos, tmp_path):
     ant, sealed = first(splits, "ant"), splits.test.hashes[0].decode()
     for rows, said in (
         ([(ant, "bee"), ("0" * 32, "bee")], "line 3: no picture"),
-        ([(ant, "wasp")], "line 2: right_label is 'wasp', which is no class: write one of"),
+        (
+            [(ant, "wasp")],
+            "line 2: right_label is 'wasp', which is no class: write one of .*'none of these' to leave",
+        ),
         ([(sealed, "bee")], "line 2: .* sealed test"),
         ([(ant, "bee"), (ant, "ant")], "line 3: ant, while line 2 says bee"),
     ):
@@ -182,7 +268,10 @@ def test_splits_csv_has_the_right_labels(photos, tmp_path):
     from seewhy.data import write_splits
 
     digest = first(load_data(photos), "ant")
-    _, after = corrected(photos, tmp_path, [(digest, "bee")])
-    write_splits(after, tmp_path / "splits.csv")
-    with open(tmp_path / "splits.csv", newline="") as file:
-        assert {r["label"] for r in csv.DictReader(file) if r["hash"] == digest} == {"bee"}
+    other = first(load_data(photos), "bee")
+    _, after = corrected(photos, tmp_path, [(digest, "bee"), (other, NONE)])
+    write_splits(after, photos / "splits.csv")
+    with open(photos / "splits.csv", newline="") as file:
+        rows = {row["hash"]: (row["split"], row["label"]) for row in csv.DictReader(file)}
+    assert rows[digest] == ("train", "bee") and rows[other] == ("left_out", "")
+    assert load_data(photos / "splits.csv").fingerprint == after.fingerprint

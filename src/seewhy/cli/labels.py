@@ -81,21 +81,27 @@ def labels(
 def apply_review(data: str, review: Path, out: Path, as_json: bool, layout: str | None) -> None:
     """Make a version of DATA with the labels of REVIEW, a filled review.csv; DATA stays as it is.
 
+    The right label "none of these" leaves a picture out.
+
     The version is a small file that names the pictures by their content. `--data OUT` trains on it.
     """
     config = DataConfig(layout=layout, on_bad="skip", max_bad=1)
     splits = load_data(data, config, trainable=False, progress=ReadingBar("reading"))
     said = read_review(review, splits)
     version = write_version(data, layout, said, out)
-    counts = {"corrected": len(said.corrections), "confirmed": said.confirmed, "open": said.open}
+    dropped = sum(one.label is None for one in said.corrections)
+    counts = {
+        "corrected": len(said.corrections) - dropped,
+        "left_out": dropped,
+        "confirmed": said.confirmed,
+        "open": said.open,
+    }
     if as_json:
         click.echo(json.dumps({"data": data, "version": str(out), **counts}))
         return
-    click.echo(", ".join(f"{n:,} {what}" for what, n in counts.items()))
-    click.echo(
-        f"{visible(str(out))}: {len(version.corrections):,} labels differ from the source   "
-        f"next: seewhy train --data {visible(str(out))}"
-    )
+    click.echo(", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()))
+    click.echo(f"{visible(str(out))}: {version.note}")
+    click.echo(f"next: seewhy train --data {visible(str(out))}")
 
 
 def to_json(suspects: Suspects, data: str) -> dict[str, Any]:

@@ -154,6 +154,7 @@ def load_data(
         config.test,
     )
     images, gone = _corrected(images, split, found.corrections)
+    split = np.where(images.labels < 0, "left_out", split)
     if classes is None and trainable:
         check_classes_trained(images, split)
     test = images.take(split == "test")
@@ -201,14 +202,15 @@ def _image_set(pictures: Stored, classes: tuple[str, ...] | None) -> tuple[Image
 
 
 def _corrected(
-    images: ImageSet, split: np.ndarray, right: Mapping[bytes, str]
+    images: ImageSet, split: np.ndarray, right: Mapping[bytes, str | None]
 ) -> tuple[ImageSet, list[str]]:
-    """Sets the labels of contents whose label is known to be wrong; those of test stay.
+    """Sets the labels of contents whose label is known to be wrong, -1 for no class; those of test stay.
 
     Splits are drawn before, so that they are the source's own.
     """
-    place = {name: number for number, name in enumerate(images.classes)}
-    unknown = sorted({name for name in right.values() if name not in place})
+    place: dict[str | None, int] = {name: number for number, name in enumerate(images.classes)}
+    place[None] = -1
+    unknown = sorted({name for name in right.values() if name is not None} - set(images.classes))
     if unknown:
         raise DataError(
             f"labels are corrected to {', '.join(map(visible, unknown[:10]))}, which is no class here: "

@@ -16,6 +16,7 @@ from seewhy.files import atomic_directory, write_atomic
 _FOUND = ("id", "hash", "label", "suggested", "score")
 HEADER = (*_FOUND, "right_label")
 _NEEDED = ("hash", "right_label")
+NONE = "none of these"  # as right_label: the picture is no class at all, and is left out
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Review:
-    """What a person said: the pictures whose label is wrong, and how many are right after all."""
+    """What a person said: the pictures whose label is wrong, and how many are right after all.
+
+    A correction is to a class, or to none.
+    """
 
     corrections: tuple[Correction, ...]
     confirmed: int
@@ -79,7 +83,7 @@ def read_suspects(home: Path) -> dict[bytes, Suspect]:
 
 
 def write_review(suspects: Iterable[Suspect], path: Path) -> None:
-    """Writes the table to fill in: `right_label` is empty, and is to be the class that is right."""
+    """Writes the table to fill in: `right_label` is empty, and is to be the right class or `NONE`."""
     write_csv(HEADER, [(*_cells(one), "") for one in suspects], path)
 
 
@@ -92,12 +96,13 @@ def read_review(path: Path, splits: Splits) -> Review:
     """Reads a filled table of these data: a row whose `right_label` is empty is still open.
 
     Raises `DataError` naming the row for a content or a class that the data have not, for a picture of
-    the sealed test, and for two answers about one picture.
+    the sealed test, for two answers about one picture, and for `NONE` where a class is called so.
     """
+    names = (*splits.classes, NONE)  # a picture that is left out has label -1
     known: dict[bytes, dict[str, str]] = {}  # the ids of a content's copies, by their labels
     for part in (splits.train, splits.val, splits.left_out):
         for digest, key, label in zip(part.hashes, part.ids, part.labels, strict=True):
-            known.setdefault(bytes(digest), {}).setdefault(splits.classes[label], str(key))
+            known.setdefault(bytes(digest), {}).setdefault(names[label], str(key))
     sealed = set() if splits.test is None else set(splits.test.hashes.tolist())
     said: dict[str, tuple[int, str]] = {}
     still_open = 0
@@ -115,10 +120,16 @@ def read_review(path: Path, splits: Splits) -> Review:
         if not answer:
             still_open += 1
             continue
-        if answer not in splits.classes:
+        if answer == NONE and NONE in splits.classes:
+            raise DataError(
+                f"{here}: {NONE!r} leaves a picture out, and is a class here, too: rename the class, or "
+                "leave right_label empty"
+            )
+        if answer not in names:
             raise DataError(
                 f"{here}: right_label is {visible(answer)!r}, which is no class: write one of "
-                f"{', '.join(visible(name) for name in splits.classes[:20])}, or leave it empty"
+                f"{', '.join(visible(name) for name in splits.classes[:20])}, {NONE!r} to leave the "
+                "picture out, or nothing while it is open"
             )
         first, before = said.setdefault(content, (line, answer))
         if before != answer:
@@ -128,10 +139,11 @@ def read_review(path: Path, splits: Splits) -> Review:
             )
     corrections = []
     for content, (_, answer) in said.items():
-        wrong = [(was, key) for was, key in known[content.encode()].items() if was != answer]
-        if wrong:
-            was, key = wrong[0]
-            corrections.append(Correction(hash=content, id=key, was=was, label=answer))
+        copies = known[content.encode()]
+        if set(copies) != {answer}:
+            key, was = next(iter(copies.values())), ", ".join(copies)
+            label = None if answer == NONE else answer
+            corrections.append(Correction(hash=content, id=key, was=was, label=label))
     return Review(tuple(corrections), len(said) - len(corrections), still_open)
 
 

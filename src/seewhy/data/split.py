@@ -75,9 +75,10 @@ class SealedSet:
 class Splits:
     """What training and evaluation start from.
 
-    `left_out` are training or validation pictures that leak into another split or are beyond the
-    limit; `bad` the files that are no usable picture; `merged` classes that the source spells in
-    several forms of Unicode; `drawn` says that the source brought no split; `notes` are for the user.
+    `left_out` are training or validation pictures that leak into another split, are beyond the limit,
+    or are none of the classes (label -1); `bad` the files that are no usable picture; `merged` classes
+    that the source spells in several forms of Unicode; `drawn` says that the source brought no split;
+    `notes` are for the user.
     """
 
     train: ImageSet
@@ -279,7 +280,7 @@ def write_splits(splits: Splits, path: Path) -> None:
 
 
 def _manifest(name: str, images: ImageSet) -> Iterable[Sequence[object]]:
-    classes = [escape_cell(label) for label in images.classes]
+    classes = [*map(escape_cell, images.classes), ""]  # the last for label -1
     groups: Iterable[Any] = [""] * len(images) if images.groups is None else images.groups
     columns = zip(images.ids, images.labels, images.hashes.tolist(), groups, strict=True)
     for key, label, digest, group in columns:

@@ -1,5 +1,7 @@
 """All pictures in one numbering, test among them by names and hashes alone."""
 
+from dataclasses import replace
+
 import numpy as np
 from data.pictures import write_scenes
 
@@ -28,6 +30,16 @@ def test_all_pictures_are_numbered_and_test_is_covered(tmp_path):
     rows = np.array([20, 3, 17, 16])
     assert np.allclose(found.look(rows), look(whole[rows]))
     assert np.allclose(found.look(np.array([1, 2])), look(whole[[1, 2]]))
+
+
+def test_pictures_of_no_class_are_not_among_them(tmp_path):
+    write_scenes(tmp_path, {f"{split}/{name}": 4 for split in ("train", "val") for name in "ab"})
+    splits = load_data(tmp_path, DataConfig(size=32, limit=5))
+    labels = splits.left_out.labels.copy()
+    labels[1] = -1
+    found = gather(replace(splits, left_out=replace(splits.left_out, labels=labels)))
+    assert len(splits.left_out) == 3 and len(found) == len(found.labels) == 15
+    assert splits.left_out.ids[1] not in found.ids
 
 
 def test_it_does_without_test(tmp_path):

@@ -1,6 +1,7 @@
 """Figures of a data set are those of its pictures, and nothing of test but its number."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,7 +50,10 @@ def test_chunks_play_no_part(splits, monkeypatch):
 def test_what_is_left_out_is_counted(tmp_path):
     write_scenes(tmp_path, {"train/a": 3, "train/b": 3, "val/a": 1, "val/b": 1})
     put(tmp_path, "train/a/x.png", data=(tmp_path / "val/a/000.png").read_bytes())
-    assert statistics(load_data(tmp_path)).counts["left_out"].tolist() == [1, 0]
+    splits = load_data(tmp_path)
+    assert statistics(splits).counts["left_out"].tolist() == [1, 0]
+    of_no_class = replace(splits.left_out, labels=np.array([-1]))
+    assert "left_out" not in statistics(replace(splits, left_out=of_no_class)).counts
 
 
 def test_without_training_pictures_there_is_no_colour(tmp_path):

@@ -43,9 +43,10 @@ def test_corrections_of_pictures_that_are_gone_are_told(photos, tmp_path):
 
 def test_labels_of_test_stay(photos, tmp_path):
     before = load_data(photos).test.unseal()
-    rows = [correction(digest.decode()) for digest in before.hashes]
-    after = load_data(version(tmp_path, photos, rows)).test.unseal()
-    assert np.array_equal(before.labels, after.labels)
+    for label in ("bee", None):
+        rows = [correction(digest.decode(), label) for digest in before.hashes]
+        after = load_data(version(tmp_path, photos, rows)).test.unseal()
+        assert np.array_equal(before.labels, after.labels) and len(before)
 
 
 def test_a_model_with_other_classes_gets_the_corrected_ones_by_name(photos, tmp_path):
@@ -54,6 +55,14 @@ def test_a_model_with_other_classes_gets_the_corrected_ones_by_name(photos, tmp_
     found = load_data(home, classes=("wasp", "bee", "ant"))
     row = found.train.hashes.tolist().index(digest.encode())
     assert found.classes[found.train.labels[row]] == "bee"
+
+
+def test_a_class_of_which_all_is_left_out_cannot_be_trained(photos, tmp_path):
+    train = load_data(photos).train
+    ants = train.hashes[train.labels == train.classes.index("ant")]
+    home = version(tmp_path, photos, [correction(digest.decode(), None) for digest in ants])
+    with pytest.raises(DataError, match="no training pictures of ant"):
+        load_data(home)
 
 
 @pytest.mark.parametrize(

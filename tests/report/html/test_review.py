@@ -9,7 +9,7 @@ import pytest
 from report.html.test_browser import PAYLOADS, Opened
 
 from seewhy.csv_cells import escape_cell, visible
-from seewhy.data.review import HEADER, Suspect
+from seewhy.data.review import HEADER, NONE, Suspect
 from seewhy.experiments.suspects import Shown, Suspects
 from seewhy.report.html.review import render_review
 
@@ -65,17 +65,22 @@ def saved(page, press=None):
 
 def test_answers_by_mouse_are_saved_as_the_table_that_was_written(opened):
     page = opened()
-    first, second, third = (page.locator(".suspect").nth(n) for n in range(3))
+    first, second, third, fourth = (page.locator(".suspect").nth(n) for n in range(4))
     first.locator("button").nth(0).click()
     second.locator("button").nth(1).click()
     third.locator("select").select_option(label="bee")
-    assert page.inner_text("#done") == "3 of 4 decided, 2 wrong"
+    fourth.locator("button").nth(2).click()
+    assert page.inner_text("#done") == "4 of 4 decided, 3 wrong"
     rows = saved(page)
     assert tuple(rows[0]) == HEADER
-    assert [row["right_label"] for row in rows] == ["ant", escape_cell(CLASSES[2]), "bee", ""]
+    assert [row["right_label"] for row in rows] == ["ant", escape_cell(CLASSES[2]), "bee", NONE]
     assert [row["hash"] for row in rows] == [f"{n:032x}" for n in range(4)]
     assert rows[2]["label"] == escape_cell(CLASSES[2])
+    pressed = fourth.locator("[aria-pressed=true]")
+    assert pressed.all_inner_texts() == ["4 None of these"]
+    assert fourth.locator("select.chosen").count() == 0
     first.locator("button").nth(0).click()  # again: open
+    fourth.locator("button").nth(2).click()
     assert page.inner_text("#done") == "2 of 4 decided, 2 wrong"
 
 
@@ -87,17 +92,19 @@ def test_all_can_be_done_by_keyboard(opened):
     page.locator(":focus").select_option(label="bee")
     page.keyboard.press("Escape")
     page.keyboard.press("ArrowRight")
-    page.keyboard.press("1")
-    assert [row["right_label"] for row in saved(page, "s")] == ["ant", "", "bee", "ant"]
+    page.keyboard.press("4")
+    assert [row["right_label"] for row in saved(page, "s")] == ["ant", "", "bee", NONE]
 
 
 def test_answers_outlast_the_page(opened):
     page = opened()
     page.keyboard.press("2")
+    page.keyboard.press("4")
     page.reload()
-    assert page.inner_text("#done") == "1 of 4 decided, 1 wrong"
+    assert page.inner_text("#done") == "2 of 4 decided, 2 wrong"
+    assert [row["right_label"] for row in saved(page)][1] == NONE
     page.check("#open-only")
-    assert page.locator(".suspect:visible").count() == 3
+    assert page.locator(".suspect:visible").count() == 2
 
 
 def test_what_the_page_saves_is_applied(opened, tmp_path):
@@ -108,17 +115,18 @@ def test_what_the_page_saves_is_applied(opened, tmp_path):
 
     splits = load_data(class_folders(tmp_path / "photos", {"ant": 12, "bee": 12}))
     train = splits.train.take(splits.train.labels == 0)
-    one = Suspect("x", train.hashes[0].decode(), "ant", "bee", 0.9, 0.1, 0.8)
+    one, two = (Suspect("x", h.decode(), "ant", "bee", 0.9, 0.1, 0.8) for h in train.hashes[:2])
     shown = Shown(
-        train.images[:1], train.images[:0].reshape(1, 0, 8, 8, 3), np.empty((1, 0), object)
+        train.images[:2], train.images[:0].reshape(2, 0, 8, 8, 3), np.empty((2, 0), object)
     )
-    page = opened(Suspects(splits.classes, 24, 0.9, 0.1, (one,), shown))
+    page = opened(Suspects(splits.classes, 24, 0.9, 0.1, (one, two), shown))
     page.keyboard.press("2")
+    page.keyboard.press("4")
     with page.expect_download() as download:
         page.click("#save")
     download.value.save_as(tmp_path / "review.csv")
     found = read_review(tmp_path / "review.csv", splits)
-    assert [(c.hash, c.label) for c in found.corrections] == [(one.hash, "bee")]
+    assert [(c.hash, c.label) for c in found.corrections] == [(one.hash, "bee"), (two.hash, None)]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -47,9 +47,10 @@ class Gathered:
 
 
 def gather(splits: Splits) -> Gathered:
-    """Puts all pictures of a source into one numbering."""
-    opened = splits.train.joined(splits.val).joined(splits.left_out)
-    parts = {"train": splits.train, "val": splits.val, "left_out": splits.left_out}
+    """Puts all pictures of a source into one numbering, save those left out as none of the classes."""
+    left_out = splits.left_out.take(splits.left_out.labels >= 0)
+    opened = splits.train.joined(splits.val).joined(left_out)
+    parts = {"train": splits.train, "val": splits.val, "left_out": left_out}
     names = [name for name, images in parts.items() for _ in range(len(images))]
     sealed = splits.test
     ids, hashes, labels = opened.ids, opened.hashes, opened.labels

@@ -13,7 +13,8 @@ from seewhy.data.split import Splits
 class Statistics:
     """Counts of each split and class, and what the pictures outside test are like.
 
-    counts: int64 `(classes,)` by split: train, val, test where there is one, left_out where any is.
+    counts: int64 `(classes,)` by split: train, val, test where there is one, left_out where any
+        is of a class.
     sizes: int32 `(n, 2)`, width and height of the whole pictures of train and val, in pixels.
     mean, std: float64 `(3,)` over the stored pixels of train, RGB in [0, 1].
     """
@@ -64,7 +65,7 @@ def statistics(splits: Splits) -> Statistics:
     counts = {"train": splits.train.counts, "val": splits.val.counts}
     if splits.test is not None:
         counts["test"] = splits.test.counts
-    if len(splits.left_out):
+    if splits.left_out.counts.any():
         counts["left_out"] = splits.left_out.counts
     mean, std = _channels(splits.train)
     seen = [images.sizes for images in (splits.train, splits.val) if images.sizes is not None]

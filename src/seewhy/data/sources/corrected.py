@@ -1,6 +1,6 @@
 """A version of a data set with corrected labels: one small file beside which the source stays as it is.
 
-    photos-2/corrected.json     where the pictures lie, and the right class of each that was labelled wrongly
+    photos-2/corrected.json     where the pictures lie, and what is right for each that was labelled wrongly
 
 Pictures are named by their content, so that neither a new name nor a new order loses a correction.
 """
@@ -24,8 +24,10 @@ class Correction(BaseModel):
 
     hash: str = Field(pattern=re.compile("^[0-9a-f]{32}$"), description="of the picture's content")
     id: str = Field(description="its path or row, for readers; nothing is looked up by it")
-    was: str = Field(description="the source's class")
-    label: str = Field(description="the right class")
+    was: str = Field(description="the source's class, or those of its copies")
+    label: str | None = Field(
+        description="the right class; null: it is none of them, and is left out"
+    )
 
 
 class Corrected(BaseModel):
@@ -41,14 +43,16 @@ class Corrected(BaseModel):
     corrections: tuple[Correction, ...] = Field(description="one for each content")
 
     @property
-    def right(self) -> dict[bytes, str]:
-        """The right class of each content hash."""
+    def right(self) -> dict[bytes, str | None]:
+        """The right class of each content hash, None where it is none of them."""
         return {one.hash.encode(): one.label for one in self.corrections}
 
     @property
     def note(self) -> str:
         """What the user is told of it."""
-        return f"{len(self.corrections):,} contents with a corrected label"
+        out = sum(one.label is None for one in self.corrections)
+        line = f"contents with a corrected label: {len(self.corrections) - out:,}"
+        return line + (f"; left out as none of the classes: {out:,}" if out else "")
 
 
 def is_corrected(path: Path) -> bool:

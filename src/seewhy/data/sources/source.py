@@ -41,7 +41,7 @@ class Source:
     `key` names all else that the records depend on; `grouped` says that they carry groups. `sample`
     gives some pictures outside test, from which the usual size is known. `skipped` are links, pipes
     and the like; `names` those of the classes where the source only numbers them; `notes` lines for the user.
-    `corrections` are the right classes of pictures whose labels are wrong, by content hash.
+    `corrections` are the right classes of pictures whose labels are wrong, by content hash; None: no class.
     """
 
     layout: str
@@ -54,7 +54,7 @@ class Source:
     names: tuple[str, ...] | None = None
     skipped: tuple[BadFile, ...] = ()
     notes: tuple[str, ...] = ()
-    corrections: Mapping[bytes, str] = field(default_factory=dict)
+    corrections: Mapping[bytes, str | None] = field(default_factory=dict)
 
 
 SAMPLE = 1_000

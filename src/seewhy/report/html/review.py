@@ -4,7 +4,7 @@ import hashlib
 import shlex
 
 from seewhy.csv_cells import visible
-from seewhy.data.review import HEADER
+from seewhy.data.review import HEADER, NONE
 from seewhy.experiments.suspects import Suspects
 from seewhy.report.html.page import embedded, page
 from seewhy.report.html.pictures import thumbnail
@@ -44,6 +44,7 @@ def render_review(suspects: Suspects, data: str) -> str:
             {
                 "key": f"seewhy-review-{hashlib.sha256(digests.encode()).hexdigest()[:16]}",
                 "header": HEADER,
+                "none": NONE,
                 "classes": suspects.classes,
                 "names": [visible(name) for name in suspects.classes],
                 "pictures": pictures,

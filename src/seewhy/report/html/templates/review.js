@@ -1,7 +1,8 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
-const { key, header, classes, names, pictures } = JSON.parse(byId("review").textContent);
+const { key, header, none, classes, names, pictures } = JSON.parse(byId("review").textContent);
 const [ID, HASH, LABEL, SUGGESTED, SCORE, GIVEN, LIKELY, PICTURE, NEAR] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const NONE = -1; /* the answer that a picture is no class at all */
 const SMALL = 64; /* pixels: smaller pictures are shown with their pixels as they are */
 
 /* Every text that comes from the data is set as text, never as markup. */
@@ -20,12 +21,12 @@ function image(data, alt) {
   return element;
 }
 
-/* What was said of each picture: the place of a class, or null while it is open. Kept in the browser. */
+/* What was said of each picture: the place of a class, NONE, or null while it is open. Kept in the browser. */
 function remembered() {
   try {
     const kept = JSON.parse(localStorage.getItem(key));
     if (Array.isArray(kept) && kept.length === pictures.length
-      && kept.every((said) => said === null || classes[said] !== undefined)) return kept;
+      && kept.every((said) => said === null || said === NONE || classes[said] !== undefined)) return kept;
   } catch { /* none was kept, or the browser keeps nothing */ }
   return pictures.map(() => null);
 }
@@ -75,11 +76,11 @@ function choices(row, label, guess) {
   button("1  Right: ", label, pictures[row][LABEL]);
   button("2  It is ", guess, pictures[row][SUGGESTED]);
   if (classes.length > 2) {
-    const select = make("select", "other-class");
+    const select = make("select");
     select.setAttribute("aria-label", "Another class");
-    const none = make("option", "", "3  Another class");
-    none.value = "";
-    select.append(none);
+    const open = make("option", "", "3  Another class");
+    open.value = "";
+    select.append(open);
     names.forEach((name, place) => {
       if (place === pictures[row][LABEL] || place === pictures[row][SUGGESTED]) return;
       const option = make("option", "", name);
@@ -89,18 +90,20 @@ function choices(row, label, guess) {
     select.addEventListener("change", () => answer(row, select.value === "" ? null : Number(select.value)));
     box.append(select);
   }
+  button("4  None of these", "", NONE);
   return box;
 }
 
 function draw(row) {
   const said = answers[row], card = cards[row];
   card.classList.toggle("decided", said !== null);
-  const [right, wrong] = card.querySelectorAll(".answers button");
+  const [right, wrong, neither] = card.querySelectorAll(".answers button");
   right.setAttribute("aria-pressed", said === pictures[row][LABEL]);
   wrong.setAttribute("aria-pressed", said === pictures[row][SUGGESTED]);
+  neither.setAttribute("aria-pressed", said === NONE);
   const select = card.querySelector("select");
   if (!select) return;
-  const other = said !== null && said !== pictures[row][LABEL] && said !== pictures[row][SUGGESTED];
+  const other = ![null, NONE, pictures[row][LABEL], pictures[row][SUGGESTED]].includes(said);
   select.value = other ? said : "";
   select.classList.toggle("chosen", other);
 }
@@ -143,7 +146,7 @@ document.addEventListener("keydown", (event) => {
   if (choosing && event.key !== "Escape") return;
   const row = current();
   const steps = { ArrowRight: 1, ArrowLeft: -1 };
-  const said = { 1: pictures[row][LABEL], 2: pictures[row][SUGGESTED], 0: null };
+  const said = { 1: pictures[row][LABEL], 2: pictures[row][SUGGESTED], 4: NONE, 0: null };
   if (event.key in said) {
     answer(row, said[event.key]);
     if (event.key === "0") cards[row].focus(); else go(row, 1);
@@ -160,8 +163,9 @@ document.addEventListener("keydown", (event) => {
 function save() {
   const safe = (text) => (/^[=+\-@\t\r\n\0＝＋－＠]/.test(text) ? `'${text}` : text);
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const written = (said) => (said === null ? "" : said === NONE ? none : safe(classes[said]));
   const rows = pictures.map((p, row) => [safe(p[ID]), p[HASH], safe(classes[p[LABEL]]), safe(classes[p[SUGGESTED]]), p[SCORE],
-    answers[row] === null ? "" : safe(classes[answers[row]])]);
+    written(answers[row])]);
   const text = [header, ...rows].map((cells) => `${cells.map(quoted).join(",")}\r\n`).join("");
   const link = make("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
