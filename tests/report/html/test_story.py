@@ -100,7 +100,7 @@ def test_where_labels_were_never_judged_the_advice_says_how(stored):
     found = advice(with_causes(stored, causes()), "photos")
     item = next(item for item in found if "90% confidence" in item.finding)
     assert "seewhy data labels photos --recipe fast" in item.command
-    assert "--labels folds" in item.command
+    assert " && seewhy evaluate" in item.command and "--labels folds" in item.command
 
 
 def test_causes_are_listed_and_what_is_not_known_is_said(stored):

@@ -148,7 +148,7 @@ class _Commands:
         folds = shlex.join(
             ["seewhy", "data", "labels", self.data, "--recipe", recipe, "--out", "folds"]
         )
-        return f"{folds}\n{self('evaluate', '--full', '--labels', 'folds')}"
+        return f"{folds} && {self('evaluate', '--full', '--labels', 'folds')}"
 
 
 def _signs(stored: Stored, commands: _Commands) -> list[Advice]:
