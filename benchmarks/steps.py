@@ -34,7 +34,11 @@ RECIPES = (
     *("deep-augmented", "resnet18", "fast"),
 )
 PHOTO_RECIPES = ("photo-cnn", "photos")
-BASELINE = {"advanced-cnn": "advanced_cnn", "strided-cnn": "strided_cnn"}
+BASELINE = {  # by the baseline's name
+    "advanced_cnn": "advanced-cnn",
+    "advanced_cnn, not augmented": "advanced-cnn, not augmented",
+    "strided_cnn": "strided-cnn",
+}
 PARTS = ("data", "augmentation", "forward", "backward", "optimiser")
 WARM_UP = 10
 
@@ -110,17 +114,15 @@ def main() -> None:
         data = given.photos if name in PHOTO_RECIPES else given.data
         for augmented in (False, True) if name == "advanced-cnn" else (True,):
             row = steps(name, data, given.steps, augmented)
-            rows[row["recipe"]] = row
+            rows[row["recipe"]] = row | {"steps": given.steps, "gflops": gflops()}
             print(f"{row['recipe']}: {row['images_per_second']:,.0f} images/s", file=sys.stderr)
     baseline = keras(given.keras, given.data, given.steps) if given.keras else {}
-    for row in rows.values():
-        theirs = baseline.get(row["net"] + ", not augmented" * ("not" in row["recipe"]))
-        row["keras_images_per_second"] = theirs if row["net"] in BASELINE.values() else None
-        row["times_faster"] = theirs and row["images_per_second"] / theirs
+    for net, theirs in baseline.items():
+        row = rows[BASELINE[net]]
+        row["keras_images_per_second"] = theirs
+        row["times_faster"] = row["images_per_second"] / theirs
     found = {
         "data": "CIFAR-10, JPEG copy; photographs for photo-cnn and photos",
-        "steps": given.steps,
-        "gflops": gflops(),
         "rows": list(rows.values()),
         "machine": describe(),
     }
@@ -131,17 +133,18 @@ def main() -> None:
 
 def table(found: dict) -> str:
     lines = [
-        f"# {found['steps']} training steps, {found['machine']['cores']} cores, "
-        f"{found['gflops']:.0f} GFLOP/s",
+        f"# Training steps on {found['machine']['cores']} cores",
         "",
-        f"| recipe | size | batch | format | images/s | Keras | times | {' | '.join(PARTS)} |",
-        "|---" * (7 + len(PARTS)) + "|",
+        "| recipe | size | batch | format | machine, GFLOP/s | steps | images/s | Keras | times "
+        f"| {' | '.join(PARTS)} |",
+        "|---" * (9 + len(PARTS)) + "|",
     ]
     for row in found["rows"]:
         shares = " | ".join(f"{row['share'][part]:.0%}" for part in PARTS)
-        theirs, times = row["keras_images_per_second"], row["times_faster"]
+        theirs, times = row.get("keras_images_per_second"), row.get("times_faster")
         lines.append(
             f"| {row['recipe']} | {row['size']} | {row['batch']} | {row['format']} "
+            f"| {row['gflops']:.0f} | {row['steps']} "
             f"| {row['images_per_second']:,.0f} | {f'{theirs:,.0f}' if theirs else ''} "
             f"| {f'{times:.1f}' if times else ''} | {shares} |"
         )

@@ -43,3 +43,20 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(memory.ctypes, "CDLL", None)  # cannot be called
     memory.keep_freed_memory()
+
+
+def test_an_older_glibc_gets_the_most_that_it_takes(monkeypatch):
+    """Else every block of 128 KB and more would come from the kernel, as no threshold grows then."""
+    from seewhy import memory
+
+    asked = []
+
+    class Older:
+        def mallopt(self, parameter, value):
+            asked.append((parameter, value))
+            return int(parameter != memory.M_MMAP_THRESHOLD or value <= 32 << 20)
+
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.31"))
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: Older())
+    memory.keep_freed_memory()
+    assert (memory.M_MMAP_THRESHOLD, 32 << 20) in asked

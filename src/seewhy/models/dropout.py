@@ -19,7 +19,7 @@ class Dropout(nn.Dropout):
             return super().forward(x)
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         draws = words.view(torch.int16)[: x.numel()]
-        threshold = round(self.p * LEVELS) - LEVELS // 2
+        dropped = round(self.p * LEVELS)
         layout = torch.empty_like(x).stride()  # channels last stays channels last
-        kept = (draws >= threshold).as_strided(x.shape, layout).to(x.dtype)
-        return x * kept * (1 / (1 - self.p))
+        kept = (draws >= dropped - LEVELS // 2).as_strided(x.shape, layout).to(x.dtype)
+        return x * kept * (LEVELS / (LEVELS - dropped))
