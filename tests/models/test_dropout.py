@@ -11,7 +11,7 @@ def test_drops_at_its_rate_and_keeps_the_mean(rate):
     y = Dropout(rate)(torch.ones(1000, 1000))
     dropped = (y == 0).float().mean().item()
     assert dropped == pytest.approx(rate, abs=0.002)  # four standard deviations
-    assert y[y > 0].unique().tolist() == pytest.approx([1 / (1 - rate)])
+    assert y[y > 0].unique().tolist() == pytest.approx([1 / (1 - rate)], rel=1e-3)
 
 
 def test_elements_are_dropped_independently_of_their_neighbours():
