@@ -1,0 +1,120 @@
+"""Explanations: how far the maps of each method can be believed, and how long Grad-CAM takes.
+
+    python benchmarks/explain.py ../shared/data/cifar10 [--model fast] [--pictures 100]
+
+Validation pictures drawn from seed 0, each explained for the class that the model takes it for. Areas
+under the deletion curve (better low) and the insertion curve (better high), beside those of random
+maps; `gain` is insertion less deletion, less the same of random maps, with its 95% interval.
+`stretched_grad_cam` is Grad-CAM with its cells spread evenly over the picture, as it is mostly drawn.
+Speed: the first call and the median of five more, over 32 pictures, on two threads. Writes
+`benchmarks/results/explain.json`.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from machine import describe
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+import seewhy
+from seewhy.data.decode import centre
+from seewhy.errors import UsageError
+from seewhy.evaluation.predict import to_input
+from seewhy.explain import METHODS, grad_cam
+from seewhy.explain.faithfulness import area, faithfulness
+from seewhy.explain.method import Method, explanation, maps_and_gradients
+from seewhy.models import build
+
+SPEED_PICTURES = 32
+PHOTO_NETS = {  # what the photos recipe trains, and two nets at the usual size of photographs
+    "resnet18 at width 0.5, 128 pixels": ("resnet18", 128, {"width": 0.5}),
+    "photo_cnn, 224 pixels": ("photo_cnn", 224, {}),
+    "resnet18, 224 pixels": ("resnet18", 224, {}),
+}
+
+
+@explanation
+def stretched_grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """Grad-CAM stretched to the picture by bilinear interpolation, its negative part kept."""
+    maps, gradients = maps_and_gradients(model, images, targets)
+    found = torch.einsum("nc,nchw->nhw", gradients.mean((2, 3)), maps)[:, None]
+    return functional.interpolate(found, images.shape[2:], mode="bilinear", align_corners=False)[
+        :, 0
+    ]
+
+
+def believed(model: nn.Module, x: Tensor, targets: Tensor, method: Method) -> dict[str, object]:
+    """The mean figures of a method's maps, a few pictures at a time."""
+    start = time.perf_counter()
+    found = faithfulness(model, x, targets, method)
+    own = area(found.insertion) - area(found.deletion)
+    gains = own - (area(found.random_insertion) - area(found.random_deletion))
+    half = 1.96 * gains.std(ddof=1) / len(gains) ** 0.5
+    gain = {"value": gains.mean(), "low": gains.mean() - half, "high": gains.mean() + half}
+    return {
+        **{name: round(value, 4) for name, value in found.means().items()},
+        "gain": {name: round(float(value), 4) for name, value in gain.items()},
+        "seconds_a_picture_tested": round((time.perf_counter() - start) / len(x), 3),
+    }
+
+
+def speed(model: nn.Module, x: Tensor) -> dict[str, float]:
+    targets = torch.zeros(len(x), dtype=torch.int64)
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        grad_cam(model, x, targets)
+        seconds.append(time.perf_counter() - start)
+    return {"first": round(seconds[0], 3), "median_of_5": round(statistics.median(seconds[1:]), 3)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cifar10")
+    parser.add_argument("--model", default="fast")
+    parser.add_argument("--pictures", type=int, default=100)
+    options = parser.parse_args()
+    torch.set_num_threads(2)
+    classifier = seewhy.load(options.model, device="cpu")
+    network, size = classifier.bundle.network, classifier.rule.size
+    part = classifier.splits(options.cifar10).val
+    count = max(options.pictures, SPEED_PICTURES)
+    part = part.take(np.random.default_rng(0).permutation(len(part))[:count])
+    x = to_input(centre(part.images[:], size), "cpu")
+    targets = torch.from_numpy(classifier.predict_set(part).predicted)
+    seconds = {options.model: speed(network, x[:SPEED_PICTURES])}
+    for name, (net, side, arguments) in PHOTO_NETS.items():
+        model = build(net, num_classes=10, size=side, **arguments).eval()
+        model = model.to(memory_format=torch.channels_last)
+        pictures = torch.rand(SPEED_PICTURES, 3, side, side)
+        seconds[name] = speed(model, pictures.to(memory_format=torch.channels_last))
+    figures = {}
+    for name, method in tqdm({**METHODS, "stretched_grad_cam": stretched_grad_cam}.items()):
+        try:
+            few = options.pictures
+            figures[name] = believed(network, x[:few], targets[:few], method)
+        except UsageError as refused:  # cam, where the head is no pooled linear layer
+            figures[name] = {"refused": str(refused)}
+    found = {
+        "command": "python benchmarks/explain.py " + " ".join(sys.argv[1:]),
+        "model": options.model,
+        "faithfulness": figures,
+        "grad_cam_of_32_pictures_seconds": seconds,
+        "threads": torch.get_num_threads(),
+        "machine": describe(),
+    }
+    text = json.dumps(found, indent=1)
+    (Path(__file__).parent / "results" / "explain.json").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
