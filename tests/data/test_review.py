@@ -262,6 +262,9 @@ def test_nothing_is_written_over_and_an_empty_review_makes_no_version(photos, tm
     with pytest.raises(UsageError, match="1 are confirmed and 0 still open"):
         write_version(str(photos), None, none, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+    put(tmp_path, "new.tmp/mine.txt", data=b"mine")
+    write_version(str(photos), None, some, tmp_path / "new")
+    assert (tmp_path / "new.tmp" / "mine.txt").read_bytes() == b"mine"
 
 
 def test_splits_csv_has_the_right_labels(photos, tmp_path):

@@ -11,7 +11,7 @@ from seewhy.data.bad_files import write_csv
 from seewhy.data.sources.corrected import FILE, Corrected, Correction, is_corrected, read_corrected
 from seewhy.data.split import Splits
 from seewhy.errors import DataError, UsageError
-from seewhy.files import atomic_directory, write_atomic
+from seewhy.files import write_atomic
 
 _FOUND = ("id", "hash", "label", "suggested", "score")
 HEADER = (*_FOUND, "right_label")
@@ -171,8 +171,8 @@ def write_version(data: str, layout: str | None, review: Review, out: Path) -> C
         merged[one.hash] = one.model_copy(update={"was": was})
     kept = tuple(one for one in merged.values() if one.was != one.label)
     version = Corrected(source=source, layout=layout, corrections=kept)
-    with atomic_directory(out) as folder:
-        write_atomic(folder / FILE, version.model_dump_json(indent=1).encode())
+    out.mkdir(parents=True)
+    write_atomic(out / FILE, version.model_dump_json(indent=1).encode())
     return version
 
 
