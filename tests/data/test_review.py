@@ -222,9 +222,22 @@ def test_suspects_are_read_back_as_they_were_written(tmp_path):
     suspects = [Suspect("=x.png", f"{n:032x}", "=cow", "-bee", 0.25, 0.125, 0.75) for n in range(3)]
     write_suspects(suspects, tmp_path / "label-issues.csv")
     assert list(read_suspects(tmp_path).values()) == suspects
-    for text in ("hash\nx\n", "id,hash,label,suggested,score\na,b,c,d,e\n"):
+    head, *good = (tmp_path / "label-issues.csv").read_text().splitlines()
+    bad = [
+        good[1].rpartition(",")[0],  # a cell is missing
+        good[1] + ",0.5",
+        good[1].replace("0.125", "nan"),
+        good[1].replace("0.75", "inf"),
+        good[1].replace("0.25", "-0.25"),
+        good[1].replace("0.75", "1.75"),
+        good[1].replace(f"{1:032x}", "x" * 32),
+    ]
+    assert good[1] not in bad
+    for text in ("hash\nx\n", *(f"{head}\n{good[0]}\n{row}\n" for row in bad)):
         (tmp_path / "label-issues.csv").write_text(text)
-        with pytest.raises(DataError, match="make it with `seewhy data labels`"):
+        with pytest.raises(
+            DataError, match=r"label-issues\.csv is no list .* `seewhy data labels`"
+        ):
             read_suspects(tmp_path)
     with pytest.raises(DataError, match="FileNotFoundError"):
         read_suspects(tmp_path / "elsewhere")

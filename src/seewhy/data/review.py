@@ -8,13 +8,21 @@ from pathlib import Path
 
 from seewhy.csv_cells import escape_cell, plain_cell, visible
 from seewhy.data.bad_files import write_csv
-from seewhy.data.sources.corrected import FILE, Corrected, Correction, is_corrected, read_corrected
+from seewhy.data.sources.corrected import (
+    FILE,
+    HASH,
+    Corrected,
+    Correction,
+    is_corrected,
+    read_corrected,
+)
 from seewhy.data.split import Splits
 from seewhy.errors import DataError, UsageError
 from seewhy.files import write_atomic
 
 _FOUND = ("id", "hash", "label", "suggested", "score")
 HEADER = (*_FOUND, "right_label")
+_NUMBERS = ("score", "label_probability", "suggested_probability")
 _NEEDED = ("hash", "right_label")
 NONE = "none of these"  # as right_label: the picture is no class at all, and is left out
 
@@ -54,7 +62,7 @@ def write_suspects(suspects: Iterable[Suspect], path: Path) -> None:
         (*_cells(one), f"{one.label_probability:.6f}", f"{one.suggested_probability:.6f}")
         for one in suspects
     ]
-    write_csv((*_FOUND, "label_probability", "suggested_probability"), rows, path)
+    write_csv((*_FOUND, *_NUMBERS[1:]), rows, path)
 
 
 def read_suspects(home: Path) -> dict[bytes, Suspect]:
@@ -63,23 +71,23 @@ def read_suspects(home: Path) -> dict[bytes, Suspect]:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
-        return {
-            row["hash"].encode(): Suspect(
-                id=plain_cell(row["id"]),
-                hash=row["hash"],
-                label=plain_cell(row["label"]),
-                suggested=plain_cell(row["suggested"]),
-                score=float(row["score"]),
-                label_probability=float(row["label_probability"]),
-                suggested_probability=float(row["suggested_probability"]),
-            )
-            for row in rows
-        }
+        return {row["hash"].encode(): _suspect(row) for row in rows}
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{visible(str(path))} is no list of suspected labels ({type(error).__name__}): make it with "
             "`seewhy data labels`"
         ) from None
+
+
+def _suspect(row: dict[str, str]) -> Suspect:
+    """A row of `label-issues.csv`. Raises `KeyError` or `ValueError` for what is no such."""
+    if None in row or None in row.values() or not HASH.fullmatch(row["hash"]):
+        raise ValueError("cells are missing or too many, or the hash is none")
+    score, label, suggested = (float(row[name]) for name in _NUMBERS)
+    if not all(0 <= number <= 1 for number in (score, label, suggested)):  # nan is not
+        raise ValueError("a number is not in [0, 1]")
+    key, given, likely = (plain_cell(row[name]) for name in ("id", "label", "suggested"))
+    return Suspect(key, row["hash"], given, likely, score, label, suggested)
 
 
 def write_review(suspects: Iterable[Suspect], path: Path) -> None:

@@ -15,6 +15,7 @@ from seewhy.csv_cells import visible
 from seewhy.errors import DataError
 
 FILE = "corrected.json"
+HASH = re.compile("^[0-9a-f]{32}$")
 
 
 class Correction(BaseModel):
@@ -22,7 +23,7 @@ class Correction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    hash: str = Field(pattern=re.compile("^[0-9a-f]{32}$"), description="of the picture's content")
+    hash: str = Field(pattern=HASH, description="of the picture's content")
     id: str = Field(description="its path or row, for readers; nothing is looked up by it")
     was: str = Field(description="the source's class, or those of its copies")
     label: str | None = Field(
