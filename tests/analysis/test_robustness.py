@@ -8,7 +8,7 @@ from torch import nn
 
 from seewhy.analysis.attacks import ATTACKS
 from seewhy.analysis.corruptions import CORRUPTIONS
-from seewhy.analysis.robustness import TRANSFORMATIONS, robustness
+from seewhy.analysis.robustness import MOST, TRANSFORMATIONS, robustness
 from seewhy.bundle import Bundle
 from seewhy.classifier import Classifier
 from seewhy.data.decode import InputRule
@@ -90,3 +90,14 @@ def test_adversarial_pictures_are_close_and_taken_for_another_class(classifier, 
 def test_without_a_label_there_is_nothing_to_measure(classifier, images) -> None:
     with pytest.raises(DataError, match="no picture has a label"):
         robustness(classifier, replace(images, labels=np.full(60, -1)))
+
+
+def test_of_pictures_sorted_by_class_an_attack_on_few_sees_every_class(
+    classifier, images, monkeypatch
+) -> None:
+    """All are so bright that they are taken for light ones, half of them rightly, whatever is done."""
+    monkeypatch.setitem(MOST, "square", 10)
+    bright = replace(images, images=np.full_like(images.images, 250))
+    found, _ = robustness(classifier, bright.take(np.argsort(bright.labels, kind="stable")))
+    assert found.attacked["square"] == 10
+    assert {0 < interval.value < 1 for interval in found.attacks["square"].accuracy} == {True}

@@ -111,7 +111,9 @@ def robustness(
     labelled = np.flatnonzero(images.labels >= 0)
     if not len(labelled):
         raise DataError("no picture has a label, so there is nothing to measure")
-    chosen = np.sort(np.random.default_rng(seed).permutation(labelled)[:n])
+    chosen = np.random.default_rng(seed).permutation(labelled)[
+        :n
+    ]  # unsorted: the first are a fair part
     subject = _Subject(classifier, images.take(chosen), progress)
     clean = subject.right(subject.pictures)
     errors = {
