@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 import torch
 from explain.toys import SmallNet, pictures
@@ -84,6 +86,13 @@ def test_where_other_sizes_are_refused_the_cells_tile_the_picture() -> None:
 
     assert found(Fixed(conv(3, 2, 1), conv(3, 2, 1)), 32, 32)[0] == Axis(2, 4, 8, 32)
     assert found(Stack(nn.AdaptiveAvgPool2d(4)), 32, 32)[0] == Axis(4, 8, 4, 32)
+
+
+@pytest.mark.parametrize("kept", [threading.Lock(), torch.ones(1, requires_grad=True) * 2])
+def test_where_a_network_cannot_be_copied_the_cells_tile_the_picture(kept) -> None:
+    model = Stack(conv(3, 2, 1), conv(3, 2, 1))
+    model.kept = kept
+    assert found(model, 40, 24) == (Axis(2, 4, 10, 40), Axis(2, 4, 6, 24))
 
 
 @pytest.mark.parametrize("name", NETWORKS)

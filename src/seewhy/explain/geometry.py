@@ -50,11 +50,15 @@ def axes(model: nn.Module, maps: Tensor, images: Tensor) -> tuple[Axis, Axis]:
     """Where the cells of a model's maps (..., h, w) of pictures (N, 3, H, W) lie, down and across.
 
     That follows from the sizes of picture at which one more cell appears. Some ten sizes are tried, on
-    a copy without weights that computes nothing but shapes. Where a network cannot take other sizes
-    the cells are taken to tile the picture.
+    a copy without weights that computes nothing but shapes. Where a network cannot be copied or take
+    other sizes the cells are taken to tile the picture.
     """
-    features, _ = halves(_shapes_alone(model))
     (height, width), (h, w) = images.shape[2:], maps.shape[-2:]
+    try:
+        copied = _shapes_alone(model)
+    except Exception:  # whatever an attribute raises that cannot be copied
+        return _tiled(height, h), _tiled(width, w)
+    features, _ = halves(copied)
 
     def cells(down: int, across: int, dim: int) -> int:
         try:
@@ -97,4 +101,9 @@ def _axis(pixels: int, count: int, cells: Callable[[int], int]) -> Axis:
         first = (least - (count / together - 1) * stride) / 2 - (stride - step) / 2
         if 0 <= first <= first + step * (count - 1) <= pixels:
             return Axis(first, step, count, pixels)
+    return _tiled(pixels, count)
+
+
+def _tiled(pixels: int, count: int) -> Axis:
+    """The axis of cells that tile so many pixels."""
     return Axis(pixels / count / 2, pixels / count, count, pixels)
