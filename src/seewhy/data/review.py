@@ -114,7 +114,9 @@ def read_review(path: Path, splits: Splits) -> Review:
     sealed = set() if splits.test is None else set(splits.test.hashes.tolist())
     said: dict[str, tuple[int, str]] = {}
     still_open = 0
-    for line, content, answer in _rows(path):
+    for line, content, cell in _rows(path):
+        whole = plain_cell(cell)  # a class may begin or end with a space
+        answer = whole if whole in splits.classes else plain_cell(cell.strip())
         here = f"{visible(path.name)}, line {line:,}"
         if content.encode() in sealed:
             raise DataError(
@@ -212,8 +214,8 @@ def _rows(path: Path) -> Iterable[tuple[int, str, str]]:
                     f"{visible(path.name)}, line {reader.line_num:,}: {len(cells)} cells, where the "
                     f"header has {len(header)}: mend the row"
                 )
-            digest, answer = (cells[header.index(name)].strip() for name in _NEEDED)
-            yield reader.line_num, digest, plain_cell(answer)
+            digest, answer = (cells[header.index(name)] for name in _NEEDED)
+            yield reader.line_num, digest.strip(), answer
     except csv.Error as error:
         raise DataError(
             f"{visible(path.name)}, line {reader.line_num:,}: {error}: mend it"
