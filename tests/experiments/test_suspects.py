@@ -49,6 +49,18 @@ def test_labels_in_the_wrong_folder_are_found_with_their_evidence(flipped, judge
     assert all(len(one.hash) == 32 and one.label_probability < 0.5 for one in found.found)
 
 
+def test_folders_that_are_no_fold_of_these_are_left_alone(flipped, judged):
+    expected = find_suspects(flipped, judged).found
+    strangers = [judged / "fold-0-backup", judged / "fold-7"]
+    for path in strangers:
+        path.mkdir()
+    try:
+        assert find_suspects(flipped, judged).found == expected
+    finally:
+        for path in strangers:
+            path.rmdir()
+
+
 def test_other_labels_are_refused(flipped, judged, tmp_path):
     other = write_folder(tmp_path / "photos", count=12)
     with pytest.raises(DataError, match="train the folds anew"):

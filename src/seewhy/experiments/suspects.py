@@ -121,7 +121,8 @@ def _read(home: Path) -> tuple[Predictions, list[Run]]:
         raise UsageError(
             f"{home} holds no finished folds ({OUT_OF_FOLD}): make them with `seewhy train --folds 5`"
         )
-    runs = [Run(path) for path in sorted(home.glob("fold-*"), key=lambda path: int(path.name[5:]))]
+    first = Run(home / "fold-0")
+    runs = [Run(home / f"fold-{fold}") for fold in range(first.config["recipe"]["data"]["folds"])]
     return Predictions.from_parquet(home / OUT_OF_FOLD), runs
 
 
