@@ -80,7 +80,7 @@ def with_causes(stored, found):
 
 @pytest.mark.parametrize(
     "count, train, said",
-    [(61, 55, "55 training labels look wrong."), (1, 0, "1 label looks wrong.")],
+    [(61, 55, "55 training labels look wrong."), (2, 1, "1 training label looks wrong.")],
 )
 def test_labels_that_look_wrong_are_to_be_reviewed_first(stored, count, train, said):
     doubts = {"count": count, "train": train, "folder": "my folds"}
@@ -89,8 +89,9 @@ def test_labels_that_look_wrong_are_to_be_reviewed_first(stored, count, train, s
     assert item.command == "seewhy data apply-review photos review.csv --out NEW"
 
 
-def test_labels_in_order_are_no_advice(stored):
-    doubts = {"count": 0, "train": 0, "folder": "folds"}
+@pytest.mark.parametrize("count", [0, 3])
+def test_training_labels_in_order_are_no_advice(stored, count):
+    doubts = {"count": count, "train": 0, "folder": "folds"}
     found = advice(with_causes(stored, causes(doubts, ())), "photos")
     assert not any("wrong." in item.finding and "label" in item.finding for item in found)
     assert any("1 a poor picture; 4 a true confusion" in item.action for item in found)

@@ -181,13 +181,12 @@ def _sure_mistakes(stored: Stored, commands: _Commands) -> list[Advice]:
 
 
 def _labels(stored: Stored, commands: _Commands) -> list[Advice]:
-    """Labels that look wrong, where they were judged."""
+    """Training labels that look wrong, where they were judged."""
     doubts = stored.analysis.get("causes", {}).get("labels")
-    if not doubts or not doubts["count"]:
+    if not doubts or not doubts["train"]:
         return []
-    n = doubts["train"] or doubts["count"]
-    kind = "training label" if doubts["train"] else "label"
-    finding = f"{_counted(n, kind)} look{'s' * (n == 1)} wrong."
+    n = doubts["train"]
+    finding = f"{_counted(n, 'training label')} look{'s' * (n == 1)} wrong."
     page = str(PurePath(doubts["folder"]) / "review.html")
     action = f"Review them first: open {page}, save review.csv, and make a corrected version."
     return [Advice(finding, action, commands.correct())]
