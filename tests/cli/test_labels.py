@@ -151,8 +151,13 @@ def test_the_report_says_how_many_labels_look_wrong(photos, home, tmp_path, caps
     assert "wrong.</bdi>" in page and "apply-review" in page and "review.html" in page
 
 
-def test_labels_that_were_never_judged_are_named(photos, home, tmp_path, capsys):
+def test_labels_that_were_never_judged_are_named(photos, home, tmp_path, capsys, monkeypatch):
     run = home / "fold-0"
+
+    def evaluated(*arguments, **options):
+        raise AssertionError("the whole evaluation came first")
+
+    monkeypatch.setattr("seewhy.pipeline.evaluate", evaluated)
     said = call(capsys, "evaluate", run, "--data", photos, "--full", "--labels", tmp_path, code=2)
     assert "make it with `seewhy data labels`" in said.err
     said = call(capsys, "evaluate", run, "--data", photos, "--labels", home, code=2)

@@ -1,6 +1,7 @@
 """`seewhy evaluate`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from seewhy.classifier import load
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import analysis_table, metrics_table
 from seewhy.data import ImageSet
-from seewhy.data.review import read_suspects
+from seewhy.data.review import Suspect, read_suspects
 from seewhy.errors import UsageError
 from seewhy.evaluation import Predictions
 from seewhy.pipeline import part
@@ -66,6 +67,7 @@ def command(
         raise UsageError("--labels tells causes on validation: give --full, and no other --split")
     if out is not None and out.exists():
         raise UsageError(f"{out} exists and is not written over: choose another --out")
+    suspects = None if labels is None else read_suspects(labels)
     options = {name: value for name, value in options.items() if value is not None}
     figures, predictions = pipeline.evaluate(
         model,
@@ -86,7 +88,9 @@ def command(
     if not as_json:
         click.echo(metrics_table(found, f"model {model}"))
     if full:
-        analysed, pictures = _analysed(model, data, split, predictions, labels, device, options)
+        analysed, pictures = _analysed(
+            model, data, split, predictions, suspects, str(labels or ""), device, options
+        )
         found["analysis"] = to_json(analysed)
         if not as_json:
             click.echo(f"\n{analysis_table(analysed)}")
@@ -105,7 +109,8 @@ def _analysed(
     data: str,
     split: pipeline.Split,
     predictions: Predictions,
-    labels: Path | None,
+    suspects: Mapping[bytes, Suspect] | None,
+    folder: str,
     device: str,
     options: dict[str, Any],
 ) -> tuple[Analysis, ImageSet | None]:
@@ -120,8 +125,8 @@ def _analysed(
         predictions,
         classifier,
         splits,
-        suspects=None if labels is None else read_suspects(labels),
-        folder="" if labels is None else str(labels),
+        suspects=suspects,
+        folder=folder,
         progress=ReadingBar("comparing"),
     )
     return found, splits.val
