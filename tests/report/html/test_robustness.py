@@ -1,4 +1,3 @@
-import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +6,7 @@ from report.html.conftest import made
 from report.test_robustness_figures import tried
 
 from seewhy.augment import AugmentConfig
-from seewhy.recipes import load_recipe
+from seewhy.recipes import load_recipe, recipe_names
 from seewhy.report.html import render
 from seewhy.report.html.robustness import CURES, MILD, corruption_rows, hardest, headline, held
 from seewhy.report.html.story import advice
@@ -53,13 +52,20 @@ def test_the_advice_is_a_command_until_the_augmentation_is_on(found) -> None:
     stored = made(("ant", "bee"))[0]
     stored = replace(stored, analysis={**stored.analysis, "robustness": found})
     item = next(item for item in advice(stored, "my photos") if "fog" in item.finding)
-    words = shlex.split(item.command)
-    assert words[:2] == ["seewhy", "train"] and words[-2:] == ["--augment.contrast", "0.3"]
-    assert load_recipe(words[3], {"augment.contrast": 0.3}).augment.contrast == 0.3
+    assert item.command == (
+        "seewhy train --data 'my photos' --recipe fast --set=train.epochs=3 --set=augment.contrast=0.3"
+    )
     recipe = {**stored.config["recipe"], "augment": {"contrast": 0.3}}
     stored = replace(stored, config={**stored.config, "recipe": recipe})
     item = next(item for item in advice(stored, "my photos") if "fog" in item.finding)
     assert item.command == "" and "on already" in item.action
+
+
+@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("field, value", sorted(set(CURES.values())))
+def test_every_cure_is_taken_by_every_recipe(name, field, value) -> None:
+    chosen = load_recipe(name, {f"augment.{field}": value})
+    assert getattr(chosen.augment, field) == value
 
 
 def test_the_page_has_the_section_where_it_was_run(found) -> None:

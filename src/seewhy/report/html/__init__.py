@@ -1,6 +1,5 @@
 """The report: one page of a run, that asks nothing of a network and shows any name as text."""
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -8,10 +7,10 @@ from typing import Any
 from markupsafe import Markup
 
 from seewhy.csv_cells import visible
-from seewhy.recipes import load_recipe, recipe_names
 from seewhy.report.html import charts, robustness, story
 from seewhy.report.html.page import embedded, page
 from seewhy.report.html.pictures import MOST_CLASSES, Pictures, packed, thumbnail
+from seewhy.report.html.settings import flat, settings
 from seewhy.report.html.stored import Stored
 from seewhy.report.style import duration
 
@@ -70,7 +69,7 @@ def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str
         matrix=_matrix(stored.val) if len(stored.classes) <= MOST_CLASSES else None,
         pairs=_pairs(stored),
         commands=_commands(stored, data),
-        recipe={k: v for k, v in _flat(stored.config["recipe"]).items() if v is not None},
+        recipe={k: v for k, v in flat(stored.config["recipe"]).items() if v is not None},
     )
 
 
@@ -197,31 +196,11 @@ def _pairs(stored: Stored) -> list[dict[str, Any]]:
 
 
 def _commands(stored: Stored, data: str) -> list[str]:
-    """What makes this run, its figures and this page again."""
-    recipe, run = stored.config["recipe"], str(stored.path)
-    changes = [f"--set={name}={json.dumps(value)}" for name, value in _changes(recipe)]
+    """What makes this run, its figures and this page again; the first is empty where it is not known."""
+    known, run = settings(stored.config["recipe"]), str(stored.path)
     lines = [
-        ["seewhy", "train", "--recipe", recipe["name"], "--data", data, *changes],
+        ["seewhy", "train", "--data", data, *known] if known else [],
         ["seewhy", "evaluate", run, "--data", data, "--full"],
         ["seewhy", "report", run, "--data", data],
     ]
     return [shlex.join(line) for line in lines]
-
-
-def _changes(recipe: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The fields, by dotted name, in which a run's recipe differs from the shipped one of its name."""
-    if recipe["name"] not in recipe_names():
-        return []
-    shipped = _flat(load_recipe(recipe["name"]).model_dump(mode="json"))
-    return [(k, v) for k, v in _flat(recipe).items() if k in shipped and shipped[k] != v]
-
-
-def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's fields by dotted name."""
-    found: dict[str, Any] = {}
-    for section, fields in recipe.items():
-        if isinstance(fields, Mapping):
-            found |= {f"{section}.{name}": value for name, value in fields.items()}
-        elif section not in ("name", "about"):
-            found[section] = fields
-    return found

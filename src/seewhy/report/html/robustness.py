@@ -9,8 +9,8 @@ HARD = 0.1  # of the accuracy lost: worth a training of its own
 SHADES = 9  # of a cell, as in the confusion matrix
 FULL = 0.5  # of the accuracy lost, that is shaded deepest
 
-# The augmentation nearest to each harm, as a field of `augment` and a common value.
-_MIXED, _ENLARGED = ("mixup", 0.2), ("random_resized_crop", 0.35)
+# The augmentation nearest to each harm that any recipe takes: a field of `augment`, a common value.
+_MIXED, _ENLARGED = ("mixup", 0.2), ("zoom", 0.25)
 CURES = {
     "gaussian_noise": _MIXED,
     "shot_noise": _MIXED,
@@ -29,7 +29,7 @@ CURES = {
     "jpeg_compression": _MIXED,
     "shift": ("shift", 0.125),
     "rotation": ("rotate", 20),
-    "scale": ("zoom", 0.25),
+    "scale": _ENLARGED,
 }
 # What pictures may well undergo, and how it is said: by curve, strengths and words.
 MILD = {

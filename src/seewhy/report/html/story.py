@@ -8,6 +8,7 @@ from typing import Any
 
 from seewhy.analysis.causes import NAMES
 from seewhy.report.html.robustness import hardest
+from seewhy.report.html.settings import settings
 from seewhy.report.html.stored import Stored
 
 MUCH = 0.1  # of all mistakes between two classes: worth a look of its own
@@ -134,8 +135,10 @@ class _Commands:
     def __call__(self, verb: str, *options: str) -> str:
         return shlex.join(["seewhy", verb, self.run, "--data", self.data, *options])
 
-    def train(self, recipe: str, *options: str) -> str:
-        return shlex.join(["seewhy", "train", "--recipe", recipe, "--data", self.data, *options])
+    def train(self, recipe: Mapping[str, Any], field: str, value: float) -> str:
+        """Trains as a run was, with one field set otherwise; empty where its recipe is not shipped."""
+        known = settings(recipe, {field: value})
+        return shlex.join(["seewhy", "train", "--data", self.data, *known]) if known else ""
 
     def correct(self) -> str:
         """Makes a corrected version of the data."""
@@ -143,12 +146,11 @@ class _Commands:
             ["seewhy", "data", "apply-review", self.data, "review.csv", "--out", "NEW"]
         )
 
-    def judge(self, recipe: str) -> str:
-        """Judges the labels, and tells the causes of this run's mistakes with them."""
-        folds = shlex.join(
-            ["seewhy", "data", "labels", self.data, "--recipe", recipe, "--out", "folds"]
-        )
-        return f"{folds} && {self('evaluate', '--full', '--labels', 'folds')}"
+    def judge(self, recipe: Mapping[str, Any]) -> str:
+        """Judges the labels, and tells the causes of this run's mistakes; empty as `train`."""
+        known = settings(recipe)
+        folds = shlex.join(["seewhy", "data", "labels", self.data, *known, "--out", "folds"])
+        return f"{folds} && {self('evaluate', '--full', '--labels', 'folds')}" if known else ""
 
 
 def _signs(stored: Stored, commands: _Commands) -> list[Advice]:
@@ -174,8 +176,7 @@ def _sure_mistakes(stored: Stored, commands: _Commands) -> list[Advice]:
         return [Advice(finding, action)]
     if "label" in causes["unknown"]:
         action = "Whether their labels are right is not known: let networks that have not seen them judge."
-        recipe = stored.config["recipe"]["name"]
-        return [Advice(finding, action, commands.judge(recipe))]
+        return [Advice(finding, action, commands.judge(stored.config["recipe"]))]
     kinds = [f"{n:,} {NAMES[cause]}" for cause, n in causes["counts"].items() if n]
     return [Advice(finding, f"Of the surest mistakes: {'; '.join(kinds)}. See them below.")]
 
@@ -254,7 +255,7 @@ def _hardest(stored: Stored, commands: _Commands) -> list[Advice]:
     for finding, field, value in hardest(stored.analysis["robustness"]):
         if recipe.get("augment", {}).get(field) is None:
             action = f"Add the augmentation {field} to its training, and see."
-            command = commands.train(recipe["name"], f"--augment.{field}", f"{value:g}")
+            command = commands.train(recipe, f"augment.{field}", value)
         else:
             action = (
                 f"The augmentation {field} is on already: use more of it, or collect such pictures."
