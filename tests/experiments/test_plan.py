@@ -126,7 +126,7 @@ SHIPPED = sorted((Path(__file__).parents[2] / "benchmarks" / "ablations").glob("
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_the_plans_of_the_benchmarks_fit_their_recipes_and_nets(path):
     found = load_plan(path)
-    assert found.about and found.seeds >= 3
+    assert found.about
     for variant in variants(found, {}):
         recipe = load_recipe(variant.recipe, variant.overrides)
         options = recipe.model.model_dump(exclude={"name"})

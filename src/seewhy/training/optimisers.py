@@ -31,5 +31,5 @@ def build_optimizer(network: nn.Module, config: TrainConfig) -> optim.Optimizer:
         momentum = OPTIMIZER_MOMENTUM if config.momentum is None else config.momentum
         return optim.SGD(groups, lr=config.lr, momentum=momentum, nesterov=momentum > 0)
     if config.optimizer == "adam":
-        return optim.Adam(groups, lr=config.lr, fused=True)
-    return optim.AdamW(groups, lr=config.lr, fused=True)
+        return optim.Adam(groups, lr=config.lr)
+    return optim.AdamW(groups, lr=config.lr)
