@@ -111,9 +111,8 @@ def robustness(
     labelled = np.flatnonzero(images.labels >= 0)
     if not len(labelled):
         raise DataError("no picture has a label, so there is nothing to measure")
-    chosen = np.random.default_rng(seed).permutation(labelled)[
-        :n
-    ]  # unsorted: the first are a fair part
+    # Left unsorted, so that the first are a fair part of all.
+    chosen = np.random.default_rng(seed).permutation(labelled)[:n]
     subject = _Subject(classifier, images.take(chosen), progress)
     clean = subject.right(subject.pictures)
     errors = {

@@ -11,6 +11,7 @@ from seewhy.analysis.calibrate import Calibration, calibrate
 from seewhy.analysis.records import to_json
 from seewhy.classifier import load
 from seewhy.cli.progress import ReadingBar, say
+from seewhy.cli.tables import with_interval
 from seewhy.errors import UsageError
 from seewhy.evaluation import Interval
 from seewhy.files import write_atomic
@@ -68,7 +69,8 @@ def _lines(found: Calibration) -> list[str]:
     lines = [
         f"validation: {found.n:,} pictures",
         f"  temperature        {found.temperature:.3f}",
-        f"  calibration error  {_percent(found.ece_before)} before, {_percent(found.ece_after)} with it",
+        f"  calibration error  {with_interval(found.ece_before)} before, "
+        f"{with_interval(found.ece_after)} with it",
         f"  log loss           {_number(found.nll_before)} before, {_number(found.nll_after)} with it",
         f"  risk-coverage area {curve.aurc:.4f}   ({curve.oracle:.4f} if confidence knew every mistake, "
         f"{curve.chance:.4f} if it knew nothing)",
@@ -77,8 +79,8 @@ def _lines(found: Calibration) -> list[str]:
         kept = found.threshold
         lines += [
             f"  not sure           below {kept.confidence:.1%} confidence",
-            f"  then answered      {_percent(kept.coverage)}",
-            f"  of these right     {_percent(kept.precision)}",
+            f"  then answered      {with_interval(kept.coverage)}",
+            f"  of these right     {with_interval(kept.precision)}",
         ]
     if found.scope is not None:
         scope = found.scope
@@ -86,8 +88,8 @@ def _lines(found: Calibration) -> list[str]:
         lines += [
             f"  scope score        {scope.score}   (ROC area of {areas})",
             f"  ROC area           {_number(scope.auroc)}",
-            f"  kept in scope      {_percent(scope.kept)} of validation",
-            f"  found out of scope {_percent(scope.caught)} of the others",
+            f"  kept in scope      {with_interval(scope.kept)} of validation",
+            f"  found out of scope {with_interval(scope.caught)} of the others",
         ]
     return lines
 
@@ -98,10 +100,6 @@ def _draw(found: Calibration, folder: Path) -> None:
     write_atomic(folder / "risk-coverage.png", risk_coverage_curve(stored["risk_coverage"]))
     if found.scope is not None:
         write_atomic(folder / "scope.png", scope_curve(stored["scope"]))
-
-
-def _percent(interval: Interval) -> str:
-    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
 
 
 def _number(interval: Interval) -> str:

@@ -9,6 +9,7 @@ import click
 from seewhy.analysis.compare_models import Contender, ModelComparison, compare_models
 from seewhy.analysis.records import to_json, write_json
 from seewhy.cli.progress import ReadingBar, say
+from seewhy.cli.tables import with_interval
 from seewhy.errors import UsageError
 from seewhy.pipeline import Split
 from seewhy.report.compare_figures import draw_comparison
@@ -82,7 +83,7 @@ def _text(found: ModelComparison) -> str:
     ]
     for contender in found.contenders:
         m = comparison.metrics[contender.name]
-        rate = f"{m.accuracy.value:.1%} ({m.accuracy.low:.1%} to {m.accuracy.high:.1%})"
+        rate = with_interval(m.accuracy)
         gap = "-" if contender.gap is None else f"{100 * contender.gap.value:+.1f}"
         lines.append(
             f"{contender.name:<{width}}  {rate:<24}  {m.macro.f1:>8.1%}  {m.nll:>8.3f}  {m.ece:>5.1%}  "

@@ -10,8 +10,8 @@ from seewhy.analysis.records import to_json, write_json
 from seewhy.analysis.robustness import Curve, Robustness, robustness
 from seewhy.classifier import load
 from seewhy.cli.progress import ReadingBar, say
+from seewhy.cli.tables import with_interval
 from seewhy.data.decode import centre
-from seewhy.evaluation import Interval
 from seewhy.report.robustness_figures import ATTACKS, draw_robustness, written
 from seewhy.runs import Run
 
@@ -51,8 +51,8 @@ def command(model: str, data: str, n: int, out: Path | None, as_json: bool, devi
 def _text(found: Robustness) -> str:
     lost = found.lost
     lines = [
-        f"{found.n:,} validation pictures, {_percent(found.clean)} right as they are",
-        f"mean corruption error {_percent(found.mean_corruption_error)}, which is "
+        f"{found.n:,} validation pictures, {with_interval(found.clean)} right as they are",
+        f"mean corruption error {with_interval(found.mean_corruption_error)}, which is "
         f"{100 * lost.value:.1f} points more ({100 * lost.low:.1f} to {100 * lost.high:.1f})",
         "",
         f"{'percent right at strength':<26}{''.join(f'{k:>6}' for k in range(1, 6))}{'mean':>8}",
@@ -74,7 +74,3 @@ def _curve(curve: Curve, about: str) -> list[str]:
     strengths = "".join(f"{strength:>8g}" for strength in curve.strengths)
     percents = "".join(f"{100 * interval.value:>8.0f}" for interval in curve.accuracy)
     return ["", about, strengths, percents]
-
-
-def _percent(interval: Interval) -> str:
-    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"

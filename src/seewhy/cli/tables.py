@@ -54,19 +54,19 @@ def analysis_table(analysis: Analysis) -> str:
     found, sure = analysis.mistakes, analysis.confidence
     width = max(12, *(len(name) for name in found.missed))
     lines = [
-        f"misclassified: {found.count:,} of {found.n:,}, {_with_interval(found.rate)}",
+        f"misclassified: {found.count:,} of {found.n:,}, {with_interval(found.rate)}",
         *(
-            f"  {name:<{width}}  {_with_interval(row.rate):<26} ({row.count:,}/{row.support:,})"
+            f"  {name:<{width}}  {with_interval(row.rate):<26} ({row.count:,}/{row.support:,})"
             for name, row in found.missed.items()
         ),
         "",
         "confidence",
-        f"  average, right     {_with_interval(sure.right)}",
-        f"  average, wrong     {_with_interval(sure.wrong)}",
+        f"  average, right     {with_interval(sure.right)}",
+        f"  average, wrong     {with_interval(sure.wrong)}",
         f"  least sure right   {_finite(sure.least_right)}   {visible(sure.least_right_id)}",
         f"  most sure wrong    {_finite(sure.most_wrong)}   {visible(sure.most_wrong_id)}",
         f"  wrong above 90%    {sure.sure_mistakes:,} pictures, "
-        f"{_with_interval(sure.sure_mistake_rate)} of all",
+        f"{with_interval(sure.sure_mistake_rate)} of all",
         f"  risk-coverage area {sure.risk_coverage.aurc:.4f}   (mean error when only the surest are "
         "answered)",
         "",
@@ -74,9 +74,7 @@ def analysis_table(analysis: Analysis) -> str:
     ]
     for pair in found.pairs[:5]:
         names = f"{pair.true} -> {pair.predicted}"
-        lines.append(
-            f"  {names:<26}  {pair.count:>5,}   {_with_interval(pair.rate)} of {pair.true}"
-        )
+        lines.append(f"  {names:<26}  {pair.count:>5,}   {with_interval(pair.rate)} of {pair.true}")
     return "\n".join([*lines, *_causes(analysis.causes), *_weak(analysis.slices)])
 
 
@@ -99,7 +97,7 @@ def _weak(slices: Slices | None) -> Iterator[str]:
         yield f"  {visible(part.name)}: {wrong} ({part.n:,} pictures)"
 
 
-def _with_interval(interval: Interval) -> str:
+def with_interval(interval: Interval) -> str:
     if isnan(interval.value):
         return "-"
     return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
