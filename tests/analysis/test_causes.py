@@ -101,9 +101,30 @@ def test_without_other_opinions_labels_are_not_known(evidence) -> None:
 
 def test_doubted_labels_are_counted_in_training_too(evidence) -> None:
     suspect = evidence.suspects[bytes(evidence.val.hashes[LABEL])]
-    more = {**evidence.suspects, bytes(evidence.train.hashes[9]): suspect}
+    more = {**evidence.suspects, bytes(evidence.train.hashes[8]): suspect}
     found = causes(replace(evidence, suspects=more)).labels
     assert (found.count, found.train, found.folder) == (2, 1, "folds")
+
+
+def test_a_label_that_was_corrected_is_no_longer_doubted(evidence) -> None:
+    suspect = evidence.suspects[bytes(evidence.val.hashes[LABEL])]
+    key = bytes(evidence.val.hashes[LABEL])
+    suspects = {key: replace(suspect, label="bee", suggested="ant")}
+    suspects[bytes(evidence.train.hashes[9])] = suspect  # doubted as an ant, a bee now
+    suspects[b"f" * 32] = suspect  # of other data
+    found = causes(replace(evidence, suspects=suspects))
+    assert found.mistakes[LABEL].cause == "confusion"
+    assert (found.labels.count, found.labels.train) == (0, 0)
+
+
+def test_of_few_pictures_the_least_familiar_is_not_called_out_of_scope(evidence) -> None:
+    def first(n):
+        few = evidence.val.take(np.arange(n))
+        found = predicted(few, 5, evidence.found.embeddings[:n])
+        return causes(replace(evidence, val=few, found=found))
+
+    assert "scope" in first(99).unknown and first(99).counts["scope"] == 0
+    assert "scope" not in first(100).unknown and first(100).counts["scope"] == 1
 
 
 def test_networks_that_are_not_sure_make_no_label_likely_wrong(evidence) -> None:

@@ -35,6 +35,7 @@ SURE = (
     0.9  # probability, calibrated out of fold, from which another class makes a label likely wrong
 )
 UNFAMILIAR = 0.01  # of the validation pictures are as unlike all classes
+FEWEST = 100  # validation pictures; of fewer, the least like any class is no hundredth of them
 _POOR = {
     "dark": "nearly black",
     "bright": "nearly white",
@@ -71,7 +72,7 @@ class Explained:
 
 @dataclass(frozen=True)
 class LabelDoubts:
-    """How many labels are likely wrong, in all and in training, and the folder that says which."""
+    """How many labels of train and val are likely wrong, and of train alone; the folder says which."""
 
     count: int
     train: int
@@ -197,14 +198,15 @@ def _poor(images: ImageSet, stored_side: int) -> list[list[str]]:
 def _strange(evidence: Evidence) -> NDArray[np.bool_] | None:
     """Which validation pictures are out of scope, (N,); None where that cannot be told.
 
-    By the model's own rule, or else those least like the mean of any class, one in a hundred.
+    By the model's own rule, or else those least like the mean of any class, one in a hundred of `FEWEST`
+    pictures or more.
     """
     scope = evidence.scope
     if scope is not None:
         means = np.array(scope.means) if scope.means else None
         return scope_scores(scope.score, evidence.found, means) < scope.threshold
     means = class_means(evidence.known)
-    if means is None:
+    if means is None or len(evidence.val) < FEWEST:
         return None
     scores = scope_scores("similarity", evidence.found, means)
     return np.asarray(scores < np.quantile(scores, UNFAMILIAR))
@@ -218,9 +220,21 @@ def _confusion(mistake: Mistake, near: Sequence[Near]) -> str:
 
 
 def _doubted(evidence: Evidence) -> dict[bytes, Suspect]:
-    """The suspects of which the networks are sure; where they are weak, most are merely hard."""
+    """The suspects of which the networks are sure (where they are weak, most are merely hard).
+
+    Only labels that a picture of these data still has: a corrected one is no longer doubted.
+    """
     suspects = evidence.suspects or {}
-    return {key: one for key, one in suspects.items() if one.suggested_probability >= SURE}
+    present = {
+        (bytes(digest), part.classes[label])
+        for part in (evidence.train, evidence.val)
+        for digest, label in zip(part.hashes, part.labels, strict=True)
+    }
+    return {
+        key: one
+        for key, one in suspects.items()
+        if one.suggested_probability >= SURE and (key, one.label) in present
+    }
 
 
 def _doubts(evidence: Evidence) -> LabelDoubts | None:

@@ -1,6 +1,7 @@
 """`seewhy data labels` and `seewhy data apply-review`: labels that look wrong, and what came of looking."""
 
 import json
+import shlex
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -101,7 +102,7 @@ def apply_review(data: str, review: Path, out: Path, as_json: bool, layout: str 
         return
     click.echo(", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()))
     click.echo(f"{visible(str(out))}: {version.note}")
-    click.echo(f"next: seewhy train --data {visible(str(out))}")
+    click.echo(f"next: {visible(shlex.join(['seewhy', 'train', '--data', str(out)]))}")
 
 
 def to_json(suspects: Suspects, data: str) -> dict[str, Any]:
@@ -148,7 +149,9 @@ def _told(suspects: Suspects, data: str, home: Path) -> str:
     files = "label-issues.csv, .json, .png, review.csv, review.html"
     lines += ["", table(rows), "", table(surest), "", f"{visible(str(home))}: {files}"]
     lines.append(
-        f"next: open {visible(str(home / 'review.html'))} in a browser, save review.csv, then"
+        f"next: open {visible(str(home / 'review.html'))} in a browser, save review.csv there, then"
     )
-    lines.append(f"      seewhy data apply-review {visible(data)} review.csv --out NEW")
+    review = str(home / "review.csv")
+    command = shlex.join(["seewhy", "data", "apply-review", data, review, "--out", "NEW"])
+    lines.append(f"      {visible(command)}")
     return "\n".join(lines)
