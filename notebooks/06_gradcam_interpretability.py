@@ -95,12 +95,14 @@ explain_figures.faithfulness_curves(two.checks)
 # something beside the thing.
 
 # %%
+import numpy as np
 import torch
 
 from seewhy.evaluation.predict import to_input
 
-x = to_input(centre(val.images[:300], classifier.rule.size), classifier.device)
-labels = torch.from_numpy(val.labels[:300])
+some = val.take(np.random.default_rng(0).permutation(len(val))[:300])
+x = to_input(centre(some.images[:], classifier.rule.size), classifier.device)
+labels = torch.from_numpy(some.labels)
 means = class_averages(classifier.bundle.network, x, labels, METHODS["grad_cam"], len(val.classes))
 explain_figures.class_average_sheet(means, val.classes)
 

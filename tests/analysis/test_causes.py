@@ -93,6 +93,14 @@ def test_the_same_picture_under_the_same_label_is_no_cause(evidence) -> None:
     assert found.cause == "confusion" and found.nearest[0].same
 
 
+def test_pictures_that_are_alike_by_nature_are_not_called_duplicates(evidence) -> None:
+    noise = np.random.default_rng(0).integers(0, 8, (100, 32, 32, 3), np.uint8)
+    train = replace(evidence.train, images=evidence.val.images[[DUPLICATE]] // 2 + noise)
+    found = causes(replace(evidence, train=train))
+    assert found.mistakes[DUPLICATE].cause == "confusion"
+    assert found.counts["duplicate"] == 0 and found.unknown == ("duplicate",)
+
+
 def test_without_other_opinions_labels_are_not_known(evidence) -> None:
     found = causes(replace(evidence, suspects=None))
     assert found.unknown == ("label",) and found.labels is None

@@ -25,7 +25,7 @@ def found_in(root, **overrides):
 def test_each_class_comes_in_turn_and_its_files_whole(root):
     found = found_in(root)
     assert found.examples.labels.tolist() == [0, 1, 2, 0, 1, 2]
-    assert all(original.shape == (48, 48, 3) for original in found.originals)
+    assert all(original.image.shape == (48, 48, 3) for original in found.originals)
     assert found.versions.varied.shape == (6, 6, 16, 16, 3)
     assert [ladder.name for ladder in found.ladders] == ["flip", "crop_padding"]
     assert found.examples.ids.tolist() == found_in(root).examples.ids.tolist()

@@ -7,7 +7,7 @@ import pytest
 from cli.test_cli import call
 from data.pictures import encoded, put, scenes, write_scenes
 
-from seewhy.cli.data import config_of
+from seewhy.cli.flags import config_of
 from seewhy.errors import UsageError
 
 

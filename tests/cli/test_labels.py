@@ -13,9 +13,11 @@ from report.html.test_review import made
 
 import seewhy
 from seewhy.cli.labels import _told
-from seewhy.data import load_data
+from seewhy.data import DataConfig, load_data
 from seewhy.evaluation import Predictions
 from seewhy.experiments import folds
+from seewhy.recipes import load_recipe
+from seewhy.report.html.settings import apply_review
 
 FLAGS = ["--recipe", "regularized-cnn", "--folds", "2", *(f"--{k}={v}" for k, v in QUICK.items())]
 FILES = {"label-issues.csv", "label-issues.json", "label-issues.png", "review.csv", "review.html"}
@@ -74,12 +76,28 @@ def test_finished_folds_are_taken_as_they_are_and_all_is_written(photos, home, c
 
 
 def test_the_next_commands_can_be_pasted_whatever_the_names(tmp_path):
-    home = tmp_path / "my folds"
-    suspects = made(1)
-    last = _told(suspects, "my photos", home).splitlines()[-1]
-    assert shlex.split(last) == [
-        *("seewhy", "data", "apply-review", "my photos", str(home / "review.csv"), "--out", "NEW")
-    ]
+    review, recipe = tmp_path / "my folds" / "review.csv", load_recipe("fast")
+    command = apply_review("my photos", recipe.model_dump(), str(review))
+    last = _told(made(1), command, review.parent).splitlines()[-1]
+    words = ["seewhy", "data", "apply-review", "my photos", str(review)]
+    assert shlex.split(last) == [*words, "--out", "NEW"]
+    recipe = load_recipe("fast", {"data.split_seed": 3, "data.group_from": "(.)_"})
+    command = apply_review("my photos", recipe.model_dump(), str(review))
+    assert shlex.split(command) == [*words, "--group-from", "(.)_", "--seed", "3", "--out", "NEW"]
+
+
+def test_which_pictures_are_test_is_told_by_the_flags_of_the_training(photos, tmp_path, capsys):
+    plain, other = load_data(photos), load_data(photos, DataConfig(split_seed=1))
+    digest = next(key for key in plain.test.hashes if key not in other.test.hashes).decode()
+    part = next(p for p in (other.train, other.val) if digest.encode() in p.hashes)
+    label = part.classes[part.labels[part.hashes == digest.encode()][0]]
+    right = next(name for name in part.classes if name != label)
+    review, out = tmp_path / "review.csv", tmp_path / "photos-2"
+    review.write_text(f"hash,right_label\n{digest},{right}\n")
+    words = ["data", "apply-review", photos, review, "--out", out]
+    assert "sealed test" in call(capsys, *words, code=2).err and not out.exists()
+    told = call(capsys, *words, "--seed", "1").out
+    assert told.startswith("1 corrected") and told.endswith("--data.split_seed=1\n")
 
 
 def test_json_is_one_object_and_a_filled_review_is_kept(photos, home, capsys):

@@ -15,8 +15,14 @@ def test_pictures_come_whole_and_upright(tmp_path):
     put(tmp_path, "ant/0.png", data=encoded(tall))
     put(tmp_path, "bee/1.png", data=encoded(Image.fromarray(tall), exif=exif(3)))
     found = originals(tmp_path, {"ant/0.png", "bee/1.png"})
-    assert np.array_equal(found["ant/0.png"], tall)
-    assert np.array_equal(found["bee/1.png"], tall[::-1, ::-1])
+    assert np.array_equal(found["ant/0.png"].image, tall)
+    assert np.array_equal(found["bee/1.png"].image, tall[::-1, ::-1])
+
+
+def test_a_large_picture_is_kept_no_larger_than_it_is_looked_at(tmp_path):
+    put(tmp_path, "ant/0.png", data=encoded(noise(300, 1200)))
+    found = originals(tmp_path, {"ant/0.png"})["ant/0.png"]
+    assert (found.width, found.height, found.image.shape) == (1200, 300, (128, 512, 3))
 
 
 def test_only_what_is_asked_for_is_decoded(tmp_path):
@@ -33,4 +39,4 @@ def test_ids_are_those_of_a_loaded_set():
     found = originals("digits", ids)
     assert set(found) == ids
     for row in range(3):
-        assert np.array_equal(found[splits.train.ids[row]], splits.train.images[row])
+        assert np.array_equal(found[splits.train.ids[row]].image, splits.train.images[row])

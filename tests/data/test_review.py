@@ -21,7 +21,7 @@ from seewhy.data.review import (
     write_version,
 )
 from seewhy.data.sources.corrected import read_corrected
-from seewhy.errors import DataError, UsageError
+from seewhy.errors import DataError, DiskFullError, UsageError
 
 
 @pytest.fixture
@@ -286,6 +286,19 @@ def test_nothing_is_written_over_and_an_empty_review_makes_no_version(photos, tm
     put(tmp_path, "new.tmp/mine.txt", data=b"mine")
     write_version(str(photos), None, some, tmp_path / "new")
     assert (tmp_path / "new.tmp" / "mine.txt").read_bytes() == b"mine"
+
+
+def test_a_version_that_cannot_be_written_leaves_its_name_free(photos, tmp_path, monkeypatch):
+    ant = first(load_data(photos), "ant")
+    some = read_review(review_of(tmp_path, [(ant, "bee")]), load_data(photos))
+
+    def full(path, data):
+        raise DiskFullError("no space")
+
+    monkeypatch.setattr("seewhy.data.review.write_atomic", full)
+    with pytest.raises(DiskFullError):
+        write_version(str(photos), None, some, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_splits_csv_has_the_right_labels(photos, tmp_path):

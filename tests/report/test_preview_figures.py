@@ -12,6 +12,7 @@ from report.test_data_figures import ODD
 from seewhy.augment import AugmentConfig
 from seewhy.augment.preview import ladders, versions
 from seewhy.data import InputRule
+from seewhy.data.originals import Original
 from seewhy.report.preview_figures import input_sheet, ladder_sheet
 from seewhy.report.style import VERMILION
 
@@ -25,7 +26,7 @@ def drawn(png: bytes) -> np.ndarray:
 def sheet(config: AugmentConfig, classes=("a", "b")) -> np.ndarray:
     count = len(classes)
     examples = a_set(scenes(count, 20), range(count), classes)
-    originals = [noise(30, 40, seed) for seed in range(count)]
+    originals = [Original(noise(30, 40, seed), 40, 30) for seed in range(count)]
     rule = InputRule(size=16, store=20)
     found = versions(examples.images, examples.labels, 16, config, 2, seed=0)
     return drawn(input_sheet(examples, originals, rule, found))

@@ -35,6 +35,7 @@ SURE = (
     0.9  # probability, calibrated out of fold, from which another class makes a label likely wrong
 )
 UNFAMILIAR = 0.01  # of the validation pictures are as unlike all classes
+SAMPLE = 500  # training pictures by which it is told whether all are alike by nature
 FEWEST = 100  # validation pictures; of fewer, the least like any class is no hundredth of them
 _POOR = {
     "dark": "nearly black",
@@ -114,7 +115,8 @@ class Evidence:
 def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     """The cause of each mistake, whose rows count the validation pictures."""
     rows = np.array([mistake.row for mistake in mistakes], np.int64)
-    near = _near(rows, evidence)
+    comparable = _comparable(evidence)
+    near = _near(rows, evidence, comparable)
     poor = _poor(evidence.val.take(rows), evidence.stored_side)
     strange, doubted = _strange(evidence), _doubted(evidence)
     explained = []
@@ -137,7 +139,7 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
         explained.append(Explained(mistake.row, cause, said, near[place]))
     counted = Counter(one.cause for one in explained)
     looked: dict[Cause, bool] = {
-        "duplicate": _comparable(evidence),
+        "duplicate": comparable,
         "label": evidence.suspects is not None,
         "scope": strange is not None,
     }
@@ -150,18 +152,22 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
 
 
 def _comparable(evidence: Evidence) -> bool:
-    return (
-        evidence.known.embeddings is not None and evidence.val.images.shape[1] >= likeness.SMALLEST
-    )
+    """Whether looks can tell that two pictures are one: not where all look alike."""
+    train = evidence.train
+    if evidence.known.embeddings is None or train.images.shape[1] < likeness.SMALLEST:
+        return False
+    some = train.take(np.unique(np.linspace(0, len(train) - 1, SAMPLE).astype(np.int64)))
+    described = np.concatenate([likeness.describe(part) for part in some.chunks()])
+    return not likeness.are_crowded(described, len(train))
 
 
-def _near(rows: NDArray[np.int64], evidence: Evidence) -> list[tuple[Near, ...]]:
+def _near(rows: NDArray[np.int64], evidence: Evidence, comparable: bool) -> list[tuple[Near, ...]]:
     """The training pictures nearest to each; none where the network has no features."""
     found, known, train = evidence.found.embeddings, evidence.known.embeddings, evidence.train
     if found is None or known is None or not len(rows):
         return [()] * len(rows)
     near = nearest(found[rows], known)
-    same = _same(rows, near, evidence)
+    same = _same(rows, near, evidence) if comparable else np.zeros(near.rows.shape, bool)
     return [
         tuple(
             Near(int(n), str(train.ids[n]), train.classes[train.labels[n]], float(like), bool(twin))
@@ -175,8 +181,6 @@ def _near(rows: NDArray[np.int64], evidence: Evidence) -> list[tuple[Near, ...]]
 
 def _same(rows: NDArray[np.int64], near: Neighbours, evidence: Evidence) -> NDArray[np.bool_]:
     """Which of the nearest look the same, (M, k), as they are or mirrored."""
-    if not _comparable(evidence):
-        return np.zeros(near.rows.shape, bool)
     m, k = near.rows.shape
     mine = likeness.look(evidence.val.images[rows]).repeat(k, axis=0)
     theirs = likeness.look(evidence.train.images[near.rows.reshape(-1)])

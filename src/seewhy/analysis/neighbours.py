@@ -27,12 +27,12 @@ def nearest(
     """The `count` of `others` (N, D) nearest to each of `embeddings` (M, D); fewer where N is less."""
     count = min(count, len(others))
     mean = others.mean(0, keepdims=True)
-    base = _units(others - mean)
+    base = _directions(others, mean)
     rows = np.empty((len(embeddings), count), np.int64)
     similarity = np.empty((len(embeddings), count), np.float32)
     for start in range(0, len(embeddings), _BLOCK):
         block = slice(start, start + _BLOCK)
-        cosine = _units(embeddings[block] - mean) @ base.T
+        cosine = _directions(embeddings[block], mean) @ base.T
         found = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
         values = np.take_along_axis(cosine, found, axis=1)
         order = np.argsort(-values, axis=1, kind="stable")
@@ -41,6 +41,8 @@ def nearest(
     return Neighbours(rows, similarity)
 
 
-def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)
+def _directions(vectors: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit vectors (N, D) from the mean (1, D); no more than one copy is made."""
+    found = vectors - mean
+    found /= np.maximum(np.sqrt(np.einsum("nd,nd->n", found, found)), 1e-9)[:, None]
+    return found

@@ -9,7 +9,7 @@ import numpy as np
 
 from seewhy.augment.preview import Ladder, Versions, ladders, versions
 from seewhy.data import ImageSet, InputRule, Splits
-from seewhy.data.originals import originals
+from seewhy.data.originals import Original, originals
 from seewhy.models.network import STD_FLOOR, channel_statistics
 from seewhy.recipes import Recipe
 
@@ -24,14 +24,14 @@ Channels = tuple[Sequence[float], Sequence[float]]  # mean and deviation of red,
 class Preview:
     """Training pictures on their way to the network, and the numbers that come out.
 
-    originals: uint8 `(h, w, 3)` each, as the files have them, upright.
+    originals: what the files have.
     taken_off: mean and deviation of the training pictures, in [0, 1], by which the network normalises.
     evaluation, training: mean and deviation after that, of some training pictures as they are and varied.
     """
 
     rule: InputRule
     examples: ImageSet
-    originals: Sequence[np.ndarray]
+    originals: Sequence[Original]
     versions: Versions
     ladders: Sequence[Ladder]
     taken_off: Channels
@@ -55,8 +55,8 @@ class Preview:
                 {
                     "id": key,
                     "label": self.examples.classes[label],
-                    "width": original.shape[1],
-                    "height": original.shape[0],
+                    "width": original.width,
+                    "height": original.height,
                 }
                 for key, label, original in pictures
             ],

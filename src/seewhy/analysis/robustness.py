@@ -144,7 +144,7 @@ class _Subject:
     """A model, and the pictures at the size it sees that it is tried on; tells how far the work is."""
 
     def __init__(self, classifier: Classifier, images: ImageSet, progress: Progress) -> None:
-        seen = np.ascontiguousarray(centre(np.asarray(images.images), classifier.rule.size))
+        seen = np.concatenate([centre(part, classifier.rule.size) for part in images.chunks()])
         self.classifier = classifier
         self.images = replace(images, images=seen)
         self._progress = progress

@@ -3,15 +3,13 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
-from pydantic import ValidationError
 
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
+from seewhy.cli.flags import config_of, fields
 from seewhy.cli.labels import apply_review, labels
 from seewhy.cli.output import new_folder
 from seewhy.cli.preview import command as preview
@@ -32,35 +30,6 @@ from seewhy.files import write_atomic
 # Pictures are looked at at this size, where they are larger: that of `--recipe photos`.
 SIZE = 128
 SHEETS = 100  # classes that get a sheet of their own
-
-Verb = Callable[..., None]
-_SHORT = {"split_seed": "--seed"}
-
-
-def fields(*names: str) -> Callable[[Verb], Verb]:
-    """Adds a flag for each of these fields of `DataConfig`."""
-
-    def add(verb: Verb) -> Verb:
-        for name in reversed(names):
-            about = DataConfig.model_fields[name].description
-            flag = _SHORT.get(name, "--" + name.replace("_", "-"))
-            verb = click.option(flag, name, metavar="VALUE", help=about)(verb)
-        return verb
-
-    return add
-
-
-def config_of(given: Mapping[str, str | None], **defaults: Any) -> DataConfig:
-    """Returns the configuration that the flags give; raises `UsageError` for a value that does not fit."""
-    try:
-        return DataConfig(**defaults | {k: v for k, v in given.items() if v is not None})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        flag = (
-            _SHORT.get(name, "--" + name.replace("_", "-")) + f" {first['input']}: " if name else ""
-        )
-        raise UsageError(flag + first["msg"].removeprefix("Value error, ")) from None
 
 
 @click.group()

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+from pydantic import ValidationError
 
+from seewhy.data import DataConfig
 from seewhy.errors import UsageError
 from seewhy.recipes import options, parse_value
 
@@ -20,8 +22,12 @@ SHORT = {
     "data.max_bad": "--max-bad",
 }
 
+_SHORT = {"split_seed": "--seed"}  # where nothing is trained
 
-def recipe_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+Verb = Callable[..., Any]
+
+
+def recipe_flags(command: Verb) -> Verb:
     """Adds a flag for each field of a recipe, and `--set`; `overrides` reads them back."""
     for option in reversed(options()):
         names = [SHORT[option.name]] if option.name in SHORT else []
@@ -50,6 +56,32 @@ def overrides(given: Mapping[str, Any]) -> dict[str, Any]:
             raise UsageError(f"--set {setting}: expected section.key=value, such as train.lr=0.01")
         found[key.strip()] = parse_value(text)
     return found
+
+
+def fields(*names: str) -> Callable[[Verb], Verb]:
+    """Adds a flag for each of these fields of `DataConfig`."""
+
+    def add(verb: Verb) -> Verb:
+        for name in reversed(names):
+            about = DataConfig.model_fields[name].description
+            flag = _SHORT.get(name, "--" + name.replace("_", "-"))
+            verb = click.option(flag, name, metavar="VALUE", help=about)(verb)
+        return verb
+
+    return add
+
+
+def config_of(given: Mapping[str, str | None], **defaults: Any) -> DataConfig:
+    """Returns the configuration that the flags give; raises `UsageError` for a value that does not fit."""
+    try:
+        return DataConfig(**defaults | {k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        flag = (
+            _SHORT.get(name, "--" + name.replace("_", "-")) + f" {first['input']}: " if name else ""
+        )
+        raise UsageError(flag + first["msg"].removeprefix("Value error, ")) from None
 
 
 def _parameter(name: str) -> str:

@@ -11,15 +11,17 @@ import click
 
 from seewhy import experiments
 from seewhy.cli.experiments import shown, table
-from seewhy.cli.flags import overrides, recipe_flags
+from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.csv_cells import visible
-from seewhy.data import DataConfig, load_data
+from seewhy.data import load_data
 from seewhy.data.review import read_review, write_review, write_suspects, write_version
 from seewhy.experiments.repetition import OUT_OF_FOLD
 from seewhy.experiments.suspects import Suspects, find_suspects
 from seewhy.files import write_atomic
 from seewhy.recipes import load_recipe
+from seewhy.report.html.settings import apply_review as command_of
+from seewhy.runs import Run
 
 PAIRS, SUREST = 5, 5  # lines on the terminal
 
@@ -67,8 +69,9 @@ def labels(
         data, home, loading=ReadingBar("reading"), progress=ReadingBar("comparing")
     )
     found = to_json(suspects, data)
-    _write(suspects, data, found, home)
-    click.echo(json.dumps(found) if as_json else _told(suspects, data, home))
+    command = command_of(data, Run(home / "fold-0").config["recipe"], str(home / "review.csv"))
+    _write(suspects, found, command, home)
+    click.echo(json.dumps(found) if as_json else _told(suspects, command, home))
 
 
 @click.command(name="apply-review")
@@ -78,15 +81,18 @@ def labels(
     "--out", type=click.Path(path_type=Path), required=True, help="the new version, a new directory"
 )
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
-@click.option("--layout", help="as for train")
-def apply_review(data: str, review: Path, out: Path, as_json: bool, layout: str | None) -> None:
+@fields("layout", "group_from", "val", "test", "split_seed")
+def apply_review(
+    data: str, review: Path, out: Path, as_json: bool, layout: str | None, **given: str | None
+) -> None:
     """Make a version of DATA with the labels of REVIEW, a filled review.csv; DATA stays as it is.
 
     The right label "none of these" leaves a picture out.
 
-    The version is a small file that names the pictures by their content. `--data OUT` trains on it.
+    The version is a small file that names the pictures by their content. `--data OUT` trains on it. Split
+    as for the training, by the same flags: the labels of test stay as they are.
     """
-    config = DataConfig(layout=layout, on_bad="skip", max_bad=1)
+    config = config_of(given, layout=layout, on_bad="skip", max_bad=1)
     splits = load_data(data, config, trainable=False, progress=ReadingBar("reading"))
     said = read_review(review, splits)
     version = write_version(data, layout, said, out)
@@ -102,7 +108,8 @@ def apply_review(data: str, review: Path, out: Path, as_json: bool, layout: str 
         return
     click.echo(", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()))
     click.echo(f"{visible(str(out))}: {version.note}")
-    click.echo(f"next: {visible(shlex.join(['seewhy', 'train', '--data', str(out)]))}")
+    own = [f"--data.{name}={value}" for name, value in given.items() if value is not None]
+    click.echo(f"next: {visible(shlex.join(['seewhy', 'train', '--data', str(out), *own]))}")
 
 
 def to_json(suspects: Suspects, data: str) -> dict[str, Any]:
@@ -117,13 +124,13 @@ def to_json(suspects: Suspects, data: str) -> dict[str, Any]:
     }
 
 
-def _write(suspects: Suspects, data: str, found: dict[str, Any], home: Path) -> None:
+def _write(suspects: Suspects, found: dict[str, Any], command: str, home: Path) -> None:
     from seewhy.report.html.review import render_review
     from seewhy.report.sheets import draw_suspects
 
     write_suspects(suspects.found, home / "label-issues.csv")
     write_atomic(home / "label-issues.json", json.dumps(found, indent=1).encode())
-    write_atomic(home / "review.html", render_review(suspects, data).encode())
+    write_atomic(home / "review.html", render_review(suspects, command).encode())
     if suspects.found:
         write_atomic(home / "label-issues.png", draw_suspects(suspects.found, suspects.shown))
     review = home / "review.csv"
@@ -133,7 +140,7 @@ def _write(suspects: Suspects, data: str, found: dict[str, Any], home: Path) -> 
         write_review(suspects.found, review)
 
 
-def _told(suspects: Suspects, data: str, home: Path) -> str:
+def _told(suspects: Suspects, command: str, home: Path) -> str:
     found = suspects.found
     lines = [
         f"{len(found):,} of {suspects.n:,} labels look wrong to networks that had not seen the pictures",
@@ -151,7 +158,5 @@ def _told(suspects: Suspects, data: str, home: Path) -> str:
     lines.append(
         f"next: open {visible(str(home / 'review.html'))} in a browser, save review.csv there, then"
     )
-    review = str(home / "review.csv")
-    command = shlex.join(["seewhy", "data", "apply-review", data, review, "--out", "NEW"])
     lines.append(f"      {visible(command)}")
     return "\n".join(lines)

@@ -89,7 +89,7 @@ def near_pairs(
     count = len(vectors)
     sample = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
     found = np.concatenate(list(_candidates(vectors[sample])), axis=0)
-    crowd = 2 * len(found) / max(len(sample) * (len(sample) - 1), 1) * (count - 1)
+    crowd = _crowd(len(found), len(sample), count)
     if crowd > CROWD:
         some = found[:: -(-len(found) // _SAMPLE)]
         return _confirmed(vectors, looks, sample[some], crowd)
@@ -102,6 +102,20 @@ def near_pairs(
         np.concatenate([part.agreement for part in parts]),
         np.concatenate([part.mirrored for part in parts]),
     )
+
+
+def are_crowded(sample: np.ndarray, count: int) -> bool:
+    """Whether `count` pictures are alike by nature, as these descriptors `(N, 63)` of some of them tell.
+
+    Then that two of them look alike does not make them one picture.
+    """
+    found = sum(len(pairs) for pairs in _candidates(sample))
+    return _crowd(found, len(sample), count) > CROWD
+
+
+def _crowd(found: int, sample: int, count: int) -> float:
+    """How many look-alikes each of `count` pictures has, where a sample has `found` pairs of them."""
+    return 2 * found / max(sample * (sample - 1), 1) * (count - 1)
 
 
 def _candidates(vectors: np.ndarray) -> Iterator[np.ndarray]:

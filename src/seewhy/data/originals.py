@@ -1,18 +1,34 @@
-"""Pictures as their files have them, before anything is cut or resized."""
+"""Pictures as their files have them, before anything is cut."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from seewhy.data import sources
 from seewhy.data.decode import open_picture, quiet_pillow
 
+SIDE = 512  # pixels that are kept of the longer side, enough to look at
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A whole picture, upright, uint8 `(h, w, 3)`, and the width and height in pixels that its file has.
+
+    `image` is no longer than `SIDE`.
+    """
+
+    image: np.ndarray
+    width: int
+    height: int
+
 
 def originals(
     source: str | Path, ids: Collection[str], layout: str | None = None
-) -> dict[str, np.ndarray]:
-    """Decodes the pictures of these ids again, upright, each uint8 `(h, w, 3)` at its whole size.
+) -> dict[str, Original]:
+    """Decodes the pictures of these ids again.
 
     Reads a source that was loaded before; no other picture of it is decoded.
     """
@@ -20,7 +36,13 @@ def originals(
     with quiet_pillow():
         for record in sources.find(source, layout).read().records:
             if record.id in ids and record.id not in found:
-                found[record.id] = np.asarray(open_picture(record.picture))
+                found[record.id] = _original(open_picture(record.picture))
                 if len(found) == len(ids):
                     break
     return found
+
+
+def _original(whole: Image.Image) -> Original:
+    width, height = whole.size
+    whole.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return Original(np.asarray(whole), width, height)

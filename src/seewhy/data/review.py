@@ -182,7 +182,11 @@ def write_version(data: str, layout: str | None, review: Review, out: Path) -> C
     kept = tuple(one for one in merged.values() if one.was != one.label)
     version = Corrected(source=source, layout=layout, corrections=kept)
     out.mkdir(parents=True)
-    write_atomic(out / FILE, version.model_dump_json(indent=1).encode())
+    try:
+        write_atomic(out / FILE, version.model_dump_json(indent=1).encode())
+    except BaseException:
+        out.rmdir()
+        raise
     return version
 
 

@@ -68,9 +68,8 @@ def class_means(predictions: Predictions) -> Floats | None:
     embeddings, k = predictions.embeddings, len(predictions.classes)
     if embeddings is None or predictions.labels is None or k * embeddings.shape[1] > MOST_NUMBERS:
         return None
-    sums = np.zeros((k, embeddings.shape[1]))
-    np.add.at(sums, predictions.labels, _units(embeddings))
-    return np.round(_units(sums), 4)
+    sums = [_units(embeddings[predictions.labels == label]).sum(0) for label in range(k)]
+    return np.round(_units(np.stack(sums)), 4)
 
 
 def choose_scope(inside: Predictions, outside: Predictions, seed: int = 0) -> ScopeFit:

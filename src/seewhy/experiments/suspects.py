@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from seewhy.analysis.label_issues import label_issues
 from seewhy.analysis.neighbours import nearest
@@ -19,6 +20,7 @@ from seewhy.experiments.repetition import OUT_OF_FOLD
 from seewhy.runs import Run
 
 MOST = 500  # pictures that are shown, the surest
+SIDE = 128  # pixels of them, at most
 
 Progress = Callable[[int, int], None]
 
@@ -145,10 +147,10 @@ def _part(
     rows = np.flatnonzero((places >= 0) & (places < MOST))
     pictures = splits.val.take(rows)
     near = _nearest(classifier, pictures, splits.train, progress)
-    shape = *near.shape, *splits.train.images.shape[1:]
+    beside = _small(splits.train.take(near.reshape(-1)))
     shown = Shown(
-        images=pictures.images[:],
-        near=splits.train.images[near.reshape(-1)].reshape(shape),
+        images=_small(pictures),
+        near=beside.reshape(*near.shape, *beside.shape[1:]),
         near_labels=np.array(splits.classes, object)[splits.train.labels[near]],
     )
     return _Part(places[suspects], splits.val.hashes[suspects], places[rows], shown)
@@ -164,6 +166,16 @@ def _nearest(
     known = classifier.predict_set(train, embed=True, progress=progress)
     assert known.embeddings is not None
     return nearest(judged.embeddings, known.embeddings).rows
+
+
+def _small(pictures: ImageSet) -> NDArray[np.uint8]:
+    """Pictures no larger than they are looked at."""
+    side = min(SIDE, pictures.images.shape[1])
+    found = np.empty((len(pictures), side, side, 3), np.uint8)
+    for row, small in enumerate(found):
+        whole = Image.fromarray(pictures.images[row])
+        small[:] = np.asarray(whole.resize((side, side), Image.Resampling.LANCZOS))
+    return found
 
 
 def _joined(parts: Sequence[_Part]) -> Shown:

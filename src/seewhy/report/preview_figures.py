@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 
 from seewhy.augment.preview import Ladder, Versions
 from seewhy.data import ImageSet, InputRule
+from seewhy.data.originals import Original
 from seewhy.report.sheets import SMALL
 from seewhy.report.style import GREY, VERMILION, png, short
 
@@ -30,27 +31,26 @@ class _Row:
 
 @png
 def input_sheet(
-    examples: ImageSet, originals: Sequence[np.ndarray], rule: InputRule, versions: Versions
+    examples: ImageSet, originals: Sequence[Original], rule: InputRule, versions: Versions
 ) -> Figure:
     """Each picture as its file has it, as it is evaluated, and as training varies it, in a row.
 
-    `originals` are uint8 `(h, w, 3)`, upright; the frame in them is what evaluation sees. Below a mixed
-    picture is how much of its target is its own class.
+    The frame in the originals is what evaluation sees. Below a mixed picture is how much of its target
+    is its own class.
     """
     rows = []
     for number, original in enumerate(originals):
         label, shares = examples.classes[examples.labels[number]], versions.shares[number]
         mixed = [f"{share:.0%} {short(label)}" if share < 1 else "" for share in shares]
-        tiles = [(original, ""), (versions.seen[number], "")]
+        tiles = [(original.image, ""), (versions.seen[number], "")]
         tiles += zip(versions.varied[number], mixed, strict=True)
-        height, width = original.shape[:2]
-        rows.append(_Row(label, f"{width}x{height}", tiles))
+        rows.append(_Row(label, f"{original.width}x{original.height}", tiles))
     size = rule.size
     heads = {0: "the file", 1: "evaluation", 2: "training, drawn anew each time"}
     title = f"What the network sees: stored at {rule.store}x{rule.store}, seen at {size}x{size}"
     figure = _grid(rows, heads, title, "framed: what evaluation sees of it")
     for axes, original in zip(figure.axes[:: len(rows[0].tiles)], originals, strict=True):
-        height, width = original.shape[:2]
+        height, width = original.image.shape[:2]
         side = min(height, width) * rule.size / rule.store
         corner = ((width - side) / 2 - 0.5, (height - side) / 2 - 0.5)
         frame = Rectangle(corner, side, side, fill=False, color=VERMILION, linewidth=1.2)

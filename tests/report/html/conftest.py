@@ -25,7 +25,10 @@ def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Store
     found = Predictions(logits, labels, classes, names)
     stored = Stored(
         path=Path("runs/fast"),
-        config={"recipe": {"name": "fast", "train": {"seed": 0, "epochs": 3}}, "data": "photos"},
+        config={
+            "recipe": {"name": "fast", "data": {}, "train": {"seed": 0, "epochs": 3}},
+            "data": "photos",
+        },
         history=[
             {
                 "epoch": e,

@@ -45,7 +45,10 @@ def opened(browser, tmp_path):
 
     def open_page(suspects=None, **options):
         file = tmp_path / "review.html"
-        file.write_text(render_review(suspects or made(), "my photos"), "utf-8")
+        file.write_text(
+            render_review(suspects or made(), "seewhy data apply-review 'my photos' review.csv"),
+            "utf-8",
+        )
         pages.append(Opened(browser, file, **options))
         return pages[-1].page
 

@@ -1,7 +1,6 @@
 """The page on which a person confirms or corrects suspected labels, and saves `review.csv`."""
 
 import hashlib
-import shlex
 
 from seewhy.csv_cells import visible
 from seewhy.data.review import HEADER, NONE
@@ -10,8 +9,11 @@ from seewhy.report.html.page import embedded, page
 from seewhy.report.html.pictures import thumbnail
 
 
-def render_review(suspects: Suspects, data: str) -> str:
-    """The page as HTML; it asks for nothing, and keeps answers in the browser until they are saved."""
+def render_review(suspects: Suspects, command: str) -> str:
+    """The page as HTML; it asks for nothing, and keeps answers in the browser until they are saved.
+
+    `command` is what makes a corrected version by the saved answers.
+    """
     shown = suspects.shown
     found = suspects.found[: len(shown.images)]
     digests = "".join(one.hash for one in suspects.found)
@@ -39,7 +41,7 @@ def render_review(suspects: Suspects, data: str) -> str:
         shown=len(found),
         n=suspects.n,
         agreed=suspects.agreed,
-        command=shlex.join(["seewhy", "data", "apply-review", data, "review.csv", "--out", "NEW"]),
+        command=command,
         review=embedded(
             {
                 "key": f"seewhy-review-{hashlib.sha256(digests.encode()).hexdigest()[:16]}",

@@ -1,9 +1,11 @@
-"""What makes a run's training again, as words of a command."""
+"""What a run was made with, as words of a command."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from seewhy.data import DataConfig
 from seewhy.recipes import load_recipe, recipe_names
 
 
@@ -22,6 +24,25 @@ def settings(recipe: Mapping[str, Any], more: Mapping[str, Any] | None = None) -
         recipe["name"],
         *(f"--set={name}={json.dumps(value)}" for name, value in changes.items()),
     ]
+
+
+def apply_review(data: str, recipe: Mapping[str, Any], review: str) -> str:
+    """The command that corrects labels by a review, of data split as for trainings by a recipe."""
+    usual, drawn = DataConfig(), DataConfig.model_validate(recipe["data"])
+    flags = {
+        "--layout": "layout",
+        "--group-from": "group_from",
+        "--val": "val",
+        "--test": "test",
+        "--seed": "split_seed",
+    }
+    own = [
+        word
+        for flag, name in flags.items()
+        if getattr(drawn, name) != getattr(usual, name)
+        for word in (flag, str(getattr(drawn, name)))
+    ]
+    return shlex.join(["seewhy", "data", "apply-review", data, review, *own, "--out", "NEW"])
 
 
 def flat(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from seewhy.analysis.causes import NAMES
 from seewhy.report.html.robustness import hardest
-from seewhy.report.html.settings import settings
+from seewhy.report.html.settings import apply_review, settings
 from seewhy.report.html.stored import Stored
 
 MUCH = 0.1  # of all mistakes between two classes: worth a look of its own
@@ -140,12 +140,6 @@ class _Commands:
         known = settings(recipe, {field: value})
         return shlex.join(["seewhy", "train", "--data", self.data, *known]) if known else ""
 
-    def correct(self) -> str:
-        """Makes a corrected version of the data."""
-        return shlex.join(
-            ["seewhy", "data", "apply-review", self.data, "review.csv", "--out", "NEW"]
-        )
-
     def judge(self, recipe: Mapping[str, Any]) -> str:
         """Judges the labels, and tells the causes of this run's mistakes; empty as `train`."""
         known = settings(recipe)
@@ -188,9 +182,11 @@ def _labels(stored: Stored, commands: _Commands) -> list[Advice]:
         return []
     n = doubts["train"]
     finding = f"{_counted(n, 'training label')} look{'s' * (n == 1)} wrong."
-    page = str(PurePath(doubts["folder"]) / "review.html")
-    action = f"Review them first: open {page}, save review.csv, and make a corrected version."
-    return [Advice(finding, action, commands.correct())]
+    folder = PurePath(doubts["folder"])
+    page = folder / "review.html"
+    action = f"Review them first: open {page}, save review.csv there, and make a corrected version."
+    command = apply_review(commands.data, stored.config["recipe"], str(folder / "review.csv"))
+    return [Advice(finding, action, command)]
 
 
 def cause_rows(stored: Stored) -> list[dict[str, Any]]:
