@@ -54,6 +54,7 @@ def main() -> None:
             training("simple-cnn", given.cifar10),
             training("fast", given.cifar10),
             training("photos", given.photos),
+            training("photo-cnn", given.photos),
         ],
         "machine": describe(),
     }

@@ -204,6 +204,14 @@ def test_progress_is_told_of_each_batch() -> None:
     assert heard == [(16, 40), (32, 40), (40, 40)]
 
 
+@pytest.mark.parametrize("size, first", [(8, 40), (128, 4), (512, 1)])
+def test_a_batch_is_smaller_where_pictures_are_larger(monkeypatch, size, first) -> None:
+    monkeypatch.setattr("seewhy.evaluation.predict.MOST_PIXELS", 1 << 16)
+    many = Pictures(np.broadcast_to(np.uint8(0), (40, size, size, 3)))
+    predict(Net(), many, size=size)
+    assert many.read[0] == first
+
+
 def test_nan_is_refused_and_counted() -> None:
     net = Net()
     with torch.no_grad():

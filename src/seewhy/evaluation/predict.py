@@ -15,6 +15,8 @@ from seewhy.evaluation.predictions import Predictions
 if TYPE_CHECKING:
     from seewhy.data.imageset import ImageSet
 
+MOST, MOST_PIXELS = 256, 1 << 20  # of a batch: 20 pictures at 224 pixels take 1 GB of activations
+
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
     "flip": lambda x: x.flip(-1),
@@ -27,7 +29,7 @@ def predict(
     *,
     size: int,
     views: Sequence[str] = ("identity",),
-    batch_size: int = 256,
+    batch_size: int | None = None,
     device: torch.device | str = "cpu",
     amp: torch.dtype | None = None,
     embed: bool = False,
@@ -36,17 +38,18 @@ def predict(
     """Runs a network once over a split and gives back its logits.
 
     `images` uint8 (N, S, S, 3) of which the centre `size` x `size` is seen, as RGB floats in [0,
-    1]; `views` are averaged as logits; `device` is where the network is. Computed in full float32
-    unless `amp` names another format: published figures are fp32, in which the batch size changes
-    no logit by more than 1e-4 of it. With `embed` the means of the feature maps, averaged over the
-    views, are kept too, where the network has `features` and `head`. `progress` hears (pictures
-    done, pictures in all).
+    1]; `views` are averaged as logits; a batch is of 256 pictures, of fewer where they are large;
+    `device` is where the network is. Computed in full float32 unless `amp` names another format:
+    published figures are fp32, in which the batch size changes no logit by more than 1e-4 of it. With
+    `embed` the means of the feature maps, averaged over the views, are kept too, where the network has
+    `features` and `head`. `progress` hears (pictures done, pictures in all).
 
     Leaves no trace, also after an exception: each module's train or eval mode, the random numbers
     and torch's precision settings are as before. Raises `DivergedError` when a logit is NaN or
     infinite.
     """
     n = len(images)
+    batch_size = batch_size or max(1, min(MOST, MOST_PIXELS // size**2))
     logits = np.empty((n, len(images.classes)), np.float32)
     embeddings = []
     features: Any = getattr(network, "features", None) if embed else None
