@@ -22,13 +22,14 @@ def history(
     val = val_loss or train_loss
     return [
         {
+            "epoch": epoch,
             "train_loss": a,
             "val_loss": b,
             "train_accuracy": train_accuracy,
             "val_accuracy": 0.7,
             "lr": 0.1,
         }
-        for a, b in zip(train_loss, val, strict=True)
+        for epoch, (a, b) in enumerate(zip(train_loss, val, strict=True), 1)
     ]
 
 
@@ -84,6 +85,48 @@ def test_overfitting_is_dated_from_the_lowest_validation_loss() -> None:
     assert symptoms.in_history(history(down, [1.0, 0.8, 0.9, 0.85, 1.0]), 0.1, 10) == []
     no_gap = history(down, [1.0, 0.8, 0.9, 0.9, 1.0], train_accuracy=0.74)
     assert symptoms.in_history(no_gap, 0.1, 10) == []
+
+
+def test_one_noisy_epoch_is_no_overfitting() -> None:
+    noisy = history([1.0, 0.8, 0.6, 0.5, 0.4, 0.3], [1.0, 0.9, 0.8, 0.81, 0.8, 1.5])
+    assert symptoms.overfitting_since(noisy) is None
+
+
+def test_a_diverging_training_is_not_called_overfitting() -> None:
+    rows = history([1.0, 0.5, 2.0, 2.0, 2.0], [1.0, 0.8, 2.0, 2.0, 2.0])
+    assert [line.partition(":")[0] for line in symptoms.in_history(rows[:3], 0.1, 10)] == [
+        "diverging"
+    ]
+    assert symptoms.overfitting_since(rows) is None
+
+
+def test_an_undefined_validation_loss_is_no_overfitting() -> None:
+    rows = history([1.0, 0.8, 0.6, 0.5, 0.4], [0.5, np.nan, 0.8, 0.9, 0.9])
+    assert symptoms.overfitting_since(rows) is None
+
+
+def test_in_a_long_training_a_tenth_of_its_epochs_must_be_worse() -> None:
+    falling = list(np.linspace(1, 0.1, 60))
+    late, longer = ([1.0] * (60 - n) + [1.2] * n for n in (5, 6))
+    assert symptoms.overfitting_since(history(falling, late)) is None
+    assert symptoms.overfitting_since(history(falling, longer)) == 1
+
+
+def test_every_sign_parts_what_is_seen_from_the_advice() -> None:
+    down = [1.0, 0.5, 0.4, 0.3, 0.2]
+    grey = np.full(3, 0.5)
+    lines = [
+        *symptoms.in_labels(labels(100, 12), ("ants: red", "bees; black"), TrainConfig()),
+        *symptoms.in_colours(grey, np.zeros(3), grey),
+        *symptoms.in_colours(np.zeros(3), grey, grey),
+        *symptoms.in_history(history([2.3] * 3, train_accuracy=0.1), 0.1, 100),
+        *symptoms.in_history(history([1.0, 0.8, 1.3]), 0.1, 10),
+        *symptoms.in_history(history(down, [1.0, 0.8, 0.9, 0.9, 1.0]), 0.1, 10),
+    ]
+    assert len(lines) == 7
+    for line in lines:
+        finding, *advice = line.split(symptoms.ADVICE)
+        assert len(advice) == 1 and finding and advice[0] and "\n" not in line
 
 
 def test_the_shipped_recipe_raises_no_sign_on_sound_data() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RISE = 0.05  # of the validation loss above its lowest, at the end, is overfitting
+from seewhy.training.symptoms import overfitting_since
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,8 @@ class TrainingCurves:
     """The facts of one training's history.
 
     `kept` is the epoch of the best validation figure; `gap` training less validation accuracy there, as
-    recorded (with augmentation and dropout, so it may be below 0). `onset` is the epoch after which the
-    validation loss only rose while the training loss went on falling, or None. `unsteadiness` is the
+    recorded (with augmentation and dropout, so it may be below 0). `onset` is the epoch since
+    which it overfits, as `overfitting_since` finds it, or None. `unsteadiness` is the
     typical change of validation accuracy from one epoch to the next in the last half of the training.
     """
 
@@ -28,29 +28,20 @@ class TrainingCurves:
 
 def training_curves(history: Sequence[Mapping[str, float]]) -> TrainingCurves:
     """Reads the rows of history.csv, one an epoch."""
-    val_loss, train_loss, accuracy = (
-        np.array([row[name] for row in history])
-        for name in ("val_loss", "train_loss", "val_accuracy")
-    )
-    marked = [row for row, epoch in enumerate(history) if epoch.get("best")]
-    kept = marked[-1] if marked else int(accuracy.argmax())
+    accuracy = np.array([row["val_accuracy"] for row in history])
+    kept = best_row(history)
     later = np.diff(accuracy[len(accuracy) // 2 :])
     return TrainingCurves(
         epochs=len(history),
         kept=int(history[kept]["epoch"]),
         seconds=history[-1].get("seconds"),
         gap=float(history[kept]["train_accuracy"] - accuracy[kept]),
-        onset=_onset(train_loss, val_loss, [int(row["epoch"]) for row in history]),
+        onset=overfitting_since(history),
         unsteadiness=float(np.sqrt(np.mean(later**2))) if len(later) else 0.0,
     )
 
 
-def _onset(train: np.ndarray, val: np.ndarray, epochs: Sequence[int]) -> int | None:
-    """The epoch of the lowest validation loss, where what follows it is overfitting."""
-    if not np.isfinite(val).all() or not len(val):
-        return None
-    smooth = np.array([np.median(val[max(0, e - 1) : e + 2]) for e in range(len(val))])
-    lowest = int(smooth.argmin())
-    tail = max(1, len(val) // 10)
-    rose = val[-tail:].mean() > (1 + RISE) * smooth[lowest]
-    return epochs[lowest] if rose and train[-tail:].mean() < train[lowest] else None
+def best_row(history: Sequence[Mapping[str, float]]) -> int:
+    """The row of the best epoch: the last that is marked, or the one of highest validation accuracy."""
+    marked = [row for row, epoch in enumerate(history) if epoch.get("best")]
+    return marked[-1] if marked else int(np.argmax([row["val_accuracy"] for row in history]))

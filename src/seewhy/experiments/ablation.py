@@ -8,6 +8,7 @@ from typing import Any
 
 from seewhy import bundle as bundles
 from seewhy import pipeline
+from seewhy.analysis.training_curves import best_row
 from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.significance import holm
@@ -93,7 +94,7 @@ def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measure
     if "train" not in run.metrics:
         pipeline.evaluate(run.path, task.data, "train", progress=task.loading)
     history, found = run.history, figures(run)
-    best = max((row for row in history if row["best"]), key=lambda row: row["epoch"])
+    best = history[best_row(history)]
     kept = best if run.config["recipe"]["train"]["keep"] == "best" else history[-1]
     reached = [row for row in history if target is not None and row["val_accuracy"] >= target]
     first = reached[0] if reached else {"epoch": nan, "seconds": nan}

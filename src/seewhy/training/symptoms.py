@@ -1,7 +1,8 @@
 """Signs that a training goes wrong, each with what to do about it: pure functions of what is known.
 
-The text of each is the advice; `docs/troubleshooting.md` says more. Each sign is a heuristic whose
-threshold stands beside it, chosen so that the shipped recipes on sound data raise none falsely.
+Each is one line, what is seen and then what to do, parted by `ADVICE`; `docs/troubleshooting.md` says
+more. Each sign is a heuristic whose threshold stands beside it, chosen so that the shipped recipes on
+sound data raise none falsely.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,9 @@ FEW = 20  # training pictures of a class
 FAR = 0.2  # of the brightness range, between mean colours; CIFAR-10 and ImageNet differ by 0.03
 FLAT = 0.02  # deviation of all pixels
 LEARNT_BY = 3, 300  # epochs and steps after which something must have been learnt
-OVERFIT = 1.1, 3, 0.05  # times the lowest validation loss, epochs in a row, gap in accuracy
+OVERFIT = 1.1, 3, 0.05  # times the lowest validation loss, last epochs at least, gap in accuracy
 JUMP = 1.5  # times the lowest training loss
+ADVICE = "; advice: "
 
 History = Sequence[Mapping[str, float]]
 
@@ -30,12 +32,12 @@ def in_labels(labels: NDArray[np.int64], classes: Sequence[str], config: TrainCo
     if counts[most] >= IMBALANCE * counts[least] and not (config.sampling or config.class_weights):
         found.append(
             f"imbalanced: {counts[most]:,} training pictures of {classes[most]}, {counts[least]:,} of "
-            f"{classes[least]}: try --train.sampling balanced, and --train.monitor balanced_accuracy"
+            f"{classes[least]}{ADVICE}try --train.sampling balanced, and --train.monitor balanced_accuracy"
         )
     if counts[least] < FEW:
         found.append(
-            f"few pictures: {counts[least]:,} of {classes[least]} to train on; with fewer than {FEW} a "
-            "class, more pictures help more than any setting"
+            f"few pictures: {counts[least]:,} of {classes[least]} to train on{ADVICE}with fewer than {FEW} "
+            "a class, more pictures help more than any setting"
         )
     return found
 
@@ -54,12 +56,14 @@ def in_colours(
     `mean` and `std` `(3,)` are of the pictures in [0, 1], `expected` `(3,)` the network's own mean.
     """
     if float(np.max(std)) < FLAT:
-        return ["flat pictures: all pixels are almost of one colour; look at `seewhy data preview`"]
+        return [
+            f"flat pictures: all pixels are almost of one colour{ADVICE}look at `seewhy data preview`"
+        ]
     if float(np.abs(mean - expected).max()) > FAR:
         return [
             f"wrong normalisation: the pictures' mean colour is {_colour(mean)}, and the network was made "
-            f"for {_colour(expected)} (0 is black, 1 white): are they of another kind, inverted or scaled "
-            "twice? Look at `seewhy data preview`"
+            f"for {_colour(expected)} (0 is black, 1 white){ADVICE}are they of another kind, inverted or "
+            "scaled twice? Look at `seewhy data preview`"
         ]
     return []
 
@@ -74,6 +78,24 @@ def in_history(history: History, chance: float, steps_per_epoch: int) -> list[st
     return [text for sign, text in now.items() if sign not in before]
 
 
+def overfitting_since(history: History) -> int | None:
+    """The epoch of the lowest validation loss, where what came after is overfitting; else None.
+
+    It is when in the last tenth of the epochs, three at least, the validation loss is never within a
+    tenth of its lowest, the training loss is lower than at that epoch, and training accuracy ends five
+    points above validation's.
+    """
+    ratio, rows, least = OVERFIT
+    tail = max(rows, len(history) // 10)
+    val, train = (np.array([row[name] for row in history]) for name in ("val_loss", "train_loss"))
+    if len(history) <= tail or not np.isfinite(val).all():
+        return None
+    lowest = int(val.argmin())
+    rose = val[-tail:].min() > ratio * val[lowest] and train[-tail:].mean() < train[lowest]
+    gap = history[-1]["train_accuracy"] - history[-1]["val_accuracy"]
+    return int(history[lowest]["epoch"]) if rose and gap > least else None
+
+
 def _signs(history: History, chance: float, steps_per_epoch: int) -> dict[str, str]:
     if not history:
         return {}
@@ -83,24 +105,21 @@ def _signs(history: History, chance: float, steps_per_epoch: int) -> dict[str, s
     if epochs >= LEARNT_BY[0] and epochs * steps_per_epoch >= LEARNT_BY[1] and best < 1.1 * chance:
         found["not learning"] = (
             f"not learning: after {epochs} epochs {best:.1%} of the training pictures are right, and naming "
-            f"the largest class would give {chance:.1%}: try a tenth and ten times of train.lr (`seewhy "
-            "find-lr`), a net with batch norm, and look at the labels (`seewhy data check`)"
+            f"the largest class would give {chance:.1%}{ADVICE}try a tenth and ten times of train.lr "
+            "(`seewhy find-lr`), a net with batch norm, and look at the labels (`seewhy data check`)"
         )
     lowest = min(row["train_loss"] for row in history)
     if newest["train_loss"] > JUMP * lowest:
         found["diverging"] = (
-            f"diverging: the training loss rose from {lowest:.3g} to {newest['train_loss']:.3g}: try a lower "
-            f"train.lr ({newest['lr'] / 10:.2g}), --train.clip 1 or --train.warmup 1"
+            f"diverging: the training loss rose from {lowest:.3g} to {newest['train_loss']:.3g}{ADVICE}try a "
+            f"lower train.lr ({newest['lr'] / 10:.2g}), --train.clip 1 or --train.warmup 1"
         )
-    ratio, rows, least = OVERFIT
-    gap = newest["train_accuracy"] - newest["val_accuracy"]
-    losses = [row["val_loss"] for row in history]
-    if epochs > rows and gap > least and min(losses[-rows:]) > ratio * min(losses):
+    since = overfitting_since(history)
+    if since is not None:
         found["overfitting"] = (
-            f"overfitting since epoch {losses.index(min(losses)) + 1}: {newest['train_accuracy']:.1%} of the "
-            f"training pictures are right, {newest['val_accuracy']:.1%} of validation: add augmentation "
-            "(--augment.flip 0.5, --augment.crop_padding 4), dropout or pictures, or stop early "
-            "(--train.patience 5)"
+            f"overfitting since epoch {since}: {newest['train_accuracy']:.1%} of the training pictures are "
+            f"right, {newest['val_accuracy']:.1%} of validation{ADVICE}add augmentation (--augment.flip 0.5, "
+            "--augment.crop_padding 4), dropout or pictures, or stop early (--train.patience 5)"
         )
     return found
 

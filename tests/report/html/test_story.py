@@ -1,10 +1,12 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from report.html.conftest import made
 
 from seewhy.report.html import render
-from seewhy.report.html.story import advice, best_row, cause_rows, verdict
+from seewhy.report.html.story import advice, cause_rows, verdict
+from seewhy.training import TrainConfig, symptoms
 
 
 @pytest.fixture(scope="module")
@@ -19,12 +21,24 @@ def test_the_verdict_is_three_sentences(stored):
 
 
 def test_what_the_training_noticed_comes_first(stored):
-    sign = "few pictures: 7 of ant to train on: take more"
-    found = advice(replace(stored, log=(sign, "all epochs done")), "photos")
+    (few,) = symptoms.in_labels(np.repeat([0, 1], [20, 12]), ("bees", "ants: red"), TrainConfig())
+    found = advice(replace(stored, log=(few, few, "all epochs done")), "photos")
     assert (found[0].finding, found[0].action) == (
-        "Few pictures: 7 of ant to train on.",
-        "Take more.",
+        "Few pictures: 12 of ants: red to train on.",
+        "With fewer than 20 a class, more pictures help more than any setting.",
     )
+    assert not any("Few" in item.finding for item in found[1:])
+
+
+def test_colours_that_do_not_fit_are_in_the_advice(stored):
+    grey, black = np.full(3, 0.5), np.zeros(3)
+    (flat,) = symptoms.in_colours(grey, black, grey)
+    (wrong,) = symptoms.in_colours(black, grey, grey)
+    found = advice(replace(stored, log=(flat, wrong)), "photos")
+    assert found[0].finding == "Flat pictures: all pixels are almost of one colour."
+    assert found[1].finding.startswith("Wrong normalisation: the pictures' mean colour is (0.00")
+    assert found[1].finding.endswith("(0 is black, 1 white).")
+    assert found[1].action.startswith("Are they of another kind, inverted or scaled twice? Look at")
 
 
 def test_commands_are_safe_to_paste(stored):
@@ -43,12 +57,6 @@ def test_once_test_is_read_nothing_asks_for_it(stored):
     assert advice(stored, "photos")[-1].command.endswith("--split test")
     read = replace(stored, metrics={**stored.metrics, "test": {**stored.val, "reading": 1}})
     assert not any("--split test" in item.command for item in advice(read, "photos"))
-
-
-def test_the_kept_epoch_is_the_last_marked_best():
-    history = [{"best": 1, "val_accuracy": 0.9}, {"best": 1, "val_accuracy": 0.8}]
-    assert best_row(history) == 1
-    assert best_row([{"val_accuracy": 0.9}, {"val_accuracy": 0.8}]) == 0
 
 
 def slices(p):

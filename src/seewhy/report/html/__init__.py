@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from seewhy.analysis.training_curves import best_row
 from seewhy.csv_cells import visible
 from seewhy.report.html import charts, robustness, story
 from seewhy.report.html.page import embedded, page
@@ -62,7 +63,7 @@ def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str
         advice=story.advice(stored, data),
         causes=story.cause_rows(stored),
         slices=story.weak_slices(stored)[:MOST_SLICES],
-        best=story.best_row(stored.history),
+        best=best_row(stored.history),
         key_figures=_key_figures(stored),
         figure_rows=_figure_rows(stored),
         class_rows=_class_rows(stored.val),

@@ -1,20 +1,21 @@
 """What a report says in words: the verdict and what to do next, derived from stored results."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from seewhy.analysis.causes import NAMES
+from seewhy.analysis.training_curves import best_row
 from seewhy.report.html.robustness import hardest
 from seewhy.report.html.settings import apply_review, settings
 from seewhy.report.html.stored import Stored
+from seewhy.training.symptoms import ADVICE
 
 MUCH = 0.1  # of all mistakes between two classes: worth a look of its own
 DOUBTED = 0.03  # calibration error from which confidence misleads
 SIGNIFICANT = 0.05  # corrected p-value of a slice
-SIGNS = ("imbalanced:", "few pictures:", "overfitting", "not learning:", "diverging:")
 COVERAGE = 0.8  # of the pictures answered, in the advice to leave the unsure ones
 # What to do about mistakes, by their cause.
 CURES: dict[str, str] = {
@@ -148,11 +149,10 @@ class _Commands:
 
 
 def _signs(stored: Stored, commands: _Commands) -> list[Advice]:
-    """What the training itself noticed; its lines are a sign and what to do, parted by a colon."""
-    lines = dict.fromkeys(line for line in stored.log if line.startswith(SIGNS))
+    """What the training itself noticed, and what it advised."""
     found = []
-    for line in lines:
-        finding, _, action = line.rpartition(": ")
+    for line in dict.fromkeys(line for line in stored.log if ADVICE in line):
+        finding, _, action = line.rpartition(ADVICE)
         found.append(
             Advice(f"{finding[:1].upper()}{finding[1:]}.", f"{action[:1].upper()}{action[1:]}.")
         )
@@ -331,12 +331,3 @@ def _spread(val: Mapping[str, Any]) -> str:
     if recalls[0] == recalls[-1]:
         return f"Every class is found equally often: {_percent(recalls[0])}"
     return f"From {_percent(recalls[0])} to {_percent(recalls[-1])} of a class is found"
-
-
-def best_row(history: Sequence[Mapping[str, float]]) -> int:
-    """The row of the kept epoch: the last marked best, or the one of highest validation accuracy."""
-    marked = [row for row, epoch in enumerate(history) if epoch.get("best")]
-    if marked:
-        return marked[-1]
-    accuracy: Callable[[int], float] = lambda row: history[row]["val_accuracy"]  # noqa: E731
-    return max(range(len(history)), key=accuracy)
