@@ -1,10 +1,13 @@
 import json
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from seewhy.analysis.records import to_json, write_json
 from seewhy.evaluation import wilson
+from seewhy.runs import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,3 +30,8 @@ def test_records_become_plain_values_and_what_is_undefined_null(tmp_path) -> Non
     assert found["values"] == [[1.5, None], [None, 2.0]] and found["names"] == ["a", "b"]
     assert found["inner"]["rate"]["value"] == 0.5 and found["inner"]["3"] == 4
     assert found["inner"]["hash"] == ["ab"]
+
+
+def test_a_run_and_a_path_are_written_as_paths() -> None:
+    found = to_json({"run": Run(Path("a/b")), "path": Path("c"), "by": MappingProxyType({3: True})})
+    assert json.loads(json.dumps(found)) == {"run": "a/b", "path": "c", "by": {"3": True}}

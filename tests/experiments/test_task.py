@@ -1,15 +1,11 @@
-import json
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 from helpers import QUICK
 
 from seewhy import pipeline
 from seewhy.errors import LockedError, UsageError
-from seewhy.experiments.task import Begun, Done, Task, claimed, figures, held, to_json
-from seewhy.runs import Run
+from seewhy.experiments.task import Begun, Done, Task, claimed, figures, held
 
 
 def task(photos, show=lambda event: None):
@@ -55,28 +51,3 @@ def test_one_process_holds_an_experiment(tmp_path, monkeypatch):
             pass
     with held(None, "digits-seeds"):
         pass
-
-
-def test_results_become_plain_json():
-    @dataclass(frozen=True)
-    class Result:
-        run: Run
-        path: Path
-        values: tuple
-        array: np.ndarray
-        by_name: dict
-
-    result = Result(
-        Run(Path("a/b")),
-        Path("c"),
-        (1, float("nan"), True, None),
-        np.array([0.5, np.inf]),
-        {3: np.float64(2)},
-    )
-    assert json.loads(json.dumps(to_json(result), allow_nan=False)) == {
-        "run": "a/b",
-        "path": "c",
-        "values": [1, None, True, None],
-        "array": [0.5, None],
-        "by_name": {"3": 2.0},
-    }

@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from seewhy import experiments
+from seewhy.analysis.records import to_json, write_json
 from seewhy.cli.experiments import ExperimentLine, experiment_flags
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
-from seewhy.experiments.task import claimed, to_json, write_json
+from seewhy.experiments.task import claimed
 from seewhy.report.experiment_figures import draw_lr_range
 
 
@@ -39,7 +40,7 @@ def command(
         line.close()
     home = claimed(out, f"{result.recipe}-find-lr")
     draw_lr_range(result, home)
-    write_json(home / "find-lr.json", result.facts)
+    write_json(result.facts, home / "find-lr.json")
     if as_json:
         click.echo(json.dumps(to_json(result.facts)))
         return

@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from seewhy import experiments
+from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import experiment_flags, shown, table, value
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
 from seewhy.errors import UsageError
-from seewhy.experiments.task import to_json
 from seewhy.report.experiment_figures import draw_learning_curve
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from seewhy import experiments
+from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import experiment_flags, shown, table, value
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
 from seewhy.experiments import Tuning
 from seewhy.experiments.ablation_table import in_points
-from seewhy.experiments.task import to_json
 from seewhy.report.experiment_figures import draw_tuning
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from seewhy import bundle as bundles
 from seewhy import pipeline
+from seewhy.analysis.records import write_json
 from seewhy.analysis.training_curves import best_row
 from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
@@ -15,7 +16,7 @@ from seewhy.evaluation.significance import holm
 from seewhy.experiments.ablation_table import Ablation, Measured, ResultRow, as_csv, markdown
 from seewhy.experiments.plan import Plan, Variant, load_plan, variants
 from seewhy.experiments.summary import difference, summarise
-from seewhy.experiments.task import Done, Loading, Show, Task, bounds, figures, held, write_json
+from seewhy.experiments.task import Done, Loading, Show, Task, bounds, figures, held
 from seewhy.files import write_atomic
 from seewhy.models import cost
 from seewhy.recipes import load_recipe
@@ -56,7 +57,7 @@ def ablate(
         result = Ablation(
             home, chosen.about, metric, mode, seeds, chosen.target, tuple(_compared(rows))
         )
-        write_json(home / "ablation.json", result)
+        write_json(result, home / "ablation.json")
         write_atomic(home / "ablation.md", markdown(result).encode())
         write_atomic(home / "ablation.csv", as_csv(result).encode())
     return result

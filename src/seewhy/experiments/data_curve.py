@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from seewhy.analysis.records import write_json
 from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation import METRICS, Interval
 from seewhy.experiments.summary import Summary, summarise, t_quantile
-from seewhy.experiments.task import Loading, Show, Task, figures, held, write_json
+from seewhy.experiments.task import Loading, Show, Task, figures, held
 from seewhy.recipes import Recipe
 from seewhy.runs import Run
 
@@ -143,7 +144,7 @@ def learning_curve(
             found.append(Share(share, pictures, runs, summarise(scores, 0, 1)))
         validated = found[0].runs[0].metrics["val"]["n"]
         result = LearningCurve(home, metric, tuple(found), fit(found, validated))
-        write_json(home / "learning_curve.json", result.facts)
+        write_json(result.facts, home / "learning_curve.json")
     return result
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from seewhy.analysis.records import write_json
 from seewhy.errors import UsageError
 from seewhy.evaluation import Metrics, Predictions, concat, metrics
 from seewhy.evaluation.calibration import fit_temperature
 from seewhy.experiments.summary import Summary, summarise
-from seewhy.experiments.task import Loading, Show, Task, bounds, figures, held, write_json
+from seewhy.experiments.task import Loading, Show, Task, bounds, figures, held
 from seewhy.runs import Run
 
 OUT_OF_FOLD = "predictions-oof.parquet"
@@ -83,7 +84,7 @@ def seeds(
             for turn, seed in enumerate(numbers, 1)
         )
         result = Seeds(home, runs, numbers, summaries(runs))
-        write_json(home / "seeds.json", result)
+        write_json(result, home / "seeds.json")
     return result
 
 
@@ -117,7 +118,7 @@ def folds(
         predictions = _out_of_fold(runs)
         result = Folds(home, runs, summaries(runs), metrics(predictions, "oof"))
         predictions.to_parquet(result.predictions)
-        write_json(home / "folds.json", result.to_json())
+        write_json(result.to_json(), home / "folds.json")
     return result
 
 

@@ -1,7 +1,5 @@
 """What all experiments share: a directory that holds runs, each trained once, and what they tell."""
 
-import dataclasses
-import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -10,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from seewhy import pipeline
 from seewhy.errors import UsageError
 from seewhy.evaluation import METRICS
-from seewhy.files import clear_temporaries, exclusive, sync_directory, write_atomic
+from seewhy.files import clear_temporaries, exclusive, sync_directory
 from seewhy.recipes import Recipe, load_recipe
 from seewhy.runs import Run
 from seewhy.training import Epoch, Step
@@ -127,22 +123,3 @@ def figures(run: Run) -> dict[str, float]:
 def bounds(metric: str) -> tuple[float, float]:
     """The least and the largest value that a metric can have."""
     return (0, math.inf) if metric == "loss" else (0, 1)
-
-
-def to_json(value: Any) -> Any:
-    """A result as JSON values: records by field, paths as text, and what is undefined as None."""
-    if isinstance(value, Run):
-        return str(value.path)
-    if dataclasses.is_dataclass(value):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, tuple | list | np.ndarray):
-        return [to_json(item) for item in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, json.dumps(to_json(value), indent=1).encode())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import yaml
 
 from seewhy import pipeline
+from seewhy.analysis.records import write_json
 from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.experiments.summary import Difference, Summary, difference, summarise
@@ -22,7 +23,6 @@ from seewhy.experiments.task import (
     bounds,
     claimed,
     figures,
-    write_json,
 )
 from seewhy.files import exclusive, write_atomic
 from seewhy.recipes import Recipe, to_yaml
@@ -142,7 +142,7 @@ def tune(
         with exclusive(home / LOCK, wait=True):
             result = _result(studies, study, task, home)
             write_atomic(result.recipe, _recipe(task, result).encode())
-            write_json(home / "tuning.json", result.facts)
+            write_json(result.facts, home / "tuning.json")
     return result
 
 
