@@ -300,8 +300,10 @@ def test_a_sign_of_trouble_is_shown_as_it_appears_and_kept_in_the_log(photos, tm
     assert any(line.startswith("wrong normalisation") for line in lines)
     assert "wrong normalisation" in (tuned.path / "log.txt").read_text()
     said = []
+    before = run.metrics, run.predictions("val").read_bytes()
     pipeline.evaluate(run.path, bleached, "val", show=said.append)
     assert any(line.startswith("wrong normalisation") for line in said)
+    assert (run.metrics, run.predictions("val").read_bytes()) == before  # those of its own pictures
 
 
 def test_environment_and_log_are_plain(run):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from seewhy import bundle as bundles
 from seewhy.bundle import Bundle, Decision
-from seewhy.classifier import find_model, load
+from seewhy.classifier import Classifier, find_model, load
 from seewhy.data import ImageSet, Splits, load_data, write_bad_files, write_splits
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation import METRICS, Metrics, Predictions, metrics, score
@@ -85,7 +85,7 @@ def train(
     start = bundles.load(find_model(init), model=model) if init is not None else None
     if start is not None:
         chosen = _recipe_for(chosen, start)
-    splits = load_data(data, chosen.data, progress=loading, **_rule_of(start))
+    splits = load_data(data, chosen.data, progress=loading, rule=start.rule if start else None)
     network = _build(chosen, splits, start, model)
     check_layers(network, chosen.train)
     target = None if out is None else Path(out)
@@ -130,24 +130,45 @@ def evaluate(
     """Runs a model once over a split, without augmentation, and derives every figure from it.
 
     Splits are drawn as they were at the training; `options` sets other fields of `DataConfig`, such as
-    `{"on_bad": "skip"}`; `embed` keeps the pictures' embeddings. Where `model` is a run directory the
-    figures, with the number of this reading, and the predictions are stored in it. Raises `DataError`
-    when the data has classes that the model has not, or no such split.
+    `{"on_bad": "skip"}`; `embed` keeps the pictures' embeddings. Where `model` is a run directory and
+    the pictures are its own, the figures, with the number of this reading, and the predictions are
+    stored in it. Raises `DataError` when the data has classes that the model has not, or no such split.
     """
     classifier = load(model, model=network, device=device)
     splits = classifier.splits(data, options, progress=loading)
     for note in splits.notes:
         show(note)
+    found = judge(classifier, splits, split, embed=embed, show=show, progress=progress)
+    run = own_run(model, classifier, splits, split)
+    if run is not None:
+        store(run, *found)
+    return found
+
+
+def judge(
+    classifier: Classifier,
+    splits: Splits,
+    split: Split,
+    *,
+    embed: bool = False,
+    show: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Metrics, Predictions]:
+    """What `evaluate` gives, of a model and data that are loaded; stores nothing."""
     if split != "test" and splits.fingerprint != classifier.bundle.fingerprint:
         show("these are not the pictures that the model was trained and validated on")
     pictures = part(splits, split)
     for sign in _colours(classifier.bundle.network, pictures):
         show(sign)
     predictions = classifier.predict_set(pictures, embed=embed, progress=progress)
-    figures = metrics(predictions, split)
-    if Path(model).is_dir():
-        _store(Run(Path(model)), figures, predictions)
-    return figures, predictions
+    return metrics(predictions, split), predictions
+
+
+def own_run(model: str | Path, classifier: Classifier, splits: Splits, split: Split) -> Run | None:
+    """The run, if `model` is one, where the data are its own, or a test set that comes by itself."""
+    own = splits.fingerprint == classifier.bundle.fingerprint
+    alone = split == "test" and not len(splits.train) + len(splits.val)
+    return Run(Path(model)) if Path(model).is_dir() and (own or alone) else None
 
 
 @dataclass(frozen=True)
@@ -249,7 +270,7 @@ def _finish(job: _Job, show: Show) -> None:
     network = place(bundles.rounded(job.network), job.device)
     predictions = job.predict_val(network, job.recipe.views)
     predictions = replace(predictions, temperature=fit_temperature(predictions))
-    _store(job.run, metrics(predictions, "val"), predictions)
+    store(job.run, metrics(predictions, "val"), predictions)
     progress = job.run.history
     bundle = Bundle(
         network=network,
@@ -315,10 +336,6 @@ def _recipe_for(recipe: Recipe, start: Bundle) -> Recipe:
     return recipe.model_copy(update={"model": model})
 
 
-def _rule_of(start: Bundle | None) -> dict[str, Any]:
-    return {"rule": start.rule} if start else {}
-
-
 def _weights_by_name(
     start: Bundle, network: Network, classes: tuple[str, ...]
 ) -> dict[str, Tensor]:
@@ -357,7 +374,8 @@ def part(splits: Splits, split: Split) -> ImageSet:
     return splits.test.unseal()
 
 
-def _store(run: Run, figures: Metrics, predictions: Predictions) -> None:
+def store(run: Run, figures: Metrics, predictions: Predictions) -> None:
+    """Keeps the figures of a split, with the number of this reading, and the predictions in a run."""
     predictions.to_parquet(run.predictions(figures.split))
     run.write_metrics(figures.split, figures.to_json())
 

@@ -87,6 +87,11 @@ def test_the_new_bundle_answers_otherwise_and_names_its_parent(model, photos, ot
     pictures = sorted(photos.rglob("*.png"))
     answers = again.answers(again.predict(pictures))
     assert set(answers) <= {*CLASSES, NOT_SURE, OUT_OF_SCOPE} and NOT_SURE in answers
+    said = []
+    plain, _ = calibrate(again, photos, show=said.append)
+    assert plain.decision.threshold is None and plain.decision.scope is None
+    dropped = [line.split(" is ")[0] for line in said if " is dropped" in line]
+    assert dropped == ["the model's threshold", "the model's scope"]
     plain = model.predict(pictures)
     assert list(model.answers(plain)) == [CLASSES[k] for k in plain.predicted]
 

@@ -76,7 +76,7 @@ def test_each_cause_is_found_where_it_was_made(evidence) -> None:
         "looks the same as t1 in training, a bee",
         "networks that had not seen it say bee, 95%",
         "nearly black",
-        "unlike the pictures of any class",
+        "of the 1% least like the pictures of any class",
         "4 of its 4 nearest training pictures are bee",
     ]
 

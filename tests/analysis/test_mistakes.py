@@ -51,6 +51,12 @@ def test_unlabelled_and_unreadable_pictures_are_no_mistakes() -> None:
     assert mistaken_rows(p).tolist() == [2] and mistakes(p).n == 1
 
 
+@pytest.mark.parametrize(("sure", "kept"), [(20, 100), (150, 150), (450, 300)])
+def test_all_confident_mistakes_are_kept_within_reason(sure, kept) -> None:
+    rows = [(0, 1, 9.0)] * sure + [(0, 1, 0.1)] * (450 - sure)
+    assert len(mistakes(answers(rows)).worst) == kept
+
+
 def test_long_lists_are_cut() -> None:
     rng = np.random.default_rng(0)
     labels, given = rng.integers(0, 4, (2, 900)).tolist()

@@ -72,6 +72,16 @@ def test_others_of_the_same_kind_are_not_told_apart() -> None:
     assert found.caught.value < 0.12
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_few_pictures_of_many_features_are_not_their_own_evidence(seed) -> None:
+    def noise(n: int, seed: int) -> Predictions:
+        embeddings = np.random.default_rng(seed).normal(size=(n, 512)).astype(np.float32)
+        return replace(seen(n, 3, 0.2, seed), embeddings=embeddings)
+
+    found = choose_scope(noise(150, seed), noise(150, seed + 9))
+    assert found.areas["similarity"] < 0.65  # 0.8 where each picture is part of its class's mean
+
+
 def test_without_embeddings_similarity_is_no_candidate() -> None:
     inside = replace(seen(100, 3, 0.2, 1), embeddings=None)
     found = choose_scope(inside, replace(seen(100, 0, 0.2, 2), embeddings=None))

@@ -131,6 +131,10 @@ def calibrate(
     inside = classifier.predict_set(splits.val, embed=others is not None, progress=progress)
     found = fit_decision(inside, precision=precision, coverage=coverage, outside=others)
     model = classifier.bundle
+    if model.decision.threshold is not None and found.decision.threshold is None:
+        show("the model's threshold is dropped: --precision or --coverage fits it anew")
+    if model.decision.scope is not None and found.decision.scope is None:
+        show("the model's scope is dropped: --out-of-scope fits it anew")
     bundle = replace(
         model, decision=found.decision, parents=(*model.parents, model.digest), digest=""
     )

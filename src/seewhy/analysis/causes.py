@@ -119,6 +119,10 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     near = _near(rows, evidence, comparable)
     poor = _poor(evidence.val.take(rows), evidence.stored_side)
     strange, doubted = _strange(evidence), _doubted(evidence)
+    own = evidence.scope is not None
+    unfamiliar = (
+        "out of the model's scope" if own else "of the 1% least like the pictures of any class"
+    )
     explained = []
     for place, mistake in enumerate(mistakes):
         reasons: dict[Cause, str] = {}
@@ -132,7 +136,7 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
         if poor[place]:
             reasons["picture"] = ", ".join(poor[place])
         if strange is not None and strange[mistake.row]:
-            reasons["scope"] = "unlike the pictures of any class"
+            reasons["scope"] = unfamiliar
         reasons.setdefault("confusion", _confusion(mistake, near[place]))
         cause = next(iter(reasons))
         said = tuple(text for key, text in reasons.items() if key == cause or key != "confusion")

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seewhy.analysis.confidence import SURE
 from seewhy.evaluation.intervals import Interval, wilson
 from seewhy.evaluation.metrics import confusion, labelled
 from seewhy.evaluation.predictions import Predictions
 
 PAIRS = 20  # kept of the confused pairs
 EXAMPLES = 8  # kept of each
-WORST = 100  # kept of the mistakes
+FEWEST, MOST = (
+    100,
+    300,
+)  # kept of the mistakes: all that are confident, and no fewer and no more than
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Mistakes:
     """The mistakes of a split.
 
     `missed` by class, NaN rates where a class has no picture; `pairs` the most frequent first, at most
-    20; `worst` the most confident first, at most 100.
+    20; `worst` the most confident first: all confident ones, of 300 at most, and 100 in any case.
     """
 
     n: int
@@ -71,6 +75,7 @@ def mistakes(predictions: Predictions) -> Mistakes:
     support = table.sum(axis=1)
     right = np.diagonal(table)
     rows = mistaken_rows(predictions)
+    sure = int((predictions.confidence()[rows] > SURE).sum())
     return Mistakes(
         n=len(kept),
         count=int(len(kept) - right.sum()),
@@ -80,7 +85,7 @@ def mistakes(predictions: Predictions) -> Mistakes:
             for name, n, r in zip(kept.classes, support, right, strict=True)
         },
         pairs=_pairs(predictions, rows, table),
-        worst=tuple(mistake_at(predictions, row) for row in rows[:WORST]),
+        worst=tuple(mistake_at(predictions, row) for row in rows[: min(MOST, max(FEWEST, sure))]),
     )
 
 

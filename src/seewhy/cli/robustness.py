@@ -12,6 +12,7 @@ from seewhy.classifier import load
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
 from seewhy.data.decode import centre
+from seewhy.pipeline import own_run
 from seewhy.report.robustness_figures import ATTACKS, draw_robustness, written
 from seewhy.runs import Run
 
@@ -23,7 +24,9 @@ from seewhy.runs import Run
     "--n", default=1000, show_default=True, type=click.IntRange(1), help="validation pictures"
 )
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="where its files go [the run]"
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="where its files go [the run, of its own data]",
 )
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
@@ -38,8 +41,11 @@ def command(model: str, data: str, n: int, out: Path | None, as_json: bool, devi
     splits = classifier.splits(data, progress=ReadingBar("reading"))
     for note in splits.notes:
         say(note)
+    run = own_run(model, classifier, splits, "val")
+    home = out or (run.path if run else None)
+    if home is None:
+        say("what is found is printed and not kept: --out DIR keeps it, with drawings")
     found, adversarial = robustness(classifier, splits.val, n, ReadingBar("trying"))
-    home = out or (Path(model) if Path(model).is_dir() else None)
     if home is not None:
         write_json(found, home / "analysis" / "robustness.json")
         example = centre(splits.val.images[:1], classifier.rule.size)

@@ -86,8 +86,10 @@ def choose_scope(inside: Predictions, outside: Predictions, seed: int = 0) -> Sc
         names.append("similarity")
 
     def scores(name: Score, half: bool) -> tuple[Floats, Floats]:
-        familiar = scope_scores(name, inside.take(first == half), means)
-        return familiar, scope_scores(name, outside.take(second == half), means)
+        known, others = inside.take(first == half), outside.take(second == half)
+        seen = half and name == "similarity"  # the means are of these very pictures
+        familiar = _left_out_similarity(known) if seen else scope_scores(name, known, means)
+        return familiar, scope_scores(name, others, means)
 
     areas = {name: _area(*scores(name, True)) for name in names}
     best = max(names, key=lambda name: areas[name])
@@ -104,6 +106,17 @@ def choose_scope(inside: Predictions, outside: Predictions, seed: int = 0) -> Sc
         kept=wilson(int((familiar >= threshold).sum()), len(familiar)),
         caught=wilson(int((other < threshold).sum()), len(other)),
     )
+
+
+def _left_out_similarity(predictions: Predictions) -> Floats:
+    """The similarity of each picture, (N,), to the means of the classes without itself."""
+    assert predictions.embeddings is not None and predictions.labels is not None
+    units, labels = _units(predictions.embeddings), predictions.labels
+    sums = np.zeros((len(predictions.classes), units.shape[1]))
+    np.add.at(sums, labels, units)
+    found = units @ _units(sums).T
+    found[np.arange(len(units)), labels] = (units * _units(sums[labels] - units)).sum(1)
+    return np.asarray(found.max(axis=1))
 
 
 def _area(familiar: Floats, other: Floats) -> float:

@@ -81,3 +81,11 @@ def test_large_sets_are_sampled(monkeypatch):
     labels = np.arange(400) % 2
     (one, _) = telling(a_set(scenes(400, 8), labels), {"x": labels * 1.0})
     assert 0.8 < one.low < 0.95  # as of some thirty a class
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rare_class_of_a_large_set_is_still_looked_at(monkeypatch, seed):
+    monkeypatch.setattr("seewhy.data.inspect.shortcuts.MOST", 60)
+    labels = np.array([2] * 10 + [0, 1] * 1000)
+    found = telling(a_set(scenes(2010, 8), labels), {"x": np.arange(2010.0)}, seed)
+    assert [one.label for one in found] == [0, 1, 2] and found[2].share == 1

@@ -63,8 +63,11 @@ def telling(images: ImageSet, values: Mapping[str, np.ndarray], seed: int = 0) -
     rows = np.flatnonzero(np.isin(images.labels, large))
     if len(large) < 2:
         return []
-    if len(rows) > MOST:
-        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:MOST])
+    if len(rows) > MOST:  # the same share of each class, of a small one all that are needed
+        rng, share = np.random.default_rng(seed), MOST / len(rows)
+        of_class = [rng.permutation(np.flatnonzero(images.labels == label)) for label in large]
+        kept = [some[: max(FEWEST, round(share * len(some)))] for some in of_class]
+        rows = np.sort(np.concatenate(kept))
     labels = images.labels[rows]
     return [
         found
