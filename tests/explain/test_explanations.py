@@ -86,3 +86,16 @@ def test_the_surest_mistakes_come_first_then_right_ones_of_all_kinds() -> None:
     assert choose(p, 8).tolist() == rows.tolist()
     assert set(choose(p, 100, "right").tolist()) == {r for r in range(39) if r % 4}
     assert len(choose(p, 100)) == 39
+    assert choose(p, 1).tolist() == [36] and choose(p, 3)[:2].tolist() == [36, 32]
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 9, 10])
+@pytest.mark.parametrize("count", [1, 7, 8, 50])
+def test_where_one_kind_is_short_the_other_fills_its_places(wrong: int, count: int) -> None:
+    logits = np.zeros((10, 3), np.float32)
+    logits[:, 0] = np.arange(1, 11)
+    labels = (np.arange(10) < wrong).astype(np.int64)
+    rows = choose(Predictions(logits, labels, CLASSES, np.arange(10).astype(object)), count)
+    assert len(set(rows.tolist())) == len(rows) == min(count, 10)
+    half = -(-count // 2)
+    assert (rows < wrong).sum() == min(wrong, max(half, count - (10 - wrong)))

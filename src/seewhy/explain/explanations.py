@@ -84,16 +84,15 @@ def explain_pictures(
     `predictions` are the classifier's of the same pictures. `check` tests each map as well, which
     takes many times as long. `progress` hears (maps done, maps in all). Raises what a method raises.
     """
-    x = to_input(images, classifier.device)
     classes = torch.from_numpy(targets).to(classifier.device)
     maps, checks, done = {}, {}, 0
     for name, method in methods.items():
         parts = []
         for start in range(0, len(images), CHUNK):
             rows = slice(start, start + CHUNK)
-            network = classifier.bundle.network
-            parts.append(_explain(network, x[rows], classes[rows], method, check))
-            done += len(x[rows])
+            x = to_input(images[rows], classifier.device)
+            parts.append(_explain(classifier.bundle.network, x, classes[rows], method, check))
+            done += len(x)
             if progress:
                 progress(done, len(images) * len(methods))
         maps[name] = np.concatenate([found for found, _ in parts])
@@ -116,7 +115,8 @@ def choose(
 ) -> NDArray[np.int64]:
     """Rows of labelled predictions to explain: the surest mistakes, then right ones drawn from seed 0.
 
-    Half and half where `only` does not say which; fewer where there are no more.
+    Half and half where `only` does not say which, an odd one wrong; where one kind is short the other
+    fills its places. Fewer where there are no more.
     """
     assert predictions.labels is not None
     labelled = predictions.labels >= 0
@@ -128,5 +128,5 @@ def choose(
         return wrong_rows[:count]
     if only == "right":
         return right_rows[:count]
-    wrong_rows = wrong_rows[: count // 2]
+    wrong_rows = wrong_rows[: max(-(-count // 2), count - len(right_rows))]
     return np.concatenate([wrong_rows, right_rows[: count - len(wrong_rows)]])
