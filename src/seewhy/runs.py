@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,6 +81,12 @@ class Run:
         path = self.path / "metrics.json"
         found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         return found
+
+    @property
+    def split_sizes(self) -> Counter[str]:
+        """How many pictures each split has, by its name."""
+        with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
+            return Counter(row["split"] for row in csv.DictReader(file))
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)

@@ -141,7 +141,8 @@ def test_networks_that_are_not_sure_make_no_label_likely_wrong(evidence) -> None
     }
     found = causes(replace(evidence, suspects=suspects))
     assert found.mistakes[LABEL].cause == "confusion" and found.labels.count == 0
-    assert found.unknown == ()
+    assert found.unknown == ("label",)  # weak networks tell nothing
+    assert causes(replace(evidence, suspects={})).unknown == ()  # sure ones that doubt none do
 
 
 def test_the_model_s_own_rule_of_scope_is_taken_where_it_has_one(evidence) -> None:

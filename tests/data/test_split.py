@@ -261,7 +261,7 @@ def test_the_limit_holds_within_a_fold():
     split, notes = assign(images, np.array(["train"] * 100), 0.1, 0, 20, (1, 4))
     assert images.take(split == "val").counts.tolist() == [15, 10]
     assert images.take(split == "train").counts.tolist() == [12, 8]
-    assert notes[0] == "val: 25 of 100 images, fold 1 of 0 to 3"
+    assert notes[0] == "val: 25 of 100 images, fold 1 (0 to 3)"
 
 
 # ------------------------------------------------------------------ leaks

@@ -49,6 +49,18 @@ def test_labels_in_the_wrong_folder_are_found_with_their_evidence(flipped, judge
     assert all(len(one.hash) == 32 and one.label_probability < 0.5 for one in found.found)
 
 
+def test_networks_that_know_no_more_than_the_commonest_class_are_called_weak(flipped, judged):
+    assert not find_suspects(flipped, judged).weak
+    path = judged / "predictions-oof.parquet"
+    whole, found = path.read_bytes(), Predictions.from_parquet(path)
+    logits = np.random.default_rng(0).normal(size=found.logits.shape).astype(np.float32)
+    try:
+        Predictions(logits, found.labels, found.classes, found.ids).to_parquet(path)
+        assert find_suspects(flipped, judged).weak
+    finally:
+        path.write_bytes(whole)
+
+
 def test_folders_that_are_no_fold_of_these_are_left_alone(flipped, judged):
     expected = find_suspects(flipped, judged).found
     strangers = [judged / "fold-0-backup", judged / "fold-7"]

@@ -144,7 +144,7 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     counted = Counter(one.cause for one in explained)
     looked: dict[Cause, bool] = {
         "duplicate": comparable,
-        "label": evidence.suspects is not None,
+        "label": _sure_networks(evidence.suspects),
         "scope": strange is not None,
     }
     return Causes(
@@ -243,6 +243,14 @@ def _doubted(evidence: Evidence) -> dict[bytes, Suspect]:
         for key, one in suspects.items()
         if one.suggested_probability >= SURE and (key, one.label) in present
     }
+
+
+def _sure_networks(suspects: Mapping[bytes, Suspect] | None) -> bool:
+    """Whether there were other opinions, and not only faint ones."""
+    if suspects is None:
+        return False
+    sure = any(one.suggested_probability >= SURE for one in suspects.values())
+    return sure or not suspects
 
 
 def _doubts(evidence: Evidence) -> LabelDoubts | None:

@@ -16,6 +16,7 @@ from seewhy.cli.progress import ReadingBar, say
 from seewhy.csv_cells import visible
 from seewhy.data import load_data
 from seewhy.data.review import read_review, write_review, write_suspects, write_version
+from seewhy.errors import UsageError
 from seewhy.experiments.repetition import OUT_OF_FOLD
 from seewhy.experiments.suspects import Suspects, find_suspects
 from seewhy.files import write_atomic
@@ -92,6 +93,8 @@ def apply_review(
     The version is a small file that names the pictures by their content. `--data OUT` trains on it. Split
     as for the training, by the same flags: the labels of test stay as they are.
     """
+    if out.exists():
+        raise UsageError(f"{out} exists and is not written over: choose another --out")
     config = config_of(given, layout=layout, on_bad="skip", max_bad=1)
     splits = load_data(data, config, trainable=False, progress=ReadingBar("reading"))
     said = read_review(review, splits)
@@ -118,6 +121,7 @@ def to_json(suspects: Suspects, data: str) -> dict[str, Any]:
         "data": data,
         "n": suspects.n,
         "agreed": suspects.agreed,
+        "weak": suspects.weak,
         "noise": suspects.noise,
         "count": len(suspects.found),
         "issues": [asdict(one) for one in suspects.found],
@@ -146,6 +150,11 @@ def _told(suspects: Suspects, command: str, home: Path) -> str:
         f"{len(found):,} of {suspects.n:,} labels look wrong to networks that had not seen the pictures",
         f"they agree with {suspects.agreed:.1%} of the labels; the fewer, the more right ones they doubt",
     ]
+    if suspects.weak:
+        lines.append(
+            "that is no better than always naming the commonest class, so these suspicions are noise: give "
+            "more --epochs, or another --recipe"
+        )
     if not found:
         return "\n".join(lines)
     pairs = Counter((one.label, one.suggested) for one in found).most_common(PAIRS)

@@ -231,7 +231,7 @@ def assign(
         place = folds(images.labels[rows], unit[rows], rank[rows], fold[1])
         split[rows] = np.where(place == fold[0], "val", "train")
         held = np.count_nonzero(place == fold[0])
-        notes.append(f"val: {held:,} of {len(rows):,} images, fold {fold[0]} of 0 to {fold[1] - 1}")
+        notes.append(f"val: {held:,} of {len(rows):,} images, fold {fold[0]} (0 to {fold[1] - 1})")
     rows = np.flatnonzero(split == "train")
     if limit is not None and limit < len(rows):
         split[rows[~part(images.take(rows), limit, rank[rows])]] = "left_out"

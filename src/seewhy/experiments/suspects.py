@@ -15,7 +15,7 @@ from seewhy.classifier import Classifier, load
 from seewhy.data import ImageSet
 from seewhy.data.review import Suspect
 from seewhy.errors import DataError, UsageError
-from seewhy.evaluation import Predictions
+from seewhy.evaluation import Predictions, wilson
 from seewhy.experiments.repetition import OUT_OF_FOLD
 from seewhy.runs import Run
 
@@ -43,12 +43,14 @@ class Suspects:
     """The labels that look wrong, the surest first, among `n` pictures that were judged.
 
     `agreed` is the share of labels that the networks name; weak ones doubt right labels too. `noise`
-    estimates the share of wrong labels; `shown` are the pictures of the first `MOST`.
+    estimates the share of wrong labels; `weak` says that they agree no more than by naming the commonest
+    class each time would; `shown` are the pictures of the first `MOST`.
     """
 
     classes: tuple[str, ...]
     n: int
     agreed: float
+    weak: bool
     noise: float
     found: tuple[Suspect, ...]
     shown: Shown
@@ -97,10 +99,13 @@ def find_suspects(
         )
     )
     judged = predictions.labels >= 0
+    right = int((predictions.predicted == predictions.labels)[judged].sum())
+    commonest = np.bincount(predictions.labels[judged]).max() / judged.sum()
     return Suspects(
         classes=names,
         n=int(judged.sum()),
-        agreed=float((predictions.predicted == predictions.labels)[judged].mean()),
+        agreed=right / int(judged.sum()),
+        weak=bool(wilson(right, int(judged.sum())).low <= commonest),
         noise=issues.noise,
         found=found,
         shown=_joined(parts),

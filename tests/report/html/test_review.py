@@ -36,7 +36,7 @@ def made(count=4, classes=CLASSES, ids=None):
         rng.integers(0, 255, (count, 2, 8, 8, 3), np.uint8),
         names,
     )
-    return Suspects(classes, 100, 0.9, 0.05, found, shown)
+    return Suspects(classes, 100, 0.9, False, 0.05, found, shown)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_what_the_page_saves_is_applied(opened, tmp_path):
     shown = Shown(
         train.images[:2], train.images[:0].reshape(2, 0, 8, 8, 3), np.empty((2, 0), object)
     )
-    page = opened(Suspects(splits.classes, 24, 0.9, 0.1, (one, two), shown))
+    page = opened(Suspects(splits.classes, 24, 0.9, False, 0.1, (one, two), shown))
     page.keyboard.press("2")
     page.keyboard.press("4")
     with page.expect_download() as download:

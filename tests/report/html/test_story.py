@@ -53,6 +53,13 @@ def test_a_loss_still_falling_at_a_high_rate_asks_for_more_epochs(stored):
     assert not any("still falling" in item.finding for item in found)
 
 
+def test_where_there_is_no_test_split_nothing_asks_to_read_it(stored):
+    without = replace(stored, counts={**stored.counts, "test": dict.fromkeys(stored.classes, 0)})
+    found = advice(without, "photos")
+    assert not any("--split test" in item.command for item in found)
+    assert "no test split" in found[-1].finding and "no test split" in verdict(without)[0]
+
+
 def test_once_test_is_read_nothing_asks_for_it(stored):
     assert advice(stored, "photos")[-1].command.endswith("--split test")
     read = replace(stored, metrics={**stored.metrics, "test": {**stored.val, "reading": 1}})

@@ -41,6 +41,8 @@ def render_review(suspects: Suspects, command: str) -> str:
         shown=len(found),
         n=suspects.n,
         agreed=suspects.agreed,
+        weak=suspects.weak,
+        classes=len(suspects.classes),
         command=command,
         review=embedded(
             {

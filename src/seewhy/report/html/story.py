@@ -48,7 +48,8 @@ def _how_good(stored: Stored) -> str:
         f"validation pictures right ({_span(val['accuracy'])})"
     )
     if test is None:
-        return f"{said}; the test pictures are still sealed."
+        sealed = any(stored.counts["test"].values())
+        return f"{said}; {'the test pictures are still sealed' if sealed else 'there is no test split'}."
     return f"{said}, and {_percent(test['accuracy']['value'])} of {test['n']:,} test pictures."
 
 
@@ -74,7 +75,10 @@ def _where(stored: Stored) -> str:
 def _how_sure(stored: Stored) -> str:
     val = stored.val
     off = f"{100 * val['ece']:.1f} points"
-    if val["ece"] > DOUBTED:
+    low = val.get("intervals", {}).get("ece", {"low": val["ece"]})["low"]
+    if val["ece"] > DOUBTED and not low:
+        said = f"Its confidence may mislead, by {off} on average, or by none: the pictures are few"
+    elif val["ece"] > DOUBTED:
         said = f"Its confidence misleads, by {off} on average"
     else:
         said = f"Its confidence can be believed, to {off} on average"
@@ -119,7 +123,11 @@ def advice(stored: Stored, data: str) -> list[Advice]:
     if "mistakes" not in stored.analysis:
         finding = "Mistakes and confidence of this run are not worked out yet."
         found.append(Advice(finding, "Let SeeWhy look.", commands("evaluate", "--full")))
-    if "test" not in stored.metrics:
+    if not any(stored.counts["test"].values()):
+        finding = "There is no test split, and validation chose the model."
+        action = "Gather pictures that no choice has seen, in test/ by class, and evaluate on them."
+        found.append(Advice(finding, action))
+    elif "test" not in stored.metrics:
         finding = "No test picture was looked at yet."
         action = "When every choice is made, read them once: that is the figure to publish."
         found.append(Advice(finding, action, commands("evaluate", "--split", "test")))
