@@ -137,12 +137,12 @@ def table(found: dict) -> str:
     for recipe in dict.fromkeys(run["recipe"] for run in found["runs"]):
         runs = [run for run in found["runs"] if run["recipe"] == recipe]
         accuracies = [run["test_accuracy"] for run in runs]
-        sd = statistics.stdev(accuracies) if len(runs) > 1 else float("nan")
+        spread = f" ({statistics.stdev(accuracies):.2%})" if len(runs) > 1 else ""
         seconds, pflop = (
             statistics.mean(run[key] for run in runs) for key in ("seconds", "effective_pflop")
         )
         lines.append(
-            f"| {recipe} | {len(runs)} | {statistics.mean(accuracies):.2%} ({sd:.2%}) "
+            f"| {recipe} | {len(runs)} | {statistics.mean(accuracies):.2%}{spread} "
             f"| {runs[0]['threads']} | {seconds:.0f} | {pflop:.3f} |"
         )
     lines += [
