@@ -1,11 +1,16 @@
 """The verbs for experiments as a user meets them: what they print, write and refuse."""
 
 import json
+from pathlib import Path
 
 import pytest
 from helpers import write_folder
 
 from seewhy.cli import main
+from seewhy.cli.tune import _summary as tune_summary
+from seewhy.experiments import Tuning
+from seewhy.experiments.summary import difference, summarise
+from seewhy.experiments.tuning import Contender, ranked
 
 SETTINGS = ["--data.size", "16", "--epochs", "2", "--train.batch_size", "16", "--amp", "fp32"]
 BASE = ["--recipe", "regularized-cnn"]
@@ -87,11 +92,27 @@ def test_tune_ends_with_a_recipe_to_train_with(call, tmp_path):
     recipe = ["--recipe", tmp_path / "mine.yaml"]
     arguments = ["tune", "--trials", "1", "--out", tmp_path / "t"]
     said = call(*arguments, recipe=list(map(str, recipe)))
-    assert f"seewhy train --recipe {tmp_path / 't' / 'best.yaml'}" in said.out
-    assert "against the base" in said.out and "train.lr: 0.00" in said.out
+    assert "against the base" in said.out and "p (Holm)" in said.out
     assert (tmp_path / "t" / "figures" / "history.png").is_file()
     found = json.loads(call(*arguments, "--json", recipe=list(map(str, recipe))).out)
-    assert found["best"] == "trial 0" and len(found["tuning"]["contenders"]) == 2
+    assert len(found["tuning"]["contenders"]) == 2 and found["verdict"] in said.out
+    next_line = f"next: seewhy train --recipe {tmp_path / 't' / 'best.yaml'}"
+    assert (next_line in said.out) == (found["best"] == "trial 0")
+    assert ("train.lr: 0.00" in said.out) == (found["best"] == "trial 0")
+
+
+@pytest.mark.parametrize("gain", [-0.01, 0.0, 0.01])
+def test_only_a_trial_better_than_the_base_is_to_be_trained(gain):
+    base = [0.70, 0.71, 0.75]
+    values = [score + gain * (1 + place) for place, score in enumerate(base)]
+    found = [
+        Contender("base", {}, (), summarise(base), None),
+        Contender("trial 0", {"train.lr": 0.1}, (), summarise(values), difference(values, base)),
+    ]
+    result = Tuning(Path("t"), "s", "accuracy", "max", (), {}, ranked(found, "max"))
+    said = tune_summary(result, "photos")
+    assert ("next: seewhy train" in said) == ("train.lr: 0.1" in said) == (gain > 0)
+    assert "no trial is shown to be better" in said if gain > 0 else "no trial is better" in said
 
 
 def test_find_lr_ends_with_a_rate_to_train_with(call, tmp_path):
@@ -101,6 +122,14 @@ def test_find_lr_ends_with_a_rate_to_train_with(call, tmp_path):
     assert (tmp_path / "l" / "find-lr.png").is_file()
     found = json.loads(call(*arguments, "--json").out)
     assert found["cautious"] == pytest.approx(found["range"]["lowest"] / 10)
+
+
+def test_find_lr_refuses_a_full_folder_before_it_trains(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("seewhy.experiments.find_lr", None)
+    (tmp_path / "thesis.txt").write_text("years of work")
+    said = call("find-lr", "--out", tmp_path, code=2)
+    assert "already holds something else" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_learning_curve_ends_with_a_sentence(call, tmp_path):

@@ -5,7 +5,7 @@ from helpers import QUICK
 
 from seewhy import pipeline
 from seewhy.errors import LockedError, UsageError
-from seewhy.experiments.task import Begun, Done, Task, claimed, figures, held
+from seewhy.experiments.task import Begun, Done, Task, claimed, figures, held, place
 
 
 def task(photos, show=lambda event: None):
@@ -41,6 +41,7 @@ def test_a_directory_of_something_else_is_refused_and_kept(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     with pytest.raises(UsageError, match="something else"):
         claimed(tmp_path / "thesis.txt", "x")
+    assert place(tmp_path / "new", "x") == tmp_path / "new" and not (tmp_path / "new").exists()
 
 
 def test_one_process_holds_an_experiment(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -9,6 +10,9 @@ from helpers import QUICK
 from seewhy import load_recipe
 from seewhy.errors import UsageError
 from seewhy.experiments import tune
+from seewhy.experiments.summary import difference, summarise
+from seewhy.experiments.task import Task
+from seewhy.experiments.tuning import Contender, _recipe, ranked
 from seewhy.runs import Run
 
 
@@ -51,12 +55,61 @@ def test_the_best_is_named_over_seeds_that_the_search_had_not_seen(found):
         assert one.score.values == tuple(
             run.metrics["val"]["accuracy"]["value"] for run in one.runs
         )
-    assert found.best.change.mean == pytest.approx(found.best.score.mean - base.score.mean)
+        if one is not base:
+            assert one.change.mean == pytest.approx(one.score.mean - base.score.mean)
+    lowest = min(range(3), key=lambda place: best[place].change.p)
+    assert best[lowest].p == pytest.approx(min(1, 3 * best[lowest].change.p))
+
+
+BASE = [0.70, 0.71, 0.72]
+LUCKY = [0.90, 0.70, 0.75]  # a higher mean than that of PROVEN, which is sure
+PROVEN, PLAIN, WORSE = [0.75, 0.7601, 0.77], [0.7001, 0.711, 0.719], [0.60, 0.62, 0.61]
+
+
+def compared(found, *trials, mode="max"):
+    """The tuning as if these had been its trials' scores."""
+    entered = [Contender("base", {}, (), summarise(BASE), None)]
+    for number, values in enumerate(trials):
+        change = difference(values, BASE)
+        params = {"train.lr": 0.001}
+        entered.append(Contender(f"trial {number}", params, (), summarise(values), change))
+    return replace(found, mode=mode, contenders=ranked(entered, mode))
+
+
+@pytest.mark.parametrize(
+    ("trials", "mode", "best", "verdict"),
+    [
+        ((WORSE, PROVEN), "max", "trial 1", "trial 1 is better than the base, beyond chance"),
+        ((LUCKY, PROVEN), "max", "trial 1", "trial 1 is better than the base, beyond chance"),
+        ((LUCKY, WORSE), "max", "trial 0", "no trial is shown to be better than the base: trial 0"),
+        ((WORSE,), "max", "base", "no trial is better than the base"),
+        ((BASE,), "max", "base", "no trial is better than the base"),
+        ((PROVEN,), "min", "base", "no trial is better than the base"),
+        ((PROVEN, WORSE), "min", "trial 1", "trial 1 is better than the base, beyond chance"),
+    ],
+)
+def test_a_trial_is_called_better_only_beyond_chance(
+    found, recipe, photos, trials, mode, best, verdict
+):
+    result = compared(found, *trials, mode=mode)
+    assert result.best.name == best and result.verdict.startswith(verdict)
+    assert result.facts["best"] == best and result.facts["verdict"] == result.verdict
+    task = Task(photos, recipe, QUICK, lambda event: None, None)
+    written = yaml.safe_load(_recipe(task, result))
+    assert result.verdict in written["about"]
+    assert ("lr" in written["train"]) == (best != "base")
+
+
+def test_more_trials_make_a_trial_harder_to_believe(found):
+    close = [0.76, 0.78, 0.76]
+    assert compared(found, close).better
+    assert not compared(found, close, PLAIN, PLAIN).better
 
 
 def test_the_result_is_a_recipe_that_extends_the_base(found, recipe):
     best = load_recipe(found.recipe)
-    assert best.train.lr == found.best.params["train.lr"] and best.name == "best"
+    assert best.name == "best"
+    assert best.train.lr == found.best.params.get("train.lr", load_recipe(recipe).train.lr)
     assert best.train.epochs == QUICK["train.epochs"] and best.model.name == "regularized_cnn"
     assert yaml.safe_load(found.recipe.read_text())["extends"] == str(recipe)
     stored = json.loads((found.path / "tuning.json").read_text())

@@ -36,7 +36,7 @@ class ClassDifference:
 
 
 @dataclass(frozen=True, eq=False)
-class Difference:
+class ModelDifference:
     """What the first model has over the second, on the same pictures.
 
     `accuracy`, `macro_f1` first less second, above 0 where the first is better; `nll` too, below 0 where
@@ -102,7 +102,7 @@ class Comparison:
     rows: NDArray[np.int64]
     answers: NDArray[np.int64]
     metrics: dict[str, Metrics]
-    differences: tuple[Difference, ...]
+    differences: tuple[ModelDifference, ...]
 
 
 def compare(
@@ -155,7 +155,7 @@ def common_rows(hashes: Sequence[NDArray[np.bytes_]]) -> NDArray[np.int64]:
     return np.array(rows, np.int64).reshape(len(hashes), -1)
 
 
-def _difference(first: str, second: str, a: Predictions, b: Predictions) -> Difference:
+def _difference(first: str, second: str, a: Predictions, b: Predictions) -> ModelDifference:
     """The difference of two models on the same pictures; its p-value is not yet corrected."""
     assert a.labels is not None
     classes, labels = a.classes, a.labels
@@ -166,7 +166,7 @@ def _difference(first: str, second: str, a: Predictions, b: Predictions) -> Diff
     alone = [right[0] & ~right[1], right[1] & ~right[0]]
     losses = [-p.log_probabilities()[np.arange(len(p)), labels] for p in (a, b)]
     gained = losses[0] - losses[1]
-    return Difference(
+    return ModelDifference(
         first=first,
         second=second,
         n=len(labels),

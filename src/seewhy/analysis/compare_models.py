@@ -40,7 +40,7 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedModel:
     """A model that is compared: what it weighs, how fast it answers, how it was trained.
 
     `gap` is its accuracy on training pictures, seen as in use, less that on the split; None where the
@@ -60,7 +60,7 @@ class Contender:
 class ModelComparison:
     """Models compared on one split, with what they cost. `pictures` are those compared; None of test."""
 
-    contenders: tuple[Contender, ...]
+    contenders: tuple[ComparedModel, ...]
     comparison: Comparison
     pictures: ImageSet | None
 
@@ -143,10 +143,10 @@ def latencies(classifiers: Sequence[Classifier]) -> list[Latency]:
 
 def _contender(
     name: str, model: str | Path, classifier: Classifier, gap: Interval | None, latency: Latency
-) -> Contender:
+) -> ComparedModel:
     run = Run(Path(model))
     history = run.history if (run.path / "history.csv").is_file() else []
-    return Contender(
+    return ComparedModel(
         name=name,
         megabytes=find_model(model).stat().st_size / 1e6,
         parameters=sum(p.numel() for p in classifier.bundle.network.parameters()),

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from seewhy.analysis.compare_models import Contender, ModelComparison, compare_models
+from seewhy.analysis.compare_models import ComparedModel, ModelComparison, compare_models
 from seewhy.analysis.records import to_json, write_json
+from seewhy.cli.output import new_folder
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
-from seewhy.errors import UsageError
 from seewhy.pipeline import Split
 from seewhy.report.compare_figures import draw_comparison
 
@@ -34,8 +34,7 @@ def command(
     All are shown the same pictures. For test, run directories are compared by what `evaluate --split
     test` has stored in them.
     """
-    if out is not None and out.exists() and (out.is_file() or any(out.iterdir())):
-        raise UsageError(f"{out} already holds something: choose another --out")
+    folder = new_folder(out)
     found = compare_models(
         models,
         data,
@@ -46,10 +45,10 @@ def command(
         loading=ReadingBar("reading"),
     )
     stored = _stored(found)
-    if out is not None:
-        write_json(stored, out / "compare.json")
-        draw_comparison(found, out)
-        say(f"figures and pictures: {out}")
+    if folder is not None:
+        write_json(stored, folder / "compare.json")
+        draw_comparison(found, folder)
+        say(f"figures and pictures: {folder}")
     click.echo(json.dumps(stored) if as_json else _text(found))
 
 
@@ -109,7 +108,7 @@ def _text(found: ModelComparison) -> str:
     return "\n".join(lines)
 
 
-def _trainings(contenders: tuple[Contender, ...]) -> list[str]:
+def _trainings(contenders: tuple[ComparedModel, ...]) -> list[str]:
     lines = []
     for contender in contenders:
         curves = contender.curves

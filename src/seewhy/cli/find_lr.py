@@ -11,7 +11,8 @@ from seewhy.analysis.records import to_json, write_json
 from seewhy.cli.experiments import ExperimentLine, experiment_flags
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
-from seewhy.experiments.task import claimed
+from seewhy.experiments.task import claimed, place
+from seewhy.recipes import load_recipe
 from seewhy.report.experiment_figures import draw_lr_range
 
 
@@ -26,19 +27,22 @@ def command(
     Smith's range test (2017) with the recipe's own batches, net and optimiser; the run is not kept, the
     picture and the figures go to OUT.
     """
+    changes = overrides(fields)
+    name = f"{load_recipe(recipe, changes).name}-find-lr"
+    place(out, name)  # refused before the training, not after
     line = ExperimentLine()
     try:
         result = experiments.find_lr(
             data,
             recipe,
             steps=steps,
-            overrides=overrides(fields),
+            overrides=changes,
             show=line,
             loading=ReadingBar("reading"),
         )
     finally:
         line.close()
-    home = claimed(out, f"{result.recipe}-find-lr")
+    home = claimed(out, name)
     draw_lr_range(result, home)
     write_json(result.facts, home / "find-lr.json")
     if as_json:

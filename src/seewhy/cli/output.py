@@ -13,3 +13,10 @@ def new_folder(out: Path | None) -> Path | None:
         raise UsageError(f"{out} already holds something: choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     return out
+
+
+def new_file(out: Path | None) -> Path | None:
+    """Gives the path back; raises `UsageError` where there is something, which would be lost."""
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists and is not written over: choose another --out")
+    return out

@@ -12,7 +12,7 @@ from seewhy.cli.experiments import experiment_flags, shown, table, value
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
 from seewhy.experiments import Tuning
-from seewhy.experiments.ablation_table import in_points
+from seewhy.experiments.ablation_table import in_points, p_value
 from seewhy.report.experiment_figures import draw_tuning
 
 
@@ -41,8 +41,9 @@ def command(
 ) -> None:
     """Search a recipe's `search` section for better settings; believe them only over fresh seeds.
 
-    Ends with OUT/best.yaml, a recipe. Stopped, the same command goes on; started again beside itself, or
-    on another machine with the same --storage, it shares the work.
+    Ends with OUT/best.yaml, a recipe: that of the base where no trial has a better mean. Stopped, the same
+    command goes on; started again beside itself, or on another machine with the same --storage, it shares
+    the work.
     """
     with shown() as line:
         result = experiments.tune(
@@ -67,25 +68,27 @@ def command(
 def _summary(result: Tuning, data: str) -> str:
     states = [trial.state for trial in result.trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    rows: list[tuple[str, ...]] = [("", result.metric, "sd", "against the base (95% interval)")]
+    rows: list[tuple[str, ...]] = [
+        ("", result.metric, "sd", "against the base (95% interval)", "p (Holm)")
+    ]
     for one in result.contenders:
         score = [value(x, result.metric) for x in (one.score.mean, one.score.sd)]
-        rows.append((one.name, *score, in_points(one.change, result.metric)))
-    found = "\n".join(f"  {name}: {setting}" for name, setting in result.best.params.items())
+        rows.append((one.name, *score, in_points(one.change, result.metric), p_value(one.p)))
     lines = [
         f"{len(states)} trials ({counts}); the best and the base over {len(result.best.runs)} fresh seeds",
         "",
         table(rows),
         "",
-        f"{result.best.name}, the best:",
-        found,
+        result.verdict,
+        *(f"  {name}: {setting}" for name, setting in result.best.params.items()),
     ]
     if result.importance:
         most = ", ".join(
             f"{name} {share:.0%}" for name, share in list(result.importance.items())[:4]
         )
         lines.append(f"what mattered: {most}")
-    lines.append(
-        f"\nrecipe: {result.recipe}   next: seewhy train --recipe {result.recipe} --data {data}"
-    )
+    if result.best is not result.contenders[0]:
+        lines.append(
+            f"\nrecipe: {result.recipe}   next: seewhy train --recipe {result.recipe} --data {data}"
+        )
     return "\n".join(lines)

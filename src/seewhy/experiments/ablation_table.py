@@ -8,10 +8,9 @@ from math import isnan, nan
 from pathlib import Path
 
 from seewhy.csv_cells import escape_cell, visible
-from seewhy.experiments.summary import Difference, Summary
+from seewhy.experiments.summary import SIGNIFICANT, Difference, Summary, verdict
 from seewhy.runs import Run
 
-SIGNIFICANT = 0.05
 _LEFT_OUT = {
     "running train",
     "running gap",
@@ -68,9 +67,7 @@ class ResultRow:
         """What may be said of the row: higher, lower, or that no difference is shown."""
         if self.difference is None or self.p is None:
             return ""
-        if isnan(self.p) or self.p >= SIGNIFICANT:
-            return "no difference shown"
-        return "higher" if self.difference.mean > 0 else "lower"
+        return verdict(self.difference, self.p)
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,7 @@ def _columns(result: Ablation) -> list[tuple[str, list[str]]]:
         (result.metric, [_score(row, percent) for row in rows]),
         ("against", [row.after or "" for row in rows]),
         ("difference (95% interval)", [in_points(row.difference, result.metric) for row in rows]),
-        ("p (Holm)", ["" if row.p is None else _p(row.p) for row in rows]),
+        ("p (Holm)", [p_value(row.p) for row in rows]),
         ("train", mean("train_accuracy", "{:.1%}")),
         ("gap", mean("gap", "points")),
         ("running train", mean("running_accuracy", "{:.1%}")),
@@ -184,7 +181,10 @@ def in_points(found: Difference | None, metric: str) -> str:
     return mean if isnan(found.low) else f"{mean} ({low} to {high})"
 
 
-def _p(p: float) -> str:
+def p_value(p: float | None) -> str:
+    """A p-value in three digits; nothing where there was no test, and a dash where it tells nothing."""
+    if p is None:
+        return ""
     return "-" if isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 

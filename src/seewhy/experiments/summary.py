@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isnan, nan, sqrt
+from typing import Literal
 
 import numpy as np
 
 LEVEL = 0.95
+SIGNIFICANT = 0.05  # corrected p-value below which chance alone is an unlikely cause
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,13 @@ def difference(values: Sequence[float], others: Sequence[float]) -> Difference:
     else:
         p = _p_value(found.mean / (found.sd / sqrt(len(pairs))), len(pairs) - 1)
     return Difference(found.values, found.mean, found.sd, found.low, found.high, p)
+
+
+def verdict(change: Difference, p: float) -> Literal["higher", "lower", "no difference shown"]:
+    """What may be said of a change, by its p-value, corrected for what else was tested."""
+    if isnan(p) or p >= SIGNIFICANT:
+        return "no difference shown"
+    return "higher" if change.mean > 0 else "lower"
 
 
 def t_quantile(freedom: int) -> float:

@@ -98,13 +98,20 @@ def held(out: str | Path | None, name: str) -> Iterator[Path]:
 
 def claimed(out: str | Path | None, name: str) -> Path:
     """The directory of an experiment, new or begun before. Raises `UsageError` when it is another's."""
-    home = Path("runs", name) if out is None else Path(out)
+    home = place(out, name)
     if not home.exists():
         home.mkdir(parents=True, exist_ok=True)
         sync_directory(home.parent)
-    if not home.is_dir() or (any(home.iterdir()) and not (home / LOCK).exists()):
-        raise UsageError(f"{home} already holds something else: choose another --out")
     (home / LOCK).touch()
+    return home
+
+
+def place(out: str | Path | None, name: str) -> Path:
+    """Where an experiment may write; nothing is made there yet. Raises `UsageError` as `claimed` does."""
+    home = Path("runs", name) if out is None else Path(out)
+    other = home.exists() and not (home / LOCK).exists()
+    if other and (not home.is_dir() or any(home.iterdir())):
+        raise UsageError(f"{home} already holds something else: choose another --out")
     return home
 
 

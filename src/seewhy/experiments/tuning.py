@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -14,7 +14,8 @@ from seewhy import pipeline
 from seewhy.analysis.records import write_json
 from seewhy.data import load_data
 from seewhy.errors import UsageError
-from seewhy.experiments.summary import Difference, Summary, difference, summarise
+from seewhy.evaluation.significance import holm
+from seewhy.experiments.summary import Difference, Summary, difference, summarise, verdict
 from seewhy.experiments.task import (
     LOCK,
     Loading,
@@ -53,7 +54,8 @@ class Trial:
 class Contender:
     """The base, or one of the best trials, over seeds that the search had not seen.
 
-    `change` is the difference to the base, paired by seed; None for the base.
+    `change` is the difference to the base, paired by seed, and `p` its p-value, corrected by Holm's
+    method over the trials; None for the base.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Contender:
     runs: tuple[Run, ...]
     score: Summary
     change: Difference | None
+    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,19 +82,48 @@ class Tuning:
     contenders: tuple[Contender, ...]
 
     @property
+    def better(self) -> tuple[Contender, ...]:
+        """The trials that are better than the base, beyond chance, best first."""
+        wanted = "higher" if self.mode == "max" else "lower"
+        return tuple(
+            one
+            for one in self.contenders
+            if one.change and one.p is not None and verdict(one.change, one.p) == wanted
+        )
+
+    @property
     def best(self) -> Contender:
-        """The trial with the best mean over fresh seeds: the one in `best.yaml`."""
-        return self.contenders[1]
+        """The first of the `better`; else the best mean over fresh seeds, which may be the base's."""
+        choose = max if self.mode == "max" else min
+        return next(iter(self.better), choose(self.contenders, key=lambda one: one.score.mean))
+
+    @property
+    def verdict(self) -> str:
+        """Says whether a trial is better than the base."""
+        best = self.best
+        if best.p is None:
+            return "no trial is better than the base"
+        if self.better:
+            return f"{best.name} is better than the base, beyond chance"
+        return (
+            "no trial is shown to be better than the base: "
+            f"{best.name} has the best mean, which may be chance"
+        )
 
     @property
     def recipe(self) -> Path:
-        """The recipe that was found, ready for `seewhy train --recipe`."""
+        """The recipe of the best, ready for `seewhy train --recipe`."""
         return self.path / "best.yaml"
 
     @property
     def facts(self) -> dict[str, Any]:
         """All of it, as stored in `tuning.json`."""
-        return {"best": self.best.name, "recipe": self.recipe, "tuning": self}
+        return {
+            "best": self.best.name,
+            "verdict": self.verdict,
+            "recipe": self.recipe,
+            "tuning": self,
+        }
 
 
 def tune(
@@ -111,7 +143,8 @@ def tune(
 
     Trials are drawn by TPE (Bergstra et al. 2011) and stopped early when they fall behind. The best
     three and the base are then trained with three fresh seeds each, as the best of many is best by luck
-    too, and the best mean is named and written to `best.yaml`. Only validation is read.
+    too. The best trial that is better than the base beyond chance, else the best mean, which may be the
+    base's, is named and written to `best.yaml`. Only validation is read.
 
     The study is in `out/study.db`, or in the database at `storage`, where several processes and machines
     may work at it at once. Called again, it goes on; more `trials` add to those done. No trial starts
@@ -219,8 +252,16 @@ def _contenders(
         values = [figures(run)[metric] for run in runs]
         change = difference(values, found[0].score.values) if found else None
         found.append(Contender(name, params, runs, summarise(values, *bounds(metric)), change))
+    return ranked(found, mode)
+
+
+def ranked(contenders: Sequence[Contender], mode: str) -> tuple[Contender, ...]:
+    """The base first and the trials best first, their p-values corrected for being several."""
+    base, *others = contenders
+    ps = holm([one.change.p for one in others if one.change])
+    tested = [replace(one, p=p) for one, p in zip(others, ps, strict=True)]
     sign = -1 if mode == "max" else 1
-    return (found[0], *sorted(found[1:], key=lambda one: sign * one.score.mean))
+    return (base, *sorted(tested, key=lambda one: sign * one.score.mean))
 
 
 def _trial(trial: "FrozenTrial", path: Path) -> Trial:
@@ -238,12 +279,13 @@ def _trial(trial: "FrozenTrial", path: Path) -> Trial:
 
 
 def _recipe(task: Task, result: Tuning) -> str:
-    """The best trial as a recipe that extends the base."""
+    """The best as a recipe that extends the base."""
     base = Path(task.recipe)
-    score, change = result.best.score, result.best.change
+    mean, change = result.best.score.mean, result.best.change
+    gain = f" ({change.mean:+.4f})" if change else ""
     tree: dict[str, Any] = {
-        "about": f"{base.stem}, tuned over {len(result.trials)} trials: validation {result.metric} "
-        f"{score.mean:.4f} ({change.mean if change else nan:+.4f}) over {REPEATS} fresh seeds",
+        "about": f"{base.stem}, tuned over {len(result.trials)} trials: {result.verdict}; validation "
+        f"{result.metric} {mean:.4f}{gain} over {REPEATS} fresh seeds",
         "extends": str(base.resolve()) if base.is_file() else str(task.recipe),
     }
     for name, value in {**task.overrides, **result.best.params}.items():

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from seewhy.analysis.compare import Comparison, Difference
-from seewhy.analysis.compare_models import Contender, ModelComparison
+from seewhy.analysis.compare import Comparison, ModelDifference
+from seewhy.analysis.compare_models import ComparedModel, ModelComparison
 from seewhy.csv_cells import visible
 from seewhy.evaluation import Interval
 from seewhy.files import write_atomic
@@ -54,7 +54,7 @@ def _draw_alone(
 
 
 @png
-def curves_side_by_side(contenders: Sequence[Contender]) -> Figure:
+def curves_side_by_side(contenders: Sequence[ComparedModel]) -> Figure:
     """Loss and accuracy of each training, a column a model, on the same scales."""
     figure = Figure(figsize=(max(6.0, 3.4 * len(contenders)), 5.8))
     grid = figure.subplots(2, len(contenders), sharey="row", sharex="col", squeeze=False)
@@ -93,7 +93,7 @@ def differences(comparison: Comparison) -> Figure:
 
 
 @png
-def class_differences(difference: Difference) -> Figure:
+def class_differences(difference: ModelDifference) -> Figure:
     """What one model has over another in the recall of each class, the largest above."""
     found = sorted(difference.per_class.items(), key=lambda item: item[1].recall.value)
     part = ""

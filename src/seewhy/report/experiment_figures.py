@@ -188,7 +188,7 @@ def tuning_history(result: Tuning) -> Figure:
     if result.metric != "loss":
         left.yaxis.set_major_formatter(PercentFormatter(1))
         _percent(right)
-    figure.suptitle(f"{len(result.trials)} trials: {result.best.name} is the best over fresh seeds")
+    figure.suptitle(f"{len(result.trials)} trials: {result.verdict}")
     return figure
 
 
