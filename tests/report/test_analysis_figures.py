@@ -3,21 +3,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from report.test_figures import ODD, drawn, measured, names, picture, texts
 
 from seewhy.analysis.confidence import confidence
 from seewhy.analysis.records import to_json
+from seewhy.analysis.slices import find_slices
 from seewhy.evaluation import Predictions
 from seewhy.evaluation.ranking import class_curves
 from seewhy.evaluation.scope import choose_scope
 from seewhy.report.analysis_figures import (
     class_heat_map,
     confidence_histograms,
+    mistakes_by_cause,
     ranking_curves,
     risk_coverage_curve,
     scope_curve,
+    weak_slices,
 )
+from seewhy.report.style import LIGHT_VERMILION
 
 
 def all_on_the_page(figure: Figure) -> bool:
@@ -112,6 +117,45 @@ def test_a_perfect_model_has_drawings_too() -> None:
     assert picture(confidence_histograms(found)) and picture(
         risk_coverage_curve(found["risk_coverage"])
     )
+
+
+def sliced(weak: bool, name: str = "brightness") -> dict[str, Any]:
+    """A split whose darkest fifth is all wrong, or one like another."""
+    p, dark = answered(), np.arange(500) / 500
+    if weak:
+        p = replace(p, labels=np.where(dark < 0.2, (p.predicted + 1) % 4, p.predicted))
+    found: dict[str, Any] = to_json(find_slices(p, {name: dark, "contrast": 1 - dark**2}))
+    return found
+
+
+@pytest.mark.parametrize("weak", [True, False])
+def test_slices_are_the_stored_ones_with_their_intervals_and_the_weak_are_red(weak: bool) -> None:
+    found = sliced(weak, "w" * 60)
+    figure = drawn(weak_slices, found)
+    assert all_on_the_page(figure)
+    axes, shown = figure.axes[0], found["slices"][:15]
+    assert [bar.get_width() for bar in axes.patches] == [part["rate"]["value"] for part in shown]
+    spans = [tuple(line.get_xdata()) for line in axes.lines[: 2 * len(shown) : 2]]
+    assert spans == [(part["rate"]["low"], part["rate"]["high"]) for part in shown]
+    red = [to_hex(bar.get_facecolor()).upper() == LIGHT_VERMILION for bar in axes.patches]
+    assert red == [part["p"] < 0.05 for part in shown] and any(red) == weak
+    title = figure.get_suptitle()
+    count = sum(part["p"] < 0.05 for part in found["slices"])
+    assert title.startswith(f"{count or 'None'} of {found['tested']} parts tested")
+    assert ("the 15 surest" in title) == (found["tested"] > 15)
+
+
+def test_causes_are_counted_and_the_unknown_named() -> None:
+    counts = {"duplicate": 0, "label": 0, "picture": 2, "scope": 0, "confusion": 7}
+    causes = {"counts": counts, "unknown": ["label"], "labels": None, "mistakes": [{}] * 9}
+    figure = drawn(mistakes_by_cause, causes)
+    assert all_on_the_page(figure) and "9 surest mistakes" in figure.get_suptitle()
+    axes = figure.axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[:2] == ["A true confusion", "A poor picture"]
+    assert names[-1] == "Likely a wrong label"
+    assert [text.get_text() for text in axes.texts] == ["7", "2", "0", "0", "not looked for"]
+    assert [bar.get_width() for bar in axes.patches] == [7, 2, 0, 0, 0]
 
 
 def test_the_scope_curve_marks_the_threshold() -> None:

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from math import nan
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -14,12 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from seewhy.evaluation import Metrics, Predictions, metrics, wilson
+from seewhy.evaluation import Metrics, Predictions, metrics
 from seewhy.report.figures import (
     confusion_matrix,
     curves,
-    draw_metrics,
-    draw_run,
     per_class,
     reliability,
 )
@@ -168,11 +165,9 @@ def test_reliability_marks_each_filled_bin_with_its_interval() -> None:
     points = next(line for line in upper.lines if line.get_marker() == "o")
     assert np.array_equal(points.get_xdata(), bins.confidence[filled])
     assert np.array_equal(points.get_ydata(), bins.accuracy[filled])
-    whisker = upper.lines[1].get_ydata()
-    first = filled[0]
-    right = round(bins.accuracy[first] * bins.counts[first])
-    expected = wilson(right, int(bins.counts[first]))
-    assert tuple(whisker) == (expected.low, expected.high)
+    (whiskers,) = upper.collections
+    spans = [(low, high) for (_, low), (_, high) in whiskers.get_segments()]
+    assert spans == list(zip(bins.low[filled], bins.high[filled], strict=True))
     assert sum(bar.get_height() for bar in lower.patches) == pytest.approx(1)
     title = drawn(reliability, bins, "test").get_suptitle()
     assert title == f"Test: confidence is off by {bins.ece:.1%} on average (ECE)"
@@ -222,17 +217,6 @@ def test_the_readers_own_style_changes_nothing_and_is_left_alone() -> None:
         before: Mapping[str, Any] = dict(matplotlib.rcParams)
         assert confusion_matrix(stored) == plain
         assert dict(matplotlib.rcParams) == before
-
-
-def test_a_run_and_a_split_are_drawn_into_their_folder(tmp_path: Path) -> None:
-    m = measured(names(3))
-    draw_run(history(3), m.to_json(), tmp_path / "figures")
-    found = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert found == ["confusion-val.png", "curves.png", "per-class-val.png"]
-    draw_metrics(m, tmp_path / "figures")
-    assert (tmp_path / "figures" / "reliability-val.png").is_file()
-    for path in (tmp_path / "figures").iterdir():
-        assert picture(path.read_bytes()).format == "PNG"
 
 
 def test_no_window_system_is_touched() -> None:

@@ -1,10 +1,11 @@
 import numpy as np
 from matplotlib.figure import Figure
-from report.test_figures import ODD, drawn, picture, texts
+from report.test_figures import ODD, drawn, texts
 
 from seewhy.analysis.mistakes import mistakes
+from seewhy.analysis.records import to_json
 from seewhy.evaluation import Predictions
-from seewhy.report.sheets import Tile, draw_mistakes, sheet
+from seewhy.report.sheets import COLUMNS, PAIRS, WORST, Tile, confused_pairs, sheet, worst_mistakes
 
 
 def tiles(count: int, side: int = 12) -> list[Tile]:
@@ -48,20 +49,22 @@ def test_pictures_are_shown_as_they_are_and_places_left_free() -> None:
     assert large.axes[0].images[0].get_interpolation() == "antialiased"
 
 
-def test_the_mistakes_are_drawn_with_their_pictures(tmp_path) -> None:
+def test_the_surest_mistakes_and_each_pair_have_their_pictures() -> None:
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 3, 60)
-    logits = rng.normal(size=(60, 3)).astype(np.float32)
-    found = mistakes(Predictions(logits, labels, ("a", "b", "c"), np.arange(60).astype(str)))
-    images = rng.integers(0, 256, (60, 8, 8, 3), np.uint8)
-    draw_mistakes(found, images, "val", tmp_path / "figures")
-    names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert names == {"worst-mistakes-val.png", "confused-pairs-val.png"}
-    for path in (tmp_path / "figures").iterdir():
-        assert picture(path.read_bytes()).format == "PNG"
-
-
-def test_no_mistakes_are_no_picture(tmp_path) -> None:
-    right = Predictions(np.eye(2, dtype=np.float32), np.array([0, 1]), ("a", "b"), np.arange(2))
-    draw_mistakes(mistakes(right), np.zeros((2, 8, 8, 3), np.uint8), "val", tmp_path / "figures")
-    assert not (tmp_path / "figures").exists()
+    labels = rng.integers(0, 3, 200)
+    logits = rng.normal(size=(200, 3)).astype(np.float32)
+    p = Predictions(logits, labels, ("a", "b", "c"), np.arange(200).astype(str))
+    found = to_json(mistakes(p))
+    images = rng.integers(0, 256, (200, 8, 8, 3), np.uint8)
+    shown, title = worst_mistakes(found, images)
+    assert len(shown) == WORST and f"40 most confident of {found['count']} mistakes" in title
+    first = found["worst"][0]
+    assert np.array_equal(shown[0].picture, images[first["row"]])
+    assert shown[0].true == first["true"]
+    assert shown[0].said == f"{first['predicted']} {first['confidence']:.0%}"
+    paired, title = confused_pairs(found, images)
+    assert len(paired) == PAIRS * COLUMNS and "5 most frequent" in title
+    for line, pair in enumerate(found["pairs"][:PAIRS]):
+        tile = paired[line * COLUMNS]
+        assert tile is not None and tile.true == pair["true"]
+        assert np.array_equal(tile.picture, images[pair["examples"][0]["row"]])

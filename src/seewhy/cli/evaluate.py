@@ -10,17 +10,16 @@ import click
 from seewhy import pipeline
 from seewhy.analysis.analyse import Analysis, analyse, analyse_validation, write_analysis
 from seewhy.analysis.records import to_json
-from seewhy.classifier import load
+from seewhy.classifier import Classifier, load
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import analysis_table, metrics_table
-from seewhy.data import ImageSet
+from seewhy.data import ImageSet, Splits
 from seewhy.data.review import Suspect, read_suspects
 from seewhy.errors import UsageError
 from seewhy.evaluation import Predictions
 from seewhy.pipeline import part
-from seewhy.report.analysis_figures import draw_analysis
-from seewhy.report.figures import draw_metrics
-from seewhy.report.sheets import draw_mistakes
+from seewhy.report.drawings import split_drawings
+from seewhy.report.style import write_drawings
 from seewhy.runs import Run
 
 
@@ -61,7 +60,7 @@ def command(
 
     In a run directory the figures go to metrics.json, the predictions to predictions-SPLIT.parquet and
     the pictures to figures/; each reading of test is numbered there. With --full the analysis goes to
-    analysis/ beside them.
+    analysis/ beside them. Of other data than its own a run keeps nothing.
     """
     if labels is not None and not (full and split == "val"):
         raise UsageError("--labels tells causes on validation: give --full, and no other --split")
@@ -69,56 +68,55 @@ def command(
         raise UsageError(f"{out} exists and is not written over: choose another --out")
     suspects = None if labels is None else read_suspects(labels)
     options = {name: value for name, value in options.items() if value is not None}
-    figures, predictions = pipeline.evaluate(
-        model,
-        data,
-        split,
-        options=options,
-        device=device,
-        show=say,
-        progress=ReadingBar("predicting"),
-        loading=ReadingBar("reading"),
+    classifier = load(model, device=device)
+    splits = classifier.splits(data, options, progress=ReadingBar("reading"))
+    for note in splits.notes:
+        say(note)
+    figures, predictions = pipeline.judge(
+        classifier, splits, split, show=say, progress=ReadingBar("predicting")
     )
+    run = pipeline.own_run(model, classifier, splits, split)
+    if run is not None:
+        pipeline.store(run, figures, predictions)
+    elif Path(model).is_dir():
+        say(f"{model} keeps the figures of its own data, and none of these")
     if out is not None:
         predictions.to_csv(out)
     found = figures.to_json()
-    home = analysis or (Path(model) if Path(model).is_dir() else None)
-    if home is not None:
-        draw_metrics(figures, Run(home).figures)
+    home = analysis or (run.path if run else None)
+    told: dict[str, Any] = {}
+    images = None
     if not as_json:
         click.echo(metrics_table(found, f"model {model}"))
     if full:
         analysed, pictures = _analysed(
-            model, data, split, predictions, suspects, str(labels or ""), device, options
+            classifier, splits, split, predictions, suspects, str(labels or "")
         )
-        found["analysis"] = to_json(analysed)
+        told = found["analysis"] = to_json(analysed)
+        images = pictures.images if pictures else None
         if not as_json:
             click.echo(f"\n{analysis_table(analysed)}")
         if home is not None:
             write_analysis(analysed, split, home / "analysis")
-            draw_analysis(found, Run(home).figures)
-            if pictures is not None:
-                draw_mistakes(analysed.mistakes, pictures.images, split, Run(home).figures)
             say(f"analysis: {home / 'analysis'}   pictures: {Run(home).figures}")
+    if home is not None:
+        drawings = split_drawings(found, figures.reliability, told, images)
+        write_drawings(drawings, Run(home).figures)
     if as_json:
         click.echo(json.dumps(found))
 
 
 def _analysed(
-    model: str,
-    data: str,
+    classifier: Classifier,
+    splits: Splits,
     split: pipeline.Split,
     predictions: Predictions,
     suspects: Mapping[bytes, Suspect] | None,
     folder: str,
-    device: str,
-    options: dict[str, Any],
 ) -> tuple[Analysis, ImageSet | None]:
     """All that the predictions tell, and their pictures: those of test stay sealed."""
     if split == "test":
         return analyse(predictions), None
-    classifier = load(model, device=device)
-    splits = classifier.splits(data, options)
     if split == "train":
         return analyse(predictions), part(splits, split)
     found = analyse_validation(

@@ -15,6 +15,7 @@ from seewhy.evaluation import Predictions
 from seewhy.evaluation.predict import to_input
 from seewhy.explain.grad_cam import grad_cam
 from seewhy.files import write_atomic
+from seewhy.report import sheets
 from seewhy.report.html import render
 from seewhy.report.html.figures import draw_figures
 from seewhy.report.html.pictures import MOST_CLASSES, Pictures, choose_rows
@@ -47,14 +48,14 @@ def write_report(
     """
     stored = read_stored(run)
     place = data or stored.config["data"]
+    pictures = images = None
     try:
-        pictures = _pictures(run, stored, place, device)
+        pictures, images = _pictures(run, stored, place, device)
     except SeeWhyError as error:
         if data is not None:
             raise
         say(f"without pictures: {error}")
-        pictures = None
-    draw_figures(stored, run.figures)
+    draw_figures(stored, images, run.figures)
     page = out or run.path / "report.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     figures = "figures" if page.parent.resolve() == run.path.resolve() else ""
@@ -62,8 +63,11 @@ def write_report(
     return page
 
 
-def _pictures(run: Run, stored: Stored, data: str, device: str) -> Pictures:
-    """The pictures that the page shows, with their maps. Raises `DataError` for other data."""
+def _pictures(run: Run, stored: Stored, data: str, device: str) -> tuple[Pictures, sheets.Pictures]:
+    """The pictures that the page shows, with their maps, and all of validation.
+
+    Raises `DataError` for other data.
+    """
     classifier = load(run.path, device=device)
     predictions = Predictions.from_parquet(run.predictions("val"))
     splits = classifier.splits(data, progress=ReadingBar("reading"))
@@ -81,7 +85,7 @@ def _pictures(run: Run, stored: Stored, data: str, device: str) -> Pictures:
     rows = choose_rows(predictions, [mistake["row"] for mistake in found["worst"]], pairs)
     images = centre(val.images[rows], classifier.rule.size)
     maps = _maps(classifier, images, predictions.predicted[rows])
-    return Pictures(rows, predictions, images, maps, _near(stored, splits.train))
+    return Pictures(rows, predictions, images, maps, _near(stored, splits.train)), val.images
 
 
 def _near(stored: Stored, train: ImageSet) -> dict[int, np.ndarray]:

@@ -18,9 +18,10 @@ from seewhy.cli.tables import metrics_table
 from seewhy.errors import UsageError
 from seewhy.evaluation import Predictions
 from seewhy.recipes import load_recipe
+from seewhy.report.drawings import split_drawings
 from seewhy.report.experiment_figures import draw_folds, draw_seeds
-from seewhy.report.figures import draw_metrics, draw_run
 from seewhy.report.network_figures import draw_gradient_norms
+from seewhy.report.style import write_drawings
 from seewhy.runs import Run
 
 
@@ -66,7 +67,6 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
         raise
     finally:
         line.close()
-    draw_run(run.history, run.metrics["val"], run.figures)
     if run.gradient_norms:
         draw_gradient_norms(run.gradient_norms, run.figures)
     page = _report(run)
@@ -114,7 +114,8 @@ def _folds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
     with shown() as line:
         result = experiments.folds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
     draw_folds(result, result.path / "figures")
-    draw_metrics(result.whole, result.path / "figures")
+    whole = split_drawings(result.whole.to_json(), result.whole.reliability)
+    write_drawings(whole, result.path / "figures")
     if as_json:
         click.echo(json.dumps(to_json(result.to_json())))
         return

@@ -61,14 +61,16 @@ class Averages:
 class Reliability:
     """Confidence against truth: pictures, mean confidence and accuracy of each bin.
 
-    `edges` (B + 1,), from 0 to 1; `counts`, `confidence`, `accuracy` (B,), the last two NaN in
-    empty bins.
+    `edges` (B + 1,), from 0 to 1; `counts`, `confidence`, `accuracy` and the ends of its Wilson 95%
+    interval, `low` and `high`, (B,), all but `counts` NaN in empty bins.
     """
 
     edges: NDArray[np.float64]
     counts: NDArray[np.int64]
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
 
     @property
     def ece(self) -> float:
@@ -290,9 +292,15 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> 
     """Sorts pictures by their top confidence into bins."""
     bins = confidence_bins(confidence)
     counts = np.bincount(bins, minlength=BINS)
-    sums = (np.bincount(bins, values, BINS) for values in (confidence, correct))
+    sure, right = (np.bincount(bins, values, BINS) for values in (confidence, correct))
+    spans = [wilson(int(part), int(n)) for part, n in zip(right, counts, strict=True)]
     return Reliability(
-        np.linspace(0, 1, BINS + 1), counts, *(ratio(total, counts, nan) for total in sums)
+        edges=np.linspace(0, 1, BINS + 1),
+        counts=counts,
+        confidence=ratio(sure, counts, nan),
+        accuracy=ratio(right, counts, nan),
+        low=np.array([span.low for span in spans]),
+        high=np.array([span.high for span in spans]),
     )
 
 

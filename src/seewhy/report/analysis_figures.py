@@ -1,7 +1,7 @@
-"""Drawings of the analysis: what is stored under analysis/ in, PNG out."""
+"""Drawings of the analysis: what is stored under analysis/ in, pictures out."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -9,33 +9,29 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from seewhy.files import write_atomic
-from seewhy.report.figures import confusion_matrix
-from seewhy.report.style import BLUE, DASHED, GREY, LIGHT_BLUE, PALE, VERMILION, png, short
+from seewhy.analysis.causes import NAMES
+from seewhy.analysis.slices import SIGNIFICANT
+from seewhy.csv_cells import visible
+from seewhy.report.style import (
+    BLUE,
+    DASHED,
+    GREY,
+    LIGHT_BLUE,
+    LIGHT_VERMILION,
+    PALE,
+    VERMILION,
+    png,
+    short,
+)
 
 MOST_ROWS = 100  # more classes are drawn in part: the worst
+MOST_SLICES = 15
 NAMED = 3  # curves that are named: the worst classes
 RATES = {"precision": "precision", "recall": "recall", "f1": "F1"}
-
-
-def draw_analysis(metrics: Mapping[str, Any], folder: Path) -> None:
-    """Draws the analysis of a split as PNG files in `folder`, which are written over.
-
-    `metrics` as in metrics.json, with the parts of analysis/ under "analysis".
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    found, split = metrics["analysis"], metrics["split"]
-    pictures = {
-        "confusion-rates": confusion_matrix(metrics, rates=True),
-        "class-heat-map": class_heat_map(metrics),
-        "ranking": ranking_curves(found["curves"], metrics),
-        "confidence": confidence_histograms(found["confidence"]),
-        "risk-coverage": risk_coverage_curve(found["confidence"]["risk_coverage"]),
-    }
-    for name, picture in pictures.items():
-        write_atomic(folder / f"{name}-{split}.png", picture)
 
 
 @png
@@ -183,6 +179,76 @@ def risk_coverage_curve(curve: Mapping[str, Any]) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 0.08), fontsize=9)
     figure.suptitle(f"Answering only when sure: mean error {curve['aurc']:.2%} (AURC)")
+    return figure
+
+
+@png
+def weak_slices(found: Mapping[str, Any]) -> Figure:
+    """The share wrong in the surest weak parts of the pictures, with 95% intervals, against the rest.
+
+    `found` as in analysis/slices.json; parts that are worse beyond doubt are red.
+    """
+    parts = found["slices"][:MOST_SLICES]
+    figure = Figure(figsize=(9.6, 1.7 + 0.42 * len(parts)))
+    axes = figure.add_subplot()
+    note: dict[str, Any] = {"color": GREY, "fontsize": 9}
+    for y, part in enumerate(parts):
+        rate = part["rate"]
+        pale, strong = (LIGHT_VERMILION, VERMILION) if _weak(part) else (LIGHT_BLUE, BLUE)
+        axes.barh(y, rate["value"], height=0.62, color=pale)
+        axes.plot((rate["low"], rate["high"]), (y, y), color=strong, linewidth=2.2)
+        axes.plot(part["rest"]["value"], y, "|", color="black", markersize=13, markeredgewidth=1.6)
+        said = f"{part['errors']:,} of {part['n']:,}"
+        axes.text(1.02, y, said, transform=axes.get_yaxis_transform(), va="center", **note)
+    names = [wrap(visible(part["name"]), 52, max_lines=2, placeholder="…") for part in parts]
+    axes.set_yticks(range(len(parts)), ["\n".join(lines) for lines in names], fontsize=9)
+    axes.set_ylim(len(parts) - 0.4, -0.6)
+    axes.set_xlim(0, min(1, 1.05 * max(part["rate"]["high"] for part in parts)))
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.text(1.02, 1, "wrong", transform=axes.transAxes, va="bottom", **note)
+    axes.set_xlabel("share wrong")
+    axes.axvline(found["rate"]["value"], **DASHED)
+    handles = [
+        Patch(color=LIGHT_VERMILION, label="worse beyond doubt"),
+        Patch(color=LIGHT_BLUE, label="perhaps by chance"),
+        Line2D([], [], color="black", marker="|", markersize=11, linestyle="", label="the rest"),
+        Line2D([], [], **DASHED, label="all pictures"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
+    weak = sum(map(_weak, found["slices"])) or "None"
+    part = f"\nthe {len(parts)} surest" if len(parts) < found["tested"] else ""
+    figure.suptitle(
+        f"{weak} of {found['tested']:,} parts tested: worse than the rest beyond doubt{part}"
+    )
+    return figure
+
+
+def _weak(part: Mapping[str, Any]) -> bool:
+    return part["p"] is not None and part["p"] < SIGNIFICANT
+
+
+@png
+def mistakes_by_cause(causes: Mapping[str, Any]) -> Figure:
+    """How many of the surest mistakes have each cause; `causes` as in analysis/causes.json."""
+    counts = {cause: n for cause, n in causes["counts"].items() if cause not in causes["unknown"]}
+    order = [*sorted(counts, key=lambda cause: -counts[cause]), *causes["unknown"]]
+    figure = Figure(figsize=(7.2, 2.6))
+    axes = figure.add_subplot()
+    for y, cause in enumerate(order):
+        n = counts.get(cause, 0)
+        axes.barh(y, n, height=0.62, color=BLUE)
+        said = f"{n:,}" if cause in counts else "not looked for"
+        axes.annotate(said, (n, y), (5, 0), textcoords="offset points", va="center", color=GREY)
+    axes.set_yticks(range(len(order)), [NAMES[cause].capitalize() for cause in order])
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    axes.set_xlim(0, 1.12 * max(*counts.values(), 1))
+    axes.xaxis.set_visible(False)
+    axes.grid(False)
+    axes.spines["bottom"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    figure.suptitle(f"The likeliest causes of the {len(causes['mistakes']):,} surest mistakes")
     return figure
 
 

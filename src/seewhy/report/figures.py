@@ -1,7 +1,6 @@
-"""Drawings of a training and of a split's figures, as PNG."""
+"""Drawings of a training and of a split's figures."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -14,9 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from seewhy.evaluation.intervals import wilson
-from seewhy.evaluation.metrics import Metrics, Reliability
-from seewhy.files import write_atomic
+from seewhy.evaluation.metrics import Reliability
 from seewhy.report.style import (
     BLUE,
     DASHED,
@@ -33,32 +30,6 @@ MOST_NAMES = 100  # more classes are drawn in part
 MOST_NUMBERS = 20  # more classes leave no room for counts in a confusion matrix
 
 _SPLITS = {"train": "Training", "val": "Validation", "test": "Test", "oof": "Out of fold"}
-
-
-def draw_run(
-    history: Sequence[Mapping[str, float]], metrics: Mapping[str, Any], folder: Path
-) -> None:
-    """Draws how a training went and what it reached: curves, confusion and classes.
-
-    `history` are the rows of history.csv, `metrics` a split's figures as in metrics.json; the PNG
-    files in `folder` are written over.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "curves.png", curves(history))
-    _draw_split(metrics, folder)
-
-
-def draw_metrics(metrics: Metrics, folder: Path) -> None:
-    """Draws a split's figures: confusion, classes and reliability, as PNG files in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _draw_split(metrics.to_json(), folder)
-    picture = reliability(metrics.reliability, metrics.split)
-    write_atomic(folder / f"reliability-{metrics.split}.png", picture)
-
-
-def _draw_split(metrics: Mapping[str, Any], folder: Path) -> None:
-    write_atomic(folder / f"confusion-{metrics['split']}.png", confusion_matrix(metrics))
-    write_atomic(folder / f"per-class-{metrics['split']}.png", per_class(metrics))
 
 
 @png
@@ -178,19 +149,18 @@ def per_class(metrics: Mapping[str, Any]) -> Figure:
 
     `metrics` as in metrics.json. Beyond a hundred classes the hundred worst are drawn.
     """
-    right = {name: metrics["confusion"][k][k] for k, name in enumerate(metrics["classes"])}
     rows = sorted(metrics["per_class"].items(), key=lambda row: _or(row[1]["recall"], -1))
     rows = rows[:MOST_NAMES]
     figure = Figure(figsize=(8, 1.7 + 0.24 * len(rows)))
     axes = figure.add_subplot()
-    for y, (name, row) in enumerate(rows):
+    for y, (_, row) in enumerate(rows):
         axes.text(1.02, y, f"{row['support']:,}", ha="left", va="center", color=GREY, fontsize=9)
         if row["recall"] is None:
             axes.text(0.01, y, "no pictures", va="center", color=GREY, fontsize=9)
             continue
-        interval = wilson(right[name], row["support"])
-        axes.barh(y, interval.value, height=0.66, color=LIGHT_BLUE)
-        axes.plot((interval.low, interval.high), (y, y), color=BLUE, linewidth=2.2)
+        interval = row["intervals"]["recall"]
+        axes.barh(y, row["recall"], height=0.66, color=LIGHT_BLUE)
+        axes.plot((interval["low"], interval["high"]), (y, y), color=BLUE, linewidth=2.2)
         axes.plot(row["precision"], y, "D", color=VERMILION, markersize=4.5, clip_on=False)
     axes.axvline(metrics["accuracy"]["value"], **DASHED)
     axes.set_yticks(range(len(rows)), [short(name) for name, _ in rows], fontsize=9)
@@ -209,7 +179,8 @@ def per_class(metrics: Mapping[str, Any]) -> Figure:
         Line2D([], [], **DASHED, label="accuracy of all"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
-    part = f"\nthe {len(rows)} worst of {len(right):,} classes" if len(rows) < len(right) else ""
+    k = len(metrics["classes"])
+    part = f"\nthe {len(rows)} worst of {k:,} classes" if len(rows) < k else ""
     figure.suptitle(_headline(metrics) + part)
     return figure
 
@@ -226,12 +197,9 @@ def reliability(bins: Reliability, split: str) -> Figure:
     upper.text(0.02, 0.98, "not sure enough", color=GREY, va="top")
     upper.text(0.98, 0.02, "too sure", color=GREY, ha="right")
     filled = np.flatnonzero(bins.counts)
-    for b in filled:
-        n = int(bins.counts[b])
-        interval = wilson(round(bins.accuracy[b] * n), n)
-        x = bins.confidence[b]
-        upper.plot((x, x), (interval.low, interval.high), color=BLUE, linewidth=1.5)
-    upper.plot(bins.confidence[filled], bins.accuracy[filled], "o", color=BLUE, markersize=6)
+    x = bins.confidence[filled]
+    upper.vlines(x, bins.low[filled], bins.high[filled], color=BLUE, linewidth=1.5)
+    upper.plot(x, bins.accuracy[filled], "o", color=BLUE, markersize=6)
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share right")
     lower.bar(
         bins.edges[:-1],

@@ -13,16 +13,15 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Line
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from seewhy.files import write_atomic
 from seewhy.models.blocks import PICTURE, Block
-from seewhy.report.style import GREY, LIGHT_BLUE, PALE, png, short
+from seewhy.report.style import GREY, LIGHT_BLUE, LIGHT_VERMILION, PALE, png, short, write_drawings
 
 ROW = 0.4  # inches from block to block; the other lengths are in inches too
 TALL = 0.27
 WIDE, ASIDE = 3.9, 2.1  # a block on the main way, and one beside it
 WAY = 0.4  # between the two; connections that skip blocks run there
 COLUMNS = (("output", 0.2, "left"), ("parameters", 2.2, "right"), ("MFLOPs", 3.1, "right"))
-COLOURS = {"conv": LIGHT_BLUE, "linear": "#F3C6A5", "sum": "white"}
+COLOURS = {"conv": LIGHT_BLUE, "linear": LIGHT_VERMILION, "sum": "white"}
 
 
 @png
@@ -108,9 +107,8 @@ def _connect(axes: Axes, source: int, target: int, beside: Sequence[int]) -> Non
 
 
 def draw_gradient_norms(rows: Sequence[Mapping[str, float]], folder: Path) -> None:
-    """Draws the rows of gradient_norms.csv as `gradient-norms.png` in `folder`, written over."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "gradient-norms.png", gradient_norms(rows))
+    """Draws the rows of gradient_norms.csv as PNG and SVG files in `folder`, which are written over."""
+    write_drawings({"gradient-norms": (gradient_norms, [rows])}, folder)
 
 
 @png

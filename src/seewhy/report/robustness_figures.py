@@ -23,7 +23,7 @@ from seewhy.report.style import (
     GREY,
     LIGHT_BLUE,
     VERMILION,
-    Drawing,
+    Drawings,
     png,
     short,
     write_drawings,
@@ -56,10 +56,8 @@ def draw_robustness(
     write_drawings(drawings, folder)
 
 
-def robustness_drawings(
-    found: Mapping[str, Any],
-) -> dict[str, tuple[Drawing[Any], tuple[Any, ...]]]:
-    """The drawings that need no pictures, by their files' name, with what each takes."""
+def robustness_drawings(found: Mapping[str, Any]) -> Drawings:
+    """The drawings that need no pictures."""
     return {
         "robustness-corruptions": (corruption_map, (found,)),
         "robustness-transformations": (transformation_curves, (found,)),

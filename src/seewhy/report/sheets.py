@@ -1,20 +1,18 @@
 """Sheets of pictures, each with its caption: what a mistake looks like."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
-from seewhy.analysis.mistakes import Mistake, Mistakes
 from seewhy.data import Rows
 from seewhy.data.review import Suspect
 from seewhy.experiments.suspects import Shown
-from seewhy.files import write_atomic
 from seewhy.report.style import GREY, VERMILION, png, short
 
 Pictures = NDArray[np.uint8] | Rows
@@ -22,6 +20,7 @@ Pictures = NDArray[np.uint8] | Rows
 COLUMNS = 8
 MOST = 64  # pictures on a sheet
 WORST = 40  # of them, where they are the worst of many
+PAIRS = 5  # confused pairs on a sheet
 SMALL = 64  # pixels: below, pictures are shown with their pixels as they are
 FONT = 8.0  # points; what is too wide for its picture is drawn smaller
 SIDE, GAP, LINE, TITLE = 1.3, 0.12, 0.155, 0.24  # inches: a picture, what parts two, lines of text
@@ -41,26 +40,26 @@ class Tile:
         return ((self.true, "black"), (self.said, VERMILION), (self.remark, GREY))
 
 
-def draw_mistakes(mistakes: Mistakes, images: Pictures, split: str, folder: Path) -> None:
-    """Draws the most confident mistakes and the most confused pairs, as PNG files in `folder`.
+def worst_mistakes(found: Mapping[str, Any], images: Pictures) -> tuple[list[Tile], str]:
+    """What `sheet` shows of the most confident mistakes; `found` as in analysis/mistakes.json.
 
     `images` uint8 (N, H, W, 3) are the pictures that the mistakes' rows count.
     """
-    if not mistakes.worst:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    worst = mistakes.worst[:WORST]
+    worst = found["worst"][:WORST]
     title = (
-        f"The {len(worst)} most confident of {mistakes.count:,} mistakes: what it is, what was said"
+        f"The {len(worst)} most confident of {found['count']:,} mistakes: what it is, what was said"
     )
-    picture = sheet([_tile(mistake, images) for mistake in worst], title)
-    write_atomic(folder / f"worst-mistakes-{split}.png", picture)
+    return [_tile(mistake, images) for mistake in worst], title
+
+
+def confused_pairs(found: Mapping[str, Any], images: Pictures) -> tuple[list[Tile | None], str]:
+    """What `sheet` shows of the most confused pairs, each beginning a line; as `worst_mistakes`."""
+    pairs = found["pairs"][:PAIRS]
     tiles: list[Tile | None] = []
-    for pair in mistakes.pairs[:5]:
-        tiles += [_tile(mistake, images) for mistake in pair.examples]
+    for pair in pairs:
+        tiles += [_tile(mistake, images) for mistake in pair["examples"]]
         tiles += [None] * (-len(tiles) % COLUMNS)
-    title = f"The {len(mistakes.pairs[:5])} most frequent confusions, the most confident of each"
-    write_atomic(folder / f"confused-pairs-{split}.png", sheet(tiles, title))
+    return tiles, f"The {len(pairs)} most frequent confusions, the most confident of each"
 
 
 def draw_suspects(suspects: Sequence[Suspect], shown: Shown) -> bytes:
@@ -74,9 +73,9 @@ def draw_suspects(suspects: Sequence[Suspect], shown: Shown) -> bytes:
     return sheet(tiles, title)
 
 
-def _tile(mistake: Mistake, images: Pictures) -> Tile:
-    said = f"{mistake.predicted} {mistake.confidence:.0%}"
-    return Tile(images[mistake.row], mistake.true, said)
+def _tile(mistake: Mapping[str, Any], images: Pictures) -> Tile:
+    said = f"{mistake['predicted']} {mistake['confidence']:.0%}"
+    return Tile(images[mistake["row"]], mistake["true"], said)
 
 
 @png

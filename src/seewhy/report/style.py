@@ -7,7 +7,7 @@ colour-blind readers tell apart; maps grow evenly darker.
 
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
 from pathlib import Path
@@ -22,7 +22,8 @@ from matplotlib.font_manager import fontManager
 from seewhy.csv_cells import visible
 from seewhy.files import write_atomic
 
-BLUE, LIGHT_BLUE, VERMILION = "#0072B2", "#8CC0DE", "#D55E00"
+BLUE, LIGHT_BLUE = "#0072B2", "#8CC0DE"
+VERMILION, LIGHT_VERMILION = "#D55E00", "#F3C6A5"
 GREY, PALE = "#6B6B6B", "#ECECEC"
 LONGEST_NAME = 24
 DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
@@ -82,29 +83,44 @@ class Drawing(Generic[Arguments]):
         self._draw = draw
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Png:
-        sink = io.BytesIO()
         with style():  # for the rendering too, which makes the ticks
-            FigureCanvasAgg(self._draw(*args, **kwargs)).print_png(sink)
-        return Png(sink.getvalue())
+            return _png(self._draw(*args, **kwargs))
 
     def svg(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> bytes:
-        sink = io.BytesIO()
         with style():
-            FigureCanvasSVG(self._draw(*args, **kwargs)).print_svg(sink, metadata={"Date": None})
-        return sink.getvalue()
+            return _svg(self._draw(*args, **kwargs))
+
+    def both(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> tuple[Png, bytes]:
+        """PNG and SVG of one figure, laid out once, which takes two thirds of the time of two."""
+        with style():
+            figure = self._draw(*args, **kwargs)
+            png = _png(figure)
+            figure.set_layout_engine("none")
+            return png, _svg(figure)
+
+
+def _png(figure: Figure) -> Png:
+    sink = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(sink)
+    return Png(sink.getvalue())
+
+
+def _svg(figure: Figure) -> bytes:
+    sink = io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(sink, metadata={"Date": None})
+    return sink.getvalue()
 
 
 png = Drawing  # what a drawing is marked with
+Drawings = dict[str, tuple[Drawing[Any], Sequence[Any]]]  # by the file's name, with what each takes
 
 
-def write_drawings(
-    drawings: Mapping[str, tuple[Drawing[Any], Sequence[Any]]], folder: Path
-) -> None:
-    """Writes each drawing, by its file's name and with what it takes, as PNG and SVG, over any there."""
+def write_drawings(drawings: Drawings, folder: Path) -> None:
+    """Writes each drawing as PNG and SVG files in `folder`, over any there."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (drawing, arguments) in drawings.items():
-        write_atomic(folder / f"{name}.png", drawing(*arguments))
-        write_atomic(folder / f"{name}.svg", drawing.svg(*arguments))
+        for kind, data in zip(("png", "svg"), drawing.both(*arguments), strict=True):
+            write_atomic(folder / f"{name}.{kind}", data)
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from seewhy.csv_cells import visible
-from seewhy.evaluation.intervals import wilson
 
 WIDTH, HEIGHT = 340, 236
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 16, 30
@@ -88,13 +87,14 @@ def reliability(bins: Mapping[str, Any]) -> Markup:
     _line(svg, axes.at(0, 0), axes.at(1, 1), "rule")
     _text(svg, *axes.at(0.03, 0.9), "not sure enough", "label faint")
     _text(svg, *axes.at(0.98, 0.06), "too sure", "label faint end")
-    counts = bins["counts"]
-    for n, x, share in zip(counts, bins["confidence"], bins["accuracy"], strict=True):
-        if not n:
-            continue
-        span = wilson(round(share * n), n)
-        _line(svg, axes.at(x, span.low), axes.at(x, span.high), "whisker")
-        _circle(svg, *axes.at(x, share), 2.5 + 5 * (n / max(counts)) ** 0.5, "dot")
+    most, shares = max(bins["counts"]), bins["accuracy"]
+    ends = (bins.get(end, shares) for end in ("low", "high"))  # early versions stored none
+    for n, x, share, low, high in zip(
+        bins["counts"], bins["confidence"], shares, *ends, strict=True
+    ):
+        if n:
+            _line(svg, axes.at(x, low), axes.at(x, high), "whisker")
+            _circle(svg, *axes.at(x, share), 2.5 + 5 * (n / most) ** 0.5, "dot")
     return _markup(svg)
 
 

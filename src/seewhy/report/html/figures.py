@@ -1,54 +1,40 @@
 """The drawings of a report as files, each as PNG and as SVG."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seewhy.evaluation.metrics import Reliability
-from seewhy.report import analysis_figures, figures
+from seewhy.report.drawings import split_drawings
+from seewhy.report.figures import curves
 from seewhy.report.html.stored import Stored
 from seewhy.report.robustness_figures import robustness_drawings
-from seewhy.report.style import Drawing, write_drawings
+from seewhy.report.sheets import Pictures
+from seewhy.report.style import Drawings, write_drawings
 
 
-def draw_figures(stored: Stored, folder: Path) -> None:
-    """Draws all that is stored, as PNG and SVG files in `folder`, which are written over."""
-    write_drawings(_drawings(stored), folder)
+def draw_figures(stored: Stored, images: Pictures | None, folder: Path) -> None:
+    """Draws all that is stored, as PNG and SVG files in `folder`, which are written over.
 
-
-def _drawings(stored: Stored) -> dict[str, tuple[Drawing[Any], Sequence[Any]]]:
-    """Each drawing by its file's name, with what it takes."""
-    found: dict[str, tuple[Drawing[Any], Sequence[Any]]] = {
-        "curves": (figures.curves, [stored.history])
-    }
-    for split, metrics in stored.metrics.items():
-        if split != "train":
-            found[f"confusion-{split}"] = figures.confusion_matrix, [metrics]
-            found[f"per-class-{split}"] = figures.per_class, [metrics]
-    curves = stored.analysis.get("curves")
-    if curves is not None:
-        found["confusion-rates-val"] = figures.confusion_matrix, [stored.val, True]
-        found["class-heat-map-val"] = analysis_figures.class_heat_map, [stored.val]
-        found["ranking-val"] = analysis_figures.ranking_curves, [curves, stored.val]
-    confidence = stored.analysis.get("confidence")
-    if confidence is not None:
-        found["confidence-val"] = analysis_figures.confidence_histograms, [confidence]
-        curve = confidence["risk_coverage"]
-        found["risk-coverage-val"] = analysis_figures.risk_coverage_curve, [curve]
-        bins = _reliability(confidence["reliability"])
-        found["reliability-val"] = figures.reliability, [bins, "val"]
+    `images` uint8 (N, H, W, 3) are the validation pictures; without them no mistake is shown.
+    """
+    drawings: Drawings = {"curves": (curves, [stored.history])}
+    drawings |= split_drawings(stored.val, _bins(stored.analysis), stored.analysis, images)
+    if "test" in stored.metrics:
+        found = stored.test_analysis
+        drawings |= split_drawings(stored.metrics["test"], _bins(found), found)
     if "robustness" in stored.analysis:
-        found |= robustness_drawings(stored.analysis["robustness"])
-    return found
+        drawings |= robustness_drawings(stored.analysis["robustness"])
+    write_drawings(drawings, folder)
 
 
-def _reliability(stored: Mapping[str, Any]) -> Reliability:
+def _bins(found: Mapping[str, Any]) -> Reliability | None:
     """The bins as arrays, as they were before they were stored."""
-    return Reliability(
-        edges=np.array(stored["edges"]),
-        counts=np.array(stored["counts"]),
-        confidence=np.array(stored["confidence"], float),
-        accuracy=np.array(stored["accuracy"], float),
-    )
+    if "confidence" not in found:
+        return None
+    stored = found["confidence"]["reliability"]
+    known = {name: np.array(values, float) for name, values in stored.items()}
+    ends = dict.fromkeys(("low", "high"), known["accuracy"])  # early versions stored none
+    return Reliability(**(ends | known))

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ class Stored:
     """The results of one run, as they were written.
 
     `analysis` has the files of analysis/ of the validation split and of none, by name ("mistakes",
-    ...); `counts` the pictures of each class, by split; `log` the lines of log.txt without their times.
+    ...), `test_analysis` those of the test split; `counts` the pictures of each class, by split; `log`
+    the lines of log.txt without their times.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Stored:
     bad_files: int
     log: tuple[str, ...]
     model: dict[str, Any]
+    test_analysis: dict[str, Any] = field(default_factory=dict)
 
     @property
     def val(self) -> dict[str, Any]:
@@ -58,7 +60,8 @@ def read_stored(run: Run) -> Stored:
         history=run.history,
         metrics=run.metrics,
         environment=json.loads((run.path / "environment.json").read_text("utf-8")),
-        analysis=_analysis(run.path / "analysis"),
+        analysis=_analysis(run.path / "analysis", "val", ""),
+        test_analysis=_analysis(run.path / "analysis", "test"),
         counts=_counts(run.path / "splits.csv", list(run.metrics["val"]["classes"])),
         bad_files=len(_rows(run.path / "bad_files.csv")),
         log=tuple(line[20:] for line in log.read_text("utf-8").splitlines()),
@@ -74,13 +77,13 @@ def read_stored(run: Run) -> Stored:
     )
 
 
-def _analysis(folder: Path) -> dict[str, Any]:
-    """The parts of analysis/, save those of the train and test splits."""
+def _analysis(folder: Path, *splits: str) -> dict[str, Any]:
+    """The parts of analysis/ of these splits; of none ("") are those that name none."""
     found = {}
     for path in sorted(folder.glob("*.json")):
-        name, _, split = path.stem.rpartition("-")
-        if split not in ("train", "test"):
-            found[name if split == "val" else path.stem] = json.loads(path.read_text("utf-8"))
+        name, _, split = path.stem.partition("-")
+        if split in splits:
+            found[name] = json.loads(path.read_text("utf-8"))
     return found
 
 
