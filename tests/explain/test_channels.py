@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from helpers import image_set, tiny_net
 from torch import Tensor, nn
 
 from seewhy.errors import UsageError
+from seewhy.explain import channels as channels_module
 from seewhy.explain.channels import _paired_rates, channels
 
 
@@ -60,7 +63,29 @@ def test_the_most_exciting_pictures_come_first_with_the_place() -> None:
 def test_progress_is_told_and_few_pictures_are_enough() -> None:
     heard = []
     found = channels(Colours(), coloured(2), size=8, progress=lambda *at: heard.append(at))
-    assert heard == [(1, 3), (2, 3), (3, 3)] and found.exciting.shape == (3, 2)
+    assert heard == [(2, 2)] and found.exciting.shape == (3, 2)
+
+
+def test_the_batch_changes_nothing_and_only_its_maps_are_held(monkeypatch) -> None:
+    class Counted(Colours):
+        most = 0
+
+        def features(self, x: Tensor) -> Tensor:
+            self.most = max(self.most, len(x))
+            kept.append(weakref.ref(found := super().features(x)))
+            assert sum(maps() is not None for maps in kept) <= 2
+            return found
+
+    kept: list[weakref.ref[Tensor]] = []
+    whole = channels(Colours(), coloured(), size=8)
+    monkeypatch.setattr(channels_module, "MOST_PIXELS", 7 * 8 * 8)
+    parts = channels(model := Counted(), coloured(), size=8)
+    assert model.most == 7 and len(kept) >= 12
+    assert np.array_equal(parts.exciting, whole.exciting)
+    assert np.array_equal(parts.peaks, whole.peaks)
+    assert parts.accuracy_drop == whole.accuracy_drop
+    for one, other in zip(parts.logit_drop, whole.logit_drop, strict=True):
+        assert (one.value, one.low) == pytest.approx((other.value, other.low), abs=1e-5)
 
 
 def test_the_interval_of_a_paired_rate_is_agresti_and_mins() -> None:

@@ -1,5 +1,7 @@
 """What holds for every method, on toy networks and on every net of the registry."""
 
+import sys
+
 import pytest
 import torch
 from explain.toys import LinearNet, SmallNet, classes, pictures, traces
@@ -20,6 +22,7 @@ from seewhy.explain.method import Method
 from seewhy.models import NETWORKS, build, options_of
 
 EVERY_METHOD = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+shap_module = sys.modules["seewhy.explain.shap"]  # whose name is that of the method, too
 NEED_NO_HALVES = ("saliency", "smooth_grad", "integrated_gradients", "occlusion", "shap")
 
 
@@ -68,6 +71,19 @@ def test_the_batch_changes_no_map(method: Method, monkeypatch: pytest.MonkeyPatc
         torch.testing.assert_close(alone, whole[row], rtol=1e-4, atol=1e-6)
     monkeypatch.setattr(method_module, "BATCH", 2)
     torch.testing.assert_close(method(model, x, targets), whole, rtol=1e-4, atol=1e-6)
+
+
+@EVERY_METHOD
+def test_no_batch_holds_more_pixels_than_fit(
+    method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x, targets, seen = SmallNet(), pictures(5), classes(5), []
+    whole = method(model, x, targets)
+    monkeypatch.setattr(method_module, "BATCH_PIXELS", 2 * 64)
+    monkeypatch.setattr(shap_module, "MOST_PIXELS", 2 * 64)
+    model.conv.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    torch.testing.assert_close(method(model, x, targets), whole, rtol=1e-4, atol=1e-6)
+    assert max(seen) == 2
 
 
 @EVERY_METHOD

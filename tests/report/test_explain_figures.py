@@ -31,7 +31,7 @@ from seewhy.report.explain_figures import (
 from seewhy.report.style import BLUE, VERMILION
 
 CLASSES = ("cat", "dog", "hare")
-STAMP = "unreliable: deletion, weights"
+STAMP = "unreliable: chance, weights"
 
 
 def pictures(count: int, size: int = 8) -> np.ndarray:
@@ -39,13 +39,13 @@ def pictures(count: int, size: int = 8) -> np.ndarray:
 
 
 def checked(maps: np.ndarray, failed: tuple[int, ...] = ()) -> Faithfulness:
-    """The tests of maps: the rows of `failed` do no better than chance when deleting, nor by weights."""
-    falling = np.tile(np.linspace(1, 0, 17, dtype=np.float32) ** 2, (len(maps), 1))
-    random = np.tile(np.linspace(1, 0, 17, dtype=np.float32), (len(maps), 1))
-    randomised = np.zeros(len(maps), np.float32)
+    """The tests of maps: the rows of `failed` do no better than chance, nor by weights."""
+    falling = np.tile(np.linspace(1, 0, 9, dtype=np.float32) ** 2, (len(maps), 1))
+    random = np.tile(np.linspace(1, 0, 9, dtype=np.float32), (len(maps), 1))
+    beaten, randomised = np.ones(len(maps), np.float32), np.zeros(len(maps), np.float32)
     for row in failed:
-        falling[row], randomised[row] = random[row], 0.9
-    return Faithfulness(maps, falling, 1 - falling**3, random, 1 - random, randomised)
+        falling[row], beaten[row], randomised[row] = random[row], 0.5, 0.9
+    return Faithfulness(maps, falling, 1 - falling**3, random, 1 - random, beaten, randomised)
 
 
 def explained(

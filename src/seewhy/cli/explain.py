@@ -8,8 +8,10 @@ from typing import Any, Literal
 import click
 import numpy as np
 import torch
+from click.core import ParameterSource
 
 from seewhy.classifier import Classifier, load
+from seewhy.cli.output import new_folder
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data import ImageSet
 from seewhy.data.decode import centre
@@ -25,7 +27,8 @@ from seewhy.explain.method import Method
 from seewhy.files import write_atomic
 from seewhy.report import explain_figures
 
-FEATURE_PICTURES = 1000  # of a split, drawn from seed 0, for what channels and classes are told by
+# Of the split's pictures, drawn from seed 0, for what channels and classes are told by: at 224 pixels 334
+FEATURE_PICTURES, FEATURE_PIXELS = 1000, 1 << 24
 
 
 @click.command()
@@ -48,7 +51,9 @@ FEATURE_PICTURES = 1000  # of a split, drawn from seed 0, for what channels and 
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="a new folder")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
+@click.pass_context
 def command(
+    context: click.Context,
     model: str,
     pictures: tuple[str, ...],
     data: str | None,
@@ -71,13 +76,14 @@ def command(
     """
     if bool(pictures) == bool(data):
         raise UsageError("give pictures to explain, or --data to take them from: one of the two")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there and is not written over: choose another --out")
-    methods = {name: find_method(name) for name in names.split(",")}
+    if pictures:
+        _refuse_idle(context)
+    methods = {name.strip(): find_method(name.strip()) for name in names.split(",")}
     classifier = load(model, device=device)
     if target is not None and target not in classifier.classes:
         known = ", ".join(classifier.classes[:20])
         raise UsageError(f"no class {target!r}: the model knows {known}")
+    new_folder(out)
     part = _part(classifier, data, split) if data else None
     if part is None:
         images, predictions = _named(classifier, pictures)
@@ -91,7 +97,6 @@ def command(
         check=check,
         progress=ReadingBar("explaining"),
     )
-    out.mkdir(parents=True, exist_ok=True)
     drawn = dict(_sheets(found))
     report: dict[str, Any] = {"model": model, "digest": classifier.digest, **found.to_json()}
     if features:
@@ -103,6 +108,21 @@ def command(
     report["files"] = list(drawn)
     write_atomic(out / "explanations.json", json.dumps(report, indent=1).encode())
     click.echo(json.dumps(report) if as_json else "\n".join(_lines(found, out, list(drawn))))
+
+
+def _refuse_idle(context: click.Context) -> None:
+    """Raises `UsageError` for options that choose from --data beside pictures that are named."""
+    options = {"split": "--split", "only": "--only", "count": "--n"}
+    given = [
+        option
+        for name, option in options.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise UsageError(
+            f"{' and '.join(given)} would choose pictures from --data, and these are named: leave "
+            f"{'it' if len(given) == 1 else 'them'} out, or give --data in place of pictures"
+        )
 
 
 def _part(classifier: Classifier, data: str, split: str) -> ImageSet:
@@ -154,8 +174,10 @@ def _learnt(
     classifier: Classifier, part: ImageSet, method: Method, report: dict[str, Any]
 ) -> dict[str, bytes]:
     """Draws channels and class averages over a part of a split, and adds their figures to the report."""
-    rows = np.random.default_rng(0).permutation(len(part))[:FEATURE_PICTURES]
-    some, size, network = part.take(np.sort(rows)), classifier.rule.size, classifier.bundle.network
+    size, network = classifier.rule.size, classifier.bundle.network
+    most = max(1, min(FEATURE_PICTURES, FEATURE_PIXELS // size**2))
+    rows = np.random.default_rng(0).permutation(len(part))[:most]
+    some = part.take(np.sort(rows))
     images = centre(some.images[:], size)
     ablated = channels(
         network, some, size=size, device=classifier.device, progress=ReadingBar("ablating")

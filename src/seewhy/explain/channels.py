@@ -1,6 +1,6 @@
 """What the channels of the last maps stand for, and how much each of them matters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from seewhy.data import ImageSet
 from seewhy.data.decode import centre
 from seewhy.evaluation.intervals import Interval
-from seewhy.evaluation.predict import to_input
+from seewhy.evaluation.predict import MOST, MOST_PIXELS, to_input
 from seewhy.explain.geometry import axes
 from seewhy.explain.method import explaining, halves
 
-BATCH = 256
 Z = 1.96  # standard errors on either side of a 95% interval
 
 
@@ -64,48 +63,64 @@ def channels(
     """Measures each channel of the maps that the head of a model takes, over labelled pictures.
 
     `images` uint8 (N, S, S, 3), of which the centre `size` x `size` is seen; `count` pictures are
-    named a channel. All maps are held in memory: a thousand pictures are plenty. `progress` hears
-    (channels done, channels in all). Leaves no trace; raises `UsageError` for a model that is not
+    named a channel. The pictures are read twice, for the channels' means and then without each, so
+    that the maps of one batch alone are held. `progress` hears (pictures done, pictures in all) of
+    the second time, which takes longest. Leaves no trace; raises `UsageError` for a model that is not
     made of `features` and `head`.
     """
     features, head = halves(model)
+    batch = max(1, min(MOST, MOST_PIXELS // size**2))
+
+    def batches() -> Iterator[Tensor]:
+        for start in range(0, len(images), batch):
+            yield features(to_input(centre(images.images[start : start + batch], size), device))
+
     with explaining(model), torch.no_grad():
-        parts = (images.images[at : at + BATCH] for at in range(0, len(images), BATCH))
-        maps = torch.cat([features(to_input(centre(part, size), device)) for part in parts])
-        labels = torch.from_numpy(images.labels).to(device)
-        accuracy_drop, logit_drop = _ablate(head, maps, labels, progress)
+        largest, places, means = [], [], []
+        for maps in batches():
+            most, place = maps.flatten(2).max(2)  # (B, C)
+            largest.append(most)
+            places.append(place)
+            means.append(maps.mean((2, 3)))
         down, across = axes(model, maps, maps.new_zeros(1, 3, size, size))
-    largest, places = maps.flatten(2).max(2)  # (N, C)
-    rows = largest.topk(min(count, len(images)), dim=0).indices  # (count, C)
-    places = places.gather(0, rows).T.cpu()
-    y, x = down.centres()[places // across.cells], across.centres()[places % across.cells]
-    peaks = torch.stack([y, x], 2) / size
-    return Channels(accuracy_drop, logit_drop, rows.T.cpu().numpy(), peaks.numpy())
+        labels = torch.from_numpy(images.labels).to(device).split(batch)
+        mean, answers = torch.cat(means).mean(0), []
+        for maps, own in zip(batches(), labels, strict=True):
+            answers.append(_without_each(head, maps, mean, own))
+            if progress:
+                progress(sum(right.shape[1] for right, _ in answers), len(images))
+    right, logits = (torch.cat(parts, 1) for parts in zip(*answers, strict=True))
+    rows = torch.cat(largest).topk(min(count, len(images)), dim=0).indices  # (count, C)
+    cells = torch.cat(places).gather(0, rows).T.cpu()
+    y, x = down.centres()[cells // across.cells], across.centres()[cells % across.cells]
+    return Channels(
+        accuracy_drop=tuple(_paired_rates(right[0], still) for still in right[1:]),
+        logit_drop=tuple(_mean((logits[0] - lowered).double()) for lowered in logits[1:]),
+        exciting=rows.T.cpu().numpy(),
+        peaks=(torch.stack([y, x], 2) / size).numpy(),
+    )
 
 
-def _ablate(
-    head: nn.Module,
-    maps: Tensor,
-    labels: Tensor,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[tuple[Interval, ...], tuple[Interval, ...]]:
-    right, logits = _answers(head, maps, labels)
-    accuracy_drop, logit_drop = [], []
-    for channel in range(maps.shape[1]):
+def _without_each(
+    head: nn.Module, maps: Tensor, means: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Whether each picture is right, and its true class's logit: of all maps, then without each.
+
+    Both are (1 + C, B); a channel that is left out is at its mean everywhere.
+    """
+    found = [_answers(head, maps, labels)]
+    for channel, mean in enumerate(means):
         own = maps[:, channel].clone()
-        maps[:, channel] = own.mean()
-        still_right, lowered = _answers(head, maps, labels)
+        maps[:, channel] = mean
+        found.append(_answers(head, maps, labels))
         maps[:, channel] = own
-        accuracy_drop.append(_paired_rates(right, still_right))
-        logit_drop.append(_mean((logits - lowered).double()))
-        if progress:
-            progress(channel + 1, maps.shape[1])
-    return tuple(accuracy_drop), tuple(logit_drop)
+    right, logits = zip(*found, strict=True)
+    return torch.stack(right), torch.stack(logits)
 
 
 def _answers(head: nn.Module, maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Whether each picture is right, and the logit of its true class."""
-    logits = torch.cat([head(part) for part in maps.split(BATCH)])
+    logits = head(maps)
     return logits.argmax(1) == labels, logits.gather(1, labels[:, None])[:, 0]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from seewhy.evaluation.predict import MOST_PIXELS
 from seewhy.explain.baseline import blurred
 from seewhy.explain.method import explanation, target_logits
 
@@ -24,15 +25,18 @@ def shap(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     halved shares evenly among its pixels. Positive: the block speaks for the target. A map adds up
     to the logit of the picture less that of the blurred one, exactly.
     """
-    maps = []
+    maps, batch = [], max(1, MOST_PIXELS // images[0, 0].numel())
     with torch.no_grad():
         for x, absent, target in zip(images, blurred(images), targets, strict=True):
 
             def value(
                 present: Tensor, x: Tensor = x, absent: Tensor = absent, t: Tensor = target
             ) -> Tensor:
-                pictures = torch.where(present[:, None], x, absent)
-                return target_logits(model, pictures, t.expand(len(pictures)))
+                found = []
+                for part in present[:, None].split(batch):
+                    pictures = torch.where(part, x, absent)
+                    found.append(target_logits(model, pictures, t.expand(len(pictures))))
+                return torch.cat(found)
 
             nothing = torch.zeros(x.shape[1:], dtype=torch.bool, device=x.device)
             maps.append(owen_values(value, nothing))
