@@ -1,6 +1,6 @@
 import pytest
 
-from seewhy.cli.output import new_file, new_folder
+from seewhy.cli.output import new_folder, refuse_existing
 from seewhy.errors import UsageError
 
 
@@ -14,8 +14,8 @@ def test_a_folder_that_holds_something_is_refused_and_an_empty_one_taken(tmp_pat
             new_folder(full)
 
 
-def test_a_file_is_never_written_over(tmp_path):
-    assert new_file(None) is None
-    assert new_file(tmp_path / "new.csv") == tmp_path / "new.csv"
+def test_what_is_there_is_never_written_over(tmp_path):
+    refuse_existing(None)
+    refuse_existing(tmp_path / "new.csv")
     with pytest.raises(UsageError, match="exists and is not written over"):
-        new_file(tmp_path)
+        refuse_existing(tmp_path)

@@ -82,6 +82,7 @@ def test_a_training_ends_with_its_report_and_is_not_lost_where_that_fails(
     monkeypatch.setattr("seewhy.cli.train.write_report", broken)
     assert "its report is not: no room" in trained_to("second")
     assert (tmp_path / "second" / "model.safetensors").is_file()
+    assert "RuntimeError: no room" in (tmp_path / "second" / "log.txt").read_text()
 
 
 def test_a_net_that_grad_cam_cannot_explain_has_its_pictures_without_maps(

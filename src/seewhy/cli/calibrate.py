@@ -10,6 +10,7 @@ from seewhy import bundle as bundles
 from seewhy.analysis.calibrate import Calibration, calibrate
 from seewhy.analysis.records import to_json
 from seewhy.classifier import load
+from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
 from seewhy.errors import UsageError
@@ -44,8 +45,7 @@ def command(
     """
     if options["precision"] is not None and options["coverage"] is not None:
         raise UsageError("--precision and --coverage both set the threshold: give one of them")
-    if out.exists():
-        raise UsageError(f"{out} exists and is not written over: choose another --out")
+    refuse_existing(out)
     bundle, found = calibrate(
         load(model, device=device),
         data,

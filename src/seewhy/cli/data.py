@@ -11,7 +11,7 @@ import numpy as np
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
 from seewhy.cli.flags import config_of, fields
 from seewhy.cli.labels import apply_review, labels
-from seewhy.cli.output import new_folder
+from seewhy.cli.output import new_folder, refuse_existing
 from seewhy.cli.preview import command as preview
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data import DataConfig, Splits, load_data, write_splits
@@ -104,8 +104,7 @@ def split(data: str, out: Path, as_json: bool, **given: str | None) -> None:
     Written into the folder of the pictures, `--data FOLDER/splits.csv` trains on just this split.
     """
     path = out / "splits.csv"
-    if path.exists():
-        raise UsageError(f"{path} exists and is not written over: choose another --out")
+    refuse_existing(path)
     splits = _load(data, config_of(given))
     if splits.drawn and given["val"] and not given["test"]:
         raise UsageError("the data have no split of their own: give --test beside --val")

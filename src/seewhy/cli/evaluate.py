@@ -11,6 +11,7 @@ from seewhy import pipeline
 from seewhy.analysis.analyse import Analysis, analyse, analyse_validation, write_analysis
 from seewhy.analysis.records import to_json
 from seewhy.classifier import Classifier, load
+from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import analysis_table, metrics_table
 from seewhy.data import ImageSet, Splits
@@ -64,8 +65,7 @@ def command(
     """
     if labels is not None and not (full and split == "val"):
         raise UsageError("--labels tells causes on validation: give --full, and no other --split")
-    if out is not None and out.exists():
-        raise UsageError(f"{out} exists and is not written over: choose another --out")
+    refuse_existing(out)
     suspects = None if labels is None else read_suspects(labels)
     options = {name: value for name, value in options.items() if value is not None}
     classifier = load(model, device=device)

@@ -16,6 +16,7 @@ SHORT = {
     "train.seed": "--seed",
     "train.device": "--device",
     "train.amp": "--amp",
+    "train.compile": "--compile",
     "data.layout": "--layout",
     "data.group_from": "--group-from",
     "data.on_bad": "--on-bad",

@@ -12,11 +12,11 @@ import click
 from seewhy import experiments
 from seewhy.cli.experiments import shown, table
 from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
+from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.csv_cells import visible
 from seewhy.data import load_data
 from seewhy.data.review import read_review, write_review, write_suspects, write_version
-from seewhy.errors import UsageError
 from seewhy.experiments.repetition import OUT_OF_FOLD
 from seewhy.experiments.suspects import Suspects, find_suspects
 from seewhy.files import write_atomic
@@ -93,8 +93,7 @@ def apply_review(
     The version is a small file that names the pictures by their content. `--data OUT` trains on it. Split
     as for the training, by the same flags: the labels of test stay as they are.
     """
-    if out.exists():
-        raise UsageError(f"{out} exists and is not written over: choose another --out")
+    refuse_existing(out)
     config = config_of(given, layout=layout, on_bad="skip", max_bad=1)
     splits = load_data(data, config, trainable=False, progress=ReadingBar("reading"))
     said = read_review(review, splits)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from seewhy.classifier import shipped_models
-from seewhy.errors import UsageError
+from seewhy.cli.output import refuse_existing
 from seewhy.files import write_atomic
 from seewhy.models import NETWORKS, Layer, ModelConfig, build, cost, describe
 from seewhy.models.blocks import blocks
@@ -64,8 +64,7 @@ def show(
     name: str, size: int, classes: int, out: Path | None, as_json: bool, **given: str | None
 ) -> None:
     """List the layers of a net with their output shapes, parameters and FLOPs, or draw them."""
-    if out is not None and out.exists():
-        raise UsageError(f"{out} exists and is not written over: choose another --out")
+    refuse_existing(out)
     chosen = {key: parse_value(text) for key, text in given.items() if text is not None}
     network = build(name, num_classes=classes, size=size, **chosen)
     layers = describe(network)

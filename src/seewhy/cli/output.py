@@ -15,8 +15,7 @@ def new_folder(out: Path | None) -> Path | None:
     return out
 
 
-def new_file(out: Path | None) -> Path | None:
-    """Gives the path back; raises `UsageError` where there is something, which would be lost."""
+def refuse_existing(out: Path | None) -> None:
+    """Raises `UsageError` where there is something, which would be lost."""
     if out is not None and out.exists():
         raise UsageError(f"{out} exists and is not written over: choose another --out")
-    return out

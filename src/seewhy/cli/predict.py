@@ -13,6 +13,7 @@ from typing import IO, Any
 import click
 
 from seewhy.classifier import Classifier, load
+from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.csv_cells import escape_cell
 from seewhy.data.sources.folders import scan
@@ -127,8 +128,7 @@ def _opened(out: Path | None) -> Iterator[IO[str]]:
         return
     if out.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"--out {out}: expected a name that ends in .csv or .jsonl")
-    if out.exists():
-        raise UsageError(f"{out} exists and is not written over: choose another --out")
+    refuse_existing(out)
     with atomic_file(out) as file:
         text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
         yield text

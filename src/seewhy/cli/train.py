@@ -1,6 +1,7 @@
 """`seewhy train`: one run, or the same recipe over seeds or folds."""
 
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,9 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
     click.echo(metrics_table(run.metrics["val"], f"model {run.path}"))
     if page is not None:
         click.echo(f"\nreport: {page}")
+    split = "test" if run.split_sizes["test"] else "val --full"
     click.echo(
-        f"\nrun: {run.path}   next: seewhy evaluate {run.path} --data {fixed['data']} --split test"
+        f"\nrun: {run.path}   next: seewhy evaluate {run.path} --data {fixed['data']} --split {split}"
     )
 
 
@@ -94,6 +96,7 @@ def _report(run: Run) -> Path | None:
         write_analysis(found, "val", run.path / "analysis")
         return write_report(run)
     except Exception as error:
+        run.log(traceback.format_exc())
         say(f"the run is finished, but its report is not: {error} (`seewhy report {run.path}`)")
         return None
 
