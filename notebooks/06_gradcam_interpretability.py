@@ -70,18 +70,18 @@ explain_figures.explanation_sheet(wrong, range(len(wrong)))
 # %% [markdown]
 # ## Can the map be believed?
 #
-# Two tests. **Deletion**: cover the marked pixels first, and the class's probability should fall sooner
-# than when random ones are covered. **Shuffled weights**: a network that knows nothing should get another
-# map; a method that draws the same one draws the picture's edges, not the network's reasons. Maps that fail
-# are stamped above.
+# Two tests. **Chance**: cover the marked pixels first, and the class's probability should fall sooner, show
+# them first, and it should rise sooner, than with the same map moved elsewhere. **Shuffled weights**: a
+# network that knows nothing should get another map; a method that draws the same one draws the picture's
+# edges, not the network's reasons. Maps that fail are stamped above.
 
 # %%
 two = explained(None, {name: METHODS[name] for name in ("grad_cam", "saliency")}, count=8)
 for name, check in two.checks.items():
     mean = check.means()
     print(
-        f"{NAME}, {name}: deletion {mean['deletion']:.2f} (random {mean['random_deletion']:.2f}), "
-        f"insertion {mean['insertion']:.2f} (random {mean['random_insertion']:.2f}), "
+        f"{NAME}, {name}: deletion {mean['deletion']:.2f} (moved {mean['random_deletion']:.2f}), "
+        f"insertion {mean['insertion']:.2f} (moved {mean['random_insertion']:.2f}), "
         f"{mean['reliable']:.0%} of {len(two)} maps reliable"
     )
 

@@ -172,7 +172,7 @@ def test_curves_are_the_means_and_their_areas_are_said(methods: tuple[str, ...])
     assert panel.get_title(loc="left") == f"{methods[0]}: 3 of 4 reliable"
     assert np.array_equal(panel.lines[0].get_ydata(), check.deletion.mean(0))
     assert np.array_equal(panel.lines[3].get_ydata(), check.random_insertion.mean(0))
-    assert "by chance 0.50" in panel.get_legend().get_texts()[0].get_text()
+    assert "moved 0.50" in panel.get_legend().get_texts()[0].get_text()
 
 
 def test_layers_show_the_channels_that_answer_most() -> None:

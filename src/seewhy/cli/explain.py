@@ -203,7 +203,7 @@ def _lines(found: Explanations, out: Path, drawn: list[str]) -> Iterator[str]:
             yield f"  {name:<22}" + (f"unreliable: {', '.join(faults)}" if faults else "reliable")
     if found.checks:
         yield ""
-        yield "  means, by chance          deletion     insertion  shuffled  reliable"
+        yield "  means, and moved         deletion     insertion  shuffled  reliable"
     for name, check in found.checks.items():
         mean = check.means()
         yield (

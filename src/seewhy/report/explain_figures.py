@@ -103,7 +103,7 @@ def explanation_sheet(found: Explanations, rows: Sequence[int]) -> Figure:
 
 @png
 def faithfulness_curves(checks: Mapping[str, Faithfulness]) -> Figure:
-    """How the class's probability falls and rises with what the maps mark, against random maps.
+    """How the class's probability falls and rises with what the maps mark, against the maps moved.
 
     Means over all pictures, one panel a method. Deletion is better low, insertion high.
     """
@@ -117,7 +117,7 @@ def faithfulness_curves(checks: Mapping[str, Faithfulness]) -> Figure:
     for axes, (name, check) in zip(panels.flat, checks.items(), strict=False):
         for kind, colour in (("deletion", VERMILION), ("insertion", BLUE)):
             own, random = getattr(check, kind), getattr(check, f"random_{kind}")
-            label = f"{kind}  {area(own).mean():.2f}, by chance {area(random).mean():.2f}"
+            label = f"{kind}  {area(own).mean():.2f}, moved {area(random).mean():.2f}"
             axes.plot(share, own.mean(0), color=colour, label=label)
             axes.plot(share, random.mean(0), **{**DASHED, "color": colour})
         axes.set_title(f"{name}: {check.reliable.sum()} of {len(check)} reliable")
@@ -125,7 +125,7 @@ def faithfulness_curves(checks: Mapping[str, Faithfulness]) -> Figure:
         axes.text(
             0.97,
             0.03,
-            f"shuffled weights {check.randomised.mean():+.2f}",
+            f"shuffled weights {check.randomised.mean():+.2f}".replace("-0.00", "0.00"),
             transform=axes.transAxes,
             ha="right",
             color=GREY,
@@ -137,7 +137,7 @@ def faithfulness_curves(checks: Mapping[str, Faithfulness]) -> Figure:
     figure.supxlabel("share of the pixels, those first that the map marks most", fontsize=9)
     figure.supylabel("probability of the class", fontsize=9)
     figure.suptitle(
-        "Do the maps tell what matters?\nThe area under each curve, and under a random map's (dashed)"
+        "Do the maps tell what matters?\nThe area under each curve, and under the moved map's (dashed)"
     )
     return figure
 
