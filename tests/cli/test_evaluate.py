@@ -27,6 +27,7 @@ def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photo
     ):  # fmt: skip
         assert line in said
     stored = {path.name for path in (run / "analysis").iterdir()}
+    assert stored >= {"review.csv", "review.html"}  # of mistakes, or saying that there are none
     parts = ("confidence", "curves", "mistakes", "slices", "causes")
     assert stored >= {f"{part}-val.json" for part in parts}
     slices = json.loads((run / "analysis" / "slices-val.json").read_text())

@@ -180,6 +180,18 @@ def test_the_report_says_how_many_labels_look_wrong(photos, home, tmp_path, caps
     causes = json.loads((run / "analysis" / "causes-val.json").read_text())
     assert causes["labels"]["count"] == len(suspected(home))
     assert causes["counts"]["label"] == 1 and causes["unknown"] == ["scope"]  # of 7 pictures
+    review = run / "analysis" / "review.csv"
+    mistakes = json.loads((run / "analysis" / "mistakes-val.json").read_text())["worst"]
+    rows = rows_of(review)
+    said = [(row["id"].lstrip("'"), row["label"], row["suggested"]) for row in rows]
+    assert said == [(one["id"], one["true"], one["predicted"]) for one in mistakes]
+    assert "is the label wrong?" in (review.parent / "review.html").read_text("utf-8")
+    review.write_text(f"hash,right_label\n{rows[0]['hash']},{rows[0]['suggested']}\n")
+    kept = call(capsys, "evaluate", run, "--data", photos, "--full").err
+    assert "kept as it is" in kept and len(rows_of(review)) == 1
+    told = call(capsys, "data", "apply-review", photos, review, "--out", tmp_path / "new").out
+    assert told.startswith("1 corrected")
+    call(capsys, "evaluate", run, "--data", photos, "--full", "--labels", home)
     call(capsys, "report", run)
     page = (run / "report.html").read_text("utf-8")
     assert "wrong.</bdi>" in page and "apply-review" in page and "review.html" in page

@@ -13,13 +13,16 @@ from seewhy.analysis.records import to_json
 from seewhy.classifier import Classifier, load
 from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
+from seewhy.cli.review import give_for_review
 from seewhy.cli.tables import analysis_table, metrics_table
 from seewhy.data import ImageSet, Splits
 from seewhy.data.review import Suspect, read_suspects
 from seewhy.errors import UsageError
 from seewhy.evaluation import Predictions
+from seewhy.experiments.suspects import suspected_mistakes
 from seewhy.pipeline import part
 from seewhy.report.drawings import split_drawings
+from seewhy.report.html.settings import apply_review
 from seewhy.report.style import write_drawings
 from seewhy.runs import Run
 
@@ -99,11 +102,22 @@ def command(
         if home is not None:
             write_analysis(analysed, split, home / "analysis")
             say(f"analysis: {home / 'analysis'}   pictures: {Run(home).figures}")
+            if split == "val":
+                _review(analysed, classifier, splits, data, home / "analysis")
     if home is not None:
         drawings = split_drawings(found, figures.reliability, told, images)
         write_drawings(drawings, Run(home).figures)
     if as_json:
         click.echo(json.dumps(found))
+
+
+def _review(found: Analysis, classifier: Classifier, splits: Splits, data: str, home: Path) -> None:
+    """Gives the surest mistakes for review, where it is known how the data were split."""
+    recipe = classifier.bundle.facts.get("recipe")
+    if recipe:
+        command = apply_review(data, recipe, str(home / "review.csv"))
+        give_for_review(suspected_mistakes(found, splits), command, home, mistakes=True)
+        say(f"are labels wrong, and not the model? {home / 'review.html'}")
 
 
 def _analysed(

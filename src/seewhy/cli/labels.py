@@ -13,10 +13,11 @@ from seewhy import experiments
 from seewhy.cli.experiments import shown, table
 from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
 from seewhy.cli.output import refuse_existing
-from seewhy.cli.progress import ReadingBar, say
+from seewhy.cli.progress import ReadingBar
+from seewhy.cli.review import give_for_review
 from seewhy.csv_cells import visible
 from seewhy.data import load_data
-from seewhy.data.review import read_review, write_review, write_suspects, write_version
+from seewhy.data.review import read_review, write_suspects, write_version
 from seewhy.experiments.repetition import OUT_OF_FOLD
 from seewhy.experiments.suspects import Suspects, find_suspects
 from seewhy.files import write_atomic
@@ -128,19 +129,13 @@ def to_json(suspects: Suspects, data: str) -> dict[str, Any]:
 
 
 def _write(suspects: Suspects, found: dict[str, Any], command: str, home: Path) -> None:
-    from seewhy.report.html.review import render_review
     from seewhy.report.sheets import draw_suspects
 
     write_suspects(suspects.found, home / "label-issues.csv")
     write_atomic(home / "label-issues.json", json.dumps(found, indent=1).encode())
-    write_atomic(home / "review.html", render_review(suspects, command).encode())
+    give_for_review(suspects, command, home)
     if suspects.found:
         write_atomic(home / "label-issues.png", draw_suspects(suspects.found, suspects.shown))
-    review = home / "review.csv"
-    if review.exists():
-        say(f"{review} is there already, perhaps filled in: kept as it is")
-    else:
-        write_review(suspects.found, review)
 
 
 def _told(suspects: Suspects, command: str, home: Path) -> str:

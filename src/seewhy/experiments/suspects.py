@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from seewhy.analysis.analyse import Analysis
 from seewhy.analysis.label_issues import label_issues
 from seewhy.analysis.neighbours import nearest
 from seewhy.classifier import Classifier, load
-from seewhy.data import ImageSet
+from seewhy.data import ImageSet, Splits
 from seewhy.data.review import Suspect
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation import Predictions, wilson
@@ -43,15 +44,15 @@ class Suspects:
     """The labels that look wrong, the surest first, among `n` pictures that were judged.
 
     `agreed` is the share of labels that the networks name; weak ones doubt right labels too. `noise`
-    estimates the share of wrong labels; `weak` says that they agree no more than by naming the commonest
-    class each time would; `shown` are the pictures of the first `MOST`.
+    estimates the share of wrong labels, where it can; `weak` says that they agree no more than by naming
+    the commonest class each time would; `shown` are the pictures of the first `MOST`.
     """
 
     classes: tuple[str, ...]
     n: int
     agreed: float
     weak: bool
-    noise: float
+    noise: float | None
     found: tuple[Suspect, ...]
     shown: Shown
 
@@ -112,6 +113,44 @@ def find_suspects(
     )
 
 
+def suspected_mistakes(found: Analysis, splits: Splits) -> Suspects:
+    """The surest mistakes of validation as suspects: the label may be wrong, and not the network.
+
+    Each has the network's answer as suggestion, and its confidence as score.
+    """
+    worst = found.mistakes.worst
+    rows = np.array([mistake.row for mistake in worst], np.int64)
+    nearest_of = (
+        [one.nearest for one in found.causes.mistakes] if found.causes else [()] * len(rows)
+    )
+    near = [[one.row for one in few] for few in nearest_of]
+    hashes = splits.val.hashes[rows].tolist()
+    return Suspects(
+        classes=splits.classes,
+        n=found.mistakes.n,
+        agreed=1 - found.mistakes.rate.value,
+        weak=False,
+        noise=None,
+        found=tuple(
+            Suspect(
+                id=one.id,
+                hash=digest.decode(),
+                label=one.true,
+                suggested=one.predicted,
+                score=one.confidence,
+                label_probability=one.true_probability,
+                suggested_probability=one.confidence,
+            )
+            for one, digest in zip(worst, hashes, strict=True)
+        ),
+        shown=_shown(
+            splits.val.take(rows),
+            splits.train,
+            np.array(near, np.int64).reshape(len(rows), len(near[0]) if near else 0),
+        ),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class _Part:
     """The suspects of one fold: their places among all, and their pictures where they are shown."""
@@ -152,12 +191,7 @@ def _part(
     rows = np.flatnonzero((places >= 0) & (places < MOST))
     pictures = splits.val.take(rows)
     near = _nearest(classifier, pictures, splits.train, progress)
-    beside = _small(splits.train.take(near.reshape(-1)))
-    shown = Shown(
-        images=_small(pictures),
-        near=beside.reshape(*near.shape, *beside.shape[1:]),
-        near_labels=np.array(splits.classes, object)[splits.train.labels[near]],
-    )
+    shown = _shown(pictures, splits.train, near)
     return _Part(places[suspects], splits.val.hashes[suspects], places[rows], shown)
 
 
@@ -171,6 +205,15 @@ def _nearest(
     known = classifier.predict_set(train, embed=True, progress=progress)
     assert known.embeddings is not None
     return nearest(judged.embeddings, known.embeddings).rows
+
+
+def _shown(pictures: ImageSet, train: ImageSet, near: NDArray[np.int64]) -> Shown:
+    beside = _small(train.take(near.reshape(-1)))
+    return Shown(
+        images=_small(pictures),
+        near=beside.reshape(*near.shape, *beside.shape[1:]),
+        near_labels=np.array(train.classes, object)[train.labels[near]],
+    )
 
 
 def _small(pictures: ImageSet) -> NDArray[np.uint8]:

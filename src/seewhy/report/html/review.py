@@ -9,10 +9,11 @@ from seewhy.report.html.page import embedded, page
 from seewhy.report.html.pictures import thumbnail
 
 
-def render_review(suspects: Suspects, command: str) -> str:
+def render_review(suspects: Suspects, command: str, *, mistakes: bool = False) -> str:
     """The page as HTML; it asks for nothing, and keeps answers in the browser until they are saved.
 
-    `command` is what makes a corrected version by the saved answers.
+    `command` is what makes a corrected version by the saved answers. `mistakes` says that the suspects
+    are a model's mistakes on validation, and not what networks say that were trained to judge labels.
     """
     shown = suspects.shown
     found = suspects.found[: len(shown.images)]
@@ -42,6 +43,7 @@ def render_review(suspects: Suspects, command: str) -> str:
         n=suspects.n,
         agreed=suspects.agreed,
         weak=suspects.weak,
+        mistakes=mistakes,
         classes=len(suspects.classes),
         command=command,
         review=embedded(

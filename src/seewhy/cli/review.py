@@ -1,0 +1,26 @@
+"""What a person is given to say which labels are right: `review.html`, and `review.csv` that it makes."""
+
+from pathlib import Path
+
+from seewhy.cli.progress import say
+from seewhy.data.review import write_review
+from seewhy.experiments.suspects import Suspects
+from seewhy.files import write_atomic
+
+
+def give_for_review(
+    suspects: Suspects, command: str, home: Path, *, mistakes: bool = False
+) -> None:
+    """Writes both into a directory; a review.csv that is there stays as it is.
+
+    `command` is what corrects the labels by the answers; `mistakes` says whose the suspicion is.
+    """
+    from seewhy.report.html.review import render_review
+
+    page = render_review(suspects, command, mistakes=mistakes)
+    write_atomic(home / "review.html", page.encode())
+    review = home / "review.csv"
+    if review.exists():
+        say(f"{review} is there already, perhaps filled in: kept as it is")
+    else:
+        write_review(suspects.found, review)
