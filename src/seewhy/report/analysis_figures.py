@@ -217,10 +217,11 @@ def weak_slices(found: Mapping[str, Any]) -> Figure:
         Line2D([], [], **DASHED, label="all pictures"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
-    weak = sum(map(_weak, found["slices"])) or "None"
-    part = f"\nthe {len(parts)} surest" if len(parts) < found["tested"] else ""
+    weak, tested = sum(map(_weak, found["slices"])), found["tested"]
+    verb = "are" if weak > 1 else "is"
+    part = f"\nthe {len(parts)} surest" if len(parts) < tested else ""
     figure.suptitle(
-        f"{weak} of {found['tested']:,} parts tested: worse than the rest beyond doubt{part}"
+        f"{weak or 'None'} of {tested:,} parts tested {verb} worse than the rest beyond doubt{part}"
     )
     return figure
 
