@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pytest
@@ -36,6 +37,15 @@ def test_the_page_has_pictures_and_each_drawing_lies_in_figures_twice(run, capsy
     for name in ("curves", "confusion-val", "per-class-val"):
         assert (run / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
         assert b"<svg" in (run / "figures" / f"{name}.svg").read_bytes()
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_each_drawing_that_the_page_names_is_there(run, photos, capsys, full):
+    if full:
+        call(capsys, "evaluate", run, "--data", photos, "--full")
+    call(capsys, "report", run)
+    named = re.findall(r'href="(figures/[^"]+)"', (run / "report.html").read_text("utf-8"))
+    assert named and all((run / name).is_file() for name in named)
 
 
 def test_without_its_data_the_page_has_no_pictures(run, capsys):
