@@ -55,10 +55,14 @@ def stretched_grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Ten
 
 @explanation
 def chance(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """Four by four random numbers a picture, others at each call, enlarged smoothly."""
-    return functional.interpolate(
-        torch.randn(len(images), 1, 4, 4), images.shape[2:], mode="bicubic", align_corners=False
-    )[:, 0]
+    """Four by four random numbers a picture, others for each network, enlarged smoothly."""
+    weights = next(p for p in model.parameters() if p.dim() > 1)
+    place = torch.arange(weights.numel()).view_as(weights)
+    drawn = torch.Generator().manual_seed(int((weights * place).sum().abs() * 1000))
+    noise = torch.randn(len(images), 1, 4, 4, generator=drawn)
+    return functional.interpolate(noise, images.shape[2:], mode="bicubic", align_corners=False)[
+        :, 0
+    ]
 
 
 def believed(model: nn.Module, x: Tensor, targets: Tensor, method: Method) -> dict[str, object]:
@@ -93,7 +97,6 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=100)
     options = parser.parse_args()
     torch.set_num_threads(2)
-    torch.manual_seed(0)
     classifier = seewhy.load(options.model, device="cpu")
     network, size = classifier.bundle.network, classifier.rule.size
     part = classifier.splits(options.cifar10).val
