@@ -46,9 +46,9 @@ class Faithfulness:
     the means for 8 maps by chance, which are the map itself moved by thirds of its sides, wrapped
     round. `beaten` (N,): the share of these whose insertion area less deletion area is below the
     map's by 0.02 or more. A map that marks places at random is one of 9 alike, and best of them at most
-    once in 9: of 100 random smooth maps of CIFAR-10's pictures 10 were. `randomised` (N,): Spearman's rank correlation with the maps of
-    3 copies of the network whose weights are shuffled (after Adebayo 2018, arXiv:1810.03292), in
-    [-1, 1]; near 1 the map does not depend on what was learnt.
+    once in 9: of 100 random smooth maps of CIFAR-10's pictures 10 were. `randomised` (N,): Spearman's
+    rank correlation with the maps of 3 copies of the network whose weights are shuffled (after Adebayo
+    2018, arXiv:1810.03292), in [-1, 1]; near 1 the map does not depend on what was learnt.
     """
 
     maps: Floats
