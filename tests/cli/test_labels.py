@@ -17,7 +17,7 @@ from seewhy.data import DataConfig, load_data
 from seewhy.evaluation import Predictions
 from seewhy.experiments import folds
 from seewhy.recipes import load_recipe
-from seewhy.report.html.settings import apply_review
+from seewhy.report.html.settings import review_command
 
 FLAGS = ["--recipe", "regularized-cnn", "--folds", "2", *(f"--{k}={v}" for k, v in QUICK.items())]
 FILES = {"label-issues.csv", "label-issues.json", "label-issues.png", "review.csv", "review.html"}
@@ -77,12 +77,12 @@ def test_finished_folds_are_taken_as_they_are_and_all_is_written(photos, home, c
 
 def test_the_next_commands_can_be_pasted_whatever_the_names(tmp_path):
     review, recipe = tmp_path / "my folds" / "review.csv", load_recipe("fast")
-    command = apply_review("my photos", recipe.model_dump(), str(review))
+    command = review_command("my photos", recipe.model_dump(), str(review))
     last = _told(made(1), command, review.parent).splitlines()[-1]
     words = ["seewhy", "data", "apply-review", "my photos", str(review)]
     assert shlex.split(last) == [*words, "--out", "NEW"]
     recipe = load_recipe("fast", {"data.split_seed": 3, "data.group_from": "(.)_"})
-    command = apply_review("my photos", recipe.model_dump(), str(review))
+    command = review_command("my photos", recipe.model_dump(), str(review))
     assert shlex.split(command) == [*words, "--group-from", "(.)_", "--seed", "3", "--out", "NEW"]
 
 

@@ -150,7 +150,7 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     return Causes(
         counts={cause: counted[cause] for cause in NAMES},
         unknown=tuple(cause for cause, done in looked.items() if not done),
-        labels=_doubts(evidence),
+        labels=_doubts(evidence, doubted),
         mistakes=tuple(explained),
     )
 
@@ -253,8 +253,8 @@ def _sure_networks(suspects: Mapping[bytes, Suspect] | None) -> bool:
     return sure or not suspects
 
 
-def _doubts(evidence: Evidence) -> LabelDoubts | None:
+def _doubts(evidence: Evidence, doubted: Mapping[bytes, Suspect]) -> LabelDoubts | None:
     if evidence.suspects is None:
         return None
-    known, doubted = set(evidence.train.hashes.tolist()), _doubted(evidence)
+    known = set(evidence.train.hashes.tolist())
     return LabelDoubts(len(doubted), len(known & doubted.keys()), evidence.folder)

@@ -11,10 +11,7 @@ from seewhy.evaluation.predictions import Predictions
 
 PAIRS = 20  # kept of the confused pairs
 EXAMPLES = 8  # kept of each
-FEWEST, MOST = (
-    100,
-    300,
-)  # kept of the mistakes: all that are confident, and no fewer and no more than
+FEWEST, MOST = 100, 300  # kept of the mistakes: at least, and at most where more are confident
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ p-values together are corrected by Holm's method, so that 5% is the chance of an
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,3 +199,8 @@ def _with_examples(piece: _Piece, wrong: NDArray[np.bool_], sure: NDArray[np.flo
     rows = np.flatnonzero(inside)
     rows = rows[np.argsort(-sure[rows], kind="stable")][:EXAMPLES]
     return replace(piece.slice, examples=tuple(rows.tolist()))
+
+
+def is_weak(stored: Mapping[str, Any]) -> bool:
+    """Whether a slice, as stored in analysis/slices.json, is worse than the rest beyond doubt."""
+    return bool(stored["p"] is not None and stored["p"] < SIGNIFICANT)

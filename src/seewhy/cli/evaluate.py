@@ -22,7 +22,7 @@ from seewhy.evaluation import Predictions
 from seewhy.experiments.suspects import suspected_mistakes
 from seewhy.pipeline import part
 from seewhy.report.drawings import split_drawings
-from seewhy.report.html.settings import apply_review
+from seewhy.report.html.settings import review_command
 from seewhy.report.style import write_drawings
 from seewhy.runs import Run
 
@@ -115,7 +115,7 @@ def _review(found: Analysis, classifier: Classifier, splits: Splits, data: str, 
     """Gives the surest mistakes for review, where it is known how the data were split."""
     recipe = classifier.bundle.facts.get("recipe")
     if recipe:
-        command = apply_review(data, recipe, str(home / "review.csv"))
+        command = review_command(data, recipe, str(home / "review.csv"))
         give_for_review(suspected_mistakes(found, splits), command, home, mistakes=True)
         say(f"are labels wrong, and not the model? {home / 'review.html'}")
 

@@ -22,7 +22,7 @@ from seewhy.experiments.repetition import OUT_OF_FOLD
 from seewhy.experiments.suspects import Suspects, find_suspects
 from seewhy.files import write_atomic
 from seewhy.recipes import load_recipe
-from seewhy.report.html.settings import apply_review as command_of
+from seewhy.report.html.settings import review_command
 from seewhy.runs import Run
 
 PAIRS, SUREST = 5, 5  # lines on the terminal
@@ -71,7 +71,7 @@ def labels(
         data, home, loading=ReadingBar("reading"), progress=ReadingBar("comparing")
     )
     found = to_json(suspects, data)
-    command = command_of(data, Run(home / "fold-0").config["recipe"], str(home / "review.csv"))
+    command = review_command(data, Run(home / "fold-0").config["recipe"], str(home / "review.csv"))
     _write(suspects, found, command, home)
     click.echo(json.dumps(found) if as_json else _told(suspects, command, home))
 

@@ -49,7 +49,7 @@ def predict(
     infinite.
     """
     n = len(images)
-    batch_size = batch_size or max(1, min(MOST, MOST_PIXELS // size**2))
+    batch_size = batch_size or at_a_time(size**2)
     logits = np.empty((n, len(images.classes)), np.float32)
     embeddings = []
     features: Any = getattr(network, "features", None) if embed else None
@@ -81,6 +81,11 @@ def predict(
         images.ids,
         embeddings=np.concatenate(embeddings) if embeddings else None,
     )
+
+
+def at_a_time(pixels: int) -> int:
+    """How many pictures of so many pixels a network is shown at a time, which bounds memory."""
+    return max(1, min(MOST, MOST_PIXELS // pixels))
 
 
 def _mean(tensors: Sequence[Tensor]) -> np.ndarray:

@@ -100,13 +100,14 @@ def find_suspects(
         )
     )
     judged = predictions.labels >= 0
-    right = int((predictions.predicted == predictions.labels)[judged].sum())
-    commonest = np.bincount(predictions.labels[judged]).max() / judged.sum()
+    right = (predictions.predicted == predictions.labels)[judged]
+    agreed = wilson(int(right.sum()), len(right))
+    commonest = np.bincount(predictions.labels[judged]).max() / len(right)
     return Suspects(
         classes=names,
-        n=int(judged.sum()),
-        agreed=right / int(judged.sum()),
-        weak=bool(wilson(right, int(judged.sum())).low <= commonest),
+        n=len(right),
+        agreed=agreed.value,
+        weak=bool(agreed.low <= commonest),
         noise=issues.noise,
         found=found,
         shown=_joined(parts),
@@ -118,12 +119,10 @@ def suspected_mistakes(found: Analysis, splits: Splits) -> Suspects:
 
     Each has the network's answer as suggestion, and its confidence as score.
     """
+    assert found.causes is not None, "of validation they are worked out"
     worst = found.mistakes.worst
     rows = np.array([mistake.row for mistake in worst], np.int64)
-    nearest_of = (
-        [one.nearest for one in found.causes.mistakes] if found.causes else [()] * len(rows)
-    )
-    near = [[one.row for one in few] for few in nearest_of]
+    near = [[one.row for one in mistake.nearest] for mistake in found.causes.mistakes]
     hashes = splits.val.hashes[rows].tolist()
     return Suspects(
         classes=splits.classes,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from seewhy.data import ImageSet
 from seewhy.data.decode import centre
 from seewhy.evaluation.intervals import Interval
-from seewhy.evaluation.predict import MOST, MOST_PIXELS, to_input
+from seewhy.evaluation.predict import at_a_time, to_input
 from seewhy.explain.geometry import axes
 from seewhy.explain.method import explaining, halves
 
@@ -69,7 +69,7 @@ def channels(
     made of `features` and `head`.
     """
     features, head = halves(model)
-    batch = max(1, min(MOST, MOST_PIXELS // size**2))
+    batch = at_a_time(size**2)
 
     def batches() -> Iterator[Tensor]:
         for start in range(0, len(images), batch):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
-from seewhy.evaluation.predict import MOST, MOST_PIXELS
+from seewhy.evaluation.predict import at_a_time
 from seewhy.explain.baseline import blurred, mean_colour
 from seewhy.explain.guided_grad_cam import guided_grad_cam
 from seewhy.explain.method import Method, explaining
@@ -178,7 +178,7 @@ def _curves(model: nn.Module, x: Tensor, target: Tensor, maps: Tensor) -> Tensor
     shares = [round(step / STEPS * order.shape[1]) for step in range(1, STEPS)]
     taken = torch.cat([ranks < share for share in shares])[:, None]
     grey, blur = mean_colour(model, x), blurred(x)
-    most = max(1, min(MOST, MOST_PIXELS // order.shape[1]))
+    most = at_a_time(order.shape[1])
     whole, covered, unseen = _probability(model, torch.cat([x, grey, blur]), target).split(1)
     curves = []
     for start, before, after, end in ((whole, x, grey, covered), (unseen, blur, x, whole)):

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from seewhy.analysis.causes import NAMES
-from seewhy.analysis.slices import SIGNIFICANT
+from seewhy.analysis.slices import is_weak
 from seewhy.csv_cells import visible
 from seewhy.report.style import (
     BLUE,
@@ -194,7 +194,7 @@ def weak_slices(found: Mapping[str, Any]) -> Figure:
     note: dict[str, Any] = {"color": GREY, "fontsize": 9}
     for y, part in enumerate(parts):
         rate = part["rate"]
-        pale, strong = (LIGHT_VERMILION, VERMILION) if _weak(part) else (LIGHT_BLUE, BLUE)
+        pale, strong = (LIGHT_VERMILION, VERMILION) if is_weak(part) else (LIGHT_BLUE, BLUE)
         axes.barh(y, rate["value"], height=0.62, color=pale)
         axes.plot((rate["low"], rate["high"]), (y, y), color=strong, linewidth=2.2)
         axes.plot(part["rest"]["value"], y, "|", color="black", markersize=13, markeredgewidth=1.6)
@@ -217,17 +217,13 @@ def weak_slices(found: Mapping[str, Any]) -> Figure:
         Line2D([], [], **DASHED, label="all pictures"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
-    weak, tested = sum(map(_weak, found["slices"])), found["tested"]
+    weak, tested = sum(map(is_weak, found["slices"])), found["tested"]
     verb = "are" if weak > 1 else "is"
     part = f"\nthe {len(parts)} surest" if len(parts) < tested else ""
     figure.suptitle(
         f"{weak or 'None'} of {tested:,} parts tested {verb} worse than the rest beyond doubt{part}"
     )
     return figure
-
-
-def _weak(part: Mapping[str, Any]) -> bool:
-    return part["p"] is not None and part["p"] < SIGNIFICANT
 
 
 @png

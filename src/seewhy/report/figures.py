@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from seewhy.analysis.training_curves import best_row
 from seewhy.evaluation.metrics import Reliability
 from seewhy.report.style import (
     BLUE,
@@ -40,7 +41,7 @@ def curves(history: Sequence[Mapping[str, float]]) -> Figure:
     known, `best` (1 when the epoch beat all before it) and `seconds` since the start.
     """
     epochs = np.array([row["epoch"] for row in history])
-    best = _best(history)
+    best = best_row(history)
     figure = Figure(figsize=(10, 4.8))
     grid = figure.add_gridspec(2, 2, height_ratios=(4, 1))
     loss, accuracy = (figure.add_subplot(grid[0, column]) for column in (0, 1))
@@ -223,12 +224,6 @@ def _headline(metrics: Mapping[str, Any]) -> str:
         f"{_SPLITS.get(split, split)}: {accuracy['value']:.1%} of {metrics['n']:,} right\n"
         f"(95% interval {accuracy['low']:.1%} to {accuracy['high']:.1%})"
     )
-
-
-def _best(history: Sequence[Mapping[str, float]]) -> int:
-    """The row of the best epoch: the last that is marked, or the one of highest validation accuracy."""
-    marked = [row for row, epoch in enumerate(history) if epoch.get("best")]
-    return marked[-1] if marked else int(np.argmax([row["val_accuracy"] for row in history]))
 
 
 def _or(value: float | None, other: float) -> float:

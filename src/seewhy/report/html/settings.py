@@ -26,7 +26,7 @@ def settings(recipe: Mapping[str, Any], more: Mapping[str, Any] | None = None) -
     ]
 
 
-def apply_review(data: str, recipe: Mapping[str, Any], review: str) -> str:
+def review_command(data: str, recipe: Mapping[str, Any], review: str) -> str:
     """The command that corrects labels by a review, of data split as for trainings by a recipe."""
     usual, drawn = DataConfig(), DataConfig.model_validate(recipe["data"])
     flags = {

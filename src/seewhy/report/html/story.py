@@ -7,15 +7,15 @@ from pathlib import PurePath
 from typing import Any
 
 from seewhy.analysis.causes import NAMES
+from seewhy.analysis.slices import is_weak
 from seewhy.analysis.training_curves import best_row
 from seewhy.report.html.robustness import hardest
-from seewhy.report.html.settings import apply_review, settings
+from seewhy.report.html.settings import review_command, settings
 from seewhy.report.html.stored import Stored
 from seewhy.training.symptoms import ADVICE
 
 MUCH = 0.1  # of all mistakes between two classes: worth a look of its own
 DOUBTED = 0.03  # calibration error from which confidence misleads
-SIGNIFICANT = 0.05  # corrected p-value of a slice
 COVERAGE = 0.8  # of the pictures answered, in the advice to leave the unsure ones
 # What to do about mistakes, by their cause.
 CURES: dict[str, str] = {
@@ -193,7 +193,7 @@ def _labels(stored: Stored, commands: _Commands) -> list[Advice]:
     folder = PurePath(doubts["folder"])
     page = folder / "review.html"
     action = f"Review them first: open {page}, save review.csv there, and make a corrected version."
-    command = apply_review(commands.data, stored.config["recipe"], str(folder / "review.csv"))
+    command = review_command(commands.data, stored.config["recipe"], str(folder / "review.csv"))
     return [Advice(finding, action, command)]
 
 
@@ -235,7 +235,7 @@ def _confused(stored: Stored, commands: _Commands) -> list[Advice]:
 def weak_slices(stored: Stored) -> list[dict[str, Any]]:
     """The parts of the pictures that are worse than the rest beyond doubt, the surest first."""
     slices = stored.analysis.get("slices", {"slices": []})["slices"]
-    return [part for part in slices if part["p"] is not None and part["p"] < SIGNIFICANT]
+    return [part for part in slices if is_weak(part)]
 
 
 def _weakest(stored: Stored, commands: _Commands) -> list[Advice]:
