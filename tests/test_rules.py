@@ -12,22 +12,26 @@ import seewhy
 SOURCE = Path(seewhy.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-# Lower imports higher never; those of one row do not import each other, but for the pairs below.
+# Lower rows never import higher ones; those of one row do not import each other, but for ALLOWED.
 ROWS = [
-    {"errors", "files", "csv_cells"},
-    {"data", "augment", "models"},
-    {"bundle", "training", "evaluation"},
-    {"recipes", "runs"},
-    {"classifier"},
-    {"pipeline"},
-    {"analysis", "explain"},
-    {"export", "experiments"},
-    {"report"},
-    {"serve"},
+    {"errors"},
+    {"events", "text", "files"},
+    {"run", "config"},
+    {"data", "evaluation", "registry", "augment", "models"},
+    {"inference"},
+    {"training", "analysis", "attribution", "exporters"},
+    {"plots"},
+    {"page"},
+    {"workflows"},
+    {"serving"},
     {"cli"},
     {"__main__"},
 ]
-ALLOWED = {("files", "errors"), ("augment", "errors")}
+ALLOWED = {("analysis", "attribution")}
+# What does not keep to the order yet, as "module: part". It may only shrink.
+VIOLATIONS: set[str] = set((Path(__file__).parent / "violations.txt").read_text().split("\n")) - {
+    ""
+}
 MAX_MODULE, MAX_FUNCTION = 400, 60
 FORBIDDEN_MODULES = {
     "pickle",
@@ -43,10 +47,6 @@ FORBIDDEN_MODULES = {
 
 def part(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
-
-
-def row_of(name: str) -> int:
-    return next(number for number, row in enumerate(ROWS) if name in row)
 
 
 def imports(path: Path) -> set[str]:
@@ -69,17 +69,31 @@ def imports(path: Path) -> set[str]:
         else:
             continue
         found |= {name.split(".")[1] for name in names if name.startswith("seewhy.")}
-    return found & set().union(*ROWS)
+    return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_go_one_way(path):
-    own = part(path)
-    if own == "__init__":
-        return
-    for other in imports(path) - {own}:
-        same_row = row_of(other) == row_of(own)
-        assert row_of(other) < row_of(own) or (same_row and (own, other) in ALLOWED), (own, other)
+def violations() -> set[str]:
+    """Each import that does not go one way, and each module that lies in no row."""
+    rows = {name: number for number, row in enumerate(ROWS) for name in row}
+    found = set()
+    for path in MODULES:
+        own, module = part(path), path.relative_to(SOURCE).as_posix()
+        if own == "__init__":
+            continue
+        if own not in rows:
+            found.add(f"{module}: {own} has no row")
+        for other in imports(path) - {own, "__version__"}:
+            lower = own in rows and other in rows and rows[other] < rows[own]
+            if not lower and (own, other) not in ALLOWED:
+                found.add(f"{module}: {other}")
+    return found
+
+
+def test_imports_go_one_way():
+    assert violations() - VIOLATIONS == set(), "imports against the order"
+    assert VIOLATIONS - violations() == set(), (
+        "mended: take these off the list, so that they stay so"
+    )
 
 
 def test_data_and_records_import_no_torch():

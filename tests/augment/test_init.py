@@ -67,7 +67,8 @@ def test_a_picture_is_varied_alike_in_a_batch_of_any_size(crop: dict[str, Any]) 
     images = pictures(50, 10)
     large, _ = varied(images, 8, **ALL, **crop)
     small, _ = varied(images[:3], 8, **ALL, **crop)
-    np.testing.assert_array_equal(large[:3], small)
+    # Some processors round the last bit otherwise where a vector is not full.
+    np.testing.assert_allclose(large[:3], small, rtol=0, atol=1e-6)
 
 
 def test_one_more_option_changes_no_draw_of_the_others() -> None:

@@ -68,9 +68,9 @@ def test_the_batch_changes_no_map(method: Method, monkeypatch: pytest.MonkeyPatc
     whole = method(model, x, targets)
     for row in range(5):
         alone = method(model, x[row : row + 1], targets[row : row + 1])[0]
-        torch.testing.assert_close(alone, whole[row], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(alone, whole[row], rtol=1e-3, atol=1e-5)
     monkeypatch.setattr(method_module, "BATCH", 2)
-    torch.testing.assert_close(method(model, x, targets), whole, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(method(model, x, targets), whole, rtol=1e-3, atol=1e-5)
 
 
 @EVERY_METHOD
@@ -82,7 +82,7 @@ def test_no_batch_holds_more_pixels_than_fit(
     monkeypatch.setattr(method_module, "BATCH_PIXELS", 2 * 64)
     monkeypatch.setattr(shap_module, "MOST_PIXELS", 2 * 64)
     model.conv.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
-    torch.testing.assert_close(method(model, x, targets), whole, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(method(model, x, targets), whole, rtol=1e-3, atol=1e-5)
     assert max(seen) == 2
 
 
