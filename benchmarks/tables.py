@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from seewhy.report.network_figures import gradient_norms
-from seewhy.runs import Run
+from seewhy.run import Run
 
 ROOT = Path(__file__).parent
 PLANS = sorted(path.stem for path in (ROOT / "ablations").glob("*.yaml"))

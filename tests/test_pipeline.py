@@ -14,7 +14,7 @@ from seewhy import pipeline
 from seewhy.errors import DataError, LockedError, MemoryLimitError, ModelFileError, UsageError
 from seewhy.evaluation import Predictions
 from seewhy.files import exclusive
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 @pytest.fixture(scope="module")

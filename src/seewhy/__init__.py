@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seewhy.explain.grad_cam import grad_cam
     from seewhy.pipeline import evaluate, train
     from seewhy.recipes import Recipe, load_recipe
-    from seewhy.runs import Run
+    from seewhy.run import Run
 
 __version__ = "0.1.0"
 

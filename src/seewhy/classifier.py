@@ -21,7 +21,7 @@ from seewhy.errors import ImageError, ModelFileError, UsageError
 from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.evaluation.scope import scope_scores
-from seewhy.runs import Run
+from seewhy.run import Run
 from seewhy.training.device import pick_device, place
 
 CHUNK = 256

@@ -23,7 +23,7 @@ from seewhy.files import require_space
 from seewhy.models import NETWORKS, Network, build
 from seewhy.models.network import channel_statistics
 from seewhy.recipes import Recipe, load_recipe
-from seewhy.runs import Run, new_run, require_same, resumable_run, writing
+from seewhy.run import Run, new_run, require_same, resumable_run, writing
 from seewhy.training import (
     Batches,
     Epoch,

@@ -7,7 +7,7 @@ import numpy as np
 
 from seewhy.analysis.records import to_json, write_json
 from seewhy.evaluation import wilson
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import seewhy
 from seewhy.cli import main
 from seewhy.cli.report import write_report
 from seewhy.errors import DataError, UsageError
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 @pytest.fixture(scope="module")

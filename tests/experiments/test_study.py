@@ -12,7 +12,7 @@ from seewhy.errors import UsageError
 from seewhy.experiments import study as studies
 from seewhy.experiments import tune
 from seewhy.experiments.study import best_trials, folder, open_study, quiet
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,7 @@ from seewhy.experiments import tune
 from seewhy.experiments.summary import difference, summarise
 from seewhy.experiments.task import Task
 from seewhy.experiments.tuning import Contender, _recipe, ranked
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 @pytest.fixture(scope="module")

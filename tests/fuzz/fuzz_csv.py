@@ -11,7 +11,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["csv", "seewhy.csv_cells", "seewhy.cli"]):
+with atheris.instrument_imports(include=["csv", "seewhy.text", "seewhy.cli"]):
     from seewhy.cli.predict import _csv, columns
 
 ACTIVE = ("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠")

@@ -8,7 +8,7 @@ import pytest
 
 import seewhy
 from seewhy.evaluation import Predictions
-from seewhy.runs import Run
+from seewhy.run import Run
 
 HERE = Path(__file__).parent
 

@@ -8,7 +8,7 @@ from helpers import write_folder
 
 from reliability import processes
 from reliability.trainings import train
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from reliability.trainings import (
     result,
     train,
 )
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 def test_three_trainings_of_one_seed_have_the_same_bits(photos, whole, tmp_path):

@@ -15,7 +15,7 @@ from reliability import processes
 from reliability.trainings import ARGUMENTS, at_sync, require_same, train
 from seewhy import files
 from seewhy.errors import DiskFullError
-from seewhy.runs import Run, writing
+from seewhy.run import Run, writing
 from seewhy.training import TrainConfig, TrainState, latest_checkpoint, save_checkpoint
 
 SYNCS = 106  # calls of fsync in the training and its figures

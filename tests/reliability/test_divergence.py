@@ -11,7 +11,7 @@ from helpers import image_set, tiny_net
 
 from reliability import processes
 from reliability.trainings import ARGUMENTS, require_same, train
-from seewhy.runs import Run
+from seewhy.run import Run
 from seewhy.training import (
     Batches,
     TrainConfig,

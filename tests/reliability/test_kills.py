@@ -11,7 +11,7 @@ from torch import nn
 
 from reliability import processes
 from reliability.trainings import at_sync, execute_train, require_same, train
-from seewhy.runs import Run
+from seewhy.run import Run
 from seewhy.training import (
     TrainConfig,
     TrainState,

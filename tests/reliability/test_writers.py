@@ -15,7 +15,7 @@ from helpers import QUICK
 import seewhy
 from reliability import processes
 from seewhy.errors import LockedError
-from seewhy.runs import Run, resumable_run, writing
+from seewhy.run import Run, resumable_run, writing
 
 SECONDS = 1  # within which the second of two writers knows
 

@@ -8,7 +8,6 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.csv_cells import visible
 from seewhy.errors import DataError
 from seewhy.evaluation.bootstrap import drawn_means, paired_counts, percentiles
 from seewhy.evaluation.counts import ClassCounts
@@ -16,6 +15,7 @@ from seewhy.evaluation.intervals import Interval
 from seewhy.evaluation.metrics import Metrics, confusion, labelled, metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.significance import holm, mcnemar, pictures_needed
+from seewhy.text import visible
 
 SIGNIFICANT = 0.05
 

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from seewhy.analysis.compare import Comparison, compare
 from seewhy.analysis.training_curves import TrainingCurves, training_curves
 from seewhy.classifier import Classifier, find_model, load, unlabelled
-from seewhy.csv_cells import escape_cell
 from seewhy.data import ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation import Interval, Predictions, wilson
 from seewhy.evaluation.intervals import difference
 from seewhy.evaluation.metrics import labelled
 from seewhy.pipeline import Split, part
-from seewhy.runs import Run
+from seewhy.run import Run
+from seewhy.text import escape_cell
 
 Progress = Callable[[int, int], None] | None
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seewhy.files import write_atomic
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 def to_json(record: Any) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from seewhy import __version__
-from seewhy.csv_cells import visible
 from seewhy.errors import DiskFullError, MemoryLimitError, SeeWhyError, out_of_memory
 from seewhy.files import FULL
+from seewhy.text import visible
 
 VERBS = {
     "train": "Train a classifier from labelled images.",

@@ -5,8 +5,8 @@ from textwrap import indent
 
 import numpy as np
 
-from seewhy.csv_cells import visible
 from seewhy.data.inspect import Example, Report, Statistics
+from seewhy.text import visible
 
 MOST = 50  # classes in a table; --json has all
 SHOWN = 3  # examples of a finding

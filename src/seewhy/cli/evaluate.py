@@ -24,7 +24,7 @@ from seewhy.pipeline import part
 from seewhy.report.drawings import split_drawings
 from seewhy.report.html.settings import review_command
 from seewhy.report.style import write_drawings
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 @click.command()

@@ -11,9 +11,9 @@ import click
 from tqdm import tqdm
 
 from seewhy.cli.flags import recipe_flags
-from seewhy.csv_cells import visible
 from seewhy.experiments.summary import Summary
 from seewhy.experiments.task import Begun, Done
+from seewhy.text import visible
 from seewhy.training import Epoch, Step
 
 # Lines of a run that would only repeat what an experiment says of it.

@@ -15,11 +15,11 @@ import click
 from seewhy.classifier import Classifier, load
 from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
-from seewhy.csv_cells import escape_cell
 from seewhy.data.sources.folders import scan
 from seewhy.errors import UsageError
 from seewhy.evaluation import Predictions
 from seewhy.files import atomic_file
+from seewhy.text import escape_cell
 
 SKIPPED = {"not_a_file"}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from seewhy.csv_cells import visible
+from seewhy.text import visible
 from seewhy.training.loop import Epoch, Step
 
 

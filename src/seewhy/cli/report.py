@@ -20,7 +20,7 @@ from seewhy.report.html import render
 from seewhy.report.html.figures import draw_figures
 from seewhy.report.html.pictures import MOST_CLASSES, Pictures, choose_rows
 from seewhy.report.html.stored import Stored, read_stored
-from seewhy.runs import Run
+from seewhy.run import Run
 
 CHUNK = 64  # pictures explained at a time, which bounds memory
 

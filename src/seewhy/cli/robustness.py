@@ -14,7 +14,7 @@ from seewhy.cli.tables import with_interval
 from seewhy.data.decode import centre
 from seewhy.pipeline import own_run
 from seewhy.report.robustness_figures import ATTACKS, draw_robustness, written
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 @click.command()

@@ -23,7 +23,7 @@ from seewhy.report.drawings import split_drawings
 from seewhy.report.experiment_figures import draw_folds, draw_seeds
 from seewhy.report.network_figures import draw_gradient_norms
 from seewhy.report.style import write_drawings
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 @click.command(context_settings={"max_content_width": 110})

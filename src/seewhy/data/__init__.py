@@ -9,7 +9,6 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from seewhy.csv_cells import visible
 from seewhy.data import sources
 from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
 from seewhy.data.cache import Stored, shorter_side, stored
@@ -26,6 +25,7 @@ from seewhy.data.split import (
 )
 from seewhy.data.stamps import cache_root, content_id, writable
 from seewhy.errors import DataError, UsageError
+from seewhy.text import visible
 
 __all__ = [
     "BadFile",

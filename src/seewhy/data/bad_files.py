@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seewhy.csv_cells import escape_cell, visible
 from seewhy.errors import DataError
 from seewhy.files import write_atomic
+from seewhy.text import escape_cell, visible
 
 
 @dataclass(frozen=True)

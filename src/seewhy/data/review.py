@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seewhy.csv_cells import escape_cell, plain_cell, visible
 from seewhy.data.bad_files import write_csv
 from seewhy.data.sources.corrected import (
     FILE,
@@ -19,6 +18,7 @@ from seewhy.data.sources.corrected import (
 from seewhy.data.split import Splits
 from seewhy.errors import DataError, UsageError
 from seewhy.files import write_atomic
+from seewhy.text import escape_cell, plain_cell, visible
 
 _FOUND = ("id", "hash", "label", "suggested", "score")
 HEADER = (*_FOUND, "right_label")

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.csv_cells import escape_cell, visible
 from seewhy.data import likeness
 from seewhy.data.bad_files import BadFile, write_csv
 from seewhy.data.decode import InputRule
 from seewhy.data.imageset import ImageSet
 from seewhy.errors import DataError, UsageError
+from seewhy.text import escape_cell, visible
 
 WITHOUT_SPLIT = {"val": 0.2, "test": 0.1}  # of a source that has no split at all
 

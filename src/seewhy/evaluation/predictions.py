@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.csv_cells import escape_cell
 from seewhy.errors import DataError
 from seewhy.files import write_atomic
+from seewhy.text import escape_cell
 
 _KEY = b"seewhy"  # of the schema metadata that holds the classes
 

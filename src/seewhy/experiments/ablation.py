@@ -20,7 +20,7 @@ from seewhy.experiments.task import Done, Loading, Show, Task, bounds, figures, 
 from seewhy.files import write_atomic
 from seewhy.models import cost
 from seewhy.recipes import load_recipe
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 def ablate(

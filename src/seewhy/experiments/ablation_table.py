@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
 
-from seewhy.csv_cells import escape_cell, visible
 from seewhy.experiments.summary import SIGNIFICANT, Difference, Summary, verdict
-from seewhy.runs import Run
+from seewhy.run import Run
+from seewhy.text import escape_cell, visible
 
 _LEFT_OUT = {
     "running train",

@@ -15,7 +15,7 @@ from seewhy.evaluation import METRICS, Interval
 from seewhy.experiments.summary import Summary, summarise, t_quantile
 from seewhy.experiments.task import Loading, Show, Task, figures, held
 from seewhy.recipes import Recipe
-from seewhy.runs import Run
+from seewhy.run import Run
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from seewhy.evaluation import Metrics, Predictions, concat, metrics
 from seewhy.evaluation.calibration import fit_temperature
 from seewhy.experiments.summary import Summary, summarise
 from seewhy.experiments.task import Loading, Show, Task, bounds, figures, held
-from seewhy.runs import Run
+from seewhy.run import Run
 
 OUT_OF_FOLD = "predictions-oof.parquet"
 

@@ -23,7 +23,7 @@ from seewhy.errors import DivergedError, LockedError, MemoryLimitError, UsageErr
 from seewhy.experiments.task import Begun, Done, Task, figures
 from seewhy.recipes import Recipe, options
 from seewhy.recipes.search import is_whole
-from seewhy.runs import Run
+from seewhy.run import Run
 from seewhy.training import Epoch, Step
 from seewhy.training.batches import seed_of
 

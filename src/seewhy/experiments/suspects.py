@@ -18,7 +18,7 @@ from seewhy.data.review import Suspect
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation import Predictions, wilson
 from seewhy.experiments.repetition import OUT_OF_FOLD
-from seewhy.runs import Run
+from seewhy.run import Run
 
 MOST = 500  # pictures that are shown, the surest
 SIDE = 128  # pixels of them, at most

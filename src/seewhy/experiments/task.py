@@ -13,7 +13,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation import METRICS
 from seewhy.files import clear_temporaries, exclusive, sync_directory
 from seewhy.recipes import Recipe, load_recipe
-from seewhy.runs import Run
+from seewhy.run import Run
 from seewhy.training import Epoch, Step
 
 LOCK = "experiment.lock"

@@ -27,7 +27,7 @@ from seewhy.experiments.task import (
 )
 from seewhy.files import exclusive, write_atomic
 from seewhy.recipes import Recipe, to_yaml
-from seewhy.runs import Run, require_same
+from seewhy.run import Run, require_same
 
 if TYPE_CHECKING:
     from optuna import Study

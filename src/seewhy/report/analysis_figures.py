@@ -15,7 +15,6 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from seewhy.analysis.causes import NAMES
 from seewhy.analysis.slices import is_weak
-from seewhy.csv_cells import visible
 from seewhy.report.style import (
     BLUE,
     DASHED,
@@ -27,6 +26,7 @@ from seewhy.report.style import (
     png,
     short,
 )
+from seewhy.text import visible
 
 MOST_ROWS = 100  # more classes are drawn in part: the worst
 MOST_SLICES = 15

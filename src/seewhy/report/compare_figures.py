@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.compare import Comparison, ModelDifference
 from seewhy.analysis.compare_models import ComparedModel, ModelComparison
-from seewhy.csv_cells import visible
 from seewhy.evaluation import Interval
 from seewhy.files import write_atomic
 from seewhy.report.sheets import Tile, sheet
 from seewhy.report.style import BLUE, DASHED, GREY, VERMILION, png, short
+from seewhy.text import visible
 
 MOST_CLASSES = 60  # more are drawn in part: the largest differences
 ON_A_SHEET = 40

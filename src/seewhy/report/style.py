@@ -19,8 +19,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
-from seewhy.csv_cells import visible
 from seewhy.files import write_atomic
+from seewhy.text import visible
 
 BLUE, LIGHT_BLUE = "#0072B2", "#8CC0DE"
 VERMILION, LIGHT_VERMILION = "#D55E00", "#F3C6A5"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from report.html.conftest import made
 
-from seewhy.csv_cells import visible
 from seewhy.report.html import render
+from seewhy.text import visible
 
 CLASSES = ("ant", "bee", "cow")
 

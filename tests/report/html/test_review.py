@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from report.html.test_browser import PAYLOADS, Opened
 
-from seewhy.csv_cells import escape_cell, visible
 from seewhy.data.review import HEADER, NONE, Suspect
 from seewhy.experiments.suspects import Shown, Suspects
 from seewhy.report.html.review import render_review
+from seewhy.text import escape_cell, visible
 
 CLASSES = ("ant", "bee", '=cow, "large"')
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from seewhy.csv_cells import escape_cell
 from seewhy.data.bad_files import write_csv
 from seewhy.data.inspect.gathered import Gathered
+from seewhy.text import escape_cell
 
 Severity = Literal["error", "warning", "note"]
 SHOWN = 10  # examples in a JSON object; the CSV has all

@@ -5,8 +5,8 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 
-from seewhy.csv_cells import visible
 from seewhy.data.inspect.findings import Example, Finding
+from seewhy.text import visible
 
 
 def name_findings(classes: Sequence[str], merged: Sequence[str] = ()) -> list[Finding]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seewhy.csv_cells import visible
 from seewhy.data.imageset import ImageSet
 from seewhy.data.inspect.findings import Example, Finding
 from seewhy.data.inspect.quality import Measures
+from seewhy.text import visible
 
 # Informedness of one number for one class, at its lower limit: chance is 0, and the number tells the
 # class without fail at 1. CIFAR-10's best is 0.32 (contrast for trucks), hymenoptera's 0.16.

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-from seewhy.csv_cells import visible
 from seewhy.data.download import Progress
 from seewhy.data.sources.cifar10 import find_cifar10
 from seewhy.data.sources.corrected import is_corrected, read_corrected
@@ -11,6 +10,7 @@ from seewhy.data.sources.digits import find_digits
 from seewhy.data.sources.layouts import LAYOUTS, recognise
 from seewhy.data.sources.source import Source
 from seewhy.errors import DataError
+from seewhy.text import visible
 
 __all__ = ["LAYOUTS", "NAMED", "Source", "find"]
 

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seewhy.csv_cells import visible
 from seewhy.data.sources.cifar_pickle import read_batch
 from seewhy.data.sources.source import Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError
+from seewhy.text import visible
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE

@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from seewhy.csv_cells import visible
 from seewhy.errors import DataError
+from seewhy.text import visible
 
 FILE = "corrected.json"
 HASH = re.compile("^[0-9a-f]{32}$")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from seewhy.csv_cells import visible
 from seewhy.data.sources.cifar import find_bin, find_py, fits_bin, fits_py
 from seewhy.data.sources.class_folders import (
     find_folders,
@@ -19,6 +18,7 @@ from seewhy.data.sources.source import Source
 from seewhy.data.sources.table import find_table, fits_table, table_labels
 from seewhy.data.sources.tree import Tree, tree_at
 from seewhy.errors import DataError
+from seewhy.text import visible
 
 
 class Layout(NamedTuple):

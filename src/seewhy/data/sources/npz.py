@@ -15,12 +15,12 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from seewhy.csv_cells import visible
 from seewhy.data.decode import LOCAL
 from seewhy.data.sources.source import SPLITS, Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.data.sources.zips import DAMAGE, open_zip
 from seewhy.errors import DataError
+from seewhy.text import visible
 
 _SPLITS = "|".join(sorted(SPLITS, key=len, reverse=True))
 _ARRAY = re.compile(

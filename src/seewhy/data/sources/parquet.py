@@ -7,11 +7,11 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from seewhy.csv_cells import visible
 from seewhy.data.decode import Picture
 from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError
+from seewhy.text import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,10 +13,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from seewhy.csv_cells import plain_cell, visible
 from seewhy.data.sources.source import SPLITS, Source
 from seewhy.data.sources.tree import Labelled, Tree, labelled_source
 from seewhy.errors import IMAGE_ERROR_CODES, DataError, ImageError
+from seewhy.text import plain_cell, visible
 
 NAME_COLUMNS = ("path", "filename", "file_name", "image", "id")  # the first that is there
 LABEL_COLUMNS = ("label", "class")

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from seewhy.csv_cells import visible
 from seewhy.data.decode import is_picture
 from seewhy.data.sources.folders import Scan, named_as_picture
 from seewhy.data.sources.source import SPLITS
 from seewhy.errors import ARCHIVE_ERROR_CODES, ArchiveError
+from seewhy.text import visible
 
 Entries = dict[str, zipfile.ZipInfo]
 

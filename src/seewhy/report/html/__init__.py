@@ -7,13 +7,13 @@ from typing import Any
 from markupsafe import Markup
 
 from seewhy.analysis.training_curves import best_row
-from seewhy.csv_cells import visible
 from seewhy.report.html import charts, robustness, story
 from seewhy.report.html.page import embedded, page
 from seewhy.report.html.pictures import MOST_CLASSES, Pictures, packed, thumbnail
 from seewhy.report.html.settings import flat, settings
 from seewhy.report.html.stored import Stored
 from seewhy.report.style import duration
+from seewhy.text import visible
 
 MOST_SLICES = 12  # rows of the table of weak slices
 SHADES = 9  # of a cell in the confusion matrix

@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
-from seewhy.csv_cells import visible
+from seewhy.text import visible
 
 WIDTH, HEIGHT = 340, 236
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 16, 30

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from seewhy.csv_cells import visible
+from seewhy.text import visible
 
 
 def page(template: str, styles: Sequence[str], script: str, **values: Any) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from seewhy.csv_cells import visible
 from seewhy.evaluation import Predictions
+from seewhy.text import visible
 
 A_CELL = 12  # pictures of a cell of the confusion matrix
 MOST = 720  # pictures in all, which keeps the page small

@@ -2,11 +2,11 @@
 
 import hashlib
 
-from seewhy.csv_cells import visible
 from seewhy.data.review import HEADER, NONE
 from seewhy.experiments.suspects import Suspects
 from seewhy.report.html.page import embedded, page
 from seewhy.report.html.pictures import thumbnail
+from seewhy.text import visible
 
 
 def render_review(suspects: Suspects, command: str, *, mistakes: bool = False) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.bundle import read_header
-from seewhy.csv_cells import escape_cell
 from seewhy.errors import UsageError
-from seewhy.runs import Run
+from seewhy.run import Run
+from seewhy.text import escape_cell
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from seewhy.csv_cells import visible
 from seewhy.errors import UsageError
 from seewhy.files import (
     clear_temporaries,
@@ -25,6 +24,7 @@ from seewhy.files import (
     sync_directory,
     write_atomic,
 )
+from seewhy.text import visible
 
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
 

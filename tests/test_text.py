@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from seewhy.csv_cells import escape_cell, visible
+from seewhy.text import escape_cell, visible
 
 FORMULAS = [
     "=1+1",
