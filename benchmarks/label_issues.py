@@ -23,7 +23,8 @@ import numpy as np
 from machine import describe
 
 from seewhy.analysis.label_issues import label_issues
-from seewhy.data import DataConfig, ImageSet, load_data
+from seewhy.config.data import DataConfig
+from seewhy.data import ImageSet, load_data
 from seewhy.evaluation import Predictions, wilson
 from seewhy.experiments import folds
 

@@ -21,10 +21,11 @@ import numpy as np
 import torch
 from machine import describe, gflops
 
-from seewhy.augment import AugmentConfig, augment
+from seewhy.augment import augment
+from seewhy.config.augment import AugmentConfig
+from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.models import build
-from seewhy.recipes import load_recipe
 from seewhy.training import Batches, cross_entropy, pick_amp, place
 from seewhy.training.optimisers import build_optimizer
 

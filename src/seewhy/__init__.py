@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seewhy.classifier import Classifier, load
-    from seewhy.data import DataConfig, ImageSet, Splits, load_data
+    from seewhy.config.data import DataConfig
+    from seewhy.config.recipe import Recipe, load_recipe
+    from seewhy.data import ImageSet, Splits, load_data
     from seewhy.errors import SeeWhyError
     from seewhy.evaluation import Metrics, Predictions, metrics
     from seewhy.experiments import ablate, find_lr, folds, learning_curve, seeds, tune
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from seewhy.explain.faithfulness import faithfulness
     from seewhy.explain.grad_cam import grad_cam
     from seewhy.pipeline import evaluate, train
-    from seewhy.recipes import Recipe, load_recipe
     from seewhy.run import Run
 
 __version__ = "0.1.0"
@@ -55,12 +56,12 @@ __all__ = [
 
 _HOME = {
     "Classifier": "classifier",
-    "DataConfig": "data",
+    "DataConfig": "config.data",
     "ImageSet": "data",
     "Metrics": "evaluation",
     "Predictions": "evaluation",
-    "Recipe": "recipes",
-    "Run": "runs",
+    "Recipe": "config.recipe",
+    "Run": "run",
     "SeeWhyError": "errors",
     "Splits": "data",
     "ablate": "experiments",
@@ -73,7 +74,7 @@ _HOME = {
     "learning_curve": "experiments",
     "load": "classifier",
     "load_data": "data",
-    "load_recipe": "recipes",
+    "load_recipe": "config.recipe",
     "metrics": "evaluation",
     "seeds": "experiments",
     "train": "pipeline",

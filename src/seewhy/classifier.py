@@ -15,7 +15,8 @@ from torch import nn
 
 from seewhy import bundle as bundles
 from seewhy.bundle import Bundle
-from seewhy.data import DataConfig, ImageSet, Splits, load_data
+from seewhy.config.data import DataConfig
+from seewhy.data import ImageSet, Splits, load_data
 from seewhy.data.decode import InputRule, Picture, centre, read
 from seewhy.errors import ImageError, ModelFileError, UsageError
 from seewhy.evaluation.predict import predict

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from seewhy import bundle as bundles
 from seewhy.bundle import Bundle, Decision
 from seewhy.classifier import Classifier, find_model, load
+from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import ImageSet, Splits, load_data, write_bad_files, write_splits
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation import METRICS, Metrics, Predictions, metrics, score
@@ -22,7 +23,6 @@ from seewhy.evaluation.predict import predict
 from seewhy.files import require_space
 from seewhy.models import NETWORKS, Network, build
 from seewhy.models.network import channel_statistics
-from seewhy.recipes import Recipe, load_recipe
 from seewhy.run import Run, new_run, require_same, resumable_run, writing
 from seewhy.training import (
     Batches,

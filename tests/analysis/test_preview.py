@@ -7,9 +7,10 @@ import pytest
 from data.pictures import write_scenes
 
 from seewhy.analysis.preview import preview
-from seewhy.data import DataConfig, load_data
+from seewhy.config.data import DataConfig
+from seewhy.config.recipe import load_recipe
+from seewhy.data import load_data
 from seewhy.models import build
-from seewhy.recipes import load_recipe
 
 
 @pytest.fixture(scope="module")

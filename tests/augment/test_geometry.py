@@ -9,9 +9,10 @@ import torch
 from augment.varied import draws_of, one_hot, pictures, varied
 from scipy import ndimage, stats
 
-from seewhy.augment import AugmentConfig, augment
+from seewhy.augment import augment
 from seewhy.augment.geometry import ASPECTS, sides, warp
 from seewhy.augment.mixing import ERASED_AREA, ERASED_ASPECTS
+from seewhy.config.augment import AugmentConfig
 from seewhy.errors import UsageError
 
 

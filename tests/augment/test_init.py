@@ -8,7 +8,8 @@ import pytest
 import torch
 from augment.varied import draws_of, one_hot, pictures, varied
 
-from seewhy.augment import DRAWS, AugmentConfig, augment, to_input
+from seewhy.augment import DRAWS, augment, to_input
+from seewhy.config.augment import AugmentConfig
 
 
 def test_without_options_the_centre_comes_out() -> None:

@@ -5,8 +5,9 @@ import pytest
 import torch
 from data.pictures import scenes
 
-from seewhy.augment import AugmentConfig, augment
+from seewhy.augment import augment
 from seewhy.augment.preview import ladders, versions
+from seewhy.config.augment import AugmentConfig
 
 ALL = {
     "flip": 0.5,

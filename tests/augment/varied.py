@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.augment import DRAWS, AugmentConfig, augment
+from seewhy.augment import DRAWS, augment
+from seewhy.config.augment import AugmentConfig
 
 
 def pictures(count: int, side: int, seed: int = 0) -> Tensor:

@@ -11,7 +11,7 @@ import pytest
 from helpers import write_folder
 
 import seewhy
-from seewhy.recipes import options
+from seewhy.config.recipe import options
 
 SETTINGS = ["--data.size", "16", "--epochs", "2", "--train.batch_size", "16", "--amp", "fp32"]
 

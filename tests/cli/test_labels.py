@@ -13,10 +13,11 @@ from report.html.test_review import made
 
 import seewhy
 from seewhy.cli.labels import _told
-from seewhy.data import DataConfig, load_data
+from seewhy.config.data import DataConfig
+from seewhy.config.recipe import load_recipe
+from seewhy.data import load_data
 from seewhy.evaluation import Predictions
 from seewhy.experiments import folds
-from seewhy.recipes import load_recipe
 from seewhy.report.html.settings import review_command
 
 FLAGS = ["--recipe", "regularized-cnn", "--folds", "2", *(f"--{k}={v}" for k, v in QUICK.items())]

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from seewhy.data import DataConfig, InputRule, Splits, load_data, write_bad_files
+from seewhy.config.data import DataConfig
+from seewhy.data import InputRule, Splits, load_data, write_bad_files
 from seewhy.data.decode import read
 from seewhy.errors import DataError, UsageError
 

@@ -5,7 +5,8 @@ import pytest
 from data.pictures import encoded, exif, noise, put, write_scenes
 from PIL import Image
 
-from seewhy.data import DataConfig, load_data
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data
 from seewhy.data.originals import originals
 from seewhy.errors import ImageError
 

@@ -7,7 +7,8 @@ from attacks.pickles import pickle_like
 from data.cifar_files import batch, py_files, to_archive, to_folder
 from data.pictures import class_folders
 
-from seewhy.data import DataConfig, InputRule, load_data
+from seewhy.config.data import DataConfig
+from seewhy.data import InputRule, load_data
 from seewhy.data.decode import decode, read
 from seewhy.errors import DataError, ImageError
 

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from data.pictures import class_folders, encoded, noise, put
 
-from seewhy.data import DataConfig, load_data
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data
 from seewhy.data.review import (
     HEADER,
     NONE,

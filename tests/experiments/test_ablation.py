@@ -4,9 +4,9 @@ import json
 import pytest
 from helpers import QUICK
 
+from seewhy.config.plan import make_plan
 from seewhy.errors import UsageError
 from seewhy.experiments import ablate
-from seewhy.experiments.plan import make_plan
 from seewhy.experiments.task import Begun, figures
 
 SETTINGS = QUICK | {"train.epochs": 4}

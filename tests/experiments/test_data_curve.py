@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from helpers import QUICK
 
+from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError
 from seewhy.experiments import learning_curve
 from seewhy.experiments.data_curve import LearningCurve, Share, _same_steps, fit
 from seewhy.experiments.summary import summarise
-from seewhy.recipes import load_recipe
 
 SIZES = (250, 500, 1000)
 

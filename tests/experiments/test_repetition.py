@@ -6,7 +6,8 @@ import pytest
 from helpers import QUICK, same_weights
 
 from seewhy import pipeline
-from seewhy.data import DataConfig, load_data
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation import Predictions, metrics
 from seewhy.experiments import folds, seeds

@@ -10,8 +10,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from seewhy.config.networks import ModelConfig
 from seewhy.errors import UsageError
-from seewhy.models import LARGEST, NETWORKS, ModelConfig, build, cost, describe, options_of
+from seewhy.models import LARGEST, NETWORKS, build, cost, describe, options_of
 
 
 def test_an_unknown_net_is_answered_with_the_known_and_the_nearest() -> None:

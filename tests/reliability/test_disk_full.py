@@ -14,9 +14,10 @@ from torch import nn
 from reliability import processes
 from reliability.trainings import ARGUMENTS, at_sync, require_same, train
 from seewhy import files
+from seewhy.config.training import TrainConfig
 from seewhy.errors import DiskFullError
 from seewhy.run import Run, writing
-from seewhy.training import TrainConfig, TrainState, latest_checkpoint, save_checkpoint
+from seewhy.training import TrainState, latest_checkpoint, save_checkpoint
 
 SYNCS = 106  # calls of fsync in the training and its figures
 LARGEST = 2_400_000  # bytes of a checkpoint, the largest file

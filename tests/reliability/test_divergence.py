@@ -11,15 +11,9 @@ from helpers import image_set, tiny_net
 
 from reliability import processes
 from reliability.trainings import ARGUMENTS, require_same, train
+from seewhy.config.training import TrainConfig
 from seewhy.run import Run
-from seewhy.training import (
-    Batches,
-    TrainConfig,
-    TrainState,
-    cross_entropy,
-    latest_checkpoint,
-    loop,
-)
+from seewhy.training import Batches, TrainState, cross_entropy, latest_checkpoint, loop
 
 STEPS = 8
 

@@ -11,9 +11,9 @@ from torch import nn
 
 from reliability import processes
 from reliability.trainings import at_sync, execute_train, require_same, train
+from seewhy.config.training import TrainConfig
 from seewhy.run import Run
 from seewhy.training import (
-    TrainConfig,
     TrainState,
     checkpoint,
     latest_checkpoint,

@@ -13,8 +13,9 @@ from torch import nn
 
 import seewhy
 from reliability import processes
+from seewhy.config.training import TrainConfig
 from seewhy.data.decode import read_file
-from seewhy.training import TrainConfig, TrainState, save_checkpoint
+from seewhy.training import TrainState, save_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps RLIMIT_AS")
 

@@ -5,14 +5,9 @@ import torch
 from torch import nn
 
 from reliability.crashes import Done, Recorder, Sync, crashes, write_out
+from seewhy.config.training import TrainConfig
 from seewhy.files import write_atomic
-from seewhy.training import (
-    TrainConfig,
-    TrainState,
-    latest_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
+from seewhy.training import TrainState, latest_checkpoint, load_checkpoint, save_checkpoint
 
 MOST_STATES = 500
 # Step and epoch of each save: a step that ends an epoch is saved again once the epoch is validated.

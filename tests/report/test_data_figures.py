@@ -9,7 +9,8 @@ from data.inspect.sets import a_set
 from data.pictures import scenes, write_scenes
 from PIL import Image
 
-from seewhy.data import DataConfig, load_data
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data
 from seewhy.data.inspect import Example, Finding, Statistics, gather
 from seewhy.report import data_figures
 from seewhy.report.data_figures import (

@@ -9,8 +9,8 @@ from data.pictures import noise, scenes
 from PIL import Image
 from report.test_data_figures import ODD
 
-from seewhy.augment import AugmentConfig
 from seewhy.augment.preview import ladders, versions
+from seewhy.config.augment import AugmentConfig
 from seewhy.data import InputRule
 from seewhy.data.originals import Original
 from seewhy.report.preview_figures import input_sheet, ladder_sheet

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from helpers import image_set
 
-from seewhy.augment import AugmentConfig
+from seewhy.config.augment import AugmentConfig
 from seewhy.training.batches import Batches, seed_of
 
 

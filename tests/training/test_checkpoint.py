@@ -6,10 +6,10 @@ import pytest
 import torch
 from helpers import image_set, tiny_net
 
+from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError, ModelFileError
 from seewhy.training import (
     Batches,
-    TrainConfig,
     TrainState,
     cross_entropy,
     latest_checkpoint,

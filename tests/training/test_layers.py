@@ -3,8 +3,9 @@ import torch
 from helpers import tiny_net
 from torch import nn
 
+from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
-from seewhy.training import TrainConfig, check_layers
+from seewhy.training import check_layers
 from seewhy.training.layers import gradient_norms, set_dropout
 
 

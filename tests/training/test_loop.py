@@ -5,13 +5,13 @@ import pytest
 import torch
 from helpers import image_set, tiny_net
 
-from seewhy.augment import AugmentConfig
+from seewhy.config.augment import AugmentConfig
+from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
 from seewhy.training import (
     Batches,
     Epoch,
     Step,
-    TrainConfig,
     TrainState,
     cross_entropy,
     load_checkpoint,

@@ -1,6 +1,6 @@
 import pytest
 
-from seewhy.training.config import TrainConfig
+from seewhy.config.training import TrainConfig
 from seewhy.training.schedules import dropout_rate, lr_factor
 
 

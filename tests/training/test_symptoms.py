@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seewhy.training import TrainConfig, symptoms
+from seewhy.config.training import TrainConfig
+from seewhy.training import symptoms
 
 CLASSES = ("ant", "bee", "cow")
 

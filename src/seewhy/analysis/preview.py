@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from seewhy.augment.preview import Ladder, Versions, ladders, versions
+from seewhy.config.recipe import Recipe
 from seewhy.data import ImageSet, InputRule, Splits
 from seewhy.data.originals import Original, originals
 from seewhy.models.network import STD_FLOOR, channel_statistics
-from seewhy.recipes import Recipe
 
 PICTURES, CLASSES = 6, 10  # at least so many pictures, of at most so many classes
 VERSIONS = 6  # of each in training

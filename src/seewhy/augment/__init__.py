@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from seewhy.augment.colour import recolour
-from seewhy.augment.config import AugmentConfig
 from seewhy.augment.geometry import crop, to_float, warp
 from seewhy.augment.mixing import erase, mix
+from seewhy.config.augment import AugmentConfig
 
-__all__ = ["AugmentConfig", "augment", "to_input"]
+__all__ = ["augment", "to_input"]
 
 # One row of draws per image and one column per use, always all of them: so an image's draws depend
 # neither on the rest of its batch nor on which other augmentations are on.

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from seewhy.augment.config import AugmentConfig
+from seewhy.config.augment import AugmentConfig
 
 # Brightness and two axes of colour (YIQ, the American colour television standard of 1953); the first
 # is grey as ITU-R BT.601 has it, and greys are zero on the others.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seewhy.augment.config import AugmentConfig
+from seewhy.config.augment import AugmentConfig
 from seewhy.errors import UsageError
 
 ASPECTS = (3 / 4, 4 / 3)  # of a random resized crop, as in its paper

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from seewhy.augment.colour import mean_colour
-from seewhy.augment.config import AugmentConfig
 from seewhy.augment.geometry import sides
+from seewhy.config.augment import AugmentConfig
 
 ERASED_AREA = (0.02, 0.4)  # share of the picture, as in the paper
 ERASED_ASPECTS = (0.3, 1 / 0.3)

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.augment import DRAWS, AugmentConfig, augment, augment_by, to_input
+from seewhy.augment import DRAWS, augment, augment_by, to_input
 from seewhy.augment.mixing import ERASED_AREA, beta
+from seewhy.config.augment import AugmentConfig
 
 STEPS = 7  # of an augmentation, from one end of its range to the other
 LAST = 1 - 2**-24  # the largest draw that there is

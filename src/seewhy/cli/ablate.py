@@ -13,10 +13,10 @@ from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import experiment_flags, shown
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
+from seewhy.config.plan import load_plan, make_plan
+from seewhy.config.recipe import parse_value
 from seewhy.errors import UsageError
 from seewhy.experiments.ablation_table import markdown
-from seewhy.experiments.plan import load_plan, make_plan
-from seewhy.recipes import parse_value
 from seewhy.report.experiment_figures import draw_ablation
 
 

@@ -14,7 +14,8 @@ from seewhy.cli.labels import apply_review, labels
 from seewhy.cli.output import new_folder, refuse_existing
 from seewhy.cli.preview import command as preview
 from seewhy.cli.progress import ReadingBar, say
-from seewhy.data import DataConfig, Splits, load_data, write_splits
+from seewhy.config.data import DataConfig
+from seewhy.data import Splits, load_data, write_splits
 from seewhy.data.inspect import (
     Report,
     Statistics,

@@ -11,8 +11,8 @@ from seewhy.analysis.records import to_json, write_json
 from seewhy.cli.experiments import ExperimentLine, experiment_flags
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
+from seewhy.config.recipe import load_recipe
 from seewhy.experiments.task import claimed, place
-from seewhy.recipes import load_recipe
 from seewhy.report.experiment_figures import draw_lr_range
 
 

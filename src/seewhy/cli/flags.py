@@ -6,9 +6,9 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from seewhy.data import DataConfig
+from seewhy.config.data import DataConfig
+from seewhy.config.recipe import options, parse_value
 from seewhy.errors import UsageError
-from seewhy.recipes import options, parse_value
 
 # Short names of the fields that are set most.
 SHORT = {

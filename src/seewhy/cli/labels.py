@@ -15,12 +15,12 @@ from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
 from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar
 from seewhy.cli.review import give_for_review
+from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.data.review import read_review, write_suspects, write_version
 from seewhy.experiments.repetition import OUT_OF_FOLD
 from seewhy.experiments.suspects import Suspects, find_suspects
 from seewhy.files import write_atomic
-from seewhy.recipes import load_recipe
 from seewhy.report.html.settings import review_command
 from seewhy.run import Run
 from seewhy.text import visible

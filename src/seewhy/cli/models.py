@@ -10,10 +10,11 @@ import click
 
 from seewhy.classifier import shipped_models
 from seewhy.cli.output import refuse_existing
+from seewhy.config.networks import ModelConfig
+from seewhy.config.recipe import options, parse_value
 from seewhy.files import write_atomic
-from seewhy.models import NETWORKS, Layer, ModelConfig, build, cost, describe
+from seewhy.models import NETWORKS, Layer, build, cost, describe
 from seewhy.models.blocks import blocks
-from seewhy.recipes import options, parse_value
 
 
 @click.group(invoke_without_command=True)

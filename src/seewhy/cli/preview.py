@@ -11,9 +11,9 @@ from seewhy.analysis.preview import Preview, preview
 from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.output import new_folder
 from seewhy.cli.progress import ReadingBar, say
+from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.files import write_atomic
-from seewhy.recipes import load_recipe
 from seewhy.text import visible
 
 

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from seewhy.recipes import load_recipe, recipe_names, to_yaml
+from seewhy.config.recipe import load_recipe, recipe_names, to_yaml
 
 
 @click.group(invoke_without_command=True)

@@ -1,10 +1,10 @@
 """Many trainings that answer one question, each over `pipeline.train`, none of which opens test."""
 
+from seewhy.config.plan import Plan, Row
 from seewhy.experiments.ablation import ablate
 from seewhy.experiments.ablation_table import Ablation
 from seewhy.experiments.data_curve import LearningCurve, learning_curve
 from seewhy.experiments.lr_range import LrRange, find_lr
-from seewhy.experiments.plan import Plan, Row
 from seewhy.experiments.repetition import Folds, Seeds, folds, seeds
 from seewhy.experiments.tuning import Tuning, tune
 
@@ -13,8 +13,6 @@ __all__ = [
     "Folds",
     "LearningCurve",
     "LrRange",
-    "Plan",
-    "Row",
     "Seeds",
     "Tuning",
     "ablate",

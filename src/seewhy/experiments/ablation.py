@@ -10,16 +10,16 @@ from seewhy import bundle as bundles
 from seewhy import pipeline
 from seewhy.analysis.records import write_json
 from seewhy.analysis.training_curves import best_row
+from seewhy.config.plan import Plan, Variant, load_plan, variants
+from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.significance import holm
 from seewhy.experiments.ablation_table import Ablation, Measured, ResultRow, as_csv, markdown
-from seewhy.experiments.plan import Plan, Variant, load_plan, variants
 from seewhy.experiments.summary import difference, summarise
 from seewhy.experiments.task import Done, Loading, Show, Task, bounds, figures, held
 from seewhy.files import write_atomic
 from seewhy.models import cost
-from seewhy.recipes import load_recipe
 from seewhy.run import Run
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from seewhy.analysis.records import write_json
+from seewhy.config.recipe import Recipe
 from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation import METRICS, Interval
 from seewhy.experiments.summary import Summary, summarise, t_quantile
 from seewhy.experiments.task import Loading, Show, Task, figures, held
-from seewhy.recipes import Recipe
 from seewhy.run import Run
 
 

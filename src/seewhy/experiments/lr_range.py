@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy import pipeline
+from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
 from seewhy.experiments.task import Loading, Show
-from seewhy.recipes import load_recipe
 from seewhy.training import Epoch, Step
 
 HIGHEST = 10.0  # the rate of the last step; the first has a millionth of it

@@ -19,10 +19,10 @@ import sqlalchemy.exc
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from seewhy.config.recipe import Recipe, options
+from seewhy.config.search import is_whole
 from seewhy.errors import DivergedError, LockedError, MemoryLimitError, UsageError
 from seewhy.experiments.task import Begun, Done, Task, figures
-from seewhy.recipes import Recipe, options
-from seewhy.recipes.search import is_whole
 from seewhy.run import Run
 from seewhy.training import Epoch, Step
 from seewhy.training.batches import seed_of

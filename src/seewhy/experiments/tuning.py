@@ -12,6 +12,7 @@ import yaml
 
 from seewhy import pipeline
 from seewhy.analysis.records import write_json
+from seewhy.config.recipe import Recipe, to_yaml
 from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation.significance import holm
@@ -26,7 +27,6 @@ from seewhy.experiments.task import (
     figures,
 )
 from seewhy.files import exclusive, write_atomic
-from seewhy.recipes import Recipe, to_yaml
 from seewhy.run import Run, require_same
 
 if TYPE_CHECKING:

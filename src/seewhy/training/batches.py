@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.augment import AugmentConfig, augment
+from seewhy.augment import augment
+from seewhy.config.augment import AugmentConfig
 from seewhy.data import ImageSet
 
 # Streams of random numbers that must not touch each other.

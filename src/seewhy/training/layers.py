@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
-from seewhy.training.config import TrainConfig
 
 
 def check_layers(network: nn.Module, config: TrainConfig) -> None:

@@ -10,10 +10,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn, optim
 
+from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.batches import NETWORK, Batches, seed_of
-from seewhy.training.config import TrainConfig
 from seewhy.training.layers import gradient_norms, set_dropout
 from seewhy.training.objective import Objective
 from seewhy.training.optimisers import build_optimizer

@@ -2,7 +2,7 @@
 
 from torch import nn, optim
 
-from seewhy.training.config import OPTIMIZER_MOMENTUM, TrainConfig
+from seewhy.config.training import OPTIMIZER_MOMENTUM, TrainConfig
 
 
 def build_optimizer(network: nn.Module, config: TrainConfig) -> optim.Optimizer:

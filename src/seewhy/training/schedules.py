@@ -2,7 +2,7 @@
 
 import math
 
-from seewhy.training.config import TrainConfig
+from seewhy.config.training import TrainConfig
 
 ONE_CYCLE_RISE = 0.3
 ONE_CYCLE_START = 1 / 25

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.training.config import TrainConfig
+from seewhy.config.training import TrainConfig
 
 IMBALANCE = 5  # times as many pictures in the largest class as in the smallest
 FEW = 20  # training pictures of a class

@@ -9,7 +9,8 @@ import pytest
 from data.pictures import encoded, put, scenes, write_scenes
 from PIL import Image, ImageFilter
 
-from seewhy.data import DataConfig, load_data
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data
 from seewhy.data.inspect import check, is_wrong
 from seewhy.data.inspect.checks import Report
 

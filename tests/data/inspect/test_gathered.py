@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from data.pictures import write_scenes
 
-from seewhy.data import DataConfig, load_data
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data
 from seewhy.data.inspect.gathered import gather
 from seewhy.data.likeness import describe, look
 

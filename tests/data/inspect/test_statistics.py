@@ -8,7 +8,8 @@ import pytest
 from data.inspect.sets import a_set
 from data.pictures import encoded, noise, put, write_scenes
 
-from seewhy.data import DataConfig, load_data
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data
 from seewhy.data.inspect.statistics import statistics
 
 

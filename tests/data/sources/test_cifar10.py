@@ -5,7 +5,8 @@ from data.cifar_files import batch, bin_files, py_files, to_archive, to_folder
 from data.pictures import class_folders
 from data.sources.test_parquet import label_feature, pictures, write
 
-from seewhy.data import DataConfig, load_data, sources
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data, sources
 from seewhy.data.sources import cifar10
 from seewhy.data.sources.cifar10 import ARCHIVE, CLASSES
 from seewhy.errors import DataError

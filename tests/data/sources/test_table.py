@@ -10,7 +10,8 @@ from data.pictures import encoded, noise, put
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seewhy.data import DataConfig, load_data, sources, write_splits
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data, sources, write_splits
 from seewhy.data.sources import table
 from seewhy.data.sources.table import find_table, fits_table
 from seewhy.data.sources.tree import tree_at

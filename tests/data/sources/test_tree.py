@@ -12,7 +12,8 @@ from data.sources.test_parquet import label_feature
 from data.sources.test_parquet import pictures as hub_pictures
 from data.sources.test_parquet import write as write_parquet
 
-from seewhy.data import DataConfig, load_data, sources
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data, sources
 from seewhy.data.sources.tree import tree_at
 from seewhy.errors import ArchiveError, DataError
 

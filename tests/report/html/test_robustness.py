@@ -5,8 +5,8 @@ import pytest
 from report.html.conftest import made
 from report.test_robustness_figures import tried
 
-from seewhy.augment import AugmentConfig
-from seewhy.recipes import load_recipe, recipe_names
+from seewhy.config.augment import AugmentConfig
+from seewhy.config.recipe import load_recipe, recipe_names
 from seewhy.report.html import render
 from seewhy.report.html.robustness import CURES, MILD, corruption_rows, hardest, headline, held
 from seewhy.report.html.story import advice

@@ -7,7 +7,7 @@ from report.html.conftest import made
 from report.html.test_story import causes, with_causes
 from report.test_robustness_figures import tried
 
-from seewhy.recipes import load_recipe, parse_value, recipe_names
+from seewhy.config.recipe import load_recipe, parse_value, recipe_names
 from seewhy.report.html import render
 from seewhy.report.html.settings import settings
 from seewhy.report.html.story import advice

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from report.html.conftest import made
 
+from seewhy.config.training import TrainConfig
 from seewhy.report.html import render
 from seewhy.report.html.story import advice, cause_rows, verdict
-from seewhy.training import TrainConfig, symptoms
+from seewhy.training import symptoms
 
 
 @pytest.fixture(scope="module")

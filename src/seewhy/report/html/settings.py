@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from seewhy.data import DataConfig
-from seewhy.recipes import load_recipe, recipe_names
+from seewhy.config.data import DataConfig
+from seewhy.config.recipe import load_recipe, recipe_names
 
 
 def settings(recipe: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> list[str]:

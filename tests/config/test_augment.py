@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from seewhy.augment import AugmentConfig
+from seewhy.config.augment import AugmentConfig
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from seewhy.augment import AugmentConfig
-from seewhy.data import DataConfig
+from seewhy.config.augment import AugmentConfig
+from seewhy.config.data import DataConfig
+from seewhy.config.networks import ModelConfig
+from seewhy.config.search import Space, check
+from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
-from seewhy.models import ModelConfig
-from seewhy.recipes.search import Space, check
-from seewhy.training.config import TrainConfig
 
 MAX_BYTES = 1_000_000
 MAX_EXTENDS = 8
@@ -80,7 +80,7 @@ def options(model: type[BaseModel] = Recipe, prefix: str = "") -> list[Option]:
 
 def recipe_names() -> list[str]:
     """The names of the shipped recipes."""
-    folder = resources.files(__package__)
+    folder = resources.files("seewhy.config") / "recipes"
     return sorted(
         p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
     )
@@ -137,7 +137,9 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
             path.stem,
         )
     elif name in recipe_names():
-        text = (resources.files(__package__) / f"{name}.yaml").read_text(encoding="utf-8")
+        text = (resources.files("seewhy.config") / "recipes" / f"{name}.yaml").read_text(
+            encoding="utf-8"
+        )
         label = name
     else:
         near = difflib.get_close_matches(name, recipe_names(), n=1)

@@ -1,9 +1,9 @@
 import pytest
 import yaml
 
+from seewhy.config.recipe import Recipe, load_recipe, options, parse_value, recipe_names, to_yaml
 from seewhy.errors import UsageError
 from seewhy.models import NETWORKS, cost
-from seewhy.recipes import Recipe, load_recipe, options, parse_value, recipe_names, to_yaml
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from seewhy.config.plan import load_plan, make_plan, variants
+from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError
-from seewhy.experiments.plan import load_plan, make_plan, variants
 from seewhy.models import cost
-from seewhy.recipes import load_recipe
 
 
 def plan(rows, **fields):

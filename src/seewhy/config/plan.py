@@ -22,8 +22,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from seewhy.config.recipe import Recipe, load_recipe, options
 from seewhy.errors import UsageError
-from seewhy.recipes import Recipe, load_recipe, options
 
 
 class Row(BaseModel):
