@@ -1,6 +1,5 @@
 """Many trainings that answer one question, each over `pipeline.train`, none of which opens test."""
 
-from seewhy.config.plan import Plan, Row
 from seewhy.experiments.ablation import ablate
 from seewhy.experiments.ablation_table import Ablation
 from seewhy.experiments.data_curve import LearningCurve, learning_curve

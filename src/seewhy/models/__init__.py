@@ -4,10 +4,10 @@ import difflib
 import inspect
 import reprlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from seewhy.config.networks import ModelConfig
 from seewhy.errors import UsageError

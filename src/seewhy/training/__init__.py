@@ -1,6 +1,5 @@
 """Training: batches, objective, optimiser and average, driven by one flat loop."""
 
-from seewhy.config.training import TrainConfig
 from seewhy.training.batches import Batches
 from seewhy.training.checkpoint import (
     latest_checkpoint,
