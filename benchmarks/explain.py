@@ -27,7 +27,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 import seewhy
-from seewhy.data.decode import centre
+from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
 from seewhy.evaluation.predict import to_input
 from seewhy.explain import METHODS, grad_cam

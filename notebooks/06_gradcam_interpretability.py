@@ -27,7 +27,7 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
 import seewhy
-from seewhy.data.decode import centre
+from seewhy.data.images.decode import centre
 from seewhy.explain import METHODS
 from seewhy.explain.class_averages import class_averages
 from seewhy.explain.explanations import choose, explain_pictures

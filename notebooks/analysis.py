@@ -31,7 +31,7 @@ RECIPE = os.environ.get("RECIPE", "fast")
 import seewhy
 from seewhy.analysis.analyse import analyse
 from seewhy.analysis.records import to_json
-from seewhy.data.decode import centre
+from seewhy.data.images.decode import centre
 from seewhy.explain.explanations import choose, explain_pictures
 from seewhy.report import analysis_figures, explain_figures, sheets
 from seewhy.report import figures as draw

@@ -139,7 +139,10 @@ def test_only_the_command_line_prints_and_only_data_opens_images(path):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
             assert name != "print" or own == "cli"
-            assert name != "Image.open" or path.relative_to(SOURCE).as_posix() == "data/decode.py"
+            assert (
+                name != "Image.open"
+                or path.relative_to(SOURCE).as_posix() == "data/images/decode.py"
+            )
 
 
 def test_the_test_split_is_opened_in_one_place():

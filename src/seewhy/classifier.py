@@ -17,7 +17,7 @@ from seewhy import bundle as bundles
 from seewhy.bundle import Bundle
 from seewhy.config.data import DataConfig
 from seewhy.data import ImageSet, Splits, load_data
-from seewhy.data.decode import InputRule, Picture, centre, read
+from seewhy.data.images.decode import InputRule, Picture, centre, read
 from seewhy.errors import ImageError, ModelFileError, UsageError
 from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions, concat

@@ -10,7 +10,7 @@ from seewhy import bundle as bundles
 from seewhy.analysis.calibrate import calibrate, fit_decision
 from seewhy.bundle import Bundle, Decision, Scope
 from seewhy.classifier import NOT_SURE, OUT_OF_SCOPE, Classifier
-from seewhy.data.decode import InputRule
+from seewhy.data.images.decode import InputRule
 from seewhy.errors import DataError, ModelFileError
 from seewhy.evaluation import Predictions
 from seewhy.models import build

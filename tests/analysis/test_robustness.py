@@ -11,7 +11,7 @@ from seewhy.analysis.corruptions import CORRUPTIONS
 from seewhy.analysis.robustness import MOST, TRANSFORMATIONS, robustness
 from seewhy.bundle import Bundle
 from seewhy.classifier import Classifier
-from seewhy.data.decode import InputRule
+from seewhy.data.images.decode import InputRule
 from seewhy.errors import DataError
 
 

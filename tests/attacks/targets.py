@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.bundle import Bundle, load
-from seewhy.data.decode import InputRule
+from seewhy.data.images.decode import InputRule
 from seewhy.errors import ModelFileError
 from seewhy.models import build
 

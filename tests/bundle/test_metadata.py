@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from seewhy.bundle import Decision, Metadata, Scope, container
 from seewhy.bundle.metadata import Architecture
-from seewhy.data.decode import InputRule
+from seewhy.data.images.decode import InputRule
 from seewhy.errors import ModelFileError
 
 # Whatever metadata can be written can be read, and is the same.

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from data.pictures import RAMP, blocks, chunk, encoded, noise, png, profile, tiff
 from PIL import Image
 
-from seewhy.data.decode import UPLOAD, content_hash, decode, store
+from seewhy.data.images.decode import UPLOAD, content_hash, decode, store
 from seewhy.errors import ImageError
 
 ATTACKS = Path(__file__).parents[1] / "attacks"

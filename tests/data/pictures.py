@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seewhy.data.decode import decode
+from seewhy.data.images.decode import decode
 from seewhy.errors import ImageError
 
 LOSSLESS = ("PNG", "TIFF", "WEBP", "BMP")

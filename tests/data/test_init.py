@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from seewhy.config.data import DataConfig
 from seewhy.data import InputRule, Splits, load_data, write_bad_files
-from seewhy.data.decode import read
+from seewhy.data.images.decode import read
 from seewhy.errors import DataError, UsageError
 
 SKIP = DataConfig(on_bad="skip", max_bad=0.2)

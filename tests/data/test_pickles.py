@@ -9,7 +9,7 @@ from data.pictures import class_folders
 
 from seewhy.config.data import DataConfig
 from seewhy.data import InputRule, load_data
-from seewhy.data.decode import decode, read
+from seewhy.data.images.decode import decode, read
 from seewhy.errors import DataError, ImageError
 
 NAMES = sorted(pickle_like(Path("canary")))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seewhy.data.bad_files import BadFile
-from seewhy.data.decode import InputRule
+from seewhy.data.images.decode import InputRule
 from seewhy.data.imageset import ImageSet
 from seewhy.data.split import (
     SealedSet,

@@ -15,7 +15,7 @@ import atheris
 with atheris.instrument_imports(include=["seewhy.bundle"]):
     from seewhy import bundle
     from seewhy.bundle import Bundle, container
-    from seewhy.data.decode import InputRule
+    from seewhy.data.images.decode import InputRule
     from seewhy.errors import ModelFileError
     from seewhy.models import build
 

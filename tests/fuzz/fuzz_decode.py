@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(include=["PIL", "seewhy.data"]):
     from data.corpus import seeds
 
-    from seewhy.data.decode import UPLOAD, content_hash, decode, store
+    from seewhy.data.images.decode import UPLOAD, content_hash, decode, store
     from seewhy.errors import ImageError
 
 

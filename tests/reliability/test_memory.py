@@ -14,7 +14,7 @@ from torch import nn
 import seewhy
 from reliability import processes
 from seewhy.config.training import TrainConfig
-from seewhy.data.decode import read_file
+from seewhy.data.images.decode import read_file
 from seewhy.training import TrainState, save_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps RLIMIT_AS")

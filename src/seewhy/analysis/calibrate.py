@@ -12,7 +12,7 @@ import numpy as np
 from seewhy.bundle import Bundle, Decision, Scope
 from seewhy.classifier import Classifier, unlabelled
 from seewhy.data import ImageSet, sources
-from seewhy.data.decode import Picture, read
+from seewhy.data.images.decode import Picture, read
 from seewhy.data.sources.folders import scan
 from seewhy.errors import DataError, ImageError
 from seewhy.evaluation import Predictions

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from seewhy.analysis.mistakes import Mistake
 from seewhy.analysis.neighbours import Neighbours, nearest
 from seewhy.bundle import Scope
-from seewhy.data import ImageSet, likeness
+from seewhy.data import ImageSet
+from seewhy.data.images import near_duplicates
 from seewhy.data.inspect.quality import measure_all, quality_findings
 from seewhy.data.review import Suspect
 from seewhy.evaluation.predictions import Predictions
@@ -158,11 +159,11 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
 def _comparable(evidence: Evidence) -> bool:
     """Whether looks can tell that two pictures are one: not where all look alike."""
     train = evidence.train
-    if evidence.known.embeddings is None or train.images.shape[1] < likeness.SMALLEST:
+    if evidence.known.embeddings is None or train.images.shape[1] < near_duplicates.SMALLEST:
         return False
     some = train.take(np.unique(np.linspace(0, len(train) - 1, SAMPLE).astype(np.int64)))
-    described = np.concatenate([likeness.describe(part) for part in some.chunks()])
-    return not likeness.are_crowded(described, len(train))
+    described = np.concatenate([near_duplicates.describe(part) for part in some.chunks()])
+    return not near_duplicates.are_crowded(described, len(train))
 
 
 def _near(rows: NDArray[np.int64], evidence: Evidence, comparable: bool) -> list[tuple[Near, ...]]:
@@ -186,12 +187,12 @@ def _near(rows: NDArray[np.int64], evidence: Evidence, comparable: bool) -> list
 def _same(rows: NDArray[np.int64], near: Neighbours, evidence: Evidence) -> NDArray[np.bool_]:
     """Which of the nearest look the same, (M, k), as they are or mirrored."""
     m, k = near.rows.shape
-    mine = likeness.look(evidence.val.images[rows]).repeat(k, axis=0)
-    theirs = likeness.look(evidence.train.images[near.rows.reshape(-1)])
+    mine = near_duplicates.look(evidence.val.images[rows]).repeat(k, axis=0)
+    theirs = near_duplicates.look(evidence.train.images[near.rows.reshape(-1)])
     agreed = np.maximum(
-        likeness.agreement(mine, theirs), likeness.agreement(mine, theirs[:, :, ::-1])
+        near_duplicates.agreement(mine, theirs), near_duplicates.agreement(mine, theirs[:, :, ::-1])
     )
-    return np.asarray((agreed >= likeness.CONFIRMED).reshape(m, k))
+    return np.asarray((agreed >= near_duplicates.CONFIRMED).reshape(m, k))
 
 
 def _poor(images: ImageSet, stored_side: int) -> list[list[str]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from seewhy.data.decode import decode
+from seewhy.data.images.decode import decode
 
 Pictures = NDArray[np.float32]
 Floats = NDArray[np.floating]

@@ -14,7 +14,7 @@ from seewhy.analysis.corruptions import CORRUPTIONS, STRENGTHS, corrupted
 from seewhy.analysis.pixels import Bytes, Pictures
 from seewhy.classifier import Classifier
 from seewhy.data import ImageSet
-from seewhy.data.decode import centre
+from seewhy.data.images.decode import centre
 from seewhy.errors import DataError
 from seewhy.evaluation import Interval, wilson
 from seewhy.evaluation.bootstrap import drawn_means, percentiles

@@ -23,7 +23,7 @@ from seewhy import __version__
 from seewhy.bundle import container, golden
 from seewhy.bundle.container import Header, TensorEntry
 from seewhy.bundle.metadata import Decision, Metadata, Scope
-from seewhy.data.decode import InputRule
+from seewhy.data.images.decode import InputRule
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.files import write_atomic
 from seewhy.models import NETWORKS, Network, build

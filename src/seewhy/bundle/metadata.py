@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from seewhy.data.decode import InputRule
+from seewhy.data.images.decode import InputRule
 
 FORMAT_VERSION = 1
 MAX_FACTS = 2**18

@@ -14,7 +14,7 @@ from seewhy.classifier import Classifier, load
 from seewhy.cli.output import new_folder
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data import ImageSet
-from seewhy.data.decode import centre
+from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation import Predictions
 from seewhy.evaluation.predict import to_input

@@ -9,7 +9,7 @@ import torch
 from seewhy.classifier import Classifier, load
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data import ImageSet
-from seewhy.data.decode import centre
+from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, SeeWhyError, UsageError
 from seewhy.evaluation import Predictions
 from seewhy.evaluation.predict import to_input

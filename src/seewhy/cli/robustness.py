@@ -11,7 +11,7 @@ from seewhy.analysis.robustness import Curve, Robustness, robustness
 from seewhy.classifier import load
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
-from seewhy.data.decode import centre
+from seewhy.data.images.decode import centre
 from seewhy.pipeline import own_run
 from seewhy.report.robustness_figures import ATTACKS, draw_robustness, written
 from seewhy.run import Run

@@ -11,7 +11,7 @@ from seewhy.config.data import DataConfig
 from seewhy.data import sources
 from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
 from seewhy.data.cache import Stored, shorter_side, stored
-from seewhy.data.decode import InputRule
+from seewhy.data.images.decode import InputRule
 from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.sources import Source
 from seewhy.data.split import (

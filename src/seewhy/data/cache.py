@@ -25,7 +25,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from seewhy.data.bad_files import BadFile, check_bad
-from seewhy.data.decode import (
+from seewhy.data.images.decode import (
     InputRule,
     Picture,
     content_hash,

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy.data import sources
-from seewhy.data.decode import open_picture, quiet_pillow
+from seewhy.data.images.decode import open_picture, quiet_pillow
 
 SIDE = 512  # pixels that are kept of the longer side, enough to look at
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.data import likeness
 from seewhy.data.bad_files import BadFile, write_csv
-from seewhy.data.decode import InputRule
+from seewhy.data.images import near_duplicates
+from seewhy.data.images.decode import InputRule
 from seewhy.data.imageset import ImageSet
 from seewhy.errors import DataError, UsageError
 from seewhy.text import escape_cell, visible
@@ -55,12 +55,14 @@ class SealedSet:
         return self._images.hashes
 
     def describe(self) -> np.ndarray:
-        """Returns the descriptors of `likeness`."""
-        return np.concatenate([likeness.describe(images) for images in self._images.chunks()])
+        """Returns the descriptors of `near_duplicates`."""
+        return np.concatenate(
+            [near_duplicates.describe(images) for images in self._images.chunks()]
+        )
 
     def look(self, rows: np.ndarray) -> np.ndarray:
-        """Returns what `likeness` compares, to confirm that a picture of another split is also here."""
-        return likeness.look(self._images.images[rows])
+        """Returns what `near_duplicates` compares, to confirm that a picture elsewhere is also here."""
+        return near_duplicates.look(self._images.images[rows])
 
     @property
     def fingerprint(self) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seewhy.data.decode import centre
+from seewhy.data.images.decode import centre
 from seewhy.errors import DivergedError
 from seewhy.evaluation.predictions import Predictions
 

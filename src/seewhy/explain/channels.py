@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seewhy.data import ImageSet
-from seewhy.data.decode import centre
+from seewhy.data.images.decode import centre
 from seewhy.evaluation.intervals import Interval
 from seewhy.evaluation.predict import at_a_time, to_input
 from seewhy.explain.geometry import axes

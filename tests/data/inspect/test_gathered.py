@@ -7,8 +7,8 @@ from data.pictures import write_scenes
 
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data
+from seewhy.data.images.near_duplicates import describe, look
 from seewhy.data.inspect.gathered import gather
-from seewhy.data.likeness import describe, look
 
 
 def test_all_pictures_are_numbered_and_test_is_covered(tmp_path):

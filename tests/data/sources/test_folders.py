@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.pictures import encoded, noise, put
 
-from seewhy.data.decode import is_picture
+from seewhy.data.images.decode import is_picture
 from seewhy.data.sources.folders import scan
 
 PNG = encoded(noise())

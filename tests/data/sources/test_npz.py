@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seewhy.data import load_data, sources
-from seewhy.data.decode import LOCAL
+from seewhy.data.images.decode import LOCAL
 from seewhy.data.sources import npz
 from seewhy.data.sources.npz import find_npz
 from seewhy.data.sources.tree import tree_at

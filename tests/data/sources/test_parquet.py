@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from data.pictures import encoded, noise
 
-from seewhy.data.decode import decode
+from seewhy.data.images.decode import decode
 from seewhy.data.sources.parquet import find_parquet, fits_parquet
 from seewhy.data.sources.tree import tree_at
 from seewhy.errors import DataError

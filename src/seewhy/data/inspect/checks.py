@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seewhy.data.images.near_duplicates import Progress
 from seewhy.data.inspect.duplicates import alike_findings, group_findings, identical_findings
 from seewhy.data.inspect.findings import Example, Finding
 from seewhy.data.inspect.gathered import Gathered, gather
 from seewhy.data.inspect.names import name_findings
 from seewhy.data.inspect.quality import measure_all, quality_findings
 from seewhy.data.inspect.shortcuts import Telling, numbers, shortcut_findings, shortcuts
-from seewhy.data.likeness import Progress
 from seewhy.data.split import Splits, check_classes_trained, check_names
 from seewhy.errors import DataError
 

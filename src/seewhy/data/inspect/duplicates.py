@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seewhy.data import likeness
+from seewhy.data.images import near_duplicates
+from seewhy.data.images.near_duplicates import Pairs, Progress
 from seewhy.data.inspect.findings import Example, Finding, Severity
 from seewhy.data.inspect.gathered import Gathered
-from seewhy.data.likeness import Pairs, Progress
 
 
 def identical_findings(pictures: Gathered) -> list[Finding]:
@@ -65,11 +65,11 @@ def alike_findings(pictures: Gathered, progress: Progress) -> list[Finding]:
     """Finds pictures that look alike but are not identical; those of one test split are not compared."""
     if not len(pictures.opened):
         return []
-    if pictures.opened.images.shape[1] < likeness.SMALLEST:
+    if pictures.opened.images.shape[1] < near_duplicates.SMALLEST:
         return [_too_small()]
     distinct = np.unique(pictures.hashes, return_index=True)[1]
     distinct.sort()
-    pairs = likeness.near_pairs(
+    pairs = near_duplicates.near_pairs(
         pictures.describe()[distinct], lambda rows: pictures.look(distinct[rows]), progress
     )
     if pairs.crowd is not None:
@@ -149,7 +149,7 @@ def _crowd(crowd: float, examples: Sequence[Example]) -> Finding:
 
 
 def _too_small() -> Finding:
-    side = likeness.SMALLEST
+    side = near_duplicates.SMALLEST
     return Finding(
         "not-compared",
         "note",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seewhy.data import likeness
+from seewhy.data.images import near_duplicates
 from seewhy.data.imageset import ImageSet
 from seewhy.data.split import SealedSet, Splits
 
@@ -31,16 +31,16 @@ class Gathered:
         return self.opened.classes[self.labels[row]] if self.labels[row] >= 0 else ""
 
     def look(self, rows: np.ndarray) -> np.ndarray:
-        """Returns what `likeness` compares of these rows, sealed ones too."""
+        """Returns what `near_duplicates` compares of these rows, sealed ones too."""
         sealed = rows >= len(self.opened)
-        seen = likeness.look(self.opened.images[np.where(sealed, 0, rows)])
+        seen = near_duplicates.look(self.opened.images[np.where(sealed, 0, rows)])
         if self.sealed is not None and sealed.any():
             seen[sealed] = self.sealed.look(rows[sealed] - len(self.opened))
         return seen
 
     def describe(self) -> np.ndarray:
-        """Returns the descriptors of `likeness` of all pictures, sealed ones too."""
-        parts = [likeness.describe(images) for images in self.opened.chunks()]
+        """Returns the descriptors of `near_duplicates` of all pictures, sealed ones too."""
+        parts = [near_duplicates.describe(images) for images in self.opened.chunks()]
         if self.sealed is not None:
             parts.append(self.sealed.describe())
         return np.concatenate(parts)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from seewhy.data.images.near_duplicates import LUMA, waves
 from seewhy.data.imageset import ImageSet
 from seewhy.data.inspect.findings import Example, Finding
-from seewhy.data.likeness import LUMA, waves
 
 DARK = 0.25  # of full light; the largest channel of 99 pixels in 100 is below
 BRIGHT = 0.75  # the smallest channel of 99 pixels in 100 is above

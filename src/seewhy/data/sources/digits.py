@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from seewhy.data.decode import content_hash, from_array
 from seewhy.data.download import Progress
+from seewhy.data.images.decode import content_hash, from_array
 from seewhy.data.sources.source import Reading, Record, Source
 from seewhy.data.split import draw, ranks, units
 

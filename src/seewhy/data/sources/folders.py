@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seewhy.data.bad_files import BadFile
-from seewhy.data.decode import is_picture
+from seewhy.data.images.decode import is_picture
 from seewhy.errors import IMAGE_ERROR_CODES
 
 READABLE = {

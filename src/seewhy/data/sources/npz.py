@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from seewhy.data.decode import LOCAL
+from seewhy.data.images.decode import LOCAL
 from seewhy.data.sources.source import SPLITS, Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.data.sources.zips import DAMAGE, open_zip

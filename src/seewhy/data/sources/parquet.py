@@ -7,7 +7,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from seewhy.data.decode import Picture
+from seewhy.data.images.decode import Picture
 from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seewhy.data.bad_files import BadFile
-from seewhy.data.decode import Picture
+from seewhy.data.images.decode import Picture
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from seewhy.data.decode import Picture
+from seewhy.data.images.decode import Picture
 from seewhy.data.sources.folders import Scan, scan
 from seewhy.data.sources.source import Reading, Record, Source, evenly
 from seewhy.data.sources.zips import DAMAGE, open_zip, scan_zip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from seewhy.data.decode import is_picture
+from seewhy.data.images.decode import is_picture
 from seewhy.data.sources.folders import Scan, named_as_picture
 from seewhy.data.sources.source import SPLITS
 from seewhy.errors import ARCHIVE_ERROR_CODES, ArchiveError

@@ -28,7 +28,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from seewhy.data.colour import FAULTS, to_srgb, upright
+from seewhy.data.images.colour import FAULTS, to_srgb, upright
 from seewhy.errors import IMAGE_ERROR_CODES, ImageError
 
 # The last is why there is no picture, where a source knows; it is raised when it should be read.

@@ -28,7 +28,7 @@ from data.pictures import (
 from PIL import GifImagePlugin, Image, ImageFile
 from pydantic import ValidationError
 
-from seewhy.data.decode import (
+from seewhy.data.images.decode import (
     MAX_SCANS,
     InputRule,
     Limits,

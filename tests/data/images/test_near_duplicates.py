@@ -7,8 +7,15 @@ import pytest
 from data.pictures import scenes
 from PIL import Image, ImageEnhance, ImageFilter
 
-from seewhy.data import likeness
-from seewhy.data.likeness import CANDIDATE, CONFIRMED, agreement, describe, look, near_pairs, waves
+from seewhy.data.images.near_duplicates import (
+    CANDIDATE,
+    CONFIRMED,
+    agreement,
+    describe,
+    look,
+    near_pairs,
+    waves,
+)
 
 
 def changed(images: np.ndarray, change) -> np.ndarray:
@@ -90,9 +97,9 @@ def test_blocks_and_stripes_miss_no_pair(monkeypatch):
     both = np.concatenate([images, images[::-1]])
     whole = near_pairs(describe(both), lambda rows: look(both[rows]))
     for block, stripe, chunk in ((7, 13, 3), (1, 1, 1), (100, 9, 50)):
-        monkeypatch.setattr(likeness, "_BLOCK", block)
-        monkeypatch.setattr(likeness, "_STRIPE", stripe)
-        monkeypatch.setattr(likeness, "_CHUNK", chunk)
+        monkeypatch.setattr(near_duplicates, "_BLOCK", block)
+        monkeypatch.setattr(near_duplicates, "_STRIPE", stripe)
+        monkeypatch.setattr(near_duplicates, "_CHUNK", chunk)
         cut = near_pairs(describe(both), lambda rows: look(both[rows]))
         assert sorted(cut.rows.tolist()) == sorted(whole.rows.tolist())
     assert sorted(whole.rows.tolist()) == [[n, 99 - n] for n in range(50)]
@@ -105,7 +112,7 @@ def test_a_crowd_is_told_from_a_sample(monkeypatch):
     assert len(found.rows) > 100 and (found.rows // 40 == found.rows[:, :1] // 40).all()
     few = np.repeat(scenes(30, 32), 8, axis=0)
     assert near_pairs(describe(few), lambda rows: look(few[rows])).crowd is None
-    monkeypatch.setattr(likeness, "_SAMPLE", 60)
+    monkeypatch.setattr(near_duplicates, "_SAMPLE", 60)
     assert near_pairs(describe(images), lambda rows: look(images[rows])).crowd == pytest.approx(
         39, rel=0.1
     )

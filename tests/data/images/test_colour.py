@@ -22,8 +22,8 @@ from data.pictures import (
 )
 from PIL import Image
 
-from seewhy.data.colour import MAX_PROFILE
-from seewhy.data.decode import decode, measure, to_rgb
+from seewhy.data.images.colour import MAX_PROFILE
+from seewhy.data.images.decode import decode, measure, to_rgb
 
 # ------------------------------------------------------------------ orientation
 

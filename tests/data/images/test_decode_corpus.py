@@ -11,8 +11,8 @@ import pytest
 from data import corpus
 from PIL import Image
 
-from seewhy.data import decode as module
-from seewhy.data.decode import decode
+from seewhy.data.images import decode as module
+from seewhy.data.images.decode import decode
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="memory is read from /proc"
