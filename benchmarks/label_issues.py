@@ -25,7 +25,8 @@ from machine import describe
 from seewhy.analysis.label_issues import label_issues
 from seewhy.config.data import DataConfig
 from seewhy.data import ImageSet, load_data
-from seewhy.evaluation import Predictions, wilson
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.stats.intervals import wilson
 from seewhy.experiments import folds
 
 ROOT = Path(__file__).parent

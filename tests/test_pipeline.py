@@ -12,7 +12,7 @@ from PIL import Image
 import seewhy
 from seewhy import pipeline
 from seewhy.errors import DataError, LockedError, MemoryLimitError, ModelFileError, UsageError
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.files import exclusive
 from seewhy.run import Run
 

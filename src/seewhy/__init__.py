@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from seewhy.config.recipe import Recipe, load_recipe
     from seewhy.data import ImageSet, Splits, load_data
     from seewhy.errors import SeeWhyError
-    from seewhy.evaluation import Metrics, Predictions, metrics
+    from seewhy.evaluation.metrics import Metrics, metrics
+    from seewhy.evaluation.predictions import Predictions
     from seewhy.experiments import ablate, find_lr, folds, learning_curve, seeds, tune
     from seewhy.explain.explanations import explain_pictures
     from seewhy.explain.faithfulness import faithfulness
@@ -58,8 +59,8 @@ _HOME = {
     "Classifier": "classifier",
     "DataConfig": "config.data",
     "ImageSet": "data",
-    "Metrics": "evaluation",
-    "Predictions": "evaluation",
+    "Metrics": "evaluation.metrics",
+    "Predictions": "evaluation.predictions",
     "Recipe": "config.recipe",
     "Run": "run",
     "SeeWhyError": "errors",
@@ -75,7 +76,7 @@ _HOME = {
     "load": "classifier",
     "load_data": "data",
     "load_recipe": "config.recipe",
-    "metrics": "evaluation",
+    "metrics": "evaluation.metrics",
     "seeds": "experiments",
     "train": "pipeline",
     "tune": "experiments",

@@ -19,9 +19,9 @@ from seewhy.config.data import DataConfig
 from seewhy.data import ImageSet, Splits, load_data
 from seewhy.data.images.decode import InputRule, Picture, centre, read
 from seewhy.errors import ImageError, ModelFileError, UsageError
+from seewhy.evaluation.decision.ood import scope_scores
 from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions, concat
-from seewhy.evaluation.scope import scope_scores
 from seewhy.run import Run
 from seewhy.training.device import pick_device, place
 

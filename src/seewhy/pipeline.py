@@ -12,14 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from seewhy import bundle as bundles
-from seewhy.bundle import Bundle, Decision
+from seewhy.bundle import Bundle
 from seewhy.classifier import Classifier, find_model, load
 from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import ImageSet, Splits, load_data, write_bad_files, write_splits
 from seewhy.errors import DivergedError, UsageError
-from seewhy.evaluation import METRICS, Metrics, Predictions, metrics, score
-from seewhy.evaluation.calibration import fit_temperature
+from seewhy.evaluation.decision.record import Decision
+from seewhy.evaluation.decision.temperature import fit_temperature
+from seewhy.evaluation.metrics import METRICS, Metrics, metrics, score
 from seewhy.evaluation.predict import predict
+from seewhy.evaluation.predictions import Predictions
 from seewhy.files import require_space
 from seewhy.models import NETWORKS, Network, build
 from seewhy.models.network import channel_statistics

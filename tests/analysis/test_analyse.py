@@ -3,7 +3,7 @@ import json
 import numpy as np
 
 from seewhy.analysis.analyse import analyse, write_analysis
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 
 
 def test_each_part_becomes_a_file_of_its_split(tmp_path) -> None:

@@ -7,12 +7,14 @@ from PIL import Image
 
 import seewhy
 from seewhy import bundle as bundles
-from seewhy.analysis.calibrate import calibrate, fit_decision
-from seewhy.bundle import Bundle, Decision, Scope
+from seewhy.analysis.calibrate import calibrate
+from seewhy.bundle import Bundle
 from seewhy.classifier import NOT_SURE, OUT_OF_SCOPE, Classifier
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import DataError, ModelFileError
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.decision.fit import fit_decision
+from seewhy.evaluation.decision.record import Decision, Scope
+from seewhy.evaluation.predictions import Predictions
 from seewhy.models import build
 
 CLASSES = ("ant", "bee", "cow")

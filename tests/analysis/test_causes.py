@@ -9,9 +9,9 @@ from helpers import image_set
 
 from seewhy.analysis.causes import Evidence, find_causes
 from seewhy.analysis.mistakes import mistakes
-from seewhy.bundle import Scope
 from seewhy.data.review import Suspect
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.decision.record import Scope
+from seewhy.evaluation.predictions import Predictions
 
 CLASSES = ("ant", "bee")
 DUPLICATE, LABEL, PICTURE, SCOPE, CONFUSION = range(5)

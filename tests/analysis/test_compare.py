@@ -5,7 +5,7 @@ import pytest
 
 from seewhy.analysis.compare import common_rows, compare
 from seewhy.errors import DataError
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 
 CLASSES = ("ant", "bee", "cow", "dog")
 

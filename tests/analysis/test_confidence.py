@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seewhy.analysis.confidence import confidence
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 
 
 def answers(rows: list[tuple[float, int, int]]) -> Predictions:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seewhy.analysis.mistakes import mistaken_rows, mistakes
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 
 CLASSES = ("ant", "bee", "cow", "dog")
 

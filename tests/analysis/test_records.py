@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 
 from seewhy.analysis.records import to_json, write_json
-from seewhy.evaluation import wilson
+from seewhy.evaluation.stats.intervals import wilson
 from seewhy.run import Run
 
 

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import fisher_exact
 
 from seewhy.analysis.slices import find_slices
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 
 CLASSES = ("ant", "bee", "cow", "dog")
 

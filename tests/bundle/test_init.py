@@ -11,8 +11,9 @@ from attacks import bundles as attacks
 from attacks.targets import CLASSES, Own, bundle, refusal, refused, same_state, trained
 
 from seewhy import bundle as bundles
-from seewhy.bundle import Decision, container, load, read_header, save
+from seewhy.bundle import container, load, read_header, save
 from seewhy.errors import DiskFullError, ModelFileError, UsageError
+from seewhy.evaluation.decision.record import Decision
 from seewhy.models import NETWORKS, build
 
 # What is written is what is read.

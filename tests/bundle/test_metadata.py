@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from seewhy.bundle import Decision, Metadata, Scope, container
+from seewhy.bundle import Metadata, container
 from seewhy.bundle.metadata import Architecture
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import ModelFileError
+from seewhy.evaluation.decision.record import Decision, Scope
 
 # Whatever metadata can be written can be read, and is the same.
 

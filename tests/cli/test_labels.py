@@ -16,7 +16,7 @@ from seewhy.cli.labels import _told
 from seewhy.config.data import DataConfig
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.experiments import folds
 from seewhy.report.html.settings import review_command
 

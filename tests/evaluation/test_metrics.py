@@ -17,8 +17,8 @@ from sklearn.metrics import (
 )
 
 from seewhy.errors import DataError, UsageError
-from seewhy.evaluation import METRICS, Predictions, metrics, score
-from seewhy.evaluation.metrics import reliability, top_k_accuracy
+from seewhy.evaluation.metrics import METRICS, metrics, reliability, score, top_k_accuracy
+from seewhy.evaluation.predictions import Predictions
 
 
 def predictions(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from seewhy.errors import DataError, DiskFullError
-from seewhy.evaluation import Predictions, concat
+from seewhy.evaluation.predictions import Predictions, concat
 
 CLASSES = ("cat", "dog", "=evil()")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import auc, average_precision_score, roc_auc_score, roc_curve
 
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import Ranked, areas, class_curves
 
 

@@ -1,6 +1,7 @@
 from math import nan
 from pathlib import Path
 
+from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.experiments.ablation_table import (
     Ablation,
     Measured,
@@ -9,7 +10,6 @@ from seewhy.experiments.ablation_table import (
     in_points,
     markdown,
 )
-from seewhy.experiments.summary import difference, summarise
 
 
 def result_row(name, scores, after=None, against=None, p=None, **figures):

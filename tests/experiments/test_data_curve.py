@@ -8,9 +8,9 @@ from helpers import QUICK
 
 from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError
+from seewhy.evaluation.stats.summary import summarise
 from seewhy.experiments import learning_curve
 from seewhy.experiments.data_curve import LearningCurve, Share, _same_steps, fit
-from seewhy.experiments.summary import summarise
 
 SIZES = (250, 500, 1000)
 

@@ -9,7 +9,8 @@ from seewhy import pipeline
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data
 from seewhy.errors import UsageError
-from seewhy.evaluation import Predictions, metrics
+from seewhy.evaluation.metrics import metrics
+from seewhy.evaluation.predictions import Predictions
 from seewhy.experiments import folds, seeds
 from seewhy.experiments.task import Begun
 

@@ -3,7 +3,7 @@ import pytest
 from helpers import QUICK, write_folder
 
 from seewhy.errors import DataError, UsageError
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.experiments import folds
 from seewhy.experiments.suspects import find_suspects
 

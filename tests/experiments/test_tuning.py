@@ -9,8 +9,8 @@ from helpers import QUICK
 
 from seewhy import load_recipe
 from seewhy.errors import UsageError
+from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.experiments import tune
-from seewhy.experiments.summary import difference, summarise
 from seewhy.experiments.task import Task
 from seewhy.experiments.tuning import Contender, _recipe, ranked
 from seewhy.run import Run

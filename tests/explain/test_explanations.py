@@ -8,8 +8,8 @@ from explain.toys import SmallNet
 from seewhy.bundle import Bundle
 from seewhy.classifier import Classifier
 from seewhy.data import InputRule
-from seewhy.evaluation import Predictions
 from seewhy.evaluation.predict import to_input
+from seewhy.evaluation.predictions import Predictions
 from seewhy.explain import METHODS
 from seewhy.explain.explanations import choose, explain_pictures
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import seewhy
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.run import Run
 
 HERE = Path(__file__).parent

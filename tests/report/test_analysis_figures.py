@@ -10,9 +10,9 @@ from report.test_figures import ODD, drawn, measured, names, picture, texts
 from seewhy.analysis.confidence import confidence
 from seewhy.analysis.records import to_json
 from seewhy.analysis.slices import find_slices
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.decision.ood import choose_scope
+from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import class_curves
-from seewhy.evaluation.scope import choose_scope
 from seewhy.report.analysis_figures import (
     class_heat_map,
     confidence_histograms,

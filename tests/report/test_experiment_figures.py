@@ -7,11 +7,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from seewhy.evaluation import Interval
+from seewhy.evaluation.stats.intervals import Interval
+from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.experiments import Ablation, LearningCurve, LrRange, Tuning
 from seewhy.experiments.ablation_table import ResultRow
 from seewhy.experiments.data_curve import Share, fit
-from seewhy.experiments.summary import difference, summarise
 from seewhy.experiments.tuning import Contender, Trial
 from seewhy.report import experiment_figures as figures
 from seewhy.report.style import BLUE, GREY, VERMILION, style

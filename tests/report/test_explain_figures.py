@@ -10,7 +10,8 @@ from PIL import Image
 from report.test_analysis_figures import all_on_the_page
 from report.test_figures import ODD, drawn, texts
 
-from seewhy.evaluation import Interval, Predictions
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.stats.intervals import Interval
 from seewhy.explain import METHODS
 from seewhy.explain.channels import Channels
 from seewhy.explain.class_averages import ClassAverages

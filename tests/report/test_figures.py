@@ -13,7 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from seewhy.evaluation import Metrics, Predictions, metrics
+from seewhy.evaluation.metrics import Metrics, metrics
+from seewhy.evaluation.predictions import Predictions
 from seewhy.report.figures import (
     confusion_matrix,
     curves,

@@ -8,7 +8,7 @@ from report.test_figures import ODD, drawn, picture
 from seewhy.analysis.corruptions import CORRUPTIONS, examples
 from seewhy.analysis.records import to_json
 from seewhy.analysis.robustness import RADII, TRANSFORMATIONS, Adversarial, Curve, Robustness
-from seewhy.evaluation import wilson
+from seewhy.evaluation.stats.intervals import wilson
 from seewhy.report.robustness_figures import (
     adversarial_sheet,
     attack_curves,

@@ -4,7 +4,7 @@ from report.test_figures import ODD, drawn, texts
 
 from seewhy.analysis.mistakes import mistakes
 from seewhy.analysis.records import to_json
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.report.sheets import COLUMNS, PAIRS, WORST, Tile, confused_pairs, sheet, worst_mistakes
 
 

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.mistakes import Mistake
 from seewhy.analysis.neighbours import Neighbours, nearest
-from seewhy.bundle import Scope
 from seewhy.data import ImageSet
 from seewhy.data.images import near_duplicates
 from seewhy.data.inspect.quality import measure_all, quality_findings
 from seewhy.data.review import Suspect
+from seewhy.evaluation.decision.ood import class_means, scope_scores
+from seewhy.evaluation.decision.record import Scope
 from seewhy.evaluation.predictions import Predictions
-from seewhy.evaluation.scope import class_means, scope_scores
 
 Cause = Literal["duplicate", "label", "picture", "scope", "confusion"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import DataError
-from seewhy.evaluation.bootstrap import drawn_means, paired_counts, percentiles
 from seewhy.evaluation.counts import ClassCounts
-from seewhy.evaluation.intervals import Interval
 from seewhy.evaluation.metrics import Metrics, confusion, labelled, metrics
 from seewhy.evaluation.predictions import Predictions
-from seewhy.evaluation.significance import holm, mcnemar, pictures_needed
+from seewhy.evaluation.stats.bootstrap import drawn_means, paired_counts, percentiles
+from seewhy.evaluation.stats.intervals import Interval
+from seewhy.evaluation.stats.significance import holm, mcnemar, pictures_needed
 from seewhy.text import visible
 
 SIGNIFICANT = 0.05

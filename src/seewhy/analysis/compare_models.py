@@ -16,9 +16,9 @@ from seewhy.analysis.training_curves import TrainingCurves, training_curves
 from seewhy.classifier import Classifier, find_model, load, unlabelled
 from seewhy.data import ImageSet, Splits
 from seewhy.errors import UsageError
-from seewhy.evaluation import Interval, Predictions, wilson
-from seewhy.evaluation.intervals import difference
 from seewhy.evaluation.metrics import labelled
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.stats.intervals import Interval, difference, wilson
 from seewhy.pipeline import Split, part
 from seewhy.run import Run
 from seewhy.text import escape_cell

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.evaluation.bootstrap import drawn_means, percentiles
-from seewhy.evaluation.intervals import Interval, wilson
+from seewhy.evaluation.decision.threshold import RiskCoverage, risk_coverage
 from seewhy.evaluation.metrics import Reliability, labelled, reliability
 from seewhy.evaluation.predictions import Predictions
-from seewhy.evaluation.selective import RiskCoverage, risk_coverage
+from seewhy.evaluation.stats.bootstrap import drawn_means, percentiles
+from seewhy.evaluation.stats.intervals import Interval, wilson
 
 Floats = NDArray[np.float64]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from seewhy.analysis.confidence import SURE
-from seewhy.evaluation.intervals import Interval, wilson
 from seewhy.evaluation.metrics import confusion, labelled
 from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.stats.intervals import Interval, wilson
 
 PAIRS = 20  # kept of the confused pairs
 EXAMPLES = 8  # kept of each

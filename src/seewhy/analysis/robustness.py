@@ -16,9 +16,9 @@ from seewhy.classifier import Classifier
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError
-from seewhy.evaluation import Interval, wilson
-from seewhy.evaluation.bootstrap import drawn_means, percentiles
 from seewhy.evaluation.predict import VIEWS, evaluating, full_precision, to_input
+from seewhy.evaluation.stats.bootstrap import drawn_means, percentiles
+from seewhy.evaluation.stats.intervals import Interval, wilson
 
 Progress = Callable[[int, int], None] | None
 Rows = NDArray[np.int64]

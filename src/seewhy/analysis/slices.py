@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.evaluation.intervals import Interval, wilson
 from seewhy.evaluation.predictions import Predictions
-from seewhy.evaluation.significance import holm
+from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.evaluation.stats.significance import holm
 
 PARTS = 5
 SMALLEST = 30  # pictures: below, a part is not tested

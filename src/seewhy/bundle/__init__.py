@@ -22,19 +22,18 @@ from torch import Tensor, nn
 from seewhy import __version__
 from seewhy.bundle import container, golden
 from seewhy.bundle.container import Header, TensorEntry
-from seewhy.bundle.metadata import Decision, Metadata, Scope
+from seewhy.bundle.metadata import Metadata
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import ModelFileError, UsageError
+from seewhy.evaluation.decision.record import Decision
 from seewhy.files import write_atomic
 from seewhy.models import NETWORKS, Network, build
 from seewhy.text import visible
 
 __all__ = [
     "Bundle",
-    "Decision",
     "Header",
     "Metadata",
-    "Scope",
     "load",
     "read_header",
     "rounded",

@@ -18,7 +18,7 @@ from seewhy.cli.tables import analysis_table, metrics_table
 from seewhy.data import ImageSet, Splits
 from seewhy.data.review import Suspect, read_suspects
 from seewhy.errors import UsageError
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.experiments.suspects import suspected_mistakes
 from seewhy.pipeline import part
 from seewhy.report.drawings import split_drawings

@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from seewhy.cli.flags import recipe_flags
-from seewhy.experiments.summary import Summary
+from seewhy.evaluation.stats.summary import Summary
 from seewhy.experiments.task import Begun, Done
 from seewhy.text import visible
 from seewhy.training import Epoch, Step

@@ -16,8 +16,8 @@ from seewhy.cli.progress import ReadingBar, say
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, UsageError
-from seewhy.evaluation import Predictions
 from seewhy.evaluation.predict import to_input
+from seewhy.evaluation.predictions import Predictions
 from seewhy.explain import METHODS, find_method
 from seewhy.explain.channels import channels
 from seewhy.explain.class_averages import class_averages

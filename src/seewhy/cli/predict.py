@@ -17,7 +17,7 @@ from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data.sources.folders import scan
 from seewhy.errors import UsageError
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.files import atomic_file
 from seewhy.text import escape_cell
 

@@ -11,8 +11,8 @@ from seewhy.cli.progress import ReadingBar, say
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, SeeWhyError, UsageError
-from seewhy.evaluation import Predictions
 from seewhy.evaluation.predict import to_input
+from seewhy.evaluation.predictions import Predictions
 from seewhy.explain.grad_cam import grad_cam
 from seewhy.files import write_atomic
 from seewhy.report import sheets

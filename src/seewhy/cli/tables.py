@@ -7,7 +7,7 @@ from typing import Any
 from seewhy.analysis.analyse import Analysis
 from seewhy.analysis.causes import NAMES, Causes
 from seewhy.analysis.slices import Slices
-from seewhy.evaluation import Interval
+from seewhy.evaluation.stats.intervals import Interval
 from seewhy.text import visible
 
 WEAK = 5  # slices on the terminal; the report has more

@@ -18,7 +18,7 @@ from seewhy.cli.report import write_report
 from seewhy.cli.tables import metrics_table
 from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.report.drawings import split_drawings
 from seewhy.report.experiment_figures import draw_folds, draw_seeds
 from seewhy.report.network_figures import draw_gradient_norms

@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import DataError, UsageError
-from seewhy.evaluation.bootstrap import (
+from seewhy.evaluation.counts import ClassCounts, ratio
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.ranking import areas
+from seewhy.evaluation.stats.bootstrap import (
     PictureReplicates,
     drawn_counts,
     drawn_pictures,
     ece_interval,
     percentiles,
 )
-from seewhy.evaluation.counts import ClassCounts, ratio
-from seewhy.evaluation.intervals import Interval, wilson
-from seewhy.evaluation.predictions import Predictions
-from seewhy.evaluation.ranking import areas
+from seewhy.evaluation.stats.intervals import Interval, wilson
 
 BINS = 15  # of the calibration error, as in Guo et al. 2017
 RATES = ("precision", "recall", "f1")

@@ -14,9 +14,9 @@ from seewhy.config.plan import Plan, Variant, load_plan, variants
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
-from seewhy.evaluation.significance import holm
+from seewhy.evaluation.stats.significance import holm
+from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.experiments.ablation_table import Ablation, Measured, ResultRow, as_csv, markdown
-from seewhy.experiments.summary import difference, summarise
 from seewhy.experiments.task import Done, Loading, Show, Task, bounds, figures, held
 from seewhy.files import write_atomic
 from seewhy.models import cost

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
 
-from seewhy.experiments.summary import SIGNIFICANT, Difference, Summary, verdict
+from seewhy.evaluation.stats.summary import SIGNIFICANT, Difference, Summary, verdict
 from seewhy.run import Run
 from seewhy.text import escape_cell, visible
 

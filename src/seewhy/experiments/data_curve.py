@@ -12,8 +12,9 @@ from seewhy.analysis.records import write_json
 from seewhy.config.recipe import Recipe
 from seewhy.data import load_data
 from seewhy.errors import UsageError
-from seewhy.evaluation import METRICS, Interval
-from seewhy.experiments.summary import Summary, summarise, t_quantile
+from seewhy.evaluation.metrics import METRICS
+from seewhy.evaluation.stats.intervals import Interval
+from seewhy.evaluation.stats.summary import Summary, summarise, t_quantile
 from seewhy.experiments.task import Loading, Show, Task, figures, held
 from seewhy.run import Run
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from seewhy.analysis.records import write_json
 from seewhy.errors import UsageError
-from seewhy.evaluation import Metrics, Predictions, concat, metrics
-from seewhy.evaluation.calibration import fit_temperature
-from seewhy.experiments.summary import Summary, summarise
+from seewhy.evaluation.decision.temperature import fit_temperature
+from seewhy.evaluation.metrics import Metrics, metrics
+from seewhy.evaluation.predictions import Predictions, concat
+from seewhy.evaluation.stats.summary import Summary, summarise
 from seewhy.experiments.task import Loading, Show, Task, bounds, figures, held
 from seewhy.run import Run
 

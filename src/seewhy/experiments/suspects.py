@@ -16,7 +16,8 @@ from seewhy.classifier import Classifier, load
 from seewhy.data import ImageSet, Splits
 from seewhy.data.review import Suspect
 from seewhy.errors import DataError, UsageError
-from seewhy.evaluation import Predictions, wilson
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.stats.intervals import wilson
 from seewhy.experiments.repetition import OUT_OF_FOLD
 from seewhy.run import Run
 

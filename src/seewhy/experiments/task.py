@@ -11,7 +11,7 @@ from typing import Any
 from seewhy import pipeline
 from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.errors import UsageError
-from seewhy.evaluation import METRICS
+from seewhy.evaluation.metrics import METRICS
 from seewhy.files import clear_temporaries, exclusive, sync_directory
 from seewhy.run import Run
 from seewhy.training import Epoch, Step

@@ -15,8 +15,8 @@ from seewhy.analysis.records import write_json
 from seewhy.config.recipe import Recipe, to_yaml
 from seewhy.data import load_data
 from seewhy.errors import UsageError
-from seewhy.evaluation.significance import holm
-from seewhy.experiments.summary import Difference, Summary, difference, summarise, verdict
+from seewhy.evaluation.stats.significance import holm
+from seewhy.evaluation.stats.summary import Difference, Summary, difference, summarise, verdict
 from seewhy.experiments.task import (
     LOCK,
     Loading,

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
-from seewhy.evaluation.intervals import Interval
 from seewhy.evaluation.predict import at_a_time, to_input
+from seewhy.evaluation.stats.intervals import Interval
 from seewhy.explain.geometry import axes
 from seewhy.explain.method import explaining, halves
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.compare import Comparison, ModelDifference
 from seewhy.analysis.compare_models import ComparedModel, ModelComparison
-from seewhy.evaluation import Interval
+from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import write_atomic
 from seewhy.report.sheets import Tile, sheet
 from seewhy.report.style import BLUE, DASHED, GREY, VERMILION, png, short

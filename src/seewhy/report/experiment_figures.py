@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from seewhy.evaluation import Interval
+from seewhy.evaluation.stats.intervals import Interval
+from seewhy.evaluation.stats.summary import Summary
 from seewhy.experiments import Ablation, Folds, LearningCurve, LrRange, Seeds, Tuning
-from seewhy.experiments.summary import Summary
 from seewhy.files import write_atomic
 from seewhy.report.style import BLUE, DASHED, GREY, LIGHT_BLUE, VERMILION, png, short
 from seewhy.text import visible

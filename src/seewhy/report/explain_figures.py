@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
-from seewhy.evaluation.intervals import Interval
+from seewhy.evaluation.stats.intervals import Interval
 from seewhy.explain import METHODS
 from seewhy.explain.channels import Channels
 from seewhy.explain.class_averages import ClassAverages

@@ -7,6 +7,7 @@ import pytest
 from data.pictures import scenes
 from PIL import Image, ImageEnhance, ImageFilter
 
+from seewhy.data.images import near_duplicates
 from seewhy.data.images.near_duplicates import (
     CANDIDATE,
     CONFIRMED,

@@ -10,7 +10,8 @@ import pytest
 
 from seewhy.analysis.analyse import analyse
 from seewhy.analysis.records import to_json
-from seewhy.evaluation import Predictions, metrics
+from seewhy.evaluation.metrics import metrics
+from seewhy.evaluation.predictions import Predictions
 from seewhy.report.html.pictures import Pictures, choose_rows
 from seewhy.report.html.stored import Stored
 

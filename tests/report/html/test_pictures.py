@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image
 from report.html.conftest import made
 
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.report.html import pictures as module
 from seewhy.report.html.pictures import A_CELL, choose_rows, packed
 

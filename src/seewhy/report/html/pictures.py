@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from seewhy.evaluation import Predictions
+from seewhy.evaluation.predictions import Predictions
 from seewhy.text import visible
 
 A_CELL = 12  # pictures of a cell of the confusion matrix

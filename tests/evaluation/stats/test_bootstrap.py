@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from seewhy.evaluation.bootstrap import (
+from seewhy.evaluation.metrics import confidence_bins, reliability
+from seewhy.evaluation.stats.bootstrap import (
     PictureReplicates,
     drawn_counts,
     drawn_means,
@@ -11,7 +12,6 @@ from seewhy.evaluation.bootstrap import (
     paired_counts,
     percentiles,
 )
-from seewhy.evaluation.metrics import confidence_bins, reliability
 
 TABLE = np.array([[40, 8, 2], [5, 30, 5], [0, 4, 6]])
 

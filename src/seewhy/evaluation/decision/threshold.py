@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import UsageError
-from seewhy.evaluation.intervals import Interval, wilson
+from seewhy.evaluation.stats.intervals import Interval, wilson
 
 Floats = NDArray[np.float64]
 

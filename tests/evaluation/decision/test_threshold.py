@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from seewhy.errors import UsageError
-from seewhy.evaluation.selective import (
+from seewhy.evaluation.decision.threshold import (
     risk_coverage,
     threshold_for_coverage,
     threshold_for_precision,

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from seewhy.evaluation import Predictions
-from seewhy.evaluation.scope import choose_scope, class_means, scope_scores
+from seewhy.evaluation.decision.ood import choose_scope, class_means, scope_scores
+from seewhy.evaluation.predictions import Predictions
 
 CLASSES = ("a", "b", "c")
 

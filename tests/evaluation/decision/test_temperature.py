@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from seewhy.evaluation import Predictions
-from seewhy.evaluation.calibration import fit_temperature
+from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.metrics import log_loss
+from seewhy.evaluation.predictions import Predictions
 
 
 def drawn(sharpness, n=4_000):

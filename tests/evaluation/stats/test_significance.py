@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from seewhy.evaluation.significance import holm, mcnemar, pictures_needed
+from seewhy.evaluation.stats.significance import holm, mcnemar, pictures_needed
 
 
 @pytest.mark.parametrize(("first", "second"), [(10, 2), (2, 10), (7, 7), (0, 9), (300, 240)])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from seewhy.evaluation.intervals import difference, wilson
+from seewhy.evaluation.stats.intervals import difference, wilson
 
 
 @pytest.mark.parametrize(

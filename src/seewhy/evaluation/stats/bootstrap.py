@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.evaluation.counts import ClassCounts
-from seewhy.evaluation.intervals import Interval
 from seewhy.evaluation.ranking import ranked_classes
+from seewhy.evaluation.stats.intervals import Interval
 
 Floats = NDArray[np.float64]
 

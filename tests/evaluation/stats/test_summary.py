@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seewhy.evaluation.significance import holm
-from seewhy.experiments.summary import difference, summarise
+from seewhy.evaluation.stats.significance import holm
+from seewhy.evaluation.stats.summary import difference, summarise
 
 
 def test_a_summary_is_what_scipy_says():

@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.evaluation.bootstrap import percentiles
-from seewhy.evaluation.intervals import Interval, wilson
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import ClassCurves, Ranked, curves
+from seewhy.evaluation.stats.bootstrap import percentiles
+from seewhy.evaluation.stats.intervals import Interval, wilson
 
 Floats = NDArray[np.float64]
 Score = Literal["probability", "max_logit", "energy", "similarity"]

@@ -1,0 +1,1 @@
+"""How logits become an answer: temperature, abstention, out of distribution."""

@@ -1,0 +1,87 @@
+"""A decision fitted to validation predictions, and what it gives on them."""
+
+from dataclasses import dataclass, replace
+
+from seewhy.evaluation.decision.ood import ScopeFit, choose_scope
+from seewhy.evaluation.decision.record import Decision, Scope
+from seewhy.evaluation.decision.temperature import fit_temperature
+from seewhy.evaluation.decision.threshold import (
+    RiskCoverage,
+    Threshold,
+    risk_coverage,
+    threshold_for_coverage,
+    threshold_for_precision,
+)
+from seewhy.evaluation.metrics import labelled, metrics
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.stats.intervals import Interval
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """A decision with what it gives on the validation pictures that it was fitted on."""
+
+    n: int
+    temperature: float
+    ece_before: Interval
+    ece_after: Interval
+    nll_before: Interval
+    nll_after: Interval
+    risk_coverage: RiskCoverage
+    threshold: Threshold | None
+    scope: ScopeFit | None
+
+    @property
+    def decision(self) -> Decision:
+        """What the model file keeps of it."""
+        scope = None
+        if self.scope is not None:
+            means = () if self.scope.means is None else self.scope.means.tolist()
+            scope = Scope(
+                score=self.scope.score,
+                threshold=self.scope.threshold,
+                means=tuple(map(tuple, means)),
+            )
+        return Decision(
+            temperature=self.temperature,
+            threshold=self.threshold.confidence if self.threshold else None,
+            scope=scope,
+        )
+
+
+def fit_decision(
+    inside: Predictions,
+    *,
+    precision: float | None = None,
+    coverage: float | None = None,
+    outside: Predictions | None = None,
+) -> Calibration:
+    """Fits temperature, threshold and scope to validation predictions.
+
+    `precision` or `coverage` (0 to 1) is what the threshold is to give; `outside` are predictions of
+    pictures of another kind. Raises `UsageError` for a precision that cannot be had, and `DataError`
+    where there are too few pictures.
+    """
+    plain = replace(labelled(inside), temperature=1.0)
+    tempered = replace(plain, temperature=fit_temperature(plain))
+    before, after = metrics(plain, "val").intervals, metrics(tempered, "val").intervals
+    sure, correct = tempered.confidence(), tempered.predicted == tempered.labels
+    threshold = None
+    if precision is not None:
+        threshold = threshold_for_precision(sure, correct, precision)
+    elif coverage is not None:
+        threshold = threshold_for_coverage(sure, correct, coverage)
+    scope = None
+    if outside is not None:
+        scope = choose_scope(tempered, replace(outside, temperature=tempered.temperature))
+    return Calibration(
+        n=len(tempered),
+        temperature=tempered.temperature,
+        ece_before=before["ece"],
+        ece_after=after["ece"],
+        nll_before=before["nll"],
+        nll_after=after["nll"],
+        risk_coverage=risk_coverage(sure, correct),
+        threshold=threshold,
+        scope=scope,
+    )

@@ -1,0 +1,1 @@
+"""Statistics: intervals, the bootstrap, tests, and what several runs say together."""
