@@ -33,7 +33,7 @@ from seewhy.evaluation.predict import to_input
 from seewhy.explain import METHODS, grad_cam
 from seewhy.explain.faithfulness import area, faithfulness
 from seewhy.explain.method import Method, explanation, maps_and_gradients
-from seewhy.models import build
+from seewhy.models.registry import build
 
 SPEED_PICTURES = 32
 PHOTO_NETS = {  # what the photos recipe trains, and two nets at the usual size of photographs

@@ -31,9 +31,9 @@ import math
 import torch
 
 import seewhy
-from seewhy.models import NETWORKS, build, cost
 from seewhy.models.blocks import blocks
 from seewhy.models.network import describe
+from seewhy.models.registry import NETWORKS, build, cost
 from seewhy.report import explain_figures, network_figures
 
 splits = seewhy.load_data(DATA)

@@ -23,8 +23,8 @@ from seewhy.evaluation.metrics import METRICS, Metrics, metrics, score
 from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions
 from seewhy.files import require_space
-from seewhy.models import NETWORKS, Network, build
 from seewhy.models.network import channel_statistics
+from seewhy.models.registry import NETWORKS, Network, build
 from seewhy.run import Run, new_run, require_same, resumable_run, writing
 from seewhy.training import (
     Batches,

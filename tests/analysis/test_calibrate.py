@@ -15,7 +15,7 @@ from seewhy.errors import DataError, ModelFileError
 from seewhy.evaluation.decision.fit import fit_decision
 from seewhy.evaluation.decision.record import Decision, Scope
 from seewhy.evaluation.predictions import Predictions
-from seewhy.models import build
+from seewhy.models.registry import build
 
 CLASSES = ("ant", "bee", "cow")
 

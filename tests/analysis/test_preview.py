@@ -10,7 +10,7 @@ from seewhy.analysis.preview import preview
 from seewhy.config.data import DataConfig
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
-from seewhy.models import build
+from seewhy.models.registry import build
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from seewhy.bundle import Bundle, load
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import ModelFileError
-from seewhy.models import build
+from seewhy.models.registry import build
 
 CLASSES = ("cat", "dög", "$owl$")
 

@@ -14,7 +14,7 @@ from seewhy import bundle as bundles
 from seewhy.bundle import container, load, read_header, save
 from seewhy.errors import DiskFullError, ModelFileError, UsageError
 from seewhy.evaluation.decision.record import Decision
-from seewhy.models import NETWORKS, build
+from seewhy.models.registry import NETWORKS, build
 
 # What is written is what is read.
 

@@ -9,7 +9,7 @@ from seewhy import bundle as bundles
 from seewhy.bundle import Bundle
 from seewhy.data import InputRule
 from seewhy.explain import METHODS
-from seewhy.models import build
+from seewhy.models.registry import build
 
 
 @pytest.fixture(scope="module")

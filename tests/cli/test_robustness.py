@@ -7,7 +7,7 @@ from helpers import write_folder
 from seewhy import bundle as bundles
 from seewhy.bundle import Bundle
 from seewhy.data import InputRule
-from seewhy.models import build
+from seewhy.models.registry import build
 
 DRAWN = {
     f"robustness-{name}.{kind}"

@@ -5,7 +5,7 @@ import pytest
 from seewhy.config.plan import load_plan, make_plan, variants
 from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError
-from seewhy.models import cost
+from seewhy.models.registry import cost
 
 
 def plan(rows, **fields):

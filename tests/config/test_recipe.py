@@ -3,7 +3,7 @@ import yaml
 
 from seewhy.config.recipe import Recipe, load_recipe, options, parse_value, recipe_names, to_yaml
 from seewhy.errors import UsageError
-from seewhy.models import NETWORKS, cost
+from seewhy.models.registry import NETWORKS, cost
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seewhy.errors import DivergedError
 from seewhy.evaluation.predict import predict, to_input
-from seewhy.models import build
+from seewhy.models.registry import build
 
 CLASSES = ("a", "b", "c")
 

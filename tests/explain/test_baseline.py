@@ -3,7 +3,7 @@ import torch
 from explain.toys import LinearNet, pictures
 
 from seewhy.explain.baseline import blurred, mean_colour, training_colours
-from seewhy.models import build
+from seewhy.models.registry import build
 
 
 def test_the_mean_colour_is_what_the_model_sees_as_nothing() -> None:

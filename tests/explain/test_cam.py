@@ -6,7 +6,7 @@ from torch import nn
 from seewhy.errors import UsageError
 from seewhy.explain import cam, grad_cam
 from seewhy.explain.geometry import enlarge
-from seewhy.models import build
+from seewhy.models.registry import build
 
 
 def test_it_is_what_each_place_adds_to_the_logit() -> None:

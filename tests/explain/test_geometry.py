@@ -6,7 +6,7 @@ from explain.toys import SmallNet, pictures
 from torch import Tensor, nn
 
 from seewhy.explain.geometry import Axis, axes, enlarge
-from seewhy.models import NETWORKS, build
+from seewhy.models.registry import NETWORKS, build
 
 
 class Stack(nn.Module):

@@ -19,7 +19,7 @@ from seewhy.explain import (
 )
 from seewhy.explain import method as method_module
 from seewhy.explain.method import Method
-from seewhy.models import NETWORKS, build, options_of
+from seewhy.models.registry import NETWORKS, build, options_of
 
 EVERY_METHOD = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 shap_module = sys.modules["seewhy.explain.shap"]  # whose name is that of the method, too

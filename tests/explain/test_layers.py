@@ -4,7 +4,7 @@ from explain.toys import LinearNet, SmallNet, pictures, traces
 
 from seewhy.errors import UsageError
 from seewhy.explain.layers import feature_maps, first_filters
-from seewhy.models import NETWORKS, build
+from seewhy.models.registry import NETWORKS, build
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["seewhy.bundle"]):
     from seewhy.bundle import Bundle, container
     from seewhy.data.images.decode import InputRule
     from seewhy.errors import ModelFileError
-    from seewhy.models import build
+    from seewhy.models.registry import build
 
 DIGITS_END = container._DIGITS.stop
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seewhy.models import NETWORKS, Network, build, cost
 from seewhy.models.blocks import PICTURE, Block, blocks
+from seewhy.models.registry import NETWORKS, Network, build, cost
 
 EVERY_NET = pytest.mark.parametrize("name", NETWORKS)
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from seewhy.errors import UsageError
-from seewhy.models import build, cost, describe
+from seewhy.models.registry import build, cost, describe
 
 
 def test_layer_by_layer() -> None:

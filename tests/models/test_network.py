@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seewhy.models import NETWORKS, Network, build, describe
 from seewhy.models import network as network_module
 from seewhy.models.network import STD_FLOOR, channel_statistics
+from seewhy.models.registry import NETWORKS, Network, build, describe
 
 EVERY_NET = pytest.mark.parametrize("name", NETWORKS)
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from seewhy.errors import UsageError
-from seewhy.models import build, cost, describe
+from seewhy.models.registry import build, cost, describe
 
 
 def test_layer_by_layer_at_224_pixels() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seewhy.models import build, cost, describe
+from seewhy.models.registry import build, cost, describe
 from seewhy.models.resnet import BasicBlock
 
 

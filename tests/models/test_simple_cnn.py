@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from seewhy.models import build, cost, describe
+from seewhy.models.registry import build, cost, describe
 
 
 def test_simple_cnn_layer_by_layer() -> None:

@@ -11,8 +11,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Text
 from PIL import Image
 
-from seewhy.models import NETWORKS, build
 from seewhy.models.blocks import blocks
+from seewhy.models.registry import NETWORKS, build
 from seewhy.report.network_figures import draw_gradient_norms, gradient_norms, network
 from seewhy.report.style import style
 

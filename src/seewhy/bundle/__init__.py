@@ -27,7 +27,7 @@ from seewhy.data.images.decode import InputRule
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.files import write_atomic
-from seewhy.models import NETWORKS, Network, build
+from seewhy.models.registry import NETWORKS, Network, build
 from seewhy.text import visible
 
 __all__ = [

@@ -13,8 +13,8 @@ from seewhy.cli.output import refuse_existing
 from seewhy.config.networks import ModelConfig
 from seewhy.config.recipe import options, parse_value
 from seewhy.files import write_atomic
-from seewhy.models import NETWORKS, Layer, build, cost, describe
 from seewhy.models.blocks import blocks
+from seewhy.models.registry import NETWORKS, Layer, build, cost, describe
 
 
 @click.group(invoke_without_command=True)

@@ -19,7 +19,7 @@ from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.experiments.ablation_table import Ablation, Measured, ResultRow, as_csv, markdown
 from seewhy.experiments.task import Done, Loading, Show, Task, bounds, figures, held
 from seewhy.files import write_atomic
-from seewhy.models import cost
+from seewhy.models.registry import cost
 from seewhy.run import Run
 
 

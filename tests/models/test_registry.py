@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from seewhy.config.networks import ModelConfig
 from seewhy.errors import UsageError
-from seewhy.models import LARGEST, NETWORKS, build, cost, describe, options_of
+from seewhy.models.registry import LARGEST, NETWORKS, build, cost, describe, options_of
 
 
 def test_an_unknown_net_is_answered_with_the_known_and_the_nearest() -> None:
@@ -132,7 +132,7 @@ def test_the_cost_is_the_sum_of_the_layers(name: str) -> None:
 def test_building_a_net_does_not_load_pytorchs_compiler() -> None:
     code = (
         "import sys\n"
-        "from seewhy.models import NETWORKS, build\n"
+        "from seewhy.models.registry import NETWORKS, build\n"
         "for name in NETWORKS: build(name, num_classes=2, size=32)\n"
         "sys.exit('torch._dynamo' in sys.modules)"
     )
