@@ -29,10 +29,10 @@ from tqdm import tqdm
 import seewhy
 from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
-from seewhy.evaluation.predict import to_input
 from seewhy.explain import METHODS, grad_cam
 from seewhy.explain.faithfulness import area, faithfulness
 from seewhy.explain.method import Method, explanation, maps_and_gradients
+from seewhy.inference.forward import to_input
 from seewhy.models.registry import build
 
 SPEED_PICTURES = 32

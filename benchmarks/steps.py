@@ -25,8 +25,9 @@ from seewhy.augment import augment
 from seewhy.config.augment import AugmentConfig
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
+from seewhy.inference.device import pick_amp, place
 from seewhy.models.registry import build
-from seewhy.training import Batches, cross_entropy, pick_amp, place
+from seewhy.training import Batches, cross_entropy
 from seewhy.training.optimisers import build_optimizer
 
 ROOT = Path(__file__).parent

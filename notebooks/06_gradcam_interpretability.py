@@ -98,7 +98,7 @@ explain_figures.faithfulness_curves(two.checks)
 import numpy as np
 import torch
 
-from seewhy.evaluation.predict import to_input
+from seewhy.inference.forward import to_input
 
 some = val.take(np.random.default_rng(0).permutation(len(val))[:300])
 x = to_input(centre(some.images[:], classifier.rule.size), classifier.device)

@@ -30,8 +30,8 @@ import seewhy
 from seewhy.analysis.calibrate import calibrate
 from seewhy.analysis.compare_models import latencies
 from seewhy.analysis.preview import preview
-from seewhy.bundle import save
 from seewhy.data.inspect import check, statistics
+from seewhy.inference.bundle import save
 from seewhy.report import data_figures, preview_figures
 from seewhy.report import figures as draw
 

@@ -5,8 +5,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from seewhy.bundle import load as load_bundle
 from seewhy.data import ImageSet
+from seewhy.inference.bundle import load as load_bundle
 
 
 def image_set(labels, size=8, classes=None, seed=0):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import seewhy
-from seewhy.classifier import shipped_models
+from seewhy.inference.locate import shipped_models
 
 NAMES = ["fast", "regularized-cnn", "simple-cnn"]
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

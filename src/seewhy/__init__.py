@@ -12,7 +12,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seewhy.classifier import Classifier, load
     from seewhy.config.data import DataConfig
     from seewhy.config.recipe import Recipe, load_recipe
     from seewhy.data import ImageSet, Splits, load_data
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from seewhy.explain.explanations import explain_pictures
     from seewhy.explain.faithfulness import faithfulness
     from seewhy.explain.grad_cam import grad_cam
+    from seewhy.inference.classifier import Classifier
+    from seewhy.inference.locate import load
     from seewhy.pipeline import evaluate, train
     from seewhy.run import Run
 
@@ -56,7 +57,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Classifier": "classifier",
+    "Classifier": "inference.classifier",
     "DataConfig": "config.data",
     "ImageSet": "data",
     "Metrics": "evaluation.metrics",
@@ -73,7 +74,7 @@ _HOME = {
     "folds": "experiments",
     "grad_cam": "explain.grad_cam",
     "learning_curve": "experiments",
-    "load": "classifier",
+    "load": "inference.locate",
     "load_data": "data",
     "load_recipe": "config.recipe",
     "metrics": "evaluation.metrics",

@@ -11,18 +11,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from seewhy import bundle as bundles
-from seewhy.bundle import Bundle
-from seewhy.classifier import Classifier, find_model, load
 from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import ImageSet, Splits, load_data, write_bad_files, write_splits
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.metrics import METRICS, Metrics, metrics, score
-from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions
 from seewhy.files import require_space
+from seewhy.inference import bundle as bundles
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.device import pick_amp, pick_device, place
+from seewhy.inference.forward import predict
+from seewhy.inference.locate import find_model, load
 from seewhy.models.network import channel_statistics
 from seewhy.models.registry import NETWORKS, Network, build
 from seewhy.run import Run, new_run, require_same, resumable_run, writing
@@ -37,9 +39,6 @@ from seewhy.training import (
     latest_checkpoint,
     load_checkpoint,
     load_weights,
-    pick_amp,
-    pick_device,
-    place,
     save_checkpoint,
     symptoms,
 )

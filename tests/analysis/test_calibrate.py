@@ -6,15 +6,15 @@ from helpers import write_folder
 from PIL import Image
 
 import seewhy
-from seewhy import bundle as bundles
 from seewhy.analysis.calibrate import calibrate
-from seewhy.bundle import Bundle
-from seewhy.classifier import NOT_SURE, OUT_OF_SCOPE, Classifier
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import DataError, ModelFileError
 from seewhy.evaluation.decision.fit import fit_decision
 from seewhy.evaluation.decision.record import Decision, Scope
 from seewhy.evaluation.predictions import Predictions
+from seewhy.inference import bundle as bundles
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.classifier import NOT_SURE, OUT_OF_SCOPE, Classifier
 from seewhy.models.registry import build
 
 CLASSES = ("ant", "bee", "cow")

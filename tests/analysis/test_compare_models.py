@@ -7,9 +7,9 @@ import torch
 from helpers import QUICK, write_folder
 
 import seewhy
-from seewhy import bundle as bundles
 from seewhy.analysis.compare_models import compare_models
 from seewhy.errors import UsageError
+from seewhy.inference import bundle as bundles
 from seewhy.report.compare_figures import draw_comparison
 
 

@@ -9,10 +9,10 @@ from torch import nn
 from seewhy.analysis.attacks import ATTACKS
 from seewhy.analysis.corruptions import CORRUPTIONS
 from seewhy.analysis.robustness import MOST, TRANSFORMATIONS, robustness
-from seewhy.bundle import Bundle
-from seewhy.classifier import Classifier
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import DataError
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.classifier import Classifier
 
 
 class Brightness(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.bundle import container
+from seewhy.inference import container
 
 Header = dict[str, Any]
 DIGITS = slice(

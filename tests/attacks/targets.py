@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seewhy.bundle import Bundle, load
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import ModelFileError
+from seewhy.inference.bundle import Bundle, load
 from seewhy.models.registry import build
 
 CLASSES = ("cat", "dög", "$owl$")

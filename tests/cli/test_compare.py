@@ -5,7 +5,7 @@ import pytest
 import torch
 from cli.test_calibrate import call, photos, run  # noqa: F401 (fixtures)
 
-from seewhy import bundle as bundles
+from seewhy.inference import bundle as bundles
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from cli.test_calibrate import call
 from helpers import write_folder
 
 import seewhy
-from seewhy import bundle as bundles
-from seewhy.bundle import Bundle
 from seewhy.data import InputRule
 from seewhy.explain import METHODS
+from seewhy.inference import bundle as bundles
+from seewhy.inference.bundle import Bundle
 from seewhy.models.registry import build
 
 

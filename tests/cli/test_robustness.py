@@ -4,9 +4,9 @@ import pytest
 from cli.test_calibrate import call
 from helpers import write_folder
 
-from seewhy import bundle as bundles
-from seewhy.bundle import Bundle
 from seewhy.data import InputRule
+from seewhy.inference import bundle as bundles
+from seewhy.inference.bundle import Bundle
 from seewhy.models.registry import build
 
 DRAWN = {

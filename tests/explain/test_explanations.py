@@ -5,13 +5,13 @@ import pytest
 import torch
 from explain.toys import SmallNet
 
-from seewhy.bundle import Bundle
-from seewhy.classifier import Classifier
 from seewhy.data import InputRule
-from seewhy.evaluation.predict import to_input
 from seewhy.evaluation.predictions import Predictions
 from seewhy.explain import METHODS
 from seewhy.explain.explanations import choose, explain_pictures
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.forward import to_input
 
 CLASSES = ("ant", "bee", "cow")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["seewhy.bundle"]):
-    from seewhy import bundle
-    from seewhy.bundle import Bundle, container
+with atheris.instrument_imports(include=["seewhy.inference.bundle"]):
     from seewhy.data.images.decode import InputRule
     from seewhy.errors import ModelFileError
+    from seewhy.inference import bundle, container
+    from seewhy.inference.bundle import Bundle
     from seewhy.models.registry import build
 
 DIGITS_END = container._DIGITS.stop

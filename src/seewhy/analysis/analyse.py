@@ -10,14 +10,14 @@ from seewhy.analysis.confidence import Confidence, confidence
 from seewhy.analysis.mistakes import Mistakes, mistakes
 from seewhy.analysis.records import write_json
 from seewhy.analysis.slices import Slices, find_slices
-from seewhy.classifier import Classifier
 from seewhy.data import Splits
 from seewhy.data.review import Suspect
 from seewhy.evaluation.metrics import labelled
-from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import ClassCurves, class_curves
-from seewhy.training.device import pick_amp
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.device import pick_amp
+from seewhy.inference.forward import predict
 
 
 @dataclass(frozen=True, eq=False)

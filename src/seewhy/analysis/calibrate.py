@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.bundle import Bundle
-from seewhy.classifier import Classifier, unlabelled
 from seewhy.data import ImageSet, sources
 from seewhy.data.images.decode import Picture, read
 from seewhy.data.sources.folders import scan
 from seewhy.errors import DataError, ImageError
 from seewhy.evaluation.decision.fit import Calibration, fit_decision
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.classifier import Classifier, unlabelled
 
 Progress = Callable[[int, int], None] | None
 

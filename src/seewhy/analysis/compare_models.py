@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.compare import Comparison, compare
 from seewhy.analysis.training_curves import TrainingCurves, training_curves
-from seewhy.classifier import Classifier, find_model, load, unlabelled
 from seewhy.data import ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import labelled
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import Interval, difference, wilson
+from seewhy.inference.classifier import Classifier, unlabelled
+from seewhy.inference.locate import find_model, load
 from seewhy.pipeline import Split, part
 from seewhy.run import Run
 from seewhy.text import escape_cell

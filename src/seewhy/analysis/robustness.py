@@ -12,13 +12,13 @@ from seewhy.analysis import pixels
 from seewhy.analysis.attacks import ATTACKS, COST
 from seewhy.analysis.corruptions import CORRUPTIONS, STRENGTHS, corrupted
 from seewhy.analysis.pixels import Bytes, Pictures
-from seewhy.classifier import Classifier
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError
-from seewhy.evaluation.predict import VIEWS, evaluating, full_precision, to_input
 from seewhy.evaluation.stats.bootstrap import drawn_means, percentiles
 from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.forward import VIEWS, evaluating, full_precision, to_input
 
 Progress = Callable[[int, int], None] | None
 Rows = NDArray[np.int64]

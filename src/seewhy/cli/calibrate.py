@@ -6,10 +6,8 @@ from typing import Any
 
 import click
 
-from seewhy import bundle as bundles
 from seewhy.analysis.calibrate import calibrate
 from seewhy.analysis.records import to_json
-from seewhy.classifier import load
 from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
@@ -17,6 +15,8 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.decision.fit import Calibration
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import write_atomic
+from seewhy.inference import bundle as bundles
+from seewhy.inference.locate import load
 from seewhy.report.analysis_figures import risk_coverage_curve, scope_curve
 
 

@@ -10,7 +10,6 @@ import click
 from seewhy import pipeline
 from seewhy.analysis.analyse import Analysis, analyse, analyse_validation, write_analysis
 from seewhy.analysis.records import to_json
-from seewhy.classifier import Classifier, load
 from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.review import give_for_review
@@ -20,6 +19,8 @@ from seewhy.data.review import Suspect, read_suspects
 from seewhy.errors import UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.experiments.suspects import suspected_mistakes
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.locate import load
 from seewhy.pipeline import part
 from seewhy.report.drawings import split_drawings
 from seewhy.report.html.settings import review_command

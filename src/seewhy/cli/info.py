@@ -4,8 +4,8 @@ import json
 
 import click
 
-from seewhy.bundle import read_header
-from seewhy.classifier import find_model
+from seewhy.inference.bundle import read_header
+from seewhy.inference.locate import find_model
 
 
 @click.command()

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from seewhy.classifier import shipped_models
 from seewhy.cli.output import refuse_existing
 from seewhy.config.networks import ModelConfig
 from seewhy.config.recipe import options, parse_value
 from seewhy.files import write_atomic
+from seewhy.inference.locate import shipped_models
 from seewhy.models.blocks import blocks
 from seewhy.models.registry import NETWORKS, Layer, build, cost, describe
 

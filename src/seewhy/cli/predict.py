@@ -12,13 +12,14 @@ from typing import IO, Any
 
 import click
 
-from seewhy.classifier import Classifier, load
 from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data.sources.folders import scan
 from seewhy.errors import UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.files import atomic_file
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.locate import load
 from seewhy.text import escape_cell
 
 SKIPPED = {"not_a_file"}

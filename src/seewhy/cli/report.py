@@ -6,15 +6,16 @@ import click
 import numpy as np
 import torch
 
-from seewhy.classifier import Classifier, load
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, SeeWhyError, UsageError
-from seewhy.evaluation.predict import to_input
 from seewhy.evaluation.predictions import Predictions
 from seewhy.explain.grad_cam import grad_cam
 from seewhy.files import write_atomic
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.forward import to_input
+from seewhy.inference.locate import load
 from seewhy.report import sheets
 from seewhy.report.html import render
 from seewhy.report.html.figures import draw_figures

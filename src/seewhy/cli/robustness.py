@@ -8,10 +8,10 @@ import click
 from seewhy.analysis.corruptions import examples
 from seewhy.analysis.records import to_json, write_json
 from seewhy.analysis.robustness import Curve, Robustness, robustness
-from seewhy.classifier import load
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
 from seewhy.data.images.decode import centre
+from seewhy.inference.locate import load
 from seewhy.pipeline import own_run
 from seewhy.report.robustness_figures import ATTACKS, draw_robustness, written
 from seewhy.run import Run

@@ -10,7 +10,6 @@ import click
 from seewhy import experiments, pipeline
 from seewhy.analysis.analyse import analyse_validation, write_analysis
 from seewhy.analysis.records import to_json
-from seewhy.classifier import load
 from seewhy.cli.experiments import shown, summary_table
 from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.progress import ReadingBar, TrainingLine, say
@@ -19,6 +18,7 @@ from seewhy.cli.tables import metrics_table
 from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError
 from seewhy.evaluation.predictions import Predictions
+from seewhy.inference.locate import load
 from seewhy.report.drawings import split_drawings
 from seewhy.report.experiment_figures import draw_folds, draw_seeds
 from seewhy.report.network_figures import draw_gradient_norms

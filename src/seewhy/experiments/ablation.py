@@ -6,7 +6,6 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from seewhy import bundle as bundles
 from seewhy import pipeline
 from seewhy.analysis.records import write_json
 from seewhy.analysis.training_curves import best_row
@@ -19,6 +18,7 @@ from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.experiments.ablation_table import Ablation, Measured, ResultRow, as_csv, markdown
 from seewhy.experiments.task import Done, Loading, Show, Task, bounds, figures, held
 from seewhy.files import write_atomic
+from seewhy.inference import bundle as bundles
 from seewhy.models.registry import cost
 from seewhy.run import Run
 

@@ -12,13 +12,14 @@ from PIL import Image
 from seewhy.analysis.analyse import Analysis
 from seewhy.analysis.label_issues import label_issues
 from seewhy.analysis.neighbours import nearest
-from seewhy.classifier import Classifier, load
 from seewhy.data import ImageSet, Splits
 from seewhy.data.review import Suspect
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import wilson
 from seewhy.experiments.repetition import OUT_OF_FOLD
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.locate import load
 from seewhy.run import Run
 
 MOST = 500  # pictures that are shown, the surest

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
-from seewhy.evaluation.predict import at_a_time, to_input
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.explain.geometry import axes
 from seewhy.explain.method import explaining, halves
+from seewhy.inference.forward import at_a_time, to_input
 
 Z = 1.96  # standard errors on either side of a 95% interval
 

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seewhy.classifier import Classifier
-from seewhy.evaluation.predict import to_input
 from seewhy.evaluation.predictions import Predictions
 from seewhy.explain.faithfulness import FAULTS, Faithfulness, concat, faithfulness
 from seewhy.explain.method import Method
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.forward import to_input
 
 CHUNK = 8  # pictures between two reports of progress
 TOP = 3  # classes named for a picture

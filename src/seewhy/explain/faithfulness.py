@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
-from seewhy.evaluation.predict import at_a_time
 from seewhy.explain.baseline import blurred, mean_colour
 from seewhy.explain.guided_grad_cam import guided_grad_cam
 from seewhy.explain.method import Method, explaining
 from seewhy.explain.saliency import saliency
 from seewhy.explain.smooth_grad import smooth_grad
+from seewhy.inference.forward import at_a_time
 
 STEPS = 8  # points of a curve, besides its start
 MOVES = 3  # places a side that a map is moved to, its own being one of the 9

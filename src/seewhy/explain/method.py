@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import UsageError
-from seewhy.evaluation.predict import evaluating, full_precision
+from seewhy.inference.forward import evaluating, full_precision
 
 # (model, images (N, 3, H, W), targets (N,)) -> maps (N, H, W)
 Method = Callable[[nn.Module, Tensor, Tensor], Tensor]

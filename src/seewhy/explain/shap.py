@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seewhy.evaluation.predict import MOST_PIXELS
 from seewhy.explain.baseline import blurred
 from seewhy.explain.method import explanation, target_logits
+from seewhy.inference.forward import MOST_PIXELS
 
 EVALUATIONS = 512  # of the model, for a picture
 ROUND = 32  # terms halved at a time, for two evaluations each

@@ -1,5 +1,6 @@
 """Training: batches, objective, optimiser and average, driven by one flat loop."""
 
+from seewhy.inference.device import pick_amp, pick_device, place
 from seewhy.training.batches import Batches
 from seewhy.training.checkpoint import (
     latest_checkpoint,
@@ -7,7 +8,6 @@ from seewhy.training.checkpoint import (
     load_weights,
     save_checkpoint,
 )
-from seewhy.training.device import pick_amp, pick_device, place
 from seewhy.training.layers import check_layers
 from seewhy.training.loop import Epoch, Progress, Step, TrainState, train
 from seewhy.training.objective import balanced_weights, cross_entropy

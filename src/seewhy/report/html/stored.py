@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seewhy.bundle import read_header
 from seewhy.errors import UsageError
+from seewhy.inference.bundle import read_header
 from seewhy.run import Run
 from seewhy.text import escape_cell
 

@@ -8,7 +8,8 @@ from attacks import bundles as attacks
 from attacks.targets import Own, bundle, refusal, refused, trained
 from torch import Tensor
 
-from seewhy.bundle import golden, load, save
+from seewhy.inference import golden
+from seewhy.inference.bundle import load, save
 
 
 def test_changed_code_is_caught_by_the_golden_pictures(tmp_path: Path, monkeypatch) -> None:

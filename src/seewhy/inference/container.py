@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from seewhy.bundle.metadata import FORMAT_VERSION, Metadata
 from seewhy.errors import ModelFileError
+from seewhy.inference.metadata import FORMAT_VERSION, Metadata
 
 MAX_BYTES = 2 * 2**30
 MAX_HEADER = 2**20

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from attacks.targets import Own, bundle
 
-from seewhy.bundle import save
+from seewhy.inference.bundle import save
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,9 @@ from attacks.pickles import pickle_like
 from attacks.targets import CLASSES, Own, refusal, refused
 from torch import nn
 
-from seewhy.bundle import Metadata, container, load, read_header
 from seewhy.errors import ModelFileError
+from seewhy.inference import container
+from seewhy.inference.bundle import Metadata, load, read_header
 
 # Files that are no bundles.
 
@@ -137,7 +138,7 @@ import resource, sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 import torch
-from seewhy.bundle import load
+from seewhy.inference.bundle import load
 from seewhy.errors import ModelFileError
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + 200 * 2**20

@@ -1,29 +1,24 @@
 """A trained classifier: what `seewhy.load` gives, and what predicts pictures by any way in."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
 
-from seewhy import bundle as bundles
-from seewhy.bundle import Bundle
 from seewhy.config.data import DataConfig
 from seewhy.data import ImageSet, Splits, load_data
 from seewhy.data.images.decode import InputRule, Picture, centre, read
-from seewhy.errors import ImageError, ModelFileError, UsageError
+from seewhy.errors import ImageError
 from seewhy.evaluation.decision.ood import scope_scores
-from seewhy.evaluation.predict import predict
 from seewhy.evaluation.predictions import Predictions, concat
-from seewhy.run import Run
-from seewhy.training.device import pick_device, place
+from seewhy.inference import bundle as bundles
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.forward import predict
 
 CHUNK = 256
 NOT_SURE, OUT_OF_SCOPE = "not sure", "out of scope"
@@ -170,63 +165,6 @@ class Classifier:
     def save(self, path: str | Path) -> None:
         """Writes the model to one file; never over another. Raises `UsageError` when one is there."""
         bundles.save(self.bundle, Path(path))
-
-
-def load(path: str | Path, *, model: nn.Module | None = None, device: str = "auto") -> Classifier:
-    """Loads a model by bundle, run directory or shipped name, verified before use.
-
-    `model` is the network to fill, for a bundle of one's own architecture. Raises `UsageError` for an
-    unknown name and `ModelFileError` for a file that is damaged, foreign or unsafe.
-    """
-    where = pick_device(device)
-    file = find_model(path)
-    loaded = bundles.load(file, model=model)
-    place(loaded.network, where)
-    classifier = Classifier(loaded, where)
-    _require_fitting_means(classifier, file)
-    return classifier
-
-
-def _require_fitting_means(classifier: Classifier, file: Path) -> None:
-    """Raises `ModelFileError` unless the class means are of the network's own embeddings."""
-    means, size = classifier._means, classifier.rule.size
-    if means is None:
-        return
-    blank = unlabelled(np.zeros((1, size, size, 3), np.uint8), classifier.classes)
-    found = classifier.predict_set(blank, embed=True).embeddings
-    if found is None or found.shape[1] != means.shape[1]:
-        raise ModelFileError(f"{file}: its class means do not fit its network: calibrate it again")
-
-
-def find_model(model: str | Path) -> Path:
-    """The model file that a bundle's path, a run directory or a shipped name stands for."""
-    path = Path(model)
-    if path.is_dir():
-        run = Run(path)
-        if not run.finished:
-            raise ModelFileError(
-                f"{path} holds no model.safetensors: is it a run directory, and did its training end? "
-                "Go on with `seewhy train --resume`"
-            )
-        return run.model
-    if path.exists():
-        return path
-    shipped = resources.files("seewhy") / "weights" / f"{model}.safetensors"
-    if isinstance(shipped, Path) and str(model) in shipped_models():
-        return shipped
-    near = difflib.get_close_matches(str(model), shipped_models(), n=1)
-    hint = f": did you mean {near[0]}?" if near else ""
-    raise UsageError(
-        f"no file, run or shipped model {str(model)!r}{hint} "
-        f"The shipped models are {', '.join(shipped_models())}"
-    )
-
-
-def shipped_models() -> list[str]:
-    """The names of the models that come with the package."""
-    folder = resources.files("seewhy") / "weights"
-    names = (entry.name for entry in folder.iterdir())
-    return sorted(n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors"))
 
 
 def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | ImageError]:

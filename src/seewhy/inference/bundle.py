@@ -20,13 +20,13 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from seewhy import __version__
-from seewhy.bundle import container, golden
-from seewhy.bundle.container import Header, TensorEntry
-from seewhy.bundle.metadata import Metadata
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.files import write_atomic
+from seewhy.inference import container, golden
+from seewhy.inference.container import Header, TensorEntry
+from seewhy.inference.metadata import Metadata
 from seewhy.models.registry import NETWORKS, Network, build
 from seewhy.text import visible
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import DivergedError
-from seewhy.evaluation.predict import predict, to_input
+from seewhy.inference.forward import predict, to_input
 from seewhy.models.registry import build
 
 CLASSES = ("a", "b", "c")
@@ -206,7 +206,7 @@ def test_progress_is_told_of_each_batch() -> None:
 
 @pytest.mark.parametrize("size, first", [(8, 40), (128, 4), (512, 1)])
 def test_a_batch_is_smaller_where_pictures_are_larger(monkeypatch, size, first) -> None:
-    monkeypatch.setattr("seewhy.evaluation.predict.MOST_PIXELS", 1 << 16)
+    monkeypatch.setattr("seewhy.inference.forward.MOST_PIXELS", 1 << 16)
     many = Pictures(np.broadcast_to(np.uint8(0), (40, size, size, 3)))
     predict(Net(), many, size=size)
     assert many.read[0] == first

@@ -10,10 +10,11 @@ import torch
 from attacks import bundles as attacks
 from attacks.targets import CLASSES, Own, bundle, refusal, refused, same_state, trained
 
-from seewhy import bundle as bundles
-from seewhy.bundle import container, load, read_header, save
 from seewhy.errors import DiskFullError, ModelFileError, UsageError
 from seewhy.evaluation.decision.record import Decision
+from seewhy.inference import bundle as bundles
+from seewhy.inference import container
+from seewhy.inference.bundle import load, read_header, save
 from seewhy.models.registry import NETWORKS, build
 
 # What is written is what is read.

@@ -7,7 +7,7 @@ import pytest
 FAULTS = """
 import resource, sys
 import numpy as np
-from seewhy.memory import keep_freed_memory
+from seewhy.inference.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()
@@ -38,7 +38,7 @@ def test_memory_that_was_freed_is_used_again_without_asking_the_kernel():
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
-    from seewhy import memory
+    from seewhy.inference import memory
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(memory.ctypes, "CDLL", None)  # cannot be called
@@ -47,7 +47,7 @@ def test_another_c_library_is_left_alone(monkeypatch):
 
 def test_an_older_glibc_gets_the_most_that_it_takes(monkeypatch):
     """Else every block of 128 KB and more would come from the kernel, as no threshold grows then."""
-    from seewhy import memory
+    from seewhy.inference import memory
 
     asked = []
 

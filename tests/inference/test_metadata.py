@@ -7,11 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from seewhy.bundle import Metadata, container
-from seewhy.bundle.metadata import Architecture
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import ModelFileError
 from seewhy.evaluation.decision.record import Decision, Scope
+from seewhy.inference import container
+from seewhy.inference.bundle import Metadata
+from seewhy.inference.metadata import Architecture
 
 # Whatever metadata can be written can be read, and is the same.
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from seewhy.errors import UsageError
-from seewhy.memory import keep_freed_memory
+from seewhy.inference.memory import keep_freed_memory
 
 
 def pick_device(name: str) -> torch.device:
