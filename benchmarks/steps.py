@@ -27,7 +27,8 @@ from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.inference.device import pick_amp, place
 from seewhy.models.registry import build
-from seewhy.training import Batches, cross_entropy
+from seewhy.training.batches import Batches
+from seewhy.training.objectives import cross_entropy
 from seewhy.training.optimisers import build_optimizer
 
 ROOT = Path(__file__).parent

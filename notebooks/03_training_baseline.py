@@ -29,7 +29,7 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 import seewhy
 from seewhy.analysis.training_curves import training_curves
 from seewhy.report import figures as draw
-from seewhy.training import Epoch
+from seewhy.training.loop import Epoch
 
 
 def show(event):

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from seewhy.analysis import diagnostics
 from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import ImageSet, Splits, load_data, write_bad_files, write_splits
 from seewhy.errors import DivergedError, UsageError
@@ -28,22 +29,13 @@ from seewhy.inference.locate import find_model, load
 from seewhy.models.network import channel_statistics
 from seewhy.models.registry import NETWORKS, Network, build
 from seewhy.run import Run, new_run, require_same, resumable_run, writing
-from seewhy.training import (
-    Batches,
-    Epoch,
-    Step,
-    TrainState,
-    balanced_weights,
-    check_layers,
-    cross_entropy,
+from seewhy.training.batches import WEIGHTS, Batches, seed_of
+from seewhy.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
     load_weights,
     save_checkpoint,
-    symptoms,
 )
-from seewhy.training import train as training_loop
-from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.guards import (
     as_exception,
     compiler_named,
@@ -51,6 +43,10 @@ from seewhy.training.guards import (
     memory_named,
     stopping_signals,
 )
+from seewhy.training.layers import check_layers
+from seewhy.training.loop import Epoch, Step, TrainState
+from seewhy.training.loop import train as training_loop
+from seewhy.training.objectives import balanced_weights, cross_entropy
 
 # What a training shows as it goes: a line of text, a step or an epoch.
 Show = Callable[[str | Step | Epoch], None]
@@ -108,7 +104,7 @@ def train(
         show(f"run: {run.path}")
         _write_start(run, config, splits)
         job = _Job(chosen, splits, network, run, pick_device(chosen.train.device), start)
-        job.say(symptoms.in_labels(splits.train.labels, splits.classes, chosen.train), show)
+        job.say(diagnostics.in_labels(splits.train.labels, splits.classes, chosen.train), show)
         job.say(_colours(network, splits.train), show)
         _fit(job, resume, show)
         _finish(job, show)
@@ -222,7 +218,7 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
         labels = job.splits.train.labels
         weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
     amp = pick_amp(config.amp, job.device)
-    chance = symptoms.chance(job.splits.train.labels, config)
+    chance = diagnostics.chance(job.splits.train.labels, config)
     saved = time.monotonic()
     with stopping_signals() as received, deterministic(), _kept_named(run), compiler_named():
         for event in training_loop(
@@ -238,7 +234,7 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
             show(event)
             if isinstance(event, Epoch):
                 steps = len(job.splits.train) // config.batch_size
-                job.say(symptoms.in_history(state.progress.history, chance, steps), show)
+                job.say(diagnostics.in_history(state.progress.history, chance, steps), show)
             due = time.monotonic() - saved > config.checkpoint_seconds
             if isinstance(event, Epoch) or due or received:
                 save_checkpoint(state, run.checkpoints)
@@ -359,7 +355,7 @@ def _colours(network: nn.Module, pictures: ImageSet) -> list[str]:
     if not isinstance(network, Network):
         return []
     some = pictures.images[:: max(1, len(pictures) // COLOUR_SAMPLE)]
-    return symptoms.in_colours(*channel_statistics(some), network.mean.cpu().numpy())
+    return diagnostics.in_colours(*channel_statistics(some), network.mean.cpu().numpy())
 
 
 def part(splits: Splits, split: Split) -> ImageSet:

@@ -1,7 +1,7 @@
 import pytest
 
+from seewhy.analysis import diagnostics
 from seewhy.analysis.training_curves import best_row, training_curves
-from seewhy.training import symptoms
 
 
 def history(val_loss, train_loss=None, val_accuracy=None, **columns):
@@ -52,7 +52,7 @@ def test_a_training_that_does_not_overfit_has_no_onset(loss) -> None:
 )
 def test_what_the_training_said_is_what_its_curves_tell(loss) -> None:
     rows = history(loss)
-    said = [line for n in range(1, 7) for line in symptoms.in_history(rows[:n], 0.1, 1)]
+    said = [line for n in range(1, 7) for line in diagnostics.in_history(rows[:n], 0.1, 1)]
     onset = training_curves(rows).onset
     assert [line.partition(":")[0] for line in said] == (
         [] if onset is None else [f"overfitting since epoch {onset}"]

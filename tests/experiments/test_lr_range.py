@@ -9,7 +9,7 @@ from helpers import QUICK
 from seewhy.errors import UsageError
 from seewhy.experiments import find_lr
 from seewhy.experiments.lr_range import own_losses, read, smooth
-from seewhy.training import Step
+from seewhy.training.loop import Step
 
 
 def step(number, epoch, loss):

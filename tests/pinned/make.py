@@ -16,7 +16,7 @@ import seewhy
 from seewhy.analysis.analyse import analyse_validation, write_analysis
 from seewhy.analysis.calibrate import calibrate
 from seewhy.inference import bundle as bundles
-from seewhy.training import Epoch
+from seewhy.training.loop import Epoch
 
 EPOCHS = 3
 

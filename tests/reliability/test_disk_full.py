@@ -17,7 +17,8 @@ from seewhy import files
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DiskFullError
 from seewhy.run import Run, writing
-from seewhy.training import TrainState, latest_checkpoint, save_checkpoint
+from seewhy.training.checkpoint import latest_checkpoint, save_checkpoint
+from seewhy.training.loop import TrainState
 
 SYNCS = 106  # calls of fsync in the training and its figures
 LARGEST = 2_400_000  # bytes of a checkpoint, the largest file

@@ -13,7 +13,11 @@ from reliability import processes
 from reliability.trainings import ARGUMENTS, require_same, train
 from seewhy.config.training import TrainConfig
 from seewhy.run import Run
-from seewhy.training import Batches, TrainState, cross_entropy, latest_checkpoint, loop
+from seewhy.training import loop
+from seewhy.training.batches import Batches
+from seewhy.training.checkpoint import latest_checkpoint
+from seewhy.training.loop import TrainState
+from seewhy.training.objectives import cross_entropy
 
 STEPS = 8
 

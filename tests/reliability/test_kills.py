@@ -13,13 +13,9 @@ from reliability import processes
 from reliability.trainings import at_sync, execute_train, require_same, train
 from seewhy.config.training import TrainConfig
 from seewhy.run import Run
-from seewhy.training import (
-    TrainState,
-    checkpoint,
-    latest_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
+from seewhy.training import checkpoint
+from seewhy.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from seewhy.training.loop import TrainState
 
 
 def times(default, full):

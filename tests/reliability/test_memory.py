@@ -15,7 +15,8 @@ import seewhy
 from reliability import processes
 from seewhy.config.training import TrainConfig
 from seewhy.data.images.decode import read_file
-from seewhy.training import TrainState, save_checkpoint
+from seewhy.training.checkpoint import save_checkpoint
+from seewhy.training.loop import TrainState
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps RLIMIT_AS")
 

@@ -7,7 +7,8 @@ from torch import nn
 from reliability.crashes import Done, Recorder, Sync, crashes, write_out
 from seewhy.config.training import TrainConfig
 from seewhy.files import write_atomic
-from seewhy.training import TrainState, latest_checkpoint, load_checkpoint, save_checkpoint
+from seewhy.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from seewhy.training.loop import TrainState
 
 MOST_STATES = 500
 # Step and epoch of each save: a step that ends an epoch is saved again once the epoch is validated.

@@ -8,7 +8,7 @@ import sys
 from helpers import QUICK, same_weights
 
 import seewhy
-from seewhy.training import latest_checkpoint
+from seewhy.training.checkpoint import latest_checkpoint
 
 OVERRIDES = QUICK | {"train.optimizer": "adam", "train.ema": 0.9, "train.epochs": 3}
 OVERRIDES |= {"augment.flip": 0.5, "train.checkpoint_seconds": 1e-6}

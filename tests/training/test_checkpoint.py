@@ -8,16 +8,15 @@ from helpers import image_set, tiny_net
 
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError, ModelFileError
-from seewhy.training import (
-    Batches,
-    TrainState,
-    cross_entropy,
+from seewhy.training.batches import Batches
+from seewhy.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
     load_weights,
     save_checkpoint,
-    train,
 )
+from seewhy.training.loop import TrainState, train
+from seewhy.training.objectives import cross_entropy
 
 CONFIG = TrainConfig(epochs=2, batch_size=8, lr=0.01, optimizer="adam", ema=0.5)
 

@@ -5,8 +5,7 @@ from torch import nn
 
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
-from seewhy.training import check_layers
-from seewhy.training.layers import gradient_norms, set_dropout
+from seewhy.training.layers import check_layers, gradient_norms, set_dropout
 
 
 def test_every_dropout_layer_gets_the_rate():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seewhy.training.symptoms import overfitting_since
+from seewhy.analysis.diagnostics import overfitting_since
 
 
 @dataclass(frozen=True)

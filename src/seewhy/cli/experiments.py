@@ -14,7 +14,7 @@ from seewhy.cli.flags import recipe_flags
 from seewhy.evaluation.stats.summary import Summary
 from seewhy.experiments.task import Begun, Done
 from seewhy.text import visible
-from seewhy.training import Epoch, Step
+from seewhy.training.loop import Epoch, Step
 
 # Lines of a run that would only repeat what an experiment says of it.
 QUIET, KNOWN = ("run: ", "model: "), "nothing to resume"

@@ -15,7 +15,7 @@ from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
 from seewhy.experiments.task import Loading, Show
-from seewhy.training import Epoch, Step
+from seewhy.training.loop import Epoch, Step
 
 HIGHEST = 10.0  # the rate of the last step; the first has a millionth of it
 GIVE_UP = 4.0  # times the lowest smoothed loss, at which a training is lost

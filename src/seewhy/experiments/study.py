@@ -24,8 +24,8 @@ from seewhy.config.search import is_whole
 from seewhy.errors import DivergedError, LockedError, MemoryLimitError, UsageError
 from seewhy.experiments.task import Begun, Done, Task, figures
 from seewhy.run import Run
-from seewhy.training import Epoch, Step
 from seewhy.training.batches import seed_of
+from seewhy.training.loop import Epoch, Step
 
 Pruner = Literal["median", "hyperband", "none"]
 

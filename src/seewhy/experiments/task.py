@@ -14,7 +14,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import METRICS
 from seewhy.files import clear_temporaries, exclusive, sync_directory
 from seewhy.run import Run
-from seewhy.training import Epoch, Step
+from seewhy.training.loop import Epoch, Step
 
 LOCK = "experiment.lock"
 

@@ -15,7 +15,7 @@ from seewhy.errors import DivergedError
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.layers import gradient_norms, set_dropout
-from seewhy.training.objective import Objective
+from seewhy.training.objectives import Objective
 from seewhy.training.optimisers import build_optimizer
 from seewhy.training.schedules import dropout_rate, lr_factor
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from report.html.conftest import made
 
+from seewhy.analysis import diagnostics
 from seewhy.config.training import TrainConfig
 from seewhy.report.html import render
 from seewhy.report.html.story import advice, cause_rows, verdict
-from seewhy.training import symptoms
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,9 @@ def test_the_verdict_is_three_sentences(stored):
 
 
 def test_what_the_training_noticed_comes_first(stored):
-    (few,) = symptoms.in_labels(np.repeat([0, 1], [20, 12]), ("bees", "ants: red"), TrainConfig())
+    (few,) = diagnostics.in_labels(
+        np.repeat([0, 1], [20, 12]), ("bees", "ants: red"), TrainConfig()
+    )
     found = advice(replace(stored, log=(few, few, "all epochs done")), "photos")
     assert (found[0].finding, found[0].action) == (
         "Few pictures: 12 of ants: red to train on.",
@@ -33,8 +35,8 @@ def test_what_the_training_noticed_comes_first(stored):
 
 def test_colours_that_do_not_fit_are_in_the_advice(stored):
     grey, black = np.full(3, 0.5), np.zeros(3)
-    (flat,) = symptoms.in_colours(grey, black, grey)
-    (wrong,) = symptoms.in_colours(black, grey, grey)
+    (flat,) = diagnostics.in_colours(grey, black, grey)
+    (wrong,) = diagnostics.in_colours(black, grey, grey)
     found = advice(replace(stored, log=(flat, wrong)), "photos")
     assert found[0].finding == "Flat pictures: all pixels are almost of one colour."
     assert found[1].finding.startswith("Wrong normalisation: the pictures' mean colour is (0.00")

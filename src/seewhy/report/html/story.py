@@ -7,12 +7,12 @@ from pathlib import PurePath
 from typing import Any
 
 from seewhy.analysis.causes import NAMES
+from seewhy.analysis.diagnostics import ADVICE
 from seewhy.analysis.slices import is_weak
 from seewhy.analysis.training_curves import best_row
 from seewhy.report.html.robustness import hardest
 from seewhy.report.html.settings import review_command, settings
 from seewhy.report.html.stored import Stored
-from seewhy.training.symptoms import ADVICE
 
 MUCH = 0.1  # of all mistakes between two classes: worth a look of its own
 DOUBTED = 0.03  # calibration error from which confidence misleads

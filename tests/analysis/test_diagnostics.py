@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seewhy.analysis import diagnostics
 from seewhy.config.training import TrainConfig
-from seewhy.training import symptoms
 
 CLASSES = ("ant", "bee", "cow")
 
@@ -36,97 +36,97 @@ def history(
 
 def test_uneven_classes_are_named_until_they_are_balanced() -> None:
     uneven = labels(100, 20, 50)
-    (line,) = symptoms.in_labels(uneven, CLASSES, TrainConfig())
+    (line,) = diagnostics.in_labels(uneven, CLASSES, TrainConfig())
     assert "100 training pictures of ant, 20 of bee" in line and "--train.sampling balanced" in line
-    assert symptoms.in_labels(uneven, CLASSES, TrainConfig(sampling="balanced")) == []
-    assert symptoms.in_labels(uneven, CLASSES, TrainConfig(class_weights="balanced")) == []
-    assert symptoms.in_labels(labels(99, 20, 50), CLASSES, TrainConfig()) == []
+    assert diagnostics.in_labels(uneven, CLASSES, TrainConfig(sampling="balanced")) == []
+    assert diagnostics.in_labels(uneven, CLASSES, TrainConfig(class_weights="balanced")) == []
+    assert diagnostics.in_labels(labels(99, 20, 50), CLASSES, TrainConfig()) == []
 
 
 def test_a_class_of_few_pictures_is_named() -> None:
-    (line,) = symptoms.in_labels(labels(19, 20, 20), CLASSES, TrainConfig())
+    (line,) = diagnostics.in_labels(labels(19, 20, 20), CLASSES, TrainConfig())
     assert "19 of ant" in line
 
 
 def test_chance_is_the_largest_class_or_an_even_share() -> None:
-    assert symptoms.chance(labels(60, 20, 20), TrainConfig()) == 0.6
-    assert symptoms.chance(labels(60, 20, 20), TrainConfig(sampling="balanced")) == 1 / 3
+    assert diagnostics.chance(labels(60, 20, 20), TrainConfig()) == 0.6
+    assert diagnostics.chance(labels(60, 20, 20), TrainConfig(sampling="balanced")) == 1 / 3
 
 
 def test_pictures_of_another_kind_are_recognised() -> None:
     expected, std = np.array([0.49, 0.48, 0.45]), np.full(3, 0.25)
-    assert symptoms.in_colours(expected + 0.19, std, expected) == []
-    (inverted,) = symptoms.in_colours(np.array([0.49, 0.48, 0.7]), std, expected)
+    assert diagnostics.in_colours(expected + 0.19, std, expected) == []
+    (inverted,) = diagnostics.in_colours(np.array([0.49, 0.48, 0.7]), std, expected)
     assert "wrong normalisation" in inverted and "(0.49, 0.48, 0.70)" in inverted
-    (flat,) = symptoms.in_colours(expected, np.full(3, 0.01), expected)
+    (flat,) = diagnostics.in_colours(expected, np.full(3, 0.01), expected)
     assert "flat pictures" in flat
 
 
 def test_not_learning_is_said_once_and_only_after_enough_steps() -> None:
     rows = history([2.3, 2.3, 2.3, 2.3], train_accuracy=0.105)
-    (line,) = symptoms.in_history(rows[:3], 0.1, steps_per_epoch=100)
+    (line,) = diagnostics.in_history(rows[:3], 0.1, steps_per_epoch=100)
     assert "not learning" in line and "10.5%" in line and "10.0%" in line
-    assert symptoms.in_history(rows, 0.1, steps_per_epoch=100) == []
-    assert symptoms.in_history(rows[:2], 0.1, steps_per_epoch=1000) == []
-    assert symptoms.in_history(rows[:3], 0.1, steps_per_epoch=99) == []
+    assert diagnostics.in_history(rows, 0.1, steps_per_epoch=100) == []
+    assert diagnostics.in_history(rows[:2], 0.1, steps_per_epoch=1000) == []
+    assert diagnostics.in_history(rows[:3], 0.1, steps_per_epoch=99) == []
     learnt = history([2.3, 2.3, 2.3], train_accuracy=0.12)
-    assert symptoms.in_history(learnt, 0.1, steps_per_epoch=100) == []
+    assert diagnostics.in_history(learnt, 0.1, steps_per_epoch=100) == []
 
 
 def test_a_rising_training_loss_is_diverging() -> None:
-    (line,) = symptoms.in_history(history([1.0, 0.8, 1.3]), 0.1, 10)
+    (line,) = diagnostics.in_history(history([1.0, 0.8, 1.3]), 0.1, 10)
     assert "diverging" in line and "0.8 to 1.3" in line and "0.01" in line
-    assert symptoms.in_history(history([1.0, 0.8, 1.1]), 0.1, 10) == []
+    assert diagnostics.in_history(history([1.0, 0.8, 1.1]), 0.1, 10) == []
 
 
 def test_overfitting_is_dated_from_the_lowest_validation_loss() -> None:
     down = [1.0, 0.5, 0.4, 0.3, 0.2]
-    (line,) = symptoms.in_history(history(down, [1.0, 0.8, 0.9, 0.9, 1.0]), 0.1, 10)
+    (line,) = diagnostics.in_history(history(down, [1.0, 0.8, 0.9, 0.9, 1.0]), 0.1, 10)
     assert "overfitting since epoch 2" in line and "90.0%" in line and "70.0%" in line
-    assert symptoms.in_history(history(down, [1.0, 0.8, 0.9, 0.85, 1.0]), 0.1, 10) == []
+    assert diagnostics.in_history(history(down, [1.0, 0.8, 0.9, 0.85, 1.0]), 0.1, 10) == []
     no_gap = history(down, [1.0, 0.8, 0.9, 0.9, 1.0], train_accuracy=0.74)
-    assert symptoms.in_history(no_gap, 0.1, 10) == []
+    assert diagnostics.in_history(no_gap, 0.1, 10) == []
 
 
 def test_one_noisy_epoch_is_no_overfitting() -> None:
     noisy = history([1.0, 0.8, 0.6, 0.5, 0.4, 0.3], [1.0, 0.9, 0.8, 0.81, 0.8, 1.5])
-    assert symptoms.overfitting_since(noisy) is None
+    assert diagnostics.overfitting_since(noisy) is None
 
 
 def test_a_diverging_training_is_not_called_overfitting() -> None:
     rows = history([1.0, 0.5, 2.0, 2.0, 2.0], [1.0, 0.8, 2.0, 2.0, 2.0])
-    assert [line.partition(":")[0] for line in symptoms.in_history(rows[:3], 0.1, 10)] == [
+    assert [line.partition(":")[0] for line in diagnostics.in_history(rows[:3], 0.1, 10)] == [
         "diverging"
     ]
-    assert symptoms.overfitting_since(rows) is None
+    assert diagnostics.overfitting_since(rows) is None
 
 
 def test_an_undefined_validation_loss_is_no_overfitting() -> None:
     rows = history([1.0, 0.8, 0.6, 0.5, 0.4], [0.5, np.nan, 0.8, 0.9, 0.9])
-    assert symptoms.overfitting_since(rows) is None
+    assert diagnostics.overfitting_since(rows) is None
 
 
 def test_in_a_long_training_a_tenth_of_its_epochs_must_be_worse() -> None:
     falling = list(np.linspace(1, 0.1, 60))
     late, longer = ([1.0] * (60 - n) + [1.2] * n for n in (5, 6))
-    assert symptoms.overfitting_since(history(falling, late)) is None
-    assert symptoms.overfitting_since(history(falling, longer)) == 1
+    assert diagnostics.overfitting_since(history(falling, late)) is None
+    assert diagnostics.overfitting_since(history(falling, longer)) == 1
 
 
 def test_every_sign_parts_what_is_seen_from_the_advice() -> None:
     down = [1.0, 0.5, 0.4, 0.3, 0.2]
     grey = np.full(3, 0.5)
     lines = [
-        *symptoms.in_labels(labels(100, 12), ("ants: red", "bees; black"), TrainConfig()),
-        *symptoms.in_colours(grey, np.zeros(3), grey),
-        *symptoms.in_colours(np.zeros(3), grey, grey),
-        *symptoms.in_history(history([2.3] * 3, train_accuracy=0.1), 0.1, 100),
-        *symptoms.in_history(history([1.0, 0.8, 1.3]), 0.1, 10),
-        *symptoms.in_history(history(down, [1.0, 0.8, 0.9, 0.9, 1.0]), 0.1, 10),
+        *diagnostics.in_labels(labels(100, 12), ("ants: red", "bees; black"), TrainConfig()),
+        *diagnostics.in_colours(grey, np.zeros(3), grey),
+        *diagnostics.in_colours(np.zeros(3), grey, grey),
+        *diagnostics.in_history(history([2.3] * 3, train_accuracy=0.1), 0.1, 100),
+        *diagnostics.in_history(history([1.0, 0.8, 1.3]), 0.1, 10),
+        *diagnostics.in_history(history(down, [1.0, 0.8, 0.9, 0.9, 1.0]), 0.1, 10),
     ]
     assert len(lines) == 7
     for line in lines:
-        finding, *advice = line.split(symptoms.ADVICE)
+        finding, *advice = line.split(diagnostics.ADVICE)
         assert len(advice) == 1 and finding and advice[0] and "\n" not in line
 
 
@@ -135,7 +135,7 @@ def test_the_shipped_recipe_raises_no_sign_on_sound_data() -> None:
     with open(Path(__file__).with_name("fast-history.csv"), newline="") as file:
         rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
     for epoch in range(1, len(rows) + 1):
-        assert symptoms.in_history(rows[:epoch], 0.1, 88) == []
+        assert diagnostics.in_history(rows[:epoch], 0.1, 88) == []
 
 
 @pytest.mark.parametrize("sign", ["imbalanced", "not learning", "diverging", "overfitting"])

@@ -5,8 +5,8 @@ from helpers import tiny_net
 
 from seewhy.config.training import TrainConfig
 from seewhy.inference.device import pick_amp, pick_device
-from seewhy.training import balanced_weights, cross_entropy
 from seewhy.training.averages import averaged, start_average, update_average
+from seewhy.training.objectives import balanced_weights, cross_entropy
 from seewhy.training.optimisers import build_optimizer
 
 
