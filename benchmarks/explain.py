@@ -27,11 +27,12 @@ from torch.nn import functional
 from tqdm import tqdm
 
 import seewhy
+from seewhy.attribution.faithfulness import area, faithfulness
+from seewhy.attribution.grad_cam import grad_cam
+from seewhy.attribution.method import Method, explanation, maps_and_gradients
+from seewhy.attribution.methods import METHODS
 from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
-from seewhy.explain import METHODS, grad_cam
-from seewhy.explain.faithfulness import area, faithfulness
-from seewhy.explain.method import Method, explanation, maps_and_gradients
 from seewhy.inference.forward import to_input
 from seewhy.models.registry import build
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from seewhy.report.network_figures import gradient_norms
+from seewhy.plots.network import gradient_norms
 from seewhy.run import Run
 
 ROOT = Path(__file__).parent

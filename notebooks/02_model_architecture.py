@@ -34,7 +34,8 @@ import seewhy
 from seewhy.models.blocks import blocks
 from seewhy.models.network import describe
 from seewhy.models.registry import NETWORKS, build, cost
-from seewhy.report import explain_figures, network_figures
+from seewhy.plots import attribution as explain_figures
+from seewhy.plots import network as network_figures
 
 splits = seewhy.load_data(DATA)
 size, classes = splits.rule.size, splits.classes
@@ -106,6 +107,6 @@ print(
 # Its first filters are noise. Notebook 6 looks at what a trained network makes of them.
 
 # %%
-from seewhy.explain.layers import first_filters
+from seewhy.attribution.layers import first_filters
 
 explain_figures.filters(first_filters(simple).numpy())

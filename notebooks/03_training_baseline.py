@@ -28,7 +28,7 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 # %%
 import seewhy
 from seewhy.analysis.training_curves import training_curves
-from seewhy.report import figures as draw
+from seewhy.plots import metrics as draw
 from seewhy.training.loop import Epoch
 
 

@@ -30,8 +30,9 @@ import seewhy
 from seewhy.analysis.confidence import confidence
 from seewhy.analysis.mistakes import mistakes
 from seewhy.analysis.records import to_json
-from seewhy.report import analysis_figures, sheets
-from seewhy.report import figures as draw
+from seewhy.plots import analysis as analysis_figures
+from seewhy.plots import metrics as draw
+from seewhy.plots import sheets
 
 run = seewhy.train(DATA, "simple-cnn", out=RUNS / "simple-cnn", overrides=QUICK, resume=True)
 figures, predictions = seewhy.evaluate(run.path, DATA, "val")

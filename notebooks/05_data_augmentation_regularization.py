@@ -29,7 +29,8 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 import seewhy
 from seewhy.analysis.compare_models import compare_models
 from seewhy.analysis.preview import preview
-from seewhy.report import compare_figures, preview_figures
+from seewhy.plots import compare as compare_figures
+from seewhy.plots import preview as preview_figures
 
 recipe = seewhy.load_recipe("regularized-cnn")
 splits = seewhy.load_data(DATA, recipe.data)

@@ -27,12 +27,12 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
 import seewhy
+from seewhy.attribution.class_averages import class_averages
+from seewhy.attribution.explanations import choose, explain_pictures
+from seewhy.attribution.layers import first_filters
+from seewhy.attribution.methods import METHODS
 from seewhy.data.images.decode import centre
-from seewhy.explain import METHODS
-from seewhy.explain.class_averages import class_averages
-from seewhy.explain.explanations import choose, explain_pictures
-from seewhy.explain.layers import first_filters
-from seewhy.report import explain_figures
+from seewhy.plots import attribution as explain_figures
 
 run = seewhy.train(
     DATA, "regularized-cnn", out=RUNS / "regularized-cnn", overrides=QUICK, resume=True

@@ -31,10 +31,18 @@ RECIPE = os.environ.get("RECIPE", "fast")
 import seewhy
 from seewhy.analysis.analyse import analyse
 from seewhy.analysis.records import to_json
+from seewhy.attribution.explanations import choose, explain_pictures
 from seewhy.data.images.decode import centre
-from seewhy.explain.explanations import choose, explain_pictures
-from seewhy.report import analysis_figures, explain_figures, sheets
-from seewhy.report import figures as draw
+from seewhy.plots import (
+    analysis as analysis_figures,
+)
+from seewhy.plots import (
+    attribution as explain_figures,
+)
+from seewhy.plots import metrics as draw
+from seewhy.plots import (
+    sheets,
+)
 
 run = seewhy.train(DATA, RECIPE, out=RUNS / RECIPE, overrides=QUICK, resume=True)
 figures, predictions = seewhy.evaluate(run.path, DATA, "val")

@@ -32,8 +32,9 @@ from seewhy.analysis.compare_models import latencies
 from seewhy.analysis.preview import preview
 from seewhy.data.inspect import check, statistics
 from seewhy.inference.bundle import save
-from seewhy.report import data_figures, preview_figures
-from seewhy.report import figures as draw
+from seewhy.plots import data as data_figures
+from seewhy.plots import metrics as draw
+from seewhy.plots import preview as preview_figures
 
 recipe = seewhy.load_recipe("photos", QUICK)
 splits = seewhy.load_data(PHOTOS, recipe.data)

@@ -12,6 +12,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seewhy.attribution.explanations import explain_pictures
+    from seewhy.attribution.faithfulness import faithfulness
+    from seewhy.attribution.grad_cam import grad_cam
     from seewhy.config.data import DataConfig
     from seewhy.config.recipe import Recipe, load_recipe
     from seewhy.data import ImageSet, Splits, load_data
@@ -19,9 +22,6 @@ if TYPE_CHECKING:
     from seewhy.evaluation.metrics import Metrics, metrics
     from seewhy.evaluation.predictions import Predictions
     from seewhy.experiments import ablate, find_lr, folds, learning_curve, seeds, tune
-    from seewhy.explain.explanations import explain_pictures
-    from seewhy.explain.faithfulness import faithfulness
-    from seewhy.explain.grad_cam import grad_cam
     from seewhy.inference.classifier import Classifier
     from seewhy.inference.locate import load
     from seewhy.pipeline import evaluate, train
@@ -68,11 +68,11 @@ _HOME = {
     "Splits": "data",
     "ablate": "experiments",
     "evaluate": "pipeline",
-    "explain_pictures": "explain.explanations",
-    "faithfulness": "explain.faithfulness",
+    "explain_pictures": "attribution.explanations",
+    "faithfulness": "attribution.faithfulness",
     "find_lr": "experiments",
     "folds": "experiments",
-    "grad_cam": "explain.grad_cam",
+    "grad_cam": "attribution.grad_cam",
     "learning_curve": "experiments",
     "load": "inference.locate",
     "load_data": "data",

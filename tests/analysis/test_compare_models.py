@@ -10,7 +10,7 @@ import seewhy
 from seewhy.analysis.compare_models import compare_models
 from seewhy.errors import UsageError
 from seewhy.inference import bundle as bundles
-from seewhy.report.compare_figures import draw_comparison
+from seewhy.plots.compare import draw_comparison
 
 
 @pytest.fixture(scope="module")

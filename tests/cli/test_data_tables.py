@@ -3,7 +3,7 @@
 import numpy as np
 from data.inspect.sets import a_set
 from data.pictures import scenes
-from report.test_data_figures import figures
+from plots.test_data import figures
 
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
 from seewhy.data.imageset import Rows

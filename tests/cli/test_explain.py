@@ -5,8 +5,8 @@ from cli.test_calibrate import call
 from helpers import write_folder
 
 import seewhy
+from seewhy.attribution.methods import METHODS
 from seewhy.data import InputRule
-from seewhy.explain import METHODS
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.models.registry import build

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cli.test_calibrate import call
 from helpers import QUICK, write_folder
-from report.html.test_review import made
+from page.test_review import made
 
 import seewhy
 from seewhy.cli.labels import _told
@@ -18,7 +18,7 @@ from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.evaluation.predictions import Predictions
 from seewhy.experiments import folds
-from seewhy.report.html.settings import review_command
+from seewhy.page.settings import review_command
 
 FLAGS = ["--recipe", "regularized-cnn", "--folds", "2", *(f"--{k}={v}" for k, v in QUICK.items())]
 FILES = {"label-issues.csv", "label-issues.json", "label-issues.png", "review.csv", "review.html"}

@@ -17,7 +17,7 @@ from seewhy.config.plan import load_plan, make_plan
 from seewhy.config.recipe import parse_value
 from seewhy.errors import UsageError
 from seewhy.experiments.ablation_table import markdown
-from seewhy.report.experiment_figures import draw_ablation
+from seewhy.plots.experiments import draw_ablation
 
 
 @click.command(context_settings={"max_content_width": 110})

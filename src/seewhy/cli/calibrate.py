@@ -17,7 +17,7 @@ from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import write_atomic
 from seewhy.inference import bundle as bundles
 from seewhy.inference.locate import load
-from seewhy.report.analysis_figures import risk_coverage_curve, scope_curve
+from seewhy.plots.analysis import risk_coverage_curve, scope_curve
 
 
 @click.command()

@@ -12,7 +12,7 @@ from seewhy.cli.output import new_folder
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
 from seewhy.pipeline import Split
-from seewhy.report.compare_figures import draw_comparison
+from seewhy.plots.compare import draw_comparison
 
 
 @click.command()

@@ -132,7 +132,7 @@ def _load(data: str, config: DataConfig, trainable: bool = True) -> Splits:
 
 
 def _draw_statistics(splits: Splits, figures: Statistics, folder: Path) -> None:
-    from seewhy.report import data_figures as draw
+    from seewhy.plots import data as draw
 
     write_atomic(folder / "classes.png", draw.class_counts(figures))
     if len(np.unique(figures.sizes, axis=0)) > 1:
@@ -145,7 +145,7 @@ def _draw_statistics(splits: Splits, figures: Statistics, folder: Path) -> None:
 
 
 def _draw_findings(report: Report, folder: Path) -> None:
-    from seewhy.report import data_figures as draw
+    from seewhy.plots import data as draw
 
     for finding in report.findings:
         picture = draw.finding_sheet(finding, report.pictures)

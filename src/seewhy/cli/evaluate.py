@@ -21,10 +21,10 @@ from seewhy.evaluation.predictions import Predictions
 from seewhy.experiments.suspects import suspected_mistakes
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.locate import load
+from seewhy.page.settings import review_command
 from seewhy.pipeline import part
-from seewhy.report.drawings import split_drawings
-from seewhy.report.html.settings import review_command
-from seewhy.report.style import write_drawings
+from seewhy.plots.drawings import split_drawings
+from seewhy.plots.style import write_drawings
 from seewhy.run import Run
 
 

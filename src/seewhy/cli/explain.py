@@ -10,23 +10,23 @@ import numpy as np
 import torch
 from click.core import ParameterSource
 
+from seewhy.attribution.channels import channels
+from seewhy.attribution.class_averages import class_averages
+from seewhy.attribution.explanations import Explanations, choose, explain_pictures
+from seewhy.attribution.layers import feature_maps, first_filters
+from seewhy.attribution.method import Method
+from seewhy.attribution.methods import METHODS, find_method
 from seewhy.cli.output import new_folder
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
-from seewhy.explain import METHODS, find_method
-from seewhy.explain.channels import channels
-from seewhy.explain.class_averages import class_averages
-from seewhy.explain.explanations import Explanations, choose, explain_pictures
-from seewhy.explain.layers import feature_maps, first_filters
-from seewhy.explain.method import Method
 from seewhy.files import write_atomic
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import to_input
 from seewhy.inference.locate import load
-from seewhy.report import explain_figures
+from seewhy.plots import attribution as explain_figures
 
 # Of the split's pictures, drawn from seed 0, for what channels and classes are told by: at 224 pixels 334
 FEATURE_PICTURES, FEATURE_PIXELS = 1000, 1 << 24

@@ -13,7 +13,7 @@ from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
 from seewhy.config.recipe import load_recipe
 from seewhy.experiments.task import claimed, place
-from seewhy.report.experiment_figures import draw_lr_range
+from seewhy.plots.experiments import draw_lr_range
 
 
 @click.command(context_settings={"max_content_width": 110})

@@ -21,7 +21,7 @@ from seewhy.data.review import read_review, write_suspects, write_version
 from seewhy.experiments.repetition import OUT_OF_FOLD
 from seewhy.experiments.suspects import Suspects, find_suspects
 from seewhy.files import write_atomic
-from seewhy.report.html.settings import review_command
+from seewhy.page.settings import review_command
 from seewhy.run import Run
 from seewhy.text import visible
 
@@ -129,7 +129,7 @@ def to_json(suspects: Suspects, data: str) -> dict[str, Any]:
 
 
 def _write(suspects: Suspects, found: dict[str, Any], command: str, home: Path) -> None:
-    from seewhy.report.sheets import draw_suspects
+    from seewhy.plots.sheets import draw_suspects
 
     write_suspects(suspects.found, home / "label-issues.csv")
     write_atomic(home / "label-issues.json", json.dumps(found, indent=1).encode())

@@ -12,7 +12,7 @@ from seewhy.cli.experiments import experiment_flags, shown, table, value
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
 from seewhy.errors import UsageError
-from seewhy.report.experiment_figures import draw_learning_curve
+from seewhy.plots.experiments import draw_learning_curve
 
 
 @click.command(context_settings={"max_content_width": 110})

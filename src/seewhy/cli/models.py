@@ -70,7 +70,9 @@ def show(
     network = build(name, num_classes=classes, size=size, **chosen)
     layers = describe(network)
     if out is not None:
-        from seewhy.report import network_figures  # matplotlib, only where something is drawn
+        from seewhy.plots import (
+            network as network_figures,  # matplotlib, only where something is drawn
+        )
 
         write_atomic(out, network_figures.network(blocks(network), size, name))
     if as_json:

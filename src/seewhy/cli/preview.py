@@ -45,7 +45,7 @@ def command(data: str, recipe: str, out: Path | None, as_json: bool, **given: An
 
 
 def _draw(found: Preview, folder: Path) -> list[str]:
-    from seewhy.report import preview_figures as draw
+    from seewhy.plots import preview as draw
 
     row = found.examples, found.originals, found.rule, found.versions
     drawn = {"input.png": draw.input_sheet(*row), "input.svg": draw.input_sheet.svg(*row)}

@@ -6,21 +6,21 @@ import click
 import numpy as np
 import torch
 
+from seewhy.attribution.grad_cam import grad_cam
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, SeeWhyError, UsageError
 from seewhy.evaluation.predictions import Predictions
-from seewhy.explain.grad_cam import grad_cam
 from seewhy.files import write_atomic
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import to_input
 from seewhy.inference.locate import load
-from seewhy.report import sheets
-from seewhy.report.html import render
-from seewhy.report.html.figures import draw_figures
-from seewhy.report.html.pictures import MOST_CLASSES, Pictures, choose_rows
-from seewhy.report.html.stored import Stored, read_stored
+from seewhy.page.figures import draw_figures
+from seewhy.page.pictures import MOST_CLASSES, Pictures, choose_rows
+from seewhy.page.report import render
+from seewhy.page.stored import Stored, read_stored
+from seewhy.plots import sheets
 from seewhy.run import Run
 
 CHUNK = 64  # pictures explained at a time, which bounds memory

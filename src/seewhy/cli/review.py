@@ -15,7 +15,7 @@ def give_for_review(
 
     `command` is what corrects the labels by the answers; `mistakes` says whose the suspicion is.
     """
-    from seewhy.report.html.review import render_review
+    from seewhy.page.review import render_review
 
     page = render_review(suspects, command, mistakes=mistakes)
     write_atomic(home / "review.html", page.encode())

@@ -13,7 +13,7 @@ from seewhy.cli.tables import with_interval
 from seewhy.data.images.decode import centre
 from seewhy.inference.locate import load
 from seewhy.pipeline import own_run
-from seewhy.report.robustness_figures import ATTACKS, draw_robustness, written
+from seewhy.plots.robustness import ATTACKS, draw_robustness, written
 from seewhy.run import Run
 
 

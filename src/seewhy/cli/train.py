@@ -19,10 +19,10 @@ from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.inference.locate import load
-from seewhy.report.drawings import split_drawings
-from seewhy.report.experiment_figures import draw_folds, draw_seeds
-from seewhy.report.network_figures import draw_gradient_norms
-from seewhy.report.style import write_drawings
+from seewhy.plots.drawings import split_drawings
+from seewhy.plots.experiments import draw_folds, draw_seeds
+from seewhy.plots.network import draw_gradient_norms
+from seewhy.plots.style import write_drawings
 from seewhy.run import Run
 
 

@@ -13,7 +13,7 @@ from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
 from seewhy.experiments import Tuning
 from seewhy.experiments.ablation_table import in_points, p_value
-from seewhy.report.experiment_figures import draw_tuning
+from seewhy.plots.experiments import draw_tuning
 
 
 @click.command(context_settings={"max_content_width": 110})

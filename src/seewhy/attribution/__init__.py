@@ -1,0 +1,1 @@
+"""Why a network decides so: one verb, many methods, and tests of their faithfulness."""

@@ -1,0 +1,143 @@
+"""What the channels of the last maps stand for, and how much each of them matters."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from seewhy.attribution.geometry import axes
+from seewhy.attribution.method import explaining, halves
+from seewhy.data import ImageSet
+from seewhy.data.images.decode import centre
+from seewhy.evaluation.stats.intervals import Interval
+from seewhy.inference.forward import at_a_time, to_input
+
+Z = 1.96  # standard errors on either side of a 95% interval
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """The C channels of the maps that a head takes, measured over N labelled pictures.
+
+    `accuracy_drop`, `logit_drop`: what is lost of the accuracy, and of the mean logit of the true
+    class, when the channel is set to its mean everywhere, each with its 95% interval; C of them.
+    `exciting` (C, M): the rows of the pictures in which the channel is largest anywhere, largest
+    first; `peaks` (C, M, 2): where in the picture that is, down and across, in [0, 1].
+    """
+
+    accuracy_drop: tuple[Interval, ...]
+    logit_drop: tuple[Interval, ...]
+    exciting: NDArray[np.int64]
+    peaks: NDArray[np.float32]
+
+    def by_importance(self) -> NDArray[np.int64]:
+        """The channels, those first whose loss costs the true class most."""
+        return np.argsort([-drop.value for drop in self.logit_drop], kind="stable")
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """What the loss of each channel costs, as JSON values, those first that cost most."""
+        return [
+            {
+                "channel": int(channel),
+                "logit_drop": asdict(self.logit_drop[channel]),
+                "accuracy_drop": asdict(self.accuracy_drop[channel]),
+            }
+            for channel in self.by_importance()
+        ]
+
+
+def channels(
+    model: nn.Module,
+    images: ImageSet,
+    *,
+    size: int,
+    count: int = 8,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Channels:
+    """Measures each channel of the maps that the head of a model takes, over labelled pictures.
+
+    `images` uint8 (N, S, S, 3), of which the centre `size` x `size` is seen; `count` pictures are
+    named a channel. The pictures are read twice, for the channels' means and then without each, so
+    that the maps of one batch alone are held. `progress` hears (pictures done, pictures in all) of
+    the second time, which takes longest. Leaves no trace; raises `UsageError` for a model that is not
+    made of `features` and `head`.
+    """
+    features, head = halves(model)
+    batch = at_a_time(size**2)
+
+    def batches() -> Iterator[Tensor]:
+        for start in range(0, len(images), batch):
+            yield features(to_input(centre(images.images[start : start + batch], size), device))
+
+    with explaining(model), torch.no_grad():
+        largest, places, means = [], [], []
+        for maps in batches():
+            most, place = maps.flatten(2).max(2)  # (B, C)
+            largest.append(most)
+            places.append(place)
+            means.append(maps.mean((2, 3)))
+        down, across = axes(model, maps, maps.new_zeros(1, 3, size, size))
+        labels = torch.from_numpy(images.labels).to(device).split(batch)
+        mean, answers = torch.cat(means).mean(0), []
+        for maps, own in zip(batches(), labels, strict=True):
+            answers.append(_without_each(head, maps, mean, own))
+            if progress:
+                progress(sum(right.shape[1] for right, _ in answers), len(images))
+    right, logits = (torch.cat(parts, 1) for parts in zip(*answers, strict=True))
+    rows = torch.cat(largest).topk(min(count, len(images)), dim=0).indices  # (count, C)
+    cells = torch.cat(places).gather(0, rows).T.cpu()
+    y, x = down.centres()[cells // across.cells], across.centres()[cells % across.cells]
+    return Channels(
+        accuracy_drop=tuple(_paired_rates(right[0], still) for still in right[1:]),
+        logit_drop=tuple(_mean((logits[0] - lowered).double()) for lowered in logits[1:]),
+        exciting=rows.T.cpu().numpy(),
+        peaks=(torch.stack([y, x], 2) / size).numpy(),
+    )
+
+
+def _without_each(
+    head: nn.Module, maps: Tensor, means: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Whether each picture is right, and its true class's logit: of all maps, then without each.
+
+    Both are (1 + C, B); a channel that is left out is at its mean everywhere.
+    """
+    found = [_answers(head, maps, labels)]
+    for channel, mean in enumerate(means):
+        own = maps[:, channel].clone()
+        maps[:, channel] = mean
+        found.append(_answers(head, maps, labels))
+        maps[:, channel] = own
+    right, logits = zip(*found, strict=True)
+    return torch.stack(right), torch.stack(logits)
+
+
+def _answers(head: nn.Module, maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether each picture is right, and the logit of its true class."""
+    logits = head(maps)
+    return logits.argmax(1) == labels, logits.gather(1, labels[:, None])[:, 0]
+
+
+def _paired_rates(before: Tensor, after: Tensor) -> Interval:
+    """What a rate lost, over the same pictures, after Agresti and Min (2005): half a picture a cell.
+
+    Unlike the usual interval it has a width also where no answer changed.
+    """
+    n = len(before)
+    lost, gained = int((before & ~after).sum()), int((~before & after).sum())
+    value = (lost - gained) / n
+    middle = (lost - gained) / (n + 2)
+    half = Z * sqrt((lost + gained + 1) - (lost - gained) ** 2 / (n + 2)) / (n + 2)
+    return Interval(value, min(value, middle - half), max(value, middle + half))
+
+
+def _mean(values: Tensor) -> Interval:
+    value = values.mean().item()
+    half = Z * values.std().item() / sqrt(len(values))
+    return Interval(value, value - half, value + half)

@@ -1,0 +1,132 @@
+"""Pictures explained by several methods, with what the model answered: what a drawing takes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from seewhy.attribution.faithfulness import FAULTS, Faithfulness, concat, faithfulness
+from seewhy.attribution.method import Method
+from seewhy.evaluation.predictions import Predictions
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.forward import to_input
+
+CHUNK = 8  # pictures between two reports of progress
+TOP = 3  # classes named for a picture
+
+
+@dataclass(frozen=True, eq=False)
+class Explanations:
+    """N pictures, what the model answered, and by each method why.
+
+    `images` uint8 (N, H, W, 3) as the network sees them; `targets` (N,) the classes explained;
+    `maps` (N, H, W) by the method's name; `checks` by the same names, empty where none were made.
+    """
+
+    images: NDArray[np.uint8]
+    predictions: Predictions
+    targets: NDArray[np.int64]
+    maps: Mapping[str, NDArray[np.float32]]
+    checks: Mapping[str, Faithfulness]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def top(self, row: int) -> list[tuple[str, float]]:
+        """The most probable classes of a picture with their probabilities, best first."""
+        probabilities = self.predictions.probabilities()[row]
+        best = (-probabilities).argsort(kind="stable")[:TOP]
+        return [(self.predictions.classes[k], float(probabilities[k])) for k in best]
+
+    def label(self, row: int) -> str | None:
+        """The true class of a picture, where it is known."""
+        labels = self.predictions.labels
+        known = labels is not None and labels[row] >= 0
+        return self.predictions.classes[labels[row]] if known else None  # type: ignore[index]
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the pixels, as JSON values: each picture with its checks, and each method's means."""
+        classes = self.predictions.classes
+        pictures = [
+            {
+                "id": str(self.predictions.ids[row]),
+                "label": self.label(row),
+                "predicted": classes[self.predictions.predicted[row]],
+                "target": classes[self.targets[row]],
+                "top": [{"class": name, "probability": p} for name, p in self.top(row)],
+                "methods": {
+                    name: self.checks[name].of(row) if name in self.checks else None
+                    for name in self.maps
+                },
+            }
+            for row in range(len(self))
+        ]
+        methods = {name: check.means() for name, check in self.checks.items()}
+        return {"pictures": pictures, "methods": methods, "faults": FAULTS}
+
+
+def explain_pictures(
+    classifier: Classifier,
+    images: NDArray[np.uint8],
+    predictions: Predictions,
+    targets: NDArray[np.int64],
+    methods: Mapping[str, Method],
+    *,
+    check: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> Explanations:
+    """Explains pictures, uint8 (N, H, W, 3) as the network sees them, by each method.
+
+    `predictions` are the classifier's of the same pictures. `check` tests each map as well, which
+    takes many times as long. `progress` hears (maps done, maps in all). Raises what a method raises.
+    """
+    classes = torch.from_numpy(targets).to(classifier.device)
+    maps, checks, done = {}, {}, 0
+    for name, method in methods.items():
+        parts = []
+        for start in range(0, len(images), CHUNK):
+            rows = slice(start, start + CHUNK)
+            x = to_input(images[rows], classifier.device)
+            parts.append(_explain(classifier.bundle.network, x, classes[rows], method, check))
+            done += len(x)
+            if progress:
+                progress(done, len(images) * len(methods))
+        maps[name] = np.concatenate([found for found, _ in parts])
+        if check:
+            checks[name] = concat([part for _, part in parts if part is not None])
+    return Explanations(images, predictions, targets, maps, checks)
+
+
+def _explain(
+    network: nn.Module, x: Tensor, targets: Tensor, method: Method, check: bool
+) -> tuple[NDArray[np.float32], Faithfulness | None]:
+    if not check:
+        return method(network, x, targets).cpu().numpy(), None
+    checked = faithfulness(network, x, targets, method)
+    return checked.maps, checked
+
+
+def choose(
+    predictions: Predictions, count: int, only: Literal["wrong", "right"] | None = None
+) -> NDArray[np.int64]:
+    """Rows of labelled predictions to explain: the surest mistakes, then right ones drawn from seed 0.
+
+    Half and half where `only` does not say which, an odd one wrong; where one kind is short the other
+    fills its places. Fewer where there are no more.
+    """
+    assert predictions.labels is not None
+    labelled = predictions.labels >= 0
+    right = predictions.predicted == predictions.labels
+    wrong_rows = np.flatnonzero(labelled & ~right)
+    wrong_rows = wrong_rows[(-predictions.confidence()[wrong_rows]).argsort(kind="stable")]
+    right_rows = np.random.default_rng(0).permutation(np.flatnonzero(right))
+    if only == "wrong":
+        return wrong_rows[:count]
+    if only == "right":
+        return right_rows[:count]
+    wrong_rows = wrong_rows[: max(-(-count // 2), count - len(right_rows))]
+    return np.concatenate([wrong_rows, right_rows[: count - len(wrong_rows)]])

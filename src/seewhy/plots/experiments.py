@@ -1,0 +1,300 @@
+"""Drawings of experiments, as PNG: what many runs say together."""
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+
+from seewhy.evaluation.stats.intervals import Interval
+from seewhy.evaluation.stats.summary import Summary
+from seewhy.experiments import Ablation, Folds, LearningCurve, LrRange, Seeds, Tuning
+from seewhy.files import write_atomic
+from seewhy.plots.style import BLUE, DASHED, GREY, LIGHT_BLUE, VERMILION, png, short
+from seewhy.text import visible
+
+History = Sequence[Mapping[str, float]]
+
+
+def draw_seeds(result: Seeds, folder: Path) -> None:
+    """Draws `seeds.png` in `folder`: every seed's way and end, and their mean."""
+    ends = {
+        f"seed {seed}": _end(run.metrics["val"])
+        for seed, run in zip(result.seeds, result.runs, strict=True)
+    }
+    found = result.figures["accuracy"]
+    mean = Interval(found.mean, found.low, found.high)
+    title = f"{len(ends)} seeds: {found.mean:.1%} of validation right on average"
+    if not isnan(found.sd):
+        title += f"\n(95% interval of the mean {found.low:.1%} to {found.high:.1%})"
+    histories = [run.history for run in result.runs]
+    _write(folder / "seeds.png", repeats(histories, ends, ("mean", mean), title))
+
+
+def draw_folds(result: Folds, folder: Path) -> None:
+    """Draws `folds.png` in `folder`: every fold's way and end, and all pictures together."""
+    ends = {run.path.name.replace("-", " "): _end(run.metrics["val"]) for run in result.runs}
+    whole = result.whole.accuracy
+    title = (
+        f"{len(ends)} folds: {whole.value:.1%} of all {result.whole.n:,} pictures right, each unseen\n"
+        f"(95% interval {whole.low:.1%} to {whole.high:.1%})"
+    )
+    histories = [run.history for run in result.runs]
+    _write(folder / "folds.png", repeats(histories, ends, ("all", whole), title))
+
+
+def draw_ablation(result: Ablation, folder: Path) -> None:
+    """Draws `ablation.png` in `folder`."""
+    _write(folder / "ablation.png", ablation(result))
+
+
+def draw_tuning(result: Tuning, folder: Path) -> None:
+    """Draws `history.png` and, where it is known, `importance.png` in `folder`."""
+    _write(folder / "history.png", tuning_history(result))
+    if result.importance:
+        _write(folder / "importance.png", importance(result))
+
+
+def draw_lr_range(result: LrRange, folder: Path) -> None:
+    """Draws `find-lr.png` in `folder`."""
+    _write(folder / "find-lr.png", lr_range(result))
+
+
+def draw_learning_curve(result: LearningCurve, folder: Path) -> None:
+    """Draws `learning-curve.png` in `folder`."""
+    _write(folder / "learning-curve.png", learning_curve(result))
+
+
+@png
+def repeats(
+    histories: Sequence[History],
+    ends: Mapping[str, Interval],
+    together: tuple[str, Interval],
+    title: str,
+) -> Figure:
+    """Runs of one recipe: validation accuracy by epoch, and where each ended with its 95% interval.
+
+    `histories` as in history.csv; `ends` by the name of the run; `together` is the last line.
+    """
+    figure = Figure(figsize=(10, max(3.6, 2.2 + 0.26 * len(ends))))
+    way, end = figure.subplots(1, 2)
+    for history in histories:
+        epochs = [row["epoch"] for row in history]
+        way.plot(epochs, [row["val_accuracy"] for row in history], color=LIGHT_BLUE, linewidth=1.2)
+    shared = min(map(len, histories))
+    means = np.mean([[row["val_accuracy"] for row in h[:shared]] for h in histories], axis=0)
+    way.plot(np.arange(1, shared + 1), means, color=BLUE, label="mean of all")
+    way.set(xlabel="epoch", title="validation accuracy on the way")
+    way.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    way.legend(loc="lower right")
+    named = {**ends, together[0]: together[1]}
+    for y, (name, interval) in enumerate(named.items()):
+        colour = BLUE if name == together[0] else GREY
+        _whisker(end, y, interval, colour)
+    end.set_yticks(range(len(named)), [short(name) for name in named])
+    end.set_ylim(len(named) - 0.4, -0.6)
+    end.grid(axis="y", visible=False)
+    end.set_title("and at the end, with 95% intervals")
+    way.yaxis.set_major_formatter(PercentFormatter(1))
+    _percent(end)
+    figure.suptitle(title)
+    return figure
+
+
+@png
+def ablation(result: Ablation) -> Figure:
+    """Rows of an ablation: the score of each seed and its mean, and the difference that each row made.
+
+    A difference is coloured where it is significant after Holm's correction: blue for the better,
+    vermilion for the worse.
+    """
+    rows = result.rows
+    figure = Figure(figsize=(10, 1.9 + 0.36 * len(rows)))
+    left, right = figure.subplots(1, 2, sharey=True)
+    for y, row in enumerate(rows):
+        if "score" in row.figures:
+            _summary(left, y, row.figures["score"], GREY)
+        if row.difference is not None:
+            colour = _colour(row.verdict, result.mode)
+            change = row.difference
+            _whisker(right, y, Interval(change.mean, change.low, change.high), colour)
+    names = [_row_name(row.name, row.after, rows[0].name) for row in rows]
+    left.set_yticks(range(len(rows)), names)
+    left.set_ylim(len(rows) - 0.4, -0.6)
+    right.axvline(0, **DASHED)
+    right.tick_params(axis="y", length=0, labelleft=False)
+    for axes in (left, right):
+        axes.grid(axis="y", visible=False)
+        if result.metric != "loss":
+            _percent(axes)
+    if result.metric != "loss":
+        right.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.3g}" if x else "0"))
+    unit = "" if result.metric == "loss" else " in points"
+    left.set_title(f"validation {result.metric}: each seed, and the mean")
+    right.set_title(f"difference{unit}, paired by seed, with 95% interval")
+    better, worse = ("higher", "lower") if result.mode == "max" else ("lower", "higher")
+    handles = [
+        Line2D([], [], color=BLUE, label=f"{better}, beyond chance"),
+        Line2D([], [], color=VERMILION, label=f"{worse}, beyond chance"),
+        Line2D([], [], color=GREY, label="no difference shown"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
+    seeds = f"{len(result.seeds)} seed{'s' * (len(result.seeds) > 1)}"
+    figure.suptitle(fill(visible(f"{result.about or rows[0].name} ({seeds} a row)"), 90))
+    return figure
+
+
+@png
+def tuning_history(result: Tuning) -> Figure:
+    """Every trial's value with the best so far, and the best trials and the base over fresh seeds."""
+    figure = Figure(figsize=(10, 4))
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    done = [trial for trial in result.trials if trial.state == "complete"]
+    pruned = [
+        trial for trial in result.trials if trial.state == "pruned" and not isnan(trial.value)
+    ]
+    values = [trial.value for trial in done]
+    worst, best = (min, max) if result.mode == "max" else (max, min)
+    edge = float(np.median(values)) - 3 * (best(values) - float(np.median(values)))
+    edge = best(
+        edge, worst(values)
+    )  # far worse ones are drawn here, or none of the others would show
+    for trials, mark, colour, name in (
+        (pruned, "x", GREY, "pruned, at its last epoch"),
+        (done, "o", BLUE, "complete"),
+    ):
+        heights = [best(trial.value, edge) for trial in trials]
+        left.plot([t.number for t in trials], heights, mark, color=colour, markersize=5, label=name)
+    way = [best(best(values[: n + 1]), edge) for n in range(len(values))]
+    numbers = [trial.number for trial in done]
+    left.step(numbers, way, where="post", color=VERMILION, linewidth=1.2, label="best so far")
+    left.set(
+        xlabel="trial", title=f"validation {result.metric} by trial, far worse ones at the edge"
+    )
+    left.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    left.legend(loc="best", fontsize=9)
+    for y, one in enumerate(result.contenders):
+        _summary(right, y, one.score, GREY if one.change is None else BLUE)
+    right.set_yticks(range(len(result.contenders)), [one.name for one in result.contenders])
+    right.set_ylim(len(result.contenders) - 0.4, -0.6)
+    right.grid(axis="y", visible=False)
+    right.set_title(f"{len(result.best.runs)} fresh seeds, and the mean")
+    if result.metric != "loss":
+        left.yaxis.set_major_formatter(PercentFormatter(1))
+        _percent(right)
+    figure.suptitle(f"{len(result.trials)} trials: {result.verdict}")
+    return figure
+
+
+@png
+def importance(result: Tuning) -> Figure:
+    """The share of each searched field in what the trials differ by, largest above."""
+    fields = sorted(result.importance.items(), key=lambda item: item[1])
+    figure = Figure(figsize=(7, 1.2 + 0.3 * len(fields)))
+    axes = figure.add_subplot()
+    axes.barh([short(name) for name, _ in fields], [share for _, share in fields], color=BLUE)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    complete = sum(trial.state == "complete" for trial in result.trials)
+    figure.suptitle(f"What mattered for {result.metric}, over {complete} complete trials")
+    return figure
+
+
+@png
+def lr_range(result: LrRange) -> Figure:
+    """Loss by learning rate: each step's, and smoothed; the rates that it suggests."""
+    figure = Figure(figsize=(7, 4))
+    axes = figure.add_subplot()
+    axes.plot(result.rates, result.losses, ".", color=LIGHT_BLUE, markersize=4, label="a step")
+    axes.plot(result.rates, result.smoothed, color=BLUE, label="smoothed")
+    axes.axvline(
+        result.suggested, color=VERMILION, linewidth=1.5, label="suggested: it falls fastest"
+    )
+    axes.axvline(result.cautious, **DASHED, label="cautious: a tenth of the lowest")
+    low, high = float(result.smoothed.min()), float(result.smoothed[: len(result.rates) // 2].max())
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.set_ylim(low - 0.15 * (high - low), high + 0.5 * (high - low))
+    axes.legend(loc="lower left", fontsize=9)
+    figure.suptitle(f"{result.recipe}: try a learning rate of {result.suggested:.2g}")
+    return figure
+
+
+@png
+def learning_curve(result: LearningCurve) -> Figure:
+    """Score by training pictures on a logarithmic scale, the fitted power law and where it leads."""
+    figure = Figure(figsize=(7, 4.4))
+    axes = figure.add_subplot()
+    sizes = [share.pictures for share in result.shares]
+    for share in result.shares:
+        values = share.score.values
+        axes.plot([share.pictures] * len(values), values, "o", color=LIGHT_BLUE, markersize=5)
+    if result.law is not None:
+        reach = np.geomspace(sizes[0], 2 * sizes[-1], 100)
+        ats = [result.law.at(x) for x in reach]
+        low, value, high = (
+            np.array([getattr(at, n) for at in ats]) for n in ("low", "value", "high")
+        )
+        axes.fill_between(reach, low, high, color=LIGHT_BLUE, alpha=0.3, linewidth=0)
+        known = reach <= sizes[-1]
+        axes.plot(reach[known], value[known], color=BLUE)
+        axes.plot(reach[~known], value[~known], color=BLUE, linestyle="--")
+    means = [share.score.mean for share in result.shares]
+    axes.plot(sizes, means, "D", color=BLUE, markersize=6)
+    axes.set(xscale="log", xlabel="training pictures", ylabel=f"validation {result.metric}")
+    ticks = [*sizes, 2 * sizes[-1]] if result.law is not None else sizes
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    handles = [
+        Line2D([], [], color=LIGHT_BLUE, marker="o", linestyle="", label="a run"),
+        Line2D([], [], color=BLUE, marker="D", linestyle="", label="mean"),
+        Line2D([], [], color=BLUE, label="fitted power law, with 95% band"),
+    ]
+    axes.legend(handles=handles, loc="lower right", fontsize=9)
+    figure.suptitle(f"More pictures {result.verdict}")
+    return figure
+
+
+def _write(path: Path, picture: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, picture)
+
+
+def _end(metrics: Mapping[str, Any]) -> Interval:
+    """The accuracy of a split, as in metrics.json."""
+    return Interval(**metrics["accuracy"])
+
+
+def _summary(axes: Axes, y: int, found: Summary, colour: str) -> None:
+    """Values as pale dots, their mean and its interval over them."""
+    _whisker(axes, y, Interval(found.mean, found.low, found.high), colour)
+    axes.plot(found.values, [y] * len(found.values), "o", color=LIGHT_BLUE, markersize=4, zorder=3)
+
+
+def _whisker(axes: Axes, y: int, interval: Interval, colour: str) -> None:
+    if not isnan(interval.low):
+        axes.plot((interval.low, interval.high), (y, y), color=colour, linewidth=1.8)
+    axes.plot(interval.value, y, "|", color=colour, markersize=13, markeredgewidth=2.4)
+
+
+def _percent(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.4g}%"))
+
+
+def _colour(verdict: str, mode: str) -> str:
+    if verdict not in ("higher", "lower"):
+        return GREY
+    return BLUE if (verdict == "higher") == (mode == "max") else VERMILION
+
+
+def _row_name(name: str, after: str | None, base: str) -> str:
+    return short(name) if after in (None, base) else f"{short(name)}\nagainst {short(after or '')}"

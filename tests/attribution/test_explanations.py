@@ -1,0 +1,101 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from attribution.toys import SmallNet
+
+from seewhy.attribution.explanations import choose, explain_pictures
+from seewhy.attribution.methods import METHODS
+from seewhy.data import InputRule
+from seewhy.evaluation.predictions import Predictions
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.forward import to_input
+
+CLASSES = ("ant", "bee", "cow")
+
+
+def classifier() -> Classifier:
+    bundle = Bundle(SmallNet().eval(), CLASSES, InputRule(size=8, store=8))
+    return Classifier(bundle, torch.device("cpu"))
+
+
+def images(count: int = 10) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)
+
+
+def predicted(count: int = 10, labels=None) -> Predictions:
+    logits = np.random.default_rng(1).normal(size=(count, 3)).astype(np.float32)
+    return Predictions(logits, labels, CLASSES, np.arange(count).astype(str).astype(object))
+
+
+def test_each_picture_is_explained_by_each_method_and_tested() -> None:
+    targets, heard = np.arange(10) % 3, []
+    methods = {name: METHODS[name] for name in ("grad_cam", "saliency")}
+    found = explain_pictures(
+        *(classifier(), images(), predicted(), targets, methods),
+        progress=lambda *at: heard.append(at),
+    )
+    x = to_input(images(), "cpu")
+    for name, method in methods.items():
+        expected = method(classifier().bundle.network, x, torch.from_numpy(targets)).numpy()
+        assert found.maps[name] == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        assert len(found.checks[name]) == 10
+    assert heard == [(8, 20), (10, 20), (18, 20), (20, 20)] and len(found) == 10
+
+
+def test_without_checks_there_are_maps_alone() -> None:
+    methods = {"grad_cam": METHODS["grad_cam"]}
+    found = explain_pictures(
+        *(classifier(), images(2), predicted(2), np.zeros(2, np.int64), methods), check=False
+    )
+    assert found.checks == {} and found.maps["grad_cam"].shape == (2, 8, 8)
+    stored = found.to_json()
+    assert stored["pictures"][0]["methods"] == {"grad_cam": None} and stored["methods"] == {}
+
+
+def test_as_json_it_says_what_was_answered_what_is_explained_and_what_can_be_believed() -> None:
+    labels = np.array([0, -1], np.int64)
+    methods = {"grad_cam": METHODS["grad_cam"]}
+    p = predicted(2, labels)
+    found = explain_pictures(classifier(), images(2), p, np.array([2, 1]), methods)
+    stored = json.loads(json.dumps(found.to_json()))
+    first, second = stored["pictures"]
+    assert (first["label"], second["label"]) == ("ant", None)
+    assert (first["target"], second["target"]) == ("cow", "bee")
+    assert first["predicted"] == CLASSES[p.predicted[0]] == first["top"][0]["class"]
+    assert sum(row["probability"] for row in first["top"]) == pytest.approx(1)
+    check = first["methods"]["grad_cam"]
+    assert check["reliable"] == (not check["faults"])
+    assert stored["methods"]["grad_cam"]["n"] == 2 and set(check["faults"]) <= set(stored["faults"])
+
+
+def test_the_surest_mistakes_come_first_then_right_ones_of_all_kinds() -> None:
+    logits = np.zeros((40, 3), np.float32)
+    logits[:, 0] = np.arange(40)
+    labels = np.where(np.arange(40) % 4 == 0, 1, 0)
+    labels[39] = -1
+    p = Predictions(logits, labels, CLASSES, np.arange(40).astype(str).astype(object))
+    assert choose(p, 4, "wrong").tolist() == [36, 32, 28, 24]
+    rows = choose(p, 8)
+    assert (
+        rows[:4].tolist() == [36, 32, 28, 24] and (p.predicted[rows[4:]] == labels[rows[4:]]).all()
+    )
+    assert len(set(rows.tolist())) == 8 and 39 not in rows
+    assert choose(p, 8).tolist() == rows.tolist()
+    assert set(choose(p, 100, "right").tolist()) == {r for r in range(39) if r % 4}
+    assert len(choose(p, 100)) == 39
+    assert choose(p, 1).tolist() == [36] and choose(p, 3)[:2].tolist() == [36, 32]
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 9, 10])
+@pytest.mark.parametrize("count", [1, 7, 8, 50])
+def test_where_one_kind_is_short_the_other_fills_its_places(wrong: int, count: int) -> None:
+    logits = np.zeros((10, 3), np.float32)
+    logits[:, 0] = np.arange(1, 11)
+    labels = (np.arange(10) < wrong).astype(np.int64)
+    rows = choose(Predictions(logits, labels, CLASSES, np.arange(10).astype(object)), count)
+    assert len(set(rows.tolist())) == len(rows) == min(count, 10)
+    half = -(-count // 2)
+    assert (rows < wrong).sum() == min(wrong, max(half, count - (10 - wrong)))

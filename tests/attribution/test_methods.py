@@ -1,0 +1,185 @@
+"""What holds for every method, on toy networks and on every net of the registry."""
+
+import sys
+
+import pytest
+import torch
+from attribution.toys import LinearNet, SmallNet, classes, pictures, traces
+from helpers import tiny_net
+from torch import nn
+
+from seewhy.attribution import method as method_module
+from seewhy.attribution.gradient_shap import gradient_shap
+from seewhy.attribution.integrated_gradients import integrated_gradients
+from seewhy.attribution.method import Method
+from seewhy.attribution.methods import METHODS, find_method
+from seewhy.attribution.shap import shap
+from seewhy.attribution.smooth_grad import smooth_grad
+from seewhy.errors import UsageError
+from seewhy.models.registry import NETWORKS, build, options_of
+
+EVERY_METHOD = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+shap_module = sys.modules["seewhy.attribution.shap"]  # whose name is that of the method, too
+NEED_NO_HALVES = ("saliency", "smooth_grad", "integrated_gradients", "occlusion", "shap")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer samples and steps: what is tested does not depend on their number."""
+    for function, name, count in (
+        (smooth_grad, "SAMPLES", 3),
+        (gradient_shap, "SAMPLES", 3),
+        (integrated_gradients, "STEPS", 4),
+        (shap, "EVALUATIONS", 128),
+    ):
+        monkeypatch.setitem(function.__wrapped__.__globals__, name, count)
+
+
+@EVERY_METHOD
+def test_a_map_a_picture_float32_signed_and_not_scaled(method: Method) -> None:
+    model, x, targets = SmallNet(), pictures(), classes()
+    maps = method(model, x, targets)
+    assert maps.shape == (3, 8, 8) and maps.dtype == torch.float32 and not maps.requires_grad
+    assert all(found.std() > 0 for found in maps)
+    with torch.no_grad():
+        for weights in model.head[-1].parameters():
+            weights *= 8
+    grown = 64 if method is METHODS["guided_grad_cam"] else 8
+    if method is not METHODS["grad_cam_plus_plus"]:  # its weights are not linear in the logit
+        torch.testing.assert_close(method(model, x, targets), grown * maps, rtol=1e-3, atol=1e-5)
+
+
+@EVERY_METHOD
+def test_the_logit_is_explained_and_not_what_softmax_makes_of_it(method: Method) -> None:
+    model, x = SmallNet(), pictures()
+    targets = torch.zeros(3, dtype=torch.int64)
+    maps = method(model, x, targets)
+    with torch.no_grad():
+        model.head[-1].weight[1:] *= -50  # the other classes
+    assert torch.equal(method(model, x, targets), maps)
+
+
+@EVERY_METHOD
+def test_the_batch_changes_no_map(method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x, targets = SmallNet(), pictures(5), classes(5)
+    whole = method(model, x, targets)
+    for row in range(5):
+        alone = method(model, x[row : row + 1], targets[row : row + 1])[0]
+        torch.testing.assert_close(alone, whole[row], rtol=1e-3, atol=1e-5)
+    monkeypatch.setattr(method_module, "BATCH", 2)
+    torch.testing.assert_close(method(model, x, targets), whole, rtol=1e-3, atol=1e-5)
+
+
+@EVERY_METHOD
+def test_no_batch_holds_more_pixels_than_fit(
+    method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x, targets, seen = SmallNet(), pictures(5), classes(5), []
+    whole = method(model, x, targets)
+    monkeypatch.setattr(method_module, "BATCH_PIXELS", 2 * 64)
+    monkeypatch.setattr(shap_module, "MOST_PIXELS", 2 * 64)
+    model.conv.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    torch.testing.assert_close(method(model, x, targets), whole, rtol=1e-3, atol=1e-5)
+    assert max(seen) == 2
+
+
+@EVERY_METHOD
+def test_no_pictures_give_no_maps(method: Method) -> None:
+    assert method(SmallNet(), pictures(0), classes(0)).shape == (0, 8, 8)
+
+
+@EVERY_METHOD
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_trace_is_left(method: Method, fails: bool) -> None:
+    model, x = SmallNet().train(), pictures()
+    model.norm.eval()  # each module's own mode comes back
+    x.requires_grad_()
+    before, read = x.detach().clone(), traces(model)
+    left = read()
+    if fails:
+        model.fails_at = 1
+        with pytest.raises(RuntimeError, match="as asked for"):
+            method(model, x, classes())
+    else:
+        with torch.no_grad():
+            method(model, x, classes())
+    assert read() == left
+    assert torch.equal(x, before) and x.requires_grad and x.grad is None
+
+
+@EVERY_METHOD
+def test_the_second_call_gives_the_same_map(method: Method) -> None:
+    model = SmallNet()
+    first = method(model, pictures(), classes())
+    torch.manual_seed(7)
+    assert torch.equal(method(model, pictures(), classes()), first)
+
+
+@EVERY_METHOD
+@pytest.mark.parametrize(
+    ("x", "targets", "message"),
+    [
+        (pictures(2) * 255, classes(2), "divide 8-bit pixels by 255"),
+        (pictures(2) - 1, classes(2), "outside"),
+        (pictures(2) * float("nan"), classes(2), "outside"),
+        (pictures(2)[:, :1], classes(2), r"shape \(2, 1, 8, 8\)"),
+        ((pictures(2) * 255).byte(), classes(2), "uint8"),
+        (pictures(2), classes(3), r"shape \(3,\)"),
+        (pictures(2), classes(2) - 1, "from 0 on"),
+        (pictures(2), classes(2).float(), "float32"),
+    ],
+)
+def test_what_does_not_fit_is_refused(method: Method, x, targets, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        method(SmallNet(), x, targets)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_network_without_halves_is_explained_by_its_pixels_or_told_what_to_do(name: str) -> None:
+    if name in (*NEED_NO_HALVES, "gradient_shap"):
+        assert METHODS[name](tiny_net(), pictures(), classes()).shape == (3, 8, 8)
+    else:
+        with pytest.raises(UsageError, match=r"TinyNet has no `features\(images\)`.*saliency"):
+            METHODS[name](tiny_net(), pictures(), classes())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_net_of_the_registry_is_explained_by_every_method(network: str, quick: None) -> None:
+    torch.manual_seed(0)
+    size = max(32, NETWORKS[network].minimum_size)
+    width = {"width": 0.25} if "width" in options_of(network) else {}
+    model = build(network, num_classes=4, size=size, **width).train()
+    x, targets = pictures(2, size), torch.tensor([1, 3])
+    model.fit_input((x.permute(0, 2, 3, 1) * 255).byte().numpy())
+    read = traces(model)
+    left = read()
+    for name, method in METHODS.items():
+        try:
+            maps = method(model, x, targets)
+        except UsageError as refusal:
+            assert name == "cam" and "grad_cam" in str(refusal)
+            continue
+        assert maps.shape == (2, size, size) and maps.isfinite().all(), name
+        if name != "guided_grad_cam":  # which is 0 where Grad-CAM is nowhere positive
+            assert (maps.flatten(1).std(1) > 0).all(), name
+    assert read() == left
+
+
+def test_an_unknown_method_is_answered_with_the_known_and_the_nearest() -> None:
+    assert find_method("grad_cam") is METHODS["grad_cam"]
+    with pytest.raises(UsageError, match=r"cam, grad_cam, .*did you mean grad_cam\?"):
+        find_method("gradcam")
+
+
+def test_weights_of_ones_own_are_no_matter() -> None:
+    """A network without parameters is explained too."""
+
+    class Sum(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack([x.sum((1, 2, 3)), -x.sum((1, 2, 3))], 1)
+
+    assert torch.equal(
+        METHODS["saliency"](Sum(), pictures(2), classes(2, 2)),
+        torch.tensor([3.0, -3.0])[:, None, None].expand(2, 8, 8),
+    )
+    assert LinearNet()(pictures()).shape == (3, 3)

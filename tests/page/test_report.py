@@ -1,0 +1,54 @@
+import re
+from dataclasses import replace
+
+import pytest
+from page.conftest import made
+
+from seewhy.page.report import render
+
+
+@pytest.fixture(scope="module")
+def run():
+    return made(("ant", "bee", "cow"))
+
+
+def test_the_page_asks_for_nothing(run):
+    html = render(run[0], "photos", run[1])
+    assert "default-src 'none'" in html
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", html)
+    assert "style=" not in html  # the policy allows the one style sheet alone
+
+
+def test_test_figures_appear_once_read_with_the_number_of_the_reading(run):
+    stored, pictures = run
+    html = render(stored, "photos", pictures)
+    assert "Test, reading" not in html and "--split test" in html
+    figures = {**stored.val, "split": "test", "reading": 3}
+    read = replace(stored, metrics={**stored.metrics, "test": figures})
+    assert "Test, reading 3" in render(read, "photos", pictures)
+
+
+def test_without_analysis_the_page_names_the_command(run):
+    html = render(replace(run[0], analysis={}), "photos", None)
+    assert "seewhy evaluate runs/fast --data photos --full" in html
+    assert 'id="gallery"' not in html and "<dialog" not in html
+
+
+def test_links_to_the_drawings_are_there_where_these_are(run):
+    assert 'href="figures/curves.svg"' in render(run[0], "photos", None, figures="figures")
+    assert "curves.svg" not in render(run[0], "photos", None)
+
+
+def test_many_classes_have_a_list_in_place_of_a_matrix():
+    stored, pictures = made(tuple(f"class {k}" for k in range(30)))
+    html = render(stored, "photos", pictures)
+    assert 'id="matrix"' not in html and "data-said=" in html
+
+
+def test_a_run_without_a_mistake_has_its_page():
+    stored, pictures = made(("only", "none"), n=2)
+    assert "<h1>" in render(stored, "photos", pictures)
+
+
+def test_equal_results_are_an_equal_page(run):
+    assert render(run[0], "photos", run[1]) == render(run[0], "photos", run[1])

@@ -1,0 +1,52 @@
+import json
+import shlex
+from dataclasses import replace
+
+import pytest
+from page.conftest import made
+from page.test_story import causes, with_causes
+from plots.test_robustness import tried
+
+from seewhy.config.recipe import load_recipe, parse_value, recipe_names
+from seewhy.page.report import render
+from seewhy.page.settings import settings
+from seewhy.page.story import advice
+
+
+def read(words: list[str]):
+    """The recipe that such words of a command ask for."""
+    changes = [word.removeprefix("--set=").split("=", 1) for word in words[2:]]
+    return load_recipe(words[1], {name: parse_value(text) for name, text in changes})
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_words_give_the_recipe_of_the_run_back(name: str) -> None:
+    plain = load_recipe(name).model_dump(mode="json")
+    assert settings(plain) == ["--recipe", name]
+    changes = {
+        "train.epochs": 3,
+        "train.weight_decay": 1e-5,
+        "augment.flip": None,
+        "views": ["identity"],
+    }
+    run = load_recipe(name, changes)
+    assert read(settings(json.loads(run.model_dump_json()))) == run
+
+
+def test_what_is_asked_for_wins_over_what_the_run_had() -> None:
+    run = load_recipe("deep-augmented", {"augment.rotate": None}).model_dump(mode="json")
+    assert read(settings(run, {"augment.rotate": 20})).augment.rotate == 20
+
+
+def test_no_training_is_printed_by_a_recipe_that_is_not_shipped() -> None:
+    stored = with_causes(made(("ant", "bee"))[0], causes())
+    stored = replace(stored, analysis={**stored.analysis, "robustness": tried()})
+    assert (
+        "seewhy train" in (page := render(stored, "photos", None)) and "data labels photos" in page
+    )
+    recipe = {**stored.config["recipe"], "name": "my-own"}
+    stored = replace(stored, config={**stored.config, "recipe": recipe})
+    page = render(stored, "photos", None)
+    assert "seewhy train" not in page and "data labels photos" not in page and "my-own" in page
+    commands = [shlex.split(item.command) for item in advice(stored, "photos") if item.command]
+    assert not any("my-own" in words for words in commands)

@@ -1,0 +1,130 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from page.conftest import made
+
+from seewhy.analysis import diagnostics
+from seewhy.config.training import TrainConfig
+from seewhy.page.report import render
+from seewhy.page.story import advice, cause_rows, verdict
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return made(("ant", "bee", "cow"))[0]
+
+
+def test_the_verdict_is_three_sentences(stored):
+    sentences = verdict(stored)
+    assert len(sentences) == 3 and all(sentence.endswith(".") for sentence in sentences)
+    assert "still sealed" in sentences[0]
+
+
+def test_what_the_training_noticed_comes_first(stored):
+    (few,) = diagnostics.in_labels(
+        np.repeat([0, 1], [20, 12]), ("bees", "ants: red"), TrainConfig()
+    )
+    found = advice(replace(stored, log=(few, few, "all epochs done")), "photos")
+    assert (found[0].finding, found[0].action) == (
+        "Few pictures: 12 of ants: red to train on.",
+        "With fewer than 20 a class, more pictures help more than any setting.",
+    )
+    assert not any("Few" in item.finding for item in found[1:])
+
+
+def test_colours_that_do_not_fit_are_in_the_advice(stored):
+    grey, black = np.full(3, 0.5), np.zeros(3)
+    (flat,) = diagnostics.in_colours(grey, black, grey)
+    (wrong,) = diagnostics.in_colours(black, grey, grey)
+    found = advice(replace(stored, log=(flat, wrong)), "photos")
+    assert found[0].finding == "Flat pictures: all pixels are almost of one colour."
+    assert found[1].finding.startswith("Wrong normalisation: the pictures' mean colour is (0.00")
+    assert found[1].finding.endswith("(0 is black, 1 white).")
+    assert found[1].action.startswith("Are they of another kind, inverted or scaled twice? Look at")
+
+
+def test_commands_are_safe_to_paste(stored):
+    found = advice(stored, "my photos; rm -rf x")
+    assert any("--data 'my photos; rm -rf x'" in item.command for item in found)
+
+
+def test_a_loss_still_falling_at_a_high_rate_asks_for_more_epochs(stored):
+    assert any("still falling" in item.finding for item in advice(stored, "photos"))
+    low = [{**row, "lr": 0.1 / row["epoch"] ** 2} for row in stored.history]
+    found = advice(replace(stored, history=low), "photos")
+    assert not any("still falling" in item.finding for item in found)
+
+
+def test_where_there_is_no_test_split_nothing_asks_to_read_it(stored):
+    without = replace(stored, counts={**stored.counts, "test": dict.fromkeys(stored.classes, 0)})
+    found = advice(without, "photos")
+    assert not any("--split test" in item.command for item in found)
+    assert "no test split" in found[-1].finding and "no test split" in verdict(without)[0]
+
+
+def test_once_test_is_read_nothing_asks_for_it(stored):
+    assert advice(stored, "photos")[-1].command.endswith("--split test")
+    read = replace(stored, metrics={**stored.metrics, "test": {**stored.val, "reading": 1}})
+    assert not any("--split test" in item.command for item in advice(read, "photos"))
+
+
+def slices(p):
+    rates = {"rate": {"value": 0.4, "low": 0.3, "high": 0.5}, "rest": {"value": 0.1}}
+    part = {"name": "<b>dark</b>", "factors": ["brightness"], "n": 50, "p": p, **rates}
+    return {"n": 300, "tested": 7, "slices": [part]}
+
+
+@pytest.mark.parametrize("p, weak", [(0.01, True), (0.2, False), (None, False)])
+def test_slices_worse_beyond_doubt_are_shown_and_named_in_the_advice(stored, p, weak):
+    found = replace(stored, analysis={**stored.analysis, "slices": slices(p)})
+    assert any("<b>dark" in item.finding for item in advice(found, "photos")) == weak
+    html = render(found, "photos", None)
+    assert 'id="slices"' in html and "<b>dark" not in html
+    assert ("&lt;b&gt;dark&lt;/b&gt;" in html) == weak
+
+
+def causes(labels=None, unknown=("label",)):
+    near = [{"row": 3, "id": "t", "label": "<i>bee</i>", "similarity": 0.9, "same": True}]
+    one = {"row": 0, "cause": "picture", "reasons": ["nearly <b>black</b>"], "nearest": near}
+    counts = {"duplicate": 0, "label": 0, "picture": 1, "scope": 0, "confusion": 4}
+    return {"counts": counts, "unknown": list(unknown), "labels": labels, "mistakes": [one]}
+
+
+def with_causes(stored, found):
+    sure = {**stored.analysis["confidence"], "sure_mistakes": 5}
+    return replace(stored, analysis={**stored.analysis, "confidence": sure, "causes": found})
+
+
+@pytest.mark.parametrize(
+    "count, train, said",
+    [(61, 55, "55 training labels look wrong."), (2, 1, "1 training label looks wrong.")],
+)
+def test_labels_that_look_wrong_are_to_be_reviewed_first(stored, count, train, said):
+    doubts = {"count": count, "train": train, "folder": "my folds"}
+    item = advice(with_causes(stored, causes(doubts, ())), "photos")[0]
+    assert item.finding == said and "my folds/review.html" in item.action
+    assert item.command == "seewhy data apply-review photos 'my folds/review.csv' --out NEW"
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_training_labels_in_order_are_no_advice(stored, count):
+    doubts = {"count": count, "train": 0, "folder": "folds"}
+    found = advice(with_causes(stored, causes(doubts, ())), "photos")
+    assert not any("wrong." in item.finding and "label" in item.finding for item in found)
+    assert any("1 a poor picture; 4 a true confusion" in item.action for item in found)
+
+
+def test_where_labels_were_never_judged_the_advice_says_how(stored):
+    found = advice(with_causes(stored, causes()), "photos")
+    item = next(item for item in found if "90% confidence" in item.finding)
+    assert "seewhy data labels photos --recipe fast" in item.command
+    assert " && seewhy evaluate" in item.command and "--labels folds" in item.command
+
+
+def test_causes_are_listed_and_what_is_not_known_is_said(stored):
+    rows = {row["cause"]: row["count"] for row in cause_rows(with_causes(stored, causes()))}
+    assert rows == {"duplicate": 0, "label": None, "picture": 1, "scope": 0, "confusion": 4}
+    html = render(with_causes(stored, causes()), "photos", None)
+    assert "Likeliest cause" in html and "not known" in html and "seewhy data labels" in html
+    assert cause_rows(stored) == [] and "Likeliest cause" not in render(stored, "photos", None)
