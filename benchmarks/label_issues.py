@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 from machine import describe
 
-from seewhy.analysis.label_issues import label_issues
+from seewhy.analysis.labels.issues import label_issues
 from seewhy.config.data import DataConfig
 from seewhy.data import ImageSet, load_data
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import wilson
-from seewhy.experiments import folds
+from seewhy.workflows.experiments.repetition import folds
 
 ROOT = Path(__file__).parent
 KEPT = ROOT.parent / "build" / "label-issues"

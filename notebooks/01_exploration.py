@@ -27,10 +27,10 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
 import seewhy
-from seewhy.analysis.preview import preview
 from seewhy.data.inspect import check, statistics
 from seewhy.plots import data as data_figures
 from seewhy.plots import preview as preview_figures
+from seewhy.workflows.preview import preview
 
 splits = seewhy.load_data(DATA)
 for note in splits.notes:

@@ -28,8 +28,8 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 # %%
 import seewhy
 from seewhy.analysis.training_curves import training_curves
+from seewhy.events import Epoch
 from seewhy.plots import metrics as draw
-from seewhy.training.loop import Epoch
 
 
 def show(event):

@@ -27,10 +27,10 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
 import seewhy
-from seewhy.analysis.compare_models import compare_models
-from seewhy.analysis.preview import preview
 from seewhy.plots import compare as compare_figures
 from seewhy.plots import preview as preview_figures
+from seewhy.workflows.compare import compare_models
+from seewhy.workflows.preview import preview
 
 recipe = seewhy.load_recipe("regularized-cnn")
 splits = seewhy.load_data(DATA, recipe.data)

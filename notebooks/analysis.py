@@ -29,7 +29,7 @@ RECIPE = os.environ.get("RECIPE", "fast")
 
 # %%
 import seewhy
-from seewhy.analysis.analyse import analyse
+from seewhy.analysis.overview import analyse
 from seewhy.analysis.records import to_json
 from seewhy.attribution.explanations import choose, explain_pictures
 from seewhy.data.images.decode import centre

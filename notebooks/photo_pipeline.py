@@ -27,14 +27,14 @@ QUICK = {"data.size": 48, "train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
 import seewhy
-from seewhy.analysis.calibrate import calibrate
-from seewhy.analysis.compare_models import latencies
-from seewhy.analysis.preview import preview
 from seewhy.data.inspect import check, statistics
 from seewhy.inference.bundle import save
 from seewhy.plots import data as data_figures
 from seewhy.plots import metrics as draw
 from seewhy.plots import preview as preview_figures
+from seewhy.workflows.calibrate import calibrate
+from seewhy.workflows.compare import latencies
+from seewhy.workflows.preview import preview
 
 recipe = seewhy.load_recipe("photos", QUICK)
 splits = seewhy.load_data(PHOTOS, recipe.data)

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
     from seewhy.errors import SeeWhyError
     from seewhy.evaluation.metrics import Metrics, metrics
     from seewhy.evaluation.predictions import Predictions
-    from seewhy.experiments import ablate, find_lr, folds, learning_curve, seeds, tune
     from seewhy.inference.classifier import Classifier
     from seewhy.inference.locate import load
-    from seewhy.pipeline import evaluate, train
     from seewhy.run import Run
+    from seewhy.workflows.evaluate import evaluate
+    from seewhy.workflows.experiments.ablation import ablate
+    from seewhy.workflows.experiments.learning_curve import learning_curve
+    from seewhy.workflows.experiments.lr_range import find_lr
+    from seewhy.workflows.experiments.repetition import folds, seeds
+    from seewhy.workflows.experiments.tuning import tune
+    from seewhy.workflows.train import train
 
 __version__ = "0.1.0"
 
@@ -66,21 +71,21 @@ _HOME = {
     "Run": "run",
     "SeeWhyError": "errors",
     "Splits": "data",
-    "ablate": "experiments",
-    "evaluate": "pipeline",
+    "ablate": "workflows.experiments.ablation",
+    "evaluate": "workflows.evaluate",
     "explain_pictures": "attribution.explanations",
     "faithfulness": "attribution.faithfulness",
-    "find_lr": "experiments",
-    "folds": "experiments",
+    "find_lr": "workflows.experiments.lr_range",
+    "folds": "workflows.experiments.repetition",
     "grad_cam": "attribution.grad_cam",
-    "learning_curve": "experiments",
+    "learning_curve": "workflows.experiments.learning_curve",
     "load": "inference.locate",
     "load_data": "data",
     "load_recipe": "config.recipe",
     "metrics": "evaluation.metrics",
-    "seeds": "experiments",
-    "train": "pipeline",
-    "tune": "experiments",
+    "seeds": "workflows.experiments.repetition",
+    "train": "workflows.train",
+    "tune": "workflows.experiments.tuning",
 }
 
 

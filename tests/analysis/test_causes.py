@@ -8,8 +8,8 @@ from data.pictures import scenes
 from helpers import image_set
 
 from seewhy.analysis.causes import Evidence, find_causes
+from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.mistakes import mistakes
-from seewhy.data.review import Suspect
 from seewhy.evaluation.decision.record import Scope
 from seewhy.evaluation.predictions import Predictions
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from helpers import write_folder
 
+from seewhy.analysis.experiments.tuning import Contender, Tuning, ranked
 from seewhy.cli import main
 from seewhy.cli.tune import _summary as tune_summary
 from seewhy.evaluation.stats.summary import difference, summarise
-from seewhy.experiments import Tuning
-from seewhy.experiments.tuning import Contender, ranked
 
 SETTINGS = ["--data.size", "16", "--epochs", "2", "--train.batch_size", "16", "--amp", "fp32"]
 BASE = ["--recipe", "regularized-cnn"]

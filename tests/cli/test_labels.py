@@ -17,8 +17,8 @@ from seewhy.config.data import DataConfig
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.evaluation.predictions import Predictions
-from seewhy.experiments import folds
 from seewhy.page.settings import review_command
+from seewhy.workflows.experiments.repetition import folds
 
 FLAGS = ["--recipe", "regularized-cnn", "--folds", "2", *(f"--{k}={v}" for k, v in QUICK.items())]
 FILES = {"label-issues.csv", "label-issues.json", "label-issues.png", "review.csv", "review.html"}
@@ -123,7 +123,7 @@ def test_a_stopped_search_goes_on(photos, tmp_path, capsys, monkeypatch):
         def stop(*arguments, **options):
             raise KeyboardInterrupt
 
-        patch.setattr("seewhy.experiments.repetition._out_of_fold", stop)
+        patch.setattr("seewhy.workflows.experiments.repetition._out_of_fold", stop)
         assert (
             "goes on from here"
             in call(capsys, "data", "labels", photos, "--out", out, *FLAGS, code=130).err
@@ -132,7 +132,7 @@ def test_a_stopped_search_goes_on(photos, tmp_path, capsys, monkeypatch):
     def trained(*arguments, **options):
         raise AssertionError("something was trained again")
 
-    monkeypatch.setattr("seewhy.pipeline.training_loop", trained)
+    monkeypatch.setattr("seewhy.workflows.train.training_loop", trained)
     assert "labels look wrong" in call(capsys, "data", "labels", photos, "--out", out, *FLAGS).out
 
 
@@ -204,7 +204,7 @@ def test_labels_that_were_never_judged_are_named(photos, home, tmp_path, capsys,
     def evaluated(*arguments, **options):
         raise AssertionError("the whole evaluation came first")
 
-    monkeypatch.setattr("seewhy.pipeline.judge", evaluated)
+    monkeypatch.setattr("seewhy.workflows.evaluate.judge", evaluated)
     said = call(capsys, "evaluate", run, "--data", photos, "--full", "--labels", tmp_path, code=2)
     assert "make it with `seewhy data labels`" in said.err
     said = call(capsys, "evaluate", run, "--data", photos, "--labels", home, code=2)

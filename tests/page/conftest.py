@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seewhy.analysis.analyse import analyse
+from seewhy.analysis.overview import analyse
 from seewhy.analysis.records import to_json
 from seewhy.evaluation.metrics import metrics
 from seewhy.evaluation.predictions import Predictions

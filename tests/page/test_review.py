@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from page.test_browser import PAYLOADS, Opened
 
-from seewhy.data.review import HEADER, NONE, Suspect
-from seewhy.experiments.suspects import Shown, Suspects
+from seewhy.analysis.labels.review import HEADER, NONE, Suspect
+from seewhy.analysis.labels.suspects import Shown, Suspects
 from seewhy.page.review import render_review
 from seewhy.text import escape_cell, visible
 
@@ -113,8 +113,8 @@ def test_answers_outlast_the_page(opened):
 def test_what_the_page_saves_is_applied(opened, tmp_path):
     from data.pictures import class_folders
 
+    from seewhy.analysis.labels.review import read_review
     from seewhy.data import load_data
-    from seewhy.data.review import read_review
 
     splits = load_data(class_folders(tmp_path / "photos", {"ant": 12, "bee": 12}))
     train = splits.train.take(splits.train.labels == 0)

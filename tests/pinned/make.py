@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import seewhy
+from seewhy import bundle as bundles
 from seewhy.analysis.analyse import analyse_validation, write_analysis
 from seewhy.analysis.calibrate import calibrate
-from seewhy.inference import bundle as bundles
-from seewhy.training.loop import Epoch
+from seewhy.training import Epoch
 
 EPOCHS = 3
 

@@ -7,12 +7,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from seewhy.analysis.experiments.ablation import Ablation, ResultRow
+from seewhy.analysis.experiments.learning_curve import LearningCurve, Share, fit
+from seewhy.analysis.experiments.lr_range import LrRange
+from seewhy.analysis.experiments.tuning import Contender, Trial, Tuning
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.evaluation.stats.summary import difference, summarise
-from seewhy.experiments import Ablation, LearningCurve, LrRange, Tuning
-from seewhy.experiments.ablation_table import ResultRow
-from seewhy.experiments.data_curve import Share, fit
-from seewhy.experiments.tuning import Contender, Trial
 from seewhy.plots import experiments as figures
 from seewhy.plots.style import BLUE, GREY, VERMILION, style
 

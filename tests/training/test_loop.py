@@ -8,9 +8,10 @@ from helpers import image_set, tiny_net
 from seewhy.config.augment import AugmentConfig
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
+from seewhy.events import Epoch, Step
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.checkpoint import load_checkpoint, save_checkpoint
-from seewhy.training.loop import Epoch, Step, TrainState, train
+from seewhy.training.loop import TrainState, train
 from seewhy.training.objectives import cross_entropy
 
 CPU = torch.device("cpu")

@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.mistakes import Mistake
 from seewhy.analysis.neighbours import Neighbours, nearest
 from seewhy.data import ImageSet
 from seewhy.data.images import near_duplicates
 from seewhy.data.inspect.quality import measure_all, quality_findings
-from seewhy.data.review import Suspect
 from seewhy.evaluation.decision.ood import class_means, scope_scores
 from seewhy.evaluation.decision.record import Scope
 from seewhy.evaluation.predictions import Predictions

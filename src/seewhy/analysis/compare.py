@@ -8,6 +8,8 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.analysis.training_curves import TrainingCurves
+from seewhy.data import ImageSet
 from seewhy.errors import DataError
 from seewhy.evaluation.counts import ClassCounts
 from seewhy.evaluation.metrics import Metrics, confusion, labelled, metrics
@@ -246,3 +248,38 @@ def _rounded(pictures: float) -> int:
     """Two digits of a number, upwards: it is an estimate."""
     step = 10 ** max(0, len(str(int(pictures))) - 2)
     return int(-(-pictures // step) * step)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds to answer one picture: the median, and the quartiles about it."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """A model that is compared: what it weighs, how fast it answers, how it was trained.
+
+    `gap` is its accuracy on training pictures, seen as in use, less that on the split; None where the
+    split is test or train. `curves` and `history` are there for a run directory.
+    """
+
+    name: str
+    megabytes: float
+    parameters: int
+    latency: Latency
+    gap: Interval | None
+    curves: TrainingCurves | None
+    history: list[dict[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelComparison:
+    """Models compared on one split, with what they cost. `pictures` are those compared; None of test."""
+
+    contenders: tuple[ComparedModel, ...]
+    comparison: Comparison
+    pictures: ImageSet | None

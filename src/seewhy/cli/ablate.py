@@ -8,7 +8,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from seewhy import experiments
+import seewhy
+from seewhy.analysis.experiments.ablation import markdown
 from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import experiment_flags, shown
 from seewhy.cli.flags import overrides
@@ -16,7 +17,6 @@ from seewhy.cli.progress import ReadingBar
 from seewhy.config.plan import load_plan, make_plan
 from seewhy.config.recipe import parse_value
 from seewhy.errors import UsageError
-from seewhy.experiments.ablation_table import markdown
 from seewhy.plots.experiments import draw_ablation
 
 
@@ -74,7 +74,7 @@ def command(
     tree |= {name: value for name, value in given.items() if value is not None}
     plan = make_plan(tree, "the ablation")
     with shown() as line:
-        result = experiments.ablate(
+        result = seewhy.ablate(
             data,
             plan,
             out=out,

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from seewhy.analysis.calibrate import calibrate
 from seewhy.analysis.records import to_json
 from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
@@ -18,6 +17,7 @@ from seewhy.files import write_atomic
 from seewhy.inference import bundle as bundles
 from seewhy.inference.locate import load
 from seewhy.plots.analysis import risk_coverage_curve, scope_curve
+from seewhy.workflows.calibrate import calibrate
 
 
 @click.command()

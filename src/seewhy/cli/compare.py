@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from seewhy.analysis.compare_models import ComparedModel, ModelComparison, compare_models
+from seewhy.analysis.compare import ComparedModel, ModelComparison
 from seewhy.analysis.records import to_json, write_json
 from seewhy.cli.output import new_folder
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
-from seewhy.pipeline import Split
 from seewhy.plots.compare import draw_comparison
+from seewhy.workflows.compare import compare_models
+from seewhy.workflows.evaluate import Split
 
 
 @click.command()

@@ -7,25 +7,25 @@ from typing import Any
 
 import click
 
-from seewhy import pipeline
-from seewhy.analysis.analyse import Analysis, analyse, analyse_validation, write_analysis
+from seewhy.analysis.labels.review import Suspect, read_suspects
+from seewhy.analysis.labels.suspects import suspected_mistakes
+from seewhy.analysis.overview import Analysis, analyse, write_analysis
 from seewhy.analysis.records import to_json
 from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.review import give_for_review
 from seewhy.cli.tables import analysis_table, metrics_table
 from seewhy.data import ImageSet, Splits
-from seewhy.data.review import Suspect, read_suspects
 from seewhy.errors import UsageError
 from seewhy.evaluation.predictions import Predictions
-from seewhy.experiments.suspects import suspected_mistakes
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.locate import load
 from seewhy.page.settings import review_command
-from seewhy.pipeline import part
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
+from seewhy.workflows.analyse import analyse_validation
+from seewhy.workflows.evaluate import Split, judge, own_run, part, store
 
 
 @click.command()
@@ -52,7 +52,7 @@ from seewhy.run import Run
 def command(
     model: str,
     data: str,
-    split: pipeline.Split,
+    split: Split,
     out: Path | None,
     full: bool,
     analysis: Path | None,
@@ -76,12 +76,12 @@ def command(
     splits = classifier.splits(data, options, progress=ReadingBar("reading"))
     for note in splits.notes:
         say(note)
-    figures, predictions = pipeline.judge(
+    figures, predictions = judge(
         classifier, splits, split, show=say, progress=ReadingBar("predicting")
     )
-    run = pipeline.own_run(model, classifier, splits, split)
+    run = own_run(model, classifier, splits, split)
     if run is not None:
-        pipeline.store(run, figures, predictions)
+        store(run, figures, predictions)
     elif Path(model).is_dir():
         say(f"{model} keeps the figures of its own data, and none of these")
     if out is not None:
@@ -124,7 +124,7 @@ def _review(found: Analysis, classifier: Classifier, splits: Splits, data: str, 
 def _analysed(
     classifier: Classifier,
     splits: Splits,
-    split: pipeline.Split,
+    split: Split,
     predictions: Predictions,
     suspects: Mapping[bytes, Suspect] | None,
     folder: str,

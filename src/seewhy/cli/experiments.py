@@ -12,9 +12,8 @@ from tqdm import tqdm
 
 from seewhy.cli.flags import recipe_flags
 from seewhy.evaluation.stats.summary import Summary
-from seewhy.experiments.task import Begun, Done
+from seewhy.events import Begun, Done, Epoch, Step
 from seewhy.text import visible
-from seewhy.training.loop import Epoch, Step
 
 # Lines of a run that would only repeat what an experiment says of it.
 QUIET, KNOWN = ("run: ", "model: "), "nothing to resume"

@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from seewhy import experiments
+import seewhy
 from seewhy.analysis.records import to_json, write_json
 from seewhy.cli.experiments import ExperimentLine, experiment_flags
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
 from seewhy.config.recipe import load_recipe
-from seewhy.experiments.task import claimed, place
 from seewhy.plots.experiments import draw_lr_range
+from seewhy.workflows.experiments.task import claimed, place
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -32,7 +32,7 @@ def command(
     place(out, name)  # refused before the training, not after
     line = ExperimentLine()
     try:
-        result = experiments.find_lr(
+        result = seewhy.find_lr(
             data,
             recipe,
             steps=steps,

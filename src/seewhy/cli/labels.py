@@ -9,7 +9,10 @@ from typing import Any
 
 import click
 
-from seewhy import experiments
+import seewhy
+from seewhy.analysis.experiments.repetition import OUT_OF_FOLD
+from seewhy.analysis.labels.review import read_review, write_suspects, write_version
+from seewhy.analysis.labels.suspects import Suspects
 from seewhy.cli.experiments import shown, table
 from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
 from seewhy.cli.output import refuse_existing
@@ -17,13 +20,11 @@ from seewhy.cli.progress import ReadingBar
 from seewhy.cli.review import give_for_review
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
-from seewhy.data.review import read_review, write_suspects, write_version
-from seewhy.experiments.repetition import OUT_OF_FOLD
-from seewhy.experiments.suspects import Suspects, find_suspects
 from seewhy.files import write_atomic
 from seewhy.page.settings import review_command
 from seewhy.run import Run
 from seewhy.text import visible
+from seewhy.workflows.labels import find_suspects
 
 PAIRS, SUREST = 5, 5  # lines on the terminal
 
@@ -58,7 +59,7 @@ def labels(
     asked = recipe is not None or count is not None or changes
     if asked or not (home / OUT_OF_FOLD).is_file():
         with shown() as line:
-            experiments.folds(
+            seewhy.folds(
                 data,
                 recipe or "fast",
                 5 if count is None else count,

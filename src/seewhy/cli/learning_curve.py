@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from seewhy import experiments
+import seewhy
 from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import experiment_flags, shown, table, value
 from seewhy.cli.flags import overrides
@@ -39,7 +39,7 @@ def command(
     goes on.
     """
     with shown() as line:
-        result = experiments.learning_curve(
+        result = seewhy.learning_curve(
             data,
             recipe,
             _numbers(shares),

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from seewhy.analysis.preview import Preview, preview
 from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.output import new_folder
 from seewhy.cli.progress import ReadingBar, say
@@ -15,6 +14,7 @@ from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.files import write_atomic
 from seewhy.text import visible
+from seewhy.workflows.preview import Preview, preview
 
 
 @click.command(name="preview")

@@ -5,8 +5,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from seewhy.events import Epoch, Step
 from seewhy.text import visible
-from seewhy.training.loop import Epoch, Step
 
 
 class ReadingBar:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from seewhy.analysis.labels.review import write_review
+from seewhy.analysis.labels.suspects import Suspects
 from seewhy.cli.progress import say
-from seewhy.data.review import write_review
-from seewhy.experiments.suspects import Suspects
 from seewhy.files import write_atomic
 
 

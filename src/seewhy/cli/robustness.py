@@ -12,9 +12,9 @@ from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
 from seewhy.data.images.decode import centre
 from seewhy.inference.locate import load
-from seewhy.pipeline import own_run
 from seewhy.plots.robustness import ATTACKS, draw_robustness, written
 from seewhy.run import Run
+from seewhy.workflows.evaluate import own_run
 
 
 @click.command()

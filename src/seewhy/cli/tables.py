@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from math import isnan
 from typing import Any
 
-from seewhy.analysis.analyse import Analysis
 from seewhy.analysis.causes import NAMES, Causes
+from seewhy.analysis.overview import Analysis
 from seewhy.analysis.slices import Slices
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.text import visible

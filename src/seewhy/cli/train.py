@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from seewhy import experiments, pipeline
-from seewhy.analysis.analyse import analyse_validation, write_analysis
+import seewhy
+from seewhy.analysis.overview import write_analysis
 from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import shown, summary_table
 from seewhy.cli.flags import overrides, recipe_flags
@@ -24,6 +24,7 @@ from seewhy.plots.experiments import draw_folds, draw_seeds
 from seewhy.plots.network import draw_gradient_norms
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
+from seewhy.workflows.analyse import analyse_validation
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -62,7 +63,7 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
     planned = load_recipe(fixed["recipe"], fixed["overrides"]).train
     line = TrainingLine(planned.epochs, planned.monitor)
     try:
-        run = pipeline.train(**fixed, resume=resume, show=line, loading=ReadingBar("reading"))
+        run = seewhy.train(**fixed, resume=resume, show=line, loading=ReadingBar("reading"))
     except (KeyboardInterrupt, SystemExit):
         line("stopped, and saved: go on with the same command and --resume")
         raise
@@ -103,7 +104,7 @@ def _report(run: Run) -> Path | None:
 
 def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
     with shown() as line:
-        result = experiments.seeds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
+        result = seewhy.seeds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
     draw_seeds(result, result.path / "figures")
     if as_json:
         click.echo(json.dumps(to_json(result)))
@@ -115,7 +116,7 @@ def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
 
 def _folds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
     with shown() as line:
-        result = experiments.folds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
+        result = seewhy.folds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
     draw_folds(result, result.path / "figures")
     whole = split_drawings(result.whole.to_json(), result.whole.reliability)
     write_drawings(whole, result.path / "figures")

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from seewhy import experiments
+import seewhy
+from seewhy.analysis.experiments.ablation import in_points, p_value
+from seewhy.analysis.experiments.tuning import Tuning
 from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import experiment_flags, shown, table, value
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
-from seewhy.experiments import Tuning
-from seewhy.experiments.ablation_table import in_points, p_value
 from seewhy.plots.experiments import draw_tuning
 
 
@@ -46,7 +46,7 @@ def command(
     the work.
     """
     with shown() as line:
-        result = experiments.tune(
+        result = seewhy.tune(
             data,
             recipe,
             trials,

@@ -2,8 +2,8 @@
 
 import hashlib
 
-from seewhy.data.review import HEADER, NONE
-from seewhy.experiments.suspects import Suspects
+from seewhy.analysis.labels.review import HEADER, NONE
+from seewhy.analysis.labels.suspects import Suspects
 from seewhy.page.pictures import thumbnail
 from seewhy.page.template import embedded, page
 from seewhy.text import visible

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from seewhy.analysis.compare import Comparison, ModelDifference
-from seewhy.analysis.compare_models import ComparedModel, ModelComparison
+from seewhy.analysis.compare import ComparedModel, Comparison, ModelComparison, ModelDifference
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import write_atomic
 from seewhy.plots.sheets import Tile, sheet

@@ -12,9 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from seewhy.analysis.experiments.ablation import Ablation
+from seewhy.analysis.experiments.learning_curve import LearningCurve
+from seewhy.analysis.experiments.lr_range import LrRange
+from seewhy.analysis.experiments.repetition import Folds, Seeds
+from seewhy.analysis.experiments.tuning import Tuning
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.evaluation.stats.summary import Summary
-from seewhy.experiments import Ablation, Folds, LearningCurve, LrRange, Seeds, Tuning
 from seewhy.files import write_atomic
 from seewhy.plots.style import BLUE, DASHED, GREY, LIGHT_BLUE, VERMILION, png, short
 from seewhy.text import visible

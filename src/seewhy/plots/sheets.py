@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
+from seewhy.analysis.labels.review import Suspect
+from seewhy.analysis.labels.suspects import Shown
 from seewhy.data import Rows
-from seewhy.data.review import Suspect
-from seewhy.experiments.suspects import Shown
 from seewhy.plots.style import GREY, VERMILION, png, short
 
 Pictures = NDArray[np.uint8] | Rows

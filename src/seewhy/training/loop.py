@@ -12,6 +12,7 @@ from torch import Tensor, nn, optim
 
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
+from seewhy.events import Epoch, Step
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.layers import gradient_norms, set_dropout
@@ -21,49 +22,6 @@ from seewhy.training.schedules import dropout_rate, lr_factor
 
 # Figures of the network on the validation pictures, `loss` among them.
 Validate = Callable[[nn.Module], Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step done. `loss` and `accuracy` (on augmented pictures) are means over the epoch so far.
-
-    `gradient_norms` are those of this step by layer, before any clipping, where they were asked for.
-    """
-
-    step: int
-    total_steps: int
-    epoch: int
-    loss: float
-    accuracy: float
-    lr: float
-    images_per_second: float
-    seconds: float
-    gradient_norms: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch done and validated. `seconds` counts from the start of the training."""
-
-    epoch: int
-    lr: float
-    train_loss: float
-    train_accuracy: float
-    validation: Mapping[str, float]
-    best: bool
-    seconds: float
-
-    def row(self) -> dict[str, float]:
-        """The epoch as a row of `history.csv`."""
-        return {
-            "epoch": self.epoch,
-            "lr": self.lr,
-            "train_loss": self.train_loss,
-            "train_accuracy": self.train_accuracy,
-            **{f"val_{name}": value for name, value in self.validation.items()},
-            "best": int(self.best),
-            "seconds": self.seconds,
-        }
 
 
 @dataclass

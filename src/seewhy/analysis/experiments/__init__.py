@@ -1,0 +1,1 @@
+"""What several trainings tell: records, fits and tables."""

@@ -1,0 +1,118 @@
+"""Would more pictures help? Runs on growing parts of the training pictures, and the law through them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, log, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seewhy.evaluation.stats.intervals import Interval
+from seewhy.evaluation.stats.summary import Summary, t_quantile
+from seewhy.run import Run
+
+
+@dataclass(frozen=True)
+class Share:
+    """Runs on a part of the training pictures, and the metric that they reached on validation."""
+
+    share: float
+    pictures: int
+    runs: tuple[Run, ...]
+    score: Summary
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """The error as `scale * pictures ** -exponent`, fitted by least squares to the logs of all runs.
+
+    `at` gives the score, 1 less the error, with the 95% interval of the fitted mean. The interval
+    knows the scatter of the runs, not that curves flatten in the end: far out it is too sure.
+    """
+
+    scale: float
+    exponent: Interval
+    scatter: float  # standard deviation of the log error about the line
+    runs: int
+    centre: float  # mean log of the pictures
+    spread: float  # sum of squares about it
+
+    def at(self, pictures: float) -> Interval:
+        x = log(pictures)
+        mean = log(self.scale) - self.exponent.value * x
+        half = t_quantile(self.runs - 2) * self.scatter
+        half *= sqrt(1 / self.runs + (x - self.centre) ** 2 / self.spread)
+        return Interval(1 - exp(mean), 1 - exp(mean + half), 1 - exp(mean - half))
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """What a metric, between 0 and 1, gains from pictures; `law` is None below three runs."""
+
+    path: Path
+    metric: str
+    shares: tuple[Share, ...]
+    law: PowerLaw | None
+
+    @property
+    def gain(self) -> float:
+        """What the last step brought, on average."""
+        return self.shares[-1].score.mean - self.shares[-2].score.mean
+
+    @property
+    def more_helps(self) -> bool:
+        """Whether the law rises for certain (95%), and its last step too."""
+        return self.law is not None and self.law.exponent.low > 0 and self.gain > 0
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All of it, as stored in `learning_curve.json`."""
+        return {"sentence": self.sentence, "more_helps": self.more_helps, "curve": self}
+
+    @property
+    def verdict(self) -> str:
+        return "would help" if self.more_helps else "are not shown to help"
+
+    @property
+    def sentence(self) -> str:
+        """Whether more pictures would help, in a sentence."""
+        before, last = self.shares[-2:]
+        text = (
+            f"More pictures {self.verdict}: from {before.pictures:,} to {last.pictures:,} the {self.metric} "
+            f"changed by {100 * self.gain:+.1f} points"
+        )
+        if self.law is None:
+            return f"{text}; with --seeds 3 it could be told how sure that is."
+        twice = self.law.at(2 * last.pictures)
+        return (
+            f"{text}, and the fitted law puts twice as many at {twice.value:.1%} "
+            f"(95% interval {twice.low:.1%} to {twice.high:.1%})."
+        )
+
+
+def fit(shares: Sequence[Share], validated: int) -> PowerLaw | None:
+    """The power law through all runs; None below three, or where all parts are of one size.
+
+    `validated` is the number of validation pictures: half a mistake is added, so that none at all
+    still has a log.
+    """
+    points = [(one.pictures, score) for one in shares for score in one.score.values]
+    if len(points) < 3 or len({pictures for pictures, _ in points}) < 2:
+        return None
+    pictures, scores = np.array(points).T
+    x = np.log(pictures)
+    y = np.log(((1 - scores) * validated + 0.5) / (validated + 1))
+    spread = float(((x - x.mean()) ** 2).sum())
+    slope = float(((x - x.mean()) * (y - y.mean())).sum() / spread)
+    rest = y - y.mean() - slope * (x - x.mean())
+    scatter = float(np.sqrt((rest**2).sum() / (len(x) - 2)))
+    half = t_quantile(len(x) - 2) * scatter / sqrt(spread)
+    return PowerLaw(
+        scale=float(np.exp(y.mean() - slope * x.mean())),
+        exponent=Interval(-slope, -slope - half, -slope + half),
+        scatter=scatter,
+        runs=len(x),
+        centre=float(x.mean()),
+        spread=spread,
+    )

@@ -1,0 +1,54 @@
+"""The same recipe again: what runs over seeds, or over folds, tell together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seewhy.evaluation.metrics import Metrics
+from seewhy.evaluation.stats.summary import Summary
+from seewhy.run import Run
+
+OUT_OF_FOLD = "predictions-oof.parquet"
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Runs that differ in their seed alone; `figures` are of validation, by metric."""
+
+    path: Path
+    runs: tuple[Run, ...]
+    seeds: tuple[int, ...]
+    figures: Mapping[str, Summary]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Runs of which each held another part of train and val out.
+
+    `figures` are of the parts, by metric. Their spread tells how much the pictures matter; they share
+    most of their training pictures, so the mean has no interval from it (Bengio and Grandvalet 2004).
+    `whole` are the figures of all pictures together, each predicted by the run that had not seen it.
+    """
+
+    path: Path
+    runs: tuple[Run, ...]
+    figures: Mapping[str, Summary]
+    whole: Metrics
+
+    @property
+    def predictions(self) -> Path:
+        """The out-of-fold predictions; `fold-*/splits.csv` have the content hash of each id."""
+        return self.path / OUT_OF_FOLD
+
+    def to_json(self) -> dict[str, Any]:
+        parts = {
+            name: {"values": list(found.values), "mean": found.mean, "sd": found.sd}
+            for name, found in self.figures.items()
+        }
+        return {
+            "path": str(self.path),
+            "runs": [str(run.path) for run in self.runs],
+            "figures": parts,
+            "whole": self.whole.to_json(),
+        }

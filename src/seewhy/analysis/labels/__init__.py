@@ -1,0 +1,1 @@
+"""Labels that look wrong: found, shown to a person, and corrected."""

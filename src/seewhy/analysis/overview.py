@@ -1,0 +1,41 @@
+"""All that the predictions of a split tell, at once: what `seewhy evaluate --full` prints and keeps."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from seewhy.analysis.causes import Causes
+from seewhy.analysis.confidence import Confidence, confidence
+from seewhy.analysis.mistakes import Mistakes, mistakes
+from seewhy.analysis.records import write_json
+from seewhy.analysis.slices import Slices
+from seewhy.evaluation.metrics import labelled
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.ranking import ClassCurves, class_curves
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """What the predictions of one split tell; the pictures of validation tell `slices` and `causes`."""
+
+    confidence: Confidence
+    curves: dict[str, ClassCurves]
+    mistakes: Mistakes
+    slices: Slices | None = None
+    causes: Causes | None = None
+
+
+def analyse(predictions: Predictions) -> Analysis:
+    """Works out what needs no pictures. Raises `DataError` when no picture has a label."""
+    return Analysis(
+        confidence=confidence(predictions),
+        curves=class_curves(labelled(predictions)),
+        mistakes=mistakes(predictions),
+    )
+
+
+def write_analysis(found: Analysis, split: str, folder: Path) -> None:
+    """Writes each part that was worked out to a file of its own: confidence-SPLIT.json and so on."""
+    for field in fields(found):
+        part = getattr(found, field.name)
+        if part is not None:
+            write_json(part, folder / f"{field.name}-{split}.json")

@@ -1,0 +1,67 @@
+"""What long work tells as it goes: frozen records, shown, stored or acted upon by whoever consumes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step done. `loss` and `accuracy` (on augmented pictures) are means over the epoch so far.
+
+    `gradient_norms` are those of this step by layer, before any clipping, where they were asked for.
+    """
+
+    step: int
+    total_steps: int
+    epoch: int
+    loss: float
+    accuracy: float
+    lr: float
+    images_per_second: float
+    seconds: float
+    gradient_norms: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch done and validated. `seconds` counts from the start of the training."""
+
+    epoch: int
+    lr: float
+    train_loss: float
+    train_accuracy: float
+    validation: Mapping[str, float]
+    best: bool
+    seconds: float
+
+    def row(self) -> dict[str, float]:
+        """The epoch as a row of `history.csv`."""
+        return {
+            "epoch": self.epoch,
+            "lr": self.lr,
+            "train_loss": self.train_loss,
+            "train_accuracy": self.train_accuracy,
+            **{f"val_{name}": value for name, value in self.validation.items()},
+            "best": int(self.best),
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run of an experiment begins, or goes on: the `number`-th of `total`."""
+
+    name: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run of an experiment is done, now or before: the metric that it watched, and its seconds."""
+
+    name: str
+    metric: str
+    value: float
+    seconds: float
+    note: str = ""

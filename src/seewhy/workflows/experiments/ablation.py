@@ -1,0 +1,156 @@
+"""What each option brings: rows of runs that differ from a base by it, compared seed by seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from seewhy.analysis.experiments.ablation import Ablation, Measured, ResultRow, as_csv, markdown
+from seewhy.analysis.records import write_json
+from seewhy.analysis.training_curves import best_row
+from seewhy.config.plan import Plan, Variant, load_plan, variants
+from seewhy.config.recipe import load_recipe
+from seewhy.data import load_data
+from seewhy.errors import DivergedError, UsageError
+from seewhy.evaluation.stats.significance import holm
+from seewhy.evaluation.stats.summary import difference, summarise
+from seewhy.events import Done
+from seewhy.files import write_atomic
+from seewhy.inference import bundle as bundles
+from seewhy.models.registry import cost
+from seewhy.run import Run
+from seewhy.workflows.evaluate import evaluate
+from seewhy.workflows.experiments.task import Loading, Show, Task, bounds, figures, held
+from seewhy.workflows.train import monitor_mode
+
+
+def ablate(
+    data: str | Path,
+    plan: Plan | str | Path,
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    show: Show = lambda event: None,
+    loading: Loading | None = None,
+) -> Ablation:
+    """Trains a base recipe and rows that differ from it, and says what each difference did.
+
+    `plan` names the rows, or the YAML file that does; `overrides` sets recipe fields of every row. Runs
+    go to `out/ROW/seed-N`, the figures to `ablation.json`, `.csv` and `.md`. Goes on where it stopped;
+    a run that diverged is a result, and the others go on. Raises `UsageError` before anything is
+    trained when a row does not fit.
+    """
+    chosen = plan if isinstance(plan, Plan) else load_plan(plan)
+    planned = variants(chosen, overrides or {})
+    task = Task(data, chosen.recipe, planned[0].overrides, show, loading)
+    base = task.planned()
+    mode = monitor_mode(base)
+    seeds = tuple(range(base.train.seed, base.train.seed + chosen.seeds))
+    metric = base.train.monitor
+    for variant in planned:
+        _require_fit(variant, data, loading)
+    with held(out, f"{base.name}-ablation") as home:
+        rows: list[ResultRow] = []
+        for variant in planned:
+            runs = _train(task, variant, home, seeds, len(rows), len(planned))
+            measured = [_measure(run, task, metric, chosen.target) for run in runs.values()]
+            rows.append(_row(variant, runs, measured, seeds, metric))
+        result = Ablation(
+            home, chosen.about, metric, mode, seeds, chosen.target, tuple(_compared(rows))
+        )
+        write_json(result, home / "ablation.json")
+        write_atomic(home / "ablation.md", markdown(result).encode())
+        write_atomic(home / "ablation.csv", as_csv(result).encode())
+    return result
+
+
+def _require_fit(variant: Variant, data: str | Path, loading: Loading | None) -> None:
+    """Raises `UsageError`, naming the row, when its net cannot take these pictures."""
+    recipe = load_recipe(variant.recipe, variant.overrides)
+    splits = load_data(data, recipe.data, progress=loading)
+    options = recipe.model.model_dump(exclude={"name"})
+    try:
+        cost(recipe.model.name, num_classes=len(splits.classes), size=splits.rule.size, **options)
+    except UsageError as error:
+        raise UsageError(f"row {variant.name!r}: {error}") from None
+
+
+def _train(
+    task: Task, variant: Variant, home: Path, seeds: Sequence[int], before: int, rows: int
+) -> dict[int, Run]:
+    """The runs of a row by seed, but for those that diverged."""
+    own = replace(task, recipe=variant.recipe, overrides=variant.overrides)
+    runs = {}
+    for turn, seed in enumerate(seeds, before * len(seeds) + 1):
+        out = home / variant.folder / f"seed-{seed}"
+        name = f"{variant.name}, seed {seed}"
+        try:
+            runs[seed] = own.train(out, {"train.seed": seed}, turn, rows * len(seeds), name)
+        except DivergedError as error:
+            task.show(f"{name}: {error}")
+            task.show(Done(name, "accuracy", nan, nan))
+    return runs
+
+
+def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measured:
+    if "train" not in run.metrics:
+        evaluate(run.path, task.data, "train", progress=task.loading)
+    history, found = run.history, figures(run)
+    best = history[best_row(history)]
+    kept = best if run.config["recipe"]["train"]["keep"] == "best" else history[-1]
+    reached = [row for row in history if target is not None and row["val_accuracy"] >= target]
+    first = reached[0] if reached else {"epoch": nan, "seconds": nan}
+    network = bundles.load(run.model).network
+    train = run.metrics["train"]["accuracy"]["value"]
+    return Measured(
+        score=found[metric],
+        accuracy=found["accuracy"],
+        train_accuracy=train,
+        gap=train - found["accuracy"],
+        running_accuracy=kept["train_accuracy"],
+        running_gap=kept["train_accuracy"] - kept["val_accuracy"],
+        parameters=sum(tensor.numel() for tensor in network.parameters()),
+        best_epoch=int(best["epoch"]),
+        epochs=len(history),
+        seconds=history[-1]["seconds"],
+        target_epochs=first["epoch"],
+        target_seconds=first["seconds"],
+    )
+
+
+def _row(
+    variant: Variant,
+    runs: Mapping[int, Run],
+    measured: Sequence[Measured],
+    seeds: Sequence[int],
+    metric: str,
+) -> ResultRow:
+    names = list(Measured.__dataclass_fields__) if measured else []
+    values = {name: [float(getattr(one, name)) for one in measured] for name in names}
+    limits = {"score": bounds(metric), "accuracy": (0, 1)}
+    return ResultRow(
+        name=variant.name,
+        changes=variant.changes,
+        after=variant.after,
+        runs=runs,
+        diverged=tuple(seed for seed in seeds if seed not in runs),
+        figures={name: summarise(values[name], *limits.get(name, ())) for name in names},
+    )
+
+
+def _compared(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """The rows with their differences, each over the seeds that both of its rows have."""
+    named = {row.name: row for row in rows}
+    compared = [row if row.after is None else _against(row, named[row.after]) for row in rows]
+    corrected = iter(holm([row.difference.p for row in compared if row.difference]))
+    return [replace(row, p=next(corrected)) if row.difference else row for row in compared]
+
+
+def _against(row: ResultRow, other: ResultRow) -> ResultRow:
+    shared = [seed for seed in row.runs if seed in other.runs]
+    if not shared:
+        return row
+    scores = [dict(zip(one.runs, one.figures["score"].values, strict=True)) for one in (row, other)]
+    pairs = [[by_seed[seed] for seed in shared] for by_seed in scores]
+    return replace(row, difference=difference(*pairs))

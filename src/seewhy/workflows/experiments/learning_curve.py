@@ -1,0 +1,83 @@
+"""Would more pictures help? The same recipe on growing parts of the training pictures."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from seewhy.analysis.experiments.learning_curve import LearningCurve, Share, fit
+from seewhy.analysis.records import write_json
+from seewhy.config.recipe import Recipe
+from seewhy.data import load_data
+from seewhy.errors import UsageError
+from seewhy.evaluation.metrics import METRICS
+from seewhy.evaluation.stats.summary import summarise
+from seewhy.workflows.experiments.task import Loading, Show, Task, figures, held
+
+
+def learning_curve(
+    data: str | Path = "cifar10",
+    recipe: str | Path = "fast",
+    shares: Sequence[float] = (0.25, 0.5, 1.0),
+    seeds: int = 3,
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    show: Show = lambda event: None,
+    loading: Loading | None = None,
+) -> LearningCurve:
+    """Trains on stratified parts of the training pictures, each within the next, and fits a power law.
+
+    All runs take the same number of steps, a quarter of the pictures four times the epochs: else a
+    longer training would pass for more pictures. Validation is the same throughout, so what is left of
+    its own luck moves all points alike. Runs go to `out/share-S/seed-N`, the figures to
+    `learning_curve.json`. Goes on where it stopped.
+    """
+    parts = sorted(set(shares))
+    if len(parts) < 2 or parts[0] <= 0 or parts[-1] > 1:
+        raise UsageError(f"shares {list(shares)}: expected two or more, above 0 and up to 1")
+    if seeds < 1:
+        raise UsageError(f"{seeds} seeds: expected 1 or more")
+    task = Task(data, recipe, overrides or {}, show, loading)
+    planned = task.planned()
+    metric = planned.train.monitor
+    if METRICS.get(metric, (None, "min"))[1] == "min":
+        metric = "accuracy"
+    whole = len(load_data(data, planned.data, progress=loading).train)
+    with held(out, f"{planned.name}-learning-curve") as home:
+        found: list[Share] = []
+        for share in parts:
+            pictures = round(share * whole)
+            changes = _same_steps(planned, share) | ({"data.limit": pictures} if share < 1 else {})
+            runs = tuple(
+                task.train(
+                    home / f"share-{share:g}" / f"seed-{seed}",
+                    {**changes, "train.seed": seed},
+                    len(found) * seeds + turn,
+                    len(parts) * seeds,
+                    f"{pictures:,} pictures, seed {seed}",
+                )
+                for turn, seed in enumerate(_seeds(planned, seeds), 1)
+            )
+            scores = [figures(run)[metric] for run in runs]
+            found.append(Share(share, pictures, runs, summarise(scores, 0, 1)))
+        validated = found[0].runs[0].metrics["val"]["n"]
+        result = LearningCurve(home, metric, tuple(found), fit(found, validated))
+        write_json(result.facts, home / "learning_curve.json")
+    return result
+
+
+def _seeds(recipe: Recipe, count: int) -> range:
+    return range(recipe.train.seed, recipe.train.seed + count)
+
+
+def _same_steps(recipe: Recipe, share: float) -> dict[str, Any]:
+    """What makes a run on a share of the pictures as long, in steps, as one on all of them."""
+    train = recipe.train
+    whole = {
+        name: ceil(count / share)
+        for name in ("epochs", "patience", "plateau_patience")
+        if (count := getattr(train, name)) is not None
+    }
+    rise = {} if train.warmup is None else {"warmup": train.warmup / share}
+    return {f"train.{name}": value for name, value in (whole | rise).items()}

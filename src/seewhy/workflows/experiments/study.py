@@ -1,0 +1,232 @@
+"""An Optuna study of trials, each a run: sampled, pruned by epoch, shared by processes, killed and resumed.
+
+The study lives in a database. Each trial's process tells it a few times a minute that it is alive; a
+trial that falls silent is marked failed and waits, with its values, for the next process, which goes on
+with its run. Needs the extra `tune`.
+"""
+
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+import sqlalchemy.exc
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+from seewhy.config.recipe import Recipe, options
+from seewhy.config.search import is_whole
+from seewhy.errors import DivergedError, LockedError, MemoryLimitError, UsageError
+from seewhy.events import Begun, Done, Epoch, Step
+from seewhy.run import Run
+from seewhy.training.batches import seed_of
+from seewhy.workflows.experiments.task import Task, figures
+
+Pruner = Literal["median", "hyperband", "none"]
+
+HEARTBEAT, SILENCE = 10, 60  # seconds between two signs of life, and after which a trial is dead
+KEPT = 3  # best trials whose weights stay
+STARTUP = 10  # trials drawn at random before the sampler learns from them
+FEW = 8  # complete trials below which importance would be noise
+SAMPLING = 7  # the stream of the sampler's random numbers, see training.batches
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+# What makes a trial worthless and says nothing against the others.
+_UNFIT = (DivergedError, MemoryLimitError, UsageError)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps Optuna from logging, and from warning that its heartbeat is young."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+def open_study(url: str, name: str, mode: str, pruner: Pruner, epochs: int) -> optuna.Study:
+    """The study of that name in the database at `url`, made where there is none.
+
+    Raises `UsageError` for a database that cannot be opened.
+    """
+    waiting = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    try:
+        storage = RDBStorage(
+            url,
+            engine_kwargs=waiting,
+            heartbeat_interval=HEARTBEAT,
+            grace_period=SILENCE,
+            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+        )
+        return optuna.create_study(
+            storage=storage,
+            study_name=name,
+            direction="maximize" if mode == "max" else "minimize",
+            pruner=_pruner(pruner, epochs),
+            load_if_exists=True,
+        )
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, optuna.exceptions.OptunaError) as error:
+        said = str(error).splitlines()[0]
+        raise UsageError(
+            f"--storage {url} cannot be opened ({said}): expected a database such as sqlite:///study.db or "
+            "postgresql://user@host/name, with its driver installed"
+        ) from None
+
+
+def search(
+    study: optuna.Study, task: Task, home: Path, trials: int, time_limit: float | None
+) -> None:
+    """Runs trials until `trials` of the study are finished, here or by other processes.
+
+    After `time_limit` seconds no further trial starts. A trial that is stopped waits to be gone on with.
+    """
+    planned = task.planned()
+    start = time.monotonic()
+    waiting = False
+    while time_limit is None or time.monotonic() - start < time_limit:
+        states = [trial.state for trial in study.get_trials(deepcopy=False)]
+        finished = sum(state in FINISHED for state in states)
+        running = states.count(TrialState.RUNNING)
+        if finished >= trials:
+            break
+        if finished + running < trials:
+            _run_one(study, task, planned, home, trials)
+            _drop_weights(study, home)
+            continue
+        if not waiting:
+            task.show(f"waiting for {running} trials that other processes run, or have left")
+        waiting = True
+        time.sleep(1)
+        optuna.storages.fail_stale_trials(study)
+
+
+def best_trials(study: optuna.Study, count: int = KEPT) -> list[FrozenTrial]:
+    """The best finished trials, best first."""
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+    return sorted(done, key=lambda trial: (sign * (trial.value or 0.0), trial.number))[:count]
+
+
+def importance(study: optuna.Study) -> dict[str, float]:
+    """How much each searched field matters, adding up to 1, by PED-ANOVA (Watanabe et al. 2023).
+
+    Empty while too few trials are complete to tell.
+    """
+    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < FEW:
+        return {}
+    return dict(optuna.importance.get_param_importances(study))
+
+
+def folder(trial: FrozenTrial | optuna.Trial) -> str:
+    """The name of a trial's run directory: that of the trial which it goes on with, if any."""
+    first = RetryHeartbeatStaleTrialCallback.retried_trial_number(_frozen(trial))
+    return f"trial-{trial.number if first is None else first:04d}"
+
+
+def _run_one(study: optuna.Study, task: Task, planned: Recipe, home: Path, trials: int) -> None:
+    try:
+        study.optimize(
+            lambda trial: _objective(trial, task, planned, home, trials),
+            n_trials=1,
+            catch=(LockedError,),
+        )
+    except ValueError as error:
+        if not str(error).startswith("Cannot tell"):
+            raise
+        task.show(
+            "a trial was silent for so long that it was taken for dead; its result is left out"
+        )
+
+
+def _objective(trial: optuna.Trial, task: Task, planned: Recipe, home: Path, trials: int) -> float:
+    """Trains one trial, reporting its epochs, and gives the metric that its recipe watches."""
+    study, metric = trial.study, planned.train.monitor
+    # A seed a trial, so that neither a second process nor a second start repeats what was drawn.
+    study.sampler = optuna.samplers.TPESampler(
+        n_startup_trials=STARTUP, seed=seed_of(planned.train.seed, SAMPLING, trial.number) % 2**32
+    )
+    params = {name: _suggest(trial, name, planned) for name in planned.search}
+    said = ", ".join(f"{name.split('.')[-1]}={_shown(value)}" for name, value in params.items())
+    run, name = Run(home / folder(trial)), f"trial {trial.number}: {said}"
+    listener = _Listener(trial, task, name, metric)
+    for row in run.history if (run.path / "history.csv").is_file() else []:
+        listener.report(row[f"val_{metric}"], int(row["epoch"]), row["seconds"])
+    begun = sum(t.state != TrialState.FAIL for t in study.get_trials(deepcopy=False))
+    try:
+        task.planned(params)  # fields that do not go together
+        own = replace(task, show=listener)
+        return figures(own.train(run.path, params, min(begun, trials), trials, name))[metric]
+    except _UNFIT as error:
+        trial.set_user_attr("refused", str(error))
+        task.show(f"{name}: {error}")
+        raise optuna.TrialPruned from None
+    except (KeyboardInterrupt, SystemExit) as stop:
+        RetryHeartbeatStaleTrialCallback()(study, _frozen(trial))
+        if isinstance(stop, SystemExit):  # Optuna itself marks what the keyboard interrupts
+            study.tell(trial, state=TrialState.FAIL)
+        raise
+
+
+class _Listener:
+    """Hears a trial's run: shows it, reports its epochs, and stops it when it is to be pruned."""
+
+    def __init__(self, trial: optuna.Trial, task: Task, name: str, metric: str) -> None:
+        self._trial, self._task, self._name, self._metric = trial, task, name, metric
+        self._pruned: Done | None = None
+
+    def __call__(self, event: str | Step | Epoch | Begun | Done) -> None:
+        self._task.show(event)
+        if isinstance(event, Epoch):
+            self.report(event.validation[self._metric], event.epoch, event.seconds)
+        elif isinstance(event, Step) and self._pruned:  # a step later, when the epoch is on disk
+            self._task.show(self._pruned)
+            raise optuna.TrialPruned
+
+    def report(self, value: float, epoch: int, seconds: float) -> None:
+        self._trial.report(value, epoch)
+        if self._trial.should_prune():
+            note = f"pruned at epoch {epoch}"
+            self._pruned = Done(self._name, self._metric, value, seconds, note)
+
+
+def _suggest(trial: optuna.Trial, name: str, planned: Recipe) -> Any:
+    space = planned.search[name]
+    if space.choices is not None:
+        return trial.suggest_categorical(name, space.choices)
+    field = next(option.field for option in options() if option.name == name)
+    assert space.low is not None and space.high is not None
+    if is_whole(field):
+        return trial.suggest_int(name, int(space.low), int(space.high), log=space.log)
+    return trial.suggest_float(name, space.low, space.high, log=space.log)
+
+
+def _drop_weights(study: optuna.Study, home: Path) -> None:
+    """Removes the weights of finished trials but the best; their figures and history stay."""
+    best = {folder(trial) for trial in best_trials(study)}
+    for trial in study.get_trials(deepcopy=False, states=FINISHED):
+        run = Run(home / folder(trial))
+        if run.path.name not in best:
+            run.model.unlink(missing_ok=True)
+            shutil.rmtree(run.checkpoints, ignore_errors=True)
+
+
+def _pruner(name: Pruner, epochs: int) -> optuna.pruners.BasePruner:
+    if name == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=epochs // 4 + 1)
+    if name == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=max(1, epochs // 9), max_resource=epochs)
+    return optuna.pruners.NopPruner()
+
+
+def _frozen(trial: FrozenTrial | optuna.Trial) -> FrozenTrial:
+    if isinstance(trial, FrozenTrial):
+        return trial
+    return trial.study.get_trials(deepcopy=False)[trial.number]
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,308 @@
+"""Recipe and data in, a finished run out; a model and a split in, its figures out."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.analysis import diagnostics
+from seewhy.config.recipe import Recipe, load_recipe
+from seewhy.data import Splits, load_data, write_bad_files, write_splits
+from seewhy.errors import DivergedError, UsageError
+from seewhy.evaluation.decision.record import Decision
+from seewhy.evaluation.decision.temperature import fit_temperature
+from seewhy.evaluation.metrics import METRICS, metrics, score
+from seewhy.evaluation.predictions import Predictions
+from seewhy.events import Epoch, Step
+from seewhy.files import require_space
+from seewhy.inference import bundle as bundles
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.device import pick_amp, pick_device, place
+from seewhy.inference.forward import predict
+from seewhy.inference.locate import find_model
+from seewhy.models.registry import NETWORKS, Network, build
+from seewhy.run import Run, new_run, require_same, resumable_run, writing
+from seewhy.training.batches import WEIGHTS, Batches, seed_of
+from seewhy.training.checkpoint import (
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
+from seewhy.training.guards import (
+    as_exception,
+    compiler_named,
+    deterministic,
+    memory_named,
+    stopping_signals,
+)
+from seewhy.training.layers import check_layers
+from seewhy.training.loop import TrainState
+from seewhy.training.loop import train as training_loop
+from seewhy.training.objectives import balanced_weights, cross_entropy
+from seewhy.workflows.evaluate import _colours, store
+
+# What a training shows as it goes: a line of text, a step or an epoch.
+Show = Callable[[str | Step | Epoch], None]
+
+
+def train(
+    data: str | Path = "cifar10",
+    recipe: str | Path = "fast",
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    init: str | Path | None = None,
+    model: nn.Module | None = None,
+    show: Show = lambda event: None,
+    loading: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Trains a classifier by a recipe and returns its finished run directory. Never opens the test split.
+
+    `overrides` sets recipe fields by dotted name, such as `{"train.epochs": 5}`. `resume` goes on with
+    the run in `out` (or the newest of this recipe) to the same bits as if it had never stopped; `init`
+    starts from a bundle's weights, its classes matched by name; `model` is a network of one's own.
+    `show` hears what happens, `loading` how many pictures are read.
+
+    Ctrl-C and SIGTERM save a checkpoint and raise `KeyboardInterrupt` or `SystemExit(143)`. Raises a
+    `SeeWhyError` for whatever the user can put right.
+    """
+    chosen = load_recipe(recipe, overrides)
+    monitor_mode(chosen)
+    start = bundles.load(find_model(init), model=model) if init is not None else None
+    if start is not None:
+        chosen = _recipe_for(chosen, start)
+    splits = load_data(data, chosen.data, progress=loading, rule=start.rule if start else None)
+    network = _build(chosen, splits, start, model)
+    check_layers(network, chosen.train)
+    target = None if out is None else Path(out)
+    run = (resumable_run if resume else new_run)(target, chosen.name)
+    config = {
+        "recipe": chosen.model_dump(mode="json"),
+        "data": str(data),
+        "data_fingerprint": splits.fingerprint,
+        "init": start.digest if start else None,
+    }
+    with writing(run), memory_named(chosen.train.batch_size):
+        if run.started:
+            require_same(run, config, {"recipe": Recipe().model_dump(mode="json")})
+        if run.finished:
+            show(f"{run.path} is finished: nothing to resume")
+            return run
+        for note in splits.notes:
+            show(note)
+        show(f"run: {run.path}")
+        _write_start(run, config, splits)
+        job = _Job(chosen, splits, network, run, pick_device(chosen.train.device), start)
+        job.say(diagnostics.in_labels(splits.train.labels, splits.classes, chosen.train), show)
+        job.say(_colours(network, splits.train), show)
+        _fit(job, resume, show)
+        _finish(job, show)
+    return run
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one training works on."""
+
+    recipe: Recipe
+    splits: Splits
+    network: nn.Module
+    run: Run
+    device: torch.device
+    start: Bundle | None
+
+    def say(self, lines: Sequence[str], show: Show) -> None:
+        """Shows lines that the user should not miss, and keeps them in the run's log."""
+        for line in lines:
+            show(line)
+            self.run.log(line)
+
+    def predict_val(
+        self, network: nn.Module, views: Sequence[str], amp: torch.dtype | None = None
+    ) -> Predictions:
+        size = self.splits.rule.size
+        return predict(
+            network, self.splits.val, size=size, views=views, device=self.device, amp=amp
+        )
+
+
+def _fit(job: _Job, resume: bool, show: Show) -> None:
+    """Runs the loop to its end, saving as it goes."""
+    config, run = job.recipe.train, job.run
+    place(job.network, job.device)
+    state = TrainState.start(job.network, config)
+    _require_space(state, run)
+    checkpoint = latest_checkpoint(run.checkpoints) if resume else None
+    if checkpoint is not None:
+        differs = load_checkpoint(state, checkpoint)
+        show(differs or f"resumed at step {state.progress.step:,}")
+    batches = Batches(
+        images=job.splits.train,
+        size=job.splits.rule.size,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        seed=config.seed,
+        augmentation=job.recipe.augment,
+        sampling=config.sampling,
+    )
+    weights = None
+    if config.class_weights:
+        labels = job.splits.train.labels
+        weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
+    amp = pick_amp(config.amp, job.device)
+    chance = diagnostics.chance(job.splits.train.labels, config)
+    saved = time.monotonic()
+    with stopping_signals() as received, deterministic(), _kept_named(run), compiler_named():
+        for event in training_loop(
+            state,
+            batches,
+            cross_entropy(config.label_smoothing, weights),
+            config,
+            validate=partial(_validate, job, amp),
+            mode=monitor_mode(job.recipe),
+            device=job.device,
+            amp=amp,
+        ):
+            show(event)
+            if isinstance(event, Epoch):
+                steps = len(job.splits.train) // config.batch_size
+                job.say(diagnostics.in_history(state.progress.history, chance, steps), show)
+            due = time.monotonic() - saved > config.checkpoint_seconds
+            if isinstance(event, Epoch) or due or received:
+                save_checkpoint(state, run.checkpoints)
+                run.write_history(state.progress.history, state.progress.gradient_norms)
+                saved = time.monotonic()
+            if received:
+                run.log(f"stopped by signal {received[0]} at step {state.progress.step}")
+                raise as_exception(received[0])
+    run.write_history(state.progress.history, state.progress.gradient_norms)
+    run.log(state.progress.stopped or "")
+    if config.keep == "best":
+        best = run.checkpoints / f"step-{state.progress.best_step}"
+        job.network.load_state_dict(load_weights(best))
+    elif state.average is not None:
+        job.network.load_state_dict(state.average)
+
+
+@contextmanager
+def _kept_named(run: Run) -> Iterator[None]:
+    """Adds to `DivergedError` which checkpoint is the last good one."""
+    try:
+        yield
+    except DivergedError as error:
+        kept = latest_checkpoint(run.checkpoints)
+        raise DivergedError(f"{error} (kept: {kept or 'none, it is too early'})") from None
+
+
+def _finish(job: _Job, show: Show) -> None:
+    """Reads the validation figures of the weights as stored, and writes the bundle last of all."""
+    network = place(bundles.rounded(job.network), job.device)
+    predictions = job.predict_val(network, job.recipe.views)
+    predictions = replace(predictions, temperature=fit_temperature(predictions))
+    store(job.run, metrics(predictions, "val"), predictions)
+    progress = job.run.history
+    bundle = Bundle(
+        network=network,
+        classes=job.splits.classes,
+        rule=job.splits.rule,
+        decision=Decision(temperature=predictions.temperature),
+        views=job.recipe.views,
+        facts={
+            "recipe": job.recipe.model_dump(mode="json"),
+            "epochs": len(progress),
+            "seconds": round(progress[-1]["seconds"], 1),
+            "train_pictures": len(job.splits.train),
+            "val_accuracy": float((predictions.predicted == predictions.labels).mean()),
+        },
+        fingerprint=job.splits.fingerprint,
+        parents=(job.start.digest,) if job.start else (),
+    )
+    bundles.save(bundle, job.run.model)
+    show(f"model: {job.run.model}")
+
+
+def _validate(job: _Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:
+    """The figures of an epoch: one view, in the number format of the training, to cost little."""
+    predictions = job.predict_val(network, job.recipe.views[:1], amp)
+    names = dict.fromkeys(("loss", "accuracy", "balanced_accuracy", job.recipe.train.monitor))
+    return {name: score(name, predictions) for name in names}
+
+
+def monitor_mode(recipe: Recipe) -> Literal["max", "min"]:
+    """Which direction of the watched metric is better. Raises `UsageError` for an unknown metric."""
+    name = recipe.train.monitor
+    if name not in METRICS:
+        raise UsageError(f"train.monitor={name!r} is no metric: choose one of {', '.join(METRICS)}")
+    return recipe.train.monitor_mode or METRICS[name][1]
+
+
+def _build(
+    recipe: Recipe, splits: Splits, start: Bundle | None, model: nn.Module | None
+) -> nn.Module:
+    """The network before its first step, on the CPU."""
+    if model is not None:
+        return start.network if start else model
+    size, classes = splits.rule.size, splits.classes
+    options = recipe.model.model_dump(exclude={"name"})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(recipe.train.seed, WEIGHTS, 0))
+        network = build(recipe.model.name, num_classes=len(classes), size=size, **options)
+    if start is None:
+        network.fit_input(splits.train.images)
+    else:
+        network.load_state_dict(_weights_by_name(start, network, classes))
+    return network
+
+
+def _recipe_for(recipe: Recipe, start: Bundle) -> Recipe:
+    """The recipe with the starting bundle's net in place of its own."""
+    if not isinstance(start.network, Network):
+        return recipe
+    arguments = start.network.arguments
+    options = {k: v for k, v in arguments.items() if k not in ("num_classes", "size")}
+    name = next(name for name, kind in NETWORKS.items() if type(start.network) is kind)
+    model = recipe.model.model_validate({"name": name, **options})
+    return recipe.model_copy(update={"model": model})
+
+
+def _weights_by_name(
+    start: Bundle, network: Network, classes: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """The start's weights for `network`: the last layer's rows go by class name, new classes fresh."""
+    last = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
+    old, new = start.network.state_dict(), network.state_dict()
+    shared = [name for name in classes if name in start.classes]
+    to = [classes.index(name) for name in shared]
+    rows = [start.classes.index(name) for name in shared]
+    for name in new:
+        if name.rpartition(".")[0] == last:
+            new[name][to] = old[name][rows]
+        else:
+            new[name] = old[name]
+    return new
+
+
+def _write_start(run: Run, config: Mapping[str, Any], splits: Splits) -> None:
+    write_splits(splits, run.path / "splits.csv")
+    write_bad_files(splits.bad, run.path / "bad_files.csv")
+    run.write_environment()
+    run.write_config(config)
+    for note in splits.notes:
+        run.log(note)
+
+
+def _require_space(state: TrainState, run: Run) -> None:
+    """Raises `DiskFullError` unless four checkpoints (two, the best, one in the making) fit."""
+    weights = sum(t.numel() * t.element_size() for t in state.network.state_dict().values())
+    moments = {"sgd": 1, "adam": 2, "adamw": 2}
+    kind = type(state.optimizer).__name__.lower()
+    copies = 1 + moments[kind] + (state.average is not None)
+    require_space(run.path, 4 * copies * weights, "training")

@@ -1,0 +1,128 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import write_folder
+from PIL import Image
+
+import seewhy
+from seewhy.data.images.decode import InputRule
+from seewhy.errors import DataError, ModelFileError
+from seewhy.evaluation.decision.fit import fit_decision
+from seewhy.evaluation.decision.record import Decision, Scope
+from seewhy.evaluation.predictions import Predictions
+from seewhy.inference import bundle as bundles
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.classifier import NOT_SURE, OUT_OF_SCOPE, Classifier
+from seewhy.models.registry import build
+from seewhy.workflows.calibrate import calibrate
+
+CLASSES = ("ant", "bee", "cow")
+
+
+def drawn(sharpness: float, n: int = 3_000) -> Predictions:
+    """Predictions whose labels are drawn from softmax(logits / sharpness)."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (n, 3))
+    labels = (logits + rng.gumbel(size=logits.shape)).argmax(1)
+    return Predictions(
+        (logits * sharpness).astype(np.float32), labels, CLASSES, np.arange(n).astype(str)
+    )
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Classifier:
+    import torch
+
+    torch.manual_seed(0)
+    network = build("speednet", num_classes=3, size=17, width=0.2)
+    network.fit_input(np.random.default_rng(0).integers(0, 256, (50, 17, 17, 3), np.uint8))
+    made = Bundle(network=network, classes=CLASSES, rule=InputRule(size=17, store=17))
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    bundles.save(made, path)
+    return seewhy.load(path)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("data") / "photos", count=40, size=20)
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """Loose pictures of another kind: no classes, one of them damaged."""
+    folder = tmp_path_factory.mktemp("others")
+    rng = np.random.default_rng(1)
+    for number in range(60):
+        noise = rng.integers(0, 256, (20, 20, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{number}.png")
+    (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n no")
+    return folder
+
+
+def test_the_temperature_makes_the_confidence_honest() -> None:
+    found = fit_decision(drawn(3.0))
+    assert found.temperature == pytest.approx(3, rel=0.1)
+    assert found.ece_after.value < 0.03 < found.ece_before.low
+    assert found.nll_after.value < found.nll_before.value
+    assert found.threshold is None and found.scope is None
+    assert found.decision == Decision(temperature=found.temperature)
+
+
+def test_a_temperature_fitted_before_plays_no_part() -> None:
+    once, twice = drawn(3.0), replace(drawn(3.0), temperature=2.0)
+    assert fit_decision(once).temperature == fit_decision(twice).temperature
+
+
+def test_the_threshold_is_of_the_tempered_confidence() -> None:
+    found = fit_decision(drawn(3.0), coverage=0.5)
+    sure = replace(drawn(3.0), temperature=found.temperature).confidence()
+    assert (sure >= found.decision.threshold).mean() == pytest.approx(0.5, abs=0.001)
+
+
+def test_the_new_bundle_answers_otherwise_and_names_its_parent(model, photos, others, tmp_path):
+    bundle, found = calibrate(model, photos, coverage=0.5, out_of_scope=others)
+    saved = bundles.save(bundle, tmp_path / "new.safetensors")
+    assert saved.parents == (model.digest,) and saved.digest != model.digest
+    again = seewhy.load(tmp_path / "new.safetensors")
+    assert again.bundle.decision == found.decision
+    pictures = sorted(photos.rglob("*.png"))
+    answers = again.answers(again.predict(pictures))
+    assert set(answers) <= {*CLASSES, NOT_SURE, OUT_OF_SCOPE} and NOT_SURE in answers
+    said = []
+    plain, _ = calibrate(again, photos, show=said.append)
+    assert plain.decision.threshold is None and plain.decision.scope is None
+    dropped = [line.split(" is ")[0] for line in said if " is dropped" in line]
+    assert dropped == ["the model's threshold", "the model's scope"]
+    plain = model.predict(pictures)
+    assert list(model.answers(plain)) == [CLASSES[k] for k in plain.predicted]
+
+
+def test_an_unreadable_picture_has_no_answer(model, photos, others) -> None:
+    bundle, _ = calibrate(model, photos, coverage=0.9, out_of_scope=others)
+    means = tuple((1.0,) + (0.0,) * 39 for _ in CLASSES)
+    scope = Scope(score="similarity", threshold=-1.0, means=means)
+    decision = bundle.decision.model_copy(update={"scope": scope})
+    classifier = Classifier(replace(bundle, decision=decision), model.device)
+    found = classifier.predict([others / "damaged.png", others / "1.png"], on_error="row")
+    assert found.embeddings.shape == (2, 40) and np.isnan(found.embeddings[0]).all()
+    assert classifier.answers(found)[0] == "" and classifier.answers(found)[1] != ""
+
+
+def test_class_means_of_another_network_are_refused_at_load(model, tmp_path) -> None:
+    scope = Scope(score="similarity", threshold=0.5, means=((1.0, 0.0),) * 3)
+    strange = replace(model.bundle, decision=Decision(scope=scope))
+    bundles.save(strange, tmp_path / "strange.safetensors")
+    with pytest.raises(ModelFileError, match="class means do not fit its network"):
+        seewhy.load(tmp_path / "strange.safetensors")
+
+
+def test_too_few_others_are_refused(model, photos, tmp_path) -> None:
+    write_folder(tmp_path / "few", classes=("x",), count=5)
+    with pytest.raises(DataError, match="5 readable pictures"):
+        calibrate(model, photos, out_of_scope=tmp_path / "few")
+
+
+def test_a_data_set_by_name_serves_as_others(model, photos) -> None:
+    _, found = calibrate(model, photos, out_of_scope="digits")
+    assert found.scope is not None and len(found.scope.areas) == 4

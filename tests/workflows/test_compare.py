@@ -1,0 +1,74 @@
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import QUICK, write_folder
+
+import seewhy
+from seewhy.errors import UsageError
+from seewhy.inference import bundle as bundles
+from seewhy.plots.compare import draw_comparison
+from seewhy.workflows.compare import compare_models
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("data") / "photos", count=30)
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "trained"
+    return seewhy.train(photos, "regularized-cnn", out=out, overrides=QUICK).path
+
+
+@pytest.fixture(scope="module")
+def spoilt(run, tmp_path_factory):
+    """The same model with its last layer drawn anew."""
+    bundle = bundles.load(run / "model.safetensors")
+    with torch.no_grad():
+        bundle.network.head.classes.weight.normal_(0, 3, generator=torch.Generator().manual_seed(1))
+    path = tmp_path_factory.mktemp("other") / "spoilt.safetensors"
+    bundles.save(replace(bundle, digest=""), path)
+    return path
+
+
+def test_models_are_compared_on_the_same_pictures_with_what_they_cost(
+    run, spoilt, photos, tmp_path
+):
+    found = compare_models([run, spoilt], photos)
+    trained, other = found.contenders
+    assert (trained.name, other.name) == ("trained", "spoilt.safetensors")
+    assert trained.curves.epochs == 2 and other.curves is None and other.history == []
+    assert trained.parameters == other.parameters and trained.megabytes > 0.1
+    for one in found.contenders:
+        assert 0 < one.latency.low <= one.latency.median <= one.latency.high
+        assert one.gap.low <= one.gap.value <= one.gap.high
+    val = seewhy.load(run).splits(photos).val
+    assert found.comparison.n == len(val) == len(found.pictures)
+    predicted = seewhy.load(spoilt).predict_set(val).predicted
+    assert np.array_equal(found.comparison.answers[1], predicted[found.comparison.rows[1]])
+    draw_comparison(found, tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"curves.png", "differences.png", "classes-trained-spoilt.safetensors.png"} <= names
+    assert "trained-not-spoilt.safetensors.png" in names
+
+
+def test_test_is_compared_by_what_evaluate_has_stored(run, photos, tmp_path):
+    twin = shutil.copytree(run, tmp_path / "twin")
+    with pytest.raises(UsageError, match="no stored test predictions"):
+        compare_models([run, twin], photos, "test")
+    for path in (run, twin):
+        seewhy.evaluate(path, photos, "test")
+    before = seewhy.Run(run).metrics["test"]["reading"]
+    found = compare_models([run, twin], photos, "test")
+    assert found.comparison.n == 9 and found.pictures is None and found.contenders[0].gap is None
+    assert seewhy.Run(run).metrics["test"]["reading"] == before
+
+
+def test_one_model_alone_is_refused(run, photos):
+    for models in ([run], [run, run]):
+        with pytest.raises(UsageError, match="two different models"):
+            compare_models(models, photos)

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from helpers import QUICK, write_folder
+
+from seewhy.errors import DataError, UsageError
+from seewhy.evaluation.predictions import Predictions
+from seewhy.workflows.experiments.repetition import folds
+from seewhy.workflows.labels import find_suspects
+
+
+@pytest.fixture(scope="module")
+def flipped(tmp_path_factory):
+    """Three classes that colours tell apart, of which two pictures lie in the wrong folder."""
+    root = write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
+    for name in ("010", "011"):
+        (root / "ant" / f"{name}.png").rename(root / "bee" / f"flipped-{name}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def judged(flipped, tmp_path_factory):
+    """Folds whose answers are what the colours say, however little they have learnt."""
+    home = tmp_path_factory.mktemp("folds") / "two"
+    folds(flipped, "regularized-cnn", 2, out=home, overrides=QUICK)
+    path = home / "predictions-oof.parquet"
+    found = Predictions.from_parquet(path)
+    true = np.array([0 if "flipped" in key else "abc".index(key[0]) for key in found.ids])
+    logits = 6 * np.eye(3, dtype=np.float32)[true]
+    answers = Predictions(logits, found.labels, found.classes, found.ids)
+    answers.to_parquet(path)
+    return home
+
+
+def test_labels_in_the_wrong_folder_are_found_with_their_evidence(flipped, judged):
+    found = find_suspects(flipped, judged)
+    judged_flips = {
+        str(key)
+        for key in Predictions.from_parquet(judged / "predictions-oof.parquet").ids
+        if "flip" in key
+    }
+    assert judged_flips and {one.id for one in found.found} == judged_flips
+    assert {(one.label, one.suggested) for one in found.found} == {("bee", "ant")}
+    count = len(found.found)
+    assert found.agreed == pytest.approx(1 - count / found.n)
+    assert found.shown.images.shape == (count, 16, 16, 3)
+    assert found.shown.near.shape == (count, 4, 16, 16, 3)
+    assert found.shown.near_labels.shape == (count, 4)
+    assert all((image[..., 0].mean() > 150) for image in found.shown.images)  # red, as ants are
+    assert all(len(one.hash) == 32 and one.label_probability < 0.5 for one in found.found)
+
+
+def test_networks_that_know_no_more_than_the_commonest_class_are_called_weak(flipped, judged):
+    assert not find_suspects(flipped, judged).weak
+    path = judged / "predictions-oof.parquet"
+    whole, found = path.read_bytes(), Predictions.from_parquet(path)
+    logits = np.random.default_rng(0).normal(size=found.logits.shape).astype(np.float32)
+    try:
+        Predictions(logits, found.labels, found.classes, found.ids).to_parquet(path)
+        assert find_suspects(flipped, judged).weak
+    finally:
+        path.write_bytes(whole)
+
+
+def test_folders_that_are_no_fold_of_these_are_left_alone(flipped, judged):
+    expected = find_suspects(flipped, judged).found
+    strangers = [judged / "fold-0-backup", judged / "fold-7"]
+    for path in strangers:
+        path.mkdir()
+    try:
+        assert find_suspects(flipped, judged).found == expected
+    finally:
+        for path in strangers:
+            path.rmdir()
+
+
+def test_other_labels_are_refused(flipped, judged, tmp_path):
+    other = write_folder(tmp_path / "photos", count=12)
+    with pytest.raises(DataError, match="train the folds anew"):
+        find_suspects(other, judged)
+
+
+def test_unfinished_folds_are_refused(flipped, tmp_path):
+    with pytest.raises(UsageError, match="no finished folds"):
+        find_suspects(flipped, tmp_path)
