@@ -1,6 +1,6 @@
 """What long work tells as it goes: frozen records, shown, stored or acted upon by whoever consumes them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -48,6 +48,31 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """Some of a long work is done: `done` of `total`, in the unit of `what` (such as "reading" images)."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """Something that goes wrong: its kind, what is seen, and what to do about it."""
+
+    kind: str
+    finding: str
+    advice: str
+
+
+@dataclass(frozen=True)
 class Begun:
     """A run of an experiment begins, or goes on: the `number`-th of `total`."""
 
@@ -65,3 +90,11 @@ class Done:
     value: float
     seconds: float
     note: str = ""
+
+
+Event = Step | Epoch | Progress | Note | Diagnostic | Begun | Done
+OnEvent = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Consumes an event and does nothing: for work that nobody watches."""
