@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from seewhy.workflows.experiments.lr_range import find_lr
     from seewhy.workflows.experiments.repetition import folds, seeds
     from seewhy.workflows.experiments.tuning import tune
-    from seewhy.workflows.train import train
+    from seewhy.workflows.train import train, training_events
 
 __version__ = "0.1.0"
 
@@ -58,6 +58,7 @@ __all__ = [
     "metrics",
     "seeds",
     "train",
+    "training_events",
     "tune",
 ]
 
@@ -85,6 +86,7 @@ _HOME = {
     "metrics": "evaluation.metrics",
     "seeds": "workflows.experiments.repetition",
     "train": "workflows.train",
+    "training_events": "workflows.train",
     "tune": "workflows.experiments.tuning",
 }
 

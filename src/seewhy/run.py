@@ -7,9 +7,9 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from seewhy.errors import UsageError
+from seewhy.events import Diagnostic, Epoch, Note, RunFinished, RunStarted, Stored
 from seewhy.files import (
     clear_temporaries,
     exclusive,
@@ -27,6 +28,7 @@ from seewhy.files import (
 from seewhy.text import visible
 
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
+STORED = {kind.__name__: kind for kind in (Epoch, Note, Diagnostic, RunStarted, RunFinished)}
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,34 @@ class Run:
         """How many pictures each split has, by its name."""
         with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
             return Counter(row["split"] for row in csv.DictReader(file))
+
+    @property
+    def events(self) -> list[Stored] | None:
+        """The records of `events.jsonl`, a torn last line dropped; None where there is no such file."""
+        path = self.path / "events.jsonl"
+        if not path.is_file():
+            return None
+        lines = path.read_text("utf-8").split("\n")[:-1]  # after a whole last line is nothing
+        records = map(json.loads, lines)
+        return [STORED[record.pop("type")](**record) for record in records]
+
+    def begin_events(self, length: int = 0) -> None:
+        """Cuts `events.jsonl` to the length that a checkpoint recorded, in bytes, or makes it anew."""
+        with open(self.path / "events.jsonl", "ab") as file:
+            file.truncate(min(length, file.tell()))
+
+    def add_events(self, events: Iterable[Stored]) -> int | None:
+        """Appends to `events.jsonl`, durably, and gives its length in bytes; None where it was not begun."""
+        path = self.path / "events.jsonl"
+        if not path.is_file():
+            return None
+        lines = [json.dumps({"type": type(event).__name__, **asdict(event)}) for event in events]
+        text = "".join(f"{line}\n" for line in lines).encode()
+        with full_disk_named(path, len(text)), open(path, "ab") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            return file.tell()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)

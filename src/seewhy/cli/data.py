@@ -13,7 +13,7 @@ from seewhy.cli.flags import config_of, fields
 from seewhy.cli.labels import apply_review, labels
 from seewhy.cli.output import new_folder, refuse_existing
 from seewhy.cli.preview import command as preview
-from seewhy.cli.progress import ReadingBar, say
+from seewhy.cli.progress import Listener
 from seewhy.config.data import DataConfig
 from seewhy.data import Splits, load_data, write_splits
 from seewhy.data.inspect import (
@@ -26,6 +26,7 @@ from seewhy.data.inspect import (
     write_findings,
 )
 from seewhy.errors import UsageError
+from seewhy.events import Note
 from seewhy.files import write_atomic
 
 # Pictures are looked at at this size, where they are larger: that of `--recipe photos`.
@@ -74,7 +75,7 @@ def check_data(data: str, out: Path | None, as_json: bool, **given: str | None) 
     """
     folder = new_folder(out)
     config = config_of(given, size=SIZE, on_bad="skip", max_bad=1)
-    report = check(_load(data, config, trainable=False), ReadingBar("comparing"))
+    report = check(_load(data, config, trainable=False), Listener())
     if folder:
         write_findings(report.findings, report.pictures, folder / "findings.csv")
         _draw_findings(report, folder)
@@ -125,9 +126,10 @@ command.add_command(apply_review)
 
 
 def _load(data: str, config: DataConfig, trainable: bool = True) -> Splits:
-    splits = load_data(data, config, trainable=trainable, progress=ReadingBar("reading"))
+    listener = Listener()
+    splits = load_data(data, config, trainable=trainable, on_event=listener)
     for note in splits.notes:
-        say(note)
+        listener(Note(note))
     return splits
 
 

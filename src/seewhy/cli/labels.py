@@ -13,10 +13,10 @@ import seewhy
 from seewhy.analysis.experiments.repetition import OUT_OF_FOLD
 from seewhy.analysis.labels.review import read_review, write_suspects, write_version
 from seewhy.analysis.labels.suspects import Suspects
-from seewhy.cli.experiments import shown, table
+from seewhy.cli.experiments import table
 from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
 from seewhy.cli.output import refuse_existing
-from seewhy.cli.progress import ReadingBar
+from seewhy.cli.progress import Listener, ReadingBar, shown
 from seewhy.cli.review import give_for_review
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
@@ -58,15 +58,14 @@ def labels(
     home = out or Path("runs", f"{load_recipe(recipe or 'fast', changes).name}-folds")
     asked = recipe is not None or count is not None or changes
     if asked or not (home / OUT_OF_FOLD).is_file():
-        with shown() as line:
+        with shown() as listener:
             seewhy.folds(
                 data,
                 recipe or "fast",
                 5 if count is None else count,
                 out=home,
                 overrides=changes,
-                show=line,
-                loading=ReadingBar("reading"),
+                on_event=listener,
             )
     suspects = find_suspects(
         data, home, loading=ReadingBar("reading"), progress=ReadingBar("comparing")
@@ -97,7 +96,7 @@ def apply_review(
     """
     refuse_existing(out)
     config = config_of(given, layout=layout, on_bad="skip", max_bad=1)
-    splits = load_data(data, config, trainable=False, progress=ReadingBar("reading"))
+    splits = load_data(data, config, trainable=False, on_event=Listener())
     said = read_review(review, splits)
     version = write_version(data, layout, said, out)
     dropped = sum(one.label is None for one in said.corrections)

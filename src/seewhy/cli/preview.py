@@ -9,9 +9,10 @@ import click
 
 from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.output import new_folder
-from seewhy.cli.progress import ReadingBar, say
+from seewhy.cli.progress import Listener
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
+from seewhy.events import Note
 from seewhy.files import write_atomic
 from seewhy.text import visible
 from seewhy.workflows.preview import Preview, preview
@@ -31,9 +32,10 @@ def command(data: str, recipe: str, out: Path | None, as_json: bool, **given: An
     """
     chosen = load_recipe(recipe, overrides(given))
     folder = new_folder(out)
-    splits = load_data(data, chosen.data, progress=ReadingBar("reading"))
+    listener = Listener()
+    splits = load_data(data, chosen.data, on_event=listener)
     for note in splits.notes:
-        say(note)
+        listener(Note(note))
     found = preview(data, splits, chosen)
     files = [] if folder is None else _draw(found, folder)
     if as_json:

@@ -10,12 +10,11 @@ import click
 import seewhy
 from seewhy.analysis.overview import write_analysis
 from seewhy.analysis.records import to_json
-from seewhy.cli.experiments import shown, summary_table
+from seewhy.cli.experiments import summary_table
 from seewhy.cli.flags import overrides, recipe_flags
-from seewhy.cli.progress import ReadingBar, TrainingLine, say
+from seewhy.cli.progress import ReadingBar, say, shown
 from seewhy.cli.report import write_report
 from seewhy.cli.tables import metrics_table
-from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.inference.locate import load
@@ -60,15 +59,8 @@ def command(
 
 
 def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
-    planned = load_recipe(fixed["recipe"], fixed["overrides"]).train
-    line = TrainingLine(planned.epochs, planned.monitor)
-    try:
-        run = seewhy.train(**fixed, resume=resume, show=line, loading=ReadingBar("reading"))
-    except (KeyboardInterrupt, SystemExit):
-        line("stopped, and saved: go on with the same command and --resume")
-        raise
-    finally:
-        line.close()
+    with shown("stopped, and saved: go on with the same command and --resume") as listener:
+        run = seewhy.train(**fixed, resume=resume, on_event=listener)
     if run.gradient_norms:
         draw_gradient_norms(run.gradient_norms, run.figures)
     page = _report(run)
@@ -103,8 +95,8 @@ def _report(run: Run) -> Path | None:
 
 
 def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
-    with shown() as line:
-        result = seewhy.seeds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
+    with shown() as listener:
+        result = seewhy.seeds(**fixed, count=count, on_event=listener)
     draw_seeds(result, result.path / "figures")
     if as_json:
         click.echo(json.dumps(to_json(result)))
@@ -115,8 +107,8 @@ def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
 
 
 def _folds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
-    with shown() as line:
-        result = seewhy.folds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
+    with shown() as listener:
+        result = seewhy.folds(**fixed, count=count, on_event=listener)
     draw_folds(result, result.path / "figures")
     whole = split_drawings(result.whole.to_json(), result.whole.reliability)
     write_drawings(whole, result.path / "figures")

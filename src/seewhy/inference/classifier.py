@@ -16,6 +16,7 @@ from seewhy.data.images.decode import InputRule, Picture, centre, read
 from seewhy.errors import ImageError
 from seewhy.evaluation.decision.ood import scope_scores
 from seewhy.evaluation.predictions import Predictions, concat
+from seewhy.events import Event, Progress
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.forward import predict
@@ -138,7 +139,12 @@ class Classifier:
         """
         trained = self.bundle.facts.get("recipe", {}).get("data", {})
         config = DataConfig(**{**trained, **(options or {})})
-        return load_data(data, config, rule=self.rule, classes=self.classes, progress=progress)
+
+        def hear(event: Event) -> None:
+            if progress and isinstance(event, Progress):
+                progress(event.done, event.total)
+
+        return load_data(data, config, rule=self.rule, classes=self.classes, on_event=hear)
 
     def answers(self, predictions: Predictions) -> np.ndarray:
         """What to say of each picture, str (N,): its class, "not sure" or "out of scope".

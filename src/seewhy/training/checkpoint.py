@@ -23,7 +23,7 @@ from seewhy.files import (
     sync_directory,
     write_atomic,
 )
-from seewhy.training.loop import Progress, TrainState
+from seewhy.training.loop import TrainProgress, TrainState
 
 KEPT = 2
 
@@ -87,7 +87,7 @@ def load_checkpoint(state: TrainState, path: Path) -> str | None:
     device = next(state.network.parameters()).device
     if state.average is not None:
         state.average = {name: t.to(device) for name, t in _part(tensors, "average.").items()}
-    state.progress = Progress(**record["progress"])
+    state.progress = TrainProgress.read(record["progress"])
     threads = torch.get_num_threads()
     if threads != record["threads"]:
         return f"resumed, not bit-exact: threads {record['threads']}->{threads}"

@@ -11,6 +11,7 @@ from seewhy.data import ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics, metrics
 from seewhy.evaluation.predictions import Predictions
+from seewhy.events import Diagnostic
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.locate import load
 from seewhy.models.network import channel_statistics
@@ -67,8 +68,8 @@ def judge(
     if split != "test" and splits.fingerprint != classifier.bundle.fingerprint:
         show("these are not the pictures that the model was trained and validated on")
     pictures = part(splits, split)
-    for sign in _colours(classifier.bundle.network, pictures):
-        show(sign)
+    for one in _colours(classifier.bundle.network, pictures):
+        show(one.text)
     predictions = classifier.predict_set(pictures, embed=embed, progress=progress)
     return metrics(predictions, split), predictions
 
@@ -80,7 +81,7 @@ def own_run(model: str | Path, classifier: Classifier, splits: Splits, split: Sp
     return Run(Path(model)) if Path(model).is_dir() and (own or alone) else None
 
 
-def _colours(network: nn.Module, pictures: ImageSet) -> list[str]:
+def _colours(network: nn.Module, pictures: ImageSet) -> list[Diagnostic]:
     """Whether a network's normalisation is far from (some of) the pictures that it is to see."""
     if not isinstance(network, Network):
         return []
