@@ -108,7 +108,7 @@ class RunFinished:
 
 
 Event = Step | Epoch | Progress | Note | Diagnostic | RunStarted | RunFinished
-Stored = Epoch | Note | Diagnostic | RunStarted | RunFinished  # those that a run keeps
+StoredEvent = Epoch | Note | Diagnostic | RunStarted | RunFinished  # those that a run keeps
 OnEvent = Callable[[Event], None]
 
 

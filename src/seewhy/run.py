@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from seewhy.errors import UsageError
-from seewhy.events import Diagnostic, Epoch, Note, RunFinished, RunStarted, Stored
+from seewhy.events import StoredEvent
 from seewhy.files import (
     clear_temporaries,
     exclusive,
@@ -28,7 +28,7 @@ from seewhy.files import (
 from seewhy.text import visible
 
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
-STORED = {kind.__name__: kind for kind in (Epoch, Note, Diagnostic, RunStarted, RunFinished)}
+EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
 
 
 @dataclass(frozen=True)
@@ -91,28 +91,27 @@ class Run:
             return Counter(row["split"] for row in csv.DictReader(file))
 
     @property
-    def events(self) -> list[Stored] | None:
+    def events(self) -> list[StoredEvent] | None:
         """The records of `events.jsonl`, a torn last line dropped; None where there is no such file."""
         path = self.path / "events.jsonl"
         if not path.is_file():
             return None
         lines = path.read_text("utf-8").split("\n")[:-1]  # after a whole last line is nothing
         records = map(json.loads, lines)
-        return [STORED[record.pop("type")](**record) for record in records]
+        return [EVENTS[record.pop("type")](**record) for record in records]
 
-    def begin_events(self, length: int = 0) -> None:
-        """Cuts `events.jsonl` to the length that a checkpoint recorded, in bytes, or makes it anew."""
-        with open(self.path / "events.jsonl", "ab") as file:
-            file.truncate(min(length, file.tell()))
+    def add_events(self, events: Iterable[StoredEvent], length: int | None) -> int | None:
+        """Writes events after the first `length` bytes of `events.jsonl`, durably; gives the new length.
 
-    def add_events(self, events: Iterable[Stored]) -> int | None:
-        """Appends to `events.jsonl`, durably, and gives its length in bytes; None where it was not begun."""
-        path = self.path / "events.jsonl"
-        if not path.is_file():
+        None stands for a run that was begun before there was such a file, and keeps none.
+        """
+        if length is None:
             return None
         lines = [json.dumps({"type": type(event).__name__, **asdict(event)}) for event in events]
         text = "".join(f"{line}\n" for line in lines).encode()
+        path = self.path / "events.jsonl"
         with full_disk_named(path, len(text)), open(path, "ab") as file:
+            file.truncate(min(length, file.tell()))
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

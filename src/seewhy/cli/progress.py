@@ -46,9 +46,7 @@ class Listener:
                 self._epoch(event)
             case Progress():
                 self._progress(event)
-            case Note():
-                self._note(event.text)
-            case Diagnostic():
+            case Note() | Diagnostic():
                 self._note(event.text)
             case RunStarted():
                 self._run, self._validation = event, ""

@@ -49,11 +49,6 @@ class TrainProgress:
     gradient_norms: list[dict[str, float]] = field(default_factory=list)
     events_length: int | None = None
 
-    @classmethod
-    def read(cls, stored: Mapping[str, Any]) -> "TrainProgress":
-        """The progress of a checkpoint by any version: fields it lacks have defaults, others are left."""
-        return cls(**{key: value for key, value in stored.items() if key in cls.__annotations__})
-
 
 @dataclass
 class TrainState:

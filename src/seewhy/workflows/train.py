@@ -20,7 +20,17 @@ from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.metrics import METRICS, metrics, score
 from seewhy.evaluation.predictions import Predictions
-from seewhy.events import Epoch, Event, Note, OnEvent, RunFinished, RunStarted, Stored, ignore
+from seewhy.events import (
+    Diagnostic,
+    Epoch,
+    Event,
+    Note,
+    OnEvent,
+    RunFinished,
+    RunStarted,
+    StoredEvent,
+    ignore,
+)
 from seewhy.files import require_space
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
@@ -157,30 +167,33 @@ def _events(job: _Job, config: Mapping[str, Any], resume: bool) -> Generator[Eve
         return
     with memory_named(recipe.train.batch_size):
         started = RunStarted(str(run.path), recipe.train.epochs, recipe.train.monitor)
-        beginning: list[Stored] = [*map(Note, splits.notes), started]
+        beginning: list[StoredEvent] = [*map(Note, splits.notes), started]
         yield from beginning
         _write_start(run, config, splits)
         noticed = diagnostics.in_labels(splits.train.labels, splits.classes, recipe.train)
         noticed += _colours(job.network, splits.train)
-        for one in noticed:
-            yield one
-            run.log(one.text)
+        yield from _logged(run, noticed)
         place(job.network, job.device)
         state = TrainState.start(job.network, recipe.train)
         _require_space(state, run)
         checkpoint = latest_checkpoint(run.checkpoints) if resume else None
         if checkpoint is None:
-            run.begin_events()
-            state.progress.events_length = run.add_events([*beginning, *noticed])
+            state.progress.events_length = run.add_events([*beginning, *noticed], 0)
         else:
             differs = load_checkpoint(state, checkpoint)
             resumed = Note(differs or f"resumed at step {state.progress.step:,}")
-            if state.progress.events_length is not None:
-                run.begin_events(state.progress.events_length)
-            state.progress.events_length = run.add_events([resumed])
             yield resumed
+            length = state.progress.events_length
+            state.progress.events_length = run.add_events([resumed], length)
         yield from _fit(job, state)
-        yield _finish(job)
+        yield _finish(job, state.progress.events_length)
+
+
+def _logged(run: Run, noticed: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
+    """The diagnostics, once each is a line of the run's log."""
+    for one in noticed:
+        run.log(one.text)
+    return noticed
 
 
 def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
@@ -193,6 +206,7 @@ def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
         weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
     amp = pick_amp(config.amp, job.device)
     chance = diagnostics.chance(job.splits.train.labels, config)
+    steps = len(job.splits.train) // config.batch_size
 
     def save() -> None:
         save_checkpoint(state, run.checkpoints)
@@ -210,13 +224,11 @@ def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
             device=job.device,
             amp=amp,
         ):
-            noticed = []
+            noticed: Sequence[Diagnostic] = ()
             if isinstance(event, Epoch):
-                steps = len(job.splits.train) // config.batch_size
-                noticed = diagnostics.in_history(progress.history, chance, steps)
-                for one in noticed:
-                    run.log(one.text)
-                progress.events_length = run.add_events([event, *noticed])
+                noticed = _logged(run, diagnostics.in_history(progress.history, chance, steps))
+                length = progress.events_length
+                progress.events_length = run.add_events([event, *noticed], length)
             if isinstance(event, Epoch) or time.monotonic() - saved > config.checkpoint_seconds:
                 save()
                 saved = time.monotonic()
@@ -258,7 +270,7 @@ def _kept_named(run: Run) -> Iterator[None]:
         raise DivergedError(f"{error} (kept: {kept or 'none, it is too early'})") from None
 
 
-def _finish(job: _Job) -> RunFinished:
+def _finish(job: _Job, events_length: int | None) -> RunFinished:
     """Reads the validation metrics of the weights as stored, and writes the bundle last of all."""
     network = place(bundles.rounded(job.network), job.device)
     predictions = job.predict_val(network, job.recipe.views)
@@ -282,7 +294,7 @@ def _finish(job: _Job) -> RunFinished:
         parents=(job.start.digest,) if job.start else (),
     )
     finished = _finished(job.run)
-    job.run.add_events([finished])
+    job.run.add_events([finished], events_length)
     bundles.save(bundle, job.run.model)
     return finished
 
