@@ -73,13 +73,13 @@ def command(
             del given["recipe"]
     tree |= {name: value for name, value in given.items() if value is not None}
     plan = make_plan(tree, "the ablation")
-    with shown() as listener:
+    with shown() as terminal:
         result = seewhy.ablate(
             data,
             plan,
             out=out,
             overrides=overrides(fields),
-            on_event=listener,
+            on_event=terminal,
         )
     draw_ablation(result, result.path / "figures")
     if as_json:

@@ -11,7 +11,7 @@ import seewhy
 from seewhy.analysis.records import to_json, write_json
 from seewhy.cli.experiments import experiment_flags
 from seewhy.cli.flags import overrides
-from seewhy.cli.progress import Listener
+from seewhy.cli.progress import Terminal
 from seewhy.config.recipe import load_recipe
 from seewhy.plots.experiments import draw_lr_range
 from seewhy.workflows.experiments.task import claimed, place
@@ -31,8 +31,8 @@ def command(
     changes = overrides(fields)
     name = f"{load_recipe(recipe, changes).name}-find-lr"
     place(out, name)  # refused before the training, not after
-    with closing(Listener()) as listener:
-        result = seewhy.find_lr(data, recipe, steps=steps, overrides=changes, on_event=listener)
+    with closing(Terminal()) as terminal:
+        result = seewhy.find_lr(data, recipe, steps=steps, overrides=changes, on_event=terminal)
     home = claimed(out, name)
     draw_lr_range(result, home)
     write_json(result.facts, home / "find-lr.json")

@@ -15,16 +15,14 @@ from seewhy.analysis.labels.review import read_review, write_suspects, write_ver
 from seewhy.analysis.labels.suspects import Suspects
 from seewhy.cli.experiments import table
 from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
-from seewhy.cli.output import refuse_existing
-from seewhy.cli.progress import Listener, ReadingBar, shown
-from seewhy.cli.review import give_for_review
+from seewhy.cli.progress import Terminal, shown
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
-from seewhy.files import write_atomic
+from seewhy.files import refuse_existing, write_atomic
 from seewhy.page.settings import review_command
 from seewhy.run import Run
 from seewhy.text import visible
-from seewhy.workflows.labels import find_suspects
+from seewhy.workflows.labels import find_suspects, give_for_review
 
 PAIRS, SUREST = 5, 5  # lines on the terminal
 
@@ -58,18 +56,16 @@ def labels(
     home = out or Path("runs", f"{load_recipe(recipe or 'fast', changes).name}-folds")
     asked = recipe is not None or count is not None or changes
     if asked or not (home / OUT_OF_FOLD).is_file():
-        with shown() as listener:
+        with shown() as terminal:
             seewhy.folds(
                 data,
                 recipe or "fast",
                 5 if count is None else count,
                 out=home,
                 overrides=changes,
-                on_event=listener,
+                on_event=terminal,
             )
-    suspects = find_suspects(
-        data, home, loading=ReadingBar("reading"), progress=ReadingBar("comparing")
-    )
+    suspects = find_suspects(data, home)
     found = to_json(suspects, data)
     command = review_command(data, Run(home / "fold-0").config["recipe"], str(home / "review.csv"))
     _write(suspects, found, command, home)
@@ -96,7 +92,7 @@ def apply_review(
     """
     refuse_existing(out)
     config = config_of(given, layout=layout, on_bad="skip", max_bad=1)
-    splits = load_data(data, config, trainable=False, on_event=Listener())
+    splits = load_data(data, config, trainable=False, on_event=Terminal())
     said = read_review(review, splits)
     version = write_version(data, layout, said, out)
     dropped = sum(one.label is None for one in said.corrections)

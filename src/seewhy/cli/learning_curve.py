@@ -39,7 +39,7 @@ def command(
     Every run takes the same number of steps, so that only the pictures differ. Stopped, the same command
     goes on.
     """
-    with shown() as listener:
+    with shown() as terminal:
         result = seewhy.learning_curve(
             data,
             recipe,
@@ -47,7 +47,7 @@ def command(
             seeds,
             out=out,
             overrides=overrides(fields),
-            on_event=listener,
+            on_event=terminal,
         )
     draw_learning_curve(result, result.path / "figures")
     if as_json:

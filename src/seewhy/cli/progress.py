@@ -24,7 +24,7 @@ from seewhy.text import visible
 TRAINING = "{desc} |{bar:20}| {percentage:3.0f}% {postfix} {remaining} left"
 
 
-class Listener:
+class Terminal:
     """Shows all events: a live bar of what is under way, a lasting line for what is done.
 
     A run by itself has a line an epoch, one of an experiment a line in all. No note is shown twice.
@@ -133,27 +133,17 @@ class Listener:
 
 
 @contextmanager
-def shown(stopped: str = "stopped: the same command goes on from here") -> Iterator[Listener]:
-    """A `Listener` for the block; a block that a signal stops ends with the line `stopped`."""
-    listener = Listener()
+def shown(stopped: str = "stopped: the same command goes on from here") -> Iterator[Terminal]:
+    """A `Terminal` for the block; a block that a signal stops ends with the line `stopped`."""
+    terminal = Terminal()
     try:
-        yield listener
+        yield terminal
     except (KeyboardInterrupt, SystemExit):
-        listener.close()
-        listener.write(stopped)
+        terminal.close()
+        terminal.write(stopped)
         raise
     finally:
-        listener.close()
-
-
-class ReadingBar:
-    """A bar of images read, for what does not take `on_event` yet; call it with (done, total)."""
-
-    def __init__(self, what: str) -> None:
-        self._what, self._listener = what, Listener()
-
-    def __call__(self, done: int, total: int) -> None:
-        self._listener(Progress(self._what, done, total))
+        terminal.close()
 
 
 def say(line: str) -> None:

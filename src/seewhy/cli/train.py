@@ -8,22 +8,18 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.analysis.overview import write_analysis
 from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import summary_table
 from seewhy.cli.flags import overrides, recipe_flags
-from seewhy.cli.progress import ReadingBar, say, shown
-from seewhy.cli.report import write_report
+from seewhy.cli.progress import Terminal, say, shown
 from seewhy.cli.tables import metrics_table
 from seewhy.errors import UsageError
-from seewhy.evaluation.predictions import Predictions
-from seewhy.inference.locate import load
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.experiments import draw_folds, draw_seeds
 from seewhy.plots.network import draw_gradient_norms
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
-from seewhy.workflows.analyse import analyse_validation
+from seewhy.workflows.report import analyse_and_report
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -59,8 +55,8 @@ def command(
 
 
 def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
-    with shown("stopped, and saved: go on with the same command and --resume") as listener:
-        run = seewhy.train(**fixed, resume=resume, on_event=listener)
+    with shown("stopped, and saved: go on with the same command and --resume") as terminal:
+        run = seewhy.train(**fixed, resume=resume, on_event=terminal)
     if run.gradient_norms:
         draw_gradient_norms(run.gradient_norms, run.figures)
     page = _report(run)
@@ -79,15 +75,7 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
 def _report(run: Run) -> Path | None:
     """Works out what validation tells, and the page of it; without them the training is not lost."""
     try:
-        classifier = load(run.path)
-        found = analyse_validation(
-            Predictions.from_parquet(run.predictions("val")),
-            classifier,
-            classifier.splits(run.config["data"]),
-            progress=ReadingBar("comparing"),
-        )
-        write_analysis(found, "val", run.path / "analysis")
-        return write_report(run)
+        return analyse_and_report(run, Terminal())
     except Exception as error:
         run.log(traceback.format_exc())
         say(f"the run is finished, but its report is not: {error} (`seewhy report {run.path}`)")
@@ -95,8 +83,8 @@ def _report(run: Run) -> Path | None:
 
 
 def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
-    with shown() as listener:
-        result = seewhy.seeds(**fixed, count=count, on_event=listener)
+    with shown() as terminal:
+        result = seewhy.seeds(**fixed, count=count, on_event=terminal)
     draw_seeds(result, result.path / "figures")
     if as_json:
         click.echo(json.dumps(to_json(result)))
@@ -107,8 +95,8 @@ def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
 
 
 def _folds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
-    with shown() as listener:
-        result = seewhy.folds(**fixed, count=count, on_event=listener)
+    with shown() as terminal:
+        result = seewhy.folds(**fixed, count=count, on_event=terminal)
     draw_folds(result, result.path / "figures")
     whole = split_drawings(result.whole.to_json(), result.whole.reliability)
     write_drawings(whole, result.path / "figures")

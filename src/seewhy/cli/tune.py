@@ -46,7 +46,7 @@ def command(
     command goes on; started again beside itself, or on another machine with the same --storage, it shares
     the work.
     """
-    with shown() as listener:
+    with shown() as terminal:
         result = seewhy.tune(
             data,
             recipe,
@@ -56,7 +56,7 @@ def command(
             pruner=pruner,
             out=out,
             overrides=overrides(fields),
-            on_event=listener,
+            on_event=terminal,
         )
     draw_tuning(result, result.path / "figures")
     if as_json:

@@ -56,7 +56,7 @@ from seewhy.training.layers import check_layers
 from seewhy.training.loop import TrainState
 from seewhy.training.loop import train as training_loop
 from seewhy.training.objectives import balanced_weights, cross_entropy
-from seewhy.workflows.evaluate import _colours, store
+from seewhy.workflows.evaluate import colour_diagnostics, store
 
 
 def train(
@@ -171,7 +171,7 @@ def _events(job: _Job, config: Mapping[str, Any], resume: bool) -> Generator[Eve
         yield from beginning
         _write_start(run, config, splits)
         noticed = diagnostics.in_labels(splits.train.labels, splits.classes, recipe.train)
-        noticed += _colours(job.network, splits.train)
+        noticed += colour_diagnostics(job.network, splits.train)
         yield from _logged(run, noticed)
         place(job.network, job.device)
         state = TrainState.start(job.network, recipe.train)

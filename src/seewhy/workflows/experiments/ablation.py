@@ -15,7 +15,7 @@ from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.stats.significance import holm
 from seewhy.evaluation.stats.summary import difference, summarise
-from seewhy.events import Note, OnEvent, Progress, RunFinished, ignore
+from seewhy.events import Note, OnEvent, RunFinished, ignore
 from seewhy.files import write_atomic
 from seewhy.inference import bundle as bundles
 from seewhy.models.registry import cost
@@ -94,12 +94,7 @@ def _train(
 
 def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measured:
     if "train" not in run.metrics:
-        evaluate(
-            run.path,
-            task.data,
-            "train",
-            progress=lambda done, total: task.on_event(Progress("predicting", done, total)),
-        )
+        evaluate(run.path, task.data, "train", on_event=task.on_event)
     history, metrics = run.history, val_metrics(run)
     best = history[best_row(history)]
     kept = best if run.config["recipe"]["train"]["keep"] == "best" else history[-1]
