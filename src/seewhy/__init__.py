@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from seewhy.inference.classifier import Classifier
     from seewhy.inference.locate import load
     from seewhy.run import Run
+    from seewhy.workflows.check import check_data
     from seewhy.workflows.evaluate import evaluate
     from seewhy.workflows.experiments.ablation import ablate
     from seewhy.workflows.experiments.learning_curve import learning_curve
     from seewhy.workflows.experiments.lr_range import find_lr
     from seewhy.workflows.experiments.repetition import folds, seeds
     from seewhy.workflows.experiments.tuning import tune
+    from seewhy.workflows.labels import apply_review, find_label_issues
     from seewhy.workflows.train import train
 
 __version__ = "0.1.0"
@@ -45,9 +47,12 @@ __all__ = [
     "SeeWhyError",
     "Splits",
     "ablate",
+    "apply_review",
+    "check_data",
     "evaluate",
     "explain_pictures",
     "faithfulness",
+    "find_label_issues",
     "find_lr",
     "folds",
     "grad_cam",
@@ -72,9 +77,12 @@ _HOME = {
     "SeeWhyError": "errors",
     "Splits": "data",
     "ablate": "workflows.experiments.ablation",
+    "apply_review": "workflows.labels",
+    "check_data": "workflows.check",
     "evaluate": "workflows.evaluate",
     "explain_pictures": "attribution.explanations",
     "faithfulness": "attribution.faithfulness",
+    "find_label_issues": "workflows.labels",
     "find_lr": "workflows.experiments.lr_range",
     "folds": "workflows.experiments.repetition",
     "grad_cam": "attribution.grad_cam",

@@ -6,14 +6,13 @@ from typing import Any
 
 import click
 
-from seewhy.analysis.records import to_json
 from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.fit import Calibration
 from seewhy.evaluation.stats.intervals import Interval
-from seewhy.files import write_atomic
+from seewhy.files import to_json, write_atomic
 from seewhy.inference import bundle as bundles
 from seewhy.inference.locate import load
 from seewhy.plots.analysis import risk_coverage_curve, scope_curve

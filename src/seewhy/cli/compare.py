@@ -2,15 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from seewhy.analysis.compare import ComparedModel, ModelComparison
-from seewhy.analysis.records import to_json, write_json
 from seewhy.cli.output import new_folder
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
+from seewhy.files import to_json, write_json
 from seewhy.plots.compare import draw_comparison
 from seewhy.workflows.compare import compare_models
 from seewhy.workflows.evaluate import Split
@@ -45,31 +44,11 @@ def command(
         progress=ReadingBar("predicting"),
         loading=ReadingBar("reading"),
     )
-    stored = _stored(found)
     if folder is not None:
-        write_json(stored, folder / "compare.json")
+        write_json(found, folder / "compare.json")
         draw_comparison(found, folder)
         say(f"figures and pictures: {folder}")
-    click.echo(json.dumps(stored) if as_json else _text(found))
-
-
-def _stored(found: ModelComparison) -> dict[str, Any]:
-    comparison = found.comparison
-    rows = []
-    for difference in comparison.differences:
-        facts = to_json(difference)
-        for side in ("first_only", "second_only"):
-            facts[side] = len(facts[side])
-        rows.append({**facts, "real": difference.real, "verdict": difference.verdict})
-    return {
-        "split": comparison.split,
-        "n": comparison.n,
-        "models": [
-            {**to_json(c), "metrics": comparison.metrics[c.name].to_json()}
-            for c in found.contenders
-        ],
-        "differences": rows,
-    }
+    click.echo(json.dumps(to_json(found)) if as_json else _text(found))
 
 
 def _text(found: ModelComparison) -> str:

@@ -4,10 +4,12 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
+import seewhy
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
 from seewhy.cli.flags import config_of, fields
 from seewhy.cli.labels import apply_review, labels
@@ -16,17 +18,12 @@ from seewhy.cli.preview import command as preview
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.config.data import DataConfig
 from seewhy.data import Splits, load_data, write_splits
-from seewhy.data.inspect import (
-    Report,
-    Statistics,
-    check,
-    is_wrong,
-    statistics,
-    to_json,
-    write_findings,
-)
+from seewhy.data.inspect import Statistics, is_wrong, statistics, write_findings
 from seewhy.errors import UsageError
-from seewhy.files import write_atomic
+from seewhy.files import to_json, write_atomic
+
+if TYPE_CHECKING:
+    from seewhy.workflows.check import Report
 
 # Pictures are looked at at this size, where they are larger: that of `--recipe photos`.
 SIZE = 128
@@ -55,7 +52,7 @@ def stats(data: str, out: Path | None, as_json: bool, **given: str | None) -> No
     if folder:
         _draw_statistics(splits, figures, folder)
     if as_json:
-        click.echo(json.dumps({"data": data, **figures.to_json()}))
+        click.echo(json.dumps({"data": data, **to_json(figures)}))
     else:
         click.echo(statistics_table(figures))
 
@@ -74,16 +71,13 @@ def check_data(data: str, out: Path | None, as_json: bool, **given: str | None) 
     """
     folder = new_folder(out)
     config = config_of(given, size=SIZE, on_bad="skip", max_bad=1)
-    report = check(_load(data, config, trainable=False), ReadingBar("comparing"))
+    report = seewhy.check_data(_load(data, config, trainable=False), ReadingBar("comparing"))
     if folder:
         write_findings(report.findings, report.pictures, folder / "findings.csv")
         _draw_findings(report, folder)
     wrong = is_wrong(report.findings)
     if as_json:
-        found = to_json(report.findings, report.pictures)
-        click.echo(
-            json.dumps({"data": data, "wrong": wrong, "n": len(report.pictures), "findings": found})
-        )
+        click.echo(json.dumps({"data": data, **to_json(report)}))
     else:
         click.echo(findings_text(report))
     sys.exit(1 if wrong else 0)
@@ -113,7 +107,7 @@ def split(data: str, out: Path, as_json: bool, **given: str | None) -> None:
     write_splits(splits, path)
     figures = statistics(splits)
     if as_json:
-        found = {"data": data, "file": str(path), "splits": figures.to_json()["splits"]}
+        found = {"data": data, "file": str(path), "splits": to_json(figures)["splits"]}
         click.echo(json.dumps(found))
     else:
         click.echo(f"{splits_table(figures)}\n\n{path}")
@@ -144,7 +138,7 @@ def _draw_statistics(splits: Splits, figures: Statistics, folder: Path) -> None:
         write_atomic(folder / file, draw.class_sheet(splits.train, label))
 
 
-def _draw_findings(report: Report, folder: Path) -> None:
+def _draw_findings(report: "Report", folder: Path) -> None:
     from seewhy.plots import data as draw
 
     for finding in report.findings:

@@ -10,14 +10,14 @@ import click
 from seewhy.analysis.labels.review import Suspect, read_suspects
 from seewhy.analysis.labels.suspects import suspected_mistakes
 from seewhy.analysis.overview import Analysis, analyse, write_analysis
-from seewhy.analysis.records import to_json
 from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
-from seewhy.cli.review import give_for_review
 from seewhy.cli.tables import analysis_table, metrics_table
 from seewhy.data import ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation.predictions import Predictions
+from seewhy.events import Event, Note
+from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.locate import load
 from seewhy.page.settings import review_command
@@ -26,6 +26,7 @@ from seewhy.plots.style import write_drawings
 from seewhy.run import Run
 from seewhy.workflows.analyse import analyse_validation
 from seewhy.workflows.evaluate import Split, judge, own_run, part, store
+from seewhy.workflows.labels import give_for_review
 
 
 @click.command()
@@ -86,7 +87,7 @@ def command(
         say(f"{model} keeps the figures of its own data, and none of these")
     if out is not None:
         predictions.to_csv(out)
-    found = figures.to_json()
+    found = to_json(figures)
     home = analysis or (run.path if run else None)
     told: dict[str, Any] = {}
     images = None
@@ -117,8 +118,14 @@ def _review(found: Analysis, classifier: Classifier, splits: Splits, data: str, 
     recipe = classifier.bundle.facts.get("recipe")
     if recipe:
         command = review_command(data, recipe, str(home / "review.csv"))
-        give_for_review(suspected_mistakes(found, splits), command, home, mistakes=True)
+        suspects = suspected_mistakes(found, splits)
+        give_for_review(suspects, command, home, mistakes=True, on_event=_note)
         say(f"are labels wrong, and not the model? {home / 'review.html'}")
+
+
+def _note(event: Event) -> None:
+    if isinstance(event, Note):
+        say(event.text)
 
 
 def _analysed(

@@ -22,7 +22,7 @@ from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
-from seewhy.files import write_atomic
+from seewhy.files import to_json, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import to_input
 from seewhy.inference.locate import load
@@ -99,7 +99,7 @@ def command(
         progress=ReadingBar("explaining"),
     )
     drawn = dict(_sheets(found))
-    report: dict[str, Any] = {"model": model, "digest": classifier.digest, **found.to_json()}
+    report: dict[str, Any] = {"model": model, "digest": classifier.digest, **to_json(found)}
     if features:
         drawn |= _layers(classifier, images[:1])
     if features and part is not None:
@@ -107,8 +107,10 @@ def command(
     for name, picture in drawn.items():
         write_atomic(out / name, picture)
     report["files"] = list(drawn)
-    write_atomic(out / "explanations.json", json.dumps(report, indent=1).encode())
-    click.echo(json.dumps(report) if as_json else "\n".join(_lines(found, out, list(drawn))))
+    write_json(report, out / "explanations.json")
+    click.echo(
+        json.dumps(to_json(report)) if as_json else "\n".join(_lines(found, out, list(drawn)))
+    )
 
 
 def _refuse_idle(context: click.Context) -> None:
@@ -185,12 +187,12 @@ def _learnt(
     )
     labels = torch.from_numpy(some.labels).to(classifier.device)
     x = to_input(images, classifier.device)
-    averages = class_averages(network, x, labels, method, len(classifier.classes))
-    report["channels"] = ablated.to_json()
-    report["class_averages"] = averages.to_json(classifier.classes)
+    averages = class_averages(network, x, labels, method, classifier.classes)
+    report["channels"] = ablated
+    report["class_averages"] = averages
     return {
         "channels.png": explain_figures.channel_sheet(ablated, images),
-        "class-averages.png": explain_figures.class_average_sheet(averages, classifier.classes),
+        "class-averages.png": explain_figures.class_average_sheet(averages),
     }
 
 

@@ -1,6 +1,5 @@
 """`seewhy predict`."""
 
-import csv
 import glob
 import io
 import json
@@ -16,11 +15,12 @@ from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.data.sources.folders import scan
 from seewhy.errors import UsageError
+from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.predictions import Predictions
 from seewhy.files import atomic_file
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.locate import load
-from seewhy.text import escape_cell
+from seewhy.text import csv_text
 
 SKIPPED = {"not_a_file"}
 
@@ -52,11 +52,12 @@ def command(model: str, paths: tuple[str, ...], out: Path | None, top_k: int, de
         )
     bar, done, bad = ReadingBar("predicting"), 0, 0
     with _opened(out) as file:
-        names = columns(count, _decides(classifier))
-        write = _jsonl if out is not None and out.suffix == ".jsonl" else _csv(file, names)
+        as_lines = out is not None and out.suffix == ".jsonl"
+        if not as_lines:
+            file.write(csv_text([columns(count, decides(classifier.bundle.decision))]))
         for chunk in classifier.predict_chunks(named, on_error="row"):
             rows = list(_rows(chunk, classifier, count))
-            write(file, rows)
+            file.write(_jsonl(rows) if as_lines else csv_text(row.values() for row in rows))
             file.flush()
             done, bad = done + len(rows), bad + len(chunk.errors)
             bar(done, len(named))
@@ -71,15 +72,10 @@ def columns(count: int, answers: bool = False) -> list[str]:
     return ["path", "status", *ranks, "model_digest", "code", "error", *["answer"] * answers]
 
 
-def _decides(classifier: Classifier) -> bool:
-    decision = classifier.bundle.decision
-    return decision.threshold is not None or decision.scope is not None
-
-
 def _rows(chunk: Predictions, classifier: Classifier, count: int) -> Iterator[dict[str, Any]]:
     probabilities = chunk.probabilities()
     order = (-chunk.logits).argsort(axis=1, kind="stable")[:, :count]
-    answers = classifier.answers(chunk) if _decides(classifier) else None
+    answers = classifier.answers(chunk) if decides(classifier.bundle.decision) else None
     for number, path in enumerate(chunk.ids):
         row: dict[str, Any] = dict.fromkeys(columns(count, answers is not None), "")
         if answers is not None:
@@ -103,22 +99,9 @@ def _ranks(count: int) -> list[str]:
     return ["", *(f"_{rank}" for rank in range(2, count + 1))]
 
 
-def _csv(file: IO[str], names: Sequence[str]) -> Any:
-    writer = csv.DictWriter(file, names)
-    writer.writeheader()
-
-    def write(file: IO[str], rows: Sequence[dict[str, Any]]) -> None:
-        for row in rows:
-            writer.writerow(
-                {k: escape_cell(v) if isinstance(v, str) else v for k, v in row.items()}
-            )
-
-    return write
-
-
-def _jsonl(file: IO[str], rows: Sequence[dict[str, Any]]) -> None:
-    for row in rows:
-        file.write(json.dumps({k: None if v == "" else v for k, v in row.items()}) + "\n")
+def _jsonl(rows: Sequence[dict[str, Any]]) -> str:
+    lines = ({k: None if v == "" else v for k, v in row.items()} for row in rows)
+    return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from seewhy.cli.output import new_folder
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
-from seewhy.files import write_atomic
+from seewhy.files import to_json, write_atomic
 from seewhy.text import visible
 from seewhy.workflows.preview import Preview, preview
 
@@ -37,9 +37,8 @@ def command(data: str, recipe: str, out: Path | None, as_json: bool, **given: An
     found = preview(data, splits, chosen)
     files = [] if folder is None else _draw(found, folder)
     if as_json:
-        click.echo(
-            json.dumps({"data": data, "recipe": chosen.name, **found.to_json(), "files": files})
-        )
+        facts = {"data": data, "recipe": chosen.name, **to_json(found), "files": files}
+        click.echo(json.dumps(facts))
     else:
         click.echo("\n".join(_lines(found, folder, files)))
 

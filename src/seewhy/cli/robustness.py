@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from seewhy.analysis.corruptions import examples
-from seewhy.analysis.records import to_json, write_json
 from seewhy.analysis.robustness import Curve, Robustness, robustness
 from seewhy.cli.progress import ReadingBar, say
 from seewhy.cli.tables import with_interval
 from seewhy.data.images.decode import centre
+from seewhy.files import to_json, write_json
 from seewhy.inference.locate import load
 from seewhy.plots.robustness import ATTACKS, draw_robustness, written
 from seewhy.run import Run

@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from seewhy.errors import ModelFileError, UsageError
+from seewhy.evaluation.decision.answers import embedding_size
 from seewhy.inference import bundle as bundles
 from seewhy.inference.classifier import Classifier, unlabelled
 from seewhy.inference.device import pick_device, place
@@ -31,12 +32,12 @@ def load(path: str | Path, *, model: nn.Module | None = None, device: str = "aut
 
 def _require_fitting_means(classifier: Classifier, file: Path) -> None:
     """Raises `ModelFileError` unless the class means are of the network's own embeddings."""
-    means, size = classifier._means, classifier.rule.size
-    if means is None:
+    width, size = embedding_size(classifier.bundle.decision), classifier.rule.size
+    if width is None:
         return
     blank = unlabelled(np.zeros((1, size, size, 3), np.uint8), classifier.classes)
-    found = classifier.predict_set(blank, embed=True).embeddings
-    if found is None or found.shape[1] != means.shape[1]:
+    embeddings = classifier.predict_set(blank, embed=True).embeddings
+    if embeddings is None or embeddings.shape[1] != width:
         raise ModelFileError(f"{file}: its class means do not fit its network: calibrate it again")
 
 

@@ -104,4 +104,4 @@ def part(splits: Splits, split: Split) -> ImageSet:
 def store(run: Run, figures: Metrics, predictions: Predictions) -> None:
     """Keeps the figures of a split, with the number of this reading, and the predictions in a run."""
     predictions.to_parquet(run.predictions(figures.split))
-    run.write_metrics(figures.split, figures.to_json())
+    run.write_metrics(figures.split, figures)
