@@ -29,7 +29,7 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 import seewhy
 from seewhy.analysis.confidence import confidence
 from seewhy.analysis.mistakes import mistakes
-from seewhy.analysis.records import to_json
+from seewhy.files import to_json
 from seewhy.plots import analysis as analysis_figures
 from seewhy.plots import metrics as draw
 from seewhy.plots import sheets

@@ -30,9 +30,9 @@ RECIPE = os.environ.get("RECIPE", "fast")
 # %%
 import seewhy
 from seewhy.analysis.overview import analyse
-from seewhy.analysis.records import to_json
 from seewhy.attribution.explanations import choose, explain_pictures
 from seewhy.data.images.decode import centre
+from seewhy.files import to_json
 from seewhy.plots import (
     analysis as analysis_figures,
 )

@@ -27,7 +27,7 @@ QUICK = {"data.size": 48, "train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
 import seewhy
-from seewhy.data.inspect import check, statistics
+from seewhy.data.inspect import statistics
 from seewhy.inference.bundle import save
 from seewhy.plots import data as data_figures
 from seewhy.plots import metrics as draw
@@ -47,7 +47,7 @@ data_figures.picture_sizes(statistics(splits))
 # network's input, so that training can crop from it.
 
 # %%
-for finding in check(splits).findings:
+for finding in seewhy.check_data(splits).findings:
     print(f"{NAME}, {finding.severity}: {finding.count:,} {finding.what}\n    -> {finding.advice}")
 seen = preview(PHOTOS, splits, recipe)
 preview_figures.input_sheet(seen.examples, seen.originals, seen.rule, seen.versions)

@@ -13,7 +13,7 @@ import seewhy
 from seewhy.errors import DataError, LockedError, MemoryLimitError, ModelFileError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note
-from seewhy.files import exclusive
+from seewhy.files import exclusive, to_json
 from seewhy.run import Run
 from seewhy.workflows import train as module
 
@@ -49,7 +49,7 @@ def test_the_published_figures_are_those_of_the_stored_model(run, photos):
     stored = run.metrics["val"]
     predictions = Predictions.from_parquet(run.predictions("val"))
     figures, again = seewhy.evaluate(run.path, photos, "val")
-    assert figures.to_json() == stored
+    assert to_json(figures) == stored
     assert np.array_equal(again.logits, predictions.logits)
 
 

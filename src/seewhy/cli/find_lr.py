@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.analysis.records import to_json, write_json
 from seewhy.cli.experiments import ExperimentLine, experiment_flags
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
 from seewhy.config.recipe import load_recipe
+from seewhy.files import to_json, write_json
 from seewhy.plots.experiments import draw_lr_range
 from seewhy.workflows.experiments.task import claimed, place
 
@@ -44,9 +44,9 @@ def command(
         line.close()
     home = claimed(out, name)
     draw_lr_range(result, home)
-    write_json(result.facts, home / "find-lr.json")
+    write_json(result, home / "find-lr.json")
     if as_json:
-        click.echo(json.dumps(to_json(result.facts)))
+        click.echo(json.dumps(to_json(result)))
         return
     click.echo(f"suggested  {result.suggested:.2g}   where the loss falls fastest")
     click.echo(f"cautious   {result.cautious:.2g}   a tenth of the rate of the lowest loss")

@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import shown, summary_table
 from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.progress import ReadingBar, Terminal, TrainingLine, say
 from seewhy.cli.tables import metrics_table
 from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError
+from seewhy.files import to_json
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.experiments import draw_folds, draw_seeds
 from seewhy.plots.network import draw_gradient_norms
@@ -98,7 +98,7 @@ def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
         click.echo(json.dumps(to_json(result)))
         return
     click.echo(f"validation over {count} seeds\n")
-    click.echo(summary_table(result.figures, interval=True))
+    click.echo(summary_table(result.figures))
     click.echo(f"\nruns: {result.path}   picture: {result.path / 'figures' / 'seeds.png'}")
 
 
@@ -106,14 +106,14 @@ def _folds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
     with shown() as line:
         result = seewhy.folds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
     draw_folds(result, result.path / "figures")
-    whole = split_drawings(result.whole.to_json(), result.whole.reliability)
+    whole = split_drawings(to_json(result.whole), result.whole.reliability)
     write_drawings(whole, result.path / "figures")
     if as_json:
-        click.echo(json.dumps(to_json(result.to_json())))
+        click.echo(json.dumps(to_json(result)))
         return
     about = f"each predicted by the one of {count} runs that had not seen it"
-    figures = {**result.whole.to_json(), "split": "out of fold"}
+    figures = {**to_json(result.whole), "split": "out of fold"}
     click.echo(metrics_table(figures, about))
     click.echo("\nfolds, by themselves\n")
-    click.echo(summary_table(result.figures, interval=False))
+    click.echo(summary_table(result.figures))
     click.echo(f"\nruns: {result.path}   predictions: {result.predictions}")

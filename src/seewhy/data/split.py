@@ -20,7 +20,7 @@ from seewhy.data.images import near_duplicates
 from seewhy.data.images.decode import InputRule
 from seewhy.data.imageset import ImageSet
 from seewhy.errors import DataError, UsageError
-from seewhy.text import escape_cell, visible
+from seewhy.text import visible
 
 WITHOUT_SPLIT = {"val": 0.2, "test": 0.1}  # of a source that has no split at all
 
@@ -282,11 +282,11 @@ def write_splits(splits: Splits, path: Path) -> None:
 
 
 def _manifest(name: str, images: ImageSet) -> Iterable[Sequence[object]]:
-    classes = [*map(escape_cell, images.classes), ""]  # the last for label -1
+    classes = [*images.classes, ""]  # the last for label -1
     groups: Iterable[Any] = [""] * len(images) if images.groups is None else images.groups
     columns = zip(images.ids, images.labels, images.hashes.tolist(), groups, strict=True)
     for key, label, digest, group in columns:
-        yield escape_cell(key), name, classes[label], digest.decode(), escape_cell(group)
+        yield key, name, classes[label], digest.decode(), group
 
 
 def _keys(images: ImageSet) -> Iterable[bytes]:

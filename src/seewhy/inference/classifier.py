@@ -13,7 +13,7 @@ from seewhy.config.data import DataConfig
 from seewhy.data import ImageSet, Splits, load_data
 from seewhy.data.images.decode import InputRule, Picture, centre, read
 from seewhy.errors import ImageError, UsageError
-from seewhy.evaluation.decision.ood import scope_scores
+from seewhy.evaluation.decision.answers import answers, embedding_size
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.events import OnEvent, Progress, ignore
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 CHUNK, CHUNK_PIXELS = 256, 1 << 24  # images that are decoded at once, and their stored pixels
-NOT_SURE, OUT_OF_SCOPE = "not sure", "out of scope"
 
 
 class Classifier:
@@ -124,13 +123,13 @@ class Classifier:
     ) -> Predictions:
         good = [row for row, array in enumerate(arrays) if not isinstance(array, ImageError)]
         logits = np.full((len(arrays), len(self.classes)), np.nan, np.float32)
-        means = self._means
+        width = embedding_size(self.decision)
         embeddings = None
-        if means is not None:
-            embeddings = np.full((len(arrays), means.shape[1]), np.nan, np.float32)
+        if width is not None:
+            embeddings = np.full((len(arrays), width), np.nan, np.float32)
         if good:
             stored = np.stack([arrays[row] for row in good])  # type: ignore[misc]
-            found = self.predict_set(unlabelled(stored, self.classes), embed=means is not None)
+            found = self.predict_set(unlabelled(stored, self.classes), embed=width is not None)
             logits[good] = found.logits
             if embeddings is not None:
                 embeddings[good] = found.embeddings
@@ -199,21 +198,7 @@ class Classifier:
         The latter two only where the model was calibrated to say so; "" where a picture could not be
         read. `predictions` are this model's, with embeddings where its scope score needs them.
         """
-        decision = self.decision
-        said = np.array([*self.classes, ""], dtype=object)[predictions.predicted]
-        if decision.threshold is not None:
-            said[predictions.confidence() < decision.threshold] = NOT_SURE
-        if decision.scope is not None:
-            scores = scope_scores(decision.scope.score, predictions, self._means)
-            said[scores < decision.scope.threshold] = OUT_OF_SCOPE
-        said[predictions.predicted < 0] = ""
-        return said
-
-    @property
-    def _means(self) -> np.ndarray | None:
-        """The mean embedding of each class, (K, D), where the answers need embeddings."""
-        scope = self.decision.scope
-        return np.array(scope.means) if scope is not None and scope.means else None
+        return answers(self.decision, predictions)
 
 
 def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | ImageError]:

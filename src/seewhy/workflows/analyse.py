@@ -10,13 +10,13 @@ from seewhy.analysis.causes import Evidence, find_causes
 from seewhy.analysis.labels.review import Suspect, read_suspects
 from seewhy.analysis.labels.suspects import suspected_mistakes
 from seewhy.analysis.overview import Analysis, analyse_predictions, write_analysis
-from seewhy.analysis.records import to_json
 from seewhy.analysis.slices import find_slices
 from seewhy.data import ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
+from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of, pick_amp
 from seewhy.inference.forward import full_precision, predict
@@ -87,7 +87,7 @@ def analyse(
     if home is not None:
         images = part(splits, split).images if full and split != "test" else None
         written = to_json(analysis) if analysis else {}
-        drawings = split_drawings(measured.to_json(), measured.reliability, written, images)
+        drawings = split_drawings(to_json(measured), measured.reliability, written, images)
         write_drawings(drawings, Run(home).figures)
     return SplitAnalysis(measured, predictions, analysis, home)
 

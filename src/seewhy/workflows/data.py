@@ -8,11 +8,12 @@ import numpy as np
 
 from seewhy.config.data import DataConfig
 from seewhy.data import Splits, load_data, write_splits
-from seewhy.data.inspect import Report, Statistics, check, statistics, write_findings
+from seewhy.data.inspect import Statistics, statistics, write_findings
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import new_folder, refuse_existing, write_atomic
 from seewhy.plots import data as draw
+from seewhy.workflows.check import Report, find_faults
 
 SHEETS = 100  # classes that get a sheet of their own
 
@@ -57,7 +58,7 @@ def check_data(
     """
     folder = None if out is None else new_folder(Path(out))
     splits = _load(data, config, on_event, trainable=False)
-    report = check(splits, lambda done, total: on_event(Progress("comparing", done, total)))
+    report = find_faults(splits, lambda done, total: on_event(Progress("comparing", done, total)))
     if folder is not None:
         write_findings(report.findings, report.pictures, folder / "findings.csv")
         _draw_findings(report, folder)

@@ -114,4 +114,4 @@ def part(splits: Splits, split: Split) -> ImageSet:
 def store(run: Run, measured: Metrics, predictions: Predictions) -> None:
     """Keeps the metrics of a split, with the number of this reading, and the predictions in a run."""
     predictions.to_parquet(run.predictions(measured.split))
-    run.write_metrics(measured.split, measured.to_json())
+    run.write_metrics(measured.split, measured)

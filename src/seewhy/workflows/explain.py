@@ -1,6 +1,5 @@
 """Images explained by attribution maps, and what a network's layers have learnt; drawn into a folder."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import OnEvent, ignore
-from seewhy.files import new_folder, write_atomic
+from seewhy.files import new_folder, to_json, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import to_input
@@ -88,7 +87,7 @@ def explain(
         )
         figures = dict(_sheets(explanations))
         record: dict[str, Any] = {"model": str(model), "digest": classifier.digest}
-        record |= explanations.to_json()
+        record |= to_json(explanations)
         if features:
             figures |= _layers(network, seen[:1])
         if features and part is not None:
@@ -97,8 +96,8 @@ def explain(
     for name, figure in figures.items():
         write_atomic(folder / name, figure)
     record["files"] = list(figures)
-    write_atomic(folder / "explanations.json", json.dumps(record, indent=1).encode())
-    return Explained(explanations, record, folder, tuple(figures))
+    write_json(record, folder / "explanations.json")
+    return Explained(explanations, to_json(record), folder, tuple(figures))
 
 
 def _network(classifier: Classifier, methods: Mapping[str, Method], features: bool) -> nn.Module:
@@ -186,10 +185,10 @@ def _learnt(
     ablated = channels(network, some, size=size, device=device, on_event=on_event)
     labels = torch.from_numpy(some.labels).to(device)
     x = to_input(images, device)
-    averages = class_averages(network, x, labels, method, len(classifier.classes))
-    record["channels"] = ablated.to_json()
-    record["class_averages"] = averages.to_json(classifier.classes)
+    averages = class_averages(network, x, labels, method, classifier.classes)
+    record["channels"] = ablated
+    record["class_averages"] = averages
     return {
         "channels.png": draw.channel_sheet(ablated, images),
-        "class-averages.png": draw.class_average_sheet(averages, classifier.classes),
+        "class-averages.png": draw.class_average_sheet(averages),
     }

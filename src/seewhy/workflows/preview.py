@@ -43,15 +43,11 @@ class Preview:
     training: Channels
     files: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns all but the pixels as JSON values."""
+    def json_form(self) -> dict[str, Any]:
+        """All but the pixels."""
         channels = {
-            name: {"mean": list(found[0]), "deviation": list(found[1])}
-            for name, found in (
-                ("taken_off", self.taken_off),
-                ("evaluation", self.evaluation),
-                ("training", self.training),
-            )
+            name: dict(zip(("mean", "deviation"), getattr(self, name), strict=True))
+            for name in ("taken_off", "evaluation", "training")
         }
         pictures = zip(self.examples.ids, self.examples.labels, self.originals, strict=True)
         return {

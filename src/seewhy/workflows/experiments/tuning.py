@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import yaml
 
 from seewhy.analysis.experiments.tuning import Contender, Trial, TrialState, Tuning, ranked
-from seewhy.analysis.records import write_json
 from seewhy.config.recipe import Recipe, to_yaml
 from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation.stats.summary import difference, summarise
-from seewhy.files import exclusive, write_atomic
+from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.run import Run, require_same
 from seewhy.workflows.experiments.task import LOCK, Loading, Show, Task, bounds, claimed, figures
 from seewhy.workflows.train import monitor_mode
@@ -77,7 +76,7 @@ def tune(
         with exclusive(home / LOCK, wait=True):
             result = _result(studies, study, task, home)
             write_atomic(result.recipe, _recipe(task, result).encode())
-            write_json(result.facts, home / "tuning.json")
+            write_json(result, home / "tuning.json")
     return result
 
 
