@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seewhy.errors import SeeWhyError
     from seewhy.evaluation.metrics import Metrics, metrics
     from seewhy.evaluation.predictions import Predictions
+    from seewhy.files import to_json
     from seewhy.inference.classifier import Classifier
     from seewhy.inference.locate import load
     from seewhy.run import Run
@@ -62,6 +63,7 @@ __all__ = [
     "load_recipe",
     "metrics",
     "seeds",
+    "to_json",
     "train",
     "tune",
 ]
@@ -92,6 +94,7 @@ _HOME = {
     "load_recipe": "config.recipe",
     "metrics": "evaluation.metrics",
     "seeds": "workflows.experiments.repetition",
+    "to_json": "files",
     "train": "workflows.train",
     "tune": "workflows.experiments.tuning",
 }
