@@ -68,7 +68,7 @@ right = figures.accuracy
 print(
     f"{NAME}: {right.value:.1%} of {figures.n} pictures right ({right.low:.1%} to {right.high:.1%})"
 )
-draw.confusion_matrix(figures.to_json())
+draw.confusion_matrix(seewhy.to_json(figures))
 
 # %% [markdown]
 # So few pictures give a wide interval: believe its lower end. More pictures, or a network that has seen

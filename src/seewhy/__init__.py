@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seewhy.errors import SeeWhyError
     from seewhy.evaluation.metrics import Metrics, metrics
     from seewhy.evaluation.predictions import Predictions
+    from seewhy.files import to_json
     from seewhy.inference.classifier import Classifier
     from seewhy.inference.locate import load
     from seewhy.run import Run
@@ -81,6 +82,7 @@ __all__ = [
     "robustness",
     "seeds",
     "split_data",
+    "to_json",
     "train",
     "tune",
 ]
@@ -122,6 +124,7 @@ _HOME = {
     "robustness": "workflows.robustness",
     "seeds": "workflows.experiments.repetition",
     "split_data": "workflows.data",
+    "to_json": "files",
     "train": "workflows.train",
     "tune": "workflows.experiments.tuning",
 }
