@@ -1,6 +1,7 @@
 """`seewhy train`: one run, or the same recipe over seeds or folds."""
 
 import json
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from seewhy.cli.progress import ReadingBar, TrainingLine, say
 from seewhy.cli.report import write_report
 from seewhy.cli.tables import metrics_table
 from seewhy.config.recipe import load_recipe
-from seewhy.errors import UsageError
+from seewhy.errors import UsageError, as_user_error
 from seewhy.evaluation.predictions import Predictions
 from seewhy.inference.locate import load
 from seewhy.plots.drawings import split_drawings
@@ -71,10 +72,14 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
         line.close()
     if run.gradient_norms:
         draw_gradient_norms(run.gradient_norms, run.figures)
-    page = _report(run)
+    page, code = None, 0
+    try:
+        page = _report(run)
+    except Exception as error:
+        code = _report_failed(run, error)
     if as_json:
         click.echo(json.dumps({"run": str(run.path), "val": run.metrics["val"]}))
-        return
+        sys.exit(code)
     click.echo(metrics_table(run.metrics["val"], f"model {run.path}"))
     if page is not None:
         click.echo(f"\nreport: {page}")
@@ -82,24 +87,32 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
     click.echo(
         f"\nrun: {run.path}   next: seewhy evaluate {run.path} --data {fixed['data']} --split {split}"
     )
+    sys.exit(code)
 
 
-def _report(run: Run) -> Path | None:
-    """Works out what validation tells, and the page of it; without them the training is not lost."""
-    try:
-        classifier = load(run.path)
-        found = analyse_validation(
-            Predictions.from_parquet(run.predictions("val")),
-            classifier,
-            classifier.splits(run.config["data"]),
-            progress=ReadingBar("comparing"),
-        )
-        write_analysis(found, "val", run.path / "analysis")
-        return write_report(run)
-    except Exception as error:
-        run.log(traceback.format_exc())
-        say(f"the run is finished, but its report is not: {error} (`seewhy report {run.path}`)")
-        return None
+def _report(run: Run) -> Path:
+    """Analyses validation and writes the page; gives its path."""
+    classifier = load(run.path)
+    analysis = analyse_validation(
+        Predictions.from_parquet(run.predictions("val")),
+        classifier,
+        classifier.splits(run.config["data"]),
+        progress=ReadingBar("comparing"),
+    )
+    write_analysis(analysis, "val", run.path / "analysis")
+    return write_report(run)
+
+
+def _report_failed(run: Run, error: Exception) -> int:
+    """Says that there is no report, and logs the traceback of a mistake of our own; gives the exit code."""
+    user_error = as_user_error(error)
+    reason = str(user_error)
+    if user_error is None:
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            run.log(line)
+        reason = f"{type(error).__name__}: {error}; its traceback is in {run.path / 'log.txt'}"
+    say(f"the run is finished, but its report is not: {reason} (`seewhy report {run.path}`)")
+    return 1 if user_error is None else 0
 
 
 def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:

@@ -71,8 +71,7 @@ def predict(
     bad = int((~np.isfinite(logits).all(axis=1)).sum())
     if bad:
         raise DivergedError(
-            f"the network answers NaN or infinity for {bad:,} of {n:,} pictures: it has diverged, "
-            "so go back to an earlier checkpoint, or train with a lower learning rate"
+            f"the network answers NaN or infinity for {bad:,} of {n:,} pictures: it has diverged"
         )
     return Predictions(
         logits,

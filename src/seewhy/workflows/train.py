@@ -198,8 +198,8 @@ def _kept_named(run: Run) -> Iterator[None]:
     try:
         yield
     except DivergedError as error:
-        kept = latest_checkpoint(run.checkpoints)
-        raise DivergedError(f"{error} (kept: {kept or 'none, it is too early'})") from None
+        error.kept = latest_checkpoint(run.checkpoints) or "none, it is too early"
+        raise
 
 
 def _finish(job: _Job, show: Show) -> None:
