@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from seewhy.config.data import DataConfig
-from seewhy.data import ImageSet, Splits, load_data
+from seewhy.data import Data, ImageSet, Splits, load_data
 from seewhy.data.images.decode import InputRule, Picture, centre, read
 from seewhy.errors import ImageError
 from seewhy.evaluation.decision.ood import scope_scores
@@ -126,7 +126,7 @@ class Classifier:
 
     def splits(
         self,
-        data: str | Path,
+        data: Data,
         options: Mapping[str, Any] | None = None,
         *,
         progress: Callable[[int, int], None] | None = None,
