@@ -13,6 +13,7 @@ import torch
 from seewhy.config.data import DataConfig
 from seewhy.data import Data, ImageSet, Splits, load_data
 from seewhy.data.images.decode import InputRule, Picture, centre, read
+from seewhy.data.sources.memory import images_of
 from seewhy.errors import ImageError
 from seewhy.evaluation.decision.ood import scope_scores
 from seewhy.evaluation.predictions import Predictions, concat
@@ -56,7 +57,8 @@ class Classifier:
         *,
         on_error: Literal["raise", "row"] = "raise",
     ) -> Predictions:
-        """Predicts one picture or many: paths, PIL images, uint8 arrays (H, W, 3) or encoded bytes.
+        """Predicts one image or many: paths, PIL images, uint8 arrays (H, W, 3), encoded bytes, or the images
+        of a table or a data set in memory (`seewhy.load_data`).
 
         A bad picture raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is
         named in `Predictions.errors`.
@@ -182,9 +184,10 @@ def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | 
 def _many(pictures: Any) -> Iterable[Picture]:
     if isinstance(pictures, np.ndarray):
         return pictures if pictures.ndim == 4 else [pictures]
-    if isinstance(pictures, str | Path | bytes) or not isinstance(pictures, Iterable):
-        return [pictures]
-    return pictures
+    many = isinstance(pictures, Iterable) or hasattr(pictures, "__getitem__")
+    return (
+        images_of(pictures) if many and not isinstance(pictures, str | Path | bytes) else [pictures]
+    )
 
 
 def _name(picture: Picture, number: int) -> str:

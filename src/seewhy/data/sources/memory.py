@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ class _Row(NamedTuple):
     image: Any
     label: Any
     split: str = ""
-    group: str | None = None
+    group: Any = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ def find_memory(data: Data, group_from: str | None = None) -> Source:
     """Returns data in memory as a source; it is read once, to know its content.
 
     Images are uint8 arrays or tensors (H, W, 3), (H, W) or (3, H, W), floats that are multiples of 1/255,
-    Pillow images, bytes of a file, or paths. Labels are names, or numbers from 0, which stand for the
-    `classes` of a data set that brings some. `group_from` is a column. Raises `DataError`.
+    Pillow images, bytes of a file, or paths, and the same at each reading. Labels are names, or numbers
+    from 0, which stand for the `classes` of a data set that brings some. `group_from` is a column. Raises
+    `DataError`.
     """
     parts = list(_parts(data, group_from))
     total = sum(part.count for part in parts)
@@ -101,6 +102,21 @@ def find_memory(data: Data, group_from: str | None = None) -> Source:
         key=f"{classes} {scan.digest.hexdigest()}",
         grouped=any(part.grouped for part in parts),
     )
+
+
+def images_of(data: Any) -> Iterable[Picture]:
+    """Returns the images of a table or a data set, to be predicted; a list or an iterator as it is."""
+    if _is_hub(data):
+        column = _column("images", "image", "Image", data.features)
+        rows = (data[row][column] for row in range(len(data)))
+    elif hasattr(data, "columns"):
+        rows = data["path"]
+    elif isinstance(data, Iterable):
+        return data
+    else:
+        items = (data[row] for row in range(len(data)))
+        rows = (item[0] if isinstance(item, tuple | list) else item for item in items)
+    return (_picture(image, f"memory/{row}") for row, image in enumerate(rows))
 
 
 class _Scan:
@@ -130,16 +146,17 @@ class _Scan:
             self.samples.append(sample)
 
 
-def _records(parts: Iterable[_Part], names: tuple[str, ...]) -> Iterator[Record]:
+def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]:
+    no_group = "" if any(part.grouped for part in parts) else None
     for part in parts:
         for number, row in enumerate(part.rows()):
             key = f"{part.name}/{number}"
             picture = _picture(row.image, key)
             if isinstance(picture, Path):
                 key = str(picture)
-            yield Record(
-                key, _label(row.label, part.classes or names, key), row.split, picture, row.group
-            )
+            label = _label(row.label, part.classes or names, key)
+            group = _cell(row.group) if part.grouped else no_group
+            yield Record(key, label, row.split, picture, group)
 
 
 def _picture(image: Any, key: str) -> Picture:
@@ -153,7 +170,7 @@ def _picture(image: Any, key: str) -> Picture:
     pixels = np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
     if pixels.dtype.kind not in "uif":
         raise DataError(
-            f"the image {visible(key)} is a {type(image).__name__} of {pixels.dtype}: expected an array, a "
+            f"the image {visible(key)} is of type {type(image).__name__} and {pixels.dtype}: expected an array, a "
             "tensor, a Pillow image, bytes or a path"
         )
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[2] not in (1, 3):
@@ -206,15 +223,19 @@ def _part(data: Any, split: str, group_from: str | None) -> _Part:
     name = split or "memory"
     if isinstance(data, tuple) and len(data) == 2 and all(hasattr(one, "__len__") for one in data):
         return _of_arrays(name, split, *data)
-    if hasattr(data, "features") and hasattr(data, "column_names"):
+    if _is_hub(data):
         return _of_hub(name, split, data, group_from)
     if hasattr(data, "columns"):
         return _of_frame(name, split, data, group_from)
     if isinstance(data, np.ndarray | tuple) or not (
         hasattr(data, "__len__") and hasattr(data, "__getitem__")
     ):
-        raise DataError(f"this data is a {type(data).__name__}: {_EXPECTED}")
+        raise DataError(f"this data is of type {type(data).__name__}: {_EXPECTED}")
     return _of_items(name, split, data)
+
+
+def _is_hub(data: Any) -> bool:
+    return hasattr(data, "features") and hasattr(data, "column_names")
 
 
 def _of_arrays(name: str, split: str, images: Any, labels: Any) -> _Part:
@@ -227,45 +248,48 @@ def _of_arrays(name: str, split: str, images: Any, labels: Any) -> _Part:
 
 def _of_frame(name: str, split: str, frame: Frame, group_from: str | None) -> _Part:
     columns = [str(column) for column in frame.columns]
-    for missing in {"path", "label"} - set(columns):
+    for missing in [column for column in ("path", "label") if column not in columns]:
         raise DataError(
             f"the table has no column {missing}, among {visible(', '.join(columns))}: rename the one meant"
         )
-    group = next((column for column in (group_from, "group") if column in columns), None)
+    group = group_from or "group"
 
-    def column(name: str | None, default: Any) -> list[Any]:
-        return [default] * len(frame) if name not in columns else list(frame[name])
+    def cells(column: str) -> list[str]:
+        return [_cell(value) for value in frame[column]] if column in columns else [""] * len(frame)
 
-    splits = [_split(value) if value else "" for value in column("split", split)]
-    groups = column(group, None)
-    rows = [*map(_Row, map(str, column("path", "")), column("label", ""), splits, groups)]
-    return _Part(name, len(frame), lambda: rows, grouped=group is not None)
+    splits = [split or (value and _split(value)) for value in cells("split")]
+    rows = list(map(_Row, cells("path"), frame["label"], splits, cells(group)))
+    return _Part(name, len(frame), lambda: rows, grouped=group in columns)
+
+
+def _cell(value: Any) -> str:
+    """The text of a cell, "" for one that is missing (None, or NaN and NA of pandas)."""
+    return "" if value is None or str(value) in ("nan", "<NA>") else str(value)
 
 
 def _of_hub(name: str, split: str, data: Any, group_from: str | None) -> _Part:
-    kinds = {column: type(kind).__name__ for column, kind in data.features.items()}
-    image = _column("images", "image", "Image", kinds)
-    label = _column("labels", "label", "ClassLabel", kinds)
-    group = group_from if group_from in kinds else None
+    image = _column("images", "image", "Image", data.features)
+    label = _column("labels", "label", "ClassLabel", data.features)
+    group = group_from if group_from in data.features else None
     names = getattr(data.features[label], "names", None)
 
     def rows() -> Iterator[_Row]:
         for number in range(len(data)):
             row = data[number]
-            yield _Row(row[image], row[label], split, str(row[group]) if group else None)
+            yield _Row(row[image], row[label], split, row[group] if group else None)
 
     return _Part(name, len(data), rows, tuple(names) if names else None, group is not None)
 
 
-def _column(what: str, name: str, kind: str, kinds: Mapping[str, str]) -> str:
+def _column(what: str, name: str, kind: str, features: Mapping[str, Any]) -> str:
     """Returns the column of a kind, or of a name where none or several are of it."""
-    fitting = [column for column in kinds if kinds[column] == kind]
+    fitting = [column for column in features if type(features[column]).__name__ == kind]
     if len(fitting) == 1:
         return fitting[0]
-    if name in kinds:
+    if name in features:
         return name
     raise DataError(
-        f"{len(fitting)} columns may hold the {what}, among {visible(', '.join(kinds))}: rename the one "
+        f"{len(fitting)} columns may hold the {what}, among {visible(', '.join(features))}: rename the one "
         f"meant to {name}"
     )
 
@@ -280,7 +304,7 @@ def _of_items(name: str, split: str, data: Items) -> _Part:
             item = data[number]
             if not isinstance(item, tuple | list) or len(item) != 2:
                 raise DataError(
-                    f"item {number:,} of {name} is a {type(item).__name__}, not (image, label): {_EXPECTED}"
+                    f"item {number:,} of {name} is of type {type(item).__name__}, not (image, label): {_EXPECTED}"
                 )
             yield _Row(item[0], item[1], split)
 
