@@ -63,7 +63,7 @@ class Items:
     """A `Dataset` of PyTorch."""
 
     def __init__(self, images, labels, classes=None):
-        self._images, self._labels = images, labels
+        self._pixels, self._labels = images, labels
         if classes:
             self.classes = classes
 
@@ -71,7 +71,7 @@ class Items:
         return len(self._labels)
 
     def __getitem__(self, row):
-        return self._images[row], self._labels[row]
+        return self._pixels[row], self._labels[row]
 
 
 def hub(images=IMAGES, labels=LABELS, **more):

@@ -170,8 +170,8 @@ def _picture(image: Any, key: str) -> Picture:
     pixels = np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
     if pixels.dtype.kind not in "uif":
         raise DataError(
-            f"the image {visible(key)} is of type {type(image).__name__} and {pixels.dtype}: expected an array, a "
-            "tensor, a Pillow image, bytes or a path"
+            f"the image {visible(key)} is of type {type(image).__name__} and {pixels.dtype}: expected an "
+            "array, a tensor, a Pillow image, bytes or a path"
         )
     if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[2] not in (1, 3):
         pixels = pixels.transpose(1, 2, 0)
@@ -304,7 +304,8 @@ def _of_items(name: str, split: str, data: Items) -> _Part:
             item = data[number]
             if not isinstance(item, tuple | list) or len(item) != 2:
                 raise DataError(
-                    f"item {number:,} of {name} is of type {type(item).__name__}, not (image, label): {_EXPECTED}"
+                    f"item {number:,} of {name} is of type {type(item).__name__}, not (image, label): "
+                    + _EXPECTED
                 )
             yield _Row(item[0], item[1], split)
 
