@@ -13,10 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seewhy.errors import DiskFullError, LockedError, UsageError
+from seewhy.errors import FULL, DiskFullError, LockedError, UsageError
 
-# EFBIG is what a file-size limit (`ulimit -f`) answers.
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -118,10 +116,7 @@ def full_disk_named(path: Path, size: int) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise DiskFullError(
-            f"disk full while writing {path} (need {max(size / 1e6, 0.1):,.1f} MB): free some space and "
-            "start again (a training goes on with --resume)"
-        ) from None
+        raise DiskFullError(path, size) from None
 
 
 def new_folder(out: Path) -> Path:
@@ -151,10 +146,7 @@ def require_space(path: Path, needed: int, what: str) -> None:
     """Raises `DiskFullError` unless `needed` bytes are free where `path` lies."""
     free = shutil.disk_usage(path).free
     if free < needed:
-        raise DiskFullError(
-            f"{what} needs {needed / 1e6:,.0f} MB and {path} has {free / 1e6:,.0f} MB free: "
-            "free some space or choose another place"
-        )
+        raise DiskFullError(path, needed, free, what)
 
 
 @contextmanager
@@ -172,10 +164,7 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LockedError(
-                f"{path.parent} is being written by {_holder(handle)}: wait for it, or choose "
-                "another directory"
-            ) from None
+            raise LockedError(path.parent, _holder(handle)) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise

@@ -1,6 +1,7 @@
 """`seewhy train`: one run, or the same recipe over seeds or folds."""
 
 import json
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.progress import ReadingBar, Terminal, TrainingLine, say
 from seewhy.cli.tables import metrics_table
 from seewhy.config.recipe import load_recipe
-from seewhy.errors import UsageError
+from seewhy.errors import UsageError, as_user_error
 from seewhy.files import to_json
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.experiments import draw_folds, draw_seeds
@@ -67,10 +68,14 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
         line.close()
     if run.gradient_norms:
         draw_gradient_norms(run.gradient_norms, run.figures)
-    page = _report(run)
+    page, code = None, 0
+    try:
+        page = analyse_and_report(run, Terminal())
+    except Exception as error:
+        code = _report_failed(run, error)
     if as_json:
         click.echo(json.dumps({"run": str(run.path), "val": run.metrics["val"]}))
-        return
+        sys.exit(code)
     click.echo(metrics_table(run.metrics["val"], f"model {run.path}"))
     if page is not None:
         click.echo(f"\nreport: {page}")
@@ -78,16 +83,19 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
     click.echo(
         f"\nrun: {run.path}   next: seewhy evaluate {run.path} --data {fixed['data']} --split {split}"
     )
+    sys.exit(code)
 
 
-def _report(run: Run) -> Path | None:
-    """Works out what validation tells, and the page of it; without them the training is not lost."""
-    try:
-        return analyse_and_report(run, Terminal())
-    except Exception as error:
-        run.log(traceback.format_exc())
-        say(f"the run is finished, but its report is not: {error} (`seewhy report {run.path}`)")
-        return None
+def _report_failed(run: Run, error: Exception) -> int:
+    """Says that there is no report, and logs the traceback of a mistake of our own; gives the exit code."""
+    user_error = as_user_error(error)
+    reason = str(user_error)
+    if user_error is None:
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            run.log(line)
+        reason = f"{type(error).__name__}: {error}; its traceback is in {run.path / 'log.txt'}"
+    say(f"the run is finished, but its report is not: {reason} (`seewhy report {run.path}`)")
+    return 1 if user_error is None else 0
 
 
 def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from seewhy.config.data import DataConfig
-from seewhy.data import ImageSet, Splits, load_data
+from seewhy.data import Data, ImageSet, Splits, load_data
 from seewhy.data.images.decode import InputRule, Picture, centre, read
+from seewhy.data.sources.memory import images_of
 from seewhy.errors import ImageError, UsageError
 from seewhy.evaluation.decision.answers import answers, embedding_size
 from seewhy.evaluation.decision.record import Decision
@@ -92,7 +93,8 @@ class Classifier:
         *,
         on_error: Literal["raise", "row"] = "raise",
     ) -> Predictions:
-        """Predicts one picture or many: paths, PIL images, uint8 arrays (H, W, 3) or encoded bytes.
+        """Predicts one image or many: paths, PIL images, uint8 arrays (H, W, 3), encoded bytes, or the images
+        of a table or a data set in memory (`seewhy.load_data`).
 
         A bad picture raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is
         named in `Predictions.errors`.
@@ -148,7 +150,12 @@ class Classifier:
         )
 
     def predict_set(
-        self, images: ImageSet, *, embed: bool = False, on_event: OnEvent = ignore
+        self,
+        images: ImageSet,
+        *,
+        embed: bool = False,
+        on_event: OnEvent = ignore,
+        what: str = "predicting",
     ) -> Predictions:
         """Predicts a set that was loaded by this model's rule, in fp32; `embed` keeps the embeddings."""
         n, size = len(images), self.rule.size
@@ -160,7 +167,7 @@ class Classifier:
             logits[start : start + step], pooled = self.predictor.outputs(seen, embed)
             if pooled is not None:
                 embeddings.append(pooled)
-            on_event(Progress("predicting", min(start + step, n), n))
+            on_event(Progress(what, min(start + step, n), n))
         return Predictions(
             logits,
             images.labels,
@@ -172,7 +179,7 @@ class Classifier:
 
     def splits(
         self,
-        data: str | Path,
+        data: Data,
         options: Mapping[str, Any] | None = None,
         *,
         on_event: OnEvent = ignore,
@@ -216,9 +223,10 @@ def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | 
 def _many(pictures: Any) -> Iterable[Picture]:
     if isinstance(pictures, np.ndarray):
         return pictures if pictures.ndim == 4 else [pictures]
-    if isinstance(pictures, str | Path | bytes) or not isinstance(pictures, Iterable):
-        return [pictures]
-    return pictures
+    many = isinstance(pictures, Iterable) or hasattr(pictures, "__getitem__")
+    return (
+        images_of(pictures) if many and not isinstance(pictures, str | Path | bytes) else [pictures]
+    )
 
 
 def _name(picture: Picture, number: int) -> str:

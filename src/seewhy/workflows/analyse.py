@@ -11,7 +11,7 @@ from seewhy.analysis.labels.review import Suspect, read_suspects
 from seewhy.analysis.labels.suspects import suspected_mistakes
 from seewhy.analysis.overview import Analysis, analyse_predictions, write_analysis
 from seewhy.analysis.slices import find_slices
-from seewhy.data import ImageSet, Splits
+from seewhy.data import Data, ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics
 from seewhy.evaluation.predictions import Predictions
@@ -44,7 +44,7 @@ class SplitAnalysis:
 
 def analyse(
     model: str | Path,
-    data: str | Path,
+    data: Data,
     split: Split = "val",
     *,
     full: bool = True,
@@ -130,7 +130,7 @@ def _predict_training_images(
     """Predictions with embeddings; which images are near is as plain in bfloat16, where that is fast."""
     network = classifier.predictor.differentiable()
     if network is None:
-        return classifier.predict_set(train, embed=True, on_event=on_event)
+        return classifier.predict_set(train, embed=True, on_event=on_event, what="comparing")
     device = device_of(network)
     return predict(
         network,
@@ -148,7 +148,7 @@ def _give_mistakes_for_review(
     analysis: Analysis,
     classifier: Classifier,
     splits: Splits,
-    data: str | Path,
+    data: Data,
     home: Path,
     on_event: OnEvent,
 ) -> None:

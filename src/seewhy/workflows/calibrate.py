@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.data import ImageSet, sources
+from seewhy.data import Data, ImageSet, sources
 from seewhy.data.images.decode import Picture, read
 from seewhy.data.sources.folders import scan
 from seewhy.errors import DataError, ImageError, UsageError
@@ -40,7 +40,7 @@ class CalibratedModel:
 
 def calibrate(
     model: str | Path,
-    data: str | Path,
+    data: Data,
     *,
     out: str | Path,
     precision: float | None = None,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.compare import ComparedModel, Latency, ModelComparison, compare_predictions
 from seewhy.analysis.training_curves import training_curves
-from seewhy.data import ImageSet
+from seewhy.data import Data, ImageSet
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import labelled
 from seewhy.evaluation.predictions import Predictions
@@ -45,7 +45,7 @@ class _Answers:
 
 def compare(
     models: Sequence[str | Path],
-    data: str | Path,
+    data: Data,
     split: Split = "val",
     *,
     out: str | Path | None = None,
@@ -130,7 +130,7 @@ def _contender(
 
 def _predicted(
     classifier: Classifier,
-    data: str | Path,
+    data: Data,
     options: Mapping[str, Any] | None,
     split: Split,
     on_event: OnEvent,

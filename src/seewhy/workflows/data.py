@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from seewhy.config.data import DataConfig
-from seewhy.data import Splits, load_data, write_splits
+from seewhy.data import Data, Splits, load_data, write_splits
 from seewhy.data.inspect import Statistics, statistics, write_findings
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, Progress, ignore
@@ -27,7 +27,7 @@ class WrittenSplits:
 
 
 def data_statistics(
-    data: str | Path,
+    data: Data,
     config: DataConfig,
     *,
     out: str | Path | None = None,
@@ -46,7 +46,7 @@ def data_statistics(
 
 
 def check_data(
-    data: str | Path,
+    data: Data,
     config: DataConfig,
     *,
     out: str | Path | None = None,
@@ -66,7 +66,7 @@ def check_data(
 
 
 def split_data(
-    data: str | Path,
+    data: Data,
     config: DataConfig,
     *,
     out: str | Path,
@@ -87,9 +87,7 @@ def split_data(
     return WrittenSplits(path, statistics(splits))
 
 
-def _load(
-    data: str | Path, config: DataConfig, on_event: OnEvent, trainable: bool = True
-) -> Splits:
+def _load(data: Data, config: DataConfig, on_event: OnEvent, trainable: bool = True) -> Splits:
     splits = load_data(
         data,
         config,

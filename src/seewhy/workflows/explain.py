@@ -17,7 +17,7 @@ from seewhy.attribution.explanations import Explanations, choose, explain_pictur
 from seewhy.attribution.layers import feature_maps, first_filters
 from seewhy.attribution.method import Method
 from seewhy.attribution.methods import PERTURBATION, find_method
-from seewhy.data import ImageSet
+from seewhy.data import Data, ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
@@ -49,7 +49,7 @@ def explain(
     images: Sequence[str | Path] = (),
     *,
     out: str | Path,
-    data: str | Path | None = None,
+    data: Data | None = None,
     split: Literal["train", "val"] = "val",
     only: Literal["wrong", "right"] | None = None,
     count: int = 8,
@@ -68,13 +68,13 @@ def explain(
     `out` is a new folder. Raises `UsageError` for what does not go together, `DataError` for an image that
     cannot be read.
     """
-    if bool(images) == bool(data):
+    if bool(images) == (data is not None):
         raise UsageError("give pictures to explain, or --data to take them from: one of the two")
     chosen = {name: find_method(name) for name in methods}
     with load(model, device=device) as classifier:
         network = _network(classifier, chosen, features)
         folder = _new_folder(classifier, target, Path(out))
-        part = _part(classifier, data, split, on_event) if data else None
+        part = None if data is None else _part(classifier, data, split, on_event)
         if part is None:
             seen, predictions = _named(classifier, images)
         else:
@@ -122,7 +122,7 @@ def _new_folder(classifier: Classifier, target: str | None, out: Path) -> Path:
 
 
 def _part(
-    classifier: Classifier, data: str | Path, split: Literal["train", "val"], on_event: OnEvent
+    classifier: Classifier, data: Data, split: Literal["train", "val"], on_event: OnEvent
 ) -> ImageSet:
     splits = read_splits(classifier, data, on_event=on_event)
     part = splits.val if split == "val" else splits.train

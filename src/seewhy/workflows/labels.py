@@ -264,7 +264,7 @@ def _nearest(
     judged = classifier.predict_set(pictures, embed=True)
     if not len(pictures) or judged.embeddings is None:
         return np.empty((len(pictures), 0), np.int64)
-    known = classifier.predict_set(train, embed=True, on_event=on_event)
+    known = classifier.predict_set(train, embed=True, on_event=on_event, what="comparing")
     assert known.embeddings is not None
     return nearest(judged.embeddings, known.embeddings).rows
 
