@@ -9,8 +9,15 @@ import time
 import pytest
 
 from seewhy import files
-from seewhy.errors import DiskFullError, LockedError
-from seewhy.files import atomic_directory, exclusive, require_space, write_atomic
+from seewhy.errors import DiskFullError, LockedError, UsageError
+from seewhy.files import (
+    atomic_directory,
+    exclusive,
+    new_folder,
+    refuse_existing,
+    require_space,
+    write_atomic,
+)
 
 
 def test_a_write_replaces_the_whole_file_and_leaves_no_litter(tmp_path):
@@ -105,3 +112,18 @@ def test_a_lock_dies_with_its_process(tmp_path):
     process.join()
     with exclusive(lock):
         pass
+
+
+def test_a_folder_that_holds_something_is_refused_and_an_empty_one_taken(tmp_path):
+    empty = tmp_path / "a" / "b"
+    assert new_folder(empty) == empty == new_folder(empty) and empty.is_dir()
+    for full in (tmp_path, tmp_path / "file"):
+        (tmp_path / "file").touch()
+        with pytest.raises(UsageError, match="already holds something"):
+            new_folder(full)
+
+
+def test_what_is_there_is_never_written_over(tmp_path):
+    refuse_existing(tmp_path / "new.csv")
+    with pytest.raises(UsageError, match="exists and is not written over"):
+        refuse_existing(tmp_path)

@@ -24,12 +24,21 @@ if TYPE_CHECKING:
     from seewhy.inference.classifier import Classifier
     from seewhy.inference.locate import load
     from seewhy.run import Run
+    from seewhy.workflows.analyse import analyse
+    from seewhy.workflows.calibrate import calibrate
+    from seewhy.workflows.compare import compare, comparison_record
+    from seewhy.workflows.data import check_data, data_statistics, split_data
     from seewhy.workflows.evaluate import evaluate
     from seewhy.workflows.experiments.ablation import ablate
     from seewhy.workflows.experiments.learning_curve import learning_curve
     from seewhy.workflows.experiments.lr_range import find_lr
     from seewhy.workflows.experiments.repetition import folds, seeds
     from seewhy.workflows.experiments.tuning import tune
+    from seewhy.workflows.explain import explain
+    from seewhy.workflows.predict import label_images, predict
+    from seewhy.workflows.preview import preview
+    from seewhy.workflows.report import report
+    from seewhy.workflows.robustness import robustness
     from seewhy.workflows.train import train
 
 __version__ = "0.1.0"
@@ -45,18 +54,31 @@ __all__ = [
     "SeeWhyError",
     "Splits",
     "ablate",
+    "analyse",
+    "calibrate",
+    "check_data",
+    "compare",
+    "comparison_record",
+    "data_statistics",
     "evaluate",
+    "explain",
     "explain_pictures",
     "faithfulness",
     "find_lr",
     "folds",
     "grad_cam",
+    "label_images",
     "learning_curve",
     "load",
     "load_data",
     "load_recipe",
     "metrics",
+    "predict",
+    "preview",
+    "report",
+    "robustness",
     "seeds",
+    "split_data",
     "train",
     "tune",
 ]
@@ -72,18 +94,31 @@ _HOME = {
     "SeeWhyError": "errors",
     "Splits": "data",
     "ablate": "workflows.experiments.ablation",
+    "analyse": "workflows.analyse",
+    "calibrate": "workflows.calibrate",
+    "check_data": "workflows.data",
+    "compare": "workflows.compare",
+    "comparison_record": "workflows.compare",
+    "data_statistics": "workflows.data",
     "evaluate": "workflows.evaluate",
+    "explain": "workflows.explain",
     "explain_pictures": "attribution.explanations",
     "faithfulness": "attribution.faithfulness",
     "find_lr": "workflows.experiments.lr_range",
     "folds": "workflows.experiments.repetition",
     "grad_cam": "attribution.grad_cam",
+    "label_images": "workflows.predict",
     "learning_curve": "workflows.experiments.learning_curve",
     "load": "inference.locate",
     "load_data": "data",
     "load_recipe": "config.recipe",
     "metrics": "evaluation.metrics",
+    "predict": "workflows.predict",
+    "preview": "workflows.preview",
+    "report": "workflows.report",
+    "robustness": "workflows.robustness",
     "seeds": "workflows.experiments.repetition",
+    "split_data": "workflows.data",
     "train": "workflows.train",
     "tune": "workflows.experiments.tuning",
 }

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from seewhy.errors import FULL, DiskFullError, LockedError
+from seewhy.errors import FULL, DiskFullError, LockedError, UsageError
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -86,6 +86,20 @@ def full_disk_named(path: Path, size: int) -> Iterator[None]:
         if error.errno not in FULL:
             raise
         raise DiskFullError(path, size) from None
+
+
+def new_folder(out: Path) -> Path:
+    """Makes the directory; raises `UsageError` for one that holds something, which would be lost."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} already holds something: choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def refuse_existing(out: Path) -> None:
+    """Raises `UsageError` where there is something, which would be lost."""
+    if out.exists():
+        raise UsageError(f"{out} exists and is not written over: choose another --out")
 
 
 def sync_directory(path: Path) -> None:

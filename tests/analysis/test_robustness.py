@@ -8,11 +8,12 @@ from torch import nn
 
 from seewhy.analysis.attacks import ATTACKS
 from seewhy.analysis.corruptions import CORRUPTIONS
-from seewhy.analysis.robustness import MOST, TRANSFORMATIONS, robustness
+from seewhy.analysis.robustness import MOST, TRANSFORMATIONS, measure_robustness
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import DataError
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier
+from seewhy.inference.pytorch import PyTorchPredictor
 
 
 class Brightness(nn.Module):
@@ -27,7 +28,7 @@ class Brightness(nn.Module):
 def classifier() -> Classifier:
     rule = InputRule(size=8, store=8)
     made = Bundle(Brightness(), ("dark", "light"), rule, views=("identity", "flip"))
-    return Classifier(made, torch.device("cpu"))
+    return Classifier(PyTorchPredictor.of(made, torch.device("cpu")))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,9 @@ def tried(classifier, images):
     """
     told: list[tuple[int, int]] = []
     some = replace(images, labels=np.where(np.arange(60) % 6, images.labels, -1))
-    found, shown = robustness(classifier, some, n=40, progress=lambda *p: told.append(p))
+    found, shown = measure_robustness(
+        classifier, some, n=40, on_event=lambda event: told.append((event.done, event.total))
+    )
     return found, shown, told
 
 
@@ -84,12 +87,12 @@ def test_adversarial_pictures_are_close_and_taken_for_another_class(classifier, 
     assert 0 < np.abs(shown.after.astype(int) - shown.before).max() <= shown.radius
     with torch.no_grad():  # a saved picture deceives as well
         x = torch.from_numpy(shown.after).permute(0, 3, 1, 2) / 255
-        assert torch.equal(classifier.bundle.network(x).argmax(1), torch.from_numpy(shown.answers))
+        assert torch.equal(classifier.module()(x).argmax(1), torch.from_numpy(shown.answers))
 
 
 def test_without_a_label_there_is_nothing_to_measure(classifier, images) -> None:
     with pytest.raises(DataError, match="no picture has a label"):
-        robustness(classifier, replace(images, labels=np.full(60, -1)))
+        measure_robustness(classifier, replace(images, labels=np.full(60, -1)))
 
 
 def test_of_pictures_sorted_by_class_an_attack_on_few_sees_every_class(
@@ -98,6 +101,6 @@ def test_of_pictures_sorted_by_class_an_attack_on_few_sees_every_class(
     """All are so bright that they are taken for light ones, half of them rightly, whatever is done."""
     monkeypatch.setitem(MOST, "square", 10)
     bright = replace(images, images=np.full_like(images.images, 250))
-    found, _ = robustness(classifier, bright.take(np.argsort(bright.labels, kind="stable")))
+    found, _ = measure_robustness(classifier, bright.take(np.argsort(bright.labels, kind="stable")))
     assert found.attacked["square"] == 10
     assert {0 < interval.value < 1 for interval in found.attacks["square"].accuracy} == {True}

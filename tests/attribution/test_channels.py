@@ -77,7 +77,7 @@ def test_the_batch_changes_nothing_and_only_its_maps_are_held(monkeypatch) -> No
 
     kept: list[weakref.ref[Tensor]] = []
     whole = channels(Colours(), coloured(), size=8)
-    monkeypatch.setattr("seewhy.inference.forward.MOST_PIXELS", 7 * 8 * 8)
+    monkeypatch.setattr("seewhy.inference.predictor.MOST_PIXELS", 7 * 8 * 8)
     parts = channels(model := Counted(), coloured(), size=8)
     assert model.most == 7 and len(kept) >= 12
     assert np.array_equal(parts.exciting, whole.exciting)

@@ -7,18 +7,14 @@ from attribution.toys import SmallNet
 
 from seewhy.attribution.explanations import choose, explain_pictures
 from seewhy.attribution.methods import METHODS
-from seewhy.data import InputRule
 from seewhy.evaluation.predictions import Predictions
-from seewhy.inference.bundle import Bundle
-from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import to_input
 
 CLASSES = ("ant", "bee", "cow")
 
 
-def classifier() -> Classifier:
-    bundle = Bundle(SmallNet().eval(), CLASSES, InputRule(size=8, store=8))
-    return Classifier(bundle, torch.device("cpu"))
+def network() -> SmallNet:
+    return SmallNet().eval()
 
 
 def images(count: int = 10) -> np.ndarray:
@@ -34,12 +30,12 @@ def test_each_picture_is_explained_by_each_method_and_tested() -> None:
     targets, heard = np.arange(10) % 3, []
     methods = {name: METHODS[name] for name in ("grad_cam", "saliency")}
     found = explain_pictures(
-        *(classifier(), images(), predicted(), targets, methods),
-        progress=lambda *at: heard.append(at),
+        *(network(), images(), predicted(), targets, methods),
+        on_event=lambda event: heard.append((event.done, event.total)),
     )
     x = to_input(images(), "cpu")
     for name, method in methods.items():
-        expected = method(classifier().bundle.network, x, torch.from_numpy(targets)).numpy()
+        expected = method(network(), x, torch.from_numpy(targets)).numpy()
         assert found.maps[name] == pytest.approx(expected, rel=1e-4, abs=1e-6)
         assert len(found.checks[name]) == 10
     assert heard == [(8, 20), (10, 20), (18, 20), (20, 20)] and len(found) == 10
@@ -48,7 +44,7 @@ def test_each_picture_is_explained_by_each_method_and_tested() -> None:
 def test_without_checks_there_are_maps_alone() -> None:
     methods = {"grad_cam": METHODS["grad_cam"]}
     found = explain_pictures(
-        *(classifier(), images(2), predicted(2), np.zeros(2, np.int64), methods), check=False
+        *(network(), images(2), predicted(2), np.zeros(2, np.int64), methods), check=False
     )
     assert found.checks == {} and found.maps["grad_cam"].shape == (2, 8, 8)
     stored = found.to_json()
@@ -59,7 +55,7 @@ def test_as_json_it_says_what_was_answered_what_is_explained_and_what_can_be_bel
     labels = np.array([0, -1], np.int64)
     methods = {"grad_cam": METHODS["grad_cam"]}
     p = predicted(2, labels)
-    found = explain_pictures(classifier(), images(2), p, np.array([2, 1]), methods)
+    found = explain_pictures(network(), images(2), p, np.array([2, 1]), methods)
     stored = json.loads(json.dumps(found.to_json()))
     first, second = stored["pictures"]
     assert (first["label"], second["label"]) == ("ant", None)

@@ -204,7 +204,7 @@ def test_labels_that_were_never_judged_are_named(photos, home, tmp_path, capsys,
     def evaluated(*arguments, **options):
         raise AssertionError("the whole evaluation came first")
 
-    monkeypatch.setattr("seewhy.workflows.evaluate.judge", evaluated)
+    monkeypatch.setattr("seewhy.workflows.analyse.judge", evaluated)
     said = call(capsys, "evaluate", run, "--data", photos, "--full", "--labels", tmp_path, code=2)
     assert "make it with `seewhy data labels`" in said.err
     said = call(capsys, "evaluate", run, "--data", photos, "--labels", home, code=2)

@@ -8,9 +8,7 @@ from helpers import QUICK, write_folder
 
 import seewhy
 from seewhy.cli import main
-from seewhy.cli.report import write_report
 from seewhy.errors import DataError, UsageError
-from seewhy.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +58,12 @@ def test_other_data_are_refused(run, tmp_path):
     other = write_folder(tmp_path / "other", count=12, seed=5)
     shutil.move(other / "ant" / "000.png", other / "ant" / "renamed.png")
     with pytest.raises(DataError, match="does not hold the validation pictures"):
-        write_report(Run(run), str(other))
+        seewhy.report(run, other)
 
 
 def test_no_finished_run_is_named(tmp_path):
     with pytest.raises(UsageError, match="no finished run"):
-        write_report(Run(tmp_path))
+        seewhy.report(tmp_path)
 
 
 @pytest.fixture
@@ -90,7 +88,7 @@ def failing(monkeypatch, error):
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("seewhy.cli.train.write_report", fail)
+    monkeypatch.setattr("seewhy.cli.train.analyse_and_report", fail)
 
 
 def test_a_training_ends_with_its_report(train):
@@ -124,6 +122,6 @@ def test_a_net_that_grad_cam_cannot_explain_has_its_pictures_without_maps(
     def refuse(*arguments):
         raise UsageError("no features")
 
-    monkeypatch.setattr("seewhy.cli.report.grad_cam", refuse)
+    monkeypatch.setattr("seewhy.workflows.report.grad_cam", refuse)
     assert "without maps: no features" in call(capsys, "report", run, "--data", photos).err
     assert 'id="pictures"' in (run / "report.html").read_text("utf-8")

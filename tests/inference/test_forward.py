@@ -200,13 +200,18 @@ def test_amp_computes_in_its_format_and_answers_in_float32() -> None:
 
 def test_progress_is_told_of_each_batch() -> None:
     heard: list[tuple[int, int]] = []
-    predict(Net(), pictures(40), size=8, batch_size=16, progress=lambda *done: heard.append(done))
+    predict(
+        *(Net(), pictures(40)),
+        size=8,
+        batch_size=16,
+        on_event=lambda event: heard.append((event.done, event.total)),
+    )
     assert heard == [(16, 40), (32, 40), (40, 40)]
 
 
 @pytest.mark.parametrize("size, first", [(8, 40), (128, 4), (512, 1)])
 def test_a_batch_is_smaller_where_pictures_are_larger(monkeypatch, size, first) -> None:
-    monkeypatch.setattr("seewhy.inference.forward.MOST_PIXELS", 1 << 16)
+    monkeypatch.setattr("seewhy.inference.predictor.MOST_PIXELS", 1 << 16)
     many = Pictures(np.broadcast_to(np.uint8(0), (40, size, size, 3)))
     predict(Net(), many, size=size)
     assert many.read[0] == first

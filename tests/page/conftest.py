@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seewhy.analysis.overview import analyse
+from seewhy.analysis.overview import analyse_predictions
 from seewhy.analysis.records import to_json
 from seewhy.evaluation.metrics import metrics
 from seewhy.evaluation.predictions import Predictions
@@ -51,7 +51,7 @@ def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Store
             "python": "3.11",
             "packages": {"seewhy": "0.1.0"},
         },
-        analysis={k: v for k, v in to_json(analyse(found)).items() if v is not None},
+        analysis={k: v for k, v in to_json(analyse_predictions(found)).items() if v is not None},
         counts={split: dict.fromkeys(classes, 10) for split in ("train", "val", "test")},
         bad_files=0,
         log=(),

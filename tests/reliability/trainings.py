@@ -49,7 +49,7 @@ def result(run):
     latest = latest_checkpoint(run.checkpoints)
     progress = json.loads((latest / "state.json").read_text())["progress"]
     progress["history"] = without_times(progress["history"])
-    model = seewhy.load(run.path).bundle
+    model = seewhy.load(run.path)
     return {
         "history": without_times(run.history),
         "progress": without_times([progress]),

@@ -1,4 +1,6 @@
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,15 +9,16 @@ from PIL import Image
 
 import seewhy
 from seewhy.data.images.decode import InputRule
-from seewhy.errors import DataError, ModelFileError
+from seewhy.errors import DataError, ModelFileError, UsageError
 from seewhy.evaluation.decision.fit import fit_decision
 from seewhy.evaluation.decision.record import Decision, Scope
 from seewhy.evaluation.predictions import Predictions
+from seewhy.events import Note
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import NOT_SURE, OUT_OF_SCOPE, Classifier
+from seewhy.inference.pytorch import PyTorchPredictor
 from seewhy.models.registry import build
-from seewhy.workflows.calibrate import calibrate
 
 CLASSES = ("ant", "bee", "cow")
 
@@ -31,7 +34,7 @@ def drawn(sharpness: float, n: int = 3_000) -> Predictions:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Classifier:
+def model(tmp_path_factory) -> Path:
     import torch
 
     torch.manual_seed(0)
@@ -40,7 +43,12 @@ def model(tmp_path_factory) -> Classifier:
     made = Bundle(network=network, classes=CLASSES, rule=InputRule(size=17, store=17))
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     bundles.save(made, path)
-    return seewhy.load(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def loaded(model) -> Classifier:
+    return seewhy.load(model)
 
 
 @pytest.fixture(scope="module")
@@ -80,38 +88,55 @@ def test_the_threshold_is_of_the_tempered_confidence() -> None:
     assert (sure >= found.decision.threshold).mean() == pytest.approx(0.5, abs=0.001)
 
 
-def test_the_new_bundle_answers_otherwise_and_names_its_parent(model, photos, others, tmp_path):
-    bundle, found = calibrate(model, photos, coverage=0.5, out_of_scope=others)
-    saved = bundles.save(bundle, tmp_path / "new.safetensors")
-    assert saved.parents == (model.digest,) and saved.digest != model.digest
-    again = seewhy.load(tmp_path / "new.safetensors")
-    assert again.bundle.decision == found.decision
+def test_the_new_bundle_answers_otherwise_and_names_its_parent(
+    model, loaded, photos, others, tmp_path
+):
+    out = tmp_path / "new.safetensors"
+    made = seewhy.calibrate(model, photos, out=out, coverage=0.5, out_of_scope=others)
+    again = seewhy.load(out)
+    assert again.predictor.parents == (loaded.digest,) != (again.digest,)
+    assert made.file == out and made.digest == again.digest
+    assert again.decision == made.calibration.decision
     pictures = sorted(photos.rglob("*.png"))
     answers = again.answers(again.predict(pictures))
     assert set(answers) <= {*CLASSES, NOT_SURE, OUT_OF_SCOPE} and NOT_SURE in answers
-    said = []
-    plain, _ = calibrate(again, photos, show=said.append)
-    assert plain.decision.threshold is None and plain.decision.scope is None
-    dropped = [line.split(" is ")[0] for line in said if " is dropped" in line]
+    events = []
+    made = seewhy.calibrate(out, photos, out=tmp_path / "plain", on_event=events.append)
+    decision = made.calibration.decision
+    assert decision.threshold is None and decision.scope is None
+    notes = [event.text for event in events if isinstance(event, Note)]
+    dropped = [text.split(" is ")[0] for text in notes if " is dropped" in text]
     assert dropped == ["the model's threshold", "the model's scope"]
-    plain = model.predict(pictures)
-    assert list(model.answers(plain)) == [CLASSES[k] for k in plain.predicted]
+    plain = loaded.predict(pictures)
+    assert list(loaded.answers(plain)) == [CLASSES[k] for k in plain.predicted]
 
 
-def test_an_unreadable_picture_has_no_answer(model, photos, others) -> None:
-    bundle, _ = calibrate(model, photos, coverage=0.9, out_of_scope=others)
+def test_a_file_that_is_there_is_not_written_over(model, photos, tmp_path) -> None:
+    (tmp_path / "new.safetensors").touch()
+    with pytest.raises(UsageError, match="exists and is not written over"):
+        seewhy.calibrate(model, photos, out=tmp_path / "new.safetensors")
+
+
+def test_an_ensemble_is_calibrated_by_its_members(model, photos, tmp_path) -> None:
+    twin = shutil.copy(model, tmp_path / "twin.safetensors")
+    with pytest.raises(UsageError, match="calibrate the models of an ensemble"):
+        seewhy.calibrate(f"{model}+{twin}", photos, out=tmp_path / "new.safetensors")
+
+
+def test_an_unreadable_picture_has_no_answer(loaded, others) -> None:
     means = tuple((1.0,) + (0.0,) * 39 for _ in CLASSES)
     scope = Scope(score="similarity", threshold=-1.0, means=means)
-    decision = bundle.decision.model_copy(update={"scope": scope})
-    classifier = Classifier(replace(bundle, decision=decision), model.device)
+    decision = Decision(threshold=0.1, scope=scope)
+    bundle = replace(loaded.predictor.bundle, decision=decision)
+    classifier = Classifier(PyTorchPredictor.of(bundle, loaded.predictor.device))
     found = classifier.predict([others / "damaged.png", others / "1.png"], on_error="row")
     assert found.embeddings.shape == (2, 40) and np.isnan(found.embeddings[0]).all()
     assert classifier.answers(found)[0] == "" and classifier.answers(found)[1] != ""
 
 
-def test_class_means_of_another_network_are_refused_at_load(model, tmp_path) -> None:
+def test_class_means_of_another_network_are_refused_at_load(loaded, tmp_path) -> None:
     scope = Scope(score="similarity", threshold=0.5, means=((1.0, 0.0),) * 3)
-    strange = replace(model.bundle, decision=Decision(scope=scope))
+    strange = replace(loaded.predictor.bundle, decision=Decision(scope=scope))
     bundles.save(strange, tmp_path / "strange.safetensors")
     with pytest.raises(ModelFileError, match="class means do not fit its network"):
         seewhy.load(tmp_path / "strange.safetensors")
@@ -120,9 +145,10 @@ def test_class_means_of_another_network_are_refused_at_load(model, tmp_path) -> 
 def test_too_few_others_are_refused(model, photos, tmp_path) -> None:
     write_folder(tmp_path / "few", classes=("x",), count=5)
     with pytest.raises(DataError, match="5 readable pictures"):
-        calibrate(model, photos, out_of_scope=tmp_path / "few")
+        seewhy.calibrate(model, photos, out=tmp_path / "new", out_of_scope=tmp_path / "few")
 
 
-def test_a_data_set_by_name_serves_as_others(model, photos) -> None:
-    _, found = calibrate(model, photos, out_of_scope="digits")
+def test_a_data_set_by_name_serves_as_others(model, photos, tmp_path) -> None:
+    out = tmp_path / "new.safetensors"
+    found = seewhy.calibrate(model, photos, out=out, out_of_scope="digits").calibration
     assert found.scope is not None and len(found.scope.areas) == 4

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from data.pictures import write_scenes
 
+import seewhy
 from seewhy.config.data import DataConfig
-from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.models.registry import build
-from seewhy.workflows.preview import preview
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +18,7 @@ def root(tmp_path_factory):
 
 
 def found_in(root, **overrides):
-    recipe = load_recipe("regularized-cnn", {"data.size": 16, **overrides})
-    return preview(root, load_data(root, recipe.data), recipe)
+    return seewhy.preview(root, "regularized-cnn", overrides={"data.size": 16, **overrides})
 
 
 def test_each_class_comes_in_turn_and_its_files_whole(root):

@@ -12,6 +12,7 @@ from PIL import Image
 import seewhy
 from seewhy.errors import DataError, LockedError, MemoryLimitError, ModelFileError, UsageError
 from seewhy.evaluation.predictions import Predictions
+from seewhy.events import Note
 from seewhy.files import exclusive
 from seewhy.run import Run
 from seewhy.workflows import train as module
@@ -186,13 +187,13 @@ def test_fine_tuning_matches_classes_by_name(photos, tmp_path, run):
     start = seewhy.load(run.path)
     splits = seewhy.load_data(other, seewhy.DataConfig(size=16))
     network = module._build(
-        seewhy.load_recipe("regularized-cnn", QUICK), splits, start.bundle, None
+        seewhy.load_recipe("regularized-cnn", QUICK), splits, start.predictor.bundle, None
     )
-    old, new = start.bundle.network.head.classes.weight, network.head.classes.weight
+    old, new = start.module().head.classes.weight, network.head.classes.weight
     assert splits.classes == ("ant", "cow")
     assert torch.equal(new[0], old[0]) and torch.equal(new[1], old[2])
     tuned = train(other, tmp_path / "tuned", init=run.path, overrides={"train.lr": 1e-5})
-    assert seewhy.load(tuned.path).bundle.parents == (start.digest,)
+    assert seewhy.load(tuned.path).predictor.parents == (start.digest,)
 
 
 def test_gradient_norms_are_kept_by_step_and_layer(photos, tmp_path, run):
@@ -299,10 +300,11 @@ def test_a_sign_of_trouble_is_shown_as_it_appears_and_kept_in_the_log(photos, tm
     lines = [line for line in shown if isinstance(line, str)]
     assert any(line.startswith("wrong normalisation") for line in lines)
     assert "wrong normalisation" in (tuned.path / "log.txt").read_text()
-    said = []
+    events = []
     before = run.metrics, run.predictions("val").read_bytes()
-    seewhy.evaluate(run.path, bleached, "val", show=said.append)
-    assert any(line.startswith("wrong normalisation") for line in said)
+    seewhy.evaluate(run.path, bleached, "val", on_event=events.append)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert any(text.startswith("wrong normalisation") for text in notes)
     assert (run.metrics, run.predictions("val").read_bytes()) == before  # those of its own pictures
 
 

@@ -107,7 +107,7 @@ class Comparison:
     differences: tuple[ModelDifference, ...]
 
 
-def compare(
+def compare_predictions(
     predictions: dict[str, Predictions], hashes: Sequence[NDArray[np.bytes_]], split: str
 ) -> Comparison:
     """Compares models, by name, on the pictures that all of them have.

@@ -24,7 +24,7 @@ class Analysis:
     causes: Causes | None = None
 
 
-def analyse(predictions: Predictions) -> Analysis:
+def analyse_predictions(predictions: Predictions) -> Analysis:
     """Works out what needs no pictures. Raises `DataError` when no picture has a label."""
     return Analysis(
         confidence=confidence(predictions),

@@ -17,10 +17,11 @@ from seewhy.data.images.decode import centre
 from seewhy.errors import DataError
 from seewhy.evaluation.stats.bootstrap import drawn_means, percentiles
 from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.events import OnEvent, Progress, ignore
 from seewhy.inference.classifier import Classifier
+from seewhy.inference.device import device_of
 from seewhy.inference.forward import VIEWS, evaluating, full_precision, to_input
 
-Progress = Callable[[int, int], None] | None
 Rows = NDArray[np.int64]
 
 PART = 1 << 17  # pixels that are attacked at a time, which bounds memory
@@ -96,12 +97,12 @@ TRANSFORMATIONS: dict[str, tuple[str, tuple[float, ...], Callable[[Pictures, flo
 }
 
 
-def robustness(
+def measure_robustness(
     classifier: Classifier,
     images: ImageSet,
     n: int = 1000,
-    progress: Progress = None,
     seed: int = 0,
+    on_event: OnEvent = ignore,
 ) -> tuple[Robustness, Adversarial | None]:
     """Changes `n` labelled pictures in many ways and counts what is still recognised.
 
@@ -113,7 +114,7 @@ def robustness(
         raise DataError("no picture has a label, so there is nothing to measure")
     # Left unsorted, so that the first are a fair part of all.
     chosen = np.random.default_rng(seed).permutation(labelled)[:n]
-    subject = _Subject(classifier, images.take(chosen), progress)
+    subject = _Subject(classifier, images.take(chosen), on_event)
     clean = subject.right(subject.pictures)
     errors = {
         name: np.stack(
@@ -143,11 +144,12 @@ def robustness(
 class _Subject:
     """A model, and the pictures at the size it sees that it is tried on; tells how far the work is."""
 
-    def __init__(self, classifier: Classifier, images: ImageSet, progress: Progress) -> None:
+    def __init__(self, classifier: Classifier, images: ImageSet, on_event: OnEvent) -> None:
         seen = np.concatenate([centre(part, classifier.rule.size) for part in images.chunks()])
         self.classifier = classifier
+        self.network = classifier.module()
         self.images = replace(images, images=seen)
-        self._progress = progress
+        self._on_event = on_event
         self._done, self._total = 0, _work(len(images))
 
     @property
@@ -160,12 +162,10 @@ class _Subject:
 
     def tick(self, pictures: int) -> None:
         self._done += pictures
-        if self._progress:
-            self._progress(min(self._done, self._total - 1), self._total)
+        self._on_event(Progress("trying", min(self._done, self._total - 1), self._total))
 
     def finish(self) -> None:
-        if self._progress:
-            self._progress(self._total, self._total)
+        self._on_event(Progress("trying", self._total, self._total))
 
     def right(self, changed: Bytes) -> NDArray[np.bool_]:
         """Which pictures are recognised, (N,), as they are given here."""
@@ -180,15 +180,15 @@ class _Subject:
 
     def logits(self, x: Tensor) -> Tensor:
         """What the model answers to float pictures (N, 3, S, S), views averaged."""
-        bundle = self.classifier.bundle
-        return torch.stack([bundle.network(VIEWS[view](x)) for view in bundle.views]).mean(0)
+        views = self.classifier.predictor.views
+        return torch.stack([self.network(VIEWS[view](x)) for view in views]).mean(0)
 
     def attacked(self, name: str, rows: Rows, radius: float) -> tuple[Bytes, NDArray[np.bool_]]:
         """Some pictures as an attack leaves them, rounded to bytes, and which then deceive, unrounded."""
-        device, network = self.classifier.device, self.classifier.bundle.network
+        device = device_of(self.network)
         size = max(1, PART // self.classifier.rule.size**2)
         after, deceive = np.empty_like(self.pictures[rows]), np.empty(len(rows), bool)
-        with evaluating(network), full_precision():
+        with evaluating(self.network), full_precision():
             for start in range(0, len(rows), size):
                 part = slice(start, start + size)
                 x = to_input(self.pictures[rows[part]], device)

@@ -1,6 +1,6 @@
 """What the channels of the last maps stand for, and how much each of them matters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
@@ -15,7 +15,9 @@ from seewhy.attribution.method import explaining, halves
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.evaluation.stats.intervals import Interval
-from seewhy.inference.forward import at_a_time, to_input
+from seewhy.events import OnEvent, Progress, ignore
+from seewhy.inference.forward import to_input
+from seewhy.inference.predictor import at_a_time
 
 Z = 1.96  # standard errors on either side of a 95% interval
 
@@ -58,14 +60,13 @@ def channels(
     size: int,
     count: int = 8,
     device: torch.device | str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
+    on_event: OnEvent = ignore,
 ) -> Channels:
     """Measures each channel of the maps that the head of a model takes, over labelled pictures.
 
     `images` uint8 (N, S, S, 3), of which the centre `size` x `size` is seen; `count` pictures are
     named a channel. The pictures are read twice, for the channels' means and then without each, so
-    that the maps of one batch alone are held. `progress` hears (pictures done, pictures in all) of
-    the second time, which takes longest. Leaves no trace; raises `UsageError` for a model that is not
+    that the maps of one batch alone are held. Leaves no trace; raises `UsageError` for a model that is not
     made of `features` and `head`.
     """
     features, head = halves(model)
@@ -87,8 +88,8 @@ def channels(
         mean, answers = torch.cat(means).mean(0), []
         for maps, own in zip(batches(), labels, strict=True):
             answers.append(_without_each(head, maps, mean, own))
-            if progress:
-                progress(sum(right.shape[1] for right, _ in answers), len(images))
+            done = sum(right.shape[1] for right, _ in answers)
+            on_event(Progress("ablating", done, len(images)))
     right, logits = (torch.cat(parts, 1) for parts in zip(*answers, strict=True))
     rows = torch.cat(largest).topk(min(count, len(images)), dim=0).indices  # (count, C)
     cells = torch.cat(places).gather(0, rows).T.cpu()

@@ -1,6 +1,6 @@
 """Pictures explained by several methods, with what the model answered: what a drawing takes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from seewhy.attribution.faithfulness import FAULTS, Faithfulness, concat, faithfulness
 from seewhy.attribution.method import Method
 from seewhy.evaluation.predictions import Predictions
-from seewhy.inference.classifier import Classifier
+from seewhy.events import OnEvent, Progress, ignore
+from seewhy.inference.device import device_of
 from seewhy.inference.forward import to_input
 
 CHUNK = 8  # pictures between two reports of progress
@@ -70,31 +71,31 @@ class Explanations:
 
 
 def explain_pictures(
-    classifier: Classifier,
+    network: nn.Module,
     images: NDArray[np.uint8],
     predictions: Predictions,
     targets: NDArray[np.int64],
     methods: Mapping[str, Method],
     *,
     check: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    on_event: OnEvent = ignore,
 ) -> Explanations:
     """Explains pictures, uint8 (N, H, W, 3) as the network sees them, by each method.
 
-    `predictions` are the classifier's of the same pictures. `check` tests each map as well, which
-    takes many times as long. `progress` hears (maps done, maps in all). Raises what a method raises.
+    `predictions` are the network's of the same images. `check` tests each map as well, which takes many
+    times as long. Raises what a method raises.
     """
-    classes = torch.from_numpy(targets).to(classifier.device)
+    device = device_of(network)
+    classes = torch.from_numpy(targets).to(device)
     maps, checks, done = {}, {}, 0
     for name, method in methods.items():
         parts = []
         for start in range(0, len(images), CHUNK):
             rows = slice(start, start + CHUNK)
-            x = to_input(images[rows], classifier.device)
-            parts.append(_explain(classifier.bundle.network, x, classes[rows], method, check))
+            x = to_input(images[rows], device)
+            parts.append(_explain(network, x, classes[rows], method, check))
             done += len(x)
-            if progress:
-                progress(done, len(images) * len(methods))
+            on_event(Progress("explaining", done, len(images) * len(methods)))
         maps[name] = np.concatenate([found for found, _ in parts])
         if check:
             checks[name] = concat([part for _, part in parts if part is not None])

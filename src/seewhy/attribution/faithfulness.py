@@ -1,6 +1,7 @@
 """Lie detectors for maps: does what a map marks matter to the network, and does the map depend on it?"""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -16,7 +17,7 @@ from seewhy.attribution.guided_grad_cam import guided_grad_cam
 from seewhy.attribution.method import Method, explaining
 from seewhy.attribution.saliency import saliency
 from seewhy.attribution.smooth_grad import smooth_grad
-from seewhy.inference.forward import at_a_time
+from seewhy.inference.predictor import at_a_time
 
 STEPS = 8  # points of a curve, besides its start
 MOVES = 3  # places a side that a map is moved to, its own being one of the 9
@@ -48,7 +49,8 @@ class Faithfulness:
     map's by 0.02 or more. A map that marks places at random is one of 9 alike, and best of them at most
     once in 9: of 100 random smooth maps of CIFAR-10's pictures 10 were. `randomised` (N,): Spearman's
     rank correlation with the maps of 3 copies of the network whose weights are shuffled (after Adebayo
-    2018, arXiv:1810.03292), in [-1, 1]; near 1 the map does not depend on what was learnt.
+    2018, arXiv:1810.03292), in [-1, 1]; near 1 the map does not depend on what was learnt; NaN where
+    the weights are not at hand.
     """
 
     maps: Floats
@@ -107,8 +109,9 @@ def faithfulness(model: nn.Module, images: Tensor, targets: Tensor, method: Meth
     """
     maps = method(model, images, targets)
     places = maps.abs() if method in BY_SIZE else maps
-    correlations = torch.zeros(len(images), dtype=torch.float64)
-    for seed in range(RANDOMISED):
+    known = next(model.parameters(), None) is not None
+    correlations = torch.full((len(images),), 0.0 if known else math.nan, dtype=torch.float64)
+    for seed in range(RANDOMISED) if known else ():
         others = method(shuffled(model, seed), images, targets)
         correlations += rank_correlation(places, others.abs() if method in BY_SIZE else others)
     moved = torch.stack([places.roll(by, (1, 2)) for by in _moves(*maps.shape[1:])], 1)

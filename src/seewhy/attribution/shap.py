@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seewhy.attribution.baseline import blurred
 from seewhy.attribution.method import explanation, target_logits
-from seewhy.inference.forward import MOST_PIXELS
+from seewhy.inference.predictor import MOST_PIXELS
 
 EVALUATIONS = 512  # of the model, for a picture
 ROUND = 32  # terms halved at a time, for two evaluations each

@@ -2,22 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+import seewhy
 from seewhy.analysis.records import to_json
-from seewhy.cli.output import refuse_existing
-from seewhy.cli.progress import ReadingBar, say
+from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
-from seewhy.errors import UsageError
-from seewhy.evaluation.decision.fit import Calibration
-from seewhy.evaluation.stats.intervals import Interval
-from seewhy.files import write_atomic
-from seewhy.inference import bundle as bundles
-from seewhy.inference.locate import load
-from seewhy.plots.analysis import risk_coverage_curve, scope_curve
-from seewhy.workflows.calibrate import calibrate
+
+if TYPE_CHECKING:
+    from seewhy.evaluation.decision.fit import Calibration
+    from seewhy.evaluation.stats.intervals import Interval
 
 
 @click.command()
@@ -44,28 +40,18 @@ def command(
     Fitted on the validation split and written to a new file. A threshold for --precision holds beyond
     the pictures it was fitted on, with 95% certainty.
     """
-    if options["precision"] is not None and options["coverage"] is not None:
-        raise UsageError("--precision and --coverage both set the threshold: give one of them")
-    refuse_existing(out)
-    bundle, found = calibrate(
-        load(model, device=device),
-        data,
-        show=say,
-        progress=ReadingBar("predicting"),
-        loading=ReadingBar("reading"),
-        **options,
+    result = seewhy.calibrate(
+        model, data, out=out, figures=figures, device=device, on_event=Terminal(), **options
     )
-    saved = bundles.save(bundle, out)
-    if figures is not None:
-        _draw(found, figures)
     if as_json:
-        click.echo(json.dumps({"file": str(out), "digest": saved.digest, **to_json(found)}))
+        record = {"file": str(out), "digest": result.digest, **to_json(result.calibration)}
+        click.echo(json.dumps(record))
     else:
-        click.echo("\n".join(_lines(found)))
+        click.echo("\n".join(_lines(result.calibration)))
         click.echo(f"\nmodel: {out}   next: seewhy predict {out} PICTURE")
 
 
-def _lines(found: Calibration) -> list[str]:
+def _lines(found: "Calibration") -> list[str]:
     curve = found.risk_coverage
     lines = [
         f"validation: {found.n:,} pictures",
@@ -95,13 +81,5 @@ def _lines(found: Calibration) -> list[str]:
     return lines
 
 
-def _draw(found: Calibration, folder: Path) -> None:
-    stored = to_json(found)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "risk-coverage.png", risk_coverage_curve(stored["risk_coverage"]))
-    if found.scope is not None:
-        write_atomic(folder / "scope.png", scope_curve(stored["scope"]))
-
-
-def _number(interval: Interval) -> str:
+def _number(interval: "Interval") -> str:
     return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"

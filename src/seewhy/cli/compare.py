@@ -2,18 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from seewhy.analysis.compare import ComparedModel, ModelComparison
-from seewhy.analysis.records import to_json, write_json
-from seewhy.cli.output import new_folder
-from seewhy.cli.progress import ReadingBar, say
+import seewhy
+from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
-from seewhy.plots.compare import draw_comparison
-from seewhy.workflows.compare import compare_models
-from seewhy.workflows.evaluate import Split
+
+if TYPE_CHECKING:
+    from seewhy.analysis.compare import ComparedModel, ModelComparison
 
 
 @click.command()
@@ -28,51 +26,23 @@ from seewhy.workflows.evaluate import Split
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps")
 def command(
-    models: tuple[str, ...], data: str, split: Split, out: Path | None, as_json: bool, device: str
+    models: tuple[str, ...],
+    data: str,
+    split: Literal["train", "val", "test"],
+    out: Path | None,
+    as_json: bool,
+    device: str,
 ) -> None:
     """Say which of MODELS is better, and whether the difference is real.
 
     All are shown the same pictures. For test, run directories are compared by what `evaluate --split
     test` has stored in them.
     """
-    folder = new_folder(out)
-    found = compare_models(
-        models,
-        data,
-        split,
-        device=device,
-        show=say,
-        progress=ReadingBar("predicting"),
-        loading=ReadingBar("reading"),
-    )
-    stored = _stored(found)
-    if folder is not None:
-        write_json(stored, folder / "compare.json")
-        draw_comparison(found, folder)
-        say(f"figures and pictures: {folder}")
-    click.echo(json.dumps(stored) if as_json else _text(found))
+    result = seewhy.compare(models, data, split, out=out, device=device, on_event=Terminal())
+    click.echo(json.dumps(seewhy.comparison_record(result)) if as_json else _text(result))
 
 
-def _stored(found: ModelComparison) -> dict[str, Any]:
-    comparison = found.comparison
-    rows = []
-    for difference in comparison.differences:
-        facts = to_json(difference)
-        for side in ("first_only", "second_only"):
-            facts[side] = len(facts[side])
-        rows.append({**facts, "real": difference.real, "verdict": difference.verdict})
-    return {
-        "split": comparison.split,
-        "n": comparison.n,
-        "models": [
-            {**to_json(c), "metrics": comparison.metrics[c.name].to_json()}
-            for c in found.contenders
-        ],
-        "differences": rows,
-    }
-
-
-def _text(found: ModelComparison) -> str:
+def _text(found: "ModelComparison") -> str:
     comparison = found.comparison
     width = max(8, *(len(c.name) for c in found.contenders))
     lines = [
@@ -109,7 +79,7 @@ def _text(found: ModelComparison) -> str:
     return "\n".join(lines)
 
 
-def _trainings(contenders: tuple[ComparedModel, ...]) -> list[str]:
+def _trainings(contenders: "tuple[ComparedModel, ...]") -> list[str]:
     lines = []
     for contender in contenders:
         curves = contender.curves

@@ -1,36 +1,21 @@
 """`seewhy data`: look at a data set before anything is trained on it."""
 
 import json
-import re
 import sys
 from pathlib import Path
 
 import click
-import numpy as np
 
+import seewhy
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
 from seewhy.cli.flags import config_of, fields
 from seewhy.cli.labels import apply_review, labels
-from seewhy.cli.output import new_folder, refuse_existing
 from seewhy.cli.preview import command as preview
-from seewhy.cli.progress import ReadingBar, say
-from seewhy.config.data import DataConfig
-from seewhy.data import Splits, load_data, write_splits
-from seewhy.data.inspect import (
-    Report,
-    Statistics,
-    check,
-    is_wrong,
-    statistics,
-    to_json,
-    write_findings,
-)
-from seewhy.errors import UsageError
-from seewhy.files import write_atomic
+from seewhy.cli.progress import Terminal
+from seewhy.data.inspect import is_wrong, to_json
 
 # Pictures are looked at at this size, where they are larger: that of `--recipe photos`.
 SIZE = 128
-SHEETS = 100  # classes that get a sheet of their own
 
 
 @click.group()
@@ -49,11 +34,9 @@ def stats(data: str, out: Path | None, as_json: bool, **given: str | None) -> No
     Mean and deviation are of the stored pictures for training, in [0, 1]. Of test only the number of
     pictures is told.
     """
-    folder = new_folder(out)
-    splits = _load(data, config_of(given, size=SIZE), trainable=False)
-    figures = statistics(splits)
-    if folder:
-        _draw_statistics(splits, figures, folder)
+    figures = seewhy.data_statistics(
+        data, config_of(given, size=SIZE), out=out, on_event=Terminal()
+    )
     if as_json:
         click.echo(json.dumps({"data": data, **figures.to_json()}))
     else:
@@ -72,12 +55,8 @@ def check_data(data: str, out: Path | None, as_json: bool, **given: str | None) 
 
     Exits 1 when anything is. Pictures of test are compared by hashes and not looked at.
     """
-    folder = new_folder(out)
     config = config_of(given, size=SIZE, on_bad="skip", max_bad=1)
-    report = check(_load(data, config, trainable=False), ReadingBar("comparing"))
-    if folder:
-        write_findings(report.findings, report.pictures, folder / "findings.csv")
-        _draw_findings(report, folder)
+    report = seewhy.check_data(data, config, out=out, on_event=Terminal())
     wrong = is_wrong(report.findings)
     if as_json:
         found = to_json(report.findings, report.pictures)
@@ -104,14 +83,8 @@ def split(data: str, out: Path, as_json: bool, **given: str | None) -> None:
 
     Written into the folder of the pictures, `--data FOLDER/splits.csv` trains on just this split.
     """
-    path = out / "splits.csv"
-    refuse_existing(path)
-    splits = _load(data, config_of(given))
-    if splits.drawn and given["val"] and not given["test"]:
-        raise UsageError("the data have no split of their own: give --test beside --val")
-    out.mkdir(parents=True, exist_ok=True)
-    write_splits(splits, path)
-    figures = statistics(splits)
+    result = seewhy.split_data(data, config_of(given), out=out, on_event=Terminal())
+    path, figures = result.file, result.statistics
     if as_json:
         found = {"data": data, "file": str(path), "splits": figures.to_json()["splits"]}
         click.echo(json.dumps(found))
@@ -122,37 +95,3 @@ def split(data: str, out: Path, as_json: bool, **given: str | None) -> None:
 command.add_command(preview)
 command.add_command(labels)
 command.add_command(apply_review)
-
-
-def _load(data: str, config: DataConfig, trainable: bool = True) -> Splits:
-    splits = load_data(data, config, trainable=trainable, progress=ReadingBar("reading"))
-    for note in splits.notes:
-        say(note)
-    return splits
-
-
-def _draw_statistics(splits: Splits, figures: Statistics, folder: Path) -> None:
-    from seewhy.plots import data as draw
-
-    write_atomic(folder / "classes.png", draw.class_counts(figures))
-    if len(np.unique(figures.sizes, axis=0)) > 1:
-        write_atomic(folder / "sizes.png", draw.picture_sizes(figures))
-    write_atomic(folder / "overview.png", draw.overview(splits.train))
-    for label, name in enumerate(splits.classes[:SHEETS]):
-        # Others named the class: only what is plain of it gets into the name of a file.
-        file = f"class-{label + 1:03}-{re.sub(r'[^A-Za-z0-9]+', '-', name)[:40].strip('-')}.png"
-        write_atomic(folder / file, draw.class_sheet(splits.train, label))
-
-
-def _draw_findings(report: Report, folder: Path) -> None:
-    from seewhy.plots import data as draw
-
-    for finding in report.findings:
-        picture = draw.finding_sheet(finding, report.pictures)
-        if picture is not None:
-            write_atomic(folder / f"{finding.kind}.png", picture)
-    images = report.pictures.opened
-    for number in {one.number for one in report.shortcuts}:
-        labels = {one.label for one in report.shortcuts if one.number == number}
-        picture = draw.telling_number(number, report.values[number], images, labels)
-        write_atomic(folder / f"shortcut-{number.replace(' ', '-')}.png", picture)

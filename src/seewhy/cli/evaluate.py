@@ -1,31 +1,16 @@
 """`seewhy evaluate`."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
-from seewhy.analysis.labels.review import Suspect, read_suspects
-from seewhy.analysis.labels.suspects import suspected_mistakes
-from seewhy.analysis.overview import Analysis, analyse, write_analysis
+import seewhy
 from seewhy.analysis.records import to_json
-from seewhy.cli.output import refuse_existing
-from seewhy.cli.progress import ReadingBar, say
-from seewhy.cli.review import give_for_review
+from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import analysis_table, metrics_table
-from seewhy.data import ImageSet, Splits
-from seewhy.errors import UsageError
-from seewhy.evaluation.predictions import Predictions
-from seewhy.inference.classifier import Classifier
-from seewhy.inference.locate import load
-from seewhy.page.settings import review_command
-from seewhy.plots.drawings import split_drawings
-from seewhy.plots.style import write_drawings
-from seewhy.run import Run
-from seewhy.workflows.analyse import analyse_validation
-from seewhy.workflows.evaluate import Split, judge, own_run, part, store
+from seewhy.files import refuse_existing
 
 
 @click.command()
@@ -52,7 +37,7 @@ from seewhy.workflows.evaluate import Split, judge, own_run, part, store
 def command(
     model: str,
     data: str,
-    split: Split,
+    split: Literal["train", "val", "test"],
     out: Path | None,
     full: bool,
     analysis: Path | None,
@@ -67,79 +52,27 @@ def command(
     the pictures to figures/; each reading of test is numbered there. With --full the analysis goes to
     analysis/ beside them. Of other data than its own a run keeps nothing.
     """
-    if labels is not None and not (full and split == "val"):
-        raise UsageError("--labels tells causes on validation: give --full, and no other --split")
-    refuse_existing(out)
-    suspects = None if labels is None else read_suspects(labels)
-    options = {name: value for name, value in options.items() if value is not None}
-    classifier = load(model, device=device)
-    splits = classifier.splits(data, options, progress=ReadingBar("reading"))
-    for note in splits.notes:
-        say(note)
-    figures, predictions = judge(
-        classifier, splits, split, show=say, progress=ReadingBar("predicting")
-    )
-    run = own_run(model, classifier, splits, split)
-    if run is not None:
-        store(run, figures, predictions)
-    elif Path(model).is_dir():
-        say(f"{model} keeps the figures of its own data, and none of these")
     if out is not None:
-        predictions.to_csv(out)
-    found = figures.to_json()
-    home = analysis or (run.path if run else None)
-    told: dict[str, Any] = {}
-    images = None
-    if not as_json:
-        click.echo(metrics_table(found, f"model {model}"))
-    if full:
-        analysed, pictures = _analysed(
-            classifier, splits, split, predictions, suspects, str(labels or "")
-        )
-        told = found["analysis"] = to_json(analysed)
-        images = pictures.images if pictures else None
-        if not as_json:
-            click.echo(f"\n{analysis_table(analysed)}")
-        if home is not None:
-            write_analysis(analysed, split, home / "analysis")
-            say(f"analysis: {home / 'analysis'}   pictures: {Run(home).figures}")
-            if split == "val":
-                _review(analysed, classifier, splits, data, home / "analysis")
-    if home is not None:
-        drawings = split_drawings(found, figures.reliability, told, images)
-        write_drawings(drawings, Run(home).figures)
-    if as_json:
-        click.echo(json.dumps(found))
-
-
-def _review(found: Analysis, classifier: Classifier, splits: Splits, data: str, home: Path) -> None:
-    """Gives the surest mistakes for review, where it is known how the data were split."""
-    recipe = classifier.bundle.facts.get("recipe")
-    if recipe:
-        command = review_command(data, recipe, str(home / "review.csv"))
-        give_for_review(suspected_mistakes(found, splits), command, home, mistakes=True)
-        say(f"are labels wrong, and not the model? {home / 'review.html'}")
-
-
-def _analysed(
-    classifier: Classifier,
-    splits: Splits,
-    split: Split,
-    predictions: Predictions,
-    suspects: Mapping[bytes, Suspect] | None,
-    folder: str,
-) -> tuple[Analysis, ImageSet | None]:
-    """All that the predictions tell, and their pictures: those of test stay sealed."""
-    if split == "test":
-        return analyse(predictions), None
-    if split == "train":
-        return analyse(predictions), part(splits, split)
-    found = analyse_validation(
-        predictions,
-        classifier,
-        splits,
-        suspects=suspects,
-        folder=folder,
-        progress=ReadingBar("comparing"),
+        refuse_existing(out)
+    result = seewhy.analyse(
+        model,
+        data,
+        split,
+        full=full,
+        labels=labels,
+        out=analysis,
+        options={name: value for name, value in options.items() if value is not None},
+        device=device,
+        on_event=Terminal(),
     )
-    return found, splits.val
+    if out is not None:
+        result.predictions.to_csv(out)
+    record = result.metrics.to_json()
+    if as_json:
+        if result.analysis is not None:
+            record["analysis"] = to_json(result.analysis)
+        click.echo(json.dumps(record))
+        return
+    click.echo(metrics_table(record, f"model {model}"))
+    if result.analysis is not None:
+        click.echo(f"\n{analysis_table(result.analysis)}")

@@ -15,16 +15,14 @@ from seewhy.analysis.labels.review import read_review, write_suspects, write_ver
 from seewhy.analysis.labels.suspects import Suspects
 from seewhy.cli.experiments import shown, table
 from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
-from seewhy.cli.output import refuse_existing
 from seewhy.cli.progress import ReadingBar
-from seewhy.cli.review import give_for_review
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
-from seewhy.files import write_atomic
+from seewhy.files import refuse_existing, write_atomic
 from seewhy.page.settings import review_command
 from seewhy.run import Run
 from seewhy.text import visible
-from seewhy.workflows.labels import find_suspects
+from seewhy.workflows.labels import find_suspects, give_for_review
 
 PAIRS, SUREST = 5, 5  # lines on the terminal
 

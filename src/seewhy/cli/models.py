@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 
-from seewhy.cli.output import refuse_existing
 from seewhy.config.networks import ModelConfig
 from seewhy.config.recipe import options, parse_value
-from seewhy.files import write_atomic
+from seewhy.files import refuse_existing, write_atomic
 from seewhy.inference.locate import shipped_models
 from seewhy.models.blocks import blocks
 from seewhy.models.registry import NETWORKS, Layer, build, cost, describe
@@ -65,7 +64,8 @@ def show(
     name: str, size: int, classes: int, out: Path | None, as_json: bool, **given: str | None
 ) -> None:
     """List the layers of a net with their output shapes, parameters and FLOPs, or draw them."""
-    refuse_existing(out)
+    if out is not None:
+        refuse_existing(out)
     chosen = {key: parse_value(text) for key, text in given.items() if text is not None}
     network = build(name, num_classes=classes, size=size, **chosen)
     layers = describe(network)

@@ -1,7 +1,6 @@
 """`seewhy predict`."""
 
 import csv
-import glob
 import io
 import json
 import sys
@@ -12,17 +11,11 @@ from typing import IO, Any
 
 import click
 
-from seewhy.cli.output import refuse_existing
-from seewhy.cli.progress import ReadingBar, say
-from seewhy.data.sources.folders import scan
+import seewhy
+from seewhy.cli.progress import Terminal, say
 from seewhy.errors import UsageError
-from seewhy.evaluation.predictions import Predictions
-from seewhy.files import atomic_file
-from seewhy.inference.classifier import Classifier
-from seewhy.inference.locate import load
+from seewhy.files import atomic_file, refuse_existing
 from seewhy.text import escape_cell
-
-SKIPPED = {"not_a_file"}
 
 
 @click.command()
@@ -39,68 +32,33 @@ def command(model: str, paths: tuple[str, ...], out: Path | None, top_k: int, de
     """Label pictures with MODEL: files, folders, globs, or - for a list on standard input.
 
     One row an input, in order, also for bad ones. Exits 1 when any row is not ok. A model from
-    `seewhy calibrate` has a last column, answer: its class, "not sure" or "out of scope".
+    `seewhy calibrate` has a last column, answer: its class, "not sure" or "out of scope". A+B is the
+    ensemble of two models.
     """
-    if not 1 <= top_k <= 100:
-        raise UsageError(f"--top-k {top_k}: expected 1 to 100")
-    classifier = load(model, device=device)
-    count = min(top_k, len(classifier.classes))
-    named = list(_expand(paths))
-    if not named:
-        raise UsageError(
-            f"no pictures in {', '.join(paths)}: name files, or folders that hold some"
-        )
-    bar, done, bad = ReadingBar("predicting"), 0, 0
+    labelling = seewhy.label_images(
+        model, list(_named(paths)), top_k=top_k, device=device, on_event=Terminal()
+    )
+    done, bad = 0, 0
     with _opened(out) as file:
-        names = columns(count, _decides(classifier))
-        write = _jsonl if out is not None and out.suffix == ".jsonl" else _csv(file, names)
-        for chunk in classifier.predict_chunks(named, on_error="row"):
-            rows = list(_rows(chunk, classifier, count))
+        write = (
+            _jsonl if out is not None and out.suffix == ".jsonl" else _csv(file, labelling.columns)
+        )
+        for rows in labelling.chunks:
             write(file, rows)
             file.flush()
-            done, bad = done + len(rows), bad + len(chunk.errors)
-            bar(done, len(named))
+            done, bad = done + len(rows), bad + sum(row["status"] != "ok" for row in rows)
     if bad:
         say(f"{bad:,} of {done:,} pictures could not be read: see the rows whose status is not ok")
     sys.exit(1 if bad else 0)
 
 
-def columns(count: int, answers: bool = False) -> list[str]:
-    """The columns of a prediction row with `count` labels; a calibrated model's have an answer too."""
-    ranks = [f"{name}{rank}" for rank in _ranks(count) for name in ("label", "confidence")]
-    return ["path", "status", *ranks, "model_digest", "code", "error", *["answer"] * answers]
-
-
-def _decides(classifier: Classifier) -> bool:
-    decision = classifier.bundle.decision
-    return decision.threshold is not None or decision.scope is not None
-
-
-def _rows(chunk: Predictions, classifier: Classifier, count: int) -> Iterator[dict[str, Any]]:
-    probabilities = chunk.probabilities()
-    order = (-chunk.logits).argsort(axis=1, kind="stable")[:, :count]
-    answers = classifier.answers(chunk) if _decides(classifier) else None
-    for number, path in enumerate(chunk.ids):
-        row: dict[str, Any] = dict.fromkeys(columns(count, answers is not None), "")
-        if answers is not None:
-            row["answer"] = answers[number]
-        row |= {"path": path, "status": "ok", "model_digest": classifier.digest}
-        if number in chunk.errors:
-            code, message = chunk.errors[number]
-            row |= {
-                "status": "skipped" if code in SKIPPED else "error",
-                "code": code,
-                "error": message,
-            }
+def _named(paths: Iterable[str]) -> Iterator[str]:
+    """The arguments, with the lines of standard input in place of -."""
+    for path in paths:
+        if path == "-":
+            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
         else:
-            for rank, label in zip(_ranks(count), order[number], strict=True):
-                row[f"label{rank}"] = classifier.classes[label]
-                row[f"confidence{rank}"] = round(float(probabilities[number, label]), 6)
-        yield row
-
-
-def _ranks(count: int) -> list[str]:
-    return ["", *(f"_{rank}" for rank in range(2, count + 1))]
+            yield path
 
 
 def _csv(file: IO[str], names: Sequence[str]) -> Any:
@@ -134,20 +92,3 @@ def _opened(out: Path | None) -> Iterator[IO[str]]:
         text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
         yield text
         text.detach()
-
-
-def _expand(paths: Iterable[str]) -> Iterator[str]:
-    """The pictures that the arguments name: every named file, and what a folder or a glob holds."""
-    for path in paths:
-        if path == "-":
-            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
-        elif Path(path).is_dir():
-            found = scan(Path(path))
-            yield from (str(Path(path, picture)) for picture in found.pictures)
-            yield from (str(Path(path, file.path)) for file in found.skipped)
-            if found.others:
-                say(f"{path}: {found.others:,} other files passed over")
-        elif glob.has_magic(path) and not Path(path).exists():
-            yield from sorted(p for p in glob.glob(path, recursive=True) if not Path(p).is_dir())
-        else:
-            yield path

@@ -3,18 +3,18 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+import seewhy
 from seewhy.cli.flags import overrides, recipe_flags
-from seewhy.cli.output import new_folder
-from seewhy.cli.progress import ReadingBar, say
+from seewhy.cli.progress import Terminal
 from seewhy.config.recipe import load_recipe
-from seewhy.data import load_data
-from seewhy.files import write_atomic
 from seewhy.text import visible
-from seewhy.workflows.preview import Preview, preview
+
+if TYPE_CHECKING:
+    from seewhy.workflows.preview import Preview
 
 
 @click.command(name="preview")
@@ -29,36 +29,17 @@ def command(data: str, recipe: str, out: Path | None, as_json: bool, **given: An
     With --out draws `input` (pictures from the file to the input) and `augmentation` (each one alone,
     through its range), as PNG and SVG. Takes every field of a recipe as `seewhy train` does.
     """
-    chosen = load_recipe(recipe, overrides(given))
-    folder = new_folder(out)
-    splits = load_data(data, chosen.data, progress=ReadingBar("reading"))
-    for note in splits.notes:
-        say(note)
-    found = preview(data, splits, chosen)
-    files = [] if folder is None else _draw(found, folder)
+    fields = overrides(given)
+    shown = seewhy.preview(data, recipe, overrides=fields, out=out, on_event=Terminal())
     if as_json:
-        click.echo(
-            json.dumps({"data": data, "recipe": chosen.name, **found.to_json(), "files": files})
-        )
+        name = load_recipe(recipe, fields).name
+        record = {"data": data, "recipe": name, **shown.to_json(), "files": list(shown.files)}
+        click.echo(json.dumps(record))
     else:
-        click.echo("\n".join(_lines(found, folder, files)))
+        click.echo("\n".join(_lines(shown, out)))
 
 
-def _draw(found: Preview, folder: Path) -> list[str]:
-    from seewhy.plots import preview as draw
-
-    row = found.examples, found.originals, found.rule, found.versions
-    drawn = {"input.png": draw.input_sheet(*row), "input.svg": draw.input_sheet.svg(*row)}
-    if found.ladders:
-        alone = found.versions.seen[0], found.ladders
-        drawn["augmentation.png"] = draw.ladder_sheet(*alone)
-        drawn["augmentation.svg"] = draw.ladder_sheet.svg(*alone)
-    for name, picture in drawn.items():
-        write_atomic(folder / name, picture)
-    return list(drawn)
-
-
-def _lines(found: Preview, folder: Path | None, files: list[str]) -> Iterator[str]:
+def _lines(found: "Preview", folder: Path | None) -> Iterator[str]:
     rule = found.rule
     yield f"stored at   {rule.store}x{rule.store}, the network sees {rule.size}x{rule.size}"
     on = ", ".join(f"{ladder.name} {ladder.value:g}" for ladder in found.ladders)
@@ -72,7 +53,7 @@ def _lines(found: Preview, folder: Path | None, files: list[str]) -> Iterator[st
         yield f"{name:<12}{_rgb(mean):<26}{_rgb(deviation)}"
     yield "The first is taken off and divided by; the others, of a sample, are what is left of it."
     if folder:
-        yield f"\n{visible(str(folder))}: {', '.join(files)}"
+        yield f"\n{visible(str(folder))}: {', '.join(found.files)}"
 
 
 def _rgb(values: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from seewhy.events import Epoch, Step
+from seewhy.events import Epoch, Event, Note, Progress, Step
 from seewhy.text import visible
 
 
@@ -88,3 +88,17 @@ class TrainingLine:
 def say(line: str) -> None:
     """A line for the user on standard error; standard output is for results."""
     print(visible(line), file=sys.stderr, flush=True)
+
+
+class Terminal:
+    """Shows what a long work tells: bars of progress, and lines that stay."""
+
+    def __init__(self) -> None:
+        self._bars: dict[str, ReadingBar] = {}
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            bar = self._bars.setdefault(event.what, ReadingBar(event.what))
+            bar(event.done, event.total)
+        elif isinstance(event, Note):
+            say(event.text)

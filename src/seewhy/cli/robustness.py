@@ -2,19 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from seewhy.analysis.corruptions import examples
-from seewhy.analysis.records import to_json, write_json
-from seewhy.analysis.robustness import Curve, Robustness, robustness
-from seewhy.cli.progress import ReadingBar, say
+import seewhy
+from seewhy.analysis.records import to_json
+from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
-from seewhy.data.images.decode import centre
-from seewhy.inference.locate import load
-from seewhy.plots.robustness import ATTACKS, draw_robustness, written
-from seewhy.run import Run
-from seewhy.workflows.evaluate import own_run
+
+if TYPE_CHECKING:
+    from seewhy.analysis.robustness import Curve, Robustness
 
 
 @click.command()
@@ -37,25 +35,13 @@ def command(model: str, data: str, n: int, out: Path | None, as_json: bool, devi
     on validation pictures; 1,000 take `fast` 12 minutes of one core. Figures go to
     analysis/robustness.json, drawings to figures/ beside it.
     """
-    classifier = load(model, device=device)
-    splits = classifier.splits(data, progress=ReadingBar("reading"))
-    for note in splits.notes:
-        say(note)
-    run = own_run(model, classifier, splits, "val")
-    home = out or (run.path if run else None)
-    if home is None:
-        say("what is found is printed and not kept: --out DIR keeps it, with drawings")
-    found, adversarial = robustness(classifier, splits.val, n, ReadingBar("trying"))
-    if home is not None:
-        write_json(found, home / "analysis" / "robustness.json")
-        example = centre(splits.val.images[:1], classifier.rule.size)
-        folder = Run(home).figures
-        draw_robustness(to_json(found), examples(example), adversarial, classifier.classes, folder)
-        say(f"analysis: {home / 'analysis'}   pictures: {folder}")
-    click.echo(json.dumps(to_json(found)) if as_json else _text(found))
+    result = seewhy.robustness(model, data, n=n, out=out, device=device, on_event=Terminal())
+    click.echo(json.dumps(to_json(result)) if as_json else _text(result))
 
 
-def _text(found: Robustness) -> str:
+def _text(found: "Robustness") -> str:
+    from seewhy.plots.robustness import ATTACKS, written
+
     lost = found.lost
     lines = [
         f"{found.n:,} validation pictures, {with_interval(found.clean)} right as they are",
@@ -76,7 +62,7 @@ def _text(found: Robustness) -> str:
     return "\n".join(lines)
 
 
-def _curve(curve: Curve, about: str) -> list[str]:
+def _curve(curve: "Curve", about: str) -> list[str]:
     """A curve as two rows: the strengths, and the percentages below them."""
     strengths = "".join(f"{strength:>8g}" for strength in curve.strengths)
     percents = "".join(f"{100 * interval.value:>8.0f}" for interval in curve.accuracy)

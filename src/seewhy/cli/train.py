@@ -9,23 +9,19 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.analysis.overview import write_analysis
 from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import shown, summary_table
 from seewhy.cli.flags import overrides, recipe_flags
-from seewhy.cli.progress import ReadingBar, TrainingLine, say
-from seewhy.cli.report import write_report
+from seewhy.cli.progress import ReadingBar, Terminal, TrainingLine, say
 from seewhy.cli.tables import metrics_table
 from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError, as_user_error
-from seewhy.evaluation.predictions import Predictions
-from seewhy.inference.locate import load
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.experiments import draw_folds, draw_seeds
 from seewhy.plots.network import draw_gradient_norms
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
-from seewhy.workflows.analyse import analyse_validation
+from seewhy.workflows.report import analyse_and_report
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -74,7 +70,7 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
         draw_gradient_norms(run.gradient_norms, run.figures)
     page, code = None, 0
     try:
-        page = _report(run)
+        page = analyse_and_report(run, Terminal())
     except Exception as error:
         code = _report_failed(run, error)
     if as_json:
@@ -88,19 +84,6 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
         f"\nrun: {run.path}   next: seewhy evaluate {run.path} --data {fixed['data']} --split {split}"
     )
     sys.exit(code)
-
-
-def _report(run: Run) -> Path:
-    """Analyses validation and writes the page; gives its path."""
-    classifier = load(run.path)
-    analysis = analyse_validation(
-        Predictions.from_parquet(run.predictions("val")),
-        classifier,
-        classifier.splits(run.config["data"]),
-        progress=ReadingBar("comparing"),
-    )
-    write_analysis(analysis, "val", run.path / "analysis")
-    return write_report(run)
 
 
 def _report_failed(run: Run, error: Exception) -> int:

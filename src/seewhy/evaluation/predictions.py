@@ -55,11 +55,7 @@ class Predictions:
 
     def log_probabilities(self) -> NDArray[np.float64]:
         """The log of `probabilities`, (N, K): finite for finite logits."""
-        scaled = self.logits.astype(np.float64)
-        scaled -= scaled.max(axis=1, keepdims=True)
-        scaled /= self.temperature
-        scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-        return scaled
+        return log_softmax(self.logits, self.temperature)
 
     def confidence(self) -> NDArray[np.float64]:
         """The probability of the predicted class, (N,)."""
@@ -182,6 +178,15 @@ class Predictions:
             sure = "" if predicted < 0 else f"{confidence:.6f}"
             writer.writerow([escape_cell(str(name)), names[label], names[predicted], sure, correct])
         write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def log_softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
+    """The log of the softmax of logits / temperature, (N, K), in double precision."""
+    scaled = logits.astype(np.float64)
+    scaled -= scaled.max(axis=1, keepdims=True)
+    scaled /= temperature
+    scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+    return scaled
 
 
 def concat(chunks: Iterable[Predictions]) -> Predictions:

@@ -1,54 +1,91 @@
-"""A trained classifier: what `seewhy.load` gives, and what predicts pictures by any way in."""
+"""A trained classifier: what `seewhy.load` gives. It predicts paths, PIL images, arrays or bytes."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import torch
 
 from seewhy.config.data import DataConfig
 from seewhy.data import Data, ImageSet, Splits, load_data
 from seewhy.data.images.decode import InputRule, Picture, centre, read
 from seewhy.data.sources.memory import images_of
-from seewhy.errors import ImageError
+from seewhy.errors import ImageError, UsageError
 from seewhy.evaluation.decision.ood import scope_scores
+from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import Predictions, concat
-from seewhy.inference import bundle as bundles
-from seewhy.inference.bundle import Bundle
-from seewhy.inference.forward import predict
+from seewhy.events import OnEvent, Progress, ignore
+from seewhy.inference.predictor import Predictor, at_a_time
 
-CHUNK = 256
+if TYPE_CHECKING:
+    from torch import nn
+
+CHUNK, CHUNK_PIXELS = 256, 1 << 24  # images that are decoded at once, and their stored pixels
 NOT_SURE, OUT_OF_SCOPE = "not sure", "out of scope"
 
 
-@dataclass(frozen=True)
 class Classifier:
-    """A verified model, ready to predict."""
+    """A verified model and the decoder: ready to predict.
 
-    bundle: Bundle
-    device: torch.device
+    Threads may share it. It reads files with a pool of threads that is made at its first use, never shared
+    with a forked process, and closed by `close` or at the end of a `with` block.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the logits."""
-        return self.bundle.classes
+        return self.predictor.classes
 
     @property
     def rule(self) -> InputRule:
-        """How a picture becomes the network's input."""
-        return self.bundle.rule
+        """How an image becomes the network's input."""
+        return self.predictor.rule
+
+    @property
+    def decision(self) -> Decision:
+        """How logits become an answer."""
+        return self.predictor.decision
 
     @property
     def digest(self) -> str:
-        """The model file's sha256, 64 hex digits: its name for ever."""
-        return self.bundle.digest
+        """The model's permanent identifier, 64 hex digits."""
+        return self.predictor.digest
+
+    def module(self) -> "nn.Module":
+        """The plain network, a copy of its own, in evaluation mode: floats (N, 3, S, S) in [0, 1] to logits.
+
+        Raises `UsageError` for a model that is not a single network.
+        """
+        network = self.predictor.differentiable()
+        if network is None:
+            raise UsageError("this model is not a single network: load one of its members")
+        return network
+
+    def close(self) -> None:
+        """Ends the threads that read files; the next use starts others."""
+        if self._pool is not None and self._pool[0] == os.getpid():
+            self._pool[1].shutdown()
+        self._pool = None
+
+    def save(self, path: str | Path) -> None:
+        """Writes the model to one file; never over another. Raises `UsageError` when one is there."""
+        self.predictor.save(Path(path))
 
     def preprocess(self, picture: Picture) -> np.ndarray:
-        """One picture as the network sees it, uint8 (size, size, 3). Raises `ImageError`."""
+        """One image as the network sees it, uint8 (size, size, 3). Raises `ImageError`."""
         return centre(read(picture, self.rule)[None], self.rule.size)[0]
 
     def predict(
@@ -71,12 +108,18 @@ class Classifier:
     ) -> Iterator[Predictions]:
         """Predicts a stream of pictures in order, a few hundred in memory at a time."""
         remaining = iter(pictures)
+        count = max(1, min(CHUNK, CHUNK_PIXELS // self.rule.store**2))
         first = 0
-        with ThreadPoolExecutor() as pool:
-            while chunk := list(islice(remaining, CHUNK)):
-                read_one = _reader(self.rule, on_error)
-                yield self._predict_read(chunk, list(pool.map(read_one, chunk)), first)
-                first += len(chunk)
+        while chunk := list(islice(remaining, count)):
+            read_one = _reader(self.rule, on_error)
+            yield self._predict_read(chunk, list(self._readers().map(read_one, chunk)), first)
+            first += len(chunk)
+
+    def _readers(self) -> ThreadPoolExecutor:
+        """The threads that read files: this process's own."""
+        if self._pool is None or self._pool[0] != os.getpid():
+            self._pool = os.getpid(), ThreadPoolExecutor()
+        return self._pool[1]
 
     def _predict_read(
         self, pictures: Sequence[Picture], arrays: Sequence[np.ndarray | ImageError], first: int
@@ -104,43 +147,53 @@ class Classifier:
                 if isinstance(error, ImageError)
             },
             embeddings=embeddings,
-            temperature=self.bundle.decision.temperature,
+            temperature=self.decision.temperature,
         )
 
     def predict_set(
-        self,
-        images: ImageSet,
-        *,
-        embed: bool = False,
-        progress: Callable[[int, int], None] | None = None,
+        self, images: ImageSet, *, embed: bool = False, on_event: OnEvent = ignore
     ) -> Predictions:
-        """Predicts a set that was loaded by this model's rule, in fp32; `embed` keeps the features."""
-        predictions = predict(
-            self.bundle.network,
-            images,
-            size=self.rule.size,
-            views=self.bundle.views,
-            device=self.device,
-            embed=embed,
-            progress=progress,
+        """Predicts a set that was loaded by this model's rule, in fp32; `embed` keeps the embeddings."""
+        n, size = len(images), self.rule.size
+        logits = np.empty((n, len(self.classes)), np.float32)
+        embeddings = []
+        step = at_a_time(size**2)
+        for start in range(0, n, step):
+            seen = centre(images.images[start : start + step], size)
+            logits[start : start + step], pooled = self.predictor.outputs(seen, embed)
+            if pooled is not None:
+                embeddings.append(pooled)
+            on_event(Progress("predicting", min(start + step, n), n))
+        return Predictions(
+            logits,
+            images.labels,
+            images.classes,
+            images.ids,
+            embeddings=np.concatenate(embeddings) if embeddings else None,
+            temperature=self.decision.temperature,
         )
-        return replace(predictions, temperature=self.bundle.decision.temperature)
 
     def splits(
         self,
         data: Data,
         options: Mapping[str, Any] | None = None,
         *,
-        progress: Callable[[int, int], None] | None = None,
+        on_event: OnEvent = ignore,
     ) -> Splits:
-        """Reads labelled pictures by this model's rule, split as they were at its training.
+        """Reads labelled images by this model's rule, split as they were at its training.
 
         `options` sets other fields of `DataConfig`. Raises `DataError` when the data has classes that
         the model has not.
         """
-        trained = self.bundle.facts.get("recipe", {}).get("data", {})
+        trained = self.predictor.facts.get("recipe", {}).get("data", {})
         config = DataConfig(**{**trained, **(options or {})})
-        return load_data(data, config, rule=self.rule, classes=self.classes, progress=progress)
+        return load_data(
+            data,
+            config,
+            rule=self.rule,
+            classes=self.classes,
+            progress=lambda done, total: on_event(Progress("reading", done, total)),
+        )
 
     def answers(self, predictions: Predictions) -> np.ndarray:
         """What to say of each picture, str (N,): its class, "not sure" or "out of scope".
@@ -148,7 +201,7 @@ class Classifier:
         The latter two only where the model was calibrated to say so; "" where a picture could not be
         read. `predictions` are this model's, with embeddings where its scope score needs them.
         """
-        decision = self.bundle.decision
+        decision = self.decision
         said = np.array([*self.classes, ""], dtype=object)[predictions.predicted]
         if decision.threshold is not None:
             said[predictions.confidence() < decision.threshold] = NOT_SURE
@@ -161,12 +214,8 @@ class Classifier:
     @property
     def _means(self) -> np.ndarray | None:
         """The mean embedding of each class, (K, D), where the answers need embeddings."""
-        scope = self.bundle.decision.scope
+        scope = self.decision.scope
         return np.array(scope.means) if scope is not None and scope.means else None
-
-    def save(self, path: str | Path) -> None:
-        """Writes the model to one file; never over another. Raises `UsageError` when one is there."""
-        bundles.save(self.bundle, Path(path))
 
 
 def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | ImageError]:

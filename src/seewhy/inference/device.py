@@ -1,5 +1,6 @@
 """Where to compute, and in which number format."""
 
+import itertools
 from pathlib import Path
 
 import torch
@@ -24,6 +25,12 @@ def pick_device(name: str) -> torch.device:
             f"device={name} is not to be had with this machine and PyTorch build: {here} is"
         )
     return torch.device(name)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network's weights are; the CPU for one without any."""
+    tensors = itertools.chain(network.parameters(), network.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 def place(network: nn.Module, device: torch.device) -> nn.Module:

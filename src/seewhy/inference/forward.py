@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seewhy.data.images.decode import centre
 from seewhy.errors import DivergedError
 from seewhy.evaluation.predictions import Predictions
+from seewhy.events import OnEvent, Progress, ignore
+from seewhy.inference.predictor import at_a_time
 
 if TYPE_CHECKING:
     from seewhy.data.imageset import ImageSet
-
-MOST, MOST_PIXELS = 256, 1 << 20  # of a batch: 20 pictures at 224 pixels take 1 GB of activations
 
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
@@ -33,16 +34,16 @@ def predict(
     device: torch.device | str = "cpu",
     amp: torch.dtype | None = None,
     embed: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    on_event: OnEvent = ignore,
 ) -> Predictions:
-    """Runs a network once over a split and gives back its logits.
+    """Runs a network that is still in training once over a split and gives back its logits.
 
     `images` uint8 (N, S, S, 3) of which the centre `size` x `size` is seen, as RGB floats in [0,
-    1]; `views` are averaged as logits; a batch is of 256 pictures, of fewer where they are large;
+    1]; `views` are averaged as logits; a batch is of 256 images, of fewer where they are large;
     `device` is where the network is. Computed in full float32 unless `amp` names another format:
-    published figures are fp32, in which the batch size changes no logit by more than 1e-4 of it. With
+    published metrics are fp32, in which the batch size changes no logit by more than 1e-4 of it. With
     `embed` the means of the feature maps, averaged over the views, are kept too, where the network has
-    `features` and `head`. `progress` hears (pictures done, pictures in all).
+    `features` and `head`.
 
     Leaves no trace, also after an exception: each module's train or eval mode, the random numbers
     and torch's precision settings are as before. Raises `DivergedError` when a logit is NaN or
@@ -52,27 +53,16 @@ def predict(
     batch_size = batch_size or at_a_time(size**2)
     logits = np.empty((n, len(images.classes)), np.float32)
     embeddings = []
-    features: Any = getattr(network, "features", None) if embed else None
-    head: Any = getattr(network, "head", None)
     with evaluating(network), full_precision():
         for start in range(0, n, batch_size):
             rows = slice(start, min(start + batch_size, n))
             x = to_input(centre(images.images[rows], size), device)
             with torch.autocast(x.device.type, amp, enabled=amp is not None):
-                if features and head:
-                    maps = [features(VIEWS[view](x)) for view in views]
-                    answers = [head(found).float() for found in maps]
-                    embeddings.append(_mean([found.float().mean((2, 3)) for found in maps]))
-                else:
-                    answers = [network(VIEWS[view](x)).float() for view in views]
-            logits[rows] = _mean(answers)
-            if progress:
-                progress(rows.stop, n)
-    bad = int((~np.isfinite(logits).all(axis=1)).sum())
-    if bad:
-        raise DivergedError(
-            f"the network answers NaN or infinity for {bad:,} of {n:,} pictures: it has diverged"
-        )
+                logits[rows], pooled = outputs_of(network, x, views, embed)
+            if pooled is not None:
+                embeddings.append(pooled)
+            on_event(Progress("predicting", rows.stop, n))
+    require_finite(logits)
     return Predictions(
         logits,
         images.labels,
@@ -82,9 +72,29 @@ def predict(
     )
 
 
-def at_a_time(pixels: int) -> int:
-    """How many pictures of so many pixels a network is shown at a time, which bounds memory."""
-    return max(1, min(MOST, MOST_PIXELS // pixels))
+def outputs_of(
+    network: nn.Module, x: Tensor, views: Sequence[str], embed: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Logits (B, K) of a batch as the network takes it, views averaged, and its embeddings (B, D).
+
+    The embeddings are None unless asked for, and where the network has no `features` and `head`.
+    """
+    features: Any = getattr(network, "features", None) if embed else None
+    head: Any = getattr(network, "head", None)
+    if not (features and head):
+        return _mean([network(VIEWS[view](x)).float() for view in views]), None
+    maps = [features(VIEWS[view](x)) for view in views]
+    logits = _mean([head(view_maps).float() for view_maps in maps])
+    return logits, _mean([view_maps.float().mean((2, 3)) for view_maps in maps])
+
+
+def require_finite(logits: NDArray[np.float32]) -> None:
+    """Raises `DivergedError` when a logit is NaN or infinite."""
+    bad = int((~np.isfinite(logits).all(axis=1)).sum())
+    if bad:
+        raise DivergedError(
+            f"the network answers NaN or infinity for {bad:,} of {len(logits):,} pictures: it has diverged"
+        )
 
 
 def _mean(tensors: Sequence[Tensor]) -> np.ndarray:

@@ -1,43 +1,66 @@
 """Which file a name stands for: a bundle, a run directory or a shipped model; and the model in it."""
 
 import difflib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.inference import bundle as bundles
-from seewhy.inference.classifier import Classifier, unlabelled
-from seewhy.inference.device import pick_device, place
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.device import pick_device
+from seewhy.inference.ensemble import Ensemble
+from seewhy.inference.predictor import Predictor
+from seewhy.inference.pytorch import PyTorchPredictor
 from seewhy.run import Run
 
 
-def load(path: str | Path, *, model: nn.Module | None = None, device: str = "auto") -> Classifier:
+def load(
+    path: str | Path | Sequence[str | Path],
+    *,
+    model: nn.Module | None = None,
+    device: str = "auto",
+) -> Classifier:
     """Loads a model by bundle, run directory or shipped name, verified before use.
 
-    `model` is the network to fill, for a bundle of one's own architecture. Raises `UsageError` for an
-    unknown name and `ModelFileError` for a file that is damaged, foreign or unsafe.
+    Several in a list, or joined as "A+B", become an ensemble (`inference.ensemble`). `model` is the network
+    to fill, for a bundle of one's own architecture. Raises `UsageError` for an unknown name and
+    `ModelFileError` for a file that is damaged, foreign or unsafe.
     """
     where = pick_device(device)
-    file = find_model(path)
-    loaded = bundles.load(file, model=model)
-    place(loaded.network, where)
-    classifier = Classifier(loaded, where)
-    _require_fitting_means(classifier, file)
-    return classifier
+    members = [_predictor(file, model, where) for file in find_models(path)]
+    return Classifier(members[0] if len(members) == 1 else Ensemble.of(members))
 
 
-def _require_fitting_means(classifier: Classifier, file: Path) -> None:
+def _predictor(file: Path, model: nn.Module | None, device: torch.device) -> Predictor:
+    predictor = PyTorchPredictor.of(bundles.load(file, model=model), device)
+    _require_fitting_means(predictor, file)
+    return predictor
+
+
+def _require_fitting_means(predictor: Predictor, file: Path) -> None:
     """Raises `ModelFileError` unless the class means are of the network's own embeddings."""
-    means, size = classifier._means, classifier.rule.size
-    if means is None:
+    means = predictor.decision.scope.means if predictor.decision.scope else ()
+    if not means:
         return
-    blank = unlabelled(np.zeros((1, size, size, 3), np.uint8), classifier.classes)
-    found = classifier.predict_set(blank, embed=True).embeddings
-    if found is None or found.shape[1] != means.shape[1]:
+    blank = np.zeros((1, predictor.rule.size, predictor.rule.size, 3), np.uint8)
+    embeddings = predictor.outputs(blank, embed=True)[1]
+    if embeddings is None or embeddings.shape[1] != len(means[0]):
         raise ModelFileError(f"{file}: its class means do not fit its network: calibrate it again")
+
+
+def find_models(model: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The model files that a name, several names, or "A+B" stand for; an existing path wins."""
+    if not isinstance(model, str | Path):
+        return [file for name in model for file in find_models(name)]
+    names = str(model).split("+")
+    if len(names) == 1 or Path(model).exists():
+        return [find_model(model)]
+    return [find_model(name) for name in names]
 
 
 def find_model(model: str | Path) -> Path:

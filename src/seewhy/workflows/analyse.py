@@ -1,57 +1,162 @@
-"""All that the predictions of a split tell, at once: what `seewhy evaluate --full` prints and keeps."""
+"""A split evaluated and looked into: metrics, mistakes, confidence, slices, causes; as files and figures."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from seewhy.analysis.attributes import attributes
 from seewhy.analysis.causes import Evidence, find_causes
-from seewhy.analysis.labels.review import Suspect
-from seewhy.analysis.overview import Analysis, analyse
+from seewhy.analysis.labels.review import Suspect, read_suspects
+from seewhy.analysis.labels.suspects import suspected_mistakes
+from seewhy.analysis.overview import Analysis, analyse_predictions, write_analysis
+from seewhy.analysis.records import to_json
 from seewhy.analysis.slices import find_slices
-from seewhy.data import Splits
+from seewhy.data import ImageSet, Splits
+from seewhy.errors import UsageError
+from seewhy.evaluation.metrics import Metrics
 from seewhy.evaluation.predictions import Predictions
+from seewhy.events import Note, OnEvent, ignore
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.device import pick_amp
-from seewhy.inference.forward import predict
+from seewhy.inference.device import device_of, pick_amp
+from seewhy.inference.forward import full_precision, predict
+from seewhy.inference.locate import load
+from seewhy.page.settings import review_command
+from seewhy.plots.drawings import split_drawings
+from seewhy.plots.style import write_drawings
+from seewhy.run import Run
+from seewhy.workflows.evaluate import Split, judge, own_run, part, read_splits, store
+from seewhy.workflows.labels import give_for_review
+
+
+@dataclass(frozen=True, eq=False)
+class SplitAnalysis:
+    """A split's metrics and predictions, and with `full` all that these tell.
+
+    `home` is the directory whose analysis/ and figures/ hold the files, or None.
+    """
+
+    metrics: Metrics
+    predictions: Predictions
+    analysis: Analysis | None
+    home: Path | None
+
+
+def analyse(
+    model: str | Path,
+    data: str | Path,
+    split: Split = "val",
+    *,
+    full: bool = True,
+    labels: str | Path | None = None,
+    out: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    on_event: OnEvent = ignore,
+) -> SplitAnalysis:
+    """Evaluates a model on a split as `evaluate` does, works out what the predictions tell, and draws it.
+
+    The files go to the run where the data are its own, or to `out`. `full` adds mistakes, confidence, and
+    of validation slices and causes; `labels` is the folder of `find_label_issues`, which tells wrong labels
+    from confusion. Images of test are not looked at. Raises `UsageError` and `DataError` as `evaluate` does.
+    """
+    if labels is not None and not (full and split == "val"):
+        raise UsageError("--labels tells causes on validation: give --full, and no other --split")
+    suspects = None if labels is None else read_suspects(Path(labels))
+    with load(model, device=device) as classifier:
+        splits = read_splits(classifier, data, options, on_event)
+        measured, predictions = judge(classifier, splits, split, on_event=on_event)
+        run = own_run(model, classifier, splits, split)
+        if run is not None:
+            store(run, measured, predictions)
+        elif Path(model).is_dir():
+            on_event(Note(f"{model} keeps the figures of its own data, and none of these"))
+        home = Path(out) if out is not None else run.path if run else None
+        analysis = None
+        if full and split == "val":
+            analysis = analyse_validation(
+                predictions, classifier, splits, suspects, str(labels or ""), on_event
+            )
+        elif full:
+            analysis = analyse_predictions(predictions)
+        if analysis is not None and home is not None:
+            write_analysis(analysis, split, home / "analysis")
+            on_event(Note(f"analysis: {home / 'analysis'}   pictures: {Run(home).figures}"))
+            if split == "val":
+                _give_mistakes_for_review(analysis, classifier, splits, data, home, on_event)
+    if home is not None:
+        images = part(splits, split).images if full and split != "test" else None
+        written = to_json(analysis) if analysis else {}
+        drawings = split_drawings(measured.to_json(), measured.reliability, written, images)
+        write_drawings(drawings, Run(home).figures)
+    return SplitAnalysis(measured, predictions, analysis, home)
 
 
 def analyse_validation(
     predictions: Predictions,
     classifier: Classifier,
     splits: Splits,
-    *,
     suspects: Mapping[bytes, Suspect] | None = None,
     folder: str = "",
-    progress: Callable[[int, int], None] | None = None,
+    on_event: OnEvent = ignore,
 ) -> Analysis:
-    """Works out everything that `predictions` of `splits.val` tell, looking at all training pictures too.
+    """Works out everything that `predictions` of `splits.val` tell, looking at all training images too.
 
-    `suspects` are doubted labels by content hash, listed in `folder`. `progress` hears of pictures that
-    the network looks at.
+    `suspects` are doubted labels by content hash, listed in `folder`.
     """
-    found = analyse(predictions)
-    known = predict(  # which training pictures are near is as plain in bfloat16
-        classifier.bundle.network,
-        splits.train,
-        size=classifier.rule.size,
-        views=classifier.bundle.views,
-        device=classifier.device,
-        amp=pick_amp("auto", classifier.device),
-        embed=True,
-        progress=progress,
-    )
+    analysis = analyse_predictions(predictions)
+    with full_precision():
+        validation = classifier.predict_set(splits.val, embed=True)
     evidence = Evidence(
         val=splits.val,
         train=splits.train,
-        found=classifier.predict_set(splits.val, embed=True),
-        known=known,
+        found=validation,
+        known=_predict_training_images(classifier, splits.train, on_event),
         stored_side=splits.rule.store,
-        scope=classifier.bundle.decision.scope,
+        scope=classifier.decision.scope,
         suspects=suspects,
         folder=folder,
     )
     return replace(
-        found,
+        analysis,
         slices=find_slices(predictions, attributes(splits.val)),
-        causes=find_causes(found.mistakes.worst, evidence),
+        causes=find_causes(analysis.mistakes.worst, evidence),
     )
+
+
+def _predict_training_images(
+    classifier: Classifier, train: ImageSet, on_event: OnEvent
+) -> Predictions:
+    """Predictions with embeddings; which images are near is as plain in bfloat16, where that is fast."""
+    network = classifier.predictor.differentiable()
+    if network is None:
+        return classifier.predict_set(train, embed=True, on_event=on_event)
+    device = device_of(network)
+    return predict(
+        network,
+        train,
+        size=classifier.rule.size,
+        views=classifier.predictor.views,
+        device=device,
+        amp=pick_amp("auto", device),
+        embed=True,
+        on_event=on_event,
+    )
+
+
+def _give_mistakes_for_review(
+    analysis: Analysis,
+    classifier: Classifier,
+    splits: Splits,
+    data: str | Path,
+    home: Path,
+    on_event: OnEvent,
+) -> None:
+    """Gives the surest mistakes for review, where it is known how the data were split."""
+    recipe = classifier.predictor.facts.get("recipe")
+    if recipe:
+        folder = home / "analysis"
+        command = review_command(str(data), recipe, str(folder / "review.csv"))
+        mistakes = suspected_mistakes(analysis, splits)
+        give_for_review(mistakes, command, folder, mistakes=True, on_event=on_event)
+        on_event(Note(f"are labels wrong, and not the model? {folder / 'review.html'}"))

@@ -1,80 +1,127 @@
-"""How a model's answers are given: with honest confidence, "not sure", "out of scope"."""
+"""A model that answers with calibrated confidence, "not sure" and "out of scope": a new model file."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from seewhy.analysis.records import to_json
 from seewhy.data import ImageSet, sources
 from seewhy.data.images.decode import Picture, read
 from seewhy.data.sources.folders import scan
-from seewhy.errors import DataError, ImageError
+from seewhy.errors import DataError, ImageError, UsageError
 from seewhy.evaluation.decision.fit import Calibration, fit_decision
+from seewhy.events import Note, OnEvent, ignore
+from seewhy.files import refuse_existing, write_atomic
+from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier, unlabelled
+from seewhy.inference.forward import full_precision
+from seewhy.inference.locate import load
+from seewhy.inference.pytorch import PyTorchPredictor
+from seewhy.plots.analysis import risk_coverage_curve, scope_curve
+from seewhy.workflows.evaluate import read_splits
 
-Progress = Callable[[int, int], None] | None
-
-MOST_OTHERS = 2_000  # pictures of another kind that are looked at
+MOST_OTHERS = 2_000  # images of another kind that are looked at
 FEWEST = 20
 
 
+@dataclass(frozen=True, eq=False)
+class CalibratedModel:
+    """The new model file with its digest, and what its decision gives on the validation images."""
+
+    file: Path
+    digest: str
+    calibration: Calibration
+
+
 def calibrate(
-    classifier: Classifier,
+    model: str | Path,
     data: str | Path,
     *,
+    out: str | Path,
     precision: float | None = None,
     coverage: float | None = None,
     out_of_scope: str | Path | None = None,
+    figures: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
-    show: Callable[[str], None] = lambda line: None,
-    progress: Progress = None,
-    loading: Progress = None,
-) -> tuple[Bundle, Calibration]:
-    """Fits a model's decision on the validation split of `data`; gives a new bundle, to be saved.
+    device: str = "auto",
+    on_event: OnEvent = ignore,
+) -> CalibratedModel:
+    """Fits a model's decision on the validation split of `data`, and writes it to a new file.
 
-    `out_of_scope` is a data set, or any folder of pictures, of another kind. The bundle's parents are
-    those of the model and the model itself.
+    `precision` is the share (0 to 1) of the answers to be right, `coverage` that of the images to be
+    answered; one of them sets the threshold. `out_of_scope` is a data set, or any folder of images, of
+    another kind.
+    `figures` is a folder for drawings. The new bundle's parents are those of the model and the model itself.
+    Raises `UsageError` where `out` exists, for a precision that cannot be reached, and for an ensemble.
     """
-    splits = classifier.splits(data, options, progress=loading)
-    for note in splits.notes:
-        show(note)
-    others = None
-    if out_of_scope is not None:
-        pictures = _others(classifier, out_of_scope)
-        others = classifier.predict_set(pictures, embed=True, progress=progress)
-    inside = classifier.predict_set(splits.val, embed=others is not None, progress=progress)
-    found = fit_decision(inside, precision=precision, coverage=coverage, outside=others)
-    model = classifier.bundle
-    if model.decision.threshold is not None and found.decision.threshold is None:
-        show("the model's threshold is dropped: --precision or --coverage fits it anew")
-    if model.decision.scope is not None and found.decision.scope is None:
-        show("the model's scope is dropped: --out-of-scope fits it anew")
-    bundle = replace(
-        model, decision=found.decision, parents=(*model.parents, model.digest), digest=""
-    )
-    return bundle, found
+    if precision is not None and coverage is not None:
+        raise UsageError("--precision and --coverage both set the threshold: give one of them")
+    file = Path(out)
+    refuse_existing(file)
+    with load(model, device=device) as classifier:
+        bundle = _bundle(classifier)
+        splits = read_splits(classifier, data, options, on_event)
+        others = None
+        with full_precision():
+            if out_of_scope is not None:
+                strange = _others(classifier, out_of_scope)
+                others = classifier.predict_set(strange, embed=True, on_event=on_event)
+            inside = classifier.predict_set(splits.val, embed=others is not None, on_event=on_event)
+    calibration = fit_decision(inside, precision=precision, coverage=coverage, outside=others)
+    _tell_what_is_dropped(bundle, calibration, on_event)
+    parents = (*bundle.parents, bundle.digest)
+    fitted = replace(bundle, decision=calibration.decision, parents=parents, digest="")
+    saved = bundles.save(fitted, file)
+    if figures is not None:
+        _draw(calibration, Path(figures))
+    return CalibratedModel(file, saved.digest, calibration)
+
+
+def _bundle(classifier: Classifier) -> Bundle:
+    if not isinstance(classifier.predictor, PyTorchPredictor):
+        raise UsageError(
+            "only a single model can be calibrated: calibrate the models of an ensemble"
+        )
+    return classifier.predictor.bundle
+
+
+def _tell_what_is_dropped(bundle: Bundle, calibration: Calibration, on_event: OnEvent) -> None:
+    before, after = bundle.decision, calibration.decision
+    if before.threshold is not None and after.threshold is None:
+        on_event(Note("the model's threshold is dropped: --precision or --coverage fits it anew"))
+    if before.scope is not None and after.scope is None:
+        on_event(Note("the model's scope is dropped: --out-of-scope fits it anew"))
+
+
+def _draw(calibration: Calibration, folder: Path) -> None:
+    record = to_json(calibration)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "risk-coverage.png", risk_coverage_curve(record["risk_coverage"]))
+    if calibration.scope is not None:
+        write_atomic(folder / "scope.png", scope_curve(record["scope"]))
 
 
 def _others(classifier: Classifier, data: str | Path) -> ImageSet:
-    """Pictures of another kind as this model takes them, evenly from all there are; labels do not count."""
+    """Images of another kind as this model takes them, evenly from all there are; labels do not count."""
     folder = Path(data)
     if folder.is_dir() and (names := scan(folder).pictures):
-        pictures: Iterable[Picture | ImageError] = (folder / name for name in names)
+        images: Iterable[Picture | ImageError] = (folder / name for name in names)
         total = len(names)
     else:
         reading = sources.find(data).read()
-        pictures, total = (record.picture for record in reading.records), reading.total
+        images, total = (record.picture for record in reading.records), reading.total
     stored = []
-    for picture in islice(pictures, 0, None, -(-total // MOST_OTHERS)):
+    for image in islice(images, 0, None, -(-total // MOST_OTHERS)):
         # What cannot be read needs no score.
         with suppress(ImageError):
-            if not isinstance(picture, ImageError):
-                stored.append(read(picture, classifier.rule))
+            if not isinstance(image, ImageError):
+                stored.append(read(image, classifier.rule))
     if len(stored) < FEWEST:
         raise DataError(
             f"{len(stored)} readable pictures in {data}: {FEWEST} at least tell one kind from another"

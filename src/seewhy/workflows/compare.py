@@ -3,7 +3,7 @@
 import csv
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.analysis.compare import ComparedModel, Latency, ModelComparison, compare
+from seewhy.analysis.compare import ComparedModel, Latency, ModelComparison, compare_predictions
+from seewhy.analysis.records import to_json, write_json
 from seewhy.analysis.training_curves import training_curves
-from seewhy.data import ImageSet, Splits
+from seewhy.data import ImageSet
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import labelled
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import Interval, difference, wilson
+from seewhy.events import Note, OnEvent, ignore
+from seewhy.files import new_folder
 from seewhy.inference.classifier import Classifier, unlabelled
-from seewhy.inference.locate import find_model, load
+from seewhy.inference.forward import full_precision
+from seewhy.inference.locate import find_models, load
+from seewhy.plots.compare import draw_comparison
 from seewhy.run import Run
 from seewhy.text import escape_cell
 from seewhy.workflows.evaluate import Split, part
-
-Progress = Callable[[int, int], None] | None
 
 TRAIN_SAMPLE = 2_000  # training pictures that the generalisation gap is measured on
 ROUNDS, SECONDS = 30, 3.0  # of timing: at most, whichever is reached first
@@ -41,51 +44,74 @@ class _Answers:
     gap: Interval | None
 
 
-def compare_models(
+def compare(
     models: Sequence[str | Path],
     data: str | Path,
     split: Split = "val",
     *,
+    out: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
-    show: Callable[[str], None] = lambda line: None,
-    progress: Progress = None,
-    loading: Progress = None,
+    on_event: OnEvent = ignore,
 ) -> ModelComparison:
-    """Compares two models or more on the pictures of a split that all of them have.
+    """Compares two models or more on the images of a split that all of them have.
 
-    Each is shown the pictures by its own input rule. Test is not read: what `evaluate --split test` has
-    stored in the run directories is compared. Raises `UsageError` for fewer than two models, and
-    `DataError` where they cannot be compared.
+    Each is shown the images by its own input rule. Test is not read: what `evaluate --split test` has
+    stored in the run directories is compared. `out` is a new folder for compare.json and figures. Raises
+    `UsageError` for fewer than two models, and `DataError` where they cannot be compared.
     """
+    folder = None if out is None else new_folder(Path(out))
     if len(models) < 2 or len(set(map(str, models))) < len(models):
         raise UsageError("name two different models or more to compare")
     classifiers = [load(model, device=device) for model in models]
-    if split == "test":
-        answers = [_stored(Path(model)) for model in models]
-    else:
-        loaded = (c.splits(data, options, progress=loading) for c in classifiers)
-        answers = [
-            _predicted(classifier, splits, split, progress)
-            for classifier, splits in zip(classifiers, loaded, strict=True)
-        ]
+    with full_precision():
+        if split == "test":
+            answers = [_stored(Path(model)) for model in models]
+        else:
+            answers = [_predicted(c, data, options, split, on_event) for c in classifiers]
+        times = latencies(classifiers)
     names = _names(models)
     predictions = [one.predictions for one in answers]
     hashes = [one.hashes for one in answers]
-    found = compare(dict(zip(names, predictions, strict=True)), hashes, split)
+    comparison = compare_predictions(dict(zip(names, predictions, strict=True)), hashes, split)
     smallest = min(map(len, predictions))
-    if found.n < smallest:
-        show(f"{found.n:,} of {smallest:,} {split} pictures are common to all models")
-    times = latencies(classifiers)
-    pictures = answers[0].pictures
-    return ModelComparison(
+    if comparison.n < smallest:
+        text = f"{comparison.n:,} of {smallest:,} {split} pictures are common to all models"
+        on_event(Note(text))
+    images = answers[0].pictures
+    result = ModelComparison(
         contenders=tuple(
             _contender(names[m], models[m], classifiers[m], answers[m].gap, times[m])
             for m in range(len(models))
         ),
-        comparison=found,
-        pictures=None if pictures is None else pictures.take(found.rows[0]),
+        comparison=comparison,
+        pictures=None if images is None else images.take(comparison.rows[0]),
     )
+    if folder is not None:
+        write_json(comparison_record(result), folder / "compare.json")
+        draw_comparison(result, folder)
+        on_event(Note(f"figures and pictures: {folder}"))
+    return result
+
+
+def comparison_record(result: ModelComparison) -> dict[str, Any]:
+    """A comparison as compare.json has it."""
+    comparison = result.comparison
+    rows = []
+    for difference_ in comparison.differences:
+        facts = to_json(difference_)
+        for side in ("first_only", "second_only"):
+            facts[side] = len(facts[side])
+        rows.append({**facts, "real": difference_.real, "verdict": difference_.verdict})
+    return {
+        "split": comparison.split,
+        "n": comparison.n,
+        "models": [
+            {**to_json(c), "metrics": comparison.metrics[c.name].to_json()}
+            for c in result.contenders
+        ],
+        "differences": rows,
+    }
 
 
 def latencies(classifiers: Sequence[Classifier]) -> list[Latency]:
@@ -114,8 +140,8 @@ def _contender(
     history = run.history if (run.path / "history.csv").is_file() else []
     return ComparedModel(
         name=name,
-        megabytes=find_model(model).stat().st_size / 1e6,
-        parameters=sum(p.numel() for p in classifier.bundle.network.parameters()),
+        megabytes=sum(file.stat().st_size for file in find_models(model)) / 1e6,
+        parameters=classifier.predictor.parameters,
         latency=latency,
         gap=gap,
         curves=training_curves(history) if history else None,
@@ -124,17 +150,22 @@ def _contender(
 
 
 def _predicted(
-    classifier: Classifier, splits: Splits, split: Split, progress: Progress
+    classifier: Classifier,
+    data: str | Path,
+    options: Mapping[str, Any] | None,
+    split: Split,
+    on_event: OnEvent,
 ) -> _Answers:
-    pictures = part(splits, split)
-    predictions = classifier.predict_set(pictures, progress=progress)
+    splits = classifier.splits(data, options, on_event=on_event)
+    images = part(splits, split)
+    predictions = classifier.predict_set(images, on_event=on_event)
     gap = None
     if split == "val" and len(splits.train):
         rng = np.random.default_rng(0)
         chosen = rng.permutation(len(splits.train))[:TRAIN_SAMPLE]
-        seen = classifier.predict_set(splits.train.take(np.sort(chosen)), progress=progress)
+        seen = classifier.predict_set(splits.train.take(np.sort(chosen)), on_event=on_event)
         gap = difference(_accuracy(seen), _accuracy(predictions))
-    return _Answers(predictions, pictures.hashes, pictures, gap)
+    return _Answers(predictions, images.hashes, images, gap)
 
 
 def _stored(path: Path) -> _Answers:

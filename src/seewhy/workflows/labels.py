@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.experiments.repetition import OUT_OF_FOLD
 from seewhy.analysis.labels.issues import label_issues
-from seewhy.analysis.labels.review import Suspect
+from seewhy.analysis.labels.review import Suspect, write_review
 from seewhy.analysis.labels.suspects import MOST, Shown, Suspects, _shown
 from seewhy.analysis.neighbours import nearest
 from seewhy.data import ImageSet
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import wilson
+from seewhy.events import Note, OnEvent, ignore
+from seewhy.files import write_atomic
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.locate import load
+from seewhy.page.review import render_review
 from seewhy.run import Run
 
 Progress = Callable[[int, int], None]
@@ -110,7 +113,7 @@ def _part(
     progress: Progress | None,
 ) -> _Part:
     classifier = load(run.path)
-    splits = classifier.splits(data, progress=loading)
+    splits = classifier.splits(data)
     if splits.fingerprint != run.config["data_fingerprint"]:
         raise DataError(
             f"{data} does not hold the pictures and labels on which {run.path} was trained: give those, "
@@ -132,7 +135,7 @@ def _nearest(
     judged = classifier.predict_set(pictures, embed=True)
     if not len(pictures) or judged.embeddings is None:
         return np.empty((len(pictures), 0), np.int64)
-    known = classifier.predict_set(train, embed=True, progress=progress)
+    known = classifier.predict_set(train, embed=True)
     assert known.embeddings is not None
     return nearest(judged.embeddings, known.embeddings).rows
 
@@ -146,3 +149,24 @@ def _joined(parts: Sequence[_Part]) -> Shown:
         return np.concatenate([getattr(part.shown, name) for part in parts])[order]
 
     return Shown(all_of("images"), all_of("near"), all_of("near_labels"))
+
+
+def give_for_review(
+    suspects: Suspects,
+    command: str,
+    home: Path,
+    *,
+    mistakes: bool = False,
+    on_event: OnEvent = ignore,
+) -> None:
+    """Writes review.html and review.csv into a directory; a review.csv that is there stays as it is.
+
+    `command` is what corrects the labels by the answers; `mistakes` says whose the suspicion is.
+    """
+    page = render_review(suspects, command, mistakes=mistakes)
+    write_atomic(home / "review.html", page.encode())
+    review = home / "review.csv"
+    if review.exists():
+        on_event(Note(f"{review} is there already, perhaps filled in: kept as it is"))
+    else:
+        write_review(suspects.found, review)

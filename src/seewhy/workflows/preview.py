@@ -1,17 +1,20 @@
 """What a network would get to see of a data set by a recipe, before anything is trained."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seewhy.augment.preview import Ladder, Versions, ladders, versions
-from seewhy.config.recipe import Recipe
-from seewhy.data import ImageSet, InputRule, Splits
+from seewhy.config.recipe import Recipe, load_recipe
+from seewhy.data import ImageSet, InputRule, Splits, load_data
 from seewhy.data.originals import Original, originals
+from seewhy.events import Note, OnEvent, Progress, ignore
+from seewhy.files import new_folder, write_atomic
 from seewhy.models.network import STD_FLOOR, channel_statistics
+from seewhy.plots import preview as draw
 
 PICTURES, CLASSES = 6, 10  # at least so many pictures, of at most so many classes
 VERSIONS = 6  # of each in training
@@ -26,6 +29,7 @@ class Preview:
 
     originals: what the files have.
     taken_off: mean and deviation of the training pictures, in [0, 1], by which the network normalises.
+    files: the drawings, where they were made.
     evaluation, training: mean and deviation after that, of some training pictures as they are and varied.
     """
 
@@ -37,6 +41,7 @@ class Preview:
     taken_off: Channels
     evaluation: Channels
     training: Channels
+    files: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns all but the pixels as JSON values."""
@@ -65,7 +70,45 @@ class Preview:
         }
 
 
-def preview(source: str | Path, splits: Splits, recipe: Recipe) -> Preview:
+def preview(
+    data: str | Path,
+    recipe: str | Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    on_event: OnEvent = ignore,
+) -> Preview:
+    """Shows what a network would see of `data` by a recipe: cut and resized, varied in training, normalised.
+
+    `overrides` sets recipe fields by dotted name. `out` is a new folder for the drawings "input" and
+    "augmentation", as PNG and SVG.
+    """
+    chosen = load_recipe(recipe, overrides)
+    folder = None if out is None else new_folder(Path(out))
+    splits = load_data(
+        data,
+        chosen.data,
+        progress=lambda done, total: on_event(Progress("reading", done, total)),
+    )
+    for note in splits.notes:
+        on_event(Note(note))
+    shown = take_preview(data, splits, chosen)
+    return shown if folder is None else replace(shown, files=_draw(shown, folder))
+
+
+def _draw(shown: Preview, folder: Path) -> tuple[str, ...]:
+    row = shown.examples, shown.originals, shown.rule, shown.versions
+    figures = {"input.png": draw.input_sheet(*row), "input.svg": draw.input_sheet.svg(*row)}
+    if shown.ladders:
+        alone = shown.versions.seen[0], shown.ladders
+        figures["augmentation.png"] = draw.ladder_sheet(*alone)
+        figures["augmentation.svg"] = draw.ladder_sheet.svg(*alone)
+    for name, figure in figures.items():
+        write_atomic(folder / name, figure)
+    return tuple(figures)
+
+
+def take_preview(source: str | Path, splits: Splits, recipe: Recipe) -> Preview:
     """Takes some training pictures of each class through a recipe's input rule and augmentation.
 
     `splits` are those of `source`, loaded by `recipe.data`. The draws are a training's, from its seed.

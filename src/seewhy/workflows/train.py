@@ -47,7 +47,7 @@ from seewhy.training.layers import check_layers
 from seewhy.training.loop import TrainState
 from seewhy.training.loop import train as training_loop
 from seewhy.training.objectives import balanced_weights, cross_entropy
-from seewhy.workflows.evaluate import _colours, store
+from seewhy.workflows.evaluate import colour_diagnostics, store
 
 # What a training shows as it goes: a line of text, a step or an epoch.
 Show = Callable[[str | Step | Epoch], None]
@@ -104,7 +104,7 @@ def train(
         _write_start(run, config, splits)
         job = _Job(chosen, splits, network, run, pick_device(chosen.train.device), start)
         job.say(diagnostics.in_labels(splits.train.labels, splits.classes, chosen.train), show)
-        job.say(_colours(network, splits.train), show)
+        job.say(colour_diagnostics(network, splits.train), show)
         _fit(job, resume, show)
         _finish(job, show)
     return run

@@ -95,7 +95,7 @@ def _train(
 
 def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measured:
     if "train" not in run.metrics:
-        evaluate(run.path, task.data, "train", progress=task.loading)
+        evaluate(run.path, task.data, "train")
     history, found = run.history, figures(run)
     best = history[best_row(history)]
     kept = best if run.config["recipe"]["train"]["keep"] == "best" else history[-1]

@@ -1,0 +1,57 @@
+"""A bundle's network as a predictor."""
+
+import copy
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from seewhy.inference import bundle as bundles
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.device import place
+from seewhy.inference.forward import outputs_of, require_finite, to_input
+from seewhy.inference.predictor import Outputs, Predictor, at_a_time
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PyTorchPredictor(Predictor):
+    """A bundle on a device; its network is a private copy in evaluation mode that nobody mutates."""
+
+    bundle: Bundle
+    device: torch.device
+
+    @staticmethod
+    def of(bundle: Bundle, device: torch.device) -> "PyTorchPredictor":
+        """The predictor of a bundle, which stays as it is."""
+        own = replace(bundle, network=place(copy.deepcopy(bundle.network).eval(), device))
+        shared = [field.name for field in fields(Predictor) if field.name != "parameters"]
+        return PyTorchPredictor(
+            bundle=own,
+            device=device,
+            parameters=sum(tensor.numel() for tensor in own.network.parameters()),
+            **{name: getattr(own, name) for name in shared},
+        )
+
+    def outputs(self, images: NDArray[np.uint8], embed: bool = False) -> Outputs:
+        logits = np.empty((len(images), len(self.classes)), np.float32)
+        embeddings = []
+        step = at_a_time(self.rule.size**2)
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            for start in range(0, len(images), step):
+                x = to_input(images[start : start + step], self.device)
+                logits[start : start + step], pooled = outputs_of(
+                    self.bundle.network, x, self.views, embed
+                )
+                if pooled is not None:
+                    embeddings.append(pooled)
+        require_finite(logits)
+        return logits, np.concatenate(embeddings) if embeddings else None
+
+    def differentiable(self) -> nn.Module:
+        return copy.deepcopy(self.bundle.network)
+
+    def save(self, path: Path) -> None:
+        bundles.save(self.bundle, path)

@@ -1,0 +1,123 @@
+"""A data set looked at before anything is trained on it: counted, checked, split; with drawings."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seewhy.config.data import DataConfig
+from seewhy.data import Splits, load_data, write_splits
+from seewhy.data.inspect import Report, Statistics, check, statistics, write_findings
+from seewhy.errors import UsageError
+from seewhy.events import Note, OnEvent, Progress, ignore
+from seewhy.files import new_folder, refuse_existing, write_atomic
+from seewhy.plots import data as draw
+
+SHEETS = 100  # classes that get a sheet of their own
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenSplits:
+    """The file that says which image is in which split, and the counts of each."""
+
+    file: Path
+    statistics: Statistics
+
+
+def data_statistics(
+    data: str | Path,
+    config: DataConfig,
+    *,
+    out: str | Path | None = None,
+    on_event: OnEvent = ignore,
+) -> Statistics:
+    """Counts and measures a data set; `out` is a new folder for drawings of it.
+
+    Of test only the number of images is told. Raises `DataError` for data that cannot be read.
+    """
+    folder = None if out is None else new_folder(Path(out))
+    splits = _load(data, config, on_event, trainable=False)
+    measured = statistics(splits)
+    if folder is not None:
+        _draw_statistics(splits, measured, folder)
+    return measured
+
+
+def check_data(
+    data: str | Path,
+    config: DataConfig,
+    *,
+    out: str | Path | None = None,
+    on_event: OnEvent = ignore,
+) -> Report:
+    """Looks for what is wrong with a data set; `out` is a new folder for findings.csv and drawings.
+
+    Images of test are compared by hashes and not looked at.
+    """
+    folder = None if out is None else new_folder(Path(out))
+    splits = _load(data, config, on_event, trainable=False)
+    report = check(splits, lambda done, total: on_event(Progress("comparing", done, total)))
+    if folder is not None:
+        write_findings(report.findings, report.pictures, folder / "findings.csv")
+        _draw_findings(report, folder)
+    return report
+
+
+def split_data(
+    data: str | Path,
+    config: DataConfig,
+    *,
+    out: str | Path,
+    on_event: OnEvent = ignore,
+) -> WrittenSplits:
+    """Splits a data set as a training would and writes `out`/splits.csv.
+
+    Raises `UsageError` where that is there already, and for a share of validation without one of test
+    where the data have no split of their own.
+    """
+    path = Path(out) / "splits.csv"
+    refuse_existing(path)
+    splits = _load(data, config, on_event)
+    if splits.drawn and "val" in config.model_fields_set and config.test is None:
+        raise UsageError("the data have no split of their own: give --test beside --val")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_splits(splits, path)
+    return WrittenSplits(path, statistics(splits))
+
+
+def _load(
+    data: str | Path, config: DataConfig, on_event: OnEvent, trainable: bool = True
+) -> Splits:
+    splits = load_data(
+        data,
+        config,
+        trainable=trainable,
+        progress=lambda done, total: on_event(Progress("reading", done, total)),
+    )
+    for note in splits.notes:
+        on_event(Note(note))
+    return splits
+
+
+def _draw_statistics(splits: Splits, measured: Statistics, folder: Path) -> None:
+    write_atomic(folder / "classes.png", draw.class_counts(measured))
+    if len(np.unique(measured.sizes, axis=0)) > 1:
+        write_atomic(folder / "sizes.png", draw.picture_sizes(measured))
+    write_atomic(folder / "overview.png", draw.overview(splits.train))
+    for label, name in enumerate(splits.classes[:SHEETS]):
+        # Others named the class: only what is plain of it gets into the name of a file.
+        file = f"class-{label + 1:03}-{re.sub(r'[^A-Za-z0-9]+', '-', name)[:40].strip('-')}.png"
+        write_atomic(folder / file, draw.class_sheet(splits.train, label))
+
+
+def _draw_findings(report: Report, folder: Path) -> None:
+    for finding in report.findings:
+        sheet = draw.finding_sheet(finding, report.pictures)
+        if sheet is not None:
+            write_atomic(folder / f"{finding.kind}.png", sheet)
+    images = report.pictures.opened
+    for number in {one.number for one in report.shortcuts}:
+        labels = {one.label for one in report.shortcuts if one.number == number}
+        drawn = draw.telling_number(number, report.values[number], images, labels)
+        write_atomic(folder / f"shortcut-{number.replace(' ', '-')}.png", drawn)

@@ -1,0 +1,195 @@
+"""Images explained by attribution maps, and what a network's layers have learnt; drawn into a folder."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from seewhy.attribution.black_box import BlackBox
+from seewhy.attribution.channels import channels
+from seewhy.attribution.class_averages import class_averages
+from seewhy.attribution.explanations import Explanations, choose, explain_pictures
+from seewhy.attribution.layers import feature_maps, first_filters
+from seewhy.attribution.method import Method
+from seewhy.attribution.methods import PERTURBATION, find_method
+from seewhy.data import ImageSet
+from seewhy.data.images.decode import centre
+from seewhy.errors import DataError, UsageError
+from seewhy.evaluation.predictions import Predictions
+from seewhy.events import OnEvent, ignore
+from seewhy.files import new_folder, write_atomic
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.device import device_of
+from seewhy.inference.forward import to_input
+from seewhy.inference.locate import load
+from seewhy.plots import attribution as draw
+from seewhy.workflows.evaluate import read_splits
+
+# Of the split's images, drawn from seed 0, for what channels and classes are told by: at 224 pixels 334
+FEATURE_IMAGES, FEATURE_PIXELS = 1000, 1 << 24
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """Explanations, as they lie in `folder`: the figures `files`, and `record`, explanations.json."""
+
+    explanations: Explanations
+    record: Mapping[str, Any]
+    folder: Path
+    files: tuple[str, ...]
+
+
+def explain(
+    model: str | Path,
+    images: Sequence[str | Path] = (),
+    *,
+    out: str | Path,
+    data: str | Path | None = None,
+    split: Literal["train", "val"] = "val",
+    only: Literal["wrong", "right"] | None = None,
+    count: int = 8,
+    methods: Sequence[str] = ("grad_cam",),
+    target: str | None = None,
+    features: bool = False,
+    check: bool = True,
+    device: str = "auto",
+    on_event: OnEvent = ignore,
+) -> Explained:
+    """Explains a model's answers to `images`, or to `count` images of a split of `data`.
+
+    `methods` are names of `attribution.methods.METHODS`; of a model that is not a single network those that
+    perturb pixels alone. `target` is the class to explain, else the predicted one; `only` the mistakes or the
+    right answers; `check` tests each map's faithfulness; `features` also draws what the layers have learnt.
+    `out` is a new folder. Raises `UsageError` for what does not go together, `DataError` for an image that
+    cannot be read.
+    """
+    if bool(images) == bool(data):
+        raise UsageError("give pictures to explain, or --data to take them from: one of the two")
+    chosen = {name: find_method(name) for name in methods}
+    with load(model, device=device) as classifier:
+        network = _network(classifier, chosen, features)
+        folder = _new_folder(classifier, target, Path(out))
+        part = _part(classifier, data, split, on_event) if data else None
+        if part is None:
+            seen, predictions = _named(classifier, images)
+        else:
+            seen, predictions = _chosen(classifier, part, count, only, on_event)
+        targets = predictions.predicted
+        if target is not None:
+            targets = np.full_like(targets, classifier.classes.index(target))
+        explanations = explain_pictures(
+            *(network, seen, predictions, targets, chosen), check=check, on_event=on_event
+        )
+        figures = dict(_sheets(explanations))
+        record: dict[str, Any] = {"model": str(model), "digest": classifier.digest}
+        record |= explanations.to_json()
+        if features:
+            figures |= _layers(network, seen[:1])
+        if features and part is not None:
+            method = next(iter(chosen.values()))
+            figures |= _learnt(network, classifier, part, method, record, on_event)
+    for name, figure in figures.items():
+        write_atomic(folder / name, figure)
+    record["files"] = list(figures)
+    write_atomic(folder / "explanations.json", json.dumps(record, indent=1).encode())
+    return Explained(explanations, record, folder, tuple(figures))
+
+
+def _network(classifier: Classifier, methods: Mapping[str, Method], features: bool) -> nn.Module:
+    """The network to explain. Raises `UsageError` for what cannot be asked of one that only answers."""
+    network = classifier.predictor.differentiable()
+    if network is not None:
+        return network
+    others = [name for name in methods if name not in PERTURBATION]
+    if others or features:
+        raise UsageError(
+            f"{', '.join(others) or '--features'} needs a single network, and this model is several: take "
+            f"--method {','.join(PERTURBATION)}, or explain one of its members"
+        )
+    return BlackBox(classifier.predictor)
+
+
+def _new_folder(classifier: Classifier, target: str | None, out: Path) -> Path:
+    if target is not None and target not in classifier.classes:
+        known = ", ".join(classifier.classes[:20])
+        raise UsageError(f"no class {target!r}: the model knows {known}")
+    return new_folder(out)
+
+
+def _part(
+    classifier: Classifier, data: str | Path, split: Literal["train", "val"], on_event: OnEvent
+) -> ImageSet:
+    splits = read_splits(classifier, data, on_event=on_event)
+    part = splits.val if split == "val" else splits.train
+    if not len(part):
+        raise UsageError(f"{data} has no {split} pictures: choose the other --split")
+    return part
+
+
+def _named(
+    classifier: Classifier, paths: Sequence[str | Path]
+) -> tuple[NDArray[np.uint8], Predictions]:
+    predictions = classifier.predict(paths, on_error="row")
+    for row, (_, message) in predictions.errors.items():
+        raise DataError(f"{paths[row]}: {message}")
+    return np.stack([classifier.preprocess(path) for path in paths]), predictions
+
+
+def _chosen(
+    classifier: Classifier,
+    part: ImageSet,
+    count: int,
+    only: Literal["wrong", "right"] | None,
+    on_event: OnEvent,
+) -> tuple[NDArray[np.uint8], Predictions]:
+    predictions = classifier.predict_set(part, on_event=on_event)
+    rows = choose(predictions, count, only)
+    if not len(rows):
+        raise UsageError(f"of these {len(part):,} pictures none is {only}: leave out --only")
+    return centre(part.images[rows], classifier.rule.size), predictions.take(rows)
+
+
+def _sheets(explanations: Explanations) -> Iterator[tuple[str, bytes]]:
+    for number, rows in enumerate(draw.sheets(explanations), 1):
+        yield f"explanations-{number}.png", draw.explanation_sheet(explanations, rows)
+    if explanations.checks:
+        yield "faithfulness.png", draw.faithfulness_curves(explanations.checks)
+
+
+def _layers(network: nn.Module, images: NDArray[np.uint8]) -> dict[str, bytes]:
+    maps = feature_maps(network, to_input(images, device_of(network)))
+    layers = {name: layer[0].cpu().numpy() for name, layer in maps.items()}
+    kernels = first_filters(network).cpu().numpy()
+    return {"layers.png": draw.layer_maps(images[0], layers), "filters.png": draw.filters(kernels)}
+
+
+def _learnt(
+    network: nn.Module,
+    classifier: Classifier,
+    part: ImageSet,
+    method: Method,
+    record: dict[str, Any],
+    on_event: OnEvent,
+) -> dict[str, bytes]:
+    """Draws channels and class averages over a part of a split, and adds their figures to the record."""
+    size, device = classifier.rule.size, device_of(network)
+    most = max(1, min(FEATURE_IMAGES, FEATURE_PIXELS // size**2))
+    rows = np.random.default_rng(0).permutation(len(part))[:most]
+    some = part.take(np.sort(rows))
+    images = centre(some.images[:], size)
+    ablated = channels(network, some, size=size, device=device, on_event=on_event)
+    labels = torch.from_numpy(some.labels).to(device)
+    x = to_input(images, device)
+    averages = class_averages(network, x, labels, method, len(classifier.classes))
+    record["channels"] = ablated.to_json()
+    record["class_averages"] = averages.to_json(classifier.classes)
+    return {
+        "channels.png": draw.channel_sheet(ablated, images),
+        "class-averages.png": draw.class_average_sheet(averages, classifier.classes),
+    }

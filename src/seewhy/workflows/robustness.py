@@ -1,0 +1,47 @@
+"""Accuracy under corruptions, transformations and adversarial attacks, as files and figures."""
+
+from pathlib import Path
+
+from seewhy.analysis.corruptions import examples
+from seewhy.analysis.records import to_json, write_json
+from seewhy.analysis.robustness import Robustness, measure_robustness
+from seewhy.data.images.decode import centre
+from seewhy.events import Note, OnEvent, ignore
+from seewhy.inference.forward import full_precision
+from seewhy.inference.locate import load
+from seewhy.plots.robustness import draw_robustness
+from seewhy.run import Run
+from seewhy.workflows.evaluate import own_run, read_splits
+
+
+def robustness(
+    model: str | Path,
+    data: str | Path,
+    *,
+    n: int = 1000,
+    out: str | Path | None = None,
+    device: str = "auto",
+    on_event: OnEvent = ignore,
+) -> Robustness:
+    """Measures accuracy on `n` validation images under corruptions and attacks (`analysis.robustness`).
+
+    Metrics go to analysis/robustness.json, drawings to figures/, of the run where the data are its own, or
+    of `out`. Raises `UsageError` for a model that is not a single network, `DataError` without labels.
+    """
+    with load(model, device=device) as classifier:
+        splits = read_splits(classifier, data, on_event=on_event)
+        run = own_run(model, classifier, splits, "val")
+        home = Path(out) if out is not None else run.path if run else None
+        if home is None:
+            text = "what is found is printed and not kept: --out DIR keeps it, with drawings"
+            on_event(Note(text))
+        with full_precision():
+            measured, adversarial = measure_robustness(classifier, splits.val, n, on_event=on_event)
+    if home is not None:
+        write_json(measured, home / "analysis" / "robustness.json")
+        example = centre(splits.val.images[:1], classifier.rule.size)
+        folder = Run(home).figures
+        corrupted = examples(example)
+        draw_robustness(to_json(measured), corrupted, adversarial, classifier.classes, folder)
+        on_event(Note(f"analysis: {home / 'analysis'}   pictures: {folder}"))
+    return measured
