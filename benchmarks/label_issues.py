@@ -27,6 +27,7 @@ from seewhy.config.data import DataConfig
 from seewhy.data import ImageSet, load_data
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import wilson
+from seewhy.events import RunFinished
 from seewhy.workflows.experiments.repetition import folds
 
 ROOT = Path(__file__).parent
@@ -62,7 +63,9 @@ def out_of_fold(images: ImageSet, home: Path, given: argparse.Namespace) -> np.n
         pictures = np.asarray(images.images)
         np.savez(data, train_images=pictures, train_labels=images.labels, classes=names)
     changes = {} if given.epochs is None else {"train.epochs": given.epochs}
-    found = folds(data, given.recipe, given.folds, out=home / "folds", overrides=changes, show=say)
+    found = folds(
+        data, given.recipe, given.folds, out=home / "folds", overrides=changes, on_event=say
+    )
     answers = Predictions.from_parquet(found.predictions)
     # A row's id ends in its place in the file.
     places = [int(str(name).rsplit("/", 1)[-1]) for name in answers.ids]
@@ -73,8 +76,8 @@ def out_of_fold(images: ImageSet, home: Path, given: argparse.Namespace) -> np.n
 
 
 def say(event: object) -> None:
-    if isinstance(event, str):
-        print(f"  {event}", flush=True)
+    if isinstance(event, RunFinished):
+        print(f"  {event.name}: {event.value:.1%}, {event.seconds:,.0f} s", flush=True)
 
 
 def scored(rows: np.ndarray, wrong: np.ndarray) -> dict[str, float]:

@@ -41,7 +41,7 @@ def show(event):
 
 
 run = seewhy.train(
-    DATA, "simple-cnn", out=RUNS / "simple-cnn", overrides=QUICK, resume=True, show=show
+    DATA, "simple-cnn", out=RUNS / "simple-cnn", overrides=QUICK, resume=True, on_event=show
 )
 
 # %% [markdown]

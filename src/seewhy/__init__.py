@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from seewhy.workflows.preview import preview
     from seewhy.workflows.report import report
     from seewhy.workflows.robustness import robustness
-    from seewhy.workflows.train import train
+    from seewhy.workflows.train import train, training_events
 
 __version__ = "0.1.0"
 
@@ -84,6 +84,7 @@ __all__ = [
     "split_data",
     "to_json",
     "train",
+    "training_events",
     "tune",
 ]
 
@@ -126,6 +127,7 @@ _HOME = {
     "split_data": "workflows.data",
     "to_json": "files",
     "train": "workflows.train",
+    "training_events": "workflows.train",
     "tune": "workflows.experiments.tuning",
 }
 

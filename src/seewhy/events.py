@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Step:
-    """One step done. `loss` and `accuracy` (on augmented pictures) are means over the epoch so far.
+    """One step done. `loss` and `accuracy` (on augmented images) are means over the epoch so far.
 
     `gradient_norms` are those of this step by layer, before any clipping, where they were asked for.
     """
@@ -49,7 +49,10 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Progress:
-    """Some of a long work is done: `done` of `total`, in the unit of `what` (such as "reading" images)."""
+    """Some of a long work is done: `done` of `total`, in the unit of `what`.
+
+    "downloading" is in bytes; all else, such as "reading" and "comparing", in images.
+    """
 
     what: str
     done: int
@@ -71,28 +74,41 @@ class Diagnostic:
     finding: str
     advice: str
 
-
-@dataclass(frozen=True)
-class Begun:
-    """A run of an experiment begins, or goes on: the `number`-th of `total`."""
-
-    name: str
-    number: int
-    total: int
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        return f"{self.finding}; advice: {self.advice}"
 
 
 @dataclass(frozen=True)
-class Done:
-    """A run of an experiment is done, now or before: the metric that it watched, and its seconds."""
+class RunStarted:
+    """A run in the directory `path` begins, or goes on, for so many epochs, watching `metric`.
 
-    name: str
+    Of an experiment it is the `number`-th of `total`, called `name`.
+    """
+
+    path: str
+    epochs: int
+    metric: str
+    name: str = ""
+    number: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """A run is finished, now or before: the validation metric that it watched, and its seconds."""
+
+    path: str
     metric: str
     value: float
     seconds: float
+    name: str = ""
     note: str = ""
 
 
-Event = Step | Epoch | Progress | Note | Diagnostic | Begun | Done
+Event = Step | Epoch | Progress | Note | Diagnostic | RunStarted | RunFinished
+StoredEvent = Epoch | Note | Diagnostic | RunStarted | RunFinished  # those that a run keeps
 OnEvent = Callable[[Event], None]
 
 

@@ -6,16 +6,17 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from seewhy.errors import UsageError
+from seewhy.events import StoredEvent
 from seewhy.files import (
     clear_temporaries,
     exclusive,
@@ -28,6 +29,7 @@ from seewhy.files import (
 from seewhy.text import csv_text, visible
 
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
+EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,33 @@ class Run:
         """How many pictures each split has, by its name."""
         with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
             return Counter(row["split"] for row in csv.DictReader(file))
+
+    @property
+    def events(self) -> list[StoredEvent] | None:
+        """The records of `events.jsonl`, a torn last line dropped; None where there is no such file."""
+        path = self.path / "events.jsonl"
+        if not path.is_file():
+            return None
+        lines = path.read_text("utf-8").split("\n")[:-1]  # after a whole last line is nothing
+        records = map(json.loads, lines)
+        return [EVENTS[record.pop("type")](**record) for record in records]
+
+    def add_events(self, events: Iterable[StoredEvent], length: int | None) -> int | None:
+        """Writes events after the first `length` bytes of `events.jsonl`, durably; gives the new length.
+
+        None stands for a run that was begun before there was such a file, and keeps none.
+        """
+        if length is None:
+            return None
+        lines = [json.dumps({"type": type(event).__name__, **asdict(event)}) for event in events]
+        text = "".join(f"{line}\n" for line in lines).encode()
+        path = self.path / "events.jsonl"
+        with full_disk_named(path, len(text)), open(path, "ab") as file:
+            file.truncate(min(length, file.tell()))
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            return file.tell()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)

@@ -36,16 +36,19 @@ def history(
 
 def test_uneven_classes_are_named_until_they_are_balanced() -> None:
     uneven = labels(100, 20, 50)
-    (line,) = diagnostics.in_labels(uneven, CLASSES, TrainConfig())
-    assert "100 training pictures of ant, 20 of bee" in line and "--train.sampling balanced" in line
+    (seen,) = diagnostics.in_labels(uneven, CLASSES, TrainConfig())
+    assert (
+        "100 training pictures of ant, 20 of bee" in seen.text
+        and "--train.sampling balanced" in seen.text
+    )
     assert diagnostics.in_labels(uneven, CLASSES, TrainConfig(sampling="balanced")) == []
     assert diagnostics.in_labels(uneven, CLASSES, TrainConfig(class_weights="balanced")) == []
     assert diagnostics.in_labels(labels(99, 20, 50), CLASSES, TrainConfig()) == []
 
 
 def test_a_class_of_few_pictures_is_named() -> None:
-    (line,) = diagnostics.in_labels(labels(19, 20, 20), CLASSES, TrainConfig())
-    assert "19 of ant" in line
+    (seen,) = diagnostics.in_labels(labels(19, 20, 20), CLASSES, TrainConfig())
+    assert "19 of ant" in seen.text
 
 
 def test_chance_is_the_largest_class_or_an_even_share() -> None:
@@ -57,15 +60,15 @@ def test_pictures_of_another_kind_are_recognised() -> None:
     expected, std = np.array([0.49, 0.48, 0.45]), np.full(3, 0.25)
     assert diagnostics.in_colours(expected + 0.19, std, expected) == []
     (inverted,) = diagnostics.in_colours(np.array([0.49, 0.48, 0.7]), std, expected)
-    assert "wrong normalisation" in inverted and "(0.49, 0.48, 0.70)" in inverted
+    assert "wrong normalisation" in inverted.text and "(0.49, 0.48, 0.70)" in inverted.text
     (flat,) = diagnostics.in_colours(expected, np.full(3, 0.01), expected)
-    assert "flat pictures" in flat
+    assert "flat pictures" in flat.text
 
 
 def test_not_learning_is_said_once_and_only_after_enough_steps() -> None:
     rows = history([2.3, 2.3, 2.3, 2.3], train_accuracy=0.105)
-    (line,) = diagnostics.in_history(rows[:3], 0.1, steps_per_epoch=100)
-    assert "not learning" in line and "10.5%" in line and "10.0%" in line
+    (seen,) = diagnostics.in_history(rows[:3], 0.1, steps_per_epoch=100)
+    assert "not learning" in seen.text and "10.5%" in seen.text and "10.0%" in seen.text
     assert diagnostics.in_history(rows, 0.1, steps_per_epoch=100) == []
     assert diagnostics.in_history(rows[:2], 0.1, steps_per_epoch=1000) == []
     assert diagnostics.in_history(rows[:3], 0.1, steps_per_epoch=99) == []
@@ -74,15 +77,17 @@ def test_not_learning_is_said_once_and_only_after_enough_steps() -> None:
 
 
 def test_a_rising_training_loss_is_diverging() -> None:
-    (line,) = diagnostics.in_history(history([1.0, 0.8, 1.3]), 0.1, 10)
-    assert "diverging" in line and "0.8 to 1.3" in line and "0.01" in line
+    (seen,) = diagnostics.in_history(history([1.0, 0.8, 1.3]), 0.1, 10)
+    assert "diverging" in seen.text and "0.8 to 1.3" in seen.text and "0.01" in seen.text
     assert diagnostics.in_history(history([1.0, 0.8, 1.1]), 0.1, 10) == []
 
 
 def test_overfitting_is_dated_from_the_lowest_validation_loss() -> None:
     down = [1.0, 0.5, 0.4, 0.3, 0.2]
-    (line,) = diagnostics.in_history(history(down, [1.0, 0.8, 0.9, 0.9, 1.0]), 0.1, 10)
-    assert "overfitting since epoch 2" in line and "90.0%" in line and "70.0%" in line
+    (seen,) = diagnostics.in_history(history(down, [1.0, 0.8, 0.9, 0.9, 1.0]), 0.1, 10)
+    assert (
+        "overfitting since epoch 2" in seen.text and "90.0%" in seen.text and "70.0%" in seen.text
+    )
     assert diagnostics.in_history(history(down, [1.0, 0.8, 0.9, 0.85, 1.0]), 0.1, 10) == []
     no_gap = history(down, [1.0, 0.8, 0.9, 0.9, 1.0], train_accuracy=0.74)
     assert diagnostics.in_history(no_gap, 0.1, 10) == []
@@ -95,9 +100,7 @@ def test_one_noisy_epoch_is_no_overfitting() -> None:
 
 def test_a_diverging_training_is_not_called_overfitting() -> None:
     rows = history([1.0, 0.5, 2.0, 2.0, 2.0], [1.0, 0.8, 2.0, 2.0, 2.0])
-    assert [line.partition(":")[0] for line in diagnostics.in_history(rows[:3], 0.1, 10)] == [
-        "diverging"
-    ]
+    assert [one.kind for one in diagnostics.in_history(rows[:3], 0.1, 10)] == ["diverging"]
     assert diagnostics.overfitting_since(rows) is None
 
 
@@ -113,10 +116,10 @@ def test_in_a_long_training_a_tenth_of_its_epochs_must_be_worse() -> None:
     assert diagnostics.overfitting_since(history(falling, longer)) == 1
 
 
-def test_every_sign_parts_what_is_seen_from_the_advice() -> None:
+def test_every_diagnostic_has_its_kind_what_is_seen_and_the_advice() -> None:
     down = [1.0, 0.5, 0.4, 0.3, 0.2]
     grey = np.full(3, 0.5)
-    lines = [
+    seen = [
         *diagnostics.in_labels(labels(100, 12), ("ants: red", "bees; black"), TrainConfig()),
         *diagnostics.in_colours(grey, np.zeros(3), grey),
         *diagnostics.in_colours(np.zeros(3), grey, grey),
@@ -124,10 +127,26 @@ def test_every_sign_parts_what_is_seen_from_the_advice() -> None:
         *diagnostics.in_history(history([1.0, 0.8, 1.3]), 0.1, 10),
         *diagnostics.in_history(history(down, [1.0, 0.8, 0.9, 0.9, 1.0]), 0.1, 10),
     ]
-    assert len(lines) == 7
-    for line in lines:
-        finding, *advice = line.split(diagnostics.ADVICE)
-        assert len(advice) == 1 and finding and advice[0] and "\n" not in line
+    assert [one.kind for one in seen] == [
+        *("imbalanced", "few images", "flat images", "wrong normalisation"),
+        *("not learning", "diverging", "overfitting"),
+    ]
+    for one in seen:
+        assert one.finding and one.advice and "\n" not in one.text
+        assert one.text == f"{one.finding}; advice: {one.advice}"
+
+
+def test_a_run_that_kept_nothing_gives_what_it_would_have_noticed() -> None:
+    rows = history([1.0, 0.5, 0.9, 0.9, 0.4, 0.9])
+    uneven, config = labels(100, 12), TrainConfig(batch_size=16)
+    seen = diagnostics.in_run(rows, uneven, ("ants", "bees"), config)
+    as_it_went = [
+        one
+        for epoch in range(1, 7)
+        for one in diagnostics.in_history(rows[:epoch], diagnostics.chance(uneven, config), 7)
+    ]
+    assert [one.kind for one in as_it_went] == ["diverging", "diverging"]
+    assert seen == diagnostics.in_labels(uneven, ("ants", "bees"), config) + as_it_went
 
 
 def test_the_shipped_recipe_raises_no_sign_on_sound_data() -> None:

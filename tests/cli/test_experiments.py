@@ -124,7 +124,7 @@ def test_find_lr_ends_with_a_rate_to_train_with(call, tmp_path):
 
 
 def test_find_lr_refuses_a_full_folder_before_it_trains(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("seewhy.experiments.find_lr", None)
+    monkeypatch.setattr("seewhy.workflows.experiments.lr_range.find_lr", None)
     (tmp_path / "thesis.txt").write_text("years of work")
     said = call("find-lr", "--out", tmp_path, code=2)
     assert "already holds something else" in said.err

@@ -21,6 +21,7 @@ from seewhy.data.images.decode import InputRule, content_hash, decode, read
 from seewhy.data.sources import find
 from seewhy.data.stamps import content_id
 from seewhy.errors import DataError, DiskFullError, ImageError
+from seewhy.events import Progress, ignore
 
 RULE = InputRule(size=8, store=8)
 
@@ -36,9 +37,9 @@ def pictures(tmp_path: Path) -> Path:
     return class_folders(tmp_path / "pictures", {"a": 5, "b": 4}, side=12)
 
 
-def get(root: Path, rule: InputRule = RULE, progress=None) -> Stored:
+def get(root: Path, rule: InputRule = RULE, on_event=ignore) -> Stored:
     source = find(root)
-    return stored(source, rule, content_id(source), progress)
+    return stored(source, rule, content_id(source), on_event)
 
 
 def entries(home: Path) -> list[Path]:
@@ -127,8 +128,9 @@ def test_pictures_come_in_order_whether_threads_help_or_not(home, tmp_path, monk
 
 def test_progress_runs_to_the_end(home, pictures):
     seen = []
-    get(pictures, progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (9, 9) and seen == sorted(seen)
+    get(pictures, on_event=seen.append)
+    assert seen[-1] == Progress("reading", 9, 9)
+    assert seen == sorted(seen, key=lambda event: event.done)
 
 
 def test_no_file_of_an_entry_is_a_pickle(home, pictures):
@@ -286,7 +288,7 @@ def build(*arguments):
     real(*arguments)
 cache._build = build
 source = find(sys.argv[1])
-found = cache.stored(source, InputRule(size=8, store=8), content_id(source), None)
+found = cache.stored(source, InputRule(size=8, store=8), content_id(source))
 print(len(found.labels), found.images.sum())
 """
 
@@ -336,7 +338,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(home, pictures):
     resource.setrlimit(resource.RLIMIT_FSIZE, (900, before[1]))
     try:
         with pytest.raises(DiskFullError, match="disk full"):
-            stored(source, RULE, content, None)
+            stored(source, RULE, content)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert entries(home) == [] and list(home.glob("sets/*/*.tmp")) == []
@@ -420,7 +422,7 @@ def test_a_file_that_goes_while_it_is_read_is_bad(home, pictures, monkeypatch):
     source = find(pictures)
     content = content_id(source)
     (pictures / "b/00003.png").unlink()
-    found = stored(source, RULE, content, None)
+    found = stored(source, RULE, content)
     assert [(file.path, file.code) for file in found.bad] == [("b/00003.png", "not_found")]
 
 

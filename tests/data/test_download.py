@@ -17,6 +17,7 @@ import pytest
 from seewhy.data import download as module
 from seewhy.data.download import Download, download
 from seewhy.errors import ChecksumError, DataError
+from seewhy.events import Event, Progress
 
 DATA = np.random.default_rng(0).bytes(300_000)
 
@@ -87,10 +88,11 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_file_is_fetched_once(server, tmp_path):
-    seen: list[tuple[int, int]] = []
-    path = download(what(server), tmp_path / "new", lambda *step: seen.append(step))
+    seen: list[Event] = []
+    path = download(what(server), tmp_path / "new", seen.append)
     assert path.read_bytes() == DATA and path == tmp_path / "new/file.bin"
-    assert seen[-1] == (len(DATA), len(DATA)) and seen == sorted(seen)
+    assert seen[-1] == Progress("downloading", len(DATA), len(DATA))
+    assert seen == sorted(seen, key=lambda event: event.done)
     assert download(what(server), tmp_path / "new") == path and server.asked == [None]
     assert names(tmp_path / "new") == ["file.bin", "file.bin.lock"]
 

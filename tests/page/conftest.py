@@ -54,7 +54,7 @@ def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Store
         analysis={k: v for k, v in to_json(analyse_predictions(found)).items() if v is not None},
         counts={split: dict.fromkeys(classes, 10) for split in ("train", "val", "test")},
         bad_files=0,
-        log=(),
+        diagnostics=(),
         model={
             "digest": "d" * 64,
             "megabytes": 1.0,

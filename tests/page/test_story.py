@@ -25,7 +25,7 @@ def test_what_the_training_noticed_comes_first(stored):
     (few,) = diagnostics.in_labels(
         np.repeat([0, 1], [20, 12]), ("bees", "ants: red"), TrainConfig()
     )
-    found = advice(replace(stored, log=(few, few, "all epochs done")), "photos")
+    found = advice(replace(stored, diagnostics=(few,)), "photos")
     assert (found[0].finding, found[0].action) == (
         "Few pictures: 12 of ants: red to train on.",
         "With fewer than 20 a class, more pictures help more than any setting.",
@@ -37,7 +37,7 @@ def test_colours_that_do_not_fit_are_in_the_advice(stored):
     grey, black = np.full(3, 0.5), np.zeros(3)
     (flat,) = diagnostics.in_colours(grey, black, grey)
     (wrong,) = diagnostics.in_colours(black, grey, grey)
-    found = advice(replace(stored, log=(flat, wrong)), "photos")
+    found = advice(replace(stored, diagnostics=(flat, wrong)), "photos")
     assert found[0].finding == "Flat pictures: all pixels are almost of one colour."
     assert found[1].finding.startswith("Wrong normalisation: the pictures' mean colour is (0.00")
     assert found[1].finding.endswith("(0 is black, 1 white).")

@@ -4,10 +4,12 @@ import itertools
 import json
 import os
 import sys
+from dataclasses import asdict
 
 from helpers import QUICK, same_weights
 
 import seewhy
+from seewhy.events import Note, RunFinished, RunStarted
 from seewhy.training.checkpoint import latest_checkpoint
 
 OVERRIDES = QUICK | {"train.optimizer": "adam", "train.ema": 0.9, "train.epochs": 3}
@@ -16,9 +18,9 @@ ARGUMENTS = ["train", "--resume", "--recipe=regularized-cnn"]
 ARGUMENTS += [f"--{name}={value}" for name, value in OVERRIDES.items()]
 
 
-def train(data, out, cache, show=lambda event: None):
+def train(data, out, cache):
     os.environ["SEEWHY_CACHE"] = str(cache)
-    seewhy.train(data, "regularized-cnn", out=out, overrides=OVERRIDES, resume=True, show=show)
+    seewhy.train(data, "regularized-cnn", out=out, overrides=OVERRIDES, resume=True)
 
 
 def execute_train(data, out, cache):
@@ -41,7 +43,15 @@ def at_sync(number, act):
 
 
 def without_times(rows):
-    return [{k: v for k, v in row.items() if k not in ("seconds", "elapsed")} for row in rows]
+    return [
+        {k: v for k, v in row.items() if k not in ("seconds", "elapsed", "events_length")}
+        for row in rows
+    ]
+
+
+def noticed(run):
+    """The events of a run but the notes, which say where it was resumed."""
+    return [event for event in run.events if not isinstance(event, Note | RunStarted | RunFinished)]
 
 
 def result(run):
@@ -52,6 +62,7 @@ def result(run):
     model = seewhy.load(run.path)
     return {
         "history": without_times(run.history),
+        "events": without_times(map(asdict, noticed(run))),
         "progress": without_times([progress]),
         "checkpoints": sorted(path.name for path in run.checkpoints.iterdir()),
         "tensors": (latest / "state.safetensors").read_bytes(),

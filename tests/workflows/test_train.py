@@ -12,7 +12,7 @@ from PIL import Image
 import seewhy
 from seewhy.errors import DataError, LockedError, MemoryLimitError, ModelFileError, UsageError
 from seewhy.evaluation.predictions import Predictions
-from seewhy.events import Note
+from seewhy.events import Diagnostic, Epoch, Step
 from seewhy.files import exclusive, to_json
 from seewhy.run import Run
 from seewhy.workflows import train as module
@@ -89,11 +89,11 @@ def test_stopped_and_resumed_gives_the_same_bits(photos, tmp_path, run):
 
         def stop(event, seen=seen, stop_at=stop_at):
             seen.append(event)
-            if sum(not isinstance(e, str) for e in seen) == stop_at:
+            if sum(isinstance(e, Step | Epoch) for e in seen) == stop_at:
                 raise Stop
 
         with pytest.raises(Stop):
-            train(photos, out, show=stop, overrides={"train.checkpoint_seconds": 1e-9})
+            train(photos, out, on_event=stop, overrides={"train.checkpoint_seconds": 1e-9})
         config = yaml.safe_load((out / "config.yaml").read_text())
         config["recipe"]["train"]["checkpoint_seconds"] = 60.0
         (out / "config.yaml").write_text(yaml.safe_dump(config))
@@ -105,8 +105,8 @@ def test_resume_starts_a_run_where_there_is_none_and_leaves_a_finished_one(photo
     out = tmp_path / "run"
     first = train(photos, out, resume=True)
     before = first.model.read_bytes()
-    train(photos, out, resume=True, show=said.append)
-    assert first.model.read_bytes() == before and "finished" in said[-1]
+    train(photos, out, resume=True, on_event=said.append)
+    assert first.model.read_bytes() == before and said[-1].note == "nothing to resume"
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_a_run_begun_before_a_field_of_recipes_existed_is_resumed(run, photos, t
     del config["recipe"]["train"]["compile"]
     older.write_config(config)
     said = []
-    train(photos, older.path, resume=True, show=said.append)
-    assert "finished" in said[-1]
+    train(photos, older.path, resume=True, on_event=said.append)
+    assert said[-1].note == "nothing to resume"
 
 
 def test_resuming_with_other_data_names_it(run, tmp_path):
@@ -296,15 +296,14 @@ def test_a_sign_of_trouble_is_shown_as_it_appears_and_kept_in_the_log(photos, tm
     for path in bleached.glob("*/*.png"):
         Image.fromarray(224 + np.asarray(Image.open(path)) // 8).save(path)
     shown = []
-    tuned = train(bleached, tmp_path / "tuned", init=run.path, show=shown.append)
-    lines = [line for line in shown if isinstance(line, str)]
-    assert any(line.startswith("wrong normalisation") for line in lines)
+    tuned = train(bleached, tmp_path / "tuned", init=run.path, on_event=shown.append)
+    assert "wrong normalisation" in [e.kind for e in shown if isinstance(e, Diagnostic)]
+    assert "wrong normalisation" in [e.kind for e in tuned.events if isinstance(e, Diagnostic)]
     assert "wrong normalisation" in (tuned.path / "log.txt").read_text()
     events = []
     before = run.metrics, run.predictions("val").read_bytes()
     seewhy.evaluate(run.path, bleached, "val", on_event=events.append)
-    notes = [event.text for event in events if isinstance(event, Note)]
-    assert any(text.startswith("wrong normalisation") for text in notes)
+    assert "wrong normalisation" in [e.kind for e in events if isinstance(e, Diagnostic)]
     assert (run.metrics, run.predictions("val").read_bytes()) == before  # those of its own pictures
 
 

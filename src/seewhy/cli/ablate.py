@@ -10,9 +10,9 @@ from click.core import ParameterSource
 
 import seewhy
 from seewhy.analysis.experiments.ablation import markdown
-from seewhy.cli.experiments import experiment_flags, shown
+from seewhy.cli.experiments import experiment_flags
 from seewhy.cli.flags import overrides
-from seewhy.cli.progress import ReadingBar
+from seewhy.cli.progress import shown
 from seewhy.config.plan import load_plan, make_plan
 from seewhy.config.recipe import parse_value
 from seewhy.errors import UsageError
@@ -73,14 +73,13 @@ def command(
             del given["recipe"]
     tree |= {name: value for name, value in given.items() if value is not None}
     plan = make_plan(tree, "the ablation")
-    with shown() as line:
+    with shown() as terminal:
         result = seewhy.ablate(
             data,
             plan,
             out=out,
             overrides=overrides(fields),
-            show=line,
-            loading=ReadingBar("reading"),
+            on_event=terminal,
         )
     draw_ablation(result, result.path / "figures")
     if as_json:

@@ -1,15 +1,16 @@
 """`seewhy find-lr`."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 
 import seewhy
-from seewhy.cli.experiments import ExperimentLine, experiment_flags
+from seewhy.cli.experiments import experiment_flags
 from seewhy.cli.flags import overrides
-from seewhy.cli.progress import ReadingBar
+from seewhy.cli.progress import Terminal
 from seewhy.config.recipe import load_recipe
 from seewhy.files import to_json, write_json
 from seewhy.plots.experiments import draw_lr_range
@@ -30,18 +31,8 @@ def command(
     changes = overrides(fields)
     name = f"{load_recipe(recipe, changes).name}-find-lr"
     place(out, name)  # refused before the training, not after
-    line = ExperimentLine()
-    try:
-        result = seewhy.find_lr(
-            data,
-            recipe,
-            steps=steps,
-            overrides=changes,
-            show=line,
-            loading=ReadingBar("reading"),
-        )
-    finally:
-        line.close()
+    with closing(Terminal()) as terminal:
+        result = seewhy.find_lr(data, recipe, steps=steps, overrides=changes, on_event=terminal)
     home = claimed(out, name)
     draw_lr_range(result, home)
     write_json(result, home / "find-lr.json")

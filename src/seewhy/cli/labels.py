@@ -1,4 +1,4 @@
-"""`seewhy data labels` and `seewhy data apply-review`: labels that look wrong, and what came of looking."""
+"""`seewhy data labels` and `seewhy data apply-review`: labels that look wrong, and their correction."""
 
 import json
 import shlex
@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.experiments import ExperimentLine, shown, table
+from seewhy.cli.experiments import table
 from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
-from seewhy.cli.progress import ReadingBar
-from seewhy.events import Diagnostic, Event, Note, OnEvent, Progress
+from seewhy.cli.progress import Terminal, shown
 from seewhy.files import refuse_existing, to_json
 from seewhy.text import visible
 
@@ -47,9 +46,9 @@ def labels(
     ones as they are. Writes label-issues.csv, .json and .png, and for a person review.html, which makes
     review.csv, for `seewhy data apply-review`. Test stays sealed.
     """
-    with shown() as line:
+    with shown() as terminal:
         found = seewhy.find_label_issues(
-            data, recipe, count, out=out, overrides=overrides(given), on_event=_listener(line)
+            data, recipe, count, out=out, overrides=overrides(given), on_event=terminal
         )
     click.echo(json.dumps(to_json(found)) if as_json else _text(found))
 
@@ -74,8 +73,7 @@ def apply_review(
     """
     refuse_existing(out)
     config = config_of(given, layout=layout, on_bad="skip", max_bad=1)
-    on_event = _listener(ExperimentLine())
-    made = seewhy.apply_review(data, review, out, config, on_event=on_event)
+    made = seewhy.apply_review(data, review, out, config, on_event=Terminal())
     if as_json:
         click.echo(json.dumps(to_json(made)))
         return
@@ -84,20 +82,6 @@ def apply_review(
     click.echo(f"{visible(str(out))}: {made.note}")
     own = [f"--data.{name}={value}" for name, value in given.items() if value is not None]
     click.echo(f"next: {visible(shlex.join(['seewhy', 'train', '--data', str(out), *own]))}")
-
-
-def _listener(line: ExperimentLine) -> OnEvent:
-    bars: dict[str, ReadingBar] = {}
-
-    def show(event: Event) -> None:
-        if isinstance(event, Progress):
-            bars.setdefault(event.what, ReadingBar(event.what))(event.done, event.total)
-        elif isinstance(event, Note):
-            line(event.text)
-        elif not isinstance(event, Diagnostic):
-            line(event)
-
-    return show
 
 
 def _text(findings: "LabelFindings") -> str:

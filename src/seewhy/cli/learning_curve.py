@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.cli.experiments import experiment_flags, shown, table, value
+from seewhy.cli.experiments import experiment_flags, table
 from seewhy.cli.flags import overrides
-from seewhy.cli.progress import ReadingBar
+from seewhy.cli.progress import shown
+from seewhy.cli.tables import value
 from seewhy.errors import UsageError
 from seewhy.files import to_json
 from seewhy.plots.experiments import draw_learning_curve
@@ -38,7 +39,7 @@ def command(
     Every run takes the same number of steps, so that only the pictures differ. Stopped, the same command
     goes on.
     """
-    with shown() as line:
+    with shown() as terminal:
         result = seewhy.learning_curve(
             data,
             recipe,
@@ -46,8 +47,7 @@ def command(
             seeds,
             out=out,
             overrides=overrides(fields),
-            show=line,
-            loading=ReadingBar("reading"),
+            on_event=terminal,
         )
     draw_learning_curve(result, result.path / "figures")
     if as_json:

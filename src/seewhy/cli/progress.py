@@ -1,104 +1,151 @@
 """What long work shows on standard error."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isnan
 from typing import Any
 
 from tqdm import tqdm
 
-from seewhy.events import Epoch, Event, Note, Progress, Step
+from seewhy.cli.tables import value
+from seewhy.events import (
+    Diagnostic,
+    Epoch,
+    Event,
+    Note,
+    Progress,
+    RunFinished,
+    RunStarted,
+    Step,
+)
 from seewhy.text import visible
 
+TRAINING = "{desc} |{bar:20}| {percentage:3.0f}% {postfix} {remaining} left"
 
-class ReadingBar:
-    """A bar of pictures read; call it with (done, total)."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+class Terminal:
+    """Shows all events: a live bar of what is under way, a lasting line for what is done.
+
+    A run by itself has a line an epoch, one of an experiment a line in all. No note is shown twice.
+    """
+
+    def __init__(self) -> None:
+        self._run: RunStarted | None = None
         self._bar: tqdm[Any] | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        if self._bar is None:
-            self._bar = tqdm(
-                total=total, desc=self._what, unit=" pictures", leave=False, disable=None
-            )
-        self._bar.update(done - self._bar.n)
-        if done >= total:
-            self._bar.close()
-            self._bar = None
-
-
-class TrainingLine:
-    """Shows a training: a live line of the epoch under way, a lasting line for each one done."""
-
-    def __init__(self, epochs: int, monitor: str) -> None:
-        self._epochs = epochs
-        self._monitor = monitor
-        self._bar: tqdm[Any] | None = None
+        self._what = ""
         self._rate = 0.0
+        self._validation = ""
+        self._notes: set[str] = set()
 
-    def __call__(self, event: str | Step | Epoch) -> None:
-        if isinstance(event, Step):
-            self._step(event)
-        elif isinstance(event, Epoch):
-            self._epoch(event)
-        else:
-            self._write(visible(event))
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Step():
+                self._step(event)
+            case Epoch():
+                self._epoch(event)
+            case Progress():
+                self._progress(event)
+            case Note() | Diagnostic():
+                self._note(event.text)
+            case RunStarted():
+                self._run, self._validation = event, ""
+                if not event.name:
+                    self.write(f"run: {event.path}")
+            case RunFinished():
+                self._finished(event)
 
     def close(self) -> None:
+        """Takes the live bar away."""
         if self._bar is not None:
             self._bar.close()
+        self._bar = None
+
+    def write(self, line: str) -> None:
+        """Shows a lasting line."""
+        with tqdm.external_write_mode(file=sys.stderr):
+            print(visible(line), file=sys.stderr, flush=True)
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self.write(text)
+        self._notes.add(text)
+
+    def _bar_of(self, what: str, total: int, **options: Any) -> "tqdm[Any]":
+        """The bar of `what`; another's makes room for it."""
+        if self._bar is None or self._what != what:
+            self.close()
+            self._bar = tqdm(total=total, desc=what, leave=False, disable=None, **options)
+            self._what = what
+        return self._bar
+
+    def _progress(self, progress: Progress) -> None:
+        unit = "B" if progress.what == "downloading" else " images"
+        bar = self._bar_of(progress.what, progress.total, unit=unit, unit_scale=unit == "B")
+        bar.update(progress.done - bar.n)
+        if progress.done >= progress.total:
+            self.close()
 
     def _step(self, step: Step) -> None:
-        if self._bar is None:
-            self._bar = tqdm(
-                total=step.total_steps,
-                initial=step.step - 1,
-                unit="step",
-                leave=False,
-                disable=None,
-                bar_format="{desc} |{bar:20}| {percentage:3.0f}% {postfix} {remaining} left",
-            )
+        bar = self._bar_of("training", step.total_steps, initial=step.step - 1, bar_format=TRAINING)
+        run = self._run
+        turn = f"{run.number}/{run.total} {run.name}  " if run and run.name else ""
+        of = f"/{run.epochs}" if run else ""
         self._rate = 0.9 * (self._rate or step.images_per_second) + 0.1 * step.images_per_second
-        self._bar.set_description_str(f"epoch {step.epoch}/{self._epochs}", refresh=False)
-        self._bar.set_postfix_str(
-            f"loss {step.loss:.3f}  accuracy {step.accuracy:.1%}  {self._rate:,.0f} images/s,",
+        bar.set_description_str(f"{visible(turn)}epoch {step.epoch}{of}", refresh=False)
+        bar.set_postfix_str(
+            f"loss {step.loss:.3f}  accuracy {step.accuracy:.1%}{self._validation}  "
+            f"{self._rate:,.0f} images/s,",
             refresh=False,
         )
-        self._bar.update(1)
+        bar.update(1)
 
     def _epoch(self, epoch: Epoch) -> None:
-        figures = epoch.validation
-        shown = {"accuracy": figures["accuracy"], self._monitor: figures[self._monitor]}
-        self._write(
-            f"epoch {epoch.epoch:>3}/{self._epochs}  "
-            f"train {epoch.train_loss:.3f} {epoch.train_accuracy:6.1%}  val {figures['loss']:.3f} "
+        metrics, run = epoch.validation, self._run
+        self._validation = f"  val {metrics['accuracy']:.1%}"
+        if run is None or run.name:
+            return
+        shown = {"accuracy": metrics["accuracy"], run.metric: metrics[run.metric]}
+        self.write(
+            f"epoch {epoch.epoch:>3}/{run.epochs}  "
+            f"train {epoch.train_loss:.3f} {epoch.train_accuracy:6.1%}  val {metrics['loss']:.3f} "
             + "  ".join(
-                f"{value:6.1%}" if name == "accuracy" else f"{name} {value:.3f}"
-                for name, value in shown.items()
+                f"{number:6.1%}" if name == "accuracy" else f"{name} {number:.3f}"
+                for name, number in shown.items()
             )
             + f"  {epoch.seconds:,.0f} s"
             + ("  best" if epoch.best else "")
         )
 
-    def _write(self, line: str) -> None:
-        with tqdm.external_write_mode(file=sys.stderr):
-            print(line, file=sys.stderr, flush=True)
+    def _finished(self, done: RunFinished) -> None:
+        self.close()
+        if not done.name:
+            self.write(
+                f"{done.path} is finished: {done.note}"
+                if done.note
+                else f"model: {done.path}/model.safetensors"
+            )
+            return
+        turn = f"{self._run.number:>3}/{self._run.total}" if self._run else ""
+        metric = "" if isnan(done.value) else f"{done.metric} {value(done.value, done.metric)}"
+        took = "" if isnan(done.seconds) else f"{done.seconds:,.0f} s"
+        self.write(f"{turn}  {done.name:<32}  {metric}  {took}  {done.note}".rstrip())
+
+
+@contextmanager
+def shown(stopped: str = "stopped: the same command goes on from here") -> Iterator[Terminal]:
+    """A `Terminal` for the block; a block that a signal stops ends with the line `stopped`."""
+    terminal = Terminal()
+    try:
+        yield terminal
+    except (KeyboardInterrupt, SystemExit):
+        terminal.close()
+        terminal.write(stopped)
+        raise
+    finally:
+        terminal.close()
 
 
 def say(line: str) -> None:
     """A line for the user on standard error; standard output is for results."""
     print(visible(line), file=sys.stderr, flush=True)
-
-
-class Terminal:
-    """Shows what a long work tells: bars of progress, and lines that stay."""
-
-    def __init__(self) -> None:
-        self._bars: dict[str, ReadingBar] = {}
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, Progress):
-            bar = self._bars.setdefault(event.what, ReadingBar(event.what))
-            bar(event.done, event.total)
-        elif isinstance(event, Note):
-            say(event.text)

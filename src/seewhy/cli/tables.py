@@ -118,3 +118,10 @@ def _percent(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
+
+
+def value(figure: float, metric: str) -> str:
+    """A figure as its metric is read: a rate in percent, a loss as a number."""
+    if isnan(figure):
+        return "-"
+    return f"{figure:.4f}" if metric == "loss" else f"{figure:.2%}"

@@ -9,11 +9,10 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.cli.experiments import shown, summary_table
+from seewhy.cli.experiments import summary_table
 from seewhy.cli.flags import overrides, recipe_flags
-from seewhy.cli.progress import ReadingBar, Terminal, TrainingLine, say
+from seewhy.cli.progress import Terminal, say, shown
 from seewhy.cli.tables import metrics_table
-from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError, as_user_error
 from seewhy.files import to_json
 from seewhy.plots.drawings import split_drawings
@@ -57,15 +56,8 @@ def command(
 
 
 def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
-    planned = load_recipe(fixed["recipe"], fixed["overrides"]).train
-    line = TrainingLine(planned.epochs, planned.monitor)
-    try:
-        run = seewhy.train(**fixed, resume=resume, show=line, loading=ReadingBar("reading"))
-    except (KeyboardInterrupt, SystemExit):
-        line("stopped, and saved: go on with the same command and --resume")
-        raise
-    finally:
-        line.close()
+    with shown("stopped, and saved: go on with the same command and --resume") as terminal:
+        run = seewhy.train(**fixed, resume=resume, on_event=terminal)
     if run.gradient_norms:
         draw_gradient_norms(run.gradient_norms, run.figures)
     page, code = None, 0
@@ -99,8 +91,8 @@ def _report_failed(run: Run, error: Exception) -> int:
 
 
 def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
-    with shown() as line:
-        result = seewhy.seeds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
+    with shown() as terminal:
+        result = seewhy.seeds(**fixed, count=count, on_event=terminal)
     draw_seeds(result, result.path / "figures")
     if as_json:
         click.echo(json.dumps(to_json(result)))
@@ -111,8 +103,8 @@ def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
 
 
 def _folds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
-    with shown() as line:
-        result = seewhy.folds(**fixed, count=count, show=line, loading=ReadingBar("reading"))
+    with shown() as terminal:
+        result = seewhy.folds(**fixed, count=count, on_event=terminal)
     draw_folds(result, result.path / "figures")
     whole = split_drawings(to_json(result.whole), result.whole.reliability)
     write_drawings(whole, result.path / "figures")

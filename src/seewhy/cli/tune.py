@@ -9,9 +9,10 @@ import click
 import seewhy
 from seewhy.analysis.experiments.ablation import in_points, p_value
 from seewhy.analysis.experiments.tuning import Tuning
-from seewhy.cli.experiments import experiment_flags, shown, table, value
+from seewhy.cli.experiments import experiment_flags, table
 from seewhy.cli.flags import overrides
-from seewhy.cli.progress import ReadingBar
+from seewhy.cli.progress import shown
+from seewhy.cli.tables import value
 from seewhy.files import to_json
 from seewhy.plots.experiments import draw_tuning
 
@@ -45,7 +46,7 @@ def command(
     command goes on; started again beside itself, or on another machine with the same --storage, it shares
     the work.
     """
-    with shown() as line:
+    with shown() as terminal:
         result = seewhy.tune(
             data,
             recipe,
@@ -55,8 +56,7 @@ def command(
             pruner=pruner,
             out=out,
             overrides=overrides(fields),
-            show=line,
-            loading=ReadingBar("reading"),
+            on_event=terminal,
         )
     draw_tuning(result, result.path / "figures")
     if as_json:

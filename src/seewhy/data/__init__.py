@@ -1,7 +1,7 @@
 """Labelled pictures in, once and for all at one size: `load_data`."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from seewhy.data.split import (
 )
 from seewhy.data.stamps import cache_root, content_id, writable
 from seewhy.errors import DataError, UsageError
+from seewhy.events import OnEvent, ignore
 from seewhy.text import visible
 
 __all__ = [
@@ -46,7 +47,7 @@ def load_data(
     rule: InputRule | None = None,
     classes: tuple[str, ...] | None = None,
     trainable: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    on_event: OnEvent = ignore,
 ) -> Splits:
     """Reads a source, at once from the cache where it was read before, and splits it.
 
@@ -55,16 +56,16 @@ def load_data(
     rule, classes: those of a model that the pictures are for. Labels are then aligned by name: a
     class that the model lacks is refused, one that the data lack is a note, and train may be empty.
     trainable: refuses what no classifier can be trained on, such as a class without pictures.
-    progress: called with what is done and what there is in all: bytes of a download, then pictures.
+    on_event: hears `Progress`: bytes of a download, then images read.
 
     Raises `DataError` for anything in the data that stands in the way, `UsageError` for the config.
     """
-    found = sources.find(source, config.layout, config.group_from, progress)
+    found = sources.find(source, config.layout, config.group_from, on_event)
     with writable(cache_root()):
         content = content_id(found)
         if rule is None:
             rule = InputRule.resolve(config.size, shorter_side(found, content) or config.size)
-        pictures = stored(found, rule, content, progress)
+        pictures = stored(found, rule, content, on_event)
     if found.names and pictures.classes == tuple(map(str, range(len(found.names)))):
         pictures = replace(pictures, classes=found.names)
     total = len(pictures.labels) + len(pictures.bad)

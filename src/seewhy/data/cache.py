@@ -16,7 +16,7 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,8 @@ from seewhy.data.images.decode import (
 from seewhy.data.sources.source import Record, Source
 from seewhy.data.stamps import cache_root, workers
 from seewhy.errors import DataError, ImageError
+from seewhy.events import OnEvent, Progress, ignore
 from seewhy.files import atomic_directory, exclusive, require_space, write_atomic
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +62,7 @@ class Stored:
     pixels: str
 
 
-def stored(source: Source, rule: InputRule, content: str, progress: Progress | None) -> Stored:
+def stored(source: Source, rule: InputRule, content: str, on_event: OnEvent = ignore) -> Stored:
     """Returns the pictures of a source at `rule.store`, from the cache or into it.
 
     Two processes that ask at once build once. Raises `DataError` when no picture can be used.
@@ -76,7 +75,7 @@ def stored(source: Source, rule: InputRule, content: str, progress: Progress | N
         with exclusive(entry.with_suffix(".lock"), wait=True):
             found = _open(entry)
             if found is None:
-                _build(source, rule.store, entry, progress)
+                _build(source, rule.store, entry, on_event)
                 found = _open(entry)
     if found is None:
         raise DataError(f"{entry} is damaged as soon as it is written: is the disk sound?")
@@ -230,7 +229,7 @@ class _Table:
         return sorted(name for name, n in Counter(self.spellings.values()).items() if n > 1)
 
 
-def _build(source: Source, side: int, entry: Path, progress: Progress | None) -> None:
+def _build(source: Source, side: int, entry: Path, on_event: OnEvent) -> None:
     reading = source.read()
     require_space(entry.parent, reading.total * side * side * 3, f"the cache of {source.layout}")
     table = _Table()
@@ -244,8 +243,7 @@ def _build(source: Source, side: int, entry: Path, progress: Progress | None) ->
                     if table.add(record, result) and isinstance(result, _Decoded):
                         file.write(result.pixels.tobytes())
                 done += len(records)
-                if progress:
-                    progress(done, max(done, reading.total))
+                on_event(Progress("reading", done, max(done, reading.total)))
             if not table.ids:
                 check_bad(table.bad, done, "error", 0)
                 raise DataError(f"there are no pictures in {source.root}")

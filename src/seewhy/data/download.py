@@ -5,17 +5,15 @@ import http.client
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from seewhy.errors import ChecksumError, DataError
+from seewhy.events import OnEvent, Progress, ignore
 from seewhy.files import exclusive, require_space, sync_directory
 
 TIMEOUT = 30  # seconds without a byte
 _BLOCK = 1 << 20
-
-Progress = Callable[[int, int], None]
 
 
 class Download(NamedTuple):
@@ -30,7 +28,7 @@ class Download(NamedTuple):
         return self.url.rsplit("/", 1)[-1]
 
 
-def download(what: Download, folder: Path, progress: Progress | None = None) -> Path:
+def download(what: Download, folder: Path, on_event: OnEvent = ignore) -> Path:
     """Returns the file in `folder`, fetched unless it is there.
 
     What was fetched before an interruption is kept in `<name>.part` and continued. Two processes at
@@ -48,7 +46,7 @@ def download(what: Download, folder: Path, progress: Progress | None = None) -> 
         received = ""
         for _ in range(2):
             try:
-                _fetch(what, part, progress)
+                _fetch(what, part, on_event)
             except (OSError, http.client.HTTPException) as error:
                 raise DataError(_advice(what, path, error)) from None
             received = _sha256(part)
@@ -60,8 +58,8 @@ def download(what: Download, folder: Path, progress: Progress | None = None) -> 
     raise ChecksumError(what.url, received, what.sha256, path)
 
 
-def _fetch(what: Download, part: Path, progress: Progress | None) -> None:
-    """Adds to `part` until it has its size."""
+def _fetch(what: Download, part: Path, on_event: OnEvent) -> None:
+    """Adds to `part` until it has its size, in bytes."""
     have = part.stat().st_size if part.exists() else 0
     if have >= what.size:
         return
@@ -76,8 +74,7 @@ def _fetch(what: Download, part: Path, progress: Progress | None) -> None:
             while done < what.size and (block := reply.read(min(_BLOCK, what.size - done))):
                 file.write(block)
                 done += len(block)
-                if progress:
-                    progress(done, what.size)
+                on_event(Progress("downloading", done, what.size))
             file.flush()
             os.fsync(file.fileno())
     if done < what.size:

@@ -191,13 +191,7 @@ class Classifier:
         """
         trained = self.predictor.facts.get("recipe", {}).get("data", {})
         config = DataConfig(**{**trained, **(options or {})})
-        return load_data(
-            data,
-            config,
-            rule=self.rule,
-            classes=self.classes,
-            progress=lambda done, total: on_event(Progress("reading", done, total)),
-        )
+        return load_data(data, config, rule=self.rule, classes=self.classes, on_event=on_event)
 
     def answers(self, predictions: Predictions) -> np.ndarray:
         """What to say of each picture, str (N,): its class, "not sure" or "out of scope".

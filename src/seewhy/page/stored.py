@@ -3,11 +3,17 @@
 import csv
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from seewhy.analysis import diagnostics
+from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
+from seewhy.events import Diagnostic
 from seewhy.inference.bundle import read_header
 from seewhy.run import Run
 from seewhy.text import escape_cell
@@ -18,8 +24,9 @@ class Stored:
     """The results of one run, as they were written.
 
     `analysis` has the files of analysis/ of the validation split and of none, by name ("mistakes",
-    ...), `test_analysis` those of the test split; `counts` the pictures of each class, by split; `log`
-    the lines of log.txt without their times.
+    ...), `test_analysis` those of the test split; `counts` the images of each class, by split. Of a run
+    that kept no events, `diagnostics` are worked out again from its history and counts: then they are
+    `derived`.
     """
 
     path: Path
@@ -30,9 +37,10 @@ class Stored:
     analysis: dict[str, Any]
     counts: dict[str, dict[str, int]]
     bad_files: int
-    log: tuple[str, ...]
+    diagnostics: tuple[Diagnostic, ...]
     model: dict[str, Any]
     test_analysis: dict[str, Any] = field(default_factory=dict)
+    derived: bool = False
 
     @property
     def val(self) -> dict[str, Any]:
@@ -53,7 +61,8 @@ def read_stored(run: Run) -> Stored:
             "or finish it with `seewhy train --resume`"
         )
     header = read_header(run.model)
-    log = run.path / "log.txt"
+    counts = _counts(run.path / "splits.csv", list(run.metrics["val"]["classes"]))
+    events = run.events
     return Stored(
         path=run.path,
         config=run.config,
@@ -62,9 +71,12 @@ def read_stored(run: Run) -> Stored:
         environment=json.loads((run.path / "environment.json").read_text("utf-8")),
         analysis=_analysis(run.path / "analysis", "val", ""),
         test_analysis=_analysis(run.path / "analysis", "test"),
-        counts=_counts(run.path / "splits.csv", list(run.metrics["val"]["classes"])),
+        counts=counts,
         bad_files=len(_rows(run.path / "bad_files.csv")),
-        log=tuple(line[20:] for line in log.read_text("utf-8").splitlines()),
+        diagnostics=_derived(run, counts["train"])
+        if events is None
+        else tuple(dict.fromkeys(event for event in events if isinstance(event, Diagnostic))),
+        derived=events is None,
         model={
             "digest": header.digest,
             "megabytes": header.size / 1e6,
@@ -75,6 +87,13 @@ def read_stored(run: Run) -> Stored:
             "threshold": header.metadata.decision.threshold,
         },
     )
+
+
+def _derived(run: Run, counts: Mapping[str, int]) -> tuple[Diagnostic, ...]:
+    """The diagnostics of a run that kept none, from its history and the number of images of each class."""
+    labels = np.repeat(np.arange(len(counts)), list(counts.values()))
+    config = TrainConfig(**run.config["recipe"]["train"])
+    return tuple(diagnostics.in_run(run.history, labels, list(counts), config))
 
 
 def _analysis(folder: Path, *splits: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from pathlib import PurePath
 from typing import Any
 
 from seewhy.analysis.causes import NAMES
-from seewhy.analysis.diagnostics import ADVICE
 from seewhy.analysis.slices import is_weak
 from seewhy.analysis.training_curves import best_row
 from seewhy.page.robustness import hardest
@@ -107,7 +106,7 @@ def advice(stored: Stored, data: str) -> list[Advice]:
     commands = _Commands(str(stored.path), data)
     found: list[Advice] = []
     for look in (
-        _signs,
+        _diagnostics,
         _labels,
         _sure_mistakes,
         _confused,
@@ -156,15 +155,12 @@ class _Commands:
         return f"{folds} && {self('evaluate', '--full', '--labels', 'folds')}" if known else ""
 
 
-def _signs(stored: Stored, commands: _Commands) -> list[Advice]:
+def _diagnostics(stored: Stored, commands: _Commands) -> list[Advice]:
     """What the training itself noticed, and what it advised."""
-    found = []
-    for line in dict.fromkeys(line for line in stored.log if ADVICE in line):
-        finding, _, action = line.rpartition(ADVICE)
-        found.append(
-            Advice(f"{finding[:1].upper()}{finding[1:]}.", f"{action[:1].upper()}{action[1:]}.")
-        )
-    return found
+    return [
+        Advice(f"{_capital(one.finding)}.", f"{_capital(one.advice)}.")
+        for one in stored.diagnostics
+    ]
 
 
 def _sure_mistakes(stored: Stored, commands: _Commands) -> list[Advice]:
@@ -298,6 +294,10 @@ def _unsure(stored: Stored, commands: _Commands) -> list[Advice]:
     return [
         Advice(finding, action, commands("calibrate", "--coverage", f"{COVERAGE}", "--out", out))
     ]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _percent(rate: float) -> str:

@@ -23,7 +23,7 @@ from seewhy.files import (
     sync_directory,
     write_atomic,
 )
-from seewhy.training.loop import Progress, TrainState
+from seewhy.training.loop import TrainProgress, TrainState
 
 KEPT = 2
 
@@ -84,7 +84,9 @@ def load_checkpoint(state: TrainState, path: Path) -> str | None:
     device = next(state.network.parameters()).device
     if state.average is not None:
         state.average = {name: t.to(device) for name, t in _part(tensors, "average.").items()}
-    state.progress = Progress(**record["progress"])
+    fields = TrainProgress.__annotations__  # another version may have fewer, or others beside them
+    progress = {key: value for key, value in record["progress"].items() if key in fields}
+    state.progress = TrainProgress(**progress)
     threads = torch.get_num_threads()
     if threads != record["threads"]:
         return f"resumed, not bit-exact: threads {record['threads']}->{threads}"

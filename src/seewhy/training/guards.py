@@ -10,10 +10,22 @@ import torch
 
 from seewhy.errors import MemoryLimitError, UsageError, first_line, out_of_memory
 
+_collected: list[list[int]] = []  # the list of the outermost `stopping_signals`, while there is one
+
 
 @contextmanager
 def stopping_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM in a list for the block, so that the loop stops at a whole step."""
+    """Collects SIGINT and SIGTERM in a list for the block, so that a loop stops at the end of a step.
+
+    The outermost block alone installs handlers; blocks within it share its list. A loop takes from the
+    list what it honours; what is left at the end goes to the handlers from before.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield []
+        return
+    if _collected:
+        yield _collected[0]
+        return
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -21,15 +33,16 @@ def stopping_signals() -> Iterator[list[int]]:
             raise as_exception(number)
         received.append(number)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    _collected.append(received)
     try:
         yield received
     finally:
+        _collected.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
+        if received:
+            signal.raise_signal(received[0])
 
 
 def as_exception(number: int) -> BaseException:

@@ -15,18 +15,22 @@ from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Step
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.batches import NETWORK, Batches, seed_of
+from seewhy.training.guards import deterministic
 from seewhy.training.layers import gradient_norms, set_dropout
 from seewhy.training.objectives import Objective
 from seewhy.training.optimisers import build_optimizer
 from seewhy.training.schedules import dropout_rate, lr_factor
 
-# Figures of the network on the validation pictures, `loss` among them.
+# Metrics of the network on the validation images, `loss` among them.
 Validate = Callable[[nn.Module], Mapping[str, float]]
 
 
 @dataclass
-class Progress:
-    """All that steers a run besides tensors; JSON in a checkpoint."""
+class TrainProgress:
+    """All that steers a run besides tensors; JSON in a checkpoint.
+
+    `events_length` is that of the run's events.jsonl, in bytes; None where the run keeps no such file.
+    """
 
     step: int = 0
     elapsed: float = 0.0
@@ -43,6 +47,7 @@ class Progress:
     stopped: str | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     gradient_norms: list[dict[str, float]] = field(default_factory=list)
+    events_length: int | None = None
 
 
 @dataclass
@@ -52,12 +57,12 @@ class TrainState:
     network: nn.Module
     optimizer: optim.Optimizer
     average: dict[str, Tensor] | None
-    progress: Progress
+    progress: TrainProgress
 
     @classmethod
     def start(cls, network: nn.Module, config: TrainConfig) -> "TrainState":
         average = start_average(network) if config.ema is not None else None
-        return cls(network, build_optimizer(network, config), average, Progress())
+        return cls(network, build_optimizer(network, config), average, TrainProgress())
 
 
 def train(
@@ -73,8 +78,9 @@ def train(
 ) -> Iterator[Step | Epoch]:
     """Trains until the epochs, the patience or the time limit are spent, yielding every step and epoch.
 
-    The caller may stop at any yield and go on later with the same `state`: same bits. `mode` is "max"
-    or "min", the better direction of `config.monitor`. Raises `DivergedError` when a loss is not finite.
+    The caller may stop at any yield and go on later with the same `state`: same bits. What is set for
+    the whole process, random numbers among it, is set and restored within a step. `mode` is "max" or
+    "min", the better direction of `config.monitor`. Raises `DivergedError` when a loss is not finite.
     """
     network, progress = state.network, state.progress
     # What is compiled is for whole batches: the last, which may be short, is not worth another go.
@@ -82,33 +88,33 @@ def train(
     while progress.stopped is None:
         clock = time.monotonic()
         if batches.epochs_done(progress.step) > len(progress.history) or progress.out_of_time:
-            with averaged(network, state.average):
-                figures = validate(network)
-            epoch = _close_epoch(progress, config, figures, mode, clock)
-            yield epoch
+            with deterministic(), averaged(network, state.average):
+                metrics = validate(network)
+            yield _close_epoch(progress, config, metrics, mode, clock)
             continue
 
-        x, y = batches(progress.step)
-        x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
-        torch.manual_seed(seed_of(config.seed, NETWORK, progress.step))
-        lr = _set_lr(state, batches, config)
-        rate = dropout_rate(config, batches.epochs_done(progress.step))
-        if rate is not None:
-            set_dropout(network, rate)
+        with deterministic():
+            x, y = batches(progress.step)
+            x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+            torch.manual_seed(seed_of(config.seed, NETWORK, progress.step))
+            lr = _set_lr(state, batches, config)
+            rate = dropout_rate(config, batches.epochs_done(progress.step))
+            if rate is not None:
+                set_dropout(network, rate)
 
-        network.train()
-        with torch.autocast(device.type, amp) if amp else nullcontext():
-            loss, logits = objective(whole if len(y) == batches.batch_size else network, x, y)
-        state.optimizer.zero_grad()
-        loss.backward()
-        norms = None
-        if config.gradient_norms is not None and progress.step % config.gradient_norms == 0:
-            norms = gradient_norms(network)
-        if config.clip is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        state.optimizer.step()
-        if state.average is not None and config.ema is not None:
-            update_average(state.average, network, config.ema)
+            network.train()
+            with torch.autocast(device.type, amp) if amp else nullcontext():
+                loss, logits = objective(whole if len(y) == batches.batch_size else network, x, y)
+            state.optimizer.zero_grad()
+            loss.backward()
+            norms = None
+            if config.gradient_norms is not None and progress.step % config.gradient_norms == 0:
+                norms = gradient_norms(network)
+            if config.clip is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            state.optimizer.step()
+            if state.average is not None and config.ema is not None:
+                update_average(state.average, network, config.ema)
 
         _require_finite(loss.item(), progress.step, lr)
         done = _count_step(progress, batches, loss, logits, y, lr, clock, norms)
@@ -125,7 +131,7 @@ def _set_lr(state: TrainState, batches: Batches, config: TrainConfig) -> float:
 
 
 def _count_step(
-    progress: Progress,
+    progress: TrainProgress,
     batches: Batches,
     loss: Tensor,
     logits: Tensor,
@@ -156,11 +162,15 @@ def _count_step(
 
 
 def _close_epoch(
-    progress: Progress, config: TrainConfig, figures: Mapping[str, float], mode: str, clock: float
+    progress: TrainProgress,
+    config: TrainConfig,
+    metrics: Mapping[str, float],
+    mode: str,
+    clock: float,
 ) -> Epoch:
-    value = figures[config.monitor]
+    value = metrics[config.monitor]
     lr = config.lr * progress.plateau_factor * lr_factor(config, len(progress.history) + 1)
-    _require_finite(figures["loss"], progress.step, lr)
+    _require_finite(metrics["loss"], progress.step, lr)
     number = len(progress.history) + 1
     sign = 1 if mode == "max" else -1
     best = progress.best_value
@@ -180,7 +190,7 @@ def _close_epoch(
         lr=lr,
         train_loss=progress.loss_sum / max(progress.seen, 1),
         train_accuracy=progress.correct / max(progress.seen, 1),
-        validation=dict(figures),
+        validation=dict(metrics),
         best=is_best,
         seconds=progress.elapsed,
     )

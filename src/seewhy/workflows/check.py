@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from seewhy.analysis.shortcuts import Telling, numbers, shortcut_findings, shortcuts
-from seewhy.data.images.near_duplicates import Progress
 from seewhy.data.inspect.duplicates import alike_findings, group_findings, identical_findings
 from seewhy.data.inspect.findings import Example, Finding, described, is_wrong
 from seewhy.data.inspect.gathered import Gathered, gather
@@ -15,6 +14,7 @@ from seewhy.data.inspect.names import name_findings
 from seewhy.data.inspect.quality import measure_all, quality_findings
 from seewhy.data.split import Splits, check_classes_trained, check_names
 from seewhy.errors import DataError
+from seewhy.events import OnEvent, ignore
 
 _ORDER = ("error", "warning", "note")
 
@@ -40,11 +40,10 @@ class Report:
         }
 
 
-def find_faults(splits: Splits, progress: Progress = lambda done, total: None) -> Report:
+def find_faults(splits: Splits, on_event: OnEvent = ignore) -> Report:
     """Looks for all that may be wrong with a data set, loaded with `trainable=False`.
 
     Pictures of test are compared by their hashes, and neither looked at nor judged by their labels.
-    progress: called with pictures compared and all.
     """
     pictures = gather(splits)
     measures = measure_all(pictures.opened)
@@ -57,7 +56,7 @@ def find_faults(splits: Splits, progress: Progress = lambda done, total: None) -
         *name_findings(splits.classes, splits.merged),
         *quality_findings(pictures.opened, measures, splits.rule.store),
         *shortcut_findings(telling, splits.classes),
-        *alike_findings(pictures, progress),
+        *alike_findings(pictures, on_event),
     ]
     found.sort(key=lambda finding: _ORDER.index(finding.severity))
     return Report(tuple(found), pictures, values, tuple(telling))

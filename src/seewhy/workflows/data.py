@@ -10,7 +10,7 @@ from seewhy.config.data import DataConfig
 from seewhy.data import Data, Splits, load_data, write_splits
 from seewhy.data.inspect import Statistics, statistics, write_findings
 from seewhy.errors import UsageError
-from seewhy.events import Note, OnEvent, Progress, ignore
+from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import new_folder, refuse_existing, write_atomic
 from seewhy.plots import data as draw
 from seewhy.workflows.check import Report, find_faults
@@ -58,7 +58,7 @@ def check_data(
     """
     folder = None if out is None else new_folder(Path(out))
     splits = _load(data, config, on_event, trainable=False)
-    report = find_faults(splits, lambda done, total: on_event(Progress("comparing", done, total)))
+    report = find_faults(splits, on_event)
     if folder is not None:
         write_findings(report.findings, report.pictures, folder / "findings.csv")
         _draw_findings(report, folder)
@@ -88,12 +88,7 @@ def split_data(
 
 
 def _load(data: Data, config: DataConfig, on_event: OnEvent, trainable: bool = True) -> Splits:
-    splits = load_data(
-        data,
-        config,
-        trainable=trainable,
-        progress=lambda done, total: on_event(Progress("reading", done, total)),
-    )
+    splits = load_data(data, config, trainable=trainable, on_event=on_event)
     for note in splits.notes:
         on_event(Note(note))
     return splits

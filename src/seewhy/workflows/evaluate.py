@@ -11,7 +11,7 @@ from seewhy.data import Data, ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics, metrics
 from seewhy.evaluation.predictions import Predictions
-from seewhy.events import Note, OnEvent, ignore
+from seewhy.events import Diagnostic, Note, OnEvent, ignore
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import full_precision
 from seewhy.inference.locate import load
@@ -76,8 +76,8 @@ def judge(
     if split != "test" and splits.fingerprint != classifier.predictor.fingerprint:
         on_event(Note("these are not the pictures that the model was trained and validated on"))
     images = part(splits, split)
-    for line in colour_diagnostics(classifier.predictor.differentiable(), images):
-        on_event(Note(line))
+    for diagnostic in colour_diagnostics(classifier.predictor.differentiable(), images):
+        on_event(diagnostic)
     with full_precision():
         predictions = classifier.predict_set(images, embed=embed, on_event=on_event)
     return metrics(predictions, split), predictions
@@ -90,7 +90,7 @@ def own_run(model: str | Path, classifier: Classifier, splits: Splits, split: Sp
     return Run(Path(model)) if Path(model).is_dir() and (own or alone) else None
 
 
-def colour_diagnostics(network: nn.Module | None, images: ImageSet) -> list[str]:
+def colour_diagnostics(network: nn.Module | None, images: ImageSet) -> list[Diagnostic]:
     """Whether a network's normalisation is far from (some of) the images that it is to see."""
     if not isinstance(network, Network):
         return []

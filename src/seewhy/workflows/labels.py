@@ -1,6 +1,6 @@
 """Labels that look wrong, by networks each of which has not seen what it judges; and their correction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from seewhy.data.sources.corrected import read_corrected
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import wilson
-from seewhy.events import Note, OnEvent, Progress, ignore
+from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.locate import load
@@ -98,8 +98,7 @@ def find_label_issues(
             5 if folds is None else folds,
             out=home,
             overrides=changes,
-            show=lambda event: on_event(Note(event) if isinstance(event, str) else event),
-            loading=_counter("reading", on_event),
+            on_event=on_event,
         )
     suspects = find_suspects(data, home, on_event=on_event)
     command = review_command(
@@ -151,7 +150,7 @@ def apply_review(
     `out` exists or nothing is corrected.
     """
     config = config or DataConfig(on_bad="skip", max_bad=1)
-    splits = load_data(data, config, trainable=False, progress=_counter("reading", on_event))
+    splits = load_data(data, config, trainable=False, on_event=on_event)
     answers = read_review(Path(review), splits)
     write_version(str(data), config.layout, answers, Path(out))
     left_out = sum(one.label is None for one in answers.corrections)
@@ -163,10 +162,6 @@ def apply_review(
         confirmed=answers.confirmed,
         open=answers.open,
     )
-
-
-def _counter(what: str, on_event: OnEvent) -> Callable[[int, int], None]:
-    return lambda done, total: on_event(Progress(what, done, total))
 
 
 def find_suspects(data: str | Path, home: Path, *, on_event: OnEvent = ignore) -> Suspects:

@@ -11,7 +11,7 @@ from seewhy.augment.preview import Ladder, Versions, ladders, versions
 from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import Data, ImageSet, InputRule, Splits, load_data
 from seewhy.data.originals import Original, originals
-from seewhy.events import Note, OnEvent, Progress, ignore
+from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import new_folder, write_atomic
 from seewhy.models.network import STD_FLOOR, channel_statistics
 from seewhy.plots import preview as draw
@@ -81,11 +81,7 @@ def preview(
     """
     chosen = load_recipe(recipe, overrides)
     folder = None if out is None else new_folder(Path(out))
-    splits = load_data(
-        data,
-        chosen.data,
-        progress=lambda done, total: on_event(Progress("reading", done, total)),
-    )
+    splits = load_data(data, chosen.data, on_event=on_event)
     for note in splits.notes:
         on_event(Note(note))
     shown = take_preview(data, splits, chosen)

@@ -1,10 +1,11 @@
-"""Recipe and data in, a finished run out; a model and a split in, its figures out."""
+"""Recipe and data in, a finished run out: training, as a function and as a generator of events."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from math import nan
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,17 @@ from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.metrics import METRICS, metrics, score
 from seewhy.evaluation.predictions import Predictions
-from seewhy.events import Epoch, Step
+from seewhy.events import (
+    Diagnostic,
+    Epoch,
+    Event,
+    Note,
+    OnEvent,
+    RunFinished,
+    RunStarted,
+    StoredEvent,
+    ignore,
+)
 from seewhy.files import require_space
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
@@ -39,7 +50,6 @@ from seewhy.training.checkpoint import (
 from seewhy.training.guards import (
     as_exception,
     compiler_named,
-    deterministic,
     memory_named,
     stopping_signals,
 )
@@ -48,9 +58,6 @@ from seewhy.training.loop import TrainState
 from seewhy.training.loop import train as training_loop
 from seewhy.training.objectives import balanced_weights, cross_entropy
 from seewhy.workflows.evaluate import colour_diagnostics, store
-
-# What a training shows as it goes: a line of text, a step or an epoch.
-Show = Callable[[str | Step | Epoch], None]
 
 
 def train(
@@ -62,8 +69,7 @@ def train(
     resume: bool = False,
     init: str | Path | None = None,
     model: nn.Module | None = None,
-    show: Show = lambda event: None,
-    loading: Callable[[int, int], None] | None = None,
+    on_event: OnEvent = ignore,
 ) -> Run:
     """Trains a classifier by a recipe and returns its finished run directory. Never opens the test split.
 
@@ -71,17 +77,52 @@ def train(
     dotted name, such as `{"train.epochs": 5}`. `resume` goes on with the run in `out` (or the newest of
     this recipe) to the same bits as if it had never stopped; `init` starts from a bundle's weights, its
     classes matched by name; `model` is a network of one's own.
-    `show` hears what happens, `loading` how many pictures are read.
+    `on_event` hears all that happens.
 
     Ctrl-C and SIGTERM save a checkpoint and raise `KeyboardInterrupt` or `SystemExit(143)`. Raises a
     `SeeWhyError` for whatever the user can put right.
+    """
+    with training_events(
+        data,
+        recipe,
+        out=out,
+        overrides=overrides,
+        resume=resume,
+        init=init,
+        model=model,
+        on_event=on_event,
+    ) as events:
+        for event in events:
+            on_event(event)
+            if isinstance(event, RunFinished):
+                run = Run(Path(event.path))
+    return run
+
+
+@contextmanager
+def training_events(
+    data: Data = "cifar10",
+    recipe: str | Path = "fast",
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    init: str | Path | None = None,
+    model: nn.Module | None = None,
+    on_event: OnEvent = ignore,
+) -> Iterator[Iterator[Event]]:
+    """A training as the events that it yields, step by step, while the block holds its run.
+
+    Takes what `train` takes; `on_event` hears the reading of the data alone, which comes before. An
+    `Epoch` is yielded once its checkpoint is on disk, the last event is `RunFinished`. Leaving the block
+    before it leaves a run that `resume` goes on with. Raises as `train` does.
     """
     chosen = load_recipe(recipe, overrides)
     monitor_mode(chosen)
     start = bundles.load(find_model(init), model=model) if init is not None else None
     if start is not None:
         chosen = _recipe_for(chosen, start)
-    splits = load_data(data, chosen.data, progress=loading, rule=start.rule if start else None)
+    splits = load_data(data, chosen.data, on_event=on_event, rule=start.rule if start else None)
     network = _build(chosen, splits, start, model)
     check_layers(network, chosen.train)
     target = None if out is None else Path(out)
@@ -92,22 +133,12 @@ def train(
         "data_fingerprint": splits.fingerprint,
         "init": start.digest if start else None,
     }
-    with writing(run), memory_named(chosen.train.batch_size):
+    with writing(run):
         if run.started:
             require_same(run, config, {"recipe": Recipe().model_dump(mode="json")})
-        if run.finished:
-            show(f"{run.path} is finished: nothing to resume")
-            return run
-        for note in splits.notes:
-            show(note)
-        show(f"run: {run.path}")
-        _write_start(run, config, splits)
         job = _Job(chosen, splits, network, run, pick_device(chosen.train.device), start)
-        job.say(diagnostics.in_labels(splits.train.labels, splits.classes, chosen.train), show)
-        job.say(colour_diagnostics(network, splits.train), show)
-        _fit(job, resume, show)
-        _finish(job, show)
-    return run
+        with closing(_events(job, config, resume)) as events:
+            yield events
 
 
 @dataclass(frozen=True)
@@ -121,12 +152,6 @@ class _Job:
     device: torch.device
     start: Bundle | None
 
-    def say(self, lines: Sequence[str], show: Show) -> None:
-        """Shows lines that the user should not miss, and keeps them in the run's log."""
-        for line in lines:
-            show(line)
-            self.run.log(line)
-
     def predict_val(
         self, network: nn.Module, views: Sequence[str], amp: torch.dtype | None = None
     ) -> Predictions:
@@ -136,33 +161,61 @@ class _Job:
         )
 
 
-def _fit(job: _Job, resume: bool, show: Show) -> None:
+def _events(job: _Job, config: Mapping[str, Any], resume: bool) -> Generator[Event, None, None]:
+    """All of a training, from its first file to its bundle."""
+    run, splits, recipe = job.run, job.splits, job.recipe
+    if run.finished:
+        yield _finished(run, "nothing to resume")
+        return
+    with memory_named(recipe.train.batch_size):
+        started = RunStarted(str(run.path), recipe.train.epochs, recipe.train.monitor)
+        beginning: list[StoredEvent] = [*map(Note, splits.notes), started]
+        yield from beginning
+        _write_start(run, config, splits)
+        noticed = diagnostics.in_labels(splits.train.labels, splits.classes, recipe.train)
+        noticed += colour_diagnostics(job.network, splits.train)
+        yield from _logged(run, noticed)
+        place(job.network, job.device)
+        state = TrainState.start(job.network, recipe.train)
+        _require_space(state, run)
+        checkpoint = latest_checkpoint(run.checkpoints) if resume else None
+        if checkpoint is None:
+            state.progress.events_length = run.add_events([*beginning, *noticed], 0)
+        else:
+            differs = load_checkpoint(state, checkpoint)
+            resumed = Note(differs or f"resumed at step {state.progress.step:,}")
+            yield resumed
+            length = state.progress.events_length
+            state.progress.events_length = run.add_events([resumed], length)
+        yield from _fit(job, state)
+        yield _finish(job, state.progress.events_length)
+
+
+def _logged(run: Run, noticed: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
+    """The diagnostics, once each is a line of the run's log."""
+    for one in noticed:
+        run.log(one.text)
+    return noticed
+
+
+def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
     """Runs the loop to its end, saving as it goes."""
-    config, run = job.recipe.train, job.run
-    place(job.network, job.device)
-    state = TrainState.start(job.network, config)
-    _require_space(state, run)
-    checkpoint = latest_checkpoint(run.checkpoints) if resume else None
-    if checkpoint is not None:
-        differs = load_checkpoint(state, checkpoint)
-        show(differs or f"resumed at step {state.progress.step:,}")
-    batches = Batches(
-        images=job.splits.train,
-        size=job.splits.rule.size,
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        seed=config.seed,
-        augmentation=job.recipe.augment,
-        sampling=config.sampling,
-    )
+    config, run, progress = job.recipe.train, job.run, state.progress
+    batches = _batches(job)
     weights = None
     if config.class_weights:
         labels = job.splits.train.labels
         weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
     amp = pick_amp(config.amp, job.device)
     chance = diagnostics.chance(job.splits.train.labels, config)
+    steps = len(job.splits.train) // config.batch_size
+
+    def save() -> None:
+        save_checkpoint(state, run.checkpoints)
+        run.write_history(progress.history, progress.gradient_norms)
+
     saved = time.monotonic()
-    with stopping_signals() as received, deterministic(), _kept_named(run), compiler_named():
+    with stopping_signals() as received, _kept_named(run), compiler_named():
         for event in training_loop(
             state,
             batches,
@@ -173,25 +226,40 @@ def _fit(job: _Job, resume: bool, show: Show) -> None:
             device=job.device,
             amp=amp,
         ):
-            show(event)
+            noticed: Sequence[Diagnostic] = ()
             if isinstance(event, Epoch):
-                steps = len(job.splits.train) // config.batch_size
-                job.say(diagnostics.in_history(state.progress.history, chance, steps), show)
-            due = time.monotonic() - saved > config.checkpoint_seconds
-            if isinstance(event, Epoch) or due or received:
-                save_checkpoint(state, run.checkpoints)
-                run.write_history(state.progress.history, state.progress.gradient_norms)
+                noticed = _logged(run, diagnostics.in_history(progress.history, chance, steps))
+                length = progress.events_length
+                progress.events_length = run.add_events([event, *noticed], length)
+            if isinstance(event, Epoch) or time.monotonic() - saved > config.checkpoint_seconds:
+                save()
                 saved = time.monotonic()
+            yield event
+            yield from noticed
             if received:
-                run.log(f"stopped by signal {received[0]} at step {state.progress.step}")
-                raise as_exception(received[0])
-    run.write_history(state.progress.history, state.progress.gradient_norms)
-    run.log(state.progress.stopped or "")
+                save()
+                run.log(f"stopped by signal {received[0]} at step {progress.step}")
+                raise as_exception(received.pop(0))
+    run.write_history(progress.history, progress.gradient_norms)
+    run.log(progress.stopped or "")
     if config.keep == "best":
-        best = run.checkpoints / f"step-{state.progress.best_step}"
+        best = run.checkpoints / f"step-{progress.best_step}"
         job.network.load_state_dict(load_weights(best))
     elif state.average is not None:
         job.network.load_state_dict(state.average)
+
+
+def _batches(job: _Job) -> Batches:
+    config = job.recipe.train
+    return Batches(
+        images=job.splits.train,
+        size=job.splits.rule.size,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        seed=config.seed,
+        augmentation=job.recipe.augment,
+        sampling=config.sampling,
+    )
 
 
 @contextmanager
@@ -204,8 +272,8 @@ def _kept_named(run: Run) -> Iterator[None]:
         raise
 
 
-def _finish(job: _Job, show: Show) -> None:
-    """Reads the validation figures of the weights as stored, and writes the bundle last of all."""
+def _finish(job: _Job, events_length: int | None) -> RunFinished:
+    """Reads the validation metrics of the weights as stored, and writes the bundle last of all."""
     network = place(bundles.rounded(job.network), job.device)
     predictions = job.predict_val(network, job.recipe.views)
     predictions = replace(predictions, temperature=fit_temperature(predictions))
@@ -227,12 +295,32 @@ def _finish(job: _Job, show: Show) -> None:
         fingerprint=job.splits.fingerprint,
         parents=(job.start.digest,) if job.start else (),
     )
+    finished = _finished(job.run)
+    job.run.add_events([finished], events_length)
     bundles.save(bundle, job.run.model)
-    show(f"model: {job.run.model}")
+    return finished
+
+
+def _finished(run: Run, note: str = "") -> RunFinished:
+    metric = run.config["recipe"]["train"]["monitor"]
+    seconds = run.history[-1]["seconds"]
+    return RunFinished(str(run.path), metric, val_metrics(run).get(metric, nan), seconds, note=note)
+
+
+def val_metrics(run: Run) -> dict[str, float]:
+    """The validation metrics of a run, under their names in `METRICS`."""
+    stored = run.metrics["val"]
+    named = {
+        **stored,
+        "accuracy": stored["accuracy"]["value"],
+        "macro_f1": stored["macro"]["f1"],
+        "loss": stored["nll"],
+    }
+    return {name: named[name] for name in METRICS if named.get(name) is not None}
 
 
 def _validate(job: _Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:
-    """The figures of an epoch: one view, in the number format of the training, to cost little."""
+    """The metrics of an epoch: one view, in the number format of the training, to cost little."""
     predictions = job.predict_val(network, job.recipe.views[:1], amp)
     names = dict.fromkeys(("loss", "accuracy", "balanced_accuracy", job.recipe.train.monitor))
     return {name: score(name, predictions) for name in names}

@@ -17,6 +17,7 @@ from seewhy.data.images.near_duplicates import (
     near_pairs,
     waves,
 )
+from seewhy.events import Progress
 
 
 def changed(images: np.ndarray, change) -> np.ndarray:
@@ -142,6 +143,6 @@ def test_the_waves_are_orthonormal():
 
 def test_progress_ends_at_all():
     images = scenes(30, 16)
-    told = []
-    near_pairs(describe(images), lambda rows: look(images[rows]), lambda *at: told.append(at))
-    assert told[-1] == (30, 30)
+    events = []
+    near_pairs(describe(images), lambda rows: look(images[rows]), events.append)
+    assert events[-1] == Progress("comparing", 30, 30)

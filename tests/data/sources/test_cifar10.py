@@ -84,7 +84,7 @@ def test_it_is_downloaded_into_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))
     asked = []
 
-    def give(what, folder, progress):
+    def give(what, folder, on_event):
         asked.append((what, folder))
         return to_archive(py_files(BATCHES), folder / what.name)
 

@@ -36,10 +36,10 @@ def killed_in(photos, recipe, out, trials, cache, silence, name):
     """As `tuned`, but killed at the second epoch of the trial of that name."""
 
     def show(event):
-        if type(event).__name__ == "Begun":
+        if type(event).__name__ == "RunStarted":
             seen.append(event.name.split(":")[0])
         if type(event).__name__ == "Step" and event.epoch == 2 and seen[-1] == name:
             os._exit(9)
 
     seen: list[str] = []
-    tuned(photos, recipe, out, trials, cache, silence, show=show)
+    tuned(photos, recipe, out, trials, cache, silence, on_event=show)

@@ -6,9 +6,9 @@ from helpers import QUICK
 
 from seewhy.config.plan import make_plan
 from seewhy.errors import UsageError
-from seewhy.events import Begun
+from seewhy.events import RunStarted
 from seewhy.workflows.experiments.ablation import ablate
-from seewhy.workflows.experiments.task import figures
+from seewhy.workflows.train import val_metrics
 
 SETTINGS = QUICK | {"train.epochs": 4}
 ROWS = {
@@ -56,7 +56,7 @@ def test_the_figures_of_a_row_are_those_of_its_runs(found):
     values = {name: summary.values for name, summary in base.figures.items()}
     for place, run in enumerate(base.runs.values()):
         train = run.metrics["train"]["accuracy"]["value"]
-        val, history = figures(run)["accuracy"], run.history
+        val, history = val_metrics(run)["accuracy"], run.history
         best = max(history, key=lambda row: row["val_accuracy"])
         reached = [row["epoch"] for row in history if row["val_accuracy"] >= 0.5]
         assert values["accuracy"][place] == values["score"][place] == val
@@ -87,12 +87,12 @@ def test_a_finished_ablation_is_only_read_and_a_row_can_be_added(photos, found, 
     begun = []
 
     def show(event):
-        if isinstance(event, Begun):
+        if isinstance(event, RunStarted):
             begun.append(event.name)
 
     before = {run.model: run.model.stat().st_mtime_ns for run in found.rows[0].runs.values()}
     rows = {"new": {"with": {"train.lr": 0.002}}, **ROWS}
-    more = ablate(photos, plan(rows), out=found.path, overrides=SETTINGS, show=show)
+    more = ablate(photos, plan(rows), out=found.path, overrides=SETTINGS, on_event=show)
     assert len(begun) == 6 * 4 and begun[4] == "new, seed 0"
     assert {model: model.stat().st_mtime_ns for model in before} == before
     assert row(more, "plain").figures["score"] == row(found, "plain").figures["score"]

@@ -69,7 +69,7 @@ def test_many_pictures_are_limited_to_one_epoch(photos):
     seen = []
     overrides = {**QUICK, "train.batch_size": 2}
     with suppress(UsageError):  # so few pictures a step are mostly noise
-        find_lr(photos, "regularized-cnn", steps=20, overrides=overrides, show=seen.append)
+        find_lr(photos, "regularized-cnn", steps=20, overrides=overrides, on_event=seen.append)
     steps = [event for event in seen if isinstance(event, Step)]
     assert {(one.epoch, one.total_steps) for one in steps} == {(1, 20)}
 

@@ -11,7 +11,7 @@ from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import metrics
 from seewhy.evaluation.predictions import Predictions
-from seewhy.events import Begun
+from seewhy.events import RunStarted
 from seewhy.files import to_json
 from seewhy.workflows.experiments.repetition import folds, seeds
 
@@ -52,11 +52,11 @@ def test_seeds_start_at_the_recipes_own(photos, tmp_path):
 
 def test_stopped_seeds_go_on_to_the_same_bits_and_more_can_be_added(photos, tmp_path, three):
     def stop(event):
-        if isinstance(event, Begun) and event.number == 2:
+        if isinstance(event, RunStarted) and event.number == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_seeds(photos, tmp_path / "s", show=stop)
+        run_seeds(photos, tmp_path / "s", on_event=stop)
     assert not (tmp_path / "s" / "seeds.json").exists()
     begun = (tmp_path / "s" / "seed-0" / "model.safetensors").stat().st_mtime_ns
     run_seeds(photos, tmp_path / "s")

@@ -80,7 +80,7 @@ def test_a_stopped_trial_waits_and_is_gone_on_with_at_once(photos, recipe, tmp_p
                 raise error
 
         with pytest.raises(error):
-            tuned(photos, recipe, home, 1, show=show)
+            tuned(photos, recipe, home, 1, on_event=show)
         found = tuned(photos, recipe, home, 1)
         assert [trial.state for trial in found.trials] == ["failed", "complete"]
         assert found.trials[0].path == found.trials[1].path == home / "trial-0000"
@@ -89,13 +89,13 @@ def test_a_stopped_trial_waits_and_is_gone_on_with_at_once(photos, recipe, tmp_p
 
 def test_a_trial_that_was_taken_for_dead_harms_nothing(photos, recipe, tmp_path):
     def show(event):
-        if type(event).__name__ == "Begun" and event.name.startswith("trial 0"):
+        if type(event).__name__ == "RunStarted" and event.name.startswith("trial 0"):
             with quiet():
                 name = optuna.get_all_study_names(url)[0]
                 optuna.load_study(study_name=name, storage=url).tell(0, state=TrialState.FAIL)
 
     url = f"sqlite:///{tmp_path / 't' / 'study.db'}"
-    found = tuned(photos, recipe, tmp_path / "t", 2, show=show)
+    found = tuned(photos, recipe, tmp_path / "t", 2, on_event=show)
     assert [trial.state for trial in found.trials] == ["failed", "complete", "complete"]
 
 
@@ -121,7 +121,7 @@ def test_trials_that_fall_behind_are_pruned_and_keep_their_history(photos, tmp_p
         6,
         out=tmp_path / "t",
         overrides=QUICK | {"train.epochs": 4},
-        show=lambda event: notes.append(getattr(event, "note", "")),
+        on_event=lambda event: notes.append(getattr(event, "note", "")),
     )
     states = Counter((trial.params["train.lr"], trial.state) for trial in found.trials)
     assert states[0.003, "complete"] and states[1e-8, "pruned"]

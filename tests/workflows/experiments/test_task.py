@@ -4,13 +4,14 @@ import pytest
 from helpers import QUICK
 
 from seewhy.errors import LockedError, UsageError
-from seewhy.events import Begun, Done
+from seewhy.events import RunFinished, RunStarted, ignore
 from seewhy.workflows import train as module
-from seewhy.workflows.experiments.task import Task, claimed, figures, held, place
+from seewhy.workflows.experiments.task import Task, claimed, held, place
+from seewhy.workflows.train import val_metrics
 
 
-def task(photos, show=lambda event: None):
-    return Task(photos, "regularized-cnn", QUICK, show, None)
+def task(photos, on_event=ignore):
+    return Task(photos, "regularized-cnn", QUICK, on_event)
 
 
 def test_a_run_is_trained_once_and_keeps_its_model_alone(photos, tmp_path, monkeypatch):
@@ -18,8 +19,12 @@ def test_a_run_is_trained_once_and_keeps_its_model_alone(photos, tmp_path, monke
     run = task(photos, seen.append).train(tmp_path / "a", {"train.seed": 4}, 2, 3, "four")
     assert run.finished and run.config["recipe"]["train"]["seed"] == 4
     assert not run.checkpoints.exists()
-    done = Done("four", "accuracy", figures(run)["accuracy"], run.history[-1]["seconds"])
-    assert seen[0] == Begun("four", 2, 3) and seen[-1] == done
+    seen = [event for event in seen if isinstance(event, RunStarted | RunFinished)]
+    value, seconds = val_metrics(run)["accuracy"], run.history[-1]["seconds"]
+    assert seen == [
+        RunStarted(str(run.path), 2, "accuracy", "four", 2, 3),
+        RunFinished(str(run.path), "accuracy", value, seconds, "four"),
+    ]
     monkeypatch.setattr(module, "training_loop", None)
     before = run.model.read_bytes()
     assert task(photos).train(tmp_path / "a", {"train.seed": 4}, 2, 3).model.read_bytes() == before
@@ -27,9 +32,9 @@ def test_a_run_is_trained_once_and_keeps_its_model_alone(photos, tmp_path, monke
         task(photos).train(tmp_path / "a", {"train.seed": 5}, 2, 3)
 
 
-def test_figures_go_by_the_names_of_the_metrics(photos, tmp_path):
+def test_metrics_go_by_the_names_of_the_metrics(photos, tmp_path):
     run = task(photos).train(tmp_path / "a", {}, 1, 1)
-    found, stored = figures(run), run.metrics["val"]
+    found, stored = val_metrics(run), run.metrics["val"]
     assert found["loss"] == stored["nll"] and found["macro_f1"] == stored["macro"]["f1"]
     assert found["accuracy"] == stored["accuracy"]["value"]
     assert "top5" not in found  # there are three classes

@@ -11,6 +11,7 @@ from seewhy import load_recipe
 from seewhy.analysis.experiments.tuning import Contender, ranked
 from seewhy.errors import UsageError
 from seewhy.evaluation.stats.summary import difference, summarise
+from seewhy.events import RunStarted
 from seewhy.files import to_json
 from seewhy.run import Run
 from seewhy.workflows.experiments.task import Task
@@ -138,8 +139,8 @@ def test_another_search_in_the_same_place_is_refused_by_name(photos, recipe, fou
 def test_no_trial_starts_after_the_time_limit(photos, recipe, found, tmp_path):
     seen = []
     with pytest.raises(UsageError, match="no trial was completed: the time limit came first"):
-        tuned(photos, recipe, tmp_path / "t", 5, time_limit=1e-9, show=seen.append)
-    assert seen == []
+        tuned(photos, recipe, tmp_path / "t", 5, time_limit=1e-9, on_event=seen.append)
+    assert not [event for event in seen if isinstance(event, RunStarted)]
 
 
 def test_fields_that_do_not_go_together_are_passed_over(photos, tmp_path):

@@ -13,6 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from seewhy.events import OnEvent, Progress, ignore
+
 SMALLEST = 16  # pixels a side; what is smaller has too little detail to tell pictures apart
 CANDIDATE = (
     0.8  # cosine of two descriptors; pictures that have nothing to do with one another: 0.16 (sd)
@@ -25,8 +27,6 @@ _FLAT = 0.02  # variance of two parts, of 2 for the two pictures; less is sky or
 _BLOCK, _STRIPE, _CHUNK = 1024, 8192, 512
 _SAMPLE = 2_000
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # grey of RGB, ITU-R BT.601
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def agreement(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def near_pairs(
     vectors: np.ndarray,
     looks: Callable[[np.ndarray], np.ndarray],
-    progress: Progress = lambda done, total: None,
+    on_event: OnEvent = ignore,
 ) -> Pairs:
     """Finds all pairs of pictures that look alike, as they are or mirrored, among descriptors `(N, 63)`.
 
@@ -96,7 +96,7 @@ def near_pairs(
     parts = []
     for start, rows in zip(range(0, count, _BLOCK), _candidates(vectors), strict=True):
         parts.append(_confirmed(vectors, looks, rows))
-        progress(min(start + _BLOCK, count), count)
+        on_event(Progress("comparing", min(start + _BLOCK, count), count))
     return Pairs(
         np.concatenate([part.rows for part in parts]),
         np.concatenate([part.agreement for part in parts]),

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from seewhy.data.images import near_duplicates
-from seewhy.data.images.near_duplicates import Pairs, Progress
+from seewhy.data.images.near_duplicates import Pairs
 from seewhy.data.inspect.findings import Example, Finding, Severity
 from seewhy.data.inspect.gathered import Gathered
+from seewhy.events import OnEvent
 
 
 def identical_findings(pictures: Gathered) -> list[Finding]:
@@ -61,7 +62,7 @@ def group_findings(pictures: Gathered) -> list[Finding]:
     return [_leaks(examples, "group-leak", what)] if examples else []
 
 
-def alike_findings(pictures: Gathered, progress: Progress) -> list[Finding]:
+def alike_findings(pictures: Gathered, on_event: OnEvent) -> list[Finding]:
     """Finds pictures that look alike but are not identical; those of one test split are not compared."""
     if not len(pictures.opened):
         return []
@@ -70,7 +71,7 @@ def alike_findings(pictures: Gathered, progress: Progress) -> list[Finding]:
     distinct = np.unique(pictures.hashes, return_index=True)[1]
     distinct.sort()
     pairs = near_duplicates.near_pairs(
-        pictures.describe()[distinct], lambda rows: pictures.look(distinct[rows]), progress
+        pictures.describe()[distinct], lambda rows: pictures.look(distinct[rows]), on_event
     )
     if pairs.crowd is not None:
         return [_crowd(pairs.crowd, _examples(pairs, distinct))]

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-from seewhy.data.download import Progress
 from seewhy.data.sources.cifar10 import find_cifar10
 from seewhy.data.sources.corrected import is_corrected, read_corrected
 from seewhy.data.sources.digits import find_digits
@@ -11,6 +10,7 @@ from seewhy.data.sources.layouts import LAYOUTS, recognise
 from seewhy.data.sources.memory import Data, describe, find_memory
 from seewhy.data.sources.source import Source
 from seewhy.errors import DataError, UsageError
+from seewhy.events import OnEvent, ignore
 from seewhy.text import visible
 
 __all__ = ["LAYOUTS", "NAMED", "Data", "Source", "describe", "find"]
@@ -22,7 +22,7 @@ def find(
     source: Data,
     layout: str | None = None,
     group_from: str | None = None,
-    progress: Progress | None = None,
+    on_event: OnEvent = ignore,
 ) -> Source:
     """Recognises a source: a path in one of `LAYOUTS`, a name in `NAMED` where no such path is, or `Data`.
 
@@ -36,12 +36,12 @@ def find(
     path = Path(source)
     if is_corrected(path):
         version = read_corrected(path)
-        found = find(version.source, layout or version.layout, group_from, progress)
+        found = find(version.source, layout or version.layout, group_from, on_event)
         return replace(found, corrections=version.right, notes=(*found.notes, version.note))
     if path.exists():
         return recognise(path.resolve(), layout, group_from)
     if str(source) in NAMED:
-        return NAMED[str(source)](group_from, progress)
+        return NAMED[str(source)](group_from, on_event)
     raise DataError(
         f"no data at {visible(str(source))}: give a folder or file, or one of {', '.join(NAMED)}"
     )

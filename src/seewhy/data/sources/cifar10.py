@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from seewhy.data.download import Download, Progress, download
+from seewhy.data.download import Download, download
 from seewhy.data.sources.class_folders import folder_names
 from seewhy.data.sources.layouts import LAYOUTS, fitting, recognise
 from seewhy.data.sources.source import Source
 from seewhy.data.sources.tree import tree_at
 from seewhy.data.stamps import cache_root
 from seewhy.errors import DataError
+from seewhy.events import OnEvent
 
 CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -31,12 +32,12 @@ NAMES = (
 )
 
 
-def find_cifar10(group_from: str | None, progress: Progress | None) -> Source:
+def find_cifar10(group_from: str | None, on_event: OnEvent) -> Source:
     """Returns CIFAR-10 from `$SEEWHY_DATA`, where it may lie in any layout, or from the cache.
 
     Else it is downloaded. Raises `DataError` or `ChecksumError` when that cannot be.
     """
-    path = next(_places(), None) or download(ARCHIVE, cache_root() / "downloads", progress)
+    path = next(_places(), None) or download(ARCHIVE, cache_root() / "downloads", on_event)
     return replace(recognise(path.resolve(), None, group_from), names=CLASSES)
 
 

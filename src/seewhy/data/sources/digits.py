@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from seewhy.data.download import Progress
 from seewhy.data.images.decode import content_hash, from_array
 from seewhy.data.sources.source import Reading, Record, Source
 from seewhy.data.split import draw, ranks, units
+from seewhy.events import OnEvent, ignore
 
 TEST_SHARE, TEST_SEED = 0.25, 0  # fixed: the sealed test is the same for everyone
 
 
-def find_digits(group_from: str | None = None, progress: Progress | None = None) -> Source:
+def find_digits(group_from: str | None = None, on_event: OnEvent = ignore) -> Source:
     """Returns the digits, 8x8 pixels, a quarter of each class test, drawn by content."""
     return Source("digits", Path(), (), _read, lambda: [np.zeros((8, 8), np.uint8)], key="digits 1")
 

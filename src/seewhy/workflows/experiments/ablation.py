@@ -14,14 +14,14 @@ from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.stats.significance import holm
 from seewhy.evaluation.stats.summary import difference, summarise
-from seewhy.events import Done
+from seewhy.events import Note, OnEvent, RunFinished, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.inference import bundle as bundles
 from seewhy.models.registry import cost
 from seewhy.run import Run
 from seewhy.workflows.evaluate import evaluate
-from seewhy.workflows.experiments.task import Loading, Show, Task, bounds, figures, held
-from seewhy.workflows.train import monitor_mode
+from seewhy.workflows.experiments.task import Task, bounds, held
+from seewhy.workflows.train import monitor_mode, val_metrics
 
 
 def ablate(
@@ -30,8 +30,7 @@ def ablate(
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
-    show: Show = lambda event: None,
-    loading: Loading | None = None,
+    on_event: OnEvent = ignore,
 ) -> Ablation:
     """Trains a base recipe and rows that differ from it, and says what each difference did.
 
@@ -42,13 +41,13 @@ def ablate(
     """
     chosen = plan if isinstance(plan, Plan) else load_plan(plan)
     planned = variants(chosen, overrides or {})
-    task = Task(data, chosen.recipe, planned[0].overrides, show, loading)
+    task = Task(data, chosen.recipe, planned[0].overrides, on_event)
     base = task.planned()
     mode = monitor_mode(base)
     seeds = tuple(range(base.train.seed, base.train.seed + chosen.seeds))
     metric = base.train.monitor
     for variant in planned:
-        _require_fit(variant, data, loading)
+        _require_fit(variant, data, on_event)
     with held(out, f"{base.name}-ablation") as home:
         rows: list[ResultRow] = []
         for variant in planned:
@@ -64,10 +63,10 @@ def ablate(
     return result
 
 
-def _require_fit(variant: Variant, data: str | Path, loading: Loading | None) -> None:
-    """Raises `UsageError`, naming the row, when its net cannot take these pictures."""
+def _require_fit(variant: Variant, data: str | Path, on_event: OnEvent) -> None:
+    """Raises `UsageError`, naming the row, when its network cannot take these images."""
     recipe = load_recipe(variant.recipe, variant.overrides)
-    splits = load_data(data, recipe.data, progress=loading)
+    splits = load_data(data, recipe.data, on_event=on_event)
     options = recipe.model.model_dump(exclude={"name"})
     try:
         cost(recipe.model.name, num_classes=len(splits.classes), size=splits.rule.size, **options)
@@ -87,15 +86,15 @@ def _train(
         try:
             runs[seed] = own.train(out, {"train.seed": seed}, turn, rows * len(seeds), name)
         except DivergedError as error:
-            task.show(f"{name}: {error}")
-            task.show(Done(name, "accuracy", nan, nan))
+            task.on_event(Note(f"{name}: {error}"))
+            task.on_event(RunFinished(str(out), "accuracy", nan, nan, name))
     return runs
 
 
 def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measured:
     if "train" not in run.metrics:
-        evaluate(run.path, task.data, "train")
-    history, found = run.history, figures(run)
+        evaluate(run.path, task.data, "train", on_event=task.on_event)
+    history, metrics = run.history, val_metrics(run)
     best = history[best_row(history)]
     kept = best if run.config["recipe"]["train"]["keep"] == "best" else history[-1]
     reached = [row for row in history if target is not None and row["val_accuracy"] >= target]
@@ -103,10 +102,10 @@ def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measure
     network = bundles.load(run.model).network
     train = run.metrics["train"]["accuracy"]["value"]
     return Measured(
-        score=found[metric],
-        accuracy=found["accuracy"],
+        score=metrics[metric],
+        accuracy=metrics["accuracy"],
         train_accuracy=train,
-        gap=train - found["accuracy"],
+        gap=train - metrics["accuracy"],
         running_accuracy=kept["train_accuracy"],
         running_gap=kept["train_accuracy"] - kept["val_accuracy"],
         parameters=sum(tensor.numel() for tensor in network.parameters()),

@@ -11,8 +11,10 @@ from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import METRICS
 from seewhy.evaluation.stats.summary import summarise
+from seewhy.events import OnEvent, ignore
 from seewhy.files import write_json
-from seewhy.workflows.experiments.task import Loading, Show, Task, figures, held
+from seewhy.workflows.experiments.task import Task, held
+from seewhy.workflows.train import val_metrics
 
 
 def learning_curve(
@@ -23,8 +25,7 @@ def learning_curve(
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
-    show: Show = lambda event: None,
-    loading: Loading | None = None,
+    on_event: OnEvent = ignore,
 ) -> LearningCurve:
     """Trains on stratified parts of the training pictures, each within the next, and fits a power law.
 
@@ -38,12 +39,12 @@ def learning_curve(
         raise UsageError(f"shares {list(shares)}: expected two or more, above 0 and up to 1")
     if seeds < 1:
         raise UsageError(f"{seeds} seeds: expected 1 or more")
-    task = Task(data, recipe, overrides or {}, show, loading)
+    task = Task(data, recipe, overrides or {}, on_event)
     planned = task.planned()
     metric = planned.train.monitor
     if METRICS.get(metric, (None, "min"))[1] == "min":
         metric = "accuracy"
-    whole = len(load_data(data, planned.data, progress=loading).train)
+    whole = len(load_data(data, planned.data, on_event=on_event).train)
     with held(out, f"{planned.name}-learning-curve") as home:
         found: list[Share] = []
         for share in parts:
@@ -59,7 +60,7 @@ def learning_curve(
                 )
                 for turn, seed in enumerate(_seeds(planned, seeds), 1)
             )
-            scores = [figures(run)[metric] for run in runs]
+            scores = [val_metrics(run)[metric] for run in runs]
             found.append(Share(share, pictures, runs, summarise(scores, 0, 1)))
         validated = found[0].runs[0].metrics["val"]["n"]
         result = LearningCurve(home, metric, tuple(found), fit(found, validated))

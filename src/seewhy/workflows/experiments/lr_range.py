@@ -10,13 +10,12 @@ from seewhy.analysis.experiments.lr_range import LrRange, own_losses, read, smoo
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
-from seewhy.events import Epoch, Step
-from seewhy.workflows.experiments.task import Loading, Show
-from seewhy.workflows.train import train
+from seewhy.events import OnEvent, Step, ignore
+from seewhy.workflows.train import training_events
 
 HIGHEST = 10.0  # the rate of the last step; the first has a millionth of it
-GIVE_UP = 4.0  # times the lowest smoothed loss, at which a training is lost
-FEWEST = 20  # steps before a loss can be called lost
+GIVE_UP = 4.0  # times the lowest smoothed loss, at which a training has diverged
+FEWEST = 20  # steps before a loss can be called diverged
 
 # What would end the test early, bend it, or cost time for nothing.
 _OFF = dict.fromkeys(
@@ -27,18 +26,13 @@ _OFF = dict.fromkeys(
 )
 
 
-class _Enough(Exception):
-    """The loss is lost: higher rates say no more."""
-
-
 def find_lr(
     data: str | Path = "cifar10",
     recipe: str | Path = "fast",
     *,
     steps: int = 200,
     overrides: Mapping[str, Any] | None = None,
-    show: Show = lambda event: None,
-    loading: Loading | None = None,
+    on_event: OnEvent = ignore,
 ) -> LrRange:
     """Trains for about `steps` steps at rates from 1e-5 up to 10, and reads the best off the loss.
 
@@ -49,34 +43,33 @@ def find_lr(
     if steps < FEWEST:
         raise UsageError(f"{steps} steps: expected {FEWEST} or more to read a curve from")
     chosen = load_recipe(recipe, overrides)
-    pictures = len(load_data(data, chosen.data, progress=loading).train)
+    count = len(load_data(data, chosen.data, on_event=on_event).train)
     batch = chosen.train.batch_size
     changes = {
         **_OFF,
         "train.schedule": "range",
         "train.lr": HIGHEST,
-        "train.epochs": max(1, round(steps * batch / pictures)),
+        "train.epochs": max(1, round(steps * batch / count)),
     }
-    if pictures > steps * batch:  # an epoch of just so many
+    if count > steps * batch:  # an epoch of just so many
         changes["data.limit"] = steps * batch
+    changes = {**(overrides or {}), **changes}
     taken: list[Step] = []
-
-    def listen(event: str | Step | Epoch) -> None:
-        if not isinstance(event, str):  # signs of a training that goes wrong are the point here
-            show(event)
-        if isinstance(event, Step):
-            taken.append(event)
-            losses = own_losses(taken)
-            lost = losses[-1] > GIVE_UP * smooth([step.lr for step in taken], losses).min()
-            if lost and len(taken) >= FEWEST:
-                raise _Enough
-
-    with tempfile.TemporaryDirectory() as folder, suppress(_Enough, DivergedError):
-        train(
-            data,
-            recipe,
-            out=Path(folder, "run"),
-            overrides={**(overrides or {}), **changes},
-            show=listen,
-        )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        suppress(DivergedError),
+        training_events(data, recipe, out=Path(folder, "run"), overrides=changes) as events,
+    ):
+        for event in events:
+            if isinstance(event, Step):  # diagnostics are the point here, and no news
+                on_event(event)
+                taken.append(event)
+                if len(taken) >= FEWEST and _diverged(taken):
+                    break
     return read(chosen.name, [step.lr for step in taken], own_losses(taken))
+
+
+def _diverged(steps: list[Step]) -> bool:
+    """Whether the loss has diverged, so that higher rates tell nothing more."""
+    losses = own_losses(steps)
+    return bool(losses[-1] > GIVE_UP * smooth([step.lr for step in steps], losses).min())

@@ -11,9 +11,11 @@ from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.metrics import metrics
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.evaluation.stats.summary import Spread, Summary, summarise
+from seewhy.events import OnEvent, ignore
 from seewhy.files import write_json
 from seewhy.run import Run
-from seewhy.workflows.experiments.task import Loading, Show, Task, bounds, figures, held
+from seewhy.workflows.experiments.task import Task, bounds, held
+from seewhy.workflows.train import val_metrics
 
 
 def seeds(
@@ -24,8 +26,7 @@ def seeds(
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     init: str | Path | None = None,
-    show: Show = lambda event: None,
-    loading: Loading | None = None,
+    on_event: OnEvent = ignore,
 ) -> Seeds:
     """Trains a recipe with `count` seeds, from its own on, into `out/seed-N`; writes `seeds.json`.
 
@@ -33,7 +34,7 @@ def seeds(
     """
     if count < 1:
         raise UsageError(f"{count} seeds: expected 1 or more")
-    task = Task(data, recipe, overrides or {}, show, loading, init)
+    task = Task(data, recipe, overrides or {}, on_event, init)
     first = task.planned().train.seed
     numbers = tuple(range(first, first + count))
     with held(out, f"{task.planned().name}-seeds") as home:
@@ -54,8 +55,7 @@ def folds(
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     init: str | Path | None = None,
-    show: Show = lambda event: None,
-    loading: Loading | None = None,
+    on_event: OnEvent = ignore,
 ) -> Folds:
     """Trains `count` runs into `out/fold-N`, each on all of train and val but one stratified part.
 
@@ -65,7 +65,7 @@ def folds(
     """
     if count < 2:
         raise UsageError(f"{count} folds: expected 2 or more")
-    task = Task(data, recipe, overrides or {}, show, loading, init)
+    task = Task(data, recipe, overrides or {}, on_event, init)
     with held(out, f"{task.planned().name}-folds") as home:
         runs = tuple(
             task.train(
@@ -85,10 +85,10 @@ def folds(
 
 
 def summaries(runs: tuple[Run, ...]) -> dict[str, Summary]:
-    """The validation figures of several runs, by metric: those that all of them have."""
-    found = [figures(run) for run in runs]
-    shared = [name for name in found[0] if all(name in one for one in found)]
-    return {name: summarise([one[name] for one in found], *bounds(name)) for name in shared}
+    """The validation metrics of several runs, by metric: those that all of them have."""
+    metrics = [val_metrics(run) for run in runs]
+    shared = [name for name in metrics[0] if all(name in one for one in metrics)]
+    return {name: summarise([one[name] for one in metrics], *bounds(name)) for name in shared}
 
 
 def _out_of_fold(runs: tuple[Run, ...]) -> Predictions:

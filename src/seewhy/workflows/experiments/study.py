@@ -22,10 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 from seewhy.config.recipe import Recipe, options
 from seewhy.config.search import is_whole
 from seewhy.errors import DivergedError, LockedError, MemoryLimitError, UsageError
-from seewhy.events import Begun, Done, Epoch, Step
+from seewhy.events import Epoch, Event, Note, RunFinished, Step
 from seewhy.run import Run
 from seewhy.training.batches import seed_of
-from seewhy.workflows.experiments.task import Task, figures
+from seewhy.workflows.experiments.task import Task
+from seewhy.workflows.train import val_metrics
 
 Pruner = Literal["median", "hyperband", "none"]
 
@@ -98,7 +99,8 @@ def search(
             _drop_weights(study, home)
             continue
         if not waiting:
-            task.show(f"waiting for {running} trials that other processes run, or have left")
+            text = f"waiting for {running} trials that other processes run, or have left"
+            task.on_event(Note(text))
         waiting = True
         time.sleep(1)
         optuna.storages.fail_stale_trials(study)
@@ -137,9 +139,8 @@ def _run_one(study: optuna.Study, task: Task, planned: Recipe, home: Path, trial
     except ValueError as error:
         if not str(error).startswith("Cannot tell"):
             raise
-        task.show(
-            "a trial was silent for so long that it was taken for dead; its result is left out"
-        )
+        text = "a trial was silent for so long that it was taken for dead; its result is left out"
+        task.on_event(Note(text))
 
 
 def _objective(trial: optuna.Trial, task: Task, planned: Recipe, home: Path, trials: int) -> float:
@@ -150,47 +151,54 @@ def _objective(trial: optuna.Trial, task: Task, planned: Recipe, home: Path, tri
         n_startup_trials=STARTUP, seed=seed_of(planned.train.seed, SAMPLING, trial.number) % 2**32
     )
     params = {name: _suggest(trial, name, planned) for name in planned.search}
-    said = ", ".join(f"{name.split('.')[-1]}={_shown(value)}" for name, value in params.items())
-    run, name = Run(home / folder(trial)), f"trial {trial.number}: {said}"
-    listener = _Listener(trial, task, name, metric)
-    for row in run.history if (run.path / "history.csv").is_file() else []:
-        listener.report(row[f"val_{metric}"], int(row["epoch"]), row["seconds"])
+    values = ", ".join(f"{name.split('.')[-1]}={_shown(value)}" for name, value in params.items())
+    run, name = Run(home / folder(trial)), f"trial {trial.number}: {values}"
     begun = sum(t.state != TrialState.FAIL for t in study.get_trials(deepcopy=False))
     try:
-        task.planned(params)  # fields that do not go together
-        own = replace(task, show=listener)
-        return figures(own.train(run.path, params, min(begun, trials), trials, name))[metric]
+        # Fields that do not go together are refused here.
+        with task.events(run.path, params, min(begun, trials), trials, name) as events:
+            pruned = _watched(events, trial, task, run, metric)
     except _UNFIT as error:
         trial.set_user_attr("refused", str(error))
-        task.show(f"{name}: {error}")
+        task.on_event(Note(f"{name}: {error}"))
         raise optuna.TrialPruned from None
     except (KeyboardInterrupt, SystemExit) as stop:
         RetryHeartbeatStaleTrialCallback()(study, _frozen(trial))
         if isinstance(stop, SystemExit):  # Optuna itself marks what the keyboard interrupts
             study.tell(trial, state=TrialState.FAIL)
         raise
+    if pruned is not None:
+        task.on_event(replace(pruned, name=name))
+        raise optuna.TrialPruned
+    shutil.rmtree(run.checkpoints, ignore_errors=True)
+    return val_metrics(run)[metric]
 
 
-class _Listener:
-    """Hears a trial's run: shows it, reports its epochs, and stops it when it is to be pruned."""
+def _watched(
+    events: Iterator[Event], trial: optuna.Trial, task: Task, run: Run, metric: str
+) -> RunFinished | None:
+    """Consumes a trial's run, its epochs reported; what is left of it where it is to be pruned, else None.
 
-    def __init__(self, trial: optuna.Trial, task: Task, name: str, metric: str) -> None:
-        self._trial, self._task, self._name, self._metric = trial, task, name, metric
-        self._pruned: Done | None = None
+    A run that ends with the epoch after which it would be pruned is complete.
+    """
+    pruned = None
 
-    def __call__(self, event: str | Step | Epoch | Begun | Done) -> None:
-        self._task.show(event)
+    def report(value: float, epoch: int, seconds: float) -> RunFinished | None:
+        trial.report(value, epoch)
+        if not trial.should_prune():
+            return pruned
+        note = f"pruned at epoch {epoch}"
+        return RunFinished(str(run.path), metric, value, seconds, note=note)
+
+    for row in run.history if (run.path / "history.csv").is_file() else []:
+        pruned = report(row[f"val_{metric}"], int(row["epoch"]), row["seconds"])
+    for event in events:
+        task.on_event(event)
         if isinstance(event, Epoch):
-            self.report(event.validation[self._metric], event.epoch, event.seconds)
-        elif isinstance(event, Step) and self._pruned:  # a step later, when the epoch is on disk
-            self._task.show(self._pruned)
-            raise optuna.TrialPruned
-
-    def report(self, value: float, epoch: int, seconds: float) -> None:
-        self._trial.report(value, epoch)
-        if self._trial.should_prune():
-            note = f"pruned at epoch {epoch}"
-            self._pruned = Done(self._name, self._metric, value, seconds, note)
+            pruned = report(event.validation[metric], event.epoch, event.seconds)
+        elif isinstance(event, Step) and pruned:
+            return pruned
+    return None
 
 
 def _suggest(trial: optuna.Trial, name: str, planned: Recipe) -> Any:

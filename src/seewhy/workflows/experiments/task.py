@@ -2,66 +2,81 @@
 
 import math
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.errors import UsageError
-from seewhy.evaluation.metrics import METRICS
-from seewhy.events import Begun, Done, Epoch, Step
+from seewhy.events import Event, OnEvent, RunFinished, RunStarted
 from seewhy.files import clear_temporaries, exclusive, sync_directory
 from seewhy.run import Run
-from seewhy.workflows.train import train
+from seewhy.workflows.train import training_events
 
 LOCK = "experiment.lock"
 
 
-# What an experiment shows as it goes; between Begun and Done, what its run shows.
-Show = Callable[[str | Step | Epoch | Begun | Done], None]
-Loading = Callable[[int, int], None]
-
-
 @dataclass(frozen=True)
 class Task:
-    """What the runs of an experiment have in common."""
+    """What the runs of an experiment have in common. `on_event` hears of each run by its name in it."""
 
     data: str | Path
     recipe: str | Path
     overrides: Mapping[str, Any]
-    show: Show
-    loading: Loading | None
+    on_event: OnEvent
     init: str | Path | None = None
 
     def planned(self, changes: Mapping[str, Any] | None = None) -> Recipe:
         """The recipe as a run with these changes will use it. Raises `UsageError`."""
         return load_recipe(self.recipe, {**self.overrides, **(changes or {})})
 
-    def train(
+    @contextmanager
+    def events(
         self, out: Path, changes: Mapping[str, Any], number: int, total: int, name: str = ""
-    ) -> Run:
-        """Trains a run in `out`, goes on with a stopped one, and leaves a finished one as it is.
+    ) -> Iterator[Iterator[Event]]:
+        """The events of a run in `out`: a new one, a stopped one that goes on, or a finished one.
 
-        A finished run keeps its model and figures; its checkpoints, many times as large, go.
+        Leaving the block early leaves a run that can go on.
         """
-        name = name or out.name
-        self.show(Begun(name, number, total))
-        run = train(
+        config = self.planned(changes).train
+        started = RunStarted(
+            str(out), config.epochs, config.monitor, name or out.name, number, total
+        )
+        with training_events(
             self.data,
             self.recipe,
             out=out,
             overrides={**self.overrides, **changes},
             resume=True,
             init=self.init,
-            show=self.show,
-            loading=self.loading,
-        )
-        shutil.rmtree(run.checkpoints, ignore_errors=True)
-        metric = run.config["recipe"]["train"]["monitor"]
-        self.show(Done(name, metric, figures(run)[metric], run.history[-1]["seconds"]))
-        return run
+            on_event=self.on_event,
+        ) as events:
+            yield _named(events, started)
+
+    def train(
+        self, out: Path, changes: Mapping[str, Any], number: int, total: int, name: str = ""
+    ) -> Run:
+        """Trains a run in `out`, goes on with a stopped one, and leaves a finished one as it is.
+
+        A finished run keeps its model and metrics; its checkpoints, many times as large, go.
+        """
+        with self.events(out, changes, number, total, name) as events:
+            for event in events:
+                self.on_event(event)
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        return Run(out)
+
+
+def _named(events: Iterator[Event], started: RunStarted) -> Iterator[Event]:
+    """The events of a run, begun and finished as the one of an experiment."""
+    yield started
+    for event in events:
+        if isinstance(event, RunFinished):
+            yield replace(event, name=started.name, note="")
+        elif not isinstance(event, RunStarted):
+            yield event
 
 
 @contextmanager
@@ -93,18 +108,6 @@ def place(out: str | Path | None, name: str) -> Path:
     if other and (not home.is_dir() or any(home.iterdir())):
         raise UsageError(f"{home} already holds something else: choose another --out")
     return home
-
-
-def figures(run: Run) -> dict[str, float]:
-    """The validation figures of a finished run, under their names in `METRICS`."""
-    stored = run.metrics["val"]
-    named = {
-        **stored,
-        "accuracy": stored["accuracy"]["value"],
-        "macro_f1": stored["macro"]["f1"],
-        "loss": stored["nll"],
-    }
-    return {name: named[name] for name in METRICS if named.get(name) is not None}
 
 
 def bounds(metric: str) -> tuple[float, float]:

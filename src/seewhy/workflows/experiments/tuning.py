@@ -14,10 +14,11 @@ from seewhy.config.recipe import Recipe, to_yaml
 from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation.stats.summary import difference, summarise
+from seewhy.events import OnEvent, ignore
 from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.run import Run, require_same
-from seewhy.workflows.experiments.task import LOCK, Loading, Show, Task, bounds, claimed, figures
-from seewhy.workflows.train import monitor_mode
+from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed
+from seewhy.workflows.train import monitor_mode, val_metrics
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -37,8 +38,7 @@ def tune(
     pruner: Literal["median", "hyperband", "none"] = "median",
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
-    show: Show = lambda event: None,
-    loading: Loading | None = None,
+    on_event: OnEvent = ignore,
 ) -> Tuning:
     """Searches the space in a recipe's `search` section for the best of the metric that it watches.
 
@@ -53,7 +53,7 @@ def tune(
     could be completed, and when Optuna is not installed.
     """
     studies = _studies()
-    task = Task(data, recipe, overrides or {}, show, loading)
+    task = Task(data, recipe, overrides or {}, on_event)
     planned = task.planned()
     if not planned.search:
         raise UsageError(
@@ -66,7 +66,7 @@ def tune(
         raise UsageError(f"{trials} trials: expected 1 or more")
     home = claimed(out, f"{planned.name}-tune")
     url = storage or f"sqlite:///{(home / 'study.db').resolve()}"
-    fingerprint = load_data(data, planned.data, progress=loading).fingerprint
+    fingerprint = load_data(data, planned.data, on_event=on_event).fingerprint
     with studies.quiet():
         with exclusive(home / LOCK, wait=True):
             name = _begin(Run(home), planned, data, fingerprint)
@@ -150,7 +150,7 @@ def _contenders(
             )
             for turn, fresh in enumerate(range(seed + 1, seed + 1 + REPEATS), 1)
         )
-        values = [figures(run)[metric] for run in runs]
+        values = [val_metrics(run)[metric] for run in runs]
         change = difference(values, found[0].score.values) if found else None
         found.append(Contender(name, params, runs, summarise(values, *bounds(metric)), change))
     return ranked(found, mode)
