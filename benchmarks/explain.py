@@ -33,6 +33,7 @@ from seewhy.attribution.method import Method, explanation, maps_and_gradients
 from seewhy.attribution.methods import METHODS
 from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
+from seewhy.evaluation.stats.intervals import mean_interval
 from seewhy.inference.forward import to_input
 from seewhy.models.registry import build
 
@@ -72,11 +73,10 @@ def believed(model: nn.Module, x: Tensor, targets: Tensor, method: Method) -> di
     found = faithfulness(model, x, targets, method)
     own = area(found.insertion) - area(found.deletion)
     gains = own - (area(found.random_insertion) - area(found.random_deletion))
-    half = 1.96 * gains.std(ddof=1) / len(gains) ** 0.5
-    gain = {"value": gains.mean(), "low": gains.mean() - half, "high": gains.mean() + half}
+    gain = mean_interval(gains.mean(), gains.std(ddof=1), len(gains))
     return {
         **{name: round(value, 4) for name, value in found.means().items()},
-        "gain": {name: round(float(value), 4) for name, value in gain.items()},
+        "gain": {name: round(float(value), 4) for name, value in vars(gain).items()},
         "seconds_a_picture_tested": round((time.perf_counter() - start) / len(x), 3),
     }
 

@@ -50,7 +50,7 @@ COMMANDS = {
     "ablate": "ablate --recipe recipe.yaml --data photos --without augment --seeds 1 --epochs 2 --out rows",
     "data stats": "data stats photos --json",
     "data check": "data check photos --json --out checked",
-    "data labels": "data labels photos --recipe recipe.yaml --folds 2 --epochs 1 --out labels",
+    "data labels": "data labels photos --recipe recipe.yaml --folds 2 --epochs 2 --out labels",
     "info": "info run --json",
     "recipes": "recipes show fast",
     "models": "models --json",

@@ -27,7 +27,7 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
 import seewhy
-from seewhy.data.inspect import check, statistics
+from seewhy.data.inspect import statistics
 from seewhy.plots import data as data_figures
 from seewhy.plots import preview as preview_figures
 from seewhy.workflows.preview import preview
@@ -71,7 +71,7 @@ data_figures.overview(splits.train)
 # dark or blurred, a brightness that gives the class away:
 
 # %%
-report = check(splits)
+report = seewhy.check_data(splits)
 for finding in report.findings:
     print(f"{NAME}, {finding.severity}: {finding.count:,} {finding.what}\n    -> {finding.advice}")
 if not report.findings:

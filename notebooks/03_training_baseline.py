@@ -78,7 +78,7 @@ right = figures.accuracy
 print(f"{NAME}: validation accuracy {right.value:.1%} ({right.low:.1%} to {right.high:.1%})")
 
 # %%
-draw.per_class(figures.to_json())
+draw.per_class(seewhy.to_json(figures))
 
 # %% [markdown]
 # The classes differ more than any two recipes will. Notebook 4 asks why; notebook 5 closes the gap.

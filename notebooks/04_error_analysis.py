@@ -29,7 +29,6 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 import seewhy
 from seewhy.analysis.confidence import confidence
 from seewhy.analysis.mistakes import mistakes
-from seewhy.analysis.records import to_json
 from seewhy.plots import analysis as analysis_figures
 from seewhy.plots import metrics as draw
 from seewhy.plots import sheets
@@ -39,7 +38,7 @@ figures, predictions = seewhy.evaluate(run.path, DATA, "val")
 print(f"{NAME}: {figures.accuracy.value:.1%} of {figures.n:,} validation pictures right")
 
 # %%
-draw.confusion_matrix(figures.to_json())
+draw.confusion_matrix(seewhy.to_json(figures))
 
 # %% [markdown]
 # Rows are what a picture is, columns what was said. Dark cells beside the diagonal are confusions, and they
@@ -59,7 +58,7 @@ for pair in found.pairs[:5]:
 # one without the other.
 
 # %%
-analysis_figures.class_heat_map(figures.to_json())
+analysis_figures.class_heat_map(seewhy.to_json(figures))
 
 # %% [markdown]
 # ## How sure was it?
@@ -73,7 +72,7 @@ print(
     f"{NAME}: mean confidence {sure.right.value:.1%} when right, {sure.wrong.value:.1%} when wrong"
 )
 print(f"{NAME}: {sure.sure_mistakes} mistakes above 90%")
-analysis_figures.confidence_histograms(to_json(sure))
+analysis_figures.confidence_histograms(seewhy.to_json(sure))
 
 # %%
 draw.reliability(figures.reliability, "val")

@@ -103,8 +103,8 @@ from seewhy.inference.forward import to_input
 some = val.take(np.random.default_rng(0).permutation(len(val))[:300])
 x = to_input(centre(some.images[:], classifier.rule.size), classifier.device)
 labels = torch.from_numpy(some.labels)
-means = class_averages(classifier.bundle.network, x, labels, METHODS["grad_cam"], len(val.classes))
-explain_figures.class_average_sheet(means, val.classes)
+means = class_averages(classifier.bundle.network, x, labels, METHODS["grad_cam"], val.classes)
+explain_figures.class_average_sheet(means)
 
 # %% [markdown]
 # And what the first layer looks for, once it is trained: edges and colours, where notebook 2 had noise.

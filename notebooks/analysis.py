@@ -30,7 +30,6 @@ RECIPE = os.environ.get("RECIPE", "fast")
 # %%
 import seewhy
 from seewhy.analysis.overview import analyse
-from seewhy.analysis.records import to_json
 from seewhy.attribution.explanations import choose, explain_pictures
 from seewhy.data.images.decode import centre
 from seewhy.plots import (
@@ -46,7 +45,7 @@ from seewhy.plots import (
 
 run = seewhy.train(DATA, RECIPE, out=RUNS / RECIPE, overrides=QUICK, resume=True)
 figures, predictions = seewhy.evaluate(run.path, DATA, "val")
-found, told = analyse(predictions), figures.to_json()
+found, told = analyse(predictions), seewhy.to_json(figures)
 
 # %% [markdown]
 # ## Training
@@ -71,7 +70,7 @@ for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc", "
 analysis_figures.class_heat_map(told)
 
 # %%
-analysis_figures.ranking_curves(to_json(found.curves), told)
+analysis_figures.ranking_curves(seewhy.to_json(found.curves), told)
 
 # %% [markdown]
 # ROC asks how well a class is told from the rest, over all thresholds; with ten classes it flatters, as
@@ -107,13 +106,13 @@ print(
 print(
     f"{NAME}: {sure.sure_mistakes} mistakes above 90%, {sure.sure_mistake_rate.value:.2%} of all pictures"
 )
-analysis_figures.confidence_histograms(to_json(sure))
+analysis_figures.confidence_histograms(seewhy.to_json(sure))
 
 # %% [markdown]
 # If it may leave the hardest pictures to a person, how many of its answers are wrong?
 
 # %%
-analysis_figures.risk_coverage_curve(to_json(sure.risk_coverage))
+analysis_figures.risk_coverage_curve(seewhy.to_json(sure.risk_coverage))
 
 # %% [markdown]
 # ## The surest mistakes, and where the network looked

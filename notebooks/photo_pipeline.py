@@ -27,7 +27,7 @@ QUICK = {"data.size": 48, "train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
 import seewhy
-from seewhy.data.inspect import check, statistics
+from seewhy.data.inspect import statistics
 from seewhy.inference.bundle import save
 from seewhy.plots import data as data_figures
 from seewhy.plots import metrics as draw
@@ -47,7 +47,7 @@ data_figures.picture_sizes(statistics(splits))
 # network's input, so that training can crop from it.
 
 # %%
-for finding in check(splits).findings:
+for finding in seewhy.check_data(splits).findings:
     print(f"{NAME}, {finding.severity}: {finding.count:,} {finding.what}\n    -> {finding.advice}")
 seen = preview(PHOTOS, splits, recipe)
 preview_figures.input_sheet(seen.examples, seen.originals, seen.rule, seen.versions)
@@ -68,7 +68,7 @@ right = figures.accuracy
 print(
     f"{NAME}: {right.value:.1%} of {figures.n} pictures right ({right.low:.1%} to {right.high:.1%})"
 )
-draw.confusion_matrix(figures.to_json())
+draw.confusion_matrix(seewhy.to_json(figures))
 
 # %% [markdown]
 # So few pictures give a wide interval: believe its lower end. More pictures, or a network that has seen

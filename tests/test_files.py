@@ -5,19 +5,27 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 
+import numpy as np
 import pytest
 
 from seewhy import files
 from seewhy.errors import DiskFullError, LockedError, UsageError
+from seewhy.evaluation.stats.intervals import wilson
 from seewhy.files import (
     atomic_directory,
     exclusive,
     new_folder,
     refuse_existing,
     require_space,
+    to_json,
     write_atomic,
+    write_json,
 )
+from seewhy.run import Run
 
 
 def test_a_write_replaces_the_whole_file_and_leaves_no_litter(tmp_path):
@@ -127,3 +135,47 @@ def test_what_is_there_is_never_written_over(tmp_path):
     refuse_existing(tmp_path / "new.csv")
     with pytest.raises(UsageError, match="exists and is not written over"):
         refuse_existing(tmp_path)
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    values: np.ndarray
+    inner: object
+    names: tuple[str, ...]
+
+
+def test_records_become_plain_values_and_what_is_undefined_null(tmp_path) -> None:
+    example = Example(
+        np.array([[1.5, np.nan], [np.inf, 2]]),
+        {"rate": wilson(1, 2), 3: np.int64(4), "hash": np.array([b"ab"], "S2")},
+        ("a", "b"),
+    )
+    path = tmp_path / "analysis" / "example.json"
+    write_json(example, path)
+    found = json.loads(path.read_text())
+    assert found == to_json(example)
+    assert found["values"] == [[1.5, None], [None, 2.0]] and found["names"] == ["a", "b"]
+    assert found["inner"]["rate"]["value"] == 0.5 and found["inner"]["3"] == 4
+    assert found["inner"]["hash"] == ["ab"]
+
+
+def test_a_run_and_a_path_are_written_as_paths() -> None:
+    found = to_json({"run": Run(Path("a/b")), "path": Path("c"), "by": MappingProxyType({3: True})})
+    assert json.loads(json.dumps(found)) == {"run": "a/b", "path": "c", "by": {"3": True}}
+
+
+@dataclass(frozen=True)
+class Shaped:
+    number: float
+    rows: tuple[int, ...]
+
+    def json_form(self):
+        return {"twice": 2 * self.number, "count": np.int64(len(self.rows))}
+
+
+def test_a_record_with_a_shape_of_its_own_is_written_in_it_wherever_it_stands() -> None:
+    shaped = Shaped(float("nan"), (1, 2))
+    assert to_json({"one": shaped, "many": [shaped]}) == {
+        "one": {"twice": None, "count": 2},
+        "many": [{"twice": None, "count": 2}],
+    }

@@ -1,6 +1,7 @@
 """The rules that keep the code as docs and design say: import order, size, names, what is forbidden."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -138,14 +139,34 @@ def test_only_the_command_line_prints_and_only_data_opens_images(path):
             )
 
 
-def test_the_test_split_is_opened_in_one_place():
-    callers = {
-        path.relative_to(SOURCE).as_posix()
-        for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr == "unseal"
+def names_used(path: Path) -> set[str]:
+    """The attributes that a file reaches for, also by a string, as `getattr` does."""
+    text = path.read_text()
+    if path.suffix == ".ipynb":
+        return set(re.findall(r"\w+", text))
+    nodes = list(ast.walk(ast.parse(text)))
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return attributes | {
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and path in MODULES
     }
-    assert callers <= {"workflows/evaluate.py"}
+
+
+def test_the_test_split_is_opened_in_one_place():
+    callers = {path for path in MODULES if "unseal" in names_used(path)}
+    assert callers == {SOURCE / "workflows" / "evaluate.py"}
+
+
+def test_nothing_walks_round_the_seal():
+    """What a sealed set keeps is named `__images`, for its own class alone to see."""
+    here = Path(__file__).parents[1]
+    folders = (here / name for name in ("tests", "benchmarks", "notebooks"))
+    files = [*MODULES, *(path for folder in folders for path in folder.rglob("*.[pi]*[yb]"))]
+    ways_round = {"_images", "__images", "_SealedSet__images"}
+    assert {path for path in files if ways_round & names_used(path)} == {
+        SOURCE / "data" / "split.py"
+    }
 
 
 def test_public_names_are_there():

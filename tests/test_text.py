@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from seewhy.text import escape_cell, visible
+from seewhy.text import csv_text, escape_cell, visible
 
 FORMULAS = [
     "=1+1",
@@ -36,10 +36,15 @@ def test_other_text_is_left_alone(text):
 
 @pytest.mark.parametrize("text", [*FORMULAS, 'a"b', "a,b", "a\r\nb", "a;b"])
 def test_a_row_comes_back_with_as_many_cells(text):
-    file = io.StringIO(newline="")
-    csv.writer(file).writerow([escape_cell(text), "x"])
-    file.seek(0)
-    assert list(csv.reader(file)) == [[escape_cell(text), "x"]]
+    table = csv_text([["a", "b"], [text, "x"]])
+    cells = list(csv.reader(io.StringIO(table, newline="")))
+    assert cells == [["a", "b"], [escape_cell(text), "x"]]
+
+
+def test_numbers_stay_numbers_and_are_written_in_full_or_as_asked():
+    row = [-0.1 - 0.2, -3, True, "-3", None]
+    assert csv_text([row]) == "-0.30000000000000004,-3,True,'-3,\r\n"
+    assert csv_text([row], ".2f") == "-0.30,-3,True,'-3,\r\n"
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from seewhy.errors import SeeWhyError
     from seewhy.evaluation.metrics import Metrics, metrics
     from seewhy.evaluation.predictions import Predictions
+    from seewhy.files import to_json
     from seewhy.inference.classifier import Classifier
     from seewhy.inference.locate import load
     from seewhy.run import Run
     from seewhy.workflows.analyse import analyse
     from seewhy.workflows.calibrate import calibrate
-    from seewhy.workflows.compare import compare, comparison_record
+    from seewhy.workflows.compare import compare
     from seewhy.workflows.data import check_data, data_statistics, split_data
     from seewhy.workflows.evaluate import evaluate
     from seewhy.workflows.experiments.ablation import ablate
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from seewhy.workflows.experiments.repetition import folds, seeds
     from seewhy.workflows.experiments.tuning import tune
     from seewhy.workflows.explain import explain
+    from seewhy.workflows.labels import apply_review, find_label_issues
     from seewhy.workflows.predict import label_images, predict
     from seewhy.workflows.preview import preview
     from seewhy.workflows.report import report
@@ -55,15 +57,16 @@ __all__ = [
     "Splits",
     "ablate",
     "analyse",
+    "apply_review",
     "calibrate",
     "check_data",
     "compare",
-    "comparison_record",
     "data_statistics",
     "evaluate",
     "explain",
     "explain_pictures",
     "faithfulness",
+    "find_label_issues",
     "find_lr",
     "folds",
     "grad_cam",
@@ -79,6 +82,7 @@ __all__ = [
     "robustness",
     "seeds",
     "split_data",
+    "to_json",
     "train",
     "training_events",
     "tune",
@@ -96,15 +100,16 @@ _HOME = {
     "Splits": "data",
     "ablate": "workflows.experiments.ablation",
     "analyse": "workflows.analyse",
+    "apply_review": "workflows.labels",
     "calibrate": "workflows.calibrate",
     "check_data": "workflows.data",
     "compare": "workflows.compare",
-    "comparison_record": "workflows.compare",
     "data_statistics": "workflows.data",
     "evaluate": "workflows.evaluate",
     "explain": "workflows.explain",
     "explain_pictures": "attribution.explanations",
     "faithfulness": "attribution.faithfulness",
+    "find_label_issues": "workflows.labels",
     "find_lr": "workflows.experiments.lr_range",
     "folds": "workflows.experiments.repetition",
     "grad_cam": "attribution.grad_cam",
@@ -120,6 +125,7 @@ _HOME = {
     "robustness": "workflows.robustness",
     "seeds": "workflows.experiments.repetition",
     "split_data": "workflows.data",
+    "to_json": "files",
     "train": "workflows.train",
     "training_events": "workflows.train",
     "tune": "workflows.experiments.tuning",

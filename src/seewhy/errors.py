@@ -1,9 +1,9 @@
-"""All that a user can cause, as one tree of exceptions.
+"""All that a user can cause, as one tree of exceptions that carry their facts.
 
     SeeWhyError               exit 2: wrong use or bad input
     ├── UsageError            an option, a name or a recipe that does not fit
     ├── DataError             images, labels or splits that cannot be used
-    │   ├── ImageError        one picture that cannot be used; has a `code`
+    │   ├── ImageError        one image that cannot be used; has a `code`
     │   └── ArchiveError      a zip that is damaged or not to be opened; has a `code`
     ├── ModelFileError        a model file that is damaged, foreign or unsafe
     ├── DiskFullError         exit 3: no space left while writing
@@ -12,9 +12,15 @@
     ├── LockedError           exit 6: another process is writing here
     └── DivergedError         exit 7: the loss became NaN or infinite
 
-Every message says what came, what was expected and what to do. The command line shows it without a
-traceback. A mistake of our own is an `assert`, never one of these.
+Every message says what came, what was expected and what to do. What other code reads or adds is a field, from
+which the message is built. The command line shows it without a traceback. A mistake of our own is an
+`assert`, never one of these.
 """
+
+import errno
+import re
+from dataclasses import dataclass
+from pathlib import Path
 
 
 class SeeWhyError(Exception):
@@ -31,16 +37,21 @@ class DataError(SeeWhyError):
     """Images, labels or splits that cannot be used."""
 
 
+@dataclass(eq=False)
 class ImageError(DataError):
-    """One picture that cannot be used.
+    """One image that cannot be used.
 
     `code` is one of `IMAGE_ERROR_CODES`; the message never holds a path, so that it can be shown to anyone.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        assert code in IMAGE_ERROR_CODES, code
-        super().__init__(message)
-        self.code = code
+    code: str
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.code in IMAGE_ERROR_CODES, self.code
+
+    def __str__(self) -> str:
+        return self.detail or IMAGE_ERROR_CODES[self.code]
 
 
 IMAGE_ERROR_CODES = {
@@ -55,13 +66,19 @@ IMAGE_ERROR_CODES = {
 }
 
 
+@dataclass(eq=False)
 class ArchiveError(DataError):
     """A zip that is damaged or not to be opened; `code` is one of `ARCHIVE_ERROR_CODES`."""
 
-    def __init__(self, code: str, message: str) -> None:
-        assert code in ARCHIVE_ERROR_CODES, code
-        super().__init__(message)
-        self.code = code
+    archive: str
+    code: str
+    detail: str
+
+    def __post_init__(self) -> None:
+        assert self.code in ARCHIVE_ERROR_CODES, self.code
+
+    def __str__(self) -> str:
+        return f"{self.archive}: {ARCHIVE_ERROR_CODES[self.code]} ({self.detail})"
 
 
 ARCHIVE_ERROR_CODES = {
@@ -79,54 +96,154 @@ ARCHIVE_ERROR_CODES = {
 }
 
 
+@dataclass(eq=False)
 class ModelFileError(SeeWhyError):
-    """A model file that is damaged, foreign or unsafe."""
+    """A model file that is damaged, foreign or unsafe; `path` is added where it is known."""
+
+    fault: str
+    path: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fault}" if self.path else self.fault
 
 
+@dataclass(eq=False)
 class DiskFullError(SeeWhyError):
-    """No space left while writing."""
+    """No space at `path` for `needed` bytes (None: not known).
 
+    `free` are the bytes that are there, and `purpose` what they are for, where that is checked beforehand.
+    """
+
+    path: Path | str
+    needed: int | None = None
+    free: int | None = None
+    purpose: str = ""
     exit_code = 3
 
+    def __str__(self) -> str:
+        if self.free is not None and self.needed is not None:
+            return (
+                f"{self.purpose} needs {self.needed / 1e6:,.0f} MB and {self.path} has "
+                f"{self.free / 1e6:,.0f} MB free: free some space or choose another place"
+            )
+        need = "" if self.needed is None else f" (need {max(self.needed / 1e6, 0.1):,.1f} MB)"
+        return (
+            f"disk full while writing {self.path}{need}: free some space and start again "
+            "(a training goes on with --resume)"
+        )
 
+
+@dataclass(eq=False)
 class MemoryLimitError(SeeWhyError):
-    """No memory left."""
+    """No memory left; `cause` is what ran out, `batch_size` that of the training, if it was one."""
 
+    cause: str
+    batch_size: int | None = None
     exit_code = 4
 
+    def __str__(self) -> str:
+        if self.batch_size is None:
+            return (
+                f"no memory left ({self.cause}): close other programs, or raise the limit of this one "
+                "(`ulimit -v`)"
+            )
+        return (
+            f"no memory left with train.batch_size={self.batch_size}: try --train.batch_size "
+            f"{max(self.batch_size // 2, 1)}, or a smaller data.size or model ({self.cause})"
+        )
 
+
+@dataclass(eq=False)
 class ChecksumError(SeeWhyError):
-    """A download that is not what it should be."""
+    """A download from `url` whose sha256 is not the expected one; `path` is where the right file belongs."""
 
+    url: str
+    received: str
+    expected: str
+    path: Path
     exit_code = 5
 
+    def __str__(self) -> str:
+        return (
+            f"{self.url} gave a file with sha256 {self.received} twice; expected {self.expected}. It was "
+            f"removed: get the right one from elsewhere and put it at {self.path}"
+        )
 
+
+@dataclass(eq=False)
 class LockedError(SeeWhyError):
-    """Another process is writing here."""
+    """Another process, the `holder`, is writing in the directory `path`."""
 
+    path: Path
+    holder: str
     exit_code = 6
 
+    def __str__(self) -> str:
+        return f"{self.path} is being written by {self.holder}: wait for it, or choose another directory"
 
+
+@dataclass(eq=False)
 class DivergedError(SeeWhyError):
-    """The loss became NaN or infinite."""
+    """The loss, a weight or a logit became NaN or infinite: `finding` says which.
 
+    `step` and `lr` (learning rate) are those of the training; `kept` is the last good checkpoint, or says
+    that there is none, and is added by who writes them.
+    """
+
+    finding: str
+    step: int | None = None
+    lr: float | None = None
+    kept: Path | str | None = None
     exit_code = 7
 
+    def __str__(self) -> str:
+        step = "" if self.step is None else f" at step {self.step}"
+        rate = "" if self.lr is None else f" (learning rate {self.lr:g})"
+        lower = "" if self.lr is None else f" ({self.lr / 10:.2g})"
+        kept = "" if self.kept is None else f" (kept: {self.kept})"
+        return (
+            f"{self.finding}{step}{rate}: go back to an earlier checkpoint, or start again with a lower "
+            f"train.lr{lower}, train.clip=1 or train.warmup=1{kept}"
+        )
 
-# What libraries say, besides MemoryError, when memory, address space or room for threads runs out.
-_NO_MEMORY = (
-    "allocate",  # PyTorch, the operating system
-    "out of memory",  # CUDA
-    "bad_alloc",  # C++
-    "could not create a primitive",  # oneDNN
-    "failed to map segment",  # the loader of libraries
-    "can't start new thread",  # Python
+
+# EFBIG is what a file-size limit (`ulimit -f`) answers.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+# What libraries report when memory, address space or room for threads runs out, besides `MemoryError`.
+_NO_MEMORY = re.compile(
+    r"DefaultCPUAllocator: (can't|not enough)"  # PyTorch
+    r"|\[enforce fail at alloc_cpu\.cpp"
+    r"|_STATUS_ALLOC_FAILED"  # cuBLAS, cuDNN
+    r"|\bout of memory\b"  # CUDA, Metal, Pillow
+    r"|could not create a primitive(?! descriptor)"  # oneDNN; with a descriptor, it lacks the operation
+    r"|[Ff]ailed to allocate memory"  # ONNX Runtime
+    r"|\bbad_alloc\b|bad allocation"  # C++
+    r"|Cannot allocate memory(?! in static TLS)"  # the operating system, for ENOMEM
+    r"|failed to map segment"  # the loader of libraries
+    r"|can't start new thread"  # Python
 )
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception of any library says that no memory is left."""
+    """Whether an exception of any library reports that no memory is left."""
     if isinstance(error, MemoryError) or isinstance(error.__context__, MemoryError):
         return True
-    said = str(error) if isinstance(error, RuntimeError | ImportError | OSError) else ""
-    return any(sign in said for sign in _NO_MEMORY)
+    reported = isinstance(error, RuntimeError | ImportError | OSError)
+    return reported and bool(_NO_MEMORY.search(str(error)))
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says in one line."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def as_user_error(error: Exception) -> SeeWhyError | None:
+    """The error of the tree that an exception amounts to, or None for a mistake of our own."""
+    if isinstance(error, SeeWhyError):
+        return error
+    if out_of_memory(error):
+        return MemoryLimitError(first_line(error))
+    if isinstance(error, OSError) and error.errno in FULL:
+        return DiskFullError(error.filename or "the output")
+    return None

@@ -1,20 +1,20 @@
-"""Files that are either whole or not there: atomic writes and locks."""
+"""Files that are either whole or not there: atomic writes and locks; and records as JSON."""
 
+import dataclasses
 import errno
 import json
+import math
 import os
 import shutil
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from seewhy.errors import DiskFullError, LockedError, UsageError
+from seewhy.errors import FULL, DiskFullError, LockedError, UsageError
 
-# EFBIG is what a file-size limit (`ulimit -f`) answers.
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -25,6 +25,35 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     with atomic_file(path, len(data)) as file:
         file.write(data)
+
+
+def to_json(record: Any) -> Any:
+    """A record as JSON values: dataclasses as objects, arrays as lists, NaN and infinity as null.
+
+    A dataclass is written field by field. One whose JSON has another shape has a method `json_form`, which
+    gives that shape, of any values that this function takes. Paths, and what stands for one, are text.
+    """
+    if isinstance(record, os.PathLike):
+        return os.fspath(record)
+    if hasattr(record, "json_form"):
+        return to_json(record.json_form())
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    if isinstance(record, Mapping):
+        return {str(key): to_json(value) for key, value in record.items()}
+    if hasattr(record, "tolist"):  # an array or a number of NumPy's
+        return to_json(record.tolist())
+    if isinstance(record, list | tuple):
+        return [to_json(value) for value in record]
+    if isinstance(record, float) and not math.isfinite(record):
+        return None
+    return record.decode() if isinstance(record, bytes) else record
+
+
+def write_json(record: Any, path: Path) -> None:
+    """Writes a record to a file of its own, whole or not at all; makes the directory where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(to_json(record), indent=1).encode())
 
 
 @contextmanager
@@ -87,10 +116,7 @@ def full_disk_named(path: Path, size: int) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise DiskFullError(
-            f"disk full while writing {path} (need {max(size / 1e6, 0.1):,.1f} MB): free some space and "
-            "start again (a training goes on with --resume)"
-        ) from None
+        raise DiskFullError(path, size) from None
 
 
 def new_folder(out: Path) -> Path:
@@ -120,10 +146,7 @@ def require_space(path: Path, needed: int, what: str) -> None:
     """Raises `DiskFullError` unless `needed` bytes are free where `path` lies."""
     free = shutil.disk_usage(path).free
     if free < needed:
-        raise DiskFullError(
-            f"{what} needs {needed / 1e6:,.0f} MB and {path} has {free / 1e6:,.0f} MB free: "
-            "free some space or choose another place"
-        )
+        raise DiskFullError(path, needed, free, what)
 
 
 @contextmanager
@@ -141,10 +164,7 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LockedError(
-                f"{path.parent} is being written by {_holder(handle)}: wait for it, or choose "
-                "another directory"
-            ) from None
+            raise LockedError(path.parent, _holder(handle)) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise

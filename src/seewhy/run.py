@@ -1,7 +1,6 @@
 """The run directory: all of a training in readable files."""
 
 import csv
-import io
 import json
 import os
 import platform
@@ -23,9 +22,11 @@ from seewhy.files import (
     exclusive,
     full_disk_named,
     sync_directory,
+    to_json,
     write_atomic,
+    write_json,
 )
-from seewhy.text import visible
+from seewhy.text import csv_text, visible
 
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
@@ -36,6 +37,9 @@ class Run:
     """A run directory by its path; a run is finished once it has its model."""
 
     path: Path
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
     @property
     def model(self) -> Path:
@@ -130,16 +134,16 @@ class Run:
         if gradient_norms:
             _write_rows(self.path / "gradient_norms.csv", gradient_norms)
 
-    def write_metrics(self, split: str, figures: Mapping[str, Any]) -> None:
+    def write_metrics(self, split: str, figures: Any) -> None:
         """Stores a split's figures; those of test with the number of this reading, from 1."""
         with exclusive(self.path / "metrics.lock", wait=True):
             stored = self.metrics
-            numbered = dict(figures)
+            numbered = to_json(figures)
             if split == "test":
                 numbered["reading"] = stored.get("test", {}).get("reading", 0) + 1
                 self.log(f"test split read, reading {numbered['reading']}")
             stored[split] = numbered
-            write_atomic(self.path / "metrics.json", json.dumps(stored, indent=1).encode())
+            write_json(stored, self.path / "metrics.json")
 
     def write_environment(self) -> None:
         """Stores the machine and the versions that made the run."""
@@ -154,7 +158,7 @@ class Run:
             "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
             "packages": {name: metadata.version(name) for name in ("seewhy", *PACKAGES)},
         }
-        write_atomic(self.path / "environment.json", json.dumps(facts, indent=1).encode())
+        write_json(facts, self.path / "environment.json")
 
     def log(self, line: str) -> None:
         """Appends a line with its time; control characters are escaped."""
@@ -222,11 +226,9 @@ def _read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [])
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(path, text.getvalue().encode())
+    names = list(rows[0]) if rows else []
+    cells = ([row[name] for name in names] for row in rows)
+    write_atomic(path, csv_text([names, *cells]).encode())
 
 
 def _default_path(recipe: str, number: int) -> Path:

@@ -4,6 +4,10 @@ A spreadsheet runs a cell that starts like a formula, a terminal obeys control c
 name may hold both (OWASP ASVS 5.0, 1.2.10).
 """
 
+import csv
+import io
+from collections.abc import Iterable
+
 _FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")
 
 
@@ -13,6 +17,25 @@ def escape_cell(text: str) -> str:
     For text alone: numbers are written as numbers. `csv` does the quoting.
     """
     return "'" + text if text.startswith(_FORMULA) else text
+
+
+def csv_text(rows: Iterable[Iterable[object]], floats: str = "") -> str:
+    """Rows as a CSV table (RFC 4180), the header among them; text cells pass through `escape_cell`.
+
+    Numbers stay numbers: `floats` is how those with a fraction are written, such as ".6f" [in full].
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    for row in rows:
+        writer.writerow(
+            escape_cell(cell)
+            if isinstance(cell, str)
+            else format(cell, floats)
+            if isinstance(cell, float)
+            else cell
+            for cell in row
+        )
+    return text.getvalue()
 
 
 def plain_cell(cell: str) -> str:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from seewhy.analysis.compare import common_rows, compare
+from seewhy.analysis.compare import common_rows, compare_predictions
 from seewhy.errors import DataError
 from seewhy.evaluation.predictions import Predictions
 
@@ -26,7 +26,7 @@ def hashes(n: int = 2_000) -> np.ndarray:
 
 def compared(*models: Predictions):
     named = {f"model {number}": found for number, found in enumerate(models)}
-    return compare(named, [hashes(len(m)) for m in models], "val")
+    return compare_predictions(named, [hashes(len(m)) for m in models], "val")
 
 
 def test_a_real_difference_is_found_and_said() -> None:
@@ -107,7 +107,9 @@ def test_other_classes_are_refused() -> None:
 def test_pictures_are_paired_by_content_whatever_their_order() -> None:
     a, b = model(0.9, 500), model(0.8, 500, seed=1)
     order = np.random.default_rng(0).permutation(500)[:300]
-    found = compare({"a": a, "b": b.take(order)}, [hashes(500), hashes(500)[order]], "val")
+    found = compare_predictions(
+        {"a": a, "b": b.take(order)}, [hashes(500), hashes(500)[order]], "val"
+    )
     assert found.n == 300 and sorted(found.rows[0].tolist()) == sorted(order.tolist())
     assert np.array_equal(order[found.rows[1]], found.rows[0])
     assert np.array_equal(found.answers[1], b.predicted[found.rows[0]])
@@ -118,13 +120,13 @@ def test_identical_pictures_count_once_and_unlabelled_ones_never() -> None:
     assert common_rows([twice, np.array([b"", b"x", b"z", b"y"])]).tolist() == [[0, 1], [1, 3]]
     a = model(0.9, 4)
     unlabelled = replace(a, labels=np.array([-1, *a.labels[1:]]))
-    assert compare({"a": a, "b": unlabelled}, [hashes(4)] * 2, "val").n == 3
+    assert compare_predictions({"a": a, "b": unlabelled}, [hashes(4)] * 2, "val").n == 3
 
 
 def test_nothing_in_common_is_said() -> None:
     a = model(0.9, 5)
     with pytest.raises(DataError, match="no labelled picture in common in val"):
-        compare({"a": a, "b": a}, [hashes(5), hashes(10)[5:]], "val")
+        compare_predictions({"a": a, "b": a}, [hashes(5), hashes(10)[5:]], "val")
 
 
 def test_other_labels_for_the_same_pictures_are_refused() -> None:

@@ -7,7 +7,7 @@ from attribution.toys import SmallNet, traces
 from helpers import image_set, tiny_net
 from torch import Tensor, nn
 
-from seewhy.attribution.channels import _paired_rates, channels
+from seewhy.attribution.channels import channels
 from seewhy.errors import UsageError
 
 
@@ -85,28 +85,6 @@ def test_the_batch_changes_nothing_and_only_its_maps_are_held(monkeypatch) -> No
     assert parts.accuracy_drop == whole.accuracy_drop
     for one, other in zip(parts.logit_drop, whole.logit_drop, strict=True):
         assert (one.value, one.low) == pytest.approx((other.value, other.low), abs=1e-5)
-
-
-def test_the_interval_of_a_paired_rate_is_agresti_and_mins() -> None:
-    before = torch.tensor([True] * 90 + [False] * 10)
-    after = torch.tensor([True] * 80 + [False] * 17 + [True] * 3)
-    drop = _paired_rates(before, after)  # 10 lost, 3 gained of 100
-    assert drop.value == pytest.approx(0.07)
-    half = 1.96 * (14 - 49 / 102) ** 0.5 / 102
-    assert (drop.low, drop.high) == pytest.approx((7 / 102 - half, 7 / 102 + half))
-    same = _paired_rates(before, before)
-    assert same.low < 0 == same.value < same.high
-
-
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    rng = np.random.default_rng(0)
-    held = 0
-    for _ in range(400):
-        before = rng.random(100) < 0.8
-        after = np.where(rng.random(100) < 0.15, ~before, before)  # 12% are lost, 3% gained
-        drop = _paired_rates(*map(torch.from_numpy, (before, after)))
-        held += drop.low <= 0.09 <= drop.high
-    assert 0.93 < held / 400 < 0.98
 
 
 def test_no_trace_is_left_also_after_an_exception() -> None:

@@ -8,6 +8,7 @@ from attribution.toys import SmallNet
 from seewhy.attribution.explanations import choose, explain_pictures
 from seewhy.attribution.methods import METHODS
 from seewhy.evaluation.predictions import Predictions
+from seewhy.files import to_json
 from seewhy.inference.forward import to_input
 
 CLASSES = ("ant", "bee", "cow")
@@ -47,7 +48,7 @@ def test_without_checks_there_are_maps_alone() -> None:
         *(network(), images(2), predicted(2), np.zeros(2, np.int64), methods), check=False
     )
     assert found.checks == {} and found.maps["grad_cam"].shape == (2, 8, 8)
-    stored = found.to_json()
+    stored = to_json(found)
     assert stored["pictures"][0]["methods"] == {"grad_cam": None} and stored["methods"] == {}
 
 
@@ -56,7 +57,7 @@ def test_as_json_it_says_what_was_answered_what_is_explained_and_what_can_be_bel
     methods = {"grad_cam": METHODS["grad_cam"]}
     p = predicted(2, labels)
     found = explain_pictures(network(), images(2), p, np.array([2, 1]), methods)
-    stored = json.loads(json.dumps(found.to_json()))
+    stored = json.loads(json.dumps(to_json(found)))
     first, second = stored["pictures"]
     assert (first["label"], second["label"]) == ("ant", None)
     assert (first["target"], second["target"]) == ("cow", "bee")

@@ -7,7 +7,8 @@ from plots.test_data import figures
 
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
 from seewhy.data.imageset import Rows
-from seewhy.data.inspect import Example, Finding, Gathered, Report
+from seewhy.data.inspect import Example, Finding, Gathered
+from seewhy.workflows.check import Report
 
 
 def report(*findings: Finding) -> Report:

@@ -12,13 +12,14 @@ from helpers import QUICK, write_folder
 from page.test_review import made
 
 import seewhy
-from seewhy.cli.labels import _told
+from seewhy.cli.labels import _text
 from seewhy.config.data import DataConfig
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.evaluation.predictions import Predictions
 from seewhy.page.settings import review_command
 from seewhy.workflows.experiments.repetition import folds
+from seewhy.workflows.labels import LabelFindings
 
 FLAGS = ["--recipe", "regularized-cnn", "--folds", "2", *(f"--{k}={v}" for k, v in QUICK.items())]
 FILES = {"label-issues.csv", "label-issues.json", "label-issues.png", "review.csv", "review.html"}
@@ -79,7 +80,7 @@ def test_finished_folds_are_taken_as_they_are_and_all_is_written(photos, home, c
 def test_the_next_commands_can_be_pasted_whatever_the_names(tmp_path):
     review, recipe = tmp_path / "my folds" / "review.csv", load_recipe("fast")
     command = review_command("my photos", recipe.model_dump(), str(review))
-    last = _told(made(1), command, review.parent).splitlines()[-1]
+    last = _text(LabelFindings("my photos", review.parent, command, made(1))).splitlines()[-1]
     words = ["seewhy", "data", "apply-review", "my photos", str(review)]
     assert shlex.split(last) == [*words, "--out", "NEW"]
     recipe = load_recipe("fast", {"data.split_seed": 3, "data.group_from": "(.)_"})

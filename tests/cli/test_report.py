@@ -66,31 +66,54 @@ def test_no_finished_run_is_named(tmp_path):
         seewhy.report(tmp_path)
 
 
-def test_a_training_ends_with_its_report_and_is_not_lost_where_that_fails(
-    photos, tmp_path, capsys, monkeypatch
-):
+@pytest.fixture
+def train(photos, tmp_path, capsys):
+    """Trains by the command line, which must end with a code, and gives its directory and what it said."""
     flags = [f"--{name}={value}" for name, value in QUICK.items()]
-    arguments = ["train", "--recipe", "regularized-cnn", "--data", str(photos), "--json", *flags]
+    out = tmp_path / "run"
 
-    def trained_to(name):
+    def train(code):
+        arguments = ["train", "--recipe", "regularized-cnn", "--data", photos, "--json", *flags]
         with pytest.raises(SystemExit) as ended:
-            main([*arguments, "--out", str(tmp_path / name)])
-        assert not ended.value.code
+            main([*map(str, arguments), "--out", str(out)])
+        assert (ended.value.code or 0) == code
         captured = capsys.readouterr()
         json.loads(captured.out)
-        return captured.err
+        return out, captured.err
 
-    trained_to("first")
-    assert (tmp_path / "first" / "report.html").is_file()
-    assert (tmp_path / "first" / "analysis" / "mistakes-val.json").is_file()
+    return train
 
-    def broken(*arguments, **options):
-        raise RuntimeError("no room")
 
-    monkeypatch.setattr("seewhy.cli.train.analyse_and_report", broken)
-    assert "its report is not: no room" in trained_to("second")
-    assert (tmp_path / "second" / "model.safetensors").is_file()
-    assert "RuntimeError: no room" in (tmp_path / "second" / "log.txt").read_text()
+def failing(monkeypatch, error):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("seewhy.cli.train.analyse_and_report", fail)
+
+
+def test_a_training_ends_with_its_report(train):
+    out, _ = train(code=0)
+    assert (out / "report.html").is_file()
+    assert (out / "analysis" / "mistakes-val.json").is_file()
+
+
+def test_a_report_that_fails_by_our_mistake_says_where_its_traceback_is(train, monkeypatch):
+    failing(monkeypatch, RuntimeError("cannot allocate a view"))
+    out, shown = train(code=1)
+    assert "its report is not: RuntimeError: cannot allocate a view" in shown
+    assert f"its traceback is in {out / 'log.txt'}" in shown
+    log = (out / "log.txt").read_text().splitlines()
+    assert any(line.endswith("Traceback (most recent call last):") for line in log)
+    assert log[-1].endswith("RuntimeError: cannot allocate a view")
+    assert (out / "model.safetensors").is_file()
+
+
+def test_a_report_that_the_user_can_put_right_is_one_line(train, monkeypatch):
+    failing(monkeypatch, DataError("no space for it"))
+    out, shown = train(code=0)
+    assert "its report is not: no space for it (`seewhy report" in shown
+    assert "Traceback" not in (out / "log.txt").read_text()
+    assert (out / "model.safetensors").is_file()
 
 
 def test_a_net_that_grad_cam_cannot_explain_has_its_pictures_without_maps(

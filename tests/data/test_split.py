@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from seewhy.data.bad_files import BadFile
 from seewhy.data.images.decode import InputRule
-from seewhy.data.imageset import ImageSet
+from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.split import (
     SealedSet,
     Splits,
@@ -406,4 +406,8 @@ def test_a_sealed_set_tells_what_may_be_known():
     assert len(sealed) == 3 and sealed.classes == ("a", "b")
     assert np.array_equal(sealed.hashes, images.hashes) and sealed.fingerprint == images.fingerprint
     assert sealed.unseal() is images
-    assert not hasattr(sealed, "labels") and not hasattr(sealed, "images")
+    attributes = (name for name in dir(sealed) if not name.startswith("__"))
+    values = [getattr(sealed, name) for name in attributes if name != "_SealedSet__images"]
+    assert not any(isinstance(value, ImageSet | Rows) for value in values)
+    assert not hasattr(sealed, "labels") and not hasattr(sealed, "_images")
+    assert not hasattr(sealed, "__dict__")

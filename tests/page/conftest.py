@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from seewhy.analysis.overview import analyse_predictions
-from seewhy.analysis.records import to_json
 from seewhy.evaluation.metrics import metrics
 from seewhy.evaluation.predictions import Predictions
+from seewhy.files import to_json
 from seewhy.page.pictures import Pictures, choose_rows
 from seewhy.page.stored import Stored
 
@@ -42,7 +42,7 @@ def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Store
             }
             for e in (1, 2, 3)
         ],
-        metrics={"val": metrics(found, "val").to_json()},
+        metrics={"val": to_json(metrics(found, "val"))},
         environment={
             "platform": "Linux",
             "processor": "processor",

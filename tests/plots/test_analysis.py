@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from plots.test_metrics import ODD, drawn, measured, names, picture, texts
 
 from seewhy.analysis.confidence import confidence
-from seewhy.analysis.records import to_json
 from seewhy.analysis.slices import find_slices
 from seewhy.evaluation.decision.ood import choose_scope
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import class_curves
+from seewhy.files import to_json
 from seewhy.plots.analysis import (
     class_heat_map,
     confidence_histograms,
@@ -51,7 +51,7 @@ def curves_of(classes: tuple[str, ...], n: int = 300) -> dict[str, Any]:
 
 @pytest.mark.parametrize("k", [2, 10, 130])
 def test_the_heat_map_has_a_row_a_class_and_the_two_means(k: int) -> None:
-    m = measured(names(k), n=1_000).to_json()
+    m = to_json(measured(names(k), n=1_000))
     figure = drawn(class_heat_map, m)
     assert all_on_the_page(figure)
     rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -67,7 +67,7 @@ def test_the_heat_map_has_a_row_a_class_and_the_two_means(k: int) -> None:
 
 def test_curves_name_the_three_of_smallest_area_with_their_intervals() -> None:
     classes = names(10)
-    m = measured(classes).to_json()
+    m = to_json(measured(classes))
     curves = curves_of(classes)
     figure = drawn(ranking_curves, curves, m)
     assert all_on_the_page(figure)
@@ -80,7 +80,7 @@ def test_curves_name_the_three_of_smallest_area_with_their_intervals() -> None:
 
 
 def test_odd_names_are_drawn_as_they_are() -> None:
-    m = measured(ODD).to_json()
+    m = to_json(measured(ODD))
     assert picture(class_heat_map(m)).size[0] > 300
     assert picture(ranking_curves(curves_of(ODD), m)).size[0] > 300
 

@@ -210,8 +210,8 @@ def test_channels_come_by_importance_with_their_intervals_and_rings() -> None:
 
 def test_a_class_told_by_the_border_is_marked() -> None:
     maps = np.random.default_rng(0).normal(size=(3, 8, 8)).astype(np.float32)
-    found = ClassAverages(maps, np.array([5, 7, 0]), np.array([0.2, 0.8, np.nan]), 0.44)
-    figure = drawn(class_average_sheet, found, CLASSES)
+    found = ClassAverages(CLASSES, maps, np.array([5, 7, 0]), np.array([0.2, 0.8, np.nan]), 0.44)
+    figure = drawn(class_average_sheet, found)
     assert all_on_the_page(figure)
     marked = [a for a in figure.axes if a.spines["top"].get_edgecolor()[:3] == to_rgb(VERMILION)]
     said = {text.get_text(): text for text in texts(figure)}

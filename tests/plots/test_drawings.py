@@ -4,6 +4,7 @@ import numpy as np
 from page.conftest import made
 from plots.test_metrics import measured, names, picture
 
+from seewhy.files import to_json
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.style import write_drawings
 
@@ -20,8 +21,8 @@ SLICES: dict[str, Any] = {"n": 80, "rate": RATE, "tested": 1, "slices": [PART]}
 
 def test_figures_alone_have_their_drawings_named_by_split(tmp_path) -> None:
     m = measured(names(3))
-    assert set(split_drawings(m.to_json())) == {f"{name}-val" for name in MEASURED}
-    drawings = split_drawings(m.to_json(), m.reliability)
+    assert set(split_drawings(to_json(m))) == {f"{name}-val" for name in MEASURED}
+    drawings = split_drawings(to_json(m), m.reliability)
     assert set(drawings) == {f"{name}-val" for name in (*MEASURED, "reliability")}
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from seewhy.evaluation.metrics import Metrics, metrics
 from seewhy.evaluation.predictions import Predictions
+from seewhy.files import to_json
 from seewhy.plots.metrics import confusion_matrix, curves, per_class, reliability
 from seewhy.plots.style import style
 
@@ -83,7 +84,7 @@ def texts(figure: Figure) -> Iterator[matplotlib.text.Text]:
 @pytest.mark.parametrize("k", [2, 10, 20, 21, 100, 260])
 @pytest.mark.parametrize("draw", [confusion_matrix, per_class])
 def test_nothing_is_cut_off_or_overlaps(draw: Any, k: int) -> None:
-    figure = drawn(draw, measured(names(k)).to_json())
+    figure = drawn(draw, to_json(measured(names(k))))
     page = figure.bbox.padded(1)
     for text in texts(figure):
         box = text.get_window_extent()
@@ -96,7 +97,7 @@ def test_nothing_is_cut_off_or_overlaps(draw: Any, k: int) -> None:
 
 @pytest.mark.parametrize("draw", [confusion_matrix, per_class])
 def test_odd_names_are_drawn_letter_by_letter_and_warn_of_nothing(draw: Any) -> None:
-    stored = measured(ODD).to_json()
+    stored = to_json(measured(ODD))
     assert picture(draw(stored)).size[0] > 500
     shown = {text.get_text(): text for text in texts(drawn(draw, stored))}
     for name in ("$x_1$", "$\\frac$", "a\\nb", "<b>", "%d", "日本", "\\", "w" * 23 + "…"):
@@ -105,7 +106,7 @@ def test_odd_names_are_drawn_letter_by_letter_and_warn_of_nothing(draw: Any) -> 
 
 def test_the_matrix_shows_shares_and_counts() -> None:
     m = measured(names(5))
-    axes = drawn(confusion_matrix, m.to_json()).axes[0]
+    axes = drawn(confusion_matrix, to_json(m)).axes[0]
     shares = axes.images[0].get_array()
     assert shares.mask[0].all() and not shares.mask[1:].any()  # the class without pictures
     assert np.allclose(shares[1:].sum(axis=1), 1)
@@ -115,12 +116,12 @@ def test_the_matrix_shows_shares_and_counts() -> None:
         for row, column in zip(*np.nonzero(m.confusion), strict=True)
     }
     assert axes.get_ylabel() == "true" and axes.get_xlabel() == "predicted"
-    assert not drawn(confusion_matrix, measured(names(21)).to_json()).axes[0].texts
+    assert not drawn(confusion_matrix, to_json(measured(names(21)))).axes[0].texts
 
 
 def test_the_title_says_what_was_measured() -> None:
     m = measured(names(5))
-    title = drawn(confusion_matrix, m.to_json()).get_suptitle()
+    title = drawn(confusion_matrix, to_json(m)).get_suptitle()
     low, high = m.accuracy.low, m.accuracy.high
     assert title == (
         f"Validation: {m.accuracy.value:.1%} of 400 right\n(95% interval {low:.1%} to {high:.1%})"
@@ -129,7 +130,7 @@ def test_the_title_says_what_was_measured() -> None:
 
 def test_classes_are_sorted_and_have_their_intervals() -> None:
     m = measured(names(5))
-    axes = drawn(per_class, m.to_json()).axes[0]
+    axes = drawn(per_class, to_json(m)).axes[0]
     order = [label.get_text() for label in axes.get_yticklabels()]
     recalls = [m.per_class[name].recall for name in order]
     assert order[0] == "class 000" and recalls[1:] == sorted(recalls[1:])
@@ -137,13 +138,13 @@ def test_classes_are_sorted_and_have_their_intervals() -> None:
     assert [bar.get_width() for bar in axes.patches] == recalls[1:]
     intervals = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2][:-1]
     for name, interval in zip(order[1:], intervals, strict=True):
-        expected = m.per_class[name].accuracy
+        expected = m.per_class[name].intervals["recall"]
         assert tuple(interval) == (expected.low, expected.high)
 
 
 def test_beyond_a_hundred_the_worst_classes_are_drawn() -> None:
     m = measured(names(130), n=4_000)
-    figure = drawn(per_class, m.to_json())
+    figure = drawn(per_class, to_json(m))
     assert len(figure.axes[0].get_yticklabels()) == 100
     assert "the 100 worst of 130 classes" in figure.get_suptitle()
     drawn_names = {label.get_text() for label in figure.axes[0].get_yticklabels()}
@@ -207,7 +208,7 @@ def test_short_broken_and_long_histories_are_drawn(rows: list[dict[str, float]])
 
 
 def test_the_readers_own_style_changes_nothing_and_is_left_alone() -> None:
-    stored = measured(names(3)).to_json()
+    stored = to_json(measured(names(3)))
     plain = confusion_matrix(stored)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "text.usetex": True}):
         before: Mapping[str, Any] = dict(matplotlib.rcParams)

@@ -6,9 +6,9 @@ from plots.test_analysis import all_on_the_page
 from plots.test_metrics import ODD, drawn, picture
 
 from seewhy.analysis.corruptions import CORRUPTIONS, examples
-from seewhy.analysis.records import to_json
 from seewhy.analysis.robustness import RADII, TRANSFORMATIONS, Adversarial, Curve, Robustness
 from seewhy.evaluation.stats.intervals import wilson
+from seewhy.files import to_json
 from seewhy.plots.robustness import (
     adversarial_sheet,
     attack_curves,

@@ -3,8 +3,8 @@ from matplotlib.figure import Figure
 from plots.test_metrics import ODD, drawn, texts
 
 from seewhy.analysis.mistakes import mistakes
-from seewhy.analysis.records import to_json
 from seewhy.evaluation.predictions import Predictions
+from seewhy.files import to_json
 from seewhy.plots.sheets import COLUMNS, PAIRS, WORST, Tile, confused_pairs, sheet, worst_mistakes
 
 

@@ -1,10 +1,12 @@
 """Too little memory is a line of advice and exit 4: no traceback, no hang, and nothing is lost."""
 
+import errno
 import resource
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from helpers import QUICK, same_weights
@@ -12,6 +14,7 @@ from PIL import Image
 from torch import nn
 
 import seewhy
+import seewhy.cli
 from reliability import processes
 from seewhy.config.training import TrainConfig
 from seewhy.data.images.decode import read_file
@@ -47,8 +50,6 @@ def large(tmp_path_factory):
 
 def limit_memory(megabytes):
     """Limits a process to so much more address space than it has."""
-    import seewhy.cli
-
     seewhy.cli.ROOM = 1  # to come as far as it lasts, not to be refused at the door
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     size = pages * resource.getpagesize() + megabytes * 1_000_000
@@ -97,6 +98,33 @@ def test_too_little_to_begin_is_said_before_anything_is_loaded(megabytes):
     assert "address space" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+@pytest.fixture
+def full(monkeypatch):
+    """Fails every mapping of memory."""
+
+    def mmap(*arguments):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("mmap.mmap", mmap)
+
+
+def called(capsys, *arguments):
+    with pytest.raises(SystemExit) as ended:
+        seewhy.cli.main(list(map(str, arguments)))
+    return ended.value.code or 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["recipes"], ["info"]])
+def test_what_needs_no_torch_is_never_refused(full, run, capsys, monkeypatch, arguments):
+    monkeypatch.setattr("resource.getrlimit", lambda which: (1 << 30, 1 << 30))
+    assert called(capsys, "models") == (4, ANY)
+    assert called(capsys, *arguments, *([run.path] if arguments == ["info"] else []))[0] == 0
+
+
+def test_nothing_is_refused_where_memory_is_not_limited(full, capsys):
+    assert called(capsys, "models")[0] == 0
+
+
 def test_a_training_that_ran_out_goes_on_to_the_same_bits(photos, run, tmp_path):
     arguments = [*TRAIN, f"--data={photos}", f"--out={tmp_path / 'run'}", "--resume"]
     assert processes.seewhy(arguments, partial(limit_memory, 16))[0] == 4
@@ -142,8 +170,8 @@ def test_memory_that_runs_out_unnamed_would_be_a_traceback(photos, tmp_path):
 
 
 def limit_and_look_away():
-    import seewhy.cli
+    import seewhy.errors
     from seewhy.training import guards
 
-    seewhy.cli.out_of_memory = guards.out_of_memory = lambda error: False
+    seewhy.errors.out_of_memory = guards.out_of_memory = lambda error: False
     limit_memory(10)

@@ -43,7 +43,7 @@ def claim_by_looking(path):
     path.mkdir(exist_ok=True)
     lock = path / "pid"
     if lock.exists():
-        raise LockedError("taken")
+        raise LockedError(path, "another")
     time.sleep(0.01)
     lock.write_text(str(os.getpid()))
     yield

@@ -10,13 +10,14 @@ from PIL import Image
 import seewhy
 from seewhy.data.images.decode import InputRule
 from seewhy.errors import DataError, ModelFileError, UsageError
+from seewhy.evaluation.decision.answers import NOT_SURE, OUT_OF_SCOPE
 from seewhy.evaluation.decision.fit import fit_decision
 from seewhy.evaluation.decision.record import Decision, Scope
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
-from seewhy.inference.classifier import NOT_SURE, OUT_OF_SCOPE, Classifier
+from seewhy.inference.classifier import Classifier
 from seewhy.inference.pytorch import PyTorchPredictor
 from seewhy.models.registry import build
 

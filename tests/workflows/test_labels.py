@@ -1,9 +1,15 @@
+import csv
+import json
+
 import numpy as np
 import pytest
 from helpers import QUICK, write_folder
 
+import seewhy
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
+from seewhy.events import Note, Progress
+from seewhy.text import csv_text
 from seewhy.workflows.experiments.repetition import folds
 from seewhy.workflows.labels import find_suspects
 
@@ -82,3 +88,28 @@ def test_other_labels_are_refused(flipped, judged, tmp_path):
 def test_unfinished_folds_are_refused(flipped, tmp_path):
     with pytest.raises(UsageError, match="no finished folds"):
         find_suspects(flipped, tmp_path)
+
+
+def test_findings_are_written_shown_and_corrected_by_public_functions(flipped, judged, tmp_path):
+    events = []
+    found = seewhy.find_label_issues(flipped, out=judged, on_event=events.append)
+    assert found.path == judged and found.suspects.found
+    assert "comparing" in {event.what for event in events if isinstance(event, Progress)}
+    assert json.loads((judged / "label-issues.json").read_text()) == seewhy.to_json(found)
+    with open(judged / "review.csv", newline="") as file:
+        rows = [{**row, "right_label": row["suggested"]} for row in csv.DictReader(file)]
+    filled = tmp_path / "review.csv"
+    filled.write_text(csv_text([rows[0], *(row.values() for row in rows)]))
+    made = seewhy.apply_review(flipped, filled, tmp_path / "new")
+    assert (made.corrected, made.left_out, made.confirmed, made.open) == (len(rows), 0, 0, 0)
+    assert made.note == f"contents with a corrected label: {len(rows)}"
+    with pytest.raises(UsageError, match="not written over"):
+        seewhy.apply_review(flipped, filled, tmp_path / "new")
+    seewhy.find_label_issues(flipped, out=judged, on_event=events.append)
+    kept = [event.text for event in events if isinstance(event, Note)]
+    assert len(kept) == 1 and "kept as it is" in kept[0]
+
+
+def test_a_number_of_folds_that_is_none_is_refused(flipped, judged):
+    with pytest.raises(UsageError, match="0 folds"):
+        seewhy.find_label_issues(flipped, folds=0, out=judged)

@@ -9,6 +9,7 @@ from data.pictures import write_scenes
 import seewhy
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data
+from seewhy.files import to_json
 from seewhy.models.registry import build
 
 
@@ -52,7 +53,7 @@ def test_what_an_augmentation_does_to_the_channels_shows(root):
 
 
 def test_a_preview_is_json_without_pixels(root):
-    said = json.loads(json.dumps(found_in(root).to_json()))
+    said = json.loads(json.dumps(to_json(found_in(root))))
     assert said["input"]["size"] == 16 and said["augmentation"] == {"flip": 0.5, "crop_padding": 4}
     assert said["pictures"][0]["label"] == "ant" and said["pictures"][0]["width"] == 48
     assert set(said["channels"]) == {"taken_off", "evaluation", "training"}

@@ -15,7 +15,7 @@ import seewhy
 from seewhy.errors import DataError, LockedError, MemoryLimitError, ModelFileError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Diagnostic, Epoch, RunFinished, RunStarted, Step
-from seewhy.files import exclusive
+from seewhy.files import exclusive, to_json
 from seewhy.run import Run
 from seewhy.training.checkpoint import latest_checkpoint
 from seewhy.workflows import train as module
@@ -52,7 +52,7 @@ def test_the_published_figures_are_those_of_the_stored_model(run, photos):
     stored = run.metrics["val"]
     predictions = Predictions.from_parquet(run.predictions("val"))
     figures, again = seewhy.evaluate(run.path, photos, "val")
-    assert figures.to_json() == stored
+    assert to_json(figures) == stored
     assert np.array_equal(again.logits, predictions.logits)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,8 @@ from seewhy.evaluation.metrics import Metrics, confusion, labelled, metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.bootstrap import drawn_means, paired_counts, percentiles
 from seewhy.evaluation.stats.intervals import Interval
-from seewhy.evaluation.stats.significance import holm, mcnemar, pictures_needed
+from seewhy.evaluation.stats.significance import SIGNIFICANT, holm, mcnemar, pictures_needed
 from seewhy.text import visible
-
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,11 @@ class ModelDifference:
             else ""
         )
         return f"{said}: {better} has {points}, which may be chance{much}."
+
+    def json_form(self) -> dict[str, Any]:
+        """All of it, with the numbers of images that one alone gets right in place of their rows."""
+        alone = {name: len(getattr(self, name)) for name in ("first_only", "second_only")}
+        return {**vars(self), **alone, "real": self.real, "verdict": self.verdict}
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,3 +287,13 @@ class ModelComparison:
     contenders: tuple[ComparedModel, ...]
     comparison: Comparison
     pictures: ImageSet | None
+
+    def json_form(self) -> dict[str, Any]:
+        """The models with what they cost and their metrics, and the differences of all pairs."""
+        metrics = self.comparison.metrics
+        return {
+            "split": self.comparison.split,
+            "n": self.comparison.n,
+            "models": [{**vars(one), "metrics": metrics[one.name]} for one in self.contenders],
+            "differences": self.comparison.differences,
+        }

@@ -6,11 +6,11 @@ from pathlib import Path
 from seewhy.analysis.causes import Causes
 from seewhy.analysis.confidence import Confidence, confidence
 from seewhy.analysis.mistakes import Mistakes, mistakes
-from seewhy.analysis.records import write_json
 from seewhy.analysis.slices import Slices
 from seewhy.evaluation.metrics import labelled
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import ClassCurves, class_curves
+from seewhy.files import write_json
 
 
 @dataclass(frozen=True, eq=False)

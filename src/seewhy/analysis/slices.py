@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import Interval, wilson
-from seewhy.evaluation.stats.significance import holm
+from seewhy.evaluation.stats.significance import SIGNIFICANT, holm
 
 PARTS = 5
 SMALLEST = 30  # pictures: below, a part is not tested
-SIGNIFICANT = 0.05
 KEPT = 60  # slices, the surest first, besides the real ones
 EXAMPLES = 8
 _FIFTHS = ("lowest", "second", "middle", "fourth", "highest")

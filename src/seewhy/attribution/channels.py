@@ -1,8 +1,7 @@
 """What the channels of the last maps stand for, and how much each of them matters."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from math import sqrt
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,10 @@ from seewhy.attribution.geometry import axes
 from seewhy.attribution.method import explaining, halves
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
-from seewhy.evaluation.stats.intervals import Interval
+from seewhy.evaluation.stats.intervals import Interval, mean_interval, paired_difference
 from seewhy.events import OnEvent, Progress, ignore
 from seewhy.inference.forward import to_input
 from seewhy.inference.predictor import at_a_time
-
-Z = 1.96  # standard errors on either side of a 95% interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +38,13 @@ class Channels:
         """The channels, those first whose loss costs the true class most."""
         return np.argsort([-drop.value for drop in self.logit_drop], kind="stable")
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """What the loss of each channel costs, as JSON values, those first that cost most."""
+    def json_form(self) -> list[dict[str, Any]]:
+        """What the loss of each channel costs, those first that cost most."""
         return [
             {
                 "channel": int(channel),
-                "logit_drop": asdict(self.logit_drop[channel]),
-                "accuracy_drop": asdict(self.accuracy_drop[channel]),
+                "logit_drop": self.logit_drop[channel],
+                "accuracy_drop": self.accuracy_drop[channel],
             }
             for channel in self.by_importance()
         ]
@@ -126,19 +123,9 @@ def _answers(head: nn.Module, maps: Tensor, labels: Tensor) -> tuple[Tensor, Ten
 
 
 def _paired_rates(before: Tensor, after: Tensor) -> Interval:
-    """What a rate lost, over the same pictures, after Agresti and Min (2005): half a picture a cell.
-
-    Unlike the usual interval it has a width also where no answer changed.
-    """
-    n = len(before)
     lost, gained = int((before & ~after).sum()), int((~before & after).sum())
-    value = (lost - gained) / n
-    middle = (lost - gained) / (n + 2)
-    half = Z * sqrt((lost + gained + 1) - (lost - gained) ** 2 / (n + 2)) / (n + 2)
-    return Interval(value, min(value, middle - half), max(value, middle + half))
+    return paired_difference(lost, gained, len(before))
 
 
 def _mean(values: Tensor) -> Interval:
-    value = values.mean().item()
-    half = Z * values.std().item() / sqrt(len(values))
-    return Interval(value, value - half, value + half)
+    return mean_interval(values.mean().item(), values.std().item(), len(values))

@@ -17,44 +17,43 @@ BORDER = 8  # side of the picture by width of its border
 class ClassAverages:
     """The mean map of each of K classes.
 
-    `maps` (K, H, W), zeros for a class without pictures; `counts` (K,) pictures; `border` (K,) the
+    `maps` (K, H, W), zeros for a class without images; `counts` (K,) images; `border` (K,) the
     share of a map's positive evidence that lies in the outer eighth all round, NaN where there is
     none. Evenly spread it would be `even_border`; well above, the class is told by what is beside
     the thing: a watermark, a frame, a scanner's edge, the sky or the grass.
     """
 
+    classes: tuple[str, ...]
     maps: NDArray[np.float32]
     counts: NDArray[np.int64]
     border: NDArray[np.float64]
     even_border: float
 
-    def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
-        """The figures without the maps, as JSON values."""
-        border = {
-            name: None if np.isnan(share) else float(share)
-            for name, share in zip(classes, self.border, strict=True)
-        }
-        counts = dict(zip(classes, self.counts.tolist(), strict=True))
+    def json_form(self) -> dict[str, Any]:
+        """The numbers without the maps, by class."""
+        border = dict(zip(self.classes, self.border, strict=True))
+        counts = dict(zip(self.classes, self.counts, strict=True))
         return {"even_border": self.even_border, "border": border, "counts": counts}
 
 
 def class_averages(
-    model: nn.Module, images: Tensor, labels: Tensor, method: Method, num_classes: int
+    model: nn.Module, images: Tensor, labels: Tensor, method: Method, classes: Sequence[str]
 ) -> ClassAverages:
-    """Averages the maps of pictures (N, 3, H, W) for their own classes `labels` (N,)."""
+    """Averages the maps of images (N, 3, H, W) for their own classes `labels` (N,)."""
+    k = len(classes)
     maps = method(model, images, labels).cpu().numpy()
     owners = labels.cpu().numpy()
-    counts = np.bincount(owners, minlength=num_classes)
-    sums = np.zeros((num_classes, *maps.shape[1:]), np.float64)
+    counts = np.bincount(owners, minlength=k)
+    sums = np.zeros((k, *maps.shape[1:]), np.float64)
     np.add.at(sums, owners, maps)
     averages = sums / np.maximum(counts, 1)[:, None, None]
     outer = _border(*maps.shape[1:])
     positive = averages.clip(min=0)
     whole = positive.sum((1, 2))
-    border = np.divide(
-        positive[:, outer].sum(1), whole, out=np.full(num_classes, np.nan), where=whole > 0
+    border = np.divide(positive[:, outer].sum(1), whole, out=np.full(k, np.nan), where=whole > 0)
+    return ClassAverages(
+        tuple(classes), averages.astype(np.float32), counts, border, float(outer.mean())
     )
-    return ClassAverages(averages.astype(np.float32), counts, border, float(outer.mean()))
 
 
 def _border(height: int, width: int) -> NDArray[np.bool_]:

@@ -49,8 +49,8 @@ class Explanations:
         known = labels is not None and labels[row] >= 0
         return self.predictions.classes[labels[row]] if known else None  # type: ignore[index]
 
-    def to_json(self) -> dict[str, Any]:
-        """All but the pixels, as JSON values: each picture with its checks, and each method's means."""
+    def json_form(self) -> dict[str, Any]:
+        """All but the pixels: each image with its tests, and each method's means."""
         classes = self.predictions.classes
         pictures = [
             {

@@ -2,14 +2,14 @@
 
 import importlib
 import mmap
+import resource
 import sys
 from typing import Any
 
 import click
 
 from seewhy import __version__
-from seewhy.errors import DiskFullError, MemoryLimitError, SeeWhyError, out_of_memory
-from seewhy.files import FULL
+from seewhy.errors import MemoryLimitError, as_user_error
 from seewhy.text import visible
 
 VERBS = {
@@ -33,6 +33,7 @@ VERBS = {
 
 
 ROOM = 1_500_000_000  # bytes; PyTorch, SciPy, Arrow and matplotlib map 1.3 GB for the smallest job
+LIGHT = {"recipes", "info"}  # verbs that need none of these
 
 
 class Verbs(click.Group):
@@ -44,7 +45,6 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        _require_memory()
         module = importlib.import_module(f"seewhy.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
@@ -54,6 +54,8 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             raise click.UsageError(f"no verb {args[0]!r}: there are {', '.join(VERBS)}")
+        if args and args[0] in VERBS.keys() - LIGHT and not {"-h", "--help"} & set(args):
+            _require_memory()
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -88,34 +90,23 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
-        named = error if isinstance(error, SeeWhyError) else _of_the_machine(error)
-        if named is None:
+        user_error = as_user_error(error)
+        if user_error is None:
             raise
-        click.echo(f"seewhy: {visible(str(named))}", err=True)
-        sys.exit(named.exit_code)
+        click.echo(f"seewhy: {visible(str(user_error))}", err=True)
+        sys.exit(user_error.exit_code)
 
 
 def _require_memory() -> None:
-    """Raises `MemoryLimitError` unless there is room: libraries abort, and threads hang, without it."""
+    """Raises `MemoryLimitError` where the address space is limited to less than libraries map.
+
+    They abort, and threads hang, without it.
+    """
+    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+        return
     try:
         # Read only, so that it counts as address space and as nothing else.
         mmap.mmap(-1, ROOM, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ).close()
     except OSError:
-        raise MemoryLimitError(
-            f"no memory left: {ROOM / 1e6:,.0f} MB of address space are needed to start; raise `ulimit -v`, "
-            "or close other programs"
-        ) from None
-
-
-def _of_the_machine(error: Exception) -> SeeWhyError | None:
-    """The coded error for a full memory or disk that no inner place has named."""
-    if out_of_memory(error):
-        said = (str(error) or type(error).__name__).splitlines()[0]
-        return MemoryLimitError(
-            f"no memory left ({said}): close other programs, or raise the limit of this one"
-        )
-    if isinstance(error, OSError) and error.errno in FULL:
-        return DiskFullError(
-            f"disk full while writing {error.filename or 'the output'}: free some space and start again"
-        )
-    return None
+        cause = f"{ROOM / 1e6:,.0f} MB of address space are needed to start"
+        raise MemoryLimitError(cause) from None

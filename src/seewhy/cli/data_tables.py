@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from textwrap import indent
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seewhy.data.inspect import Example, Report, Statistics
+from seewhy.data.inspect import Example, Statistics
 from seewhy.text import visible
+
+if TYPE_CHECKING:
+    from seewhy.workflows.check import Report
 
 MOST = 50  # classes in a table; --json has all
 SHOWN = 3  # examples of a finding
@@ -51,7 +55,7 @@ def statistics_table(figures: Statistics) -> str:
     return splits_table(figures) + "\n\n" + "\n".join(lines)
 
 
-def findings_text(report: Report) -> str:
+def findings_text(report: "Report") -> str:
     """Each finding with some examples and what to do; a line where nothing was found."""
     if not report.findings:
         return f"{len(report.pictures):,} pictures: nothing wrong found"
@@ -66,7 +70,7 @@ def findings_text(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-def _example(example: Example, report: Report) -> str:
+def _example(example: Example, report: "Report") -> str:
     pictures = report.pictures
     named = " = ".join(
         f"{visible(str(pictures.ids[row]))} ({pictures.splits[row]}"

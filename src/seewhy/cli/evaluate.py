@@ -7,10 +7,9 @@ from typing import Any, Literal
 import click
 
 import seewhy
-from seewhy.analysis.records import to_json
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import analysis_table, metrics_table
-from seewhy.files import refuse_existing
+from seewhy.files import refuse_existing, to_json
 
 
 @click.command()
@@ -67,7 +66,7 @@ def command(
     )
     if out is not None:
         result.predictions.to_csv(out)
-    record = result.metrics.to_json()
+    record = to_json(result.metrics)
     if as_json:
         if result.analysis is not None:
             record["analysis"] = to_json(result.analysis)

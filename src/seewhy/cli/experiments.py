@@ -8,7 +8,7 @@ import click
 
 from seewhy.cli.flags import recipe_flags
 from seewhy.cli.tables import value
-from seewhy.evaluation.stats.summary import Summary
+from seewhy.evaluation.stats.summary import Spread, Summary
 
 
 def experiment_flags(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -34,17 +34,20 @@ def experiment_flags(kind: str) -> Callable[[Callable[..., Any]], Callable[..., 
     return add
 
 
-def summary_table(figures: Mapping[str, Summary], interval: bool) -> str:
+def summary_table(figures: Mapping[str, Spread]) -> str:
     """Means and standard deviations by metric, with the mean's interval where it has one."""
+    interval = any(isinstance(one, Summary) for one in figures.values())
     header = ("", "mean", "sd", "95% interval of the mean" if interval else "")
     rows = [
         (
             name.replace("_", " "),
-            value(found.mean, name),
-            value(found.sd, name),
-            f"{value(found.low, name)} to {value(found.high, name)}" if interval else "",
+            value(one.mean, name),
+            value(one.sd, name),
+            f"{value(one.low, name)} to {value(one.high, name)}"
+            if isinstance(one, Summary)
+            else "",
         )
-        for name, found in figures.items()
+        for name, one in figures.items()
     ]
     return table([header, *rows])
 

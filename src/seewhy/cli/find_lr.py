@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.analysis.records import to_json, write_json
 from seewhy.cli.experiments import experiment_flags
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import Terminal
 from seewhy.config.recipe import load_recipe
+from seewhy.files import to_json, write_json
 from seewhy.plots.experiments import draw_lr_range
 from seewhy.workflows.experiments.task import claimed, place
 
@@ -35,9 +35,9 @@ def command(
         result = seewhy.find_lr(data, recipe, steps=steps, overrides=changes, on_event=terminal)
     home = claimed(out, name)
     draw_lr_range(result, home)
-    write_json(result.facts, home / "find-lr.json")
+    write_json(result, home / "find-lr.json")
     if as_json:
-        click.echo(json.dumps(to_json(result.facts)))
+        click.echo(json.dumps(to_json(result)))
         return
     click.echo(f"suggested  {result.suggested:.2g}   where the loss falls fastest")
     click.echo(f"cautious   {result.cautious:.2g}   a tenth of the rate of the lowest loss")

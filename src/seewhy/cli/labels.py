@@ -1,28 +1,22 @@
-"""`seewhy data labels` and `seewhy data apply-review`: labels that look wrong, and what came of looking."""
+"""`seewhy data labels` and `seewhy data apply-review`: labels that look wrong, and their correction."""
 
 import json
 import shlex
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
-from seewhy.analysis.experiments.repetition import OUT_OF_FOLD
-from seewhy.analysis.labels.review import read_review, write_suspects, write_version
-from seewhy.analysis.labels.suspects import Suspects
 from seewhy.cli.experiments import table
 from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
 from seewhy.cli.progress import Terminal, shown
-from seewhy.config.recipe import load_recipe
-from seewhy.data import load_data
-from seewhy.files import refuse_existing, write_atomic
-from seewhy.page.settings import review_command
-from seewhy.run import Run
+from seewhy.files import refuse_existing, to_json
 from seewhy.text import visible
-from seewhy.workflows.labels import find_suspects, give_for_review
+
+if TYPE_CHECKING:
+    from seewhy.workflows.labels import LabelFindings
 
 PAIRS, SUREST = 5, 5  # lines on the terminal
 
@@ -52,24 +46,11 @@ def labels(
     ones as they are. Writes label-issues.csv, .json and .png, and for a person review.html, which makes
     review.csv, for `seewhy data apply-review`. Test stays sealed.
     """
-    changes = overrides(given)
-    home = out or Path("runs", f"{load_recipe(recipe or 'fast', changes).name}-folds")
-    asked = recipe is not None or count is not None or changes
-    if asked or not (home / OUT_OF_FOLD).is_file():
-        with shown() as terminal:
-            seewhy.folds(
-                data,
-                recipe or "fast",
-                5 if count is None else count,
-                out=home,
-                overrides=changes,
-                on_event=terminal,
-            )
-    suspects = find_suspects(data, home)
-    found = to_json(suspects, data)
-    command = review_command(data, Run(home / "fold-0").config["recipe"], str(home / "review.csv"))
-    _write(suspects, found, command, home)
-    click.echo(json.dumps(found) if as_json else _told(suspects, command, home))
+    with shown() as terminal:
+        found = seewhy.find_label_issues(
+            data, recipe, count, out=out, overrides=overrides(given), on_event=terminal
+        )
+    click.echo(json.dumps(to_json(found)) if as_json else _text(found))
 
 
 @click.command(name="apply-review")
@@ -92,49 +73,19 @@ def apply_review(
     """
     refuse_existing(out)
     config = config_of(given, layout=layout, on_bad="skip", max_bad=1)
-    splits = load_data(data, config, trainable=False, on_event=Terminal())
-    said = read_review(review, splits)
-    version = write_version(data, layout, said, out)
-    dropped = sum(one.label is None for one in said.corrections)
-    counts = {
-        "corrected": len(said.corrections) - dropped,
-        "left_out": dropped,
-        "confirmed": said.confirmed,
-        "open": said.open,
-    }
+    made = seewhy.apply_review(data, review, out, config, on_event=Terminal())
     if as_json:
-        click.echo(json.dumps({"data": data, "version": str(out), **counts}))
+        click.echo(json.dumps(to_json(made)))
         return
+    counts = {name: getattr(made, name) for name in ("corrected", "left_out", "confirmed", "open")}
     click.echo(", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()))
-    click.echo(f"{visible(str(out))}: {version.note}")
+    click.echo(f"{visible(str(out))}: {made.note}")
     own = [f"--data.{name}={value}" for name, value in given.items() if value is not None]
     click.echo(f"next: {visible(shlex.join(['seewhy', 'train', '--data', str(out), *own]))}")
 
 
-def to_json(suspects: Suspects, data: str) -> dict[str, Any]:
-    """What was found, as JSON values."""
-    return {
-        "data": data,
-        "n": suspects.n,
-        "agreed": suspects.agreed,
-        "weak": suspects.weak,
-        "noise": suspects.noise,
-        "count": len(suspects.found),
-        "issues": [asdict(one) for one in suspects.found],
-    }
-
-
-def _write(suspects: Suspects, found: dict[str, Any], command: str, home: Path) -> None:
-    from seewhy.plots.sheets import draw_suspects
-
-    write_suspects(suspects.found, home / "label-issues.csv")
-    write_atomic(home / "label-issues.json", json.dumps(found, indent=1).encode())
-    give_for_review(suspects, command, home)
-    if suspects.found:
-        write_atomic(home / "label-issues.png", draw_suspects(suspects.found, suspects.shown))
-
-
-def _told(suspects: Suspects, command: str, home: Path) -> str:
+def _text(findings: "LabelFindings") -> str:
+    suspects, home, command = findings.suspects, findings.path, findings.command
     found = suspects.found
     lines = [
         f"{len(found):,} of {suspects.n:,} labels look wrong to networks that had not seen the pictures",

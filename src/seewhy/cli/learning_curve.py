@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import experiment_flags, table
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import shown
 from seewhy.cli.tables import value
 from seewhy.errors import UsageError
+from seewhy.files import to_json
 from seewhy.plots.experiments import draw_learning_curve
 
 
@@ -51,7 +51,7 @@ def command(
         )
     draw_learning_curve(result, result.path / "figures")
     if as_json:
-        click.echo(json.dumps(to_json(result.facts)))
+        click.echo(json.dumps(to_json(result)))
         return
     rows = [("pictures", result.metric, "sd", "95% interval")]
     for share in result.shares:

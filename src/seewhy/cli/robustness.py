@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 import seewhy
-from seewhy.analysis.records import to_json
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
+from seewhy.files import to_json
 
 if TYPE_CHECKING:
     from seewhy.analysis.robustness import Curve, Robustness

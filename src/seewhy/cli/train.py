@@ -1,6 +1,7 @@
 """`seewhy train`: one run, or the same recipe over seeds or folds."""
 
 import json
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,12 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import summary_table
 from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.progress import Terminal, say, shown
 from seewhy.cli.tables import metrics_table
-from seewhy.errors import UsageError
+from seewhy.errors import UsageError, as_user_error
+from seewhy.files import to_json
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.experiments import draw_folds, draw_seeds
 from seewhy.plots.network import draw_gradient_norms
@@ -59,10 +60,14 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
         run = seewhy.train(**fixed, resume=resume, on_event=terminal)
     if run.gradient_norms:
         draw_gradient_norms(run.gradient_norms, run.figures)
-    page = _report(run)
+    page, code = None, 0
+    try:
+        page = analyse_and_report(run, Terminal())
+    except Exception as error:
+        code = _report_failed(run, error)
     if as_json:
         click.echo(json.dumps({"run": str(run.path), "val": run.metrics["val"]}))
-        return
+        sys.exit(code)
     click.echo(metrics_table(run.metrics["val"], f"model {run.path}"))
     if page is not None:
         click.echo(f"\nreport: {page}")
@@ -70,16 +75,19 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
     click.echo(
         f"\nrun: {run.path}   next: seewhy evaluate {run.path} --data {fixed['data']} --split {split}"
     )
+    sys.exit(code)
 
 
-def _report(run: Run) -> Path | None:
-    """Works out what validation tells, and the page of it; without them the training is not lost."""
-    try:
-        return analyse_and_report(run, Terminal())
-    except Exception as error:
-        run.log(traceback.format_exc())
-        say(f"the run is finished, but its report is not: {error} (`seewhy report {run.path}`)")
-        return None
+def _report_failed(run: Run, error: Exception) -> int:
+    """Says that there is no report, and logs the traceback of a mistake of our own; gives the exit code."""
+    user_error = as_user_error(error)
+    reason = str(user_error)
+    if user_error is None:
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            run.log(line)
+        reason = f"{type(error).__name__}: {error}; its traceback is in {run.path / 'log.txt'}"
+    say(f"the run is finished, but its report is not: {reason} (`seewhy report {run.path}`)")
+    return 1 if user_error is None else 0
 
 
 def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
@@ -90,7 +98,7 @@ def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
         click.echo(json.dumps(to_json(result)))
         return
     click.echo(f"validation over {count} seeds\n")
-    click.echo(summary_table(result.figures, interval=True))
+    click.echo(summary_table(result.figures))
     click.echo(f"\nruns: {result.path}   picture: {result.path / 'figures' / 'seeds.png'}")
 
 
@@ -98,14 +106,14 @@ def _folds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
     with shown() as terminal:
         result = seewhy.folds(**fixed, count=count, on_event=terminal)
     draw_folds(result, result.path / "figures")
-    whole = split_drawings(result.whole.to_json(), result.whole.reliability)
+    whole = split_drawings(to_json(result.whole), result.whole.reliability)
     write_drawings(whole, result.path / "figures")
     if as_json:
-        click.echo(json.dumps(to_json(result.to_json())))
+        click.echo(json.dumps(to_json(result)))
         return
     about = f"each predicted by the one of {count} runs that had not seen it"
-    figures = {**result.whole.to_json(), "split": "out of fold"}
+    figures = {**to_json(result.whole), "split": "out of fold"}
     click.echo(metrics_table(figures, about))
     click.echo("\nfolds, by themselves\n")
-    click.echo(summary_table(result.figures, interval=False))
+    click.echo(summary_table(result.figures))
     click.echo(f"\nruns: {result.path}   predictions: {result.predictions}")

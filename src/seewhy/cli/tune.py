@@ -9,11 +9,11 @@ import click
 import seewhy
 from seewhy.analysis.experiments.ablation import in_points, p_value
 from seewhy.analysis.experiments.tuning import Tuning
-from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import experiment_flags, table
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import shown
 from seewhy.cli.tables import value
+from seewhy.files import to_json
 from seewhy.plots.experiments import draw_tuning
 
 
@@ -60,7 +60,7 @@ def command(
         )
     draw_tuning(result, result.path / "figures")
     if as_json:
-        click.echo(json.dumps(to_json(result.facts)))
+        click.echo(json.dumps(to_json(result)))
         return
     click.echo(_summary(result, data))
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
 from seewhy.data.cache import Stored, shorter_side, stored
 from seewhy.data.images.decode import InputRule
 from seewhy.data.imageset import ImageSet, Rows
-from seewhy.data.sources import Source
+from seewhy.data.sources import Data, Source
 from seewhy.data.split import (
     SealedSet,
     Splits,
@@ -29,6 +28,7 @@ from seewhy.text import visible
 
 __all__ = [
     "BadFile",
+    "Data",
     "ImageSet",
     "InputRule",
     "Rows",
@@ -41,7 +41,7 @@ __all__ = [
 
 
 def load_data(
-    source: str | Path,
+    source: Data,
     config: DataConfig = DataConfig(),  # noqa: B008 (frozen)
     *,
     rule: InputRule | None = None,
@@ -51,7 +51,8 @@ def load_data(
 ) -> Splits:
     """Reads a source, at once from the cache where it was read before, and splits it.
 
-    source: a path in one of `sources.LAYOUTS`, or a name in `sources.NAMED`.
+    source: a path in one of `sources.LAYOUTS`, a name in `sources.NAMED`, or in memory: (images, labels), a
+    dict of such by split, a table of paths and labels, a PyTorch or a Hugging Face `Dataset`.
     rule, classes: those of a model that the pictures are for. Labels are then aligned by name: a
     class that the model lacks is refused, one that the data lack is a note, and train may be empty.
     trainable: refuses what no classifier can be trained on, such as a class without pictures.

@@ -1,14 +1,12 @@
 """Files that could not be used: named, counted, never replaced by another picture."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from seewhy.errors import DataError
 from seewhy.files import write_atomic
-from seewhy.text import escape_cell, visible
+from seewhy.text import csv_text, visible
 
 
 @dataclass(frozen=True)
@@ -34,14 +32,10 @@ def check_bad(bad: Sequence[BadFile], total: int, on_bad: str, max_bad: float) -
 
 def write_bad_files(bad: Sequence[BadFile], path: Path) -> None:
     """Writes `bad_files.csv`: path, code, error; one row a file."""
-    rows = [(escape_cell(file.path), file.code, escape_cell(file.error)) for file in bad]
+    rows = [(file.path, file.code, file.error) for file in bad]
     write_csv(("path", "code", "error"), rows, path)
 
 
-def write_csv(header: Sequence[str], rows: Sequence[Sequence[object]], path: Path) -> None:
-    """Writes an RFC 4180 table, whole or not at all; what is no UTF-8 in a name is spelled out."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_atomic(path, text.getvalue().encode("utf-8", "backslashreplace"))
+def write_csv(header: Sequence[str], rows: Iterable[Iterable[object]], path: Path) -> None:
+    """Writes a table by `csv_text`, whole or not at all; what is no UTF-8 in a name is spelled out."""
+    write_atomic(path, csv_text([header, *rows]).encode("utf-8", "backslashreplace"))

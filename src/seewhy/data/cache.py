@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from seewhy.data.bad_files import BadFile, check_bad
 from seewhy.data.images.decode import (
@@ -159,6 +160,8 @@ def _weight(picture: Picture) -> int:
         return len(picture)
     if isinstance(picture, np.ndarray):
         return picture.nbytes
+    if isinstance(picture, Image.Image):
+        return 3 * picture.width * picture.height
     assert isinstance(picture, Path)
     try:
         return picture.stat().st_size

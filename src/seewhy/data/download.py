@@ -43,22 +43,19 @@ def download(what: Download, folder: Path, on_event: OnEvent = ignore) -> Path:
         if path.exists():  # the process that we waited for
             return path
         part = folder / f"{what.name}.part"
-        found = ""
+        received = ""
         for _ in range(2):
             try:
                 _fetch(what, part, on_event)
             except (OSError, http.client.HTTPException) as error:
                 raise DataError(_advice(what, path, error)) from None
-            found = _sha256(part)
-            if found == what.sha256:
+            received = _sha256(part)
+            if received == what.sha256:
                 os.replace(part, path)
                 sync_directory(folder)
                 return path
             part.unlink()
-    raise ChecksumError(
-        f"{what.url} gave a file with sha256 {found} twice; expected {what.sha256}. It was removed: "
-        f"get the right one from elsewhere and put it at {path}"
-    )
+    raise ChecksumError(what.url, received, what.sha256, path)
 
 
 def _fetch(what: Download, part: Path, on_event: OnEvent) -> None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from seewhy.data import sources
+from seewhy.data import Data, sources
 from seewhy.data.images.decode import open_picture, quiet_pillow
 
 SIDE = 512  # pixels that are kept of the longer side, enough to look at
@@ -25,9 +24,7 @@ class Original:
     height: int
 
 
-def originals(
-    source: str | Path, ids: Collection[str], layout: str | None = None
-) -> dict[str, Original]:
+def originals(source: Data, ids: Collection[str], layout: str | None = None) -> dict[str, Original]:
     """Decodes the pictures of these ids again.
 
     Reads a source that was loaded before; no other picture of it is decoded.

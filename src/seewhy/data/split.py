@@ -20,57 +20,63 @@ from seewhy.data.images import near_duplicates
 from seewhy.data.images.decode import InputRule
 from seewhy.data.imageset import ImageSet
 from seewhy.errors import DataError, UsageError
-from seewhy.text import escape_cell, visible
+from seewhy.text import visible
 
 WITHOUT_SPLIT = {"val": 0.2, "test": 0.1}  # of a source that has no split at all
 
 
 class SealedSet:
-    """Test pictures that training, tuning, thresholds, advice and compression never open.
+    """Test images that training, tuning, thresholds, advice and compression never open.
 
     Their number, names, classes and hashes may be known, the perceptual ones too: looking for leaks is
-    no reading.
+    no reading. The images themselves are behind `unseal`; no attribute gives them.
     """
 
+    __slots__ = ("__images",)
+
     def __init__(self, images: ImageSet) -> None:
-        self._images = images
+        self.__images = images
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self.__images)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self._images.classes
+        return self.__images.classes
 
     @property
     def ids(self) -> np.ndarray:
-        return self._images.ids
+        return self.__images.ids
 
     @property
     def counts(self) -> np.ndarray:
-        return self._images.counts
+        return self.__images.counts
 
     @property
     def hashes(self) -> np.ndarray:
-        return self._images.hashes
+        return self.__images.hashes
 
     def describe(self) -> np.ndarray:
         """Returns the descriptors of `near_duplicates`."""
         return np.concatenate(
-            [near_duplicates.describe(images) for images in self._images.chunks()]
+            [near_duplicates.describe(images) for images in self.__images.chunks()]
         )
 
     def look(self, rows: np.ndarray) -> np.ndarray:
-        """Returns what `near_duplicates` compares, to confirm that a picture elsewhere is also here."""
-        return near_duplicates.look(self._images.images[rows])
+        """Returns what `near_duplicates` compares, to confirm that an image elsewhere is also here."""
+        return near_duplicates.look(self.__images.images[rows])
 
     @property
     def fingerprint(self) -> str:
-        return self._images.fingerprint
+        return self.__images.fingerprint
+
+    def manifest(self) -> Iterator[Sequence[object]]:
+        """Returns the rows of `splits.csv`: names, labels, hashes and groups, and no pixels."""
+        return _manifest("test", self.__images)
 
     def unseal(self) -> ImageSet:
-        """Returns the pictures; called by `evaluate` alone, which numbers each reading."""
-        return self._images
+        """Returns the images; called by `evaluate` alone, which numbers each reading."""
+        return self.__images
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,19 +280,19 @@ def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
 
 def write_splits(splits: Splits, path: Path) -> None:
     """Writes `splits.csv`: id, split (train, val, test, left_out), label, content hash, group."""
-    parts = [("train", splits.train), ("val", splits.val), ("left_out", splits.left_out)]
-    if splits.test is not None:
-        parts.insert(2, ("test", splits.test._images))
-    rows = [row for name, images in parts for row in _manifest(name, images)]
+    test = () if splits.test is None else splits.test.manifest()
+    opened = ("train", splits.train), ("val", splits.val), ("left_out", splits.left_out)
+    train, val, left_out = (_manifest(name, images) for name, images in opened)
+    rows = [*train, *val, *test, *left_out]
     write_csv(("id", "split", "label", "hash", "group"), rows, path)
 
 
-def _manifest(name: str, images: ImageSet) -> Iterable[Sequence[object]]:
-    classes = [*map(escape_cell, images.classes), ""]  # the last for label -1
+def _manifest(name: str, images: ImageSet) -> Iterator[Sequence[object]]:
+    classes = [*images.classes, ""]  # the last for label -1
     groups: Iterable[Any] = [""] * len(images) if images.groups is None else images.groups
     columns = zip(images.ids, images.labels, images.hashes.tolist(), groups, strict=True)
     for key, label, digest, group in columns:
-        yield escape_cell(key), name, classes[label], digest.decode(), escape_cell(group)
+        yield key, name, classes[label], digest.decode(), group
 
 
 def _keys(images: ImageSet) -> Iterable[bytes]:

@@ -6,7 +6,7 @@ are None, and it is left out of balanced accuracy, of the macro means and of the
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import nan
 from typing import Any, Literal
 
 import numpy as np
@@ -33,16 +33,16 @@ RATES = ("precision", "recall", "f1")
 class ClassFigures:
     """How one class fared; all but `support` are NaN when it has no picture.
 
-    `accuracy` is the part of the class's pictures that were recognised, with its interval, and
-    `recall` the same figure under its other name. `auroc` and `average_precision` are those of the
-    class against the rest. `intervals` has those of precision, recall, f1 and the two areas.
+    `accuracy` is the part of the class's images that were recognised, and `recall` the same figure under
+    its other name. `auroc` and `average_precision` are those of the class against the rest. `intervals`
+    has those of precision, recall, f1 and the two areas.
     """
 
     precision: float
     recall: float
     f1: float
     support: int
-    accuracy: Interval
+    accuracy: float
     auroc: float
     average_precision: float
     intervals: dict[str, Interval]
@@ -87,7 +87,7 @@ class Metrics:
     `top5` is None below six classes. `confusion` (K, K) counts pictures, rows are true classes,
     columns predicted ones. `nll` is the mean log loss in nats; `mcc` as in `ClassCounts.mcc`; `auroc`
     and `average_precision` are means over the classes, as in `roc_area`. `intervals` has the 95%
-    intervals of the figures beside accuracy, by their names in `to_json`.
+    intervals of the metrics beside accuracy, by name; `ece` is that of `reliability`, in [0, 1].
     """
 
     split: str
@@ -101,49 +101,16 @@ class Metrics:
     confusion: NDArray[np.int64]
     classes: tuple[str, ...]
     nll: float
+    ece: float
     auroc: float
-    reliability: Reliability
     mcc: float
     average_precision: float
     intervals: dict[str, Interval]
+    reliability: Reliability
 
-    @property
-    def ece(self) -> float:
-        """The expected calibration error, in [0, 1]: that of `reliability`."""
-        return self.reliability.ece
-
-    def to_json(self) -> dict[str, Any]:
-        """The figures under the names of `seewhy evaluate --json`; what is undefined is None."""
-        return {
-            "split": self.split,
-            "n": self.n,
-            "accuracy": _interval_json(self.accuracy),
-            "balanced_accuracy": _number(self.balanced_accuracy),
-            "top5": None if self.top5 is None else _number(self.top5),
-            "macro": _averages_json(self.macro),
-            "weighted": _averages_json(self.weighted),
-            "per_class": {
-                name: {
-                    "precision": _number(figures.precision),
-                    "recall": _number(figures.recall),
-                    "f1": _number(figures.f1),
-                    "support": figures.support,
-                    "accuracy": _number(figures.accuracy.value),
-                    "auroc": _number(figures.auroc),
-                    "average_precision": _number(figures.average_precision),
-                    "intervals": _intervals_json(figures.intervals),
-                }
-                for name, figures in self.per_class.items()
-            },
-            "confusion": self.confusion.tolist(),
-            "classes": list(self.classes),
-            "nll": _number(self.nll),
-            "ece": _number(self.ece),
-            "auroc": _number(self.auroc),
-            "mcc": _number(self.mcc),
-            "average_precision": _number(self.average_precision),
-            "intervals": _intervals_json(self.intervals),
-        }
+    def json_form(self) -> dict[str, Any]:
+        """All but the bins, under the names of `seewhy evaluate --json`."""
+        return {name: value for name, value in vars(self).items() if name != "reliability"}
 
 
 def metrics(predictions: Predictions, split: str) -> Metrics:
@@ -182,11 +149,12 @@ def metrics(predictions: Predictions, split: str) -> Metrics:
         confusion=table,
         classes=kept.classes,
         nll=nll,
+        ece=by_confidence.ece,
         auroc=auroc,
-        reliability=by_confidence,
         mcc=intervals["mcc"].value,
         average_precision=average_precision,
         intervals=intervals,
+        reliability=by_confidence,
     )
 
 
@@ -227,7 +195,7 @@ def _class_figures(
         }
         values = {name: interval.value for name, interval in intervals.items()}
         found[name] = ClassFigures(
-            **values, support=support, accuracy=intervals["recall"], intervals=intervals
+            **values, support=support, accuracy=values["recall"], intervals=intervals
         )
     return found
 
@@ -363,19 +331,3 @@ def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _mean(values: NDArray[np.float64]) -> float:
     return float(_means(values[None])[0])
-
-
-def _number(value: float) -> float | None:
-    return float(value) if isfinite(value) else None
-
-
-def _interval_json(interval: Interval) -> dict[str, float | None]:
-    return {name: _number(getattr(interval, name)) for name in ("value", "low", "high")}
-
-
-def _intervals_json(intervals: dict[str, Interval]) -> dict[str, dict[str, float | None]]:
-    return {name: _interval_json(interval) for name, interval in intervals.items()}
-
-
-def _averages_json(averages: Averages) -> dict[str, float | None]:
-    return {name: _number(getattr(averages, name)) for name in RATES}

@@ -1,6 +1,5 @@
 """What a network answered: the one record from which every figure is computed."""
 
-import csv
 import io
 import json
 import os
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from seewhy.errors import DataError
 from seewhy.files import write_atomic
-from seewhy.text import escape_cell
+from seewhy.text import csv_text
 
 _KEY = b"seewhy"  # of the schema metadata that holds the classes
 
@@ -162,22 +161,15 @@ class Predictions:
         cell can act as a formula in a spreadsheet.
         """
         labels = np.full(len(self), -1) if self.labels is None else self.labels
-        names = [*map(escape_cell, self.classes), ""]  # -1 is "", the last
-        rows = zip(
-            self.ids,
-            labels.tolist(),
-            self.predicted.tolist(),
-            self.confidence(),
-            strict=True,
-        )
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(["id", "label", "predicted", "confidence", "correct"])
-        for name, label, predicted, confidence in rows:
+        names = [*self.classes, ""]  # -1 is "", the last
+        rows: list[tuple[object, ...]] = [("id", "label", "predicted", "confidence", "correct")]
+        for name, label, predicted, confidence in zip(
+            self.ids, labels.tolist(), self.predicted.tolist(), self.confidence(), strict=True
+        ):
             correct = "" if label < 0 else int(label == predicted)
-            sure = "" if predicted < 0 else f"{confidence:.6f}"
-            writer.writerow([escape_cell(str(name)), names[label], names[predicted], sure, correct])
-        write_atomic(path, text.getvalue().encode("utf-8", "surrogateescape"))
+            sure = "" if predicted < 0 else confidence
+            rows.append((str(name), names[label], names[predicted], sure, correct))
+        write_atomic(path, csv_text(rows, ".6f").encode("utf-8", "surrogateescape"))
 
 
 def log_softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:

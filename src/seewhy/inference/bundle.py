@@ -252,4 +252,5 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except ModelFileError as error:
-        raise ModelFileError(f"{visible(str(path))}: {error}") from None
+        error.path = visible(str(path))
+        raise

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from seewhy.config.data import DataConfig
-from seewhy.data import ImageSet, Splits, load_data
+from seewhy.data import Data, ImageSet, Splits, load_data
 from seewhy.data.images.decode import InputRule, Picture, centre, read
+from seewhy.data.sources.memory import images_of
 from seewhy.errors import ImageError, UsageError
-from seewhy.evaluation.decision.ood import scope_scores
+from seewhy.evaluation.decision.answers import answers, embedding_size
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.events import OnEvent, Progress, ignore
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 CHUNK, CHUNK_PIXELS = 256, 1 << 24  # images that are decoded at once, and their stored pixels
-NOT_SURE, OUT_OF_SCOPE = "not sure", "out of scope"
 
 
 class Classifier:
@@ -93,7 +93,8 @@ class Classifier:
         *,
         on_error: Literal["raise", "row"] = "raise",
     ) -> Predictions:
-        """Predicts one picture or many: paths, PIL images, uint8 arrays (H, W, 3) or encoded bytes.
+        """Predicts one image or many: paths, PIL images, uint8 arrays (H, W, 3), encoded bytes, or the images
+        of a table or a data set in memory (`seewhy.load_data`).
 
         A bad picture raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is
         named in `Predictions.errors`.
@@ -124,13 +125,13 @@ class Classifier:
     ) -> Predictions:
         good = [row for row, array in enumerate(arrays) if not isinstance(array, ImageError)]
         logits = np.full((len(arrays), len(self.classes)), np.nan, np.float32)
-        means = self._means
+        width = embedding_size(self.decision)
         embeddings = None
-        if means is not None:
-            embeddings = np.full((len(arrays), means.shape[1]), np.nan, np.float32)
+        if width is not None:
+            embeddings = np.full((len(arrays), width), np.nan, np.float32)
         if good:
             stored = np.stack([arrays[row] for row in good])  # type: ignore[misc]
-            found = self.predict_set(unlabelled(stored, self.classes), embed=means is not None)
+            found = self.predict_set(unlabelled(stored, self.classes), embed=width is not None)
             logits[good] = found.logits
             if embeddings is not None:
                 embeddings[good] = found.embeddings
@@ -149,7 +150,12 @@ class Classifier:
         )
 
     def predict_set(
-        self, images: ImageSet, *, embed: bool = False, on_event: OnEvent = ignore
+        self,
+        images: ImageSet,
+        *,
+        embed: bool = False,
+        on_event: OnEvent = ignore,
+        what: str = "predicting",
     ) -> Predictions:
         """Predicts a set that was loaded by this model's rule, in fp32; `embed` keeps the embeddings."""
         n, size = len(images), self.rule.size
@@ -161,7 +167,7 @@ class Classifier:
             logits[start : start + step], pooled = self.predictor.outputs(seen, embed)
             if pooled is not None:
                 embeddings.append(pooled)
-            on_event(Progress("predicting", min(start + step, n), n))
+            on_event(Progress(what, min(start + step, n), n))
         return Predictions(
             logits,
             images.labels,
@@ -173,7 +179,7 @@ class Classifier:
 
     def splits(
         self,
-        data: str | Path,
+        data: Data,
         options: Mapping[str, Any] | None = None,
         *,
         on_event: OnEvent = ignore,
@@ -193,21 +199,7 @@ class Classifier:
         The latter two only where the model was calibrated to say so; "" where a picture could not be
         read. `predictions` are this model's, with embeddings where its scope score needs them.
         """
-        decision = self.decision
-        said = np.array([*self.classes, ""], dtype=object)[predictions.predicted]
-        if decision.threshold is not None:
-            said[predictions.confidence() < decision.threshold] = NOT_SURE
-        if decision.scope is not None:
-            scores = scope_scores(decision.scope.score, predictions, self._means)
-            said[scores < decision.scope.threshold] = OUT_OF_SCOPE
-        said[predictions.predicted < 0] = ""
-        return said
-
-    @property
-    def _means(self) -> np.ndarray | None:
-        """The mean embedding of each class, (K, D), where the answers need embeddings."""
-        scope = self.decision.scope
-        return np.array(scope.means) if scope is not None and scope.means else None
+        return answers(self.decision, predictions)
 
 
 def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | ImageError]:
@@ -225,9 +217,10 @@ def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | 
 def _many(pictures: Any) -> Iterable[Picture]:
     if isinstance(pictures, np.ndarray):
         return pictures if pictures.ndim == 4 else [pictures]
-    if isinstance(pictures, str | Path | bytes) or not isinstance(pictures, Iterable):
-        return [pictures]
-    return pictures
+    many = isinstance(pictures, Iterable) or hasattr(pictures, "__getitem__")
+    return (
+        images_of(pictures) if many and not isinstance(pictures, str | Path | bytes) else [pictures]
+    )
 
 
 def _name(picture: Picture, number: int) -> str:

@@ -93,8 +93,7 @@ def require_finite(logits: NDArray[np.float32]) -> None:
     bad = int((~np.isfinite(logits).all(axis=1)).sum())
     if bad:
         raise DivergedError(
-            f"the network answers NaN or infinity for {bad:,} of {len(logits):,} pictures: it has diverged, "
-            "so go back to an earlier checkpoint, or train with a lower learning rate"
+            f"the network answers NaN or infinity for {bad:,} of {len(logits):,} pictures: it has diverged"
         )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from seewhy.errors import ModelFileError, UsageError
+from seewhy.evaluation.decision.answers import embedding_size
 from seewhy.inference import bundle as bundles
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import pick_device
@@ -44,12 +45,12 @@ def _predictor(file: Path, model: nn.Module | None, device: torch.device) -> Pre
 
 def _require_fitting_means(predictor: Predictor, file: Path) -> None:
     """Raises `ModelFileError` unless the class means are of the network's own embeddings."""
-    means = predictor.decision.scope.means if predictor.decision.scope else ()
-    if not means:
+    width = embedding_size(predictor.decision)
+    if width is None:
         return
     blank = np.zeros((1, predictor.rule.size, predictor.rule.size, 3), np.uint8)
     embeddings = predictor.outputs(blank, embed=True)[1]
-    if embeddings is None or embeddings.shape[1] != len(means[0]):
+    if embeddings is None or embeddings.shape[1] != width:
         raise ModelFileError(f"{file}: its class means do not fit its network: calibrate it again")
 
 

@@ -209,8 +209,9 @@ def channel_sheet(found: Channels, images: Pixels, rows: int = STRONGEST) -> Fig
 
 
 @png
-def class_average_sheet(found: ClassAverages, classes: Sequence[str]) -> Figure:
+def class_average_sheet(found: ClassAverages) -> Figure:
     """The mean map of each class on one scale; in vermilion, where the evidence is at the border."""
+    classes = found.classes
     across = min(5, len(classes))
     width, height = CELL + 0.35, CELL + 0.55
     down = -(-len(classes) // across)

@@ -40,10 +40,7 @@ def save_checkpoint(state: TrainState, directory: Path) -> Path:
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     for name, value in tensors.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise DivergedError(
-                f"{name} is no longer finite at step {state.progress.step}: the checkpoint before is kept; "
-                "start again with a lower train.lr, train.clip=1 or train.warmup=1"
-            )
+            raise DivergedError(f"{name} is no longer finite", state.progress.step)
     size = sum(value.nbytes for value in tensors.values())
     bytes(2 * size)  # what saving takes: a MemoryError here, where its Rust would panic
     data = safetensors.torch.save(tensors)

@@ -8,7 +8,7 @@ from types import FrameType
 
 import torch
 
-from seewhy.errors import MemoryLimitError, UsageError, out_of_memory
+from seewhy.errors import MemoryLimitError, UsageError, first_line, out_of_memory
 
 _collected: list[list[int]] = []  # the list of the outermost `stopping_signals`, while there is one
 
@@ -85,11 +85,4 @@ def memory_named(batch_size: int) -> Iterator[None]:
     except Exception as error:
         if not out_of_memory(error):
             raise
-        raise _memory_limit(batch_size, error) from None
-
-
-def _memory_limit(batch: int, error: BaseException) -> MemoryLimitError:
-    return MemoryLimitError(
-        f"no memory left with train.batch_size={batch}: try --train.batch_size {max(batch // 2, 1)}, or a "
-        f"smaller data.size or model ({str(error).splitlines()[0] if str(error) else 'out of memory'})"
-    )
+        raise MemoryLimitError(first_line(error), batch_size) from None

@@ -207,7 +207,4 @@ def _close_epoch(
 
 def _require_finite(loss: float, step: int, lr: float) -> None:
     if not math.isfinite(loss):
-        raise DivergedError(
-            f"the loss became {loss} at step {step} (learning rate {lr:g}): the last checkpoint before it "
-            f"is kept; start again with a lower train.lr ({lr / 10:.2g}), train.clip=1 or train.warmup=1"
-        )
+        raise DivergedError(f"the loss became {loss}", step, lr)

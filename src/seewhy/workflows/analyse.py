@@ -10,13 +10,13 @@ from seewhy.analysis.causes import Evidence, find_causes
 from seewhy.analysis.labels.review import Suspect, read_suspects
 from seewhy.analysis.labels.suspects import suspected_mistakes
 from seewhy.analysis.overview import Analysis, analyse_predictions, write_analysis
-from seewhy.analysis.records import to_json
 from seewhy.analysis.slices import find_slices
-from seewhy.data import ImageSet, Splits
+from seewhy.data import Data, ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
+from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of, pick_amp
 from seewhy.inference.forward import full_precision, predict
@@ -44,7 +44,7 @@ class SplitAnalysis:
 
 def analyse(
     model: str | Path,
-    data: str | Path,
+    data: Data,
     split: Split = "val",
     *,
     full: bool = True,
@@ -87,7 +87,7 @@ def analyse(
     if home is not None:
         images = part(splits, split).images if full and split != "test" else None
         written = to_json(analysis) if analysis else {}
-        drawings = split_drawings(measured.to_json(), measured.reliability, written, images)
+        drawings = split_drawings(to_json(measured), measured.reliability, written, images)
         write_drawings(drawings, Run(home).figures)
     return SplitAnalysis(measured, predictions, analysis, home)
 
@@ -130,7 +130,7 @@ def _predict_training_images(
     """Predictions with embeddings; which images are near is as plain in bfloat16, where that is fast."""
     network = classifier.predictor.differentiable()
     if network is None:
-        return classifier.predict_set(train, embed=True, on_event=on_event)
+        return classifier.predict_set(train, embed=True, on_event=on_event, what="comparing")
     device = device_of(network)
     return predict(
         network,
@@ -148,7 +148,7 @@ def _give_mistakes_for_review(
     analysis: Analysis,
     classifier: Classifier,
     splits: Splits,
-    data: str | Path,
+    data: Data,
     home: Path,
     on_event: OnEvent,
 ) -> None:

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.analysis.records import to_json
-from seewhy.data import ImageSet, sources
+from seewhy.data import Data, ImageSet, sources
 from seewhy.data.images.decode import Picture, read
 from seewhy.data.sources.folders import scan
 from seewhy.errors import DataError, ImageError, UsageError
 from seewhy.evaluation.decision.fit import Calibration, fit_decision
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import refuse_existing, write_atomic
+from seewhy.files import refuse_existing, to_json, write_atomic
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier, unlabelled
@@ -41,7 +40,7 @@ class CalibratedModel:
 
 def calibrate(
     model: str | Path,
-    data: str | Path,
+    data: Data,
     *,
     out: str | Path,
     precision: float | None = None,

@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.analysis.compare import ComparedModel, Latency, ModelComparison, compare_predictions
-from seewhy.analysis.records import to_json, write_json
 from seewhy.analysis.training_curves import training_curves
-from seewhy.data import ImageSet
+from seewhy.data import Data, ImageSet
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import labelled
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import Interval, difference, wilson
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import new_folder
+from seewhy.files import new_folder, write_json
 from seewhy.inference.classifier import Classifier, unlabelled
 from seewhy.inference.forward import full_precision
 from seewhy.inference.locate import find_models, load
@@ -46,7 +45,7 @@ class _Answers:
 
 def compare(
     models: Sequence[str | Path],
-    data: str | Path,
+    data: Data,
     split: Split = "val",
     *,
     out: str | Path | None = None,
@@ -88,30 +87,10 @@ def compare(
         pictures=None if images is None else images.take(comparison.rows[0]),
     )
     if folder is not None:
-        write_json(comparison_record(result), folder / "compare.json")
+        write_json(result, folder / "compare.json")
         draw_comparison(result, folder)
         on_event(Note(f"figures and pictures: {folder}"))
     return result
-
-
-def comparison_record(result: ModelComparison) -> dict[str, Any]:
-    """A comparison as compare.json has it."""
-    comparison = result.comparison
-    rows = []
-    for difference_ in comparison.differences:
-        facts = to_json(difference_)
-        for side in ("first_only", "second_only"):
-            facts[side] = len(facts[side])
-        rows.append({**facts, "real": difference_.real, "verdict": difference_.verdict})
-    return {
-        "split": comparison.split,
-        "n": comparison.n,
-        "models": [
-            {**to_json(c), "metrics": comparison.metrics[c.name].to_json()}
-            for c in result.contenders
-        ],
-        "differences": rows,
-    }
 
 
 def latencies(classifiers: Sequence[Classifier]) -> list[Latency]:
@@ -151,7 +130,7 @@ def _contender(
 
 def _predicted(
     classifier: Classifier,
-    data: str | Path,
+    data: Data,
     options: Mapping[str, Any] | None,
     split: Split,
     on_event: OnEvent,

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from seewhy.config.data import DataConfig
-from seewhy.data import Splits, load_data, write_splits
-from seewhy.data.inspect import Report, Statistics, check, statistics, write_findings
+from seewhy.data import Data, Splits, load_data, write_splits
+from seewhy.data.inspect import Statistics, statistics, write_findings
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import new_folder, refuse_existing, write_atomic
 from seewhy.plots import data as draw
+from seewhy.workflows.check import Report, find_faults
 
 SHEETS = 100  # classes that get a sheet of their own
 
@@ -26,7 +27,7 @@ class WrittenSplits:
 
 
 def data_statistics(
-    data: str | Path,
+    data: Data,
     config: DataConfig,
     *,
     out: str | Path | None = None,
@@ -45,7 +46,7 @@ def data_statistics(
 
 
 def check_data(
-    data: str | Path,
+    data: Data,
     config: DataConfig,
     *,
     out: str | Path | None = None,
@@ -57,7 +58,7 @@ def check_data(
     """
     folder = None if out is None else new_folder(Path(out))
     splits = _load(data, config, on_event, trainable=False)
-    report = check(splits, on_event)
+    report = find_faults(splits, on_event)
     if folder is not None:
         write_findings(report.findings, report.pictures, folder / "findings.csv")
         _draw_findings(report, folder)
@@ -65,7 +66,7 @@ def check_data(
 
 
 def split_data(
-    data: str | Path,
+    data: Data,
     config: DataConfig,
     *,
     out: str | Path,
@@ -86,9 +87,7 @@ def split_data(
     return WrittenSplits(path, statistics(splits))
 
 
-def _load(
-    data: str | Path, config: DataConfig, on_event: OnEvent, trainable: bool = True
-) -> Splits:
+def _load(data: Data, config: DataConfig, on_event: OnEvent, trainable: bool = True) -> Splits:
     splits = load_data(data, config, trainable=trainable, on_event=on_event)
     for note in splits.notes:
         on_event(Note(note))

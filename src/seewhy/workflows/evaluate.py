@@ -7,7 +7,7 @@ from typing import Any, Literal
 from torch import nn
 
 from seewhy.analysis import diagnostics
-from seewhy.data import ImageSet, Splits
+from seewhy.data import Data, ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics, metrics
 from seewhy.evaluation.predictions import Predictions
@@ -25,7 +25,7 @@ COLOUR_SAMPLE = 500  # images whose colours are compared with a network's normal
 
 def evaluate(
     model: str | Path,
-    data: str | Path,
+    data: Data,
     split: Split = "val",
     *,
     options: Mapping[str, Any] | None = None,
@@ -53,7 +53,7 @@ def evaluate(
 
 def read_splits(
     classifier: Classifier,
-    data: str | Path,
+    data: Data,
     options: Mapping[str, Any] | None = None,
     on_event: OnEvent = ignore,
 ) -> Splits:
@@ -114,4 +114,4 @@ def part(splits: Splits, split: Split) -> ImageSet:
 def store(run: Run, measured: Metrics, predictions: Predictions) -> None:
     """Keeps the metrics of a split, with the number of this reading, and the predictions in a run."""
     predictions.to_parquet(run.predictions(measured.split))
-    run.write_metrics(measured.split, measured.to_json())
+    run.write_metrics(measured.split, measured)

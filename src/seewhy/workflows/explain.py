@@ -1,6 +1,5 @@
 """Images explained by attribution maps, and what a network's layers have learnt; drawn into a folder."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,12 @@ from seewhy.attribution.explanations import Explanations, choose, explain_pictur
 from seewhy.attribution.layers import feature_maps, first_filters
 from seewhy.attribution.method import Method
 from seewhy.attribution.methods import PERTURBATION, find_method
-from seewhy.data import ImageSet
+from seewhy.data import Data, ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import OnEvent, ignore
-from seewhy.files import new_folder, write_atomic
+from seewhy.files import new_folder, to_json, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import to_input
@@ -50,7 +49,7 @@ def explain(
     images: Sequence[str | Path] = (),
     *,
     out: str | Path,
-    data: str | Path | None = None,
+    data: Data | None = None,
     split: Literal["train", "val"] = "val",
     only: Literal["wrong", "right"] | None = None,
     count: int = 8,
@@ -69,13 +68,13 @@ def explain(
     `out` is a new folder. Raises `UsageError` for what does not go together, `DataError` for an image that
     cannot be read.
     """
-    if bool(images) == bool(data):
+    if bool(images) == (data is not None):
         raise UsageError("give pictures to explain, or --data to take them from: one of the two")
     chosen = {name: find_method(name) for name in methods}
     with load(model, device=device) as classifier:
         network = _network(classifier, chosen, features)
         folder = _new_folder(classifier, target, Path(out))
-        part = _part(classifier, data, split, on_event) if data else None
+        part = None if data is None else _part(classifier, data, split, on_event)
         if part is None:
             seen, predictions = _named(classifier, images)
         else:
@@ -88,7 +87,7 @@ def explain(
         )
         figures = dict(_sheets(explanations))
         record: dict[str, Any] = {"model": str(model), "digest": classifier.digest}
-        record |= explanations.to_json()
+        record |= to_json(explanations)
         if features:
             figures |= _layers(network, seen[:1])
         if features and part is not None:
@@ -97,8 +96,8 @@ def explain(
     for name, figure in figures.items():
         write_atomic(folder / name, figure)
     record["files"] = list(figures)
-    write_atomic(folder / "explanations.json", json.dumps(record, indent=1).encode())
-    return Explained(explanations, record, folder, tuple(figures))
+    write_json(record, folder / "explanations.json")
+    return Explained(explanations, to_json(record), folder, tuple(figures))
 
 
 def _network(classifier: Classifier, methods: Mapping[str, Method], features: bool) -> nn.Module:
@@ -123,7 +122,7 @@ def _new_folder(classifier: Classifier, target: str | None, out: Path) -> Path:
 
 
 def _part(
-    classifier: Classifier, data: str | Path, split: Literal["train", "val"], on_event: OnEvent
+    classifier: Classifier, data: Data, split: Literal["train", "val"], on_event: OnEvent
 ) -> ImageSet:
     splits = read_splits(classifier, data, on_event=on_event)
     part = splits.val if split == "val" else splits.train
@@ -186,10 +185,10 @@ def _learnt(
     ablated = channels(network, some, size=size, device=device, on_event=on_event)
     labels = torch.from_numpy(some.labels).to(device)
     x = to_input(images, device)
-    averages = class_averages(network, x, labels, method, len(classifier.classes))
-    record["channels"] = ablated.to_json()
-    record["class_averages"] = averages.to_json(classifier.classes)
+    averages = class_averages(network, x, labels, method, classifier.classes)
+    record["channels"] = ablated
+    record["class_averages"] = averages
     return {
         "channels.png": draw.channel_sheet(ablated, images),
-        "class-averages.png": draw.class_average_sheet(averages, classifier.classes),
+        "class-averages.png": draw.class_average_sheet(averages),
     }

@@ -1,6 +1,6 @@
-"""Labels that look wrong, by networks each of which has not seen the pictures that it judges."""
+"""Labels that look wrong, by networks each of which has not seen what it judges; and their correction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,41 +10,171 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.experiments.repetition import OUT_OF_FOLD
 from seewhy.analysis.labels.issues import label_issues
-from seewhy.analysis.labels.review import Suspect, write_review
-from seewhy.analysis.labels.suspects import MOST, Shown, Suspects, _shown
+from seewhy.analysis.labels.review import (
+    Suspect,
+    read_review,
+    write_review,
+    write_suspects,
+    write_version,
+)
+from seewhy.analysis.labels.suspects import MOST, Shown, Suspects, shown_images
 from seewhy.analysis.neighbours import nearest
-from seewhy.data import ImageSet
+from seewhy.config.data import DataConfig
+from seewhy.config.recipe import load_recipe
+from seewhy.data import ImageSet, load_data
+from seewhy.data.sources.corrected import read_corrected
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import wilson
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import write_atomic
+from seewhy.files import write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.locate import load
 from seewhy.page.review import render_review
+from seewhy.page.settings import review_command
 from seewhy.run import Run
+from seewhy.workflows.experiments import repetition
 
-Progress = Callable[[int, int], None]
+
+@dataclass(frozen=True, eq=False)
+class LabelFindings:
+    """The labels of `data` that look wrong, also as files in the folder `path`.
+
+    `command` corrects them, once the review.csv there is filled in.
+    """
+
+    data: str
+    path: Path
+    command: str
+    suspects: Suspects
+
+    def json_form(self) -> dict[str, Any]:
+        """What label-issues.json has."""
+        return {"data": self.data, **self.suspects.json_form()}
 
 
-def find_suspects(
+@dataclass(frozen=True)
+class ReviewedData:
+    """The folder `version`, `data` with corrected labels, and how many contents a review decided and how."""
+
+    data: str
+    version: Path
+    corrected: int
+    left_out: int
+    confirmed: int
+    open: int
+
+    @property
+    def note(self) -> str:
+        """What the version has, with the corrections of those before it."""
+        return read_corrected(self.version).note
+
+
+def find_label_issues(
     data: str | Path,
+    recipe: str | Path | None = None,
+    folds: int | None = None,
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    on_event: OnEvent = ignore,
+) -> LabelFindings:
+    """Finds labels that look wrong, by networks each of which has not seen what it judges.
+
+    Trains `folds` [5] networks by `recipe` [fast] into `out` [runs/RECIPE-folds], as `seewhy.folds` does,
+    goes on with stopped ones, and takes finished ones as they are. Writes label-issues.csv, .json and .png
+    there, and for a person review.html, which makes review.csv. Test stays sealed. Raises `DataError`
+    where the folds were trained on other data, and `UsageError` where they were trained otherwise.
+    """
+    from seewhy.plots.sheets import draw_suspects
+
+    changes = overrides or {}
+    home = Path(out or Path("runs", f"{load_recipe(recipe or 'fast', changes).name}-folds"))
+    asked = recipe is not None or folds is not None or changes
+    if asked or not (home / OUT_OF_FOLD).is_file():
+        repetition.folds(
+            data,
+            recipe or "fast",
+            5 if folds is None else folds,
+            out=home,
+            overrides=changes,
+            on_event=on_event,
+        )
+    suspects = find_suspects(data, home, on_event=on_event)
+    command = review_command(
+        str(data), Run(home / "fold-0").config["recipe"], str(home / "review.csv")
+    )
+    findings = LabelFindings(str(data), home, command, suspects)
+    write_suspects(suspects.found, home / "label-issues.csv")
+    write_json(findings, home / "label-issues.json")
+    give_for_review(suspects, command, home, on_event=on_event)
+    if suspects.found:
+        write_atomic(home / "label-issues.png", draw_suspects(suspects.found, suspects.shown))
+    return findings
+
+
+def give_for_review(
+    suspects: Suspects,
+    command: str,
     home: Path,
     *,
-    loading: Progress | None = None,
-    progress: Progress | None = None,
-) -> Suspects:
+    mistakes: bool = False,
+    on_event: OnEvent = ignore,
+) -> None:
+    """Writes review.html and review.csv into a folder; a review.csv that is there stays as it is.
+
+    `command` is what corrects the labels by the answers; `mistakes` says that the suspects are a model's
+    mistakes.
+    """
+    page = render_review(suspects, command, mistakes=mistakes)
+    write_atomic(home / "review.html", page.encode())
+    review = home / "review.csv"
+    if review.exists():
+        on_event(Note(f"{review} is there already, perhaps filled in: kept as it is"))
+    else:
+        write_review(suspects.found, review)
+
+
+def apply_review(
+    data: str | Path,
+    review: str | Path,
+    out: str | Path,
+    config: DataConfig | None = None,
+    *,
+    on_event: OnEvent = ignore,
+) -> ReviewedData:
+    """Writes `out`, a version of `data` with the labels of a filled review.csv; `data` stays as it is.
+
+    `config` splits the data as for their training [by default; bad files are skipped]: the labels of test
+    stay as they are. Raises `DataError` naming a row that does not fit the data, and `UsageError` where
+    `out` exists or nothing is corrected.
+    """
+    config = config or DataConfig(on_bad="skip", max_bad=1)
+    splits = load_data(data, config, trainable=False, on_event=on_event)
+    answers = read_review(Path(review), splits)
+    write_version(str(data), config.layout, answers, Path(out))
+    left_out = sum(one.label is None for one in answers.corrections)
+    return ReviewedData(
+        data=str(data),
+        version=Path(out),
+        corrected=len(answers.corrections) - left_out,
+        left_out=left_out,
+        confirmed=answers.confirmed,
+        open=answers.open,
+    )
+
+
+def find_suspects(data: str | Path, home: Path, *, on_event: OnEvent = ignore) -> Suspects:
     """Finds labels that look wrong in the data on which the folds in `home` were trained.
 
-    `progress` hears of pictures looked at for evidence. Raises `DataError` for other data, and
-    `UsageError` where the folds are not finished.
+    Raises `DataError` for other data, and `UsageError` where the folds are not finished.
     """
     predictions, runs = _read(home)
     assert predictions.labels is not None
     issues = label_issues(predictions.labels, predictions.probabilities())
     suspected = predictions.take(issues.rows)
     place = {str(key): number for number, key in enumerate(suspected.ids)}
-    parts = [_part(run, data, place, loading, progress) for run in runs]
+    parts = [_part(run, data, place, on_event) for run in runs]
     order = np.argsort(np.concatenate([part.places for part in parts]))
     hashes = np.concatenate([part.hashes for part in parts])[order]
     chances = suspected.probabilities()
@@ -105,15 +235,9 @@ def _read(home: Path) -> tuple[Predictions, list[Run]]:
     return Predictions.from_parquet(home / OUT_OF_FOLD), runs
 
 
-def _part(
-    run: Run,
-    data: str | Path,
-    place: Mapping[str, int],
-    loading: Progress | None,
-    progress: Progress | None,
-) -> _Part:
+def _part(run: Run, data: str | Path, place: Mapping[str, int], on_event: OnEvent) -> _Part:
     classifier = load(run.path)
-    splits = classifier.splits(data)
+    splits = classifier.splits(data, on_event=on_event)
     if splits.fingerprint != run.config["data_fingerprint"]:
         raise DataError(
             f"{data} does not hold the pictures and labels on which {run.path} was trained: give those, "
@@ -123,19 +247,19 @@ def _part(
     suspects = np.flatnonzero(places >= 0)
     rows = np.flatnonzero((places >= 0) & (places < MOST))
     pictures = splits.val.take(rows)
-    near = _nearest(classifier, pictures, splits.train, progress)
-    shown = _shown(pictures, splits.train, near)
+    near = _nearest(classifier, pictures, splits.train, on_event)
+    shown = shown_images(pictures, splits.train, near)
     return _Part(places[suspects], splits.val.hashes[suspects], places[rows], shown)
 
 
 def _nearest(
-    classifier: Classifier, pictures: ImageSet, train: ImageSet, progress: Progress | None
+    classifier: Classifier, pictures: ImageSet, train: ImageSet, on_event: OnEvent
 ) -> NDArray[np.int64]:
-    """The rows (M, k) of the training pictures nearest to each; k is 0 where the net has no features."""
+    """The rows (M, k) of the training pictures nearest to each; k is 0 where the network has no features."""
     judged = classifier.predict_set(pictures, embed=True)
     if not len(pictures) or judged.embeddings is None:
         return np.empty((len(pictures), 0), np.int64)
-    known = classifier.predict_set(train, embed=True)
+    known = classifier.predict_set(train, embed=True, on_event=on_event, what="comparing")
     assert known.embeddings is not None
     return nearest(judged.embeddings, known.embeddings).rows
 
@@ -149,24 +273,3 @@ def _joined(parts: Sequence[_Part]) -> Shown:
         return np.concatenate([getattr(part.shown, name) for part in parts])[order]
 
     return Shown(all_of("images"), all_of("near"), all_of("near_labels"))
-
-
-def give_for_review(
-    suspects: Suspects,
-    command: str,
-    home: Path,
-    *,
-    mistakes: bool = False,
-    on_event: OnEvent = ignore,
-) -> None:
-    """Writes review.html and review.csv into a directory; a review.csv that is there stays as it is.
-
-    `command` is what corrects the labels by the answers; `mistakes` says whose the suspicion is.
-    """
-    page = render_review(suspects, command, mistakes=mistakes)
-    write_atomic(home / "review.html", page.encode())
-    review = home / "review.csv"
-    if review.exists():
-        on_event(Note(f"{review} is there already, perhaps filled in: kept as it is"))
-    else:
-        write_review(suspects.found, review)

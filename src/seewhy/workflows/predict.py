@@ -11,6 +11,7 @@ import numpy as np
 from seewhy.data.images.decode import Picture
 from seewhy.data.sources.folders import scan
 from seewhy.errors import UsageError
+from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.inference.classifier import Classifier
@@ -66,10 +67,17 @@ def label_images(
     if not images:
         named = ", ".join(map(str, paths))
         raise UsageError(f"no pictures in {named}: name files, or folders that hold some")
-    decides = classifier.decision.threshold is not None or classifier.decision.scope is not None
     ranks = ("", *(f"_{rank}" for rank in range(2, count + 1)))
     labels = [f"{name}{rank}" for rank in ranks for name in ("label", "confidence")]
-    columns = ("path", "status", *labels, "model_digest", "code", "error", *["answer"] * decides)
+    columns = (
+        "path",
+        "status",
+        *labels,
+        "model_digest",
+        "code",
+        "error",
+        *["answer"] * decides(classifier.decision),
+    )
     return Labelling(columns, _rows(classifier, images, columns, ranks, on_event))
 
 

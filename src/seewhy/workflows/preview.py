@@ -9,7 +9,7 @@ import numpy as np
 
 from seewhy.augment.preview import Ladder, Versions, ladders, versions
 from seewhy.config.recipe import Recipe, load_recipe
-from seewhy.data import ImageSet, InputRule, Splits, load_data
+from seewhy.data import Data, ImageSet, InputRule, Splits, load_data
 from seewhy.data.originals import Original, originals
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import new_folder, write_atomic
@@ -43,15 +43,11 @@ class Preview:
     training: Channels
     files: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns all but the pixels as JSON values."""
+    def json_form(self) -> dict[str, Any]:
+        """All but the pixels."""
         channels = {
-            name: {"mean": list(found[0]), "deviation": list(found[1])}
-            for name, found in (
-                ("taken_off", self.taken_off),
-                ("evaluation", self.evaluation),
-                ("training", self.training),
-            )
+            name: dict(zip(("mean", "deviation"), getattr(self, name), strict=True))
+            for name in ("taken_off", "evaluation", "training")
         }
         pictures = zip(self.examples.ids, self.examples.labels, self.originals, strict=True)
         return {
@@ -71,7 +67,7 @@ class Preview:
 
 
 def preview(
-    data: str | Path,
+    data: Data,
     recipe: str | Path,
     *,
     overrides: Mapping[str, Any] | None = None,
@@ -104,7 +100,7 @@ def _draw(shown: Preview, folder: Path) -> tuple[str, ...]:
     return tuple(figures)
 
 
-def take_preview(source: str | Path, splits: Splits, recipe: Recipe) -> Preview:
+def take_preview(source: Data, splits: Splits, recipe: Recipe) -> Preview:
     """Takes some training pictures of each class through a recipe's input rule and augmentation.
 
     `splits` are those of `source`, loaded by `recipe.data`. The draws are a training's, from its seed.

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from seewhy.analysis.corruptions import examples
-from seewhy.analysis.records import to_json, write_json
 from seewhy.analysis.robustness import Robustness, measure_robustness
+from seewhy.data import Data
 from seewhy.data.images.decode import centre
 from seewhy.events import Note, OnEvent, ignore
+from seewhy.files import to_json, write_json
 from seewhy.inference.forward import full_precision
 from seewhy.inference.locate import load
 from seewhy.plots.robustness import draw_robustness
@@ -16,7 +17,7 @@ from seewhy.workflows.evaluate import own_run, read_splits
 
 def robustness(
     model: str | Path,
-    data: str | Path,
+    data: Data,
     *,
     n: int = 1000,
     out: str | Path | None = None,

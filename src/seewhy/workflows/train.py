@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from seewhy.analysis import diagnostics
 from seewhy.config.recipe import Recipe, load_recipe
-from seewhy.data import Splits, load_data, write_bad_files, write_splits
+from seewhy.data import Data, Splits, load_data, write_bad_files, write_splits
+from seewhy.data.sources import describe
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
@@ -60,7 +61,7 @@ from seewhy.workflows.evaluate import colour_diagnostics, store
 
 
 def train(
-    data: str | Path = "cifar10",
+    data: Data = "cifar10",
     recipe: str | Path = "fast",
     *,
     out: str | Path | None = None,
@@ -72,9 +73,10 @@ def train(
 ) -> Run:
     """Trains a classifier by a recipe and returns its finished run directory. Never opens the test split.
 
-    `overrides` sets recipe fields by dotted name, such as `{"train.epochs": 5}`. `resume` goes on with
-    the run in `out` (or the newest of this recipe) to the same bits as if it had never stopped; `init`
-    starts from a bundle's weights, its classes matched by name; `model` is a network of one's own.
+    `data` is a path, a name or data in memory, as `load_data` takes it. `overrides` sets recipe fields by
+    dotted name, such as `{"train.epochs": 5}`. `resume` goes on with the run in `out` (or the newest of
+    this recipe) to the same bits as if it had never stopped; `init` starts from a bundle's weights, its
+    classes matched by name; `model` is a network of one's own.
     `on_event` hears all that happens.
 
     Ctrl-C and SIGTERM save a checkpoint and raise `KeyboardInterrupt` or `SystemExit(143)`. Raises a
@@ -99,7 +101,7 @@ def train(
 
 @contextmanager
 def training_events(
-    data: str | Path = "cifar10",
+    data: Data = "cifar10",
     recipe: str | Path = "fast",
     *,
     out: str | Path | None = None,
@@ -127,7 +129,7 @@ def training_events(
     run = (resumable_run if resume else new_run)(target, chosen.name)
     config = {
         "recipe": chosen.model_dump(mode="json"),
-        "data": str(data),
+        "data": describe(data),
         "data_fingerprint": splits.fingerprint,
         "init": start.digest if start else None,
     }
@@ -266,8 +268,8 @@ def _kept_named(run: Run) -> Iterator[None]:
     try:
         yield
     except DivergedError as error:
-        kept = latest_checkpoint(run.checkpoints)
-        raise DivergedError(f"{error} (kept: {kept or 'none, it is too early'})") from None
+        error.kept = latest_checkpoint(run.checkpoints) or "none, it is too early"
+        raise
 
 
 def _finish(job: _Job, events_length: int | None) -> RunFinished:

@@ -7,7 +7,7 @@ import pytest
 from data.pictures import encoded, put, scenes
 
 from seewhy.data import load_data
-from seewhy.data.inspect.findings import Example, Finding, is_wrong, to_json, write_findings
+from seewhy.data.inspect.findings import Example, Finding, described, is_wrong, write_findings
 from seewhy.data.inspect.gathered import gather
 
 
@@ -30,7 +30,7 @@ def test_a_note_alone_is_nothing_wrong():
 
 def test_json_holds_the_first_examples_and_all_their_number(pictures):
     many = finding("error", *[Example(f"detail {n}", (n % 8,)) for n in range(30)])
-    (found,) = to_json([many], pictures)
+    found = described(many, pictures)
     assert found["count"] == 30 and len(found["examples"]) == 10
     assert found["examples"][0] == {
         "path": str(pictures.ids[0]),
@@ -41,7 +41,7 @@ def test_json_holds_the_first_examples_and_all_their_number(pictures):
 
 
 def test_a_pair_has_both_pictures_and_a_name_stands_alone(pictures):
-    (found,) = to_json([finding("note", Example("d", (0, 5)), Example("n", name="x"))], pictures)
+    found = described(finding("note", Example("d", (0, 5)), Example("n", name="x")), pictures)
     pair, name = found["examples"]
     assert pair["path_2"] == str(pictures.ids[5]) and pair["split_2"] == "val"
     assert name == {"path": "x", "detail": "n"}

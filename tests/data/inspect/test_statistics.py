@@ -11,6 +11,7 @@ from data.pictures import encoded, noise, put, write_scenes
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data
 from seewhy.data.inspect.statistics import statistics
+from seewhy.files import to_json
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_counts_and_colours_are_those_of_the_pictures(splits):
 
 
 def test_json_has_all_of_it(splits):
-    found = json.loads(json.dumps(statistics(splits).to_json(), allow_nan=False))
+    found = json.loads(json.dumps(to_json(statistics(splits)), allow_nan=False))
     assert found["splits"]["train"] == {"n": 9, "per_class": {"a": 6, "b": 3}}
     assert found["sizes"]["distinct"] == 2 and found["sizes"]["width"]["max"] == 90
     assert found["sizes"]["width_by_height"] == {"min": 1, "median": 1, "max": 2.25}
@@ -59,6 +60,6 @@ def test_what_is_left_out_is_counted(tmp_path):
 
 def test_without_training_pictures_there_is_no_colour(tmp_path):
     write_scenes(tmp_path, {"test/a": 2, "test/b": 2})
-    found = statistics(load_data(tmp_path, trainable=False)).to_json()
+    found = to_json(statistics(load_data(tmp_path, trainable=False)))
     assert found["mean"] == [None] * 3 and found["sizes"]["width"] == {}
     assert len(a_set(noise(8, 8)[None])) == 1

@@ -1,11 +1,12 @@
 from math import isnan
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
-from seewhy.evaluation.stats.intervals import difference, wilson
+from seewhy.evaluation.stats.intervals import difference, mean_interval, paired_difference, wilson
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,29 @@ def test_the_published_difference_of_rates() -> None:
     found = difference(wilson(56, 70), wilson(48, 80))
     assert found.value == pytest.approx(0.2)
     assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)
+
+
+def test_the_interval_of_a_paired_difference_is_agresti_and_mins() -> None:
+    drop = paired_difference(10, 3, 100)
+    assert drop.value == pytest.approx(0.07)
+    half = 1.96 * (14 - 49 / 102) ** 0.5 / 102
+    assert (drop.low, drop.high) == pytest.approx((7 / 102 - half, 7 / 102 + half))
+    same = paired_difference(0, 0, 100)
+    assert same.low < 0 == same.value < same.high
+
+
+def test_intervals_of_paired_differences_hold_the_truth_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        before = rng.random(100) < 0.8
+        after = np.where(rng.random(100) < 0.15, ~before, before)  # 12% are lost, 3% gained
+        drop = paired_difference((before & ~after).sum(), (~before & after).sum(), 100)
+        held += drop.low <= 0.09 <= drop.high
+    assert 0.93 < held / 400 < 0.98
+
+
+def test_the_interval_of_a_mean_is_the_normal_one() -> None:
+    found = mean_interval(3.0, 2.0, 400)
+    low, high = norm.interval(0.95, loc=3.0, scale=0.1)
+    assert (found.low, found.value, found.high) == pytest.approx((low, 3.0, high), abs=1e-5)

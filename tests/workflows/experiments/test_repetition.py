@@ -12,6 +12,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import RunStarted
+from seewhy.files import to_json
 from seewhy.workflows.experiments.repetition import folds, seeds
 
 
@@ -126,20 +127,20 @@ def test_groups_are_never_parted_and_test_is_the_same_in_all(grouped):
 
 def test_the_whole_has_an_interval_and_the_folds_a_spread(grouped):
     predictions = Predictions.from_parquet(grouped.predictions)
-    assert metrics(predictions, "oof").to_json() == grouped.whole.to_json()
+    assert to_json(metrics(predictions, "oof")) == to_json(grouped.whole)
     stored = json.loads((grouped.path / "folds.json").read_text())
-    assert stored["whole"]["accuracy"] == grouped.whole.to_json()["accuracy"]
+    assert stored["whole"]["accuracy"] == to_json(grouped.whole)["accuracy"]
     assert set(stored["figures"]["accuracy"]) == {"values", "mean", "sd"}  # no interval: see Folds
 
 
 def test_finished_folds_are_not_trained_again(photos, grouped, no_training):
     overrides = {**QUICK, "data.group_from": r"(p\d)-"}
     again = folds(photos, "regularized-cnn", 3, out=grouped.path, overrides=overrides)
-    assert again.whole.to_json() == grouped.whole.to_json()
+    assert to_json(again.whole) == to_json(grouped.whole)
     with pytest.raises(UsageError, match=r"data\.folds"):
         folds(photos, "regularized-cnn", 4, out=grouped.path, overrides=overrides)
 
 
 def test_a_fold_can_be_evaluated_as_it_was_validated(photos, grouped):
     figures, _ = seewhy.evaluate(grouped.runs[1].path, photos, "val")
-    assert figures.to_json() == grouped.runs[1].metrics["val"]
+    assert to_json(figures) == grouped.runs[1].metrics["val"]

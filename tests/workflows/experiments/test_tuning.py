@@ -12,6 +12,7 @@ from seewhy.analysis.experiments.tuning import Contender, ranked
 from seewhy.errors import UsageError
 from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.events import RunStarted
+from seewhy.files import to_json
 from seewhy.run import Run
 from seewhy.workflows.experiments.task import Task
 from seewhy.workflows.experiments.tuning import _recipe, tune
@@ -94,7 +95,8 @@ def test_a_trial_is_called_better_only_beyond_chance(
 ):
     result = compared(found, *trials, mode=mode)
     assert result.best.name == best and result.verdict.startswith(verdict)
-    assert result.facts["best"] == best and result.facts["verdict"] == result.verdict
+    stored = to_json(result)
+    assert stored["best"] == best and stored["verdict"] == result.verdict
     task = Task(photos, recipe, QUICK, lambda event: None, None)
     written = yaml.safe_load(_recipe(task, result))
     assert result.verdict in written["about"]

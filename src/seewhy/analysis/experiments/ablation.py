@@ -1,15 +1,14 @@
 """An ablation's figures: the records, and the table of them as Markdown and CSV."""
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
 
-from seewhy.evaluation.stats.summary import SIGNIFICANT, Difference, Summary, verdict
+from seewhy.evaluation.stats.significance import SIGNIFICANT
+from seewhy.evaluation.stats.summary import Difference, Summary, verdict
 from seewhy.run import Run
-from seewhy.text import escape_cell, visible
+from seewhy.text import csv_text, visible
 
 _LEFT_OUT = {
     "running train",
@@ -201,11 +200,9 @@ def _mean(found: Summary | None, form: str) -> str:
 def as_csv(result: Ablation) -> str:
     """A line a row: mean and sd of every figure, and the difference with its interval."""
     names = list(Measured.__dataclass_fields__)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
     figures = [f"{name}_{part}" for name in names for part in ("mean", "sd")]
     ends = ("difference", "low", "high", "p_holm", "verdict")
-    writer.writerow(["row", "changes", "after", "seeds", *figures, *ends])
+    table: list[list[object]] = [["row", "changes", "after", "seeds", *figures, *ends]]
     for row in result.rows:
         cells = [
             getattr(row.figures[name], part) if name in row.figures else nan
@@ -215,7 +212,6 @@ def as_csv(result: Ablation) -> str:
         change = row.difference
         cells += [change.mean, change.low, change.high] if change else [nan] * 3
         cells += [nan if row.p is None else row.p]
-        shown = ["" if isnan(cell) else f"{cell:.6g}" for cell in cells]
-        texts = [escape_cell(cell) for cell in (row.name, row.changes, row.after or "")]
-        writer.writerow([*texts, len(row.runs), *shown, row.verdict])
-    return text.getvalue()
+        known = ["" if isnan(cell) else cell for cell in cells]
+        table.append([row.name, row.changes, row.after or "", len(row.runs), *known, row.verdict])
+    return csv_text(table, ".6g")

@@ -65,10 +65,9 @@ class LearningCurve:
         """Whether the law rises for certain (95%), and its last step too."""
         return self.law is not None and self.law.exponent.low > 0 and self.gain > 0
 
-    @property
-    def facts(self) -> dict[str, Any]:
+    def json_form(self) -> dict[str, Any]:
         """All of it, as stored in `learning_curve.json`."""
-        return {"sentence": self.sentence, "more_helps": self.more_helps, "curve": self}
+        return {"sentence": self.sentence, "more_helps": self.more_helps, "curve": vars(self)}
 
     @property
     def verdict(self) -> str:

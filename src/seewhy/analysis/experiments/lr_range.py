@@ -31,10 +31,9 @@ class LrRange:
     def cautious(self) -> float:
         return self.lowest / 10
 
-    @property
-    def facts(self) -> dict[str, Any]:
+    def json_form(self) -> dict[str, Any]:
         """All of it, for JSON."""
-        return {"suggested": self.suggested, "cautious": self.cautious, "range": self}
+        return {"suggested": self.suggested, "cautious": self.cautious, "range": vars(self)}
 
 
 def read(recipe: str, rates: list[float], losses: list[float]) -> LrRange:

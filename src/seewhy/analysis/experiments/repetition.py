@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from seewhy.evaluation.metrics import Metrics
-from seewhy.evaluation.stats.summary import Summary
+from seewhy.evaluation.stats.summary import Spread, Summary
 from seewhy.run import Run
 
 OUT_OF_FOLD = "predictions-oof.parquet"
@@ -33,22 +32,10 @@ class Folds:
 
     path: Path
     runs: tuple[Run, ...]
-    figures: Mapping[str, Summary]
+    figures: Mapping[str, Spread]
     whole: Metrics
 
     @property
     def predictions(self) -> Path:
         """The out-of-fold predictions; `fold-*/splits.csv` have the content hash of each id."""
         return self.path / OUT_OF_FOLD
-
-    def to_json(self) -> dict[str, Any]:
-        parts = {
-            name: {"values": list(found.values), "mean": found.mean, "sd": found.sd}
-            for name, found in self.figures.items()
-        }
-        return {
-            "path": str(self.path),
-            "runs": [str(run.path) for run in self.runs],
-            "figures": parts,
-            "whole": self.whole.to_json(),
-        }

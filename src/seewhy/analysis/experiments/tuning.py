@@ -89,14 +89,13 @@ class Tuning:
         """The recipe of the best, ready for `seewhy train --recipe`."""
         return self.path / "best.yaml"
 
-    @property
-    def facts(self) -> dict[str, Any]:
+    def json_form(self) -> dict[str, Any]:
         """All of it, as stored in `tuning.json`."""
         return {
             "best": self.best.name,
             "verdict": self.verdict,
             "recipe": self.recipe,
-            "tuning": self,
+            "tuning": vars(self),
         }
 
 

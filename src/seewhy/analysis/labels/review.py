@@ -18,7 +18,7 @@ from seewhy.data.sources.corrected import (
 from seewhy.data.split import Splits
 from seewhy.errors import DataError, UsageError
 from seewhy.files import write_atomic
-from seewhy.text import escape_cell, plain_cell, visible
+from seewhy.text import plain_cell, visible
 
 _FOUND = ("id", "hash", "label", "suggested", "score")
 HEADER = (*_FOUND, "right_label")
@@ -96,8 +96,7 @@ def write_review(suspects: Iterable[Suspect], path: Path) -> None:
 
 
 def _cells(one: Suspect) -> tuple[str, ...]:
-    label, suggested = escape_cell(one.label), escape_cell(one.suggested)
-    return escape_cell(one.id), one.hash, label, suggested, f"{one.score:.4f}"
+    return one.id, one.hash, one.label, one.suggested, f"{one.score:.4f}"
 
 
 def read_review(path: Path, splits: Splits) -> Review:

@@ -1,6 +1,7 @@
 """Labels that look wrong, with what a person needs to judge them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,6 @@ from seewhy.analysis.overview import Analysis
 from seewhy.data import ImageSet, Splits
 
 MOST = 500  # pictures that are shown, the surest
-
-
 SIDE = 128  # pixels of them, at most
 
 
@@ -46,6 +45,11 @@ class Suspects:
     found: tuple[Suspect, ...]
     shown: Shown
 
+    def json_form(self) -> dict[str, Any]:
+        """All but the images and the classes."""
+        numbers = {name: getattr(self, name) for name in ("n", "agreed", "weak", "noise")}
+        return {**numbers, "count": len(self.found), "issues": self.found}
+
 
 def suspected_mistakes(found: Analysis, splits: Splits) -> Suspects:
     """The surest mistakes of validation as suspects: the label may be wrong, and not the network.
@@ -75,7 +79,7 @@ def suspected_mistakes(found: Analysis, splits: Splits) -> Suspects:
             )
             for one, digest in zip(worst, hashes, strict=True)
         ),
-        shown=_shown(
+        shown=shown_images(
             splits.val.take(rows),
             splits.train,
             np.array(near, np.int64).reshape(len(rows), len(near[0]) if near else 0),
@@ -83,7 +87,7 @@ def suspected_mistakes(found: Analysis, splits: Splits) -> Suspects:
     )
 
 
-def _shown(pictures: ImageSet, train: ImageSet, near: NDArray[np.int64]) -> Shown:
+def shown_images(pictures: ImageSet, train: ImageSet, near: NDArray[np.int64]) -> Shown:
     beside = _small(train.take(near.reshape(-1)))
     return Shown(
         images=_small(pictures),

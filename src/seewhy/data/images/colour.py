@@ -16,7 +16,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageCms
 
-from seewhy.errors import IMAGE_ERROR_CODES, ImageError
+from seewhy.errors import ImageError
 
 MAX_PROFILE = 1 << 20
 
@@ -89,7 +89,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _scaled(values: np.ndarray) -> np.ndarray:
     lowest, highest = values.min(), values.max()
     if not (lowest >= 0 and highest <= 65_535):  # so written, it holds for NaN too
-        raise ImageError("unsupported_depth", IMAGE_ERROR_CODES["unsupported_depth"])
+        raise ImageError("unsupported_depth")
     if highest > 255:
         return (values.astype(np.uint16) >> 8).astype(np.uint8)
     if values.dtype.kind == "f":

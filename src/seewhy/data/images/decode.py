@@ -29,7 +29,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seewhy.data.images.colour import FAULTS, to_srgb, upright
-from seewhy.errors import IMAGE_ERROR_CODES, ImageError
+from seewhy.errors import ImageError
 
 # The last is why there is no picture, where a source knows; it is raised when it should be read.
 Picture = str | Path | bytes | Image.Image | np.ndarray | ImageError
@@ -109,17 +109,17 @@ def read_file(path: str | Path, limits: Limits = LOCAL) -> bytes:
         with open(handle, "rb") as file:
             seen = os.fstat(handle)
             if not stat.S_ISREG(seen.st_mode):
-                raise _error("not_a_file")
+                raise ImageError("not_a_file")
             # `read` makes room for all that it is asked for, here for one byte more than should come.
             data = file.read(min(seen.st_size, limits.max_bytes) + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise _error("not_found") from None
+        raise ImageError("not_found") from None
     except IsADirectoryError:
-        raise _error("not_a_file") from None
+        raise ImageError("not_a_file") from None
     except (OSError, ValueError):  # ValueError: a NUL in the name
-        raise _error("unreadable") from None
+        raise ImageError("unreadable") from None
     if len(data) > limits.max_bytes:
-        raise _error("too_large", f"more than {limits.max_bytes:,} bytes")
+        raise ImageError("too_large", f"more than {limits.max_bytes:,} bytes")
     return data
 
 
@@ -129,10 +129,10 @@ def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
     The size is checked from the header, before any pixel is unpacked.
     """
     if len(data) > limits.max_bytes:
-        raise _error("too_large", f"{len(data):,} bytes; the limit is {limits.max_bytes:,}")
+        raise ImageError("too_large", f"{len(data):,} bytes; the limit is {limits.max_bytes:,}")
     plugin = _plugin(data)
     if plugin is None:
-        raise _error("unsupported_format")
+        raise ImageError("unsupported_format")
     with _as_image_error():
         image = plugin(BytesIO(data))
         _check_size(image.size, limits)
@@ -154,7 +154,7 @@ def measure(source: Picture) -> tuple[int, int]:
     data = source if isinstance(source, bytes) else read_file(source)
     plugin = _plugin(data)
     if plugin is None:
-        raise _error("unsupported_format")
+        raise ImageError("unsupported_format")
     with _as_image_error():
         return plugin(BytesIO(data)).size
 
@@ -179,9 +179,9 @@ def _rgb(image: Image.Image) -> Image.Image:
 def from_array(array: np.ndarray, limits: Limits = LOCAL) -> Image.Image:
     """Returns a uint8 array `(H, W, 3)` or grey `(H, W)` as a picture; raises `ImageError`."""
     if array.dtype != np.uint8:
-        raise _error("unsupported_depth", f"an array must be uint8, this one is {array.dtype}")
+        raise ImageError("unsupported_depth", f"an array must be uint8, this one is {array.dtype}")
     if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or 0 in array.shape:
-        raise _error("undecodable", f"an array must be (H, W, 3) or (H, W), not {array.shape}")
+        raise ImageError("undecodable", f"an array must be (H, W, 3) or (H, W), not {array.shape}")
     _check_size((array.shape[1], array.shape[0]), limits)
     return Image.fromarray(array).convert("RGB")
 
@@ -245,20 +245,16 @@ def _plugin(data: bytes) -> type[ImageFile.ImageFile] | None:
     return next((plugin for magic, plugin in _FORMATS if magic.match(data)), None)
 
 
-def _error(code: str, detail: str = "") -> ImageError:
-    return ImageError(code, detail or IMAGE_ERROR_CODES[code])
-
-
 def _check_size(size: tuple[int, int], limits: Limits) -> None:
     width, height = size
     if width * height > limits.max_pixels or max(size) > limits.max_side:
-        raise _error(
+        raise ImageError(
             "too_many_pixels",
             f"{width:,} x {height:,} pixels; at most {limits.max_pixels:,} are taken, "
             f"and {limits.max_side:,} a side",
         )
     if width < 1 or height < 1:
-        raise _error("undecodable", "a picture without pixels")
+        raise ImageError("undecodable", "a picture without pixels")
 
 
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -277,7 +273,9 @@ def _check_scans(data: bytes) -> None:
         if kind != 0x01 and len(data) >= position + 2:
             position += int.from_bytes(data[position : position + 2], "big")
     if scans > MAX_SCANS:
-        raise _error("undecodable", f"{scans:,} scans in one JPEG; at most {MAX_SCANS} are taken")
+        raise ImageError(
+            "undecodable", f"{scans:,} scans in one JPEG; at most {MAX_SCANS} are taken"
+        )
 
 
 @contextmanager
@@ -288,9 +286,9 @@ def _as_image_error() -> Iterator[None]:
         except ImageError:
             raise
         except Image.DecompressionBombError:
-            raise _error("too_many_pixels") from None
+            raise ImageError("too_many_pixels") from None
         except FAULTS:
-            raise _error("undecodable") from None
+            raise ImageError("undecodable") from None
 
 
 _quiet_lock = threading.Lock()

@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple
 
 from seewhy.data.bad_files import write_csv
 from seewhy.data.inspect.gathered import Gathered
-from seewhy.text import escape_cell
 
 Severity = Literal["error", "warning", "note"]
 SHOWN = 10  # examples in a JSON object; the CSV has all
@@ -44,19 +43,16 @@ def is_wrong(findings: Sequence[Finding]) -> bool:
     return any(finding.severity != "note" for finding in findings)
 
 
-def to_json(findings: Sequence[Finding], pictures: Gathered) -> list[dict[str, Any]]:
-    """Returns findings as JSON values, with the first `SHOWN` examples of each."""
-    return [
-        {
-            "kind": finding.kind,
-            "severity": finding.severity,
-            "count": finding.count,
-            "what": finding.what,
-            "advice": finding.advice,
-            "examples": [_cells(example, pictures) for example in finding.examples[:SHOWN]],
-        }
-        for finding in findings
-    ]
+def described(finding: Finding, pictures: Gathered) -> dict[str, Any]:
+    """A finding with the first `SHOWN` of its examples, each by its path, split and label."""
+    return {
+        "kind": finding.kind,
+        "severity": finding.severity,
+        "count": finding.count,
+        "what": finding.what,
+        "advice": finding.advice,
+        "examples": [_cells(example, pictures) for example in finding.examples[:SHOWN]],
+    }
 
 
 def write_findings(findings: Sequence[Finding], pictures: Gathered, path: Path) -> None:
@@ -66,7 +62,7 @@ def write_findings(findings: Sequence[Finding], pictures: Gathered, path: Path) 
     for finding in findings:
         for example in finding.examples:
             cells = _cells(example, pictures)
-            text = [escape_cell(cells.get(name, "")) for name in header]
+            text = [cells.get(name, "") for name in header]
             rows.append([finding.kind, finding.severity, *text])
     write_csv(("kind", "severity", *header), rows, path)
 

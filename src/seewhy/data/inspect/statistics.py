@@ -33,8 +33,8 @@ class Statistics:
         """Pictures in the smallest and in the largest class of train."""
         return int(self.counts["train"].min()), int(self.counts["train"].max())
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns the figures as JSON values."""
+    def json_form(self) -> dict[str, Any]:
+        """The numbers, those of splits by class."""
         width, height = self.sizes.T
         shape = width / height
         return {
@@ -42,8 +42,8 @@ class Statistics:
             "classes": self.classes,
             "splits": {
                 name: {
-                    "n": int(counts.sum()),
-                    "per_class": dict(zip(self.classes, counts.tolist(), strict=True)),
+                    "n": counts.sum(),
+                    "per_class": dict(zip(self.classes, counts, strict=True)),
                 }
                 for name, counts in self.counts.items()
             },
@@ -54,8 +54,8 @@ class Statistics:
                 "width_by_height": _spread(shape),
             },
             "stored": self.stored,
-            "mean": _known(self.mean),
-            "std": _known(self.std),
+            "mean": self.mean,
+            "std": self.std,
             "bad": self.bad,
         }
 
@@ -91,10 +91,6 @@ def _channels(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(invalid="ignore"):
         mean = seen @ levels / seen.sum(1)
         return mean, np.sqrt(np.maximum(seen @ levels**2 / seen.sum(1) - mean**2, 0))
-
-
-def _known(values: np.ndarray) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def _spread(values: np.ndarray) -> dict[str, float]:

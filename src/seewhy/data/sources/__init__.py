@@ -1,4 +1,4 @@
-"""Where labelled pictures come from: a path whose layout is recognised, or a name."""
+"""Where labelled images come from: a path whose layout is recognised, a name, or data in memory."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,27 +7,32 @@ from seewhy.data.sources.cifar10 import find_cifar10
 from seewhy.data.sources.corrected import is_corrected, read_corrected
 from seewhy.data.sources.digits import find_digits
 from seewhy.data.sources.layouts import LAYOUTS, recognise
+from seewhy.data.sources.memory import Data, describe, find_memory
 from seewhy.data.sources.source import Source
-from seewhy.errors import DataError
+from seewhy.errors import DataError, UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.text import visible
 
-__all__ = ["LAYOUTS", "NAMED", "Source", "find"]
+__all__ = ["LAYOUTS", "NAMED", "Data", "Source", "describe", "find"]
 
 NAMED = {"digits": find_digits, "cifar10": find_cifar10}
 
 
 def find(
-    source: str | Path,
+    source: Data,
     layout: str | None = None,
     group_from: str | None = None,
     on_event: OnEvent = ignore,
 ) -> Source:
-    """Recognises a source: a path in one of `LAYOUTS`, or a name in `NAMED` where no such path is.
+    """Recognises a source: a path in one of `LAYOUTS`, a name in `NAMED` where no such path is, or `Data`.
 
     A version with corrected labels is its source, with these corrections. Raises `DataError` when none
     fits, or when several do and `layout` does not say which.
     """
+    if not isinstance(source, str | Path):
+        if layout is not None:
+            raise UsageError("data.layout has no effect on data in memory: leave it out")
+        return find_memory(source, group_from)
     path = Path(source)
     if is_corrected(path):
         version = read_corrected(path)

@@ -257,10 +257,10 @@ def _pictures(stream: IO[bytes], array: Array) -> Iterator[np.ndarray]:
     for first in range(0, count, step):
         rows = min(step, count - first)
         pictures = np.frombuffer(stream.read(rows * size), array.dtype).reshape(rows, *shape)
-        yield from _as_uint8(pictures.squeeze(3) if shape[2:] == [1] else pictures, array.name)
+        yield from as_uint8(pictures.squeeze(3) if shape[2:] == [1] else pictures, array.name)
 
 
-def _as_uint8(pictures: np.ndarray, name: str) -> np.ndarray:
+def as_uint8(pictures: np.ndarray, name: str) -> np.ndarray:
     """Returns the grey levels that the values stand for; refuses values that stand for none exactly."""
     if pictures.dtype == np.uint8:
         return pictures

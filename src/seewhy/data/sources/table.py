@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from seewhy.data.sources.source import SPLITS, Source
 from seewhy.data.sources.tree import Labelled, Tree, labelled_source
-from seewhy.errors import IMAGE_ERROR_CODES, DataError, ImageError
+from seewhy.errors import DataError, ImageError
 from seewhy.text import plain_cell, visible
 
 NAME_COLUMNS = ("path", "filename", "file_name", "image", "id")  # the first that is there
@@ -242,7 +242,7 @@ def _resolve(
         inside = not name.startswith(("/", "\\")) and ".." not in re.split(r"[/\\]", name)
         code = "not_found" if inside and name not in skipped else "not_a_file"
         picture = Labelled(name, row.label, row.split, row.group)
-        faults.append((picture, ImageError(code, IMAGE_ERROR_CODES[code])))
+        faults.append((picture, ImageError(code)))
     return named, faults
 
 

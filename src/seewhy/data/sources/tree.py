@@ -124,7 +124,7 @@ def _zip(path: Path) -> Tree:
         try:
             return BytesIO(archive.read(entries[name]))
         except DAMAGE as error:
-            message = f"{visible(path.name)}: {visible(name)} in it is damaged: {error}"
-            raise ArchiveError("zip_damaged", message) from None
+            detail = f"{visible(name)}: {error}"
+            raise ArchiveError(visible(path.name), "zip_damaged", detail) from None
 
     return Tree(path, found, picture, opened)

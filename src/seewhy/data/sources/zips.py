@@ -15,7 +15,7 @@ from typing import BinaryIO
 from seewhy.data.images.decode import is_picture
 from seewhy.data.sources.folders import Scan, named_as_picture
 from seewhy.data.sources.source import SPLITS
-from seewhy.errors import ARCHIVE_ERROR_CODES, ArchiveError
+from seewhy.errors import ArchiveError
 from seewhy.text import visible
 
 Entries = dict[str, zipfile.ZipInfo]
@@ -53,7 +53,7 @@ def open_zip(file: Path | BinaryIO, name: str, limits: ZipLimits = LOCAL_ZIP) ->
     """Opens a zip within its limits, called `name` in messages; raises `ArchiveError`."""
 
     def refuse(code: str, detail: str) -> ArchiveError:
-        return ArchiveError(code, f"{visible(name)}: {ARCHIVE_ERROR_CODES[code]} ({detail})")
+        return ArchiveError(visible(name), code, detail)
 
     try:
         if isinstance(file, Path):
@@ -126,7 +126,7 @@ def scan_zip(archive: zipfile.ZipFile, name: str) -> tuple[Scan, Entries]:
         elif any(part.strip(".") == "" for part in parts):
             found.skip(path, "not_a_file")
         elif path in entries:
-            raise ArchiveError("zip_twice", f"{visible(name)} has two entries {visible(path)}")
+            raise ArchiveError(visible(name), "zip_twice", visible(path))
         else:
             entries[path] = entry
     entries = _below_the_one_folder(entries)

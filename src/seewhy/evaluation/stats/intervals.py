@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from math import nan, sqrt
 from statistics import NormalDist
 
+Z = 1.96  # standard errors on either side of a 95% interval
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -30,6 +32,24 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     half = z / (1 + z * z / n) * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     # The bounds are exact at the ends; rounding must not put the value outside its own interval.
     return Interval(rate, min(max(centre - half, 0.0), rate), max(min(centre + half, 1.0), rate))
+
+
+def mean_interval(value: float, std: float, n: int) -> Interval:
+    """The interval of the mean `value` of n numbers with standard deviation `std`, for many of them."""
+    half = Z * std / sqrt(n)
+    return Interval(value, value - half, value + half)
+
+
+def paired_difference(lost: int, gained: int, n: int) -> Interval:
+    """What a rate lost over the same n images, after Agresti and Min (2005): half an image a cell.
+
+    `lost` of them counted before alone, `gained` after alone. Unlike the usual interval it has a width
+    also where nothing changed.
+    """
+    value = (lost - gained) / n
+    middle = (lost - gained) / (n + 2)
+    half = Z * sqrt((lost + gained + 1) - (lost - gained) ** 2 / (n + 2)) / (n + 2)
+    return Interval(value, min(value, middle - half), max(value, middle + half))
 
 
 def difference(first: Interval, second: Interval) -> Interval:

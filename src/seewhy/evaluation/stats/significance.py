@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from math import isnan, nan
 
+SIGNIFICANT = 0.05  # corrected p-value below which chance alone is an unlikely cause
+
 
 def mcnemar(first_only: int, second_only: int) -> float:
     """The exact two-sided p-value of McNemar's test (1947): that two models are equally often right.

@@ -7,20 +7,24 @@ from typing import Literal
 
 import numpy as np
 
+from seewhy.evaluation.stats.significance import SIGNIFICANT
+
 LEVEL = 0.95
-SIGNIFICANT = 0.05  # corrected p-value below which chance alone is an unlikely cause
 
 
 @dataclass(frozen=True)
-class Summary:
-    """Several values: their mean, its 95% interval by Student's t, and their standard deviation.
-
-    `sd` divides by n - 1; it and the bounds are NaN for a single value.
-    """
+class Spread:
+    """Several values, their mean and their standard deviation, which divides by n - 1 (NaN for one)."""
 
     values: tuple[float, ...]
     mean: float
     sd: float
+
+
+@dataclass(frozen=True)
+class Summary(Spread):
+    """Several values and the 95% interval of their mean by Student's t; NaN for a single value."""
+
     low: float
     high: float
 

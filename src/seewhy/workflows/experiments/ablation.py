@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.analysis.experiments.ablation import Ablation, Measured, ResultRow, as_csv, markdown
-from seewhy.analysis.records import write_json
 from seewhy.analysis.training_curves import best_row
 from seewhy.config.plan import Plan, Variant, load_plan, variants
 from seewhy.config.recipe import load_recipe
@@ -17,7 +16,7 @@ from seewhy.evaluation.metrics import by_name
 from seewhy.evaluation.stats.significance import holm
 from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.events import Note, OnEvent, RunFinished, ignore
-from seewhy.files import write_atomic
+from seewhy.files import write_atomic, write_json
 from seewhy.inference import bundle as bundles
 from seewhy.models.registry import cost
 from seewhy.run import Run

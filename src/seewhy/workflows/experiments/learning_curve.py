@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.analysis.experiments.learning_curve import LearningCurve, Share, fit
-from seewhy.analysis.records import write_json
 from seewhy.config.recipe import Recipe
 from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import METRICS, by_name
 from seewhy.evaluation.stats.summary import summarise
 from seewhy.events import OnEvent, ignore
+from seewhy.files import write_json
 from seewhy.workflows.experiments.task import Task, held
 
 
@@ -63,7 +63,7 @@ def learning_curve(
             found.append(Share(share, pictures, runs, summarise(scores, 0, 1)))
         validated = found[0].runs[0].metrics["val"]["n"]
         result = LearningCurve(home, metric, tuple(found), fit(found, validated))
-        write_json(result.facts, home / "learning_curve.json")
+        write_json(result, home / "learning_curve.json")
     return result
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.analysis.experiments.repetition import Folds, Seeds
-from seewhy.analysis.records import write_json
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.metrics import by_name, metrics
 from seewhy.evaluation.predictions import Predictions, concat
-from seewhy.evaluation.stats.summary import Summary, summarise
+from seewhy.evaluation.stats.summary import Spread, Summary, summarise
 from seewhy.events import OnEvent, ignore
+from seewhy.files import write_json
 from seewhy.run import Run
 from seewhy.workflows.experiments.task import Task, bounds, held
 
@@ -73,9 +73,13 @@ def folds(
             for fold in range(count)
         )
         predictions = _out_of_fold(runs)
-        result = Folds(home, runs, summaries(runs), metrics(predictions, "oof"))
+        spreads = {
+            name: Spread(of_folds.values, of_folds.mean, of_folds.sd)
+            for name, of_folds in summaries(runs).items()
+        }
+        result = Folds(home, runs, spreads, metrics(predictions, "oof"))
         predictions.to_parquet(result.predictions)
-        write_json(result.to_json(), home / "folds.json")
+        write_json(result, home / "folds.json")
     return result
 
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import yaml
 
 from seewhy.analysis.experiments.tuning import Contender, Trial, TrialState, Tuning, ranked
-from seewhy.analysis.records import write_json
 from seewhy.config.recipe import Recipe, to_yaml
 from seewhy.data import load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import by_name
 from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.events import OnEvent, ignore
-from seewhy.files import exclusive, write_atomic
+from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.run import Run, require_same
 from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed
 from seewhy.workflows.train import monitor_mode
@@ -78,7 +77,7 @@ def tune(
         with exclusive(home / LOCK, wait=True):
             result = _result(studies, study, task, home)
             write_atomic(result.recipe, _recipe(task, result).encode())
-            write_json(result.facts, home / "tuning.json")
+            write_json(result, home / "tuning.json")
     return result
 
 

@@ -11,8 +11,8 @@ from PIL import Image, ImageFilter
 
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data
-from seewhy.data.inspect import check, is_wrong
-from seewhy.data.inspect.checks import Report
+from seewhy.data.inspect import is_wrong
+from seewhy.workflows.check import Report, find_faults
 
 SPLITS = ("train", "val", "test")
 CLEAN = {f"{split}/{name}": 20 for split in SPLITS for name in ("ant", "bee", "cow")}
@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def report(root: Path, **options: str) -> Report:
-    return check(load_data(root, LOOK.model_copy(update=options), trainable=False))
+    return find_faults(load_data(root, LOOK.model_copy(update=options), trainable=False))
 
 
 def found(root: Path, **options: str) -> dict[str, list[str]]:

@@ -5,8 +5,8 @@ import pytest
 from data.inspect.sets import a_set
 from data.pictures import scenes
 
+from seewhy.analysis.shortcuts import numbers, shortcut_findings, shortcuts, telling
 from seewhy.data.inspect.quality import measure_all
-from seewhy.data.inspect.shortcuts import numbers, shortcut_findings, shortcuts, telling
 
 
 def found(images: np.ndarray, labels, sizes=None):
@@ -77,7 +77,7 @@ def test_a_number_that_never_changes_and_classes_that_are_alone_are_left_out():
 
 
 def test_large_sets_are_sampled(monkeypatch):
-    monkeypatch.setattr("seewhy.data.inspect.shortcuts.MOST", 60)
+    monkeypatch.setattr("seewhy.analysis.shortcuts.MOST", 60)
     labels = np.arange(400) % 2
     (one, _) = telling(a_set(scenes(400, 8), labels), {"x": labels * 1.0})
     assert 0.8 < one.low < 0.95  # as of some thirty a class
@@ -85,7 +85,7 @@ def test_large_sets_are_sampled(monkeypatch):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_rare_class_of_a_large_set_is_still_looked_at(monkeypatch, seed):
-    monkeypatch.setattr("seewhy.data.inspect.shortcuts.MOST", 60)
+    monkeypatch.setattr("seewhy.analysis.shortcuts.MOST", 60)
     labels = np.array([2] * 10 + [0, 1] * 1000)
     found = telling(a_set(scenes(2010, 8), labels), {"x": np.arange(2010.0)}, seed)
     assert [one.label for one in found] == [0, 1, 2] and found[2].share == 1

@@ -13,6 +13,7 @@ import numpy as np
 from seewhy.data.imageset import ImageSet
 from seewhy.data.inspect.findings import Example, Finding
 from seewhy.data.inspect.quality import Measures
+from seewhy.evaluation.stats.intervals import difference, wilson
 from seewhy.text import visible
 
 # Informedness of one number for one class, at its lower limit: chance is 0, and the number tells the
@@ -90,20 +91,10 @@ def _telling(name: str, value: np.ndarray, labels: np.ndarray, large: np.ndarray
     found = []
     for label in large:
         own, taken = labels == label, guessed == label
-        share, share_low, _ = _rate(taken[own])
-        false, _, false_high = _rate(taken[~own])
-        low = share - false - np.hypot(share - share_low, false_high - false)
-        found.append(Telling(name, int(label), share, false, float(low)))
+        share, false = (wilson(int(taken[rows].sum()), int(rows.sum())) for rows in (own, ~own))
+        low = difference(share, false).low
+        found.append(Telling(name, int(label), share.value, false.value, low))
     return found
-
-
-def _rate(taken: np.ndarray) -> tuple[float, float, float]:
-    """Returns the share that is true, with the ends of its 95% interval (Wilson)."""
-    from scipy.stats import binomtest
-
-    count = int(np.count_nonzero(taken))
-    interval = binomtest(count, len(taken)).proportion_ci(method="wilson")
-    return count / len(taken), interval.low, interval.high
 
 
 def shortcut_findings(found: Sequence[Telling], classes: Sequence[str]) -> list[Finding]:

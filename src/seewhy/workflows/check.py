@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from seewhy.analysis.shortcuts import Telling, numbers, shortcut_findings, shortcuts
 from seewhy.data.inspect.duplicates import alike_findings, group_findings, identical_findings
-from seewhy.data.inspect.findings import Example, Finding
+from seewhy.data.inspect.findings import Example, Finding, described, is_wrong
 from seewhy.data.inspect.gathered import Gathered, gather
 from seewhy.data.inspect.names import name_findings
 from seewhy.data.inspect.quality import measure_all, quality_findings
-from seewhy.data.inspect.shortcuts import Telling, numbers, shortcut_findings, shortcuts
 from seewhy.data.split import Splits, check_classes_trained, check_names
 from seewhy.errors import DataError
 from seewhy.events import OnEvent, ignore
@@ -30,8 +31,16 @@ class Report:
     values: dict[str, np.ndarray]
     shortcuts: tuple[Telling, ...]
 
+    def json_form(self) -> dict[str, Any]:
+        """What was found, without the numbers that show it."""
+        return {
+            "wrong": is_wrong(self.findings),
+            "n": len(self.pictures),
+            "findings": [described(finding, self.pictures) for finding in self.findings],
+        }
 
-def check(splits: Splits, on_event: OnEvent = ignore) -> Report:
+
+def find_faults(splits: Splits, on_event: OnEvent = ignore) -> Report:
     """Looks for all that may be wrong with a data set, loaded with `trainable=False`.
 
     Pictures of test are compared by their hashes, and neither looked at nor judged by their labels.

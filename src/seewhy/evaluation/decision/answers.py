@@ -1,0 +1,40 @@
+"""What a model says of each image, by its decision: a class, "not sure" or "out of scope"."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.evaluation.decision.ood import scope_scores
+from seewhy.evaluation.decision.record import Decision
+from seewhy.evaluation.predictions import Predictions
+
+NOT_SURE, OUT_OF_SCOPE = "not sure", "out of scope"
+
+
+def decides(decision: Decision) -> bool:
+    """Says whether a model was calibrated to give another answer than the likeliest class."""
+    return decision.threshold is not None or decision.scope is not None
+
+
+def embedding_size(decision: Decision) -> int | None:
+    """The numbers in an embedding that the answers need; None where they need none."""
+    means = decision.scope.means if decision.scope is not None else ()
+    return len(means[0]) if means else None
+
+
+def answers(decision: Decision, predictions: Predictions) -> NDArray[Any]:
+    """What to say of each image, str (N,): its class, "not sure" or "out of scope".
+
+    The latter two only where `decides`; "" where an image could not be read. `predictions` have the
+    decision's temperature, and embeddings (N, D) of `embedding_size` where it is not None.
+    """
+    texts = np.array([*predictions.classes, ""], dtype=object)[predictions.predicted]
+    if decision.threshold is not None:
+        texts[predictions.confidence() < decision.threshold] = NOT_SURE
+    if decision.scope is not None:
+        scope = decision.scope
+        means = np.array(scope.means) if scope.means else None
+        texts[scope_scores(scope.score, predictions, means) < scope.threshold] = OUT_OF_SCOPE
+    texts[predictions.predicted < 0] = ""
+    return texts
