@@ -51,12 +51,18 @@ def as_exception(number: int) -> BaseException:
 
 
 @contextmanager
-def deterministic() -> Iterator[None]:
-    """The same bits on the same machine: no choice of a GPU's convolutions by timing."""
+def deterministic(device: torch.device, seed: int) -> Iterator[None]:
+    """The same bits on the same machine: draws from `seed`, and no choice of convolutions by timing.
+
+    Random states and cuDNN's flags are as before after the block.
+    """
     before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    gpus = range(torch.cuda.device_count()) if device.type == "cuda" else []
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(gpus):
+            # For a CPU, no GPU is seeded: that takes ten times as long, and could not be taken back.
+            (torch.default_generator if device.type == "cpu" else torch).manual_seed(seed)
             yield
     finally:
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before

@@ -87,16 +87,16 @@ def train(
     whole = cast(nn.Module, torch.compile(network)) if config.compile else network
     while progress.stopped is None:
         clock = time.monotonic()
+        seed = seed_of(config.seed, NETWORK, progress.step)
         if batches.epochs_done(progress.step) > len(progress.history) or progress.out_of_time:
-            with deterministic(), averaged(network, state.average):
+            with deterministic(device, seed), averaged(network, state.average):
                 metrics = validate(network)
             yield _close_epoch(progress, config, metrics, mode, clock)
             continue
 
-        with deterministic():
+        with deterministic(device, seed):
             x, y = batches(progress.step)
             x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
-            torch.manual_seed(seed_of(config.seed, NETWORK, progress.step))
             lr = _set_lr(state, batches, config)
             rate = dropout_rate(config, batches.epochs_done(progress.step))
             if rate is not None:
