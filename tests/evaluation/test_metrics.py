@@ -17,7 +17,7 @@ from sklearn.metrics import (
 )
 
 from seewhy.errors import DataError, UsageError
-from seewhy.evaluation.metrics import METRICS, metrics, reliability, score, top_k_accuracy
+from seewhy.evaluation.metrics import METRICS, by_name, metrics, reliability, score, top_k_accuracy
 from seewhy.evaluation.predictions import Predictions
 from seewhy.files import to_json
 
@@ -263,3 +263,15 @@ def test_the_figures_need_no_torch_and_start_without_scikit_learn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("classes", [3, 7])
+def test_stored_metrics_go_by_the_names_by_which_they_are_chosen(classes):
+    rng = np.random.default_rng(0)
+    names = tuple(map(str, range(classes)))
+    labels = np.arange(70) % classes
+    ids = np.array(names * 70, object)[:70]
+    predictions = Predictions(rng.normal(size=(70, classes)).astype(np.float32), labels, names, ids)
+    found = by_name(to_json(metrics(predictions, "val")))
+    assert set(found) == set(METRICS) - ({"top5"} if classes < 6 else set())
+    assert found == pytest.approx({name: score(name, predictions) for name in found})

@@ -1,10 +1,17 @@
 import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from page.conftest import made
 
+from seewhy.events import Diagnostic, Note
 from seewhy.page.report import render
+from seewhy.page.stored import read_stored
+from seewhy.run import Run
+
+PINNED = Path(__file__).parents[1] / "pinned"
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +59,19 @@ def test_a_run_without_a_mistake_has_its_page():
 
 def test_equal_results_are_an_equal_page(run):
     assert render(run[0], "photos", run[1]) == render(run[0], "photos", run[1])
+
+
+def test_a_run_that_kept_no_events_says_that_its_diagnostics_are_worked_out_again(tmp_path, run):
+    assert "kept no events.jsonl" not in render(run[0], "photos", None)
+    old = Run(Path(shutil.copytree(PINNED / "finished", tmp_path / "run")))
+    assert old.events is None
+    stored = read_stored(old)
+    assert stored.derived and "kept no events.jsonl" in render(stored, "digits", None)
+    rows = [{**row, "train_loss": row["epoch"]} for row in old.history]
+    old.write_history(rows)
+    (diverging,) = read_stored(old).diagnostics
+    assert diverging.kind == "diverging"
+    noticed = [diverging, Diagnostic("flat images", "flat images", "look"), diverging]
+    old.add_events([Note("a note"), *noticed], 0)
+    stored = read_stored(old)
+    assert stored.diagnostics == tuple(noticed[:2]) and not stored.derived

@@ -117,3 +117,15 @@ def test_the_weights_of_a_checkpoint_are_the_averaged_ones(tmp_path):
     state = trained()
     weights = load_weights(save_checkpoint(state, tmp_path))
     assert torch.equal(weights["linear.weight"], state.average["linear.weight"])
+
+
+def test_a_checkpoint_of_another_version_is_read(tmp_path):
+    state = trained()
+    path = save_checkpoint(state, tmp_path)
+    record = json.loads((path / "state.json").read_text())
+    del record["progress"]["events_length"]
+    record["progress"]["of a later version"] = 1
+    (path / "state.json").write_text(json.dumps(record))
+    again = trained(1)
+    load_checkpoint(again, path)
+    assert again.progress.events_length is None and again.progress.step == 3

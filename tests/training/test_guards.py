@@ -1,11 +1,12 @@
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from seewhy.errors import UsageError
-from seewhy.training.guards import compiler_named
+from seewhy.training.guards import compiler_named, stopping_signals
 
 
 @pytest.mark.parametrize("module", ["torch._inductor.exc", "torch._dynamo.exc"])
@@ -34,3 +35,31 @@ with compiler_named():
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
     assert "UsageError: train.compile=true found no compiler that works" in done.stderr
+
+
+def test_the_outermost_block_alone_installs_handlers():
+    before = signal.getsignal(signal.SIGINT)
+    with stopping_signals() as outer:
+        installed = signal.getsignal(signal.SIGINT)
+        with stopping_signals() as inner:
+            assert signal.getsignal(signal.SIGINT) is installed and installed is not before
+            signal.raise_signal(signal.SIGTERM)
+            assert outer == inner == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGINT) is installed
+        outer.clear()  # as a loop that honours it does
+    assert signal.getsignal(signal.SIGINT) is before
+    with stopping_signals() as later:
+        assert later == []
+
+
+def test_a_signal_that_no_loop_took_goes_to_the_handler_from_before():
+    with pytest.raises(KeyboardInterrupt), stopping_signals():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_second_signal_stops_at_once():
+    with stopping_signals() as received:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        received.clear()

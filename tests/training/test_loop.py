@@ -272,3 +272,53 @@ def test_the_average_is_what_is_validated_and_the_network_keeps_its_own():
     next(e for e in events if isinstance(e, Epoch))
     assert torch.equal(seen[0], state.average["linear.weight"])
     assert not torch.equal(seen[0], state.network.linear.weight)
+
+
+def process_state():
+    cudnn = torch.backends.cudnn
+    return torch.get_rng_state().tolist(), cudnn.deterministic, cudnn.benchmark
+
+
+@pytest.mark.parametrize("flags", [(False, False), (False, True)])
+def test_between_yields_the_state_of_the_process_is_as_it_was(monkeypatch, flags):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", flags[0])
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", flags[1])
+    within = []
+
+    def validate(network):
+        within.append(process_state()[1:])
+        torch.rand(3)
+        return no_figures(network)
+
+    def objective(model, x, y):
+        within.append(process_state()[1:])
+        return cross_entropy()(model, x, y)
+
+    state, batches = job(CONFIG)
+    before = process_state()
+    for _ in run(state, batches, CONFIG, validate=validate, objective=objective):
+        assert process_state() == before
+    assert set(within) == {(True, False)}
+
+
+def test_what_a_consumer_draws_changes_no_bit():
+    plain = finished(*job(CONFIG), CONFIG)
+    state, batches = job(CONFIG)
+    for number, _ in enumerate(run(state, batches, CONFIG)):
+        torch.manual_seed(number)
+        torch.rand(number)
+    for name, tensor in plain.network.state_dict().items():
+        assert torch.equal(tensor, state.network.state_dict()[name]), name
+
+
+def test_two_trainings_may_take_turns():
+    alone = [finished(*job(CONFIG, seed), CONFIG).network.state_dict() for seed in (0, 1)]
+    states, turns = [], []
+    for seed in (0, 1):
+        state, batches = job(CONFIG, seed)
+        states.append(state)
+        turns.append(run(state, batches, CONFIG))
+    for _ in zip(*turns, strict=True):
+        pass
+    for state, weights in zip(states, alone, strict=True):
+        assert all(torch.equal(t, weights[k]) for k, t in state.network.state_dict().items())

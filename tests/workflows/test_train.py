@@ -1,6 +1,8 @@
 import csv
 import json
 import shutil
+import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +14,10 @@ from PIL import Image
 import seewhy
 from seewhy.errors import DataError, LockedError, MemoryLimitError, ModelFileError, UsageError
 from seewhy.evaluation.predictions import Predictions
-from seewhy.events import Diagnostic, Epoch, Step
+from seewhy.events import Diagnostic, Epoch, RunFinished, RunStarted, Step
 from seewhy.files import exclusive, to_json
 from seewhy.run import Run
+from seewhy.training.checkpoint import latest_checkpoint
 from seewhy.workflows import train as module
 
 
@@ -98,6 +101,112 @@ def test_stopped_and_resumed_gives_the_same_bits(photos, tmp_path, run):
         config["recipe"]["train"]["checkpoint_seconds"] = 60.0
         (out / "config.yaml").write_text(yaml.safe_dump(config))
         assert same_weights(train(photos, out, resume=True).model, run.model)
+
+
+def leave_at(kind, photos, out, **options):
+    """Leaves a training at its first event of a kind; gives what was yielded."""
+    seen = []
+    with seewhy.training_events(
+        photos, "regularized-cnn", out=out, overrides=QUICK, **options
+    ) as events:
+        for event in events:
+            seen.append(event)
+            if isinstance(event, kind):
+                break
+    return seen
+
+
+def told(run):
+    """The events of a run, without notes of where it was resumed, and without times."""
+    events = [event for event in run.events if "resumed" not in getattr(event, "text", "")]
+    return [replace(e, seconds=0.0) if hasattr(e, "seconds") else e for e in events]
+
+
+@pytest.mark.parametrize("kind", [RunStarted, Step, Epoch])
+def test_leaving_early_leaves_a_run_that_resumes_to_the_same_bits(photos, tmp_path, run, kind):
+    out = tmp_path / "run"
+    leave_at(kind, photos, out)
+    assert (len(Run(out).history) if (out / "history.csv").exists() else 0) == (kind is Epoch)
+    with exclusive(out / "run.lock"):
+        pass  # it is free
+    resumed = train(photos, out, resume=True)
+    assert same_weights(resumed.model, run.model)
+    renamed = [
+        replace(e, path=str(run.path)) if isinstance(e, RunStarted | RunFinished) else e
+        for e in told(resumed)
+    ]
+    assert renamed == told(run)
+
+
+def test_events_run_from_the_start_to_the_finished_run(photos, tmp_path):
+    seen = leave_at(RunFinished, photos, tmp_path / "run")
+    finished = Run(tmp_path / "run")
+    kinds = [type(event).__name__ for event in seen]
+    assert kinds.index("RunStarted") < kinds.index("Step") and kinds[-1] == "RunFinished"
+    assert seen[-1].value == finished.metrics["val"]["accuracy"]["value"]
+    assert finished.finished and finished.events == [e for e in seen if not isinstance(e, Step)]
+    (again,) = leave_at(RunFinished, photos, tmp_path / "run", resume=True)
+    assert again == replace(seen[-1], note="nothing to resume")
+
+
+def test_an_epoch_is_yielded_when_its_checkpoint_and_history_are_on_disk(photos, tmp_path):
+    out = tmp_path / "run"
+    with seewhy.training_events(photos, "regularized-cnn", out=out, overrides=QUICK) as events:
+        for event in events:
+            if isinstance(event, Epoch):
+                latest = json.loads(
+                    (latest_checkpoint(Run(out).checkpoints) / "state.json").read_text()
+                )
+                assert len(latest["progress"]["history"]) == event.epoch
+                assert len(Run(out).history) == event.epoch
+                length = latest["progress"]["events_length"]
+                assert length == (out / "events.jsonl").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_signal_is_honoured_at_the_end_of_a_step(photos, tmp_path, run, number, error):
+    def stop(event):
+        if isinstance(event, Step) and event.step == 2:
+            signal.raise_signal(number)
+
+    before = signal.getsignal(number)
+    with pytest.raises(error):
+        train(photos, tmp_path / "run", on_event=stop)
+    assert signal.getsignal(number) is before
+    assert latest_checkpoint(Run(tmp_path / "run").checkpoints).name == "step-2"
+    assert same_weights(train(photos, tmp_path / "run", resume=True).model, run.model)
+
+
+def test_a_training_within_another_changes_neither_and_installs_no_handlers(photos, tmp_path, run):
+    handlers = []
+
+    def nest(event):
+        handlers.append(signal.getsignal(signal.SIGINT))
+        if isinstance(event, Epoch) and event.epoch == 1:
+            inner = lambda event: handlers.append(signal.getsignal(signal.SIGINT))  # noqa: E731
+            finished.append(train(photos, tmp_path / "inner", on_event=inner))
+
+    finished = []
+    finished.append(train(photos, tmp_path / "outer", on_event=nest))
+    assert all(same_weights(one.model, run.model) for one in finished)
+    assert len(set(handlers)) == 2  # those of before and after, and those of the outer training
+
+
+def test_a_signal_stops_a_training_within_another_and_both_go_on(photos, tmp_path, run):
+    def nest(event):
+        if isinstance(event, Epoch) and event.epoch == 1:
+            train(photos, tmp_path / "inner", on_event=stop)
+
+    def stop(event):
+        if isinstance(event, Step):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(photos, tmp_path / "outer", on_event=nest)
+    for name in ("inner", "outer"):
+        assert same_weights(train(photos, tmp_path / name, resume=True).model, run.model)
 
 
 def test_resume_starts_a_run_where_there_is_none_and_leaves_a_finished_one(photos, tmp_path):

@@ -4,7 +4,7 @@ Only pictures with a label count. A class of which there is no picture has no ra
 are None, and it is left out of balanced accuracy, of the macro means and of the ROC area.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import nan
 from typing import Any, Literal
@@ -305,6 +305,17 @@ def score(name: str, predictions: Predictions) -> float:
     if name == "top5" and len(predictions.classes) < 6:
         raise UsageError("top5 says nothing below six classes: choose another metric")
     return METRICS[name][0](labelled(predictions))
+
+
+def by_name(stored: Mapping[str, Any]) -> dict[str, float]:
+    """The stored metrics of a split, under their names in `METRICS`; without those that are undefined."""
+    named = {
+        **stored,
+        "accuracy": stored["accuracy"]["value"],
+        "macro_f1": stored["macro"]["f1"],
+        "loss": stored["nll"],
+    }
+    return {name: named[name] for name in METRICS if named.get(name) is not None}
 
 
 def _labels(predictions: Predictions) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from seewhy.data.sources import describe
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
-from seewhy.evaluation.metrics import METRICS, metrics, score
+from seewhy.evaluation.metrics import METRICS, by_name, metrics, score
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import (
     Diagnostic,
@@ -303,20 +303,8 @@ def _finish(job: _Job, events_length: int | None) -> RunFinished:
 
 def _finished(run: Run, note: str = "") -> RunFinished:
     metric = run.config["recipe"]["train"]["monitor"]
-    seconds = run.history[-1]["seconds"]
-    return RunFinished(str(run.path), metric, val_metrics(run).get(metric, nan), seconds, note=note)
-
-
-def val_metrics(run: Run) -> dict[str, float]:
-    """The validation metrics of a run, under their names in `METRICS`."""
-    stored = run.metrics["val"]
-    named = {
-        **stored,
-        "accuracy": stored["accuracy"]["value"],
-        "macro_f1": stored["macro"]["f1"],
-        "loss": stored["nll"],
-    }
-    return {name: named[name] for name in METRICS if named.get(name) is not None}
+    value = by_name(run.metrics["val"]).get(metric, nan)
+    return RunFinished(str(run.path), metric, value, run.history[-1]["seconds"], note=note)
 
 
 def _validate(job: _Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:

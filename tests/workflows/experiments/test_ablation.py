@@ -6,9 +6,9 @@ from helpers import QUICK
 
 from seewhy.config.plan import make_plan
 from seewhy.errors import UsageError
+from seewhy.evaluation.metrics import by_name
 from seewhy.events import RunStarted
 from seewhy.workflows.experiments.ablation import ablate
-from seewhy.workflows.train import val_metrics
 
 SETTINGS = QUICK | {"train.epochs": 4}
 ROWS = {
@@ -56,7 +56,7 @@ def test_the_figures_of_a_row_are_those_of_its_runs(found):
     values = {name: summary.values for name, summary in base.figures.items()}
     for place, run in enumerate(base.runs.values()):
         train = run.metrics["train"]["accuracy"]["value"]
-        val, history = val_metrics(run)["accuracy"], run.history
+        val, history = by_name(run.metrics["val"])["accuracy"], run.history
         best = max(history, key=lambda row: row["val_accuracy"])
         reached = [row["epoch"] for row in history if row["val_accuracy"] >= 0.5]
         assert values["accuracy"][place] == values["score"][place] == val

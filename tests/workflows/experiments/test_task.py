@@ -1,13 +1,14 @@
 from pathlib import Path
 
 import pytest
-from helpers import QUICK
+from helpers import QUICK, same_weights
 
 from seewhy.errors import LockedError, UsageError
-from seewhy.events import RunFinished, RunStarted, ignore
+from seewhy.evaluation.metrics import by_name
+from seewhy.events import Epoch, RunFinished, RunStarted, ignore
+from seewhy.run import Run
 from seewhy.workflows import train as module
 from seewhy.workflows.experiments.task import Task, claimed, held, place
-from seewhy.workflows.train import val_metrics
 
 
 def task(photos, on_event=ignore):
@@ -20,7 +21,7 @@ def test_a_run_is_trained_once_and_keeps_its_model_alone(photos, tmp_path, monke
     assert run.finished and run.config["recipe"]["train"]["seed"] == 4
     assert not run.checkpoints.exists()
     seen = [event for event in seen if isinstance(event, RunStarted | RunFinished)]
-    value, seconds = val_metrics(run)["accuracy"], run.history[-1]["seconds"]
+    value, seconds = by_name(run.metrics["val"])["accuracy"], run.history[-1]["seconds"]
     assert seen == [
         RunStarted(str(run.path), 2, "accuracy", "four", 2, 3),
         RunFinished(str(run.path), "accuracy", value, seconds, "four"),
@@ -32,12 +33,17 @@ def test_a_run_is_trained_once_and_keeps_its_model_alone(photos, tmp_path, monke
         task(photos).train(tmp_path / "a", {"train.seed": 5}, 2, 3)
 
 
-def test_metrics_go_by_the_names_of_the_metrics(photos, tmp_path):
-    run = task(photos).train(tmp_path / "a", {}, 1, 1)
-    found, stored = val_metrics(run), run.metrics["val"]
-    assert found["loss"] == stored["nll"] and found["macro_f1"] == stored["macro"]["f1"]
-    assert found["accuracy"] == stored["accuracy"]["value"]
-    assert "top5" not in found  # there are three classes
+def test_leaving_a_run_early_leaves_one_that_goes_on(photos, tmp_path):
+    whole = task(photos).train(tmp_path / "whole", {}, 1, 1)
+    seen = []
+    with task(photos).events(tmp_path / "a", {}, 1, 1) as events:
+        for event in events:
+            seen.append(event)
+            if isinstance(event, Epoch):
+                break
+    assert Run(tmp_path / "a").checkpoints.exists() and not Run(tmp_path / "a").finished
+    assert isinstance(seen[0], RunStarted) and seen[0].name == "a"
+    assert same_weights(task(photos).train(tmp_path / "a", {}, 1, 1).model, whole.model)
 
 
 def test_a_directory_of_something_else_is_refused_and_kept(tmp_path):

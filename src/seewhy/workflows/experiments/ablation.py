@@ -12,6 +12,7 @@ from seewhy.config.plan import Plan, Variant, load_plan, variants
 from seewhy.config.recipe import load_recipe
 from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
+from seewhy.evaluation.metrics import by_name
 from seewhy.evaluation.stats.significance import holm
 from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.events import Note, OnEvent, RunFinished, ignore
@@ -21,7 +22,7 @@ from seewhy.models.registry import cost
 from seewhy.run import Run
 from seewhy.workflows.evaluate import evaluate
 from seewhy.workflows.experiments.task import Task, bounds, held
-from seewhy.workflows.train import monitor_mode, val_metrics
+from seewhy.workflows.train import monitor_mode
 
 
 def ablate(
@@ -94,7 +95,7 @@ def _train(
 def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measured:
     if "train" not in run.metrics:
         evaluate(run.path, task.data, "train", on_event=task.on_event)
-    history, metrics = run.history, val_metrics(run)
+    history, metrics = run.history, by_name(run.metrics["val"])
     best = history[best_row(history)]
     kept = best if run.config["recipe"]["train"]["keep"] == "best" else history[-1]
     reached = [row for row in history if target is not None and row["val_accuracy"] >= target]

@@ -9,12 +9,11 @@ from seewhy.analysis.experiments.learning_curve import LearningCurve, Share, fit
 from seewhy.config.recipe import Recipe
 from seewhy.data import load_data
 from seewhy.errors import UsageError
-from seewhy.evaluation.metrics import METRICS
+from seewhy.evaluation.metrics import METRICS, by_name
 from seewhy.evaluation.stats.summary import summarise
 from seewhy.events import OnEvent, ignore
 from seewhy.files import write_json
 from seewhy.workflows.experiments.task import Task, held
-from seewhy.workflows.train import val_metrics
 
 
 def learning_curve(
@@ -60,7 +59,7 @@ def learning_curve(
                 )
                 for turn, seed in enumerate(_seeds(planned, seeds), 1)
             )
-            scores = [val_metrics(run)[metric] for run in runs]
+            scores = [by_name(run.metrics["val"])[metric] for run in runs]
             found.append(Share(share, pictures, runs, summarise(scores, 0, 1)))
         validated = found[0].runs[0].metrics["val"]["n"]
         result = LearningCurve(home, metric, tuple(found), fit(found, validated))

@@ -8,14 +8,13 @@ from typing import Any
 from seewhy.analysis.experiments.repetition import Folds, Seeds
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.temperature import fit_temperature
-from seewhy.evaluation.metrics import metrics
+from seewhy.evaluation.metrics import by_name, metrics
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.evaluation.stats.summary import Spread, Summary, summarise
 from seewhy.events import OnEvent, ignore
 from seewhy.files import write_json
 from seewhy.run import Run
 from seewhy.workflows.experiments.task import Task, bounds, held
-from seewhy.workflows.train import val_metrics
 
 
 def seeds(
@@ -86,7 +85,7 @@ def folds(
 
 def summaries(runs: tuple[Run, ...]) -> dict[str, Summary]:
     """The validation metrics of several runs, by metric: those that all of them have."""
-    metrics = [val_metrics(run) for run in runs]
+    metrics = [by_name(run.metrics["val"]) for run in runs]
     shared = [name for name in metrics[0] if all(name in one for one in metrics)]
     return {name: summarise([one[name] for one in metrics], *bounds(name)) for name in shared}
 

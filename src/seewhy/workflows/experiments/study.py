@@ -22,11 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 from seewhy.config.recipe import Recipe, options
 from seewhy.config.search import is_whole
 from seewhy.errors import DivergedError, LockedError, MemoryLimitError, UsageError
+from seewhy.evaluation.metrics import by_name
 from seewhy.events import Epoch, Event, Note, RunFinished, Step
 from seewhy.run import Run
 from seewhy.training.batches import seed_of
 from seewhy.workflows.experiments.task import Task
-from seewhy.workflows.train import val_metrics
 
 Pruner = Literal["median", "hyperband", "none"]
 
@@ -171,7 +171,7 @@ def _objective(trial: optuna.Trial, task: Task, planned: Recipe, home: Path, tri
         task.on_event(replace(pruned, name=name))
         raise optuna.TrialPruned
     shutil.rmtree(run.checkpoints, ignore_errors=True)
-    return val_metrics(run)[metric]
+    return by_name(run.metrics["val"])[metric]
 
 
 def _watched(

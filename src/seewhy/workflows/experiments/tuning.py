@@ -13,12 +13,13 @@ from seewhy.analysis.experiments.tuning import Contender, Trial, TrialState, Tun
 from seewhy.config.recipe import Recipe, to_yaml
 from seewhy.data import load_data
 from seewhy.errors import UsageError
+from seewhy.evaluation.metrics import by_name
 from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.events import OnEvent, ignore
 from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.run import Run, require_same
 from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed
-from seewhy.workflows.train import monitor_mode, val_metrics
+from seewhy.workflows.train import monitor_mode
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -150,7 +151,7 @@ def _contenders(
             )
             for turn, fresh in enumerate(range(seed + 1, seed + 1 + REPEATS), 1)
         )
-        values = [val_metrics(run)[metric] for run in runs]
+        values = [by_name(run.metrics["val"])[metric] for run in runs]
         change = difference(values, found[0].score.values) if found else None
         found.append(Contender(name, params, runs, summarise(values, *bounds(metric)), change))
     return ranked(found, mode)
