@@ -13,7 +13,7 @@ from seewhy.data.inspect.names import name_findings
 from seewhy.data.inspect.quality import measure_all, quality_findings
 from seewhy.data.inspect.shortcuts import Telling, numbers, shortcut_findings, shortcuts
 from seewhy.data.split import Splits, check_classes_trained, check_names
-from seewhy.errors import DataError
+from seewhy.errors import UntrainableError
 
 _ORDER = ("error", "warning", "note")
 
@@ -67,12 +67,11 @@ def _unusable(splits: Splits, pictures: Gathered) -> Iterator[Finding]:
     try:
         check_names(splits.classes)
         check_classes_trained(pictures.opened, pictures.splits[: len(pictures.opened)])
-    except DataError as error:
-        what, _, remedy = str(error).partition(": ")
+    except UntrainableError as error:
         yield Finding(
             "untrainable",
             "error",
             "training refuses these data",
-            remedy or what,
+            error.remedy,
             [Example(str(error), name="all")],
         )
