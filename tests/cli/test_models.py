@@ -4,7 +4,7 @@ import pytest
 from cli.test_cli import call
 from PIL import Image
 
-from seewhy.models.registry import NETWORKS
+from seewhy.config.networks import NETWORKS
 
 
 def test_every_net_is_listed_with_its_cost():

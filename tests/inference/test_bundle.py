@@ -10,12 +10,14 @@ import torch
 from attacks import bundles as attacks
 from attacks.targets import CLASSES, Own, bundle, refusal, refused, same_state, trained
 
+from seewhy.config.networks import NETWORKS
 from seewhy.errors import DiskFullError, ModelFileError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.inference import bundle as bundles
 from seewhy.inference import container
-from seewhy.inference.bundle import load, read_header, save
-from seewhy.models.registry import NETWORKS, build
+from seewhy.inference.bundle import load, save
+from seewhy.inference.container import read_header
+from seewhy.models.registry import build
 
 # What is written is what is read.
 

@@ -6,7 +6,7 @@ from helpers import write_folder
 from PIL import Image
 
 import seewhy
-from seewhy.data.images.decode import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import DataError, ModelFileError
 from seewhy.evaluation.decision.fit import fit_decision
 from seewhy.evaluation.decision.record import Decision, Scope

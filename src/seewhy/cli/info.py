@@ -4,7 +4,7 @@ import json
 
 import click
 
-from seewhy.inference.bundle import read_header
+from seewhy.inference.container import read_header
 from seewhy.inference.locate import find_model
 
 

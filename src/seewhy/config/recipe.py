@@ -1,6 +1,7 @@
 """Recipes: YAML files that fix data, model, augmentation and training, read into one typed record."""
 
 import difflib
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from seewhy.config.augment import AugmentConfig
 from seewhy.config.data import DataConfig
+from seewhy.config.names import View
 from seewhy.config.networks import ModelConfig
 from seewhy.config.search import Space, check
 from seewhy.config.training import TrainConfig
@@ -36,7 +38,7 @@ class Recipe(BaseModel):
     model: ModelConfig = ModelConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
-    views: tuple[Literal["identity", "flip"], ...] = Field(
+    views: tuple[View, ...] = Field(
         ("identity",), min_length=1, description="views of a picture whose logits are averaged"
     )
     search: dict[str, Space] = Field(
@@ -184,12 +186,21 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown field {dotted}{_nearest(dotted)}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{dotted or 'recipe'}: {message} (got {first['input']!r})" if dotted else message
+    if first["type"] == "literal_error":
+        message += _near(str(first["input"]), re.findall(r"'(.*?)'", first["ctx"]["expected"]))
+    value = first["input"]
+    got = "" if isinstance(value, dict) else f" (got {value!r})"
+    return f"{dotted}: {message}{got}" if dotted else message
 
 
 def _nearest(dotted: str) -> str:
-    near = difflib.get_close_matches(dotted, [option.name for option in options()], n=1, cutoff=0.5)
-    return f": did you mean {near[0]}?" if near else ": `seewhy recipes show fast` lists them"
+    names = [option.name for option in options()]
+    return _near(dotted, names) or ": `seewhy recipes show fast` lists them"
+
+
+def _near(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def _kind(annotation: Any) -> str:

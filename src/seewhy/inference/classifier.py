@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from seewhy.config.data import DataConfig
+from seewhy.config.input_rule import InputRule
 from seewhy.data import ImageSet, Splits, load_data
-from seewhy.data.images.decode import InputRule, Picture, centre, read
+from seewhy.data.images.decode import Picture, centre, read
 from seewhy.errors import ImageError
 from seewhy.evaluation.decision.ood import scope_scores
 from seewhy.evaluation.predictions import Predictions, concat

@@ -13,7 +13,8 @@ it has been checked, and nothing large is allocated before the header has been. 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -25,6 +26,7 @@ from pydantic import ValidationError
 
 from seewhy.errors import ModelFileError
 from seewhy.inference.metadata import FORMAT_VERSION, Metadata
+from seewhy.text import visible
 
 MAX_BYTES = 2 * 2**30
 MAX_HEADER = 2**20
@@ -168,6 +170,24 @@ def parse(data: bytearray) -> tuple[Header, memoryview]:
         raise ModelFileError("its metadata has other entries than digest and seewhy")
     tensors = _entries(header, len(body))
     return Header(_metadata(about["seewhy"]), tensors, found, len(data)), body
+
+
+def read_header(path: Path) -> Header:
+    """What a bundle says of itself, its digest checked, without building its network.
+
+    Raises `ModelFileError`, in one line with the path, for what can be wrong in a header.
+    """
+    with path_named(path):
+        return parse(read(path))[0]
+
+
+@contextmanager
+def path_named(path: Path) -> Iterator[None]:
+    """Puts the path before the message of a `ModelFileError`."""
+    try:
+        yield
+    except ModelFileError as error:
+        raise ModelFileError(f"{visible(str(path))}: {error}") from None
 
 
 def values(entry: TensorEntry, body: memoryview) -> NDArray[Any]:

@@ -3,23 +3,32 @@
 import difflib
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from seewhy.errors import ModelFileError, UsageError
-from seewhy.inference import bundle as bundles
-from seewhy.inference.classifier import Classifier, unlabelled
-from seewhy.inference.device import pick_device, place
 from seewhy.run import Run
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def load(path: str | Path, *, model: nn.Module | None = None, device: str = "auto") -> Classifier:
+    from seewhy.inference.classifier import Classifier
+
+
+def load(
+    path: str | Path, *, model: "nn.Module | None" = None, device: str = "auto"
+) -> "Classifier":
     """Loads a model by bundle, run directory or shipped name, verified before use.
 
     `model` is the network to fill, for a bundle of one's own architecture. Raises `UsageError` for an
     unknown name and `ModelFileError` for a file that is damaged, foreign or unsafe.
     """
+    # Here, so that a file is located without torch.
+    from seewhy.inference import bundle as bundles
+    from seewhy.inference.classifier import Classifier
+    from seewhy.inference.device import pick_device, place
+
     where = pick_device(device)
     file = find_model(path)
     loaded = bundles.load(file, model=model)
@@ -29,8 +38,10 @@ def load(path: str | Path, *, model: nn.Module | None = None, device: str = "aut
     return classifier
 
 
-def _require_fitting_means(classifier: Classifier, file: Path) -> None:
+def _require_fitting_means(classifier: "Classifier", file: Path) -> None:
     """Raises `ModelFileError` unless the class means are of the network's own embeddings."""
+    from seewhy.inference.classifier import unlabelled
+
     means, size = classifier._means, classifier.rule.size
     if means is None:
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.errors import UsageError
-from seewhy.inference.bundle import read_header
+from seewhy.inference.container import read_header
 from seewhy.run import Run
 from seewhy.text import escape_cell
 

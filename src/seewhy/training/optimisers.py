@@ -1,8 +1,34 @@
-"""Optimisers, by name."""
+"""Optimisers, by name; the options of each are a record in `config/optimisers.py`."""
+
+from collections.abc import Callable
+from typing import Any
 
 from torch import nn, optim
 
-from seewhy.config.training import OPTIMIZER_MOMENTUM, TrainConfig
+from seewhy.config.optimisers import Adam, AdamW, Sgd
+from seewhy.config.training import TrainConfig
+
+Groups = list[dict[str, Any]]
+
+
+def sgd(groups: Groups, lr: float, options: Sgd) -> optim.Optimizer:
+    momentum = options.momentum
+    return optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
+
+
+def adam(groups: Groups, lr: float, options: Adam) -> optim.Optimizer:
+    return optim.Adam(groups, lr=lr)
+
+
+def adamw(groups: Groups, lr: float, options: AdamW) -> optim.Optimizer:
+    return optim.AdamW(groups, lr=lr)
+
+
+OPTIMISERS: dict[str, Callable[[Groups, float, Any], optim.Optimizer]] = {
+    "sgd": sgd,
+    "adam": adam,
+    "adamw": adamw,
+}
 
 
 def build_optimizer(network: nn.Module, config: TrainConfig) -> optim.Optimizer:
@@ -21,15 +47,10 @@ def build_optimizer(network: nn.Module, config: TrainConfig) -> optim.Optimizer:
             continue
         rest = biases if name.endswith("bias") else others
         (decayed if parameter.ndim >= smallest else rest).append(parameter)
-    groups = [
+    groups: Groups = [
         {"params": decayed, "weight_decay": config.weight_decay or 0.0, "scale": 1.0},
         {"params": others, "weight_decay": 0.0, "scale": 1.0},
         {"params": biases, "weight_decay": 0.0, "scale": config.bias_lr or 1.0},
     ]
     groups = [group for group in groups if group["params"]]
-    if config.optimizer == "sgd":
-        momentum = OPTIMIZER_MOMENTUM if config.momentum is None else config.momentum
-        return optim.SGD(groups, lr=config.lr, momentum=momentum, nesterov=momentum > 0)
-    if config.optimizer == "adam":
-        return optim.Adam(groups, lr=config.lr)
-    return optim.AdamW(groups, lr=config.lr)
+    return OPTIMISERS[config.optimizer](groups, config.lr, config.optimiser_options)
