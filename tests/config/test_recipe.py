@@ -2,7 +2,8 @@ import pytest
 import yaml
 
 from seewhy.config.networks import NETWORKS
-from seewhy.config.recipe import Recipe, load_recipe, options, parse_value, recipe_names, to_yaml
+from seewhy.config.options import parse_value
+from seewhy.config.recipe import Recipe, load_recipe, options, recipe_names, to_yaml
 from seewhy.errors import UsageError
 from seewhy.models.registry import cost
 

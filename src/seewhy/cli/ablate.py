@@ -14,8 +14,8 @@ from seewhy.analysis.records import to_json
 from seewhy.cli.experiments import experiment_flags, shown
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import ReadingBar
+from seewhy.config.options import parse_value
 from seewhy.config.plan import load_plan, make_plan
-from seewhy.config.recipe import parse_value
 from seewhy.errors import UsageError
 from seewhy.plots.experiments import draw_ablation
 

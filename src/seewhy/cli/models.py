@@ -10,7 +10,7 @@ import click
 
 from seewhy.cli.output import refuse_existing
 from seewhy.config.networks import NETWORKS, STORED_COST, ModelConfig
-from seewhy.config.recipe import options, parse_value
+from seewhy.config.options import options_of, parse_value
 from seewhy.files import write_atomic
 from seewhy.inference.locate import shipped_models
 
@@ -51,7 +51,7 @@ def _costs(size: int, classes: int) -> dict[str, tuple[int, int]]:
 
 def _net_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds a flag for each option of a net."""
-    for option in reversed(options(ModelConfig)):
+    for option in reversed(options_of(ModelConfig)):
         if option.name != "name":
             command = click.option(
                 f"--{option.name}",

@@ -147,7 +147,7 @@ NETWORKS: dict[str, type[NetworkOptions]] = {
 class ModelConfig(BaseModel):
     """Which network, and its options; an option left out is the network's own default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field("speednet", description="which network; `seewhy models` lists them")
 

@@ -14,7 +14,7 @@ from seewhy.config.variants import Variant, chosen, flat
 class TrainConfig(BaseModel):
     """The training section of a recipe; `None` means off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     epochs: int = Field(10, ge=1, le=100_000, description="passes over the training pictures")
     batch_size: int = Field(128, ge=1, le=65_536, description="pictures a step")

@@ -19,7 +19,7 @@ Record = TypeVar("Record", bound="Variant")
 class Variant(BaseModel):
     """One of several choices, with the options that it alone, or a few of them, have."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def require_fit(self, section: Any) -> None:
         """Raises `ValueError` for an option that contradicts the rest of its section."""

@@ -217,7 +217,7 @@ def _signatures(tensor: Tensor) -> list[tuple[str, tuple[int, ...]]]:
     if tensor.is_floating_point():
         return [("F32", shape), ("F16", shape)]
     dtype = np.dtype(str(tensor.dtype).removeprefix("torch."))
-    return [(name, shape) for name, kind in container.DTYPES.items() if kind == dtype]
+    return [(name, shape) for name, kind in container.DTYPES.items() if kind == dtype.str]
 
 
 def _written(signature: tuple[str, tuple[int, ...]]) -> str:

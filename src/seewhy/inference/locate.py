@@ -1,11 +1,8 @@
 """Which file a name stands for: a bundle, a run directory or a shipped model; and the model in it."""
 
 import difflib
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.run import Run
@@ -14,6 +11,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from seewhy.inference.classifier import Classifier
+
+SHIPPED = Path(__file__).parents[1] / "weights"
 
 
 def load(
@@ -40,6 +39,8 @@ def load(
 
 def _require_fitting_means(classifier: "Classifier", file: Path) -> None:
     """Raises `ModelFileError` unless the class means are of the network's own embeddings."""
+    import numpy as np
+
     from seewhy.inference.classifier import unlabelled
 
     means, size = classifier._means, classifier.rule.size
@@ -64,9 +65,8 @@ def find_model(model: str | Path) -> Path:
         return run.model
     if path.exists():
         return path
-    shipped = resources.files("seewhy") / "weights" / f"{model}.safetensors"
-    if isinstance(shipped, Path) and str(model) in shipped_models():
-        return shipped
+    if str(model) in shipped_models():
+        return SHIPPED / f"{model}.safetensors"
     near = difflib.get_close_matches(str(model), shipped_models(), n=1)
     hint = f": did you mean {near[0]}?" if near else ""
     raise UsageError(
@@ -77,6 +77,4 @@ def find_model(model: str | Path) -> Path:
 
 def shipped_models() -> list[str]:
     """The names of the models that come with the package."""
-    folder = resources.files("seewhy") / "weights"
-    names = (entry.name for entry in folder.iterdir())
-    return sorted(n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors"))
+    return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
