@@ -1,6 +1,6 @@
 """Which network, and its options: one record a network, named for it; `models/` implements them."""
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -9,29 +9,21 @@ from seewhy.config.variants import Variant, chosen, flat
 STORED_COST = (32, 10)  # pixels a side, classes
 KERAS_MOMENTUM = 0.01  # Keras counts the other way round: its 0.99 keeps 99% of the average
 
-
-def _width() -> Any:
-    about = (
-        "channels, as a multiple of the network's own (0.125 to 4); the cost grows as its square"
-    )
-    return Field(1.0, ge=0.125, le=4, description=about)
-
-
-def _dropout(default: float | None) -> Any:
-    about = "share of the activations that each dropout layer drops (0 to 0.95)"
-    return Field(default, ge=0, le=0.95, description=about)
-
-
-def _batch_norm(default: bool) -> Any:
-    return Field(default, description="whether the convolutions have batch norm")
-
-
-def _batch_norm_momentum(default: float | None) -> Any:
-    about = (
-        "weight of each batch in the running mean and variance (0 to 1), as PyTorch counts it; "
-        "Keras's momentum is 1 minus this. Larger suits short trainings"
-    )
-    return Field(default, gt=0, le=1, description=about)
+WIDTH: Any = Field(
+    ge=0.125,
+    le=4,
+    description="channels, as a multiple of the network's own (0.125 to 4); the cost grows as its square",
+)
+DROPOUT: Any = Field(
+    ge=0, le=0.95, description="share of the activations that each dropout layer drops (0 to 0.95)"
+)
+BATCH_NORM: Any = Field(description="whether the convolutions have batch norm")
+BATCH_NORM_MOMENTUM: Any = Field(
+    gt=0,
+    le=1,
+    description="weight of each batch in the running mean and variance (0 to 1), as PyTorch counts "
+    "it; Keras's momentum is 1 minus this. Larger suits short trainings",
+)
 
 
 class NetworkOptions(Variant):
@@ -65,7 +57,7 @@ class RegularizedCNNOptions(NetworkOptions):
     minimum_size = 4  # two halvings leave one position
     parameters, flops = 545_290, 12_257_792
 
-    dropout: float = _dropout(0.5)
+    dropout: Annotated[float, DROPOUT] = 0.5
 
 
 class StridedCNNOptions(NetworkOptions):
@@ -77,7 +69,7 @@ class StridedCNNOptions(NetworkOptions):
     kernel: int = Field(
         3, ge=3, le=4, description="side of each convolution's kernel in pixels (3 or 4)"
     )
-    batch_norm_momentum: float = _batch_norm_momentum(KERAS_MOMENTUM)
+    batch_norm_momentum: Annotated[float, BATCH_NORM_MOMENTUM] = KERAS_MOMENTUM
 
 
 class DeepCNNOptions(OptionalNorms):
@@ -88,11 +80,10 @@ class DeepCNNOptions(OptionalNorms):
     activation: Literal["sigmoid", "tanh", "relu"] = Field(
         "sigmoid", description="what follows each convolution"
     )
-    batch_norm: bool = _batch_norm(False)
-    dropout: float = _dropout(0.0)
-    batch_norm_momentum: float | None = _batch_norm_momentum(
-        None
-    )  # 0.1, PyTorch's, where there are norms
+    batch_norm: Annotated[bool, BATCH_NORM] = False
+    dropout: Annotated[float, DROPOUT] = 0.0
+    # None is 0.1, PyTorch's, where there are norms.
+    batch_norm_momentum: Annotated[float | None, BATCH_NORM_MOMENTUM] = None
 
 
 class AdvancedCNNOptions(NetworkOptions):
@@ -100,8 +91,10 @@ class AdvancedCNNOptions(NetworkOptions):
     minimum_size = 8  # three halvings leave one position
     parameters, flops = 638_730, 79_565_824
 
-    dropout: float | None = _dropout(None)  # one rate in place of five that grow with depth
-    batch_norm_momentum: float = _batch_norm_momentum(KERAS_MOMENTUM)
+    dropout: Annotated[float | None, DROPOUT] = (
+        None  # one rate in place of five that grow with depth
+    )
+    batch_norm_momentum: Annotated[float, BATCH_NORM_MOMENTUM] = KERAS_MOMENTUM
 
 
 class PhotoCNNOptions(OptionalNorms):
@@ -109,9 +102,10 @@ class PhotoCNNOptions(OptionalNorms):
     minimum_size = 8  # two halvings leave 2x2: batch norm needs more than one
     parameters, flops = 129_290, 20_714_496
 
-    dropout: float = _dropout(0.5)
-    batch_norm: bool = _batch_norm(True)
-    batch_norm_momentum: float | None = _batch_norm_momentum(None)  # Keras's, where there are norms
+    dropout: Annotated[float, DROPOUT] = 0.5
+    batch_norm: Annotated[bool, BATCH_NORM] = True
+    # None is Keras's, where there are norms.
+    batch_norm_momentum: Annotated[float | None, BATCH_NORM_MOMENTUM] = None
 
 
 class ResNet18Options(NetworkOptions):
@@ -120,7 +114,7 @@ class ResNet18Options(NetworkOptions):
     minimum_size = 9
     parameters, flops = 11_173_962, 1_110_845_440
 
-    width: float = _width()
+    width: Annotated[float, WIDTH] = 1.0
 
 
 class SpeedNetOptions(NetworkOptions):
@@ -128,7 +122,7 @@ class SpeedNetOptions(NetworkOptions):
     minimum_size = 17  # the last map then has 2x2 places, so batch norm can train on one image
     parameters, flops = 790_232, 96_797_760
 
-    width: float = _width()
+    width: Annotated[float, WIDTH] = 1.0
 
 
 NETWORKS: dict[str, type[NetworkOptions]] = {

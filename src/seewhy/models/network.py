@@ -33,6 +33,7 @@ class Network(nn.Module, ABC):
     net. `arguments` holds what `build` needs to make the net again, as JSON values.
     """
 
+    arguments: dict[str, Any]
     head: nn.Module  # maps (N, C, h, w) -> logits (N, num_classes)
     mean: Tensor
     std: Tensor
@@ -41,11 +42,7 @@ class Network(nn.Module, ABC):
         super().__init__()
         self.num_classes = num_classes
         self.size = size
-        self.arguments: dict[str, Any] = {
-            "num_classes": num_classes,
-            "size": size,
-            **options.model_dump(),
-        }
+        self.arguments = {"num_classes": num_classes, "size": size, **options.model_dump()}
         self.register_buffer("mean", torch.full((3,), 0.5))
         self.register_buffer("std", torch.full((3,), 0.25))
 

@@ -5,29 +5,21 @@ from typing import Any
 
 from torch import nn, optim
 
-from seewhy.config.optimisers import Adam, AdamW, Sgd
 from seewhy.config.training import TrainConfig
 
 Groups = list[dict[str, Any]]
 
 
-def sgd(groups: Groups, lr: float, options: Sgd) -> optim.Optimizer:
-    momentum = options.momentum
+def sgd(groups: Groups, lr: float, momentum: float) -> optim.Optimizer:
+    """Nesterov's momentum, where there is one."""
     return optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
 
 
-def adam(groups: Groups, lr: float, options: Adam) -> optim.Optimizer:
-    return optim.Adam(groups, lr=lr)
-
-
-def adamw(groups: Groups, lr: float, options: AdamW) -> optim.Optimizer:
-    return optim.AdamW(groups, lr=lr)
-
-
-OPTIMISERS: dict[str, Callable[[Groups, float, Any], optim.Optimizer]] = {
+# Each takes the groups, the rate and the options of its record.
+OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
     "sgd": sgd,
-    "adam": adam,
-    "adamw": adamw,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
 }
 
 
@@ -53,4 +45,5 @@ def build_optimizer(network: nn.Module, config: TrainConfig) -> optim.Optimizer:
         {"params": biases, "weight_decay": 0.0, "scale": config.bias_lr or 1.0},
     ]
     groups = [group for group in groups if group["params"]]
-    return OPTIMISERS[config.optimizer](groups, config.lr, config.optimiser_options)
+    options = config.optimiser_options.model_dump()
+    return OPTIMISERS[config.optimizer](groups, lr=config.lr, **options)
