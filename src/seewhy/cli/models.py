@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 @click.pass_context
 def command(context: click.Context, size: int, classes: int, as_json: bool) -> None:
-    """List the nets with their parameters and FLOPs for one picture, and the shipped models."""
+    """List the networks with their parameters and FLOPs for one image, and the shipped models."""
     if context.invoked_subcommand is not None:
         return
     costs = _costs(size, classes)
     if as_json:
-        nets = {name: {"parameters": p, "flops": flops} for name, (p, flops) in costs.items()}
-        click.echo(json.dumps({"size": size, "networks": nets, "shipped": shipped_models()}))
+        rows = {name: {"parameters": p, "flops": flops} for name, (p, flops) in costs.items()}
+        click.echo(json.dumps({"size": size, "networks": rows, "shipped": shipped_models()}))
         return
-    click.echo(f"{'net':<18}{'parameters':>12}{'MFLOPs at ' + str(size):>16}")
+    click.echo(f"{'network':<18}{'parameters':>12}{'MFLOPs at ' + str(size):>16}")
     for name, (parameters, flops) in costs.items():
         click.echo(f"{name:<18}{parameters:>12,}{flops / 1e6:>16,.1f}")
     click.echo(f"\nshipped, trained: {', '.join(shipped_models())}")
@@ -49,8 +49,8 @@ def _costs(size: int, classes: int) -> dict[str, tuple[int, int]]:
     return {name: (counts.parameters, counts.flops) for name, counts in counted.items()}
 
 
-def _net_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds a flag for each option of a net."""
+def _network_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds a flag for each option of a network."""
     for option in reversed(options_of(ModelConfig)):
         if option.name != "name":
             command = click.option(
@@ -66,13 +66,13 @@ def _net_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("name")
 @click.option("--size", default=32, show_default=True, help="input side in pixels")
 @click.option("--classes", default=10, show_default=True, help="number of classes")
-@_net_flags
-@click.option("--out", type=click.Path(path_type=Path), help="draw the net as a PNG file, too")
+@_network_flags
+@click.option("--out", type=click.Path(path_type=Path), help="draw the network as a PNG file, too")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 def show(
     name: str, size: int, classes: int, out: Path | None, as_json: bool, **given: str | None
 ) -> None:
-    """List the layers of a net with their output shapes, parameters and FLOPs, or draw them."""
+    """List the layers of a network with their output shapes, parameters and FLOPs, or draw them."""
     from seewhy.models.registry import build, describe  # torch
 
     refuse_existing(out)

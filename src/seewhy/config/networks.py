@@ -147,7 +147,7 @@ class ModelConfig(BaseModel):
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
-        assert self.options
+        chosen(self, "name", NETWORKS)
         return self
 
     @property

@@ -90,12 +90,13 @@ class TrainConfig(BaseModel):
     @classmethod
     def _is_a_metric(cls, name: str) -> str:
         if name not in METRICS:
-            raise ValueError(f"it is no metric: choose one of {', '.join(METRICS)}")
+            raise ValueError(f"no such metric: choose one of {', '.join(METRICS)}")
         return name
 
     @model_validator(mode="after")
     def _every_option_has_an_effect(self) -> Self:
-        assert self.optimiser_options and self.schedule_options
+        chosen(self, "optimizer", OPTIMISERS)
+        chosen(self, "schedule", SCHEDULES)
         if self.weight_decay_on is not None and self.weight_decay is None:
             raise ValueError("weight_decay_on has no effect without weight_decay")
         if self.compile and self.dropout_schedule is not None:

@@ -25,9 +25,8 @@ __all__ = [
     "network_class",
 ]
 
-LARGEST = (
-    250_000_000  # parameters: 1 GB in fp32, so that no file can make a network that fills memory
-)
+# Parameters: 1 GB in fp32, so that no file can make a network that fills memory.
+LARGEST = 250_000_000
 
 
 class _Input(BaseModel):
@@ -70,10 +69,7 @@ def cost(name: str, /, *, num_classes: int, size: int, **options: float | str | 
 def network_class(name: str) -> type[Network]:
     """The class that implements a network; its module is imported now."""
     module, _, kind = NETWORKS[name].implementation.partition(":")
-    implementation: type[Network] = getattr(
-        importlib.import_module(f"seewhy.models.{module}"), kind
-    )
-    return implementation
+    return getattr(importlib.import_module(f"seewhy.models.{module}"), kind)
 
 
 def name_of(network: nn.Module) -> str | None:
