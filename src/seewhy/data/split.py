@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, write_csv
 from seewhy.data.images import near_duplicates
-from seewhy.data.images.decode import InputRule
 from seewhy.data.imageset import ImageSet
 from seewhy.errors import DataError, UntrainableError, UsageError
 from seewhy.text import visible

@@ -19,7 +19,7 @@ from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import atomic_file, refuse_existing
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.locate import load
+from seewhy.inference.loading import load
 from seewhy.text import csv_text
 
 SKIPPED = {"not_a_file"}
