@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from seewhy.config.networks import NETWORKS, ModelConfig
 from seewhy.config.optimisers import OPTIMISERS, AdamW, Sgd
 from seewhy.config.recipe import load_recipe
 from seewhy.config.schedules import SCHEDULES, Cosine, Plateau
 from seewhy.config.training import TrainConfig
+from seewhy.config.variants import Variant, flat
 from seewhy.errors import UsageError
 
 SECTIONS = [(TrainConfig, OPTIMISERS), (TrainConfig, SCHEDULES), (ModelConfig, NETWORKS)]
@@ -95,3 +96,19 @@ def test_sections_and_records_are_closed_and_frozen(section: Any, registry: Any)
 def test_infinity_is_out_of_range() -> None:
     with pytest.raises(ValidationError):
         ModelConfig(width=float("inf"))  # type: ignore[call-arg]
+
+
+def test_a_new_variant_brings_its_fields_to_the_section() -> None:
+    class Lion(Variant):
+        memory: float = Field(0.5, gt=0, description="share kept")
+
+    @flat(kind={"plain": Variant, "lion": Lion})
+    class Toy(BaseModel):
+        kind: str = "plain"
+        last: int = 0
+
+    assert list(Toy.model_fields) == ["kind", "memory", "last"]
+    assert Toy(kind="lion", memory=0.1).memory == 0.1  # type: ignore[call-arg,attr-defined]
+    for wrong in ({"kind": "tiger"}, {"memory": 0}, {"memory": "much"}):
+        with pytest.raises(ValidationError):
+            Toy(**wrong)  # type: ignore[arg-type]
