@@ -184,7 +184,9 @@ def same_bits(first: Any, second: Any) -> bool:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
+    text = path.read_text()
+    lines = text.splitlines() if path.suffix == ".jsonl" else [text]
+    return [json.loads(line) for line in lines]
 
 
 def read_csv(path: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import statistics
 from pathlib import Path
 
 import seewhy
-from seewhy.inference.bundle import read_header
+from seewhy.inference.container import read_header
 
 ROOT = Path(__file__).parent
 RUNS = ROOT.parent / "build" / "cifar10"

@@ -31,9 +31,10 @@ import math
 import torch
 
 import seewhy
+from seewhy.config.networks import NETWORKS
 from seewhy.models.blocks import blocks
 from seewhy.models.network import describe
-from seewhy.models.registry import NETWORKS, build, cost
+from seewhy.models.registry import build, cost
 from seewhy.plots import attribution as explain_figures
 from seewhy.plots import network as network_figures
 

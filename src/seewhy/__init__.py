@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from seewhy.evaluation.predictions import Predictions
     from seewhy.files import to_json
     from seewhy.inference.classifier import Classifier
-    from seewhy.inference.locate import load
+    from seewhy.inference.loading import load
     from seewhy.run import Run
     from seewhy.workflows.analyse import analyse
     from seewhy.workflows.calibrate import calibrate
@@ -115,7 +115,7 @@ _HOME = {
     "grad_cam": "attribution.grad_cam",
     "label_images": "workflows.predict",
     "learning_curve": "workflows.experiments.learning_curve",
-    "load": "inference.locate",
+    "load": "inference.loading",
     "load_data": "data",
     "load_recipe": "config.recipe",
     "metrics": "evaluation.metrics",

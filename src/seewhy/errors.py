@@ -3,6 +3,7 @@
     SeeWhyError               exit 2: wrong use or bad input
     ├── UsageError            an option, a name or a recipe that does not fit
     ├── DataError             images, labels or splits that cannot be used
+    │   ├── UntrainableError  classes that no classifier can be trained on
     │   ├── ImageError        one image that cannot be used; has a `code`
     │   └── ArchiveError      a zip that is damaged or not to be opened; has a `code`
     ├── ModelFileError        a model file that is damaged, foreign or unsafe
@@ -35,6 +36,17 @@ class UsageError(SeeWhyError):
 
 class DataError(SeeWhyError):
     """Images, labels or splits that cannot be used."""
+
+
+@dataclass(eq=False)
+class UntrainableError(DataError):
+    """Classes that no classifier can be trained on: what is wrong with them, and what to do."""
+
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.problem}: {self.remedy}"
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ from torch import nn
 from seewhy.analysis.attacks import ATTACKS
 from seewhy.analysis.corruptions import CORRUPTIONS
 from seewhy.analysis.robustness import MOST, TRANSFORMATIONS, measure_robustness
-from seewhy.data.images.decode import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import DataError
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seewhy.data.images.decode import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import ModelFileError
 from seewhy.inference.bundle import Bundle, load
 from seewhy.models.registry import build

@@ -6,7 +6,8 @@ from attribution.toys import SmallNet, pictures
 from torch import Tensor, nn
 
 from seewhy.attribution.geometry import Axis, axes, enlarge
-from seewhy.models.registry import NETWORKS, build
+from seewhy.config.networks import NETWORKS
+from seewhy.models.registry import build
 
 
 class Stack(nn.Module):

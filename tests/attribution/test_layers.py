@@ -3,8 +3,9 @@ import torch
 from attribution.toys import LinearNet, SmallNet, pictures, traces
 
 from seewhy.attribution.layers import feature_maps, first_filters
+from seewhy.config.networks import NETWORKS
 from seewhy.errors import UsageError
-from seewhy.models.registry import NETWORKS, build
+from seewhy.models.registry import build
 
 
 @pytest.mark.parametrize("name", NETWORKS)

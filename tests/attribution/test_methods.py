@@ -15,8 +15,9 @@ from seewhy.attribution.method import Method
 from seewhy.attribution.methods import METHODS, find_method
 from seewhy.attribution.shap import shap
 from seewhy.attribution.smooth_grad import smooth_grad
+from seewhy.config.networks import NETWORKS
 from seewhy.errors import UsageError
-from seewhy.models.registry import NETWORKS, build, options_of
+from seewhy.models.registry import build
 
 EVERY_METHOD = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 shap_module = sys.modules["seewhy.attribution.shap"]  # whose name is that of the method, too
@@ -147,7 +148,7 @@ def test_a_network_without_halves_is_explained_by_its_pixels_or_told_what_to_do(
 def test_every_net_of_the_registry_is_explained_by_every_method(network: str, quick: None) -> None:
     torch.manual_seed(0)
     size = max(32, NETWORKS[network].minimum_size)
-    width = {"width": 0.25} if "width" in options_of(network) else {}
+    width = {"width": 0.25} if "width" in NETWORKS[network].model_fields else {}
     model = build(network, num_classes=4, size=size, **width).train()
     x, targets = pictures(2, size), torch.tensor([1, 3])
     model.fit_input((x.permute(0, 2, 3, 1) * 255).byte().numpy())

@@ -1,16 +1,26 @@
 import json
+from dataclasses import asdict
 
 import pytest
 from cli.test_cli import call
 from PIL import Image
 
-from seewhy.models.registry import NETWORKS
+from seewhy.config.networks import NETWORKS
+from seewhy.models.registry import cost
 
 
 def test_every_net_is_listed_with_its_cost():
     listed = json.loads(call("models", "--json").stdout)["networks"]
     assert list(listed) == list(NETWORKS)
     assert listed["advanced_cnn"]["parameters"] == 638_730
+
+
+@pytest.mark.parametrize(("size", "classes"), [(32, 10), (16, 3)])
+def test_the_cost_is_that_of_the_size_and_the_classes(size, classes):
+    shown = json.loads(call("models", "--size", size, "--classes", classes, "--json").stdout)
+    assert shown["size"] == size and ("speednet" in shown["networks"]) == (size == 32)
+    counted = cost("deep_cnn", num_classes=classes, size=size)
+    assert shown["networks"]["deep_cnn"] == asdict(counted)
 
 
 def test_show_takes_the_options_of_a_net_and_draws_it(tmp_path):

@@ -1,9 +1,11 @@
 import pytest
 import yaml
 
-from seewhy.config.recipe import Recipe, load_recipe, options, parse_value, recipe_names, to_yaml
+from seewhy.config.networks import NETWORKS
+from seewhy.config.options import parse_value
+from seewhy.config.recipe import Recipe, load_recipe, options, recipe_names, to_yaml
 from seewhy.errors import UsageError
-from seewhy.models.registry import NETWORKS, cost
+from seewhy.models.registry import cost
 
 
 @pytest.mark.parametrize("name", recipe_names())

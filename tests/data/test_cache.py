@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from data.pictures import class_folders, encoded, noise, put
 
+from seewhy.config.input_rule import InputRule
 from seewhy.data import cache, load_data, stamps
 from seewhy.data.cache import Stored, shorter_side, stored
-from seewhy.data.images.decode import InputRule, content_hash, decode, read
+from seewhy.data.images.decode import content_hash, decode, read
 from seewhy.data.sources import find
 from seewhy.data.stamps import content_id
 from seewhy.errors import DataError, DiskFullError, ImageError
@@ -277,7 +278,7 @@ CHILD = """
 import sys, os
 from pathlib import Path
 from seewhy.data import cache
-from seewhy.data.images.decode import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.data.sources import find
 from seewhy.data.stamps import content_id
 
@@ -432,7 +433,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 from seewhy.data import cache
-from seewhy.data.images.decode import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.data.sources import find
 from seewhy.data.stamps import content_id
 

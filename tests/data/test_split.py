@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile
-from seewhy.data.images.decode import InputRule
 from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.split import (
     SealedSet,

@@ -246,7 +246,6 @@ def test_each_score_is_the_figure_of_the_table(drawn: Predictions) -> None:
         "auroc": m.auroc,
     }
     assert {name: score(name, drawn) for name in METRICS} == pytest.approx(table)
-    assert {name for name, (_, mode) in METRICS.items() if mode == "min"} == {"loss", "ece"}
 
 
 def test_an_unknown_score_names_the_known_ones(drawn: Predictions) -> None:

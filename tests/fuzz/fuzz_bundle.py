@@ -13,7 +13,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["seewhy.inference.bundle"]):
-    from seewhy.data.images.decode import InputRule
+    from seewhy.config.input_rule import InputRule
     from seewhy.errors import ModelFileError
     from seewhy.inference import bundle, container
     from seewhy.inference.bundle import Bundle

@@ -10,12 +10,14 @@ import torch
 from attacks import bundles as attacks
 from attacks.targets import CLASSES, Own, bundle, refusal, refused, same_state, trained
 
+from seewhy.config.networks import NETWORKS
 from seewhy.errors import DiskFullError, ModelFileError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.inference import bundle as bundles
 from seewhy.inference import container
-from seewhy.inference.bundle import load, read_header, save
-from seewhy.models.registry import NETWORKS, build
+from seewhy.inference.bundle import load, save
+from seewhy.inference.container import read_header
+from seewhy.models.registry import build
 
 # What is written is what is read.
 
@@ -220,7 +222,7 @@ def test_each_tensor_lies_where_its_type_may_be_read(tmp_path: Path) -> None:
     data = (tmp_path / "m").read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
     for entry in read_header(tmp_path / "m").tensors:
-        assert (start + entry.start) % container.DTYPES[entry.dtype].itemsize == 0, entry.name
+        assert (start + entry.start) % int(container.DTYPES[entry.dtype][-1]) == 0, entry.name
 
 
 def test_own_architecture_asks_for_its_network(tmp_path: Path) -> None:

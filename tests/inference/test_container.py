@@ -19,7 +19,10 @@ from torch import nn
 
 from seewhy.errors import ModelFileError
 from seewhy.inference import container
-from seewhy.inference.bundle import Metadata, load, read_header
+from seewhy.inference.bundle import load
+from seewhy.inference.container import read_header
+from seewhy.inference.metadata import Metadata
+from seewhy.models.registry import build, name_of
 
 # Files that are no bundles.
 
@@ -183,7 +186,7 @@ def check_mutants(good: bytes, folder: Path, seeds: range, model: type[nn.Module
         accepted += 1
         state = found.network.state_dict()
         expected = (
-            model() if model else type(found.network)(**found.network.arguments)
+            model() if model else build(name_of(found.network) or "", **found.network.arguments)
         ).state_dict()
         assert {n: (t.shape, t.dtype) for n, t in state.items()} == {
             n: (t.shape, t.dtype) for n, t in expected.items()

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from seewhy.data.images.decode import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import ModelFileError
 from seewhy.evaluation.decision.record import Decision, Scope
 from seewhy.inference import container

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from seewhy.config.networks import NETWORKS, NetworkOptions
 from seewhy.models.blocks import PICTURE, Block, blocks
-from seewhy.models.registry import NETWORKS, Network, build, cost
+from seewhy.models.registry import Network, build, cost
 
 EVERY_NET = pytest.mark.parametrize("name", NETWORKS)
 
@@ -64,10 +65,8 @@ def test_strides_are_told_and_dropout_at_rate_zero_is_not() -> None:
 class Branched(Network):
     """Takes a map before its norm, and again after it."""
 
-    minimum_size = 1
-
     def __init__(self, num_classes: int, size: int) -> None:
-        super().__init__(num_classes, size)
+        super().__init__(num_classes, size, NetworkOptions())
         self.conv = nn.Conv2d(3, 4, 1)
         self.relu = nn.ReLU()
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(8 * size * size, num_classes))

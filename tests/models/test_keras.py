@@ -5,7 +5,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seewhy.errors import UsageError
 from seewhy.models.keras import DenseNorm, SameConv2d, glorot_uniform_, norm2d, norms
 
 
@@ -33,15 +32,10 @@ def test_a_single_vector_is_normalised_as_in_evaluation_and_several_as_ever() ->
     torch.testing.assert_close(one, norm.eval()(x)[:1])
 
 
-def test_a_net_can_do_without_its_norms_but_not_set_their_momentum_then() -> None:
-    with_default, chosen = norms(True, None)(5), norms(True, 0.2)(5)
-    assert isinstance(with_default, nn.BatchNorm2d) and with_default.momentum == 0.01
-    assert isinstance(chosen, nn.BatchNorm2d) and chosen.momentum == 0.2
-    usual = norms(True, None, 0.4)(5)
-    assert isinstance(usual, nn.BatchNorm2d) and usual.momentum == 0.4
-    assert isinstance(norms(False, None)(5), nn.Identity)
-    with pytest.raises(UsageError, match="no effect without batch_norm=true"):
-        norms(False, 0.2)
+def test_a_network_can_do_without_its_norms() -> None:
+    norm = norms(True, 0.2)(5)
+    assert isinstance(norm, nn.BatchNorm2d) and norm.momentum == 0.2
+    assert isinstance(norms(False, 0.2)(5), nn.Identity)
 
 
 def by_the_formula(conv: SameConv2d, x: Tensor) -> Tensor:

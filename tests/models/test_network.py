@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seewhy.config.networks import NETWORKS, NetworkOptions
 from seewhy.models import network as network_module
 from seewhy.models.network import STD_FLOOR, channel_statistics
-from seewhy.models.registry import NETWORKS, Network, build, describe
+from seewhy.models.registry import Network, build, describe
 
 EVERY_NET = pytest.mark.parametrize("name", NETWORKS)
 
@@ -167,10 +168,8 @@ def test_the_fitted_pictures_are_normal_and_a_constant_channel_is_zero() -> None
 class Odd(Network):
     """A net whose layers are shared, used without being called, or work beside their parts."""
 
-    minimum_size = 1
-
     def __init__(self, num_classes: int, size: int, fails: bool = False) -> None:
-        super().__init__(num_classes, size)
+        super().__init__(num_classes, size, NetworkOptions())
         self.fails = fails
         self.conv = nn.Conv2d(3, 3, 1, bias=False)
         self.twin = self.conv

@@ -1,25 +1,26 @@
 """The registry: what can be asked for, and what is refused before anything is built."""
 
-import inspect
+import importlib
+import pkgutil
 import subprocess
 import sys
-import typing
 from typing import Any
 
 import pytest
 import torch
-from pydantic import ValidationError
+from torch import nn
 
-from seewhy.config.networks import ModelConfig
+from seewhy import models
+from seewhy.config.networks import NETWORKS, STORED_COST
 from seewhy.errors import UsageError
-from seewhy.models.registry import LARGEST, NETWORKS, build, cost, describe, options_of
+from seewhy.models.registry import LARGEST, Network, build, cost, describe, name_of, network_class
 
 
 def test_an_unknown_net_is_answered_with_the_known_and_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"simple_cnn, .*resnet18.*did you mean simple_cnn\?"):
         build("simple-cnn", num_classes=2, size=32)
-    with pytest.raises(UsageError, match="there is no net 'zzz'"):
-        options_of("zzz")
+    with pytest.raises(UsageError, match="there is no network 'zzz'"):
+        cost("zzz", num_classes=2, size=32)
 
 
 @pytest.mark.parametrize("make", [build, cost])
@@ -55,7 +56,7 @@ def test_an_unknown_net_is_answered_with_the_known_and_the_nearest() -> None:
         ("advanced_cnn", {"batch_norm": True}, "no option 'batch_norm'"),
         ("advanced_cnn", {"batch_norm_momentum": 0.0}, "batch_norm_momentum=0.0"),
         ("simple_cnn", {"size": 3}, "at least 4 pixels a side, these have 3: choose larger"),
-        ("resnet18", {"size": 8}, r"at least 9 .* have 8: choose another net \(simple_cnn"),
+        ("resnet18", {"size": 8}, r"at least 9 .* have 8: choose another network \(simple_cnn"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -78,13 +79,12 @@ def test_a_net_that_would_fill_the_memory_is_never_built(
 ) -> None:
     devices = []
 
-    class Watched(NETWORKS[name]):  # type: ignore[misc]
-        def __init__(self, num_classes: int, size: int, width: float = 1) -> None:
-            options = {"width": width} if name == "resnet18" else {}
-            super().__init__(num_classes, size, **options)
+    class Watched(network_class(name)):  # type: ignore[misc]
+        def __init__(self, num_classes: int, size: int, options: Any) -> None:
+            super().__init__(num_classes, size, options)
             devices.append(next(self.parameters()).device.type)
 
-    monkeypatch.setitem(NETWORKS, name, Watched)
+    monkeypatch.setattr("seewhy.models.registry.network_class", lambda name: Watched)
     with pytest.raises(UsageError, match=f"more than {LARGEST:,}"):
         build(name, **arguments)
     assert devices == ["meta"]
@@ -98,7 +98,7 @@ def test_the_bounds_themselves_are_allowed() -> None:
 
 
 def test_an_option_left_at_none_is_the_nets_own() -> None:
-    network = build("regularized_cnn", num_classes=2, size=8, dropout=None, width=None)
+    network = build("regularized_cnn", num_classes=2, size=8, dropout=None)
     assert network.arguments == {"num_classes": 2, "size": 8, "dropout": 0.5}
 
 
@@ -107,18 +107,8 @@ def test_building_draws_the_weights_from_the_seed_alone(name: str) -> None:
     torch.manual_seed(3)
     built = build(name, num_classes=4, size=20).state_dict()
     torch.manual_seed(3)
-    plain = NETWORKS[name](num_classes=4, size=20).state_dict()
+    plain = network_class(name)(4, 20, NETWORKS[name]()).state_dict()
     assert all(torch.equal(built[key], plain[key]) for key in plain)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_option_of_a_net_is_a_bounded_field_with_a_default(name: str) -> None:
-    parameters = inspect.signature(NETWORKS[name]).parameters
-    for option in options_of(name):
-        field = ModelConfig.model_fields[option]
-        numeric = {int, float} & set(typing.get_args(field.annotation))
-        assert field.metadata or not numeric, "no bounds"
-        ModelConfig(name=name, **{option: parameters[option].default})
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -132,18 +122,38 @@ def test_the_cost_is_the_sum_of_the_layers(name: str) -> None:
 def test_building_a_net_does_not_load_pytorchs_compiler() -> None:
     code = (
         "import sys\n"
-        "from seewhy.models.registry import NETWORKS, build\n"
+        "from seewhy.config.networks import NETWORKS\n"
+        "from seewhy.models.registry import build\n"
         "for name in NETWORKS: build(name, num_classes=2, size=32)\n"
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_the_configuration_is_closed_and_frozen() -> None:
-    with pytest.raises(ValidationError):
-        ModelConfig(depth=3)  # type: ignore[call-arg]
-    with pytest.raises(ValidationError):
-        ModelConfig(width=float("inf"))
-    with pytest.raises(ValidationError):
-        ModelConfig().name = "resnet18"  # type: ignore[misc]
-    assert all(field.description for field in ModelConfig.model_fields.values())
+@pytest.mark.parametrize("name", NETWORKS)
+def test_each_name_is_implemented_by_a_network_of_its_own(name: str) -> None:
+    network = build(name, num_classes=2, size=32)
+    assert isinstance(network, Network) and name_of(network) == name
+    options = {k: v for k, v in network.arguments.items() if k not in ("num_classes", "size")}
+    assert options == NETWORKS[name]().model_dump()
+
+
+def test_every_network_of_the_package_has_a_record() -> None:
+    for module in pkgutil.iter_modules(models.__path__):
+        importlib.import_module(f"seewhy.models.{module.name}")
+    kinds = {kind for kind in Network.__subclasses__() if kind.__module__.startswith("seewhy.")}
+    assert kinds == {network_class(name) for name in NETWORKS}
+
+
+def test_a_network_that_no_record_builds_has_no_name() -> None:
+    class Mine(network_class("simple_cnn")):  # type: ignore[misc]
+        pass
+
+    assert name_of(Mine(2, 32, NETWORKS["simple_cnn"]())) is None and name_of(nn.ReLU()) is None
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_stored_cost_is_what_is_counted(name: str) -> None:
+    size, classes = STORED_COST
+    counted = cost(name, num_classes=classes, size=size)
+    assert (NETWORKS[name].parameters, NETWORKS[name].flops) == (counted.parameters, counted.flops)

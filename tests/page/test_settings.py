@@ -7,7 +7,8 @@ from page.conftest import made
 from page.test_story import causes, with_causes
 from plots.test_robustness import tried
 
-from seewhy.config.recipe import load_recipe, parse_value, recipe_names
+from seewhy.config.options import parse_value
+from seewhy.config.recipe import load_recipe, recipe_names
 from seewhy.page.report import render
 from seewhy.page.settings import settings
 from seewhy.page.story import advice

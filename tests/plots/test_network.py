@@ -11,8 +11,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Text
 from PIL import Image
 
+from seewhy.config.networks import NETWORKS
 from seewhy.models.blocks import blocks
-from seewhy.models.registry import NETWORKS, build
+from seewhy.models.registry import build
 from seewhy.plots.network import draw_gradient_norms, gradient_norms, network
 from seewhy.plots.style import style
 

@@ -8,7 +8,7 @@ from helpers import write_folder
 from PIL import Image
 
 import seewhy
-from seewhy.data.images.decode import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import DataError, ModelFileError, UsageError
 from seewhy.evaluation.decision.answers import NOT_SURE, OUT_OF_SCOPE
 from seewhy.evaluation.decision.fit import fit_decision

@@ -191,6 +191,8 @@ def test_what_training_would_refuse(tmp_path):
     write_scenes(tmp_path, {"train/a": 5, "val/a": 2, "test/b": 3})
     kinds = found(tmp_path)
     assert kinds == {"untrainable": ["all"]}
+    (finding,) = report(tmp_path).findings
+    assert finding.advice == "add some, or remove the class (its other pictures too)"
     write_scenes(tmp_path, {"train/b": 5, "train/c\n": 5}, seed=3)
     assert "cannot be shown" in report(tmp_path).findings[0].examples[0].detail
 
@@ -213,6 +215,12 @@ def test_a_crowd(tmp_path):
 def test_test_alone_is_only_counted(tmp_path):
     write_scenes(tmp_path, {"test/a": 3, "test/b": 3})
     assert set(found(tmp_path)) == {"untrainable"}
+
+
+def test_a_colon_in_a_class_name_is_not_where_the_remedy_begins(tmp_path):
+    write_scenes(tmp_path, {"a: b": 5})
+    (finding,) = [one for one in report(tmp_path).findings if one.kind == "untrainable"]
+    assert finding.advice.startswith("a classifier needs two")
 
 
 def test_the_gravest_come_first(root):

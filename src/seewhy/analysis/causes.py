@@ -93,6 +93,11 @@ class Causes:
     labels: LabelDoubts | None
     mistakes: tuple[Explained, ...]
 
+    @property
+    def named(self) -> dict[str, int | None]:
+        """The counts by what a reader calls each cause; None where it could not be looked for."""
+        return {NAMES[c]: None if c in self.unknown else n for c, n in self.counts.items()}
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:

@@ -13,8 +13,8 @@ from seewhy.analysis.experiments.ablation import markdown
 from seewhy.cli.experiments import experiment_flags
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import shown
+from seewhy.config.options import parse_value
 from seewhy.config.plan import load_plan, make_plan
-from seewhy.config.recipe import parse_value
 from seewhy.errors import UsageError
 from seewhy.files import to_json
 from seewhy.plots.experiments import draw_ablation

@@ -7,7 +7,8 @@ import click
 from pydantic import ValidationError
 
 from seewhy.config.data import DataConfig
-from seewhy.config.recipe import options, parse_value
+from seewhy.config.options import parse_value
+from seewhy.config.recipe import options
 from seewhy.errors import UsageError
 
 # Short names of the fields that are set most.

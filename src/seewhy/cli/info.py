@@ -4,7 +4,7 @@ import json
 
 import click
 
-from seewhy.inference.bundle import read_header
+from seewhy.inference.container import read_header
 from seewhy.inference.locate import find_model
 
 
@@ -12,7 +12,7 @@ from seewhy.inference.locate import find_model
 @click.argument("model")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 def command(model: str, as_json: bool) -> None:
-    """Say what MODEL holds: net, classes, input rule, how it was trained, and its digest."""
+    """Say what MODEL holds: network, classes, input rule, how it was trained, and its digest."""
     path = find_model(model)
     header = read_header(path)
     about = header.metadata
@@ -24,7 +24,7 @@ def command(model: str, as_json: bool) -> None:
     lines = {
         "file": f"{path} ({header.size / 1e6:.1f} MB)",
         "digest": header.digest,
-        "net": f"{about.architecture.name} {about.architecture.arguments}",
+        "network": f"{about.architecture.name} {about.architecture.arguments}",
         "classes": f"{len(about.classes):,}: {', '.join(about.classes[:12])}"
         + (", ..." if len(about.classes) > 12 else ""),
         "input": f"{about.rule.size}x{about.rule.size} from {about.rule.store}x{about.rule.store} RGB",

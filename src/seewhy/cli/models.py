@@ -4,16 +4,17 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from seewhy.config.networks import ModelConfig
-from seewhy.config.recipe import options, parse_value
+from seewhy.config.networks import NETWORKS, STORED_COST, ModelConfig
+from seewhy.config.options import options_of, parse_value
 from seewhy.files import refuse_existing, write_atomic
 from seewhy.inference.locate import shipped_models
-from seewhy.models.blocks import blocks
-from seewhy.models.registry import NETWORKS, Layer, build, cost, describe
+
+if TYPE_CHECKING:
+    from seewhy.models.network import Layer
 
 
 @click.group(invoke_without_command=True)
@@ -22,27 +23,34 @@ from seewhy.models.registry import NETWORKS, Layer, build, cost, describe
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 @click.pass_context
 def command(context: click.Context, size: int, classes: int, as_json: bool) -> None:
-    """List the nets with their parameters and FLOPs for one picture, and the shipped models."""
+    """List the networks with their parameters and FLOPs for one image, and the shipped models."""
     if context.invoked_subcommand is not None:
         return
-    costs = {
-        name: cost(name, num_classes=classes, size=size)
-        for name, network in NETWORKS.items()
-        if size >= network.minimum_size
-    }
+    costs = _costs(size, classes)
     if as_json:
-        nets = {name: asdict(c) for name, c in costs.items()}
-        click.echo(json.dumps({"size": size, "networks": nets, "shipped": shipped_models()}))
+        rows = {name: {"parameters": p, "flops": flops} for name, (p, flops) in costs.items()}
+        click.echo(json.dumps({"size": size, "networks": rows, "shipped": shipped_models()}))
         return
-    click.echo(f"{'net':<18}{'parameters':>12}{'MFLOPs at ' + str(size):>16}")
-    for name, c in costs.items():
-        click.echo(f"{name:<18}{c.parameters:>12,}{c.flops / 1e6:>16,.1f}")
+    click.echo(f"{'network':<18}{'parameters':>12}{'MFLOPs at ' + str(size):>16}")
+    for name, (parameters, flops) in costs.items():
+        click.echo(f"{name:<18}{parameters:>12,}{flops / 1e6:>16,.1f}")
     click.echo(f"\nshipped, trained: {', '.join(shipped_models())}")
 
 
-def _net_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds a flag for each option of a net."""
-    for option in reversed(options(ModelConfig)):
+def _costs(size: int, classes: int) -> dict[str, tuple[int, int]]:
+    """Parameters and FLOPs of each network that takes such images; stored for the default size."""
+    fitting = {name: kind for name, kind in NETWORKS.items() if size >= kind.minimum_size}
+    if (size, classes) == STORED_COST:
+        return {name: (kind.parameters, kind.flops) for name, kind in fitting.items()}
+    from seewhy.models.registry import cost  # torch
+
+    counted = {name: cost(name, num_classes=classes, size=size) for name in fitting}
+    return {name: (counts.parameters, counts.flops) for name, counts in counted.items()}
+
+
+def _network_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds a flag for each option of a network."""
+    for option in reversed(options_of(ModelConfig)):
         if option.name != "name":
             command = click.option(
                 f"--{option.name}",
@@ -57,22 +65,23 @@ def _net_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("name")
 @click.option("--size", default=32, show_default=True, help="input side in pixels")
 @click.option("--classes", default=10, show_default=True, help="number of classes")
-@_net_flags
-@click.option("--out", type=click.Path(path_type=Path), help="draw the net as a PNG file, too")
+@_network_flags
+@click.option("--out", type=click.Path(path_type=Path), help="draw the network as a PNG file, too")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 def show(
     name: str, size: int, classes: int, out: Path | None, as_json: bool, **given: str | None
 ) -> None:
-    """List the layers of a net with their output shapes, parameters and FLOPs, or draw them."""
+    """List the layers of a network with their output shapes, parameters and FLOPs, or draw them."""
+    from seewhy.models.registry import build, describe  # torch
+
     if out is not None:
         refuse_existing(out)
     chosen = {key: parse_value(text) for key, text in given.items() if text is not None}
     network = build(name, num_classes=classes, size=size, **chosen)
     layers = describe(network)
     if out is not None:
-        from seewhy.plots import (
-            network as network_figures,  # matplotlib, only where something is drawn
-        )
+        from seewhy.models.blocks import blocks
+        from seewhy.plots import network as network_figures  # matplotlib
 
         write_atomic(out, network_figures.network(blocks(network), size, name))
     if as_json:
@@ -81,7 +90,7 @@ def show(
         click.echo(_table(layers))
 
 
-def _table(layers: list[Layer]) -> str:
+def _table(layers: "list[Layer]") -> str:
     lines = [f"{'layer':<28}{'kind':<20}{'output':<16}{'parameters':>12}{'MFLOPs':>10}"]
     for layer in layers:
         shape = "x".join(map(str, layer.output_shape))

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seewhy.analysis.causes import NAMES, Causes
-from seewhy.analysis.overview import Analysis
-from seewhy.analysis.slices import Slices
-from seewhy.evaluation.stats.intervals import Interval
 from seewhy.text import visible
+
+if TYPE_CHECKING:
+    from seewhy.analysis.causes import Causes
+    from seewhy.analysis.overview import Analysis
+    from seewhy.analysis.slices import Slices
+    from seewhy.evaluation.stats.intervals import Interval
 
 WEAK = 5  # slices on the terminal; the report has more
 
@@ -49,7 +51,7 @@ def metrics_table(figures: dict[str, Any], about: str) -> str:
     return "\n".join(lines)
 
 
-def analysis_table(analysis: Analysis) -> str:
+def analysis_table(analysis: "Analysis") -> str:
     """The mistakes and the confidence of a split, for a terminal."""
     found, sure = analysis.mistakes, analysis.confidence
     width = max(12, *(len(name) for name in found.missed))
@@ -78,16 +80,16 @@ def analysis_table(analysis: Analysis) -> str:
     return "\n".join([*lines, *_causes(analysis.causes), *_weak(analysis.slices)])
 
 
-def _causes(causes: Causes | None) -> Iterator[str]:
+def _causes(causes: "Causes | None") -> Iterator[str]:
     """The likeliest causes of the surest mistakes."""
     if causes is None or not causes.mistakes:
         return
     yield f"\nlikeliest cause of the {len(causes.mistakes)} surest mistakes"
-    for cause, count in causes.counts.items():
-        yield f"  {NAMES[cause]:<32}  {'not known' if cause in causes.unknown else count}"
+    for name, count in causes.named.items():
+        yield f"  {name:<32}  {'not known' if count is None else count}"
 
 
-def _weak(slices: Slices | None) -> Iterator[str]:
+def _weak(slices: "Slices | None") -> Iterator[str]:
     """The parts of the pictures that are worse than the rest beyond doubt."""
     if slices is None:
         return
@@ -97,7 +99,7 @@ def _weak(slices: Slices | None) -> Iterator[str]:
         yield f"  {visible(part.name)}: {wrong} ({part.n:,} pictures)"
 
 
-def with_interval(interval: Interval) -> str:
+def with_interval(interval: "Interval") -> str:
     if isnan(interval.value):
         return "-"
     return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"

@@ -1,43 +1,156 @@
-"""Which network, and its options: one frozen record of typed fields."""
+"""Which network, and its options: one record a network, named for it; `models/` implements them."""
 
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from seewhy.config.variants import Variant, chosen, flat
+
+STORED_COST = (32, 10)  # pixels a side, classes
+KERAS_MOMENTUM = 0.01  # Keras counts the other way round: its 0.99 keeps 99% of the average
+
+WIDTH: Any = Field(
+    ge=0.125,
+    le=4,
+    description="channels, as a multiple of the network's own (0.125 to 4); the cost grows as its square",
+)
+DROPOUT: Any = Field(
+    ge=0, le=0.95, description="share of the activations that each dropout layer drops (0 to 0.95)"
+)
+BATCH_NORM: Any = Field(description="whether the convolutions have batch norm")
+BATCH_NORM_MOMENTUM: Any = Field(
+    gt=0,
+    le=1,
+    description="weight of each batch in the running mean and variance (0 to 1), as PyTorch counts "
+    "it; Keras's momentum is 1 minus this. Larger suits short trainings",
+)
 
 
+class NetworkOptions(Variant):
+    """Options of a network, and what is known of it without loading it."""
+
+    implementation: ClassVar[str]  # module:class within seewhy.models
+    minimum_size: ClassVar[int]  # smallest image side in pixels that the network can take
+    parameters: ClassVar[int]  # at the size and the classes of `STORED_COST`
+    flops: ClassVar[int]  # for one image, there; a multiply-add counts two
+
+
+class OptionalNorms(NetworkOptions):
+    """Options of a network that can do without its norms."""
+
+    @model_validator(mode="after")
+    def _momentum_needs_norms(self) -> Self:
+        fields = self.model_dump()
+        if fields["batch_norm_momentum"] is not None and not fields["batch_norm"]:
+            raise ValueError("batch_norm_momentum has no effect without batch_norm=true: set both")
+        return self
+
+
+class SimpleCNNOptions(NetworkOptions):
+    implementation = "simple_cnn:SimpleCNN"
+    minimum_size = 4  # two halvings leave one position
+    parameters, flops = 545_098, 12_257_792
+
+
+class RegularizedCNNOptions(NetworkOptions):
+    implementation = "simple_cnn:RegularizedCNN"
+    minimum_size = 4  # two halvings leave one position
+    parameters, flops = 545_290, 12_257_792
+
+    dropout: Annotated[float, DROPOUT] = 0.5
+
+
+class StridedCNNOptions(NetworkOptions):
+    implementation = "strided_cnn:StridedCNN"
+    minimum_size = 4  # at stride 1; a longer stride needs more
+    parameters, flops = 60_554, 11_288_576
+
+    stride: int = Field(1, ge=1, le=3, description="stride of each convolution in pixels (1 to 3)")
+    kernel: int = Field(
+        3, ge=3, le=4, description="side of each convolution's kernel in pixels (3 or 4)"
+    )
+    batch_norm_momentum: Annotated[float, BATCH_NORM_MOMENTUM] = KERAS_MOMENTUM
+
+
+class DeepCNNOptions(OptionalNorms):
+    implementation = "deep_cnn:DeepCNN"
+    minimum_size = 8  # three halvings leave one position
+    parameters, flops = 550_570, 77_793_792
+
+    activation: Literal["sigmoid", "tanh", "relu"] = Field(
+        "sigmoid", description="what follows each convolution"
+    )
+    batch_norm: Annotated[bool, BATCH_NORM] = False
+    dropout: Annotated[float, DROPOUT] = 0.0
+    # None is 0.1, PyTorch's, where there are norms.
+    batch_norm_momentum: Annotated[float | None, BATCH_NORM_MOMENTUM] = None
+
+
+class AdvancedCNNOptions(NetworkOptions):
+    implementation = "advanced_cnn:AdvancedCNN"
+    minimum_size = 8  # three halvings leave one position
+    parameters, flops = 638_730, 79_565_824
+
+    dropout: Annotated[float | None, DROPOUT] = (
+        None  # one rate in place of five that grow with depth
+    )
+    batch_norm_momentum: Annotated[float, BATCH_NORM_MOMENTUM] = KERAS_MOMENTUM
+
+
+class PhotoCNNOptions(OptionalNorms):
+    implementation = "photo_cnn:PhotoCNN"
+    minimum_size = 8  # two halvings leave 2x2: batch norm needs more than one
+    parameters, flops = 129_290, 20_714_496
+
+    dropout: Annotated[float, DROPOUT] = 0.5
+    batch_norm: Annotated[bool, BATCH_NORM] = True
+    # None is Keras's, where there are norms.
+    batch_norm_momentum: Annotated[float | None, BATCH_NORM_MOMENTUM] = None
+
+
+class ResNet18Options(NetworkOptions):
+    implementation = "resnet:ResNet18"
+    # Three halvings leave more than one position: batch norm needs two, also of a single image.
+    minimum_size = 9
+    parameters, flops = 11_173_962, 1_110_845_440
+
+    width: Annotated[float, WIDTH] = 1.0
+
+
+class SpeedNetOptions(NetworkOptions):
+    implementation = "speednet:SpeedNet"
+    minimum_size = 17  # the last map then has 2x2 places, so batch norm can train on one image
+    parameters, flops = 790_232, 96_797_760
+
+    width: Annotated[float, WIDTH] = 1.0
+
+
+NETWORKS: dict[str, type[NetworkOptions]] = {
+    "simple_cnn": SimpleCNNOptions,
+    "regularized_cnn": RegularizedCNNOptions,
+    "strided_cnn": StridedCNNOptions,
+    "deep_cnn": DeepCNNOptions,
+    "advanced_cnn": AdvancedCNNOptions,
+    "photo_cnn": PhotoCNNOptions,
+    "resnet18": ResNet18Options,
+    "speednet": SpeedNetOptions,
+}
+
+
+@flat(name=NETWORKS)
 class ModelConfig(BaseModel):
-    """Which net, and its options; an option left out is the net's own default."""
+    """Which network, and its options; an option left out is the network's own default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    name: str = Field("speednet", description="which net; `seewhy models` lists them")
-    width: float | None = Field(
-        None,
-        ge=0.125,
-        le=4,
-        description="channels, as a multiple of the net's own (0.125 to 4); the cost grows as its "
-        "square",
-    )
-    dropout: float | None = Field(
-        None,
-        ge=0,
-        le=0.95,
-        description="share of the activations that each dropout layer drops (0 to 0.95)",
-    )
-    batch_norm: bool | None = Field(None, description="whether the convolutions have batch norm")
-    batch_norm_momentum: float | None = Field(
-        None,
-        gt=0,
-        le=1,
-        description="weight of each batch in the running mean and variance (0 to 1), as PyTorch "
-        "counts it; Keras's momentum is 1 minus this. Larger suits short trainings",
-    )
-    activation: Literal["sigmoid", "tanh", "relu"] | None = Field(
-        None, description="what follows each convolution"
-    )
-    stride: int | None = Field(
-        None, ge=1, le=3, description="pixels from place to place of each convolution (1 to 3)"
-    )
-    kernel: int | None = Field(
-        None, ge=3, le=4, description="side of each convolution's kernel in pixels (3 or 4)"
-    )
+    name: str = Field("speednet", description="which network; `seewhy models` lists them")
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        chosen(self, "name", NETWORKS)
+        return self
+
+    @property
+    def options(self) -> NetworkOptions:
+        """The options of the named network, its defaults filled in."""
+        return chosen(self, "name", NETWORKS)

@@ -1,24 +1,24 @@
 """Recipes: YAML files that fix data, model, augmentation and training, read into one typed record."""
 
 import difflib
-import typing
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 
 from seewhy.config.augment import AugmentConfig
 from seewhy.config.data import DataConfig
+from seewhy.config.names import View
 from seewhy.config.networks import ModelConfig
+from seewhy.config.options import Option, options_of
 from seewhy.config.search import Space, check
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
 
+SHIPPED = Path(__file__).parent / "recipes"
 MAX_BYTES = 1_000_000
 MAX_EXTENDS = 8
 
@@ -36,7 +36,7 @@ class Recipe(BaseModel):
     model: ModelConfig = ModelConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
-    views: tuple[Literal["identity", "flip"], ...] = Field(
+    views: tuple[View, ...] = Field(
         ("identity",), min_length=1, description="views of a picture whose logits are averaged"
     )
     search: dict[str, Space] = Field(
@@ -53,37 +53,15 @@ class Recipe(BaseModel):
         return self
 
 
-@dataclass(frozen=True)
-class Option:
-    """One leaf of a recipe: its dotted name and what may stand there."""
-
-    name: str
-    field: FieldInfo
-    default: Any
-
-    @property
-    def kind(self) -> str:
-        """The type as a user reads it: `int`, `float|none`, `sgd|adam|adamw`."""
-        return _kind(self.field.annotation)
-
-
-def options(model: type[BaseModel] = Recipe, prefix: str = "") -> list[Option]:
+def options() -> list[Option]:
     """Every leaf of a recipe but its name and text, in order; the command line's flags are these."""
-    found = []
-    for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found += options(field.annotation, f"{prefix}{name}.")
-        elif prefix or name not in ("name", "about", "search"):
-            found.append(Option(prefix + name, field, field.get_default()))
-    return found
+    own = ("name", "about", "search")
+    return [option for option in options_of(Recipe) if option.name not in own]
 
 
 def recipe_names() -> list[str]:
     """The names of the shipped recipes."""
-    folder = resources.files("seewhy.config") / "recipes"
-    return sorted(
-        p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
-    )
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
 def load_recipe(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -99,16 +77,6 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
         return Recipe.model_validate(tree)
     except ValidationError as error:
         raise UsageError(f"recipe {name_or_path}: {_explain(error)}") from None
-
-
-def parse_value(text: str) -> Any:
-    """The value of an option as typed: YAML, with `none` for off."""
-    if text.lower() == "none":
-        return None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageError(f"{text!r} is not a value: expected a number, a word or a list") from None
 
 
 def to_yaml(recipe: Recipe) -> str:
@@ -137,9 +105,7 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
             path.stem,
         )
     elif name in recipe_names():
-        text = (resources.files("seewhy.config") / "recipes" / f"{name}.yaml").read_text(
-            encoding="utf-8"
-        )
+        text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
         label = name
     else:
         near = difflib.get_close_matches(name, recipe_names(), n=1)
@@ -184,22 +150,18 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown field {dotted}{_nearest(dotted)}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{dotted or 'recipe'}: {message} (got {first['input']!r})" if dotted else message
+    if first["type"] == "literal_error":
+        message += _near(str(first["input"]), re.findall(r"'(.*?)'", first["ctx"]["expected"]))
+    value = first["input"]
+    got = "" if isinstance(value, dict) else f" (got {value!r})"
+    return f"{dotted}: {message}{got}" if dotted else message
 
 
 def _nearest(dotted: str) -> str:
-    near = difflib.get_close_matches(dotted, [option.name for option in options()], n=1, cutoff=0.5)
-    return f": did you mean {near[0]}?" if near else ": `seewhy recipes show fast` lists them"
+    names = [option.name for option in options()]
+    return _near(dotted, names) or ": `seewhy recipes show fast` lists them"
 
 
-def _kind(annotation: Any) -> str:
-    arguments = typing.get_args(annotation)
-    if annotation is type(None):
-        return "none"
-    if typing.get_origin(annotation) is Literal:
-        return "|".join(str(value) for value in arguments)
-    if typing.get_origin(annotation) is tuple:
-        return f"list of {_kind(arguments[0])}"
-    if arguments:
-        return "|".join(_kind(argument) for argument in arguments)
-    return str(getattr(annotation, "__name__", annotation))
+def _near(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f": did you mean {near[0]}?" if near else ""

@@ -1,26 +1,29 @@
 """How a network is trained: one frozen record of typed fields."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-OPTIMIZER_MOMENTUM = 0.9
+from seewhy.config.names import METRICS
+from seewhy.config.optimisers import OPTIMISERS, Optimiser
+from seewhy.config.schedules import SCHEDULES
+from seewhy.config.variants import Variant, chosen, flat
 
 
+@flat(optimizer=OPTIMISERS, schedule=SCHEDULES)
 class TrainConfig(BaseModel):
     """The training section of a recipe; `None` means off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     epochs: int = Field(10, ge=1, le=100_000, description="passes over the training pictures")
     batch_size: int = Field(128, ge=1, le=65_536, description="pictures a step")
     seed: int = Field(0, ge=0, lt=2**63, description="fixes weights, order, augmentation, dropout")
 
-    optimizer: Literal["sgd", "adam", "adamw"] = Field(
+    optimizer: str = Field(
         "sgd", description="sgd has Nesterov momentum; adamw decouples weight decay from the step"
     )
     lr: float = Field(0.1, gt=0, description="highest learning rate")
-    momentum: float | None = Field(None, ge=0, lt=1, description="sgd only; 0.9 where not given")
     weight_decay: float | None = Field(
         None,
         gt=0,
@@ -36,19 +39,11 @@ class TrainConfig(BaseModel):
     )
     clip: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
 
-    schedule: Literal["constant", "cosine", "one_cycle", "plateau", "range"] = Field(
+    schedule: str = Field(
         "cosine",
         description="learning rate over the run; plateau lowers it when `monitor` stops improving; "
         "range tests rates up to `lr` (see `seewhy find-lr`)",
     )
-    warmup: float | None = Field(
-        None, gt=0, description="epochs of linear rise to `lr` (one_cycle: 30% of the run)"
-    )
-    final_lr: float | None = Field(
-        None, gt=0, description="learning rate at the end of cosine; 0 where not given"
-    )
-    plateau_factor: float | None = Field(None, gt=0, lt=1, description="0.5 where not given")
-    plateau_patience: int | None = Field(None, ge=1, description="epochs; 5 where not given")
 
     label_smoothing: float | None = Field(None, gt=0, lt=1, description="share spread evenly")
     class_weights: Literal["balanced"] | None = Field(
@@ -91,22 +86,17 @@ class TrainConfig(BaseModel):
         60, gt=0, description="save at least so often, besides at the end of each epoch"
     )
 
+    @field_validator("monitor")
+    @classmethod
+    def _is_a_metric(cls, name: str) -> str:
+        if name not in METRICS:
+            raise ValueError(f"no such metric: choose one of {', '.join(METRICS)}")
+        return name
+
     @model_validator(mode="after")
-    def _every_option_has_an_effect(self) -> "TrainConfig":
-        if self.momentum is not None and self.optimizer != "sgd":
-            raise ValueError(f"momentum has no effect with optimizer={self.optimizer}")
-        if self.schedule != "plateau" and (self.plateau_factor or self.plateau_patience):
-            raise ValueError(f"plateau_* has no effect with schedule={self.schedule}")
-        if self.warmup is not None and self.warmup >= self.epochs:
-            raise ValueError(f"warmup ({self.warmup} epochs) leaves none of {self.epochs}")
-        if self.schedule == "one_cycle" and self.warmup is not None:
-            raise ValueError("one_cycle rises for 30% of the run: warmup has no effect")
-        if self.schedule == "range" and self.warmup is not None:
-            raise ValueError("range rises for the whole run: warmup has no effect")
-        if self.final_lr is not None and self.schedule != "cosine":
-            raise ValueError(f"final_lr has no effect with schedule={self.schedule}")
-        if self.final_lr is not None and self.final_lr >= self.lr:
-            raise ValueError(f"final_lr ({self.final_lr:g}) must be below lr ({self.lr:g})")
+    def _every_option_has_an_effect(self) -> Self:
+        chosen(self, "optimizer", OPTIMISERS)
+        chosen(self, "schedule", SCHEDULES)
         if self.weight_decay_on is not None and self.weight_decay is None:
             raise ValueError("weight_decay_on has no effect without weight_decay")
         if self.compile and self.dropout_schedule is not None:
@@ -116,3 +106,18 @@ class TrainConfig(BaseModel):
         if self.class_weights and self.sampling:
             raise ValueError("class_weights and sampling both balance the classes: choose one")
         return self
+
+    @property
+    def optimiser_options(self) -> Optimiser:
+        """The options of the named optimiser, its defaults filled in."""
+        return chosen(self, "optimizer", OPTIMISERS)
+
+    @property
+    def schedule_options(self) -> Variant:
+        """The options of the named schedule, its defaults filled in."""
+        return chosen(self, "schedule", SCHEDULES)
+
+    @property
+    def better(self) -> Literal["max", "min"]:
+        """Which direction of `monitor` is better."""
+        return self.monitor_mode or METRICS[self.monitor]

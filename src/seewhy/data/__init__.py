@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from seewhy.config.data import DataConfig
+from seewhy.config.input_rule import InputRule
 from seewhy.data import sources
 from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
 from seewhy.data.cache import Stored, shorter_side, stored
-from seewhy.data.images.decode import InputRule
 from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.sources import Data, Source
 from seewhy.data.split import (

@@ -25,9 +25,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
+from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, check_bad
 from seewhy.data.images.decode import (
-    InputRule,
     Picture,
     content_hash,
     measure,

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, write_csv
 from seewhy.data.images import near_duplicates
-from seewhy.data.images.decode import InputRule
 from seewhy.data.imageset import ImageSet
-from seewhy.errors import DataError, UsageError
+from seewhy.errors import DataError, UntrainableError, UsageError
 from seewhy.text import visible
 
 WITHOUT_SPLIT = {"val": 0.2, "test": 0.1}  # of a source that has no split at all
@@ -252,29 +252,31 @@ def check_names(names: tuple[str, ...]) -> None:
     for name in names:
         controls = any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
         if not 1 <= len(name) <= 256 or controls:
-            raise DataError(
+            raise UntrainableError(
                 f"the class name {visible(name[:80])!r} is empty, longer than 256 characters, or has "
-                "characters that cannot be shown: rename it"
+                "characters that cannot be shown",
+                "rename it",
             )
 
 
 def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
     """Raises `DataError` when a class has no training picture, or nothing is left to validate on."""
     if len(images.classes) < 2:
-        raise DataError(
-            f"there is one class, {visible(images.classes[0])}: a classifier needs two. Is this the "
-            "folder above the class folders?"
+        raise UntrainableError(
+            f"there is one class, {visible(images.classes[0])}",
+            "a classifier needs two. Is this the folder above the class folders?",
         )
     counts = images.take(split == "train").counts
     empty = [visible(name) for name, n in zip(images.classes, counts, strict=True) if n == 0]
     if empty:
         shown = ", ".join(empty[:10]) + (f" and {len(empty) - 10} more" if len(empty) > 10 else "")
-        raise DataError(
-            f"no training pictures of {shown}: add some, or remove the class (its other pictures too)"
+        raise UntrainableError(
+            f"no training pictures of {shown}",
+            "add some, or remove the class (its other pictures too)",
         )
     if not np.any(split == "val"):
-        raise DataError(
-            "nothing to validate on: a class needs two different pictures (or groups) at least"
+        raise UntrainableError(
+            "nothing to validate on", "a class needs two different pictures (or groups) at least"
         )
 
 

@@ -7,7 +7,7 @@ are None, and it is left out of balanced accuracy, of the macro means and of the
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import nan
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -281,16 +281,14 @@ def roc_area(predictions: Predictions) -> float:
     return _mean(areas(predictions.log_probabilities(), _labels(predictions))[0])
 
 
-Mode = Literal["max", "min"]
-
-METRICS: dict[str, tuple[Callable[[Predictions], float], Mode]] = {
-    "accuracy": (accuracy, "max"),
-    "balanced_accuracy": (balanced_accuracy, "max"),
-    "loss": (log_loss, "min"),
-    "macro_f1": (macro_f1, "max"),
-    "top5": (lambda predictions: top_k_accuracy(predictions, 5), "max"),
-    "ece": (lambda p: reliability(p.confidence(), p.predicted == p.labels).ece, "min"),
-    "auroc": (roc_area, "max"),
+METRICS: dict[str, Callable[[Predictions], float]] = {
+    "accuracy": accuracy,
+    "balanced_accuracy": balanced_accuracy,
+    "loss": log_loss,
+    "macro_f1": macro_f1,
+    "top5": lambda predictions: top_k_accuracy(predictions, 5),
+    "ece": lambda p: reliability(p.confidence(), p.predicted == p.labels).ece,
+    "auroc": roc_area,
 }
 
 
@@ -304,7 +302,7 @@ def score(name: str, predictions: Predictions) -> float:
         raise UsageError(f"there is no metric {name!r}: choose one of {', '.join(METRICS)}")
     if name == "top5" and len(predictions.classes) < 6:
         raise UsageError("top5 says nothing below six classes: choose another metric")
-    return METRICS[name][0](labelled(predictions))
+    return METRICS[name](labelled(predictions))
 
 
 def by_name(stored: Mapping[str, Any]) -> dict[str, float]:

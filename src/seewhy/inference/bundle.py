@@ -7,8 +7,7 @@ answer as when it was written. No file makes code run: no pickle is read, whatev
 """
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,22 +19,20 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from seewhy import __version__
-from seewhy.data.images.decode import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.files import write_atomic
 from seewhy.inference import container, golden
-from seewhy.inference.container import Header, TensorEntry
+from seewhy.inference.container import TensorEntry, path_named
 from seewhy.inference.metadata import Metadata
-from seewhy.models.registry import NETWORKS, Network, build
+from seewhy.models.registry import Network, build, name_of
 from seewhy.text import visible
 
 __all__ = [
     "Bundle",
-    "Header",
     "Metadata",
     "load",
-    "read_header",
     "rounded",
     "save",
 ]
@@ -79,7 +76,7 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
         raise UsageError(
             f"{visible(str(path))} exists and is not written over: choose another name, or remove it"
         )
-    with _named(path):
+    with path_named(path):
         metadata = _describe(bundle)
         network = rounded(bundle.network, half=half)
         state = network.state_dict()
@@ -108,17 +105,8 @@ def load(path: Path, *, model: nn.Module | None = None) -> Bundle:
     with the weights and becomes the bundle's network. Raises `ModelFileError`, in one line, when
     the file is not a bundle, is damaged, or answers otherwise than when it was written.
     """
-    with _named(Path(path)):
+    with path_named(Path(path)):
         return _decode(container.read(Path(path)), model)
-
-
-def read_header(path: Path) -> Header:
-    """What a bundle says of itself, its digest proved, without building its network.
-
-    Raises `ModelFileError` as `load` does, for what can be wrong in a header.
-    """
-    with _named(Path(path)):
-        return container.parse(container.read(Path(path)))[0]
 
 
 def _decode(data: bytearray, model: nn.Module | None) -> Bundle:
@@ -144,14 +132,14 @@ def _decode(data: bytearray, model: nn.Module | None) -> Bundle:
 
 
 def _describe(bundle: Bundle) -> Metadata:
-    names = [name for name, kind in NETWORKS.items() if type(bundle.network) is kind]
+    name = name_of(bundle.network)
     try:
         return Metadata.model_validate(
             {
                 "created_by": __version__,
                 "architecture": {
-                    "name": names[0] if names else CUSTOM,
-                    "arguments": _options(bundle.network) if names else {},
+                    "name": name or CUSTOM,
+                    "arguments": _options(bundle.network) if name else {},
                 },
                 "classes": bundle.classes,
                 "rule": bundle.rule,
@@ -229,7 +217,7 @@ def _signatures(tensor: Tensor) -> list[tuple[str, tuple[int, ...]]]:
     if tensor.is_floating_point():
         return [("F32", shape), ("F16", shape)]
     dtype = np.dtype(str(tensor.dtype).removeprefix("torch."))
-    return [(name, shape) for name, kind in container.DTYPES.items() if kind == dtype]
+    return [(name, shape) for name, kind in container.DTYPES.items() if kind == dtype.str]
 
 
 def _written(signature: tuple[str, tuple[int, ...]]) -> str:
@@ -245,12 +233,3 @@ def _stored(tensor: Tensor, half: bool) -> NDArray[Any]:
 
 def _fill(network: nn.Module, tensors: Mapping[str, NDArray[Any]]) -> None:
     network.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except ModelFileError as error:
-        error.path = visible(str(path))
-        raise

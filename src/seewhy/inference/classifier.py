@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from seewhy.config.data import DataConfig
+from seewhy.config.input_rule import InputRule
 from seewhy.data import Data, ImageSet, Splits, load_data
-from seewhy.data.images.decode import InputRule, Picture, centre, read
+from seewhy.data.images.decode import Picture, centre, read
 from seewhy.data.sources.memory import images_of
 from seewhy.errors import ImageError, UsageError
 from seewhy.evaluation.decision.answers import answers, embedding_size

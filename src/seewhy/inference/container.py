@@ -13,33 +13,37 @@ it has been checked, and nothing large is allocated before the header has been. 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from seewhy.errors import ModelFileError
 from seewhy.inference.metadata import FORMAT_VERSION, Metadata
+from seewhy.text import visible
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_BYTES = 2 * 2**30
 MAX_HEADER = 2**20
 MAX_TENSORS = 10_000
 MAX_DIMENSIONS = 8
 
-DTYPES: dict[str, np.dtype[Any]] = {
-    "F32": np.dtype("<f4"),
-    "F16": np.dtype("<f2"),
-    "I64": np.dtype("<i8"),
-    "I32": np.dtype("<i4"),
-    "I16": np.dtype("<i2"),
-    "I8": np.dtype("i1"),
-    "U8": np.dtype("u1"),
-    "BOOL": np.dtype("?"),
+# The types of safetensors that are taken, as NumPy writes them; the last digit is the bytes a value.
+DTYPES = {
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U8": "|u1",
+    "BOOL": "|b1",
 }
 
 _PREFIX = b'{"__metadata__":{"digest":"'
@@ -91,7 +95,7 @@ class Header:
     size: int
 
 
-def encode(metadata: Metadata, tensors: Mapping[str, NDArray[Any]]) -> bytes:
+def encode(metadata: Metadata, tensors: "Mapping[str, NDArray[Any]]") -> bytes:
     """The file of a bundle. Raises `ModelFileError` where `parse` would: past a limit."""
     names = {dtype: name for name, dtype in DTYPES.items()}
     header: dict[str, Any] = {
@@ -100,12 +104,16 @@ def encode(metadata: Metadata, tensors: Mapping[str, NDArray[Any]]) -> bytes:
     chunks, start = [], 0
     # The widest types first, so that every tensor is aligned.
     for name, tensor in sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])):
-        if tensor.dtype not in names:
+        if tensor.dtype.str not in names:
             raise ModelFileError(
                 f"tensor {name!r} is {tensor.dtype}, and {list(DTYPES)} can be kept"
             )
         stop = start + tensor.nbytes
-        entry = {"dtype": names[tensor.dtype], "shape": tensor.shape, "data_offsets": (start, stop)}
+        entry = {
+            "dtype": names[tensor.dtype.str],
+            "shape": tensor.shape,
+            "data_offsets": (start, stop),
+        }
         header[name] = entry
         chunks.append(tensor.tobytes())
         start = stop
@@ -170,8 +178,28 @@ def parse(data: bytearray) -> tuple[Header, memoryview]:
     return Header(_metadata(about["seewhy"]), tensors, found, len(data)), body
 
 
-def values(entry: TensorEntry, body: memoryview) -> NDArray[Any]:
+def read_header(path: Path) -> Header:
+    """What a bundle says of itself, its digest checked, without building its network.
+
+    Raises `ModelFileError`, in one line with the path, for what can be wrong in a header.
+    """
+    with path_named(path):
+        return parse(read(path))[0]
+
+
+@contextmanager
+def path_named(path: Path) -> Iterator[None]:
+    """Puts the path before the message of a `ModelFileError`."""
+    try:
+        yield
+    except ModelFileError as error:
+        raise ModelFileError(f"{visible(str(path))}: {error}") from None
+
+
+def values(entry: TensorEntry, body: memoryview) -> "NDArray[Any]":
     """The values of a tensor, as a copy. Raises `ModelFileError` when one is NaN or infinite."""
+    import numpy as np  # here, so that a header is read without it
+
     flat: NDArray[Any] = np.frombuffer(body[entry.start : entry.stop], DTYPES[entry.dtype])
     array = flat.reshape(entry.shape)
     if entry.dtype == "BOOL" and array.view(np.uint8).max(initial=0) > 1:
@@ -256,7 +284,7 @@ def _entry(name: str, fields: Any) -> TensorEntry:
             and len(shape) <= MAX_DIMENSIONS
             # `type`, as True is an int too.
             and all(type(number) is int and number >= 0 for number in (*shape, start, stop))
-            and stop - start == prod(shape) * DTYPES[dtype].itemsize
+            and stop - start == prod(shape) * int(DTYPES[dtype][-1])
         ):
             return TensorEntry(name, dtype, tuple(shape), start, stop)
     raise ModelFileError(

@@ -1,57 +1,13 @@
-"""Which file a name stands for: a bundle, a run directory or a shipped model; and the model in it."""
+"""Which file a name stands for: a bundle, a run directory, a shipped model, or several of these."""
 
 import difflib
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import nn
-
 from seewhy.errors import ModelFileError, UsageError
-from seewhy.evaluation.decision.answers import embedding_size
-from seewhy.inference import bundle as bundles
-from seewhy.inference.classifier import Classifier
-from seewhy.inference.device import pick_device
-from seewhy.inference.ensemble import Ensemble
-from seewhy.inference.predictor import Predictor
-from seewhy.inference.pytorch import PyTorchPredictor
 from seewhy.run import Run
 
-
-def load(
-    path: str | Path | Sequence[str | Path],
-    *,
-    model: nn.Module | None = None,
-    device: str = "auto",
-) -> Classifier:
-    """Loads a model by bundle, run directory or shipped name, verified before use.
-
-    Several in a list, or joined as "A+B", become an ensemble (`inference.ensemble`). `model` is the network
-    to fill, for a bundle of one's own architecture. Raises `UsageError` for an unknown name and
-    `ModelFileError` for a file that is damaged, foreign or unsafe.
-    """
-    where = pick_device(device)
-    members = [_predictor(file, model, where) for file in find_models(path)]
-    return Classifier(members[0] if len(members) == 1 else Ensemble.of(members))
-
-
-def _predictor(file: Path, model: nn.Module | None, device: torch.device) -> Predictor:
-    predictor = PyTorchPredictor.of(bundles.load(file, model=model), device)
-    _require_fitting_means(predictor, file)
-    return predictor
-
-
-def _require_fitting_means(predictor: Predictor, file: Path) -> None:
-    """Raises `ModelFileError` unless the class means are of the network's own embeddings."""
-    width = embedding_size(predictor.decision)
-    if width is None:
-        return
-    blank = np.zeros((1, predictor.rule.size, predictor.rule.size, 3), np.uint8)
-    embeddings = predictor.outputs(blank, embed=True)[1]
-    if embeddings is None or embeddings.shape[1] != width:
-        raise ModelFileError(f"{file}: its class means do not fit its network: calibrate it again")
+SHIPPED = Path(__file__).parents[1] / "weights"
 
 
 def find_models(model: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -77,9 +33,8 @@ def find_model(model: str | Path) -> Path:
         return run.model
     if path.exists():
         return path
-    shipped = resources.files("seewhy") / "weights" / f"{model}.safetensors"
-    if isinstance(shipped, Path) and str(model) in shipped_models():
-        return shipped
+    if str(model) in shipped_models():
+        return SHIPPED / f"{model}.safetensors"
     near = difflib.get_close_matches(str(model), shipped_models(), n=1)
     hint = f": did you mean {near[0]}?" if near else ""
     raise UsageError(
@@ -90,6 +45,4 @@ def find_model(model: str | Path) -> Path:
 
 def shipped_models() -> list[str]:
     """The names of the models that come with the package."""
-    folder = resources.files("seewhy") / "weights"
-    names = (entry.name for entry in folder.iterdir())
-    return sorted(n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors"))
+    return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))

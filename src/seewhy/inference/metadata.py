@@ -14,14 +14,14 @@ from pydantic import (
     model_validator,
 )
 
-from seewhy.data.images.decode import InputRule
+from seewhy.config.input_rule import InputRule
+from seewhy.config.names import View
 from seewhy.evaluation.decision.record import Decision
 
 FORMAT_VERSION = 1
 MAX_FACTS = 2**18
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-View = Literal["identity", "flip"]
 
 
 class _Strict(BaseModel):

@@ -5,12 +5,12 @@ the activations (ReLU, before each norm). Norms and first weights are Keras's.
 """
 
 from collections import OrderedDict
-from typing import ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.config.networks import AdvancedCNNOptions
 from seewhy.models.dropout import Dropout
-from seewhy.models.keras import NORM_MOMENTUM, DenseNorm, glorot_uniform_, norm2d
+from seewhy.models.keras import DenseNorm, glorot_uniform_, norm2d
 from seewhy.models.network import Network
 
 DROPOUTS = (0.25, 0.25, 0.3, 0.5, 0.4)  # after the three blocks and the two hidden layers
@@ -34,20 +34,10 @@ class Block(nn.Module):
 class AdvancedCNN(Network):
     """638,730 parameters at ten classes; `dropout` sets one rate in place of the text's five."""
 
-    minimum_size: ClassVar[int] = 8  # three halvings leave one position
-
-    def __init__(
-        self,
-        num_classes: int,
-        size: int,
-        dropout: float | None = None,
-        batch_norm_momentum: float = NORM_MOMENTUM,
-    ) -> None:
-        super().__init__(
-            num_classes, size, dropout=dropout, batch_norm_momentum=batch_norm_momentum
-        )
+    def __init__(self, num_classes: int, size: int, options: AdvancedCNNOptions) -> None:
+        super().__init__(num_classes, size, options)
+        dropout, momentum = options.dropout, options.batch_norm_momentum
         rates = DROPOUTS if dropout is None else (dropout,) * len(DROPOUTS)
-        momentum = batch_norm_momentum
         self.block1 = Block(3, 64, momentum, rates[0])
         self.block2 = Block(64, 128, momentum, rates[1])
         self.block3 = Block(128, 256, momentum, rates[2])

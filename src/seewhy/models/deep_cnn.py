@@ -7,10 +7,10 @@ almost nothing (Hochreiter 1991; Glorot 2010): without batch norm the net guesse
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.config.networks import DeepCNNOptions
 from seewhy.models.dropout import Dropout
 from seewhy.models.keras import glorot_uniform_, norms
 from seewhy.models.network import Network
@@ -57,26 +57,10 @@ class DeepCNN(Network):
     pair and after the hidden layer.
     """
 
-    minimum_size: ClassVar[int] = 8  # three halvings leave one position
-
-    def __init__(
-        self,
-        num_classes: int,
-        size: int,
-        activation: str = "sigmoid",
-        batch_norm: bool = False,
-        dropout: float = 0.0,
-        batch_norm_momentum: float | None = None,
-    ) -> None:
-        super().__init__(
-            num_classes,
-            size,
-            activation=activation,
-            batch_norm=batch_norm,
-            dropout=dropout,
-            batch_norm_momentum=batch_norm_momentum,
-        )
-        kind, norm = ACTIVATIONS[activation], norms(batch_norm, batch_norm_momentum, MOMENTUM)
+    def __init__(self, num_classes: int, size: int, options: DeepCNNOptions) -> None:
+        super().__init__(num_classes, size, options)
+        kind, dropout = ACTIVATIONS[options.activation], options.dropout
+        norm = norms(options.batch_norm, options.batch_norm_momentum or MOMENTUM)
         self.block1 = Block(3, 32, kind, norm, dropout)
         self.block2 = Block(32, 64, kind, norm, dropout)
         self.block3 = Block(64, 128, kind, norm, dropout)

@@ -7,30 +7,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seewhy.errors import UsageError
+from seewhy.config.networks import KERAS_MOMENTUM
 
-# Keras counts momentum the other way round: its 0.99 keeps 99% of the running average.
-NORM_MOMENTUM = 0.01
 NORM_EPSILON = 1e-3
 
 
-def norm2d(channels: int, momentum: float = NORM_MOMENTUM) -> nn.BatchNorm2d:
+def norm2d(channels: int, momentum: float = KERAS_MOMENTUM) -> nn.BatchNorm2d:
     """Batch norm of maps (Ioffe 2015) with Keras's defaults; `momentum` is counted as in PyTorch."""
     return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=momentum)
 
 
-def norms(
-    batch_norm: bool, momentum: float | None, usual: float = NORM_MOMENTUM
-) -> Callable[[int], nn.Module]:
-    """Gives what makes each norm of a net that can do without: `norm2d`, or nothing in its place.
-
-    `usual` is the momentum where none is given. Raises `UsageError` for a momentum without norms.
-    """
-    if batch_norm:
-        return partial(norm2d, momentum=usual if momentum is None else momentum)
-    if momentum is not None:
-        raise UsageError("batch_norm_momentum has no effect without batch_norm=true: set both")
-    return lambda channels: nn.Identity()
+def norms(batch_norm: bool, momentum: float) -> Callable[[int], nn.Module]:
+    """Gives what makes each norm of a network that can do without: `norm2d`, or nothing in its place."""
+    return partial(norm2d, momentum=momentum) if batch_norm else lambda channels: nn.Identity()
 
 
 class DenseNorm(nn.BatchNorm1d):
@@ -39,7 +28,7 @@ class DenseNorm(nn.BatchNorm1d):
     A single picture has no variance to train with, so it is normalised as in evaluation.
     """
 
-    def __init__(self, channels: int, momentum: float = NORM_MOMENTUM) -> None:
+    def __init__(self, channels: int, momentum: float = KERAS_MOMENTUM) -> None:
         super().__init__(channels, eps=NORM_EPSILON, momentum=momentum)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from seewhy.config.networks import NetworkOptions
 
 # A channel that never changes has no deviation; one grey level is the least that uint8 can show.
 STD_FLOOR = 1 / 255
@@ -31,17 +33,16 @@ class Network(nn.Module, ABC):
     net. `arguments` holds what `build` needs to make the net again, as JSON values.
     """
 
-    minimum_size: ClassVar[int]  # smallest picture side in pixels that the net can take
-
+    arguments: dict[str, Any]
     head: nn.Module  # maps (N, C, h, w) -> logits (N, num_classes)
     mean: Tensor
     std: Tensor
 
-    def __init__(self, num_classes: int, size: int, **options: float | str | None) -> None:
+    def __init__(self, num_classes: int, size: int, options: NetworkOptions) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.size = size
-        self.arguments: dict[str, Any] = {"num_classes": num_classes, "size": size, **options}
+        self.arguments = {"num_classes": num_classes, "size": size, **options.model_dump()}
         self.register_buffer("mean", torch.full((3,), 0.5))
         self.register_buffer("std", torch.full((3,), 0.25))
 

@@ -5,10 +5,10 @@ weights are Keras's.
 """
 
 from collections import OrderedDict
-from typing import ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.config.networks import KERAS_MOMENTUM, PhotoCNNOptions
 from seewhy.models.dropout import Dropout
 from seewhy.models.keras import glorot_uniform_, norms
 from seewhy.models.network import Network
@@ -17,24 +17,9 @@ from seewhy.models.network import Network
 class PhotoCNN(Network):
     """129,290 parameters at ten classes, whatever the size; `batch_norm=False` leaves its norms out."""
 
-    minimum_size: ClassVar[int] = 8  # two halvings leave 2x2: batch norm needs more than one
-
-    def __init__(
-        self,
-        num_classes: int,
-        size: int,
-        dropout: float = 0.5,
-        batch_norm: bool = True,
-        batch_norm_momentum: float | None = None,
-    ) -> None:
-        super().__init__(
-            num_classes,
-            size,
-            dropout=dropout,
-            batch_norm=batch_norm,
-            batch_norm_momentum=batch_norm_momentum,
-        )
-        norm = norms(batch_norm, batch_norm_momentum)
+    def __init__(self, num_classes: int, size: int, options: PhotoCNNOptions) -> None:
+        super().__init__(num_classes, size, options)
+        norm = norms(options.batch_norm, options.batch_norm_momentum or KERAS_MOMENTUM)
         self.conv1 = nn.Conv2d(3, 32, 3, padding=1)
         self.relu1 = nn.ReLU()
         self.norm1 = norm(32)
@@ -52,7 +37,7 @@ class PhotoCNN(Network):
                 flatten=nn.Flatten(),
                 hidden=nn.Linear(128, 256),
                 relu=nn.ReLU(),
-                dropout=Dropout(dropout),
+                dropout=Dropout(options.dropout),
                 classes=nn.Linear(256, num_classes),
             )
         )

@@ -1,10 +1,10 @@
 """ResNet-18 (He et al. 2015, arXiv:1512.03385), with a stem that fits the size of the pictures."""
 
 from collections import OrderedDict
-from typing import ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.config.networks import ResNet18Options
 from seewhy.models.network import Network
 
 LARGEST_SMALL = 64  # pixels: up to here the stem keeps the resolution
@@ -68,12 +68,9 @@ def stage(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 class ResNet18(Network):
     """Eight residual blocks in four stages of 64 to 512 channels, times `width`."""
 
-    # Three halvings leave more than one position: batch norm needs two, also of a single picture.
-    minimum_size: ClassVar[int] = 9
-
-    def __init__(self, num_classes: int, size: int, width: float = 1.0) -> None:
-        super().__init__(num_classes, size, width=width)
-        channels = round(64 * width)
+    def __init__(self, num_classes: int, size: int, options: ResNet18Options) -> None:
+        super().__init__(num_classes, size, options)
+        channels = round(64 * options.width)
         self.stem = small_stem(channels) if size <= LARGEST_SMALL else large_stem(channels)
         self.stage1 = stage(channels, channels, stride=1)
         self.stage2 = stage(channels, 2 * channels, stride=2)

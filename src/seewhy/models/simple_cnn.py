@@ -1,10 +1,10 @@
 """Two small nets that a first lesson builds: a plain one and its regularised twin."""
 
 from collections import OrderedDict
-from typing import ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.config.networks import RegularizedCNNOptions, SimpleCNNOptions
 from seewhy.models.dropout import Dropout
 from seewhy.models.network import Network
 
@@ -12,10 +12,8 @@ from seewhy.models.network import Network
 class SimpleCNN(Network):
     """Two convolutions and two linear layers."""
 
-    minimum_size: ClassVar[int] = 4  # two halvings leave one position
-
-    def __init__(self, num_classes: int, size: int) -> None:
-        super().__init__(num_classes, size)
+    def __init__(self, num_classes: int, size: int, options: SimpleCNNOptions) -> None:
+        super().__init__(num_classes, size, options)
         self.conv1 = nn.Conv2d(3, 32, 3, padding=1)
         self.relu1 = nn.ReLU()
         self.pool1 = nn.MaxPool2d(2)
@@ -41,10 +39,8 @@ class SimpleCNN(Network):
 class RegularizedCNN(Network):
     """`SimpleCNN` with batch normalisation (Ioffe 2015) and dropout (Srivastava 2014)."""
 
-    minimum_size: ClassVar[int] = 4  # two halvings leave one position
-
-    def __init__(self, num_classes: int, size: int, dropout: float = 0.5) -> None:
-        super().__init__(num_classes, size, dropout=dropout)
+    def __init__(self, num_classes: int, size: int, options: RegularizedCNNOptions) -> None:
+        super().__init__(num_classes, size, options)
         self.conv1 = nn.Conv2d(3, 32, 3, padding=1)
         self.norm1 = nn.BatchNorm2d(32)
         self.relu1 = nn.ReLU()
@@ -58,7 +54,7 @@ class RegularizedCNN(Network):
                 flatten=nn.Flatten(),
                 hidden=nn.Linear(64 * (size // 4) ** 2, 128),
                 relu=nn.ReLU(),
-                dropout=Dropout(dropout),
+                dropout=Dropout(options.dropout),
                 classes=nn.Linear(128, num_classes),
             )
         )

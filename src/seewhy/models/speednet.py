@@ -7,6 +7,7 @@ scales, identity-like first weights, and a head whose logits start small.
 import torch
 from torch import Tensor, nn
 
+from seewhy.config.networks import SpeedNetOptions
 from seewhy.models.network import Network, Pictures
 
 WHITENING_IMAGES = 5_000
@@ -68,11 +69,9 @@ class Head(nn.Module):
 class SpeedNet(Network):
     """790,000 parameters and 97 million FLOPs at 32x32 with ten classes."""
 
-    minimum_size = 17  # the last map then has 2x2 places, so batch norm can train on one picture
-
-    def __init__(self, num_classes: int, size: int, width: float = 1.0) -> None:
-        super().__init__(num_classes=num_classes, size=size, width=width)
-        widths = [max(8, round(width * channels / 8) * 8) for channels in (48, 128, 192)]
+    def __init__(self, num_classes: int, size: int, options: SpeedNetOptions) -> None:
+        super().__init__(num_classes, size, options)
+        widths = [max(8, round(options.width * channels / 8) * 8) for channels in (48, 128, 192)]
         self.whitening = Whitening()
         self.relu = nn.ReLU()
         self.block1 = Block(24, widths[0])

@@ -5,35 +5,21 @@ leave nothing of 32 pixels. Norms and first weights are Keras's.
 """
 
 from collections import OrderedDict
-from typing import ClassVar
 
 from torch import Tensor, nn
 
+from seewhy.config.networks import StridedCNNOptions
 from seewhy.errors import UsageError
-from seewhy.models.keras import NORM_MOMENTUM, SameConv2d, glorot_uniform_, norm2d
+from seewhy.models.keras import SameConv2d, glorot_uniform_, norm2d
 from seewhy.models.network import Network
 
 
 class StridedCNN(Network):
     """60,554 parameters at 32x32 with ten classes, kernel 3 and stride 1."""
 
-    minimum_size: ClassVar[int] = 4  # at stride 1; a longer stride needs more
-
-    def __init__(
-        self,
-        num_classes: int,
-        size: int,
-        stride: int = 1,
-        kernel: int = 3,
-        batch_norm_momentum: float = NORM_MOMENTUM,
-    ) -> None:
-        super().__init__(
-            num_classes,
-            size,
-            stride=stride,
-            kernel=kernel,
-            batch_norm_momentum=batch_norm_momentum,
-        )
+    def __init__(self, num_classes: int, size: int, options: StridedCNNOptions) -> None:
+        super().__init__(num_classes, size, options)
+        stride, kernel, momentum = options.stride, options.kernel, options.batch_norm_momentum
         side = _side(size, stride)
         if side == 0:
             least = next(n for n in range(size, 1024) if _side(n, stride) > 0)
@@ -43,11 +29,11 @@ class StridedCNN(Network):
             )
         self.conv1 = SameConv2d(3, 32, kernel, stride)
         self.relu1 = nn.ReLU()
-        self.norm1 = norm2d(32, batch_norm_momentum)
+        self.norm1 = norm2d(32, momentum)
         self.pool1 = nn.MaxPool2d(2)
         self.conv2 = SameConv2d(32, 64, kernel, stride)
         self.relu2 = nn.ReLU()
-        self.norm2 = norm2d(64, batch_norm_momentum)
+        self.norm2 = norm2d(64, momentum)
         self.pool2 = nn.MaxPool2d(2)
         self.head = nn.Sequential(
             OrderedDict(flatten=nn.Flatten(), classes=nn.Linear(64 * side**2, num_classes))

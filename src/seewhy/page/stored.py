@@ -14,7 +14,7 @@ from seewhy.analysis import diagnostics
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
 from seewhy.events import Diagnostic
-from seewhy.inference.bundle import read_header
+from seewhy.inference.container import read_header
 from seewhy.run import Run
 from seewhy.text import escape_cell
 

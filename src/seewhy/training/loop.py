@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn, optim
 
+from seewhy.config.schedules import Plateau
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Step
@@ -181,8 +182,9 @@ def _close_epoch(
     else:
         progress.stale += 1
         progress.plateau_stale += 1
-    if config.schedule == "plateau" and progress.plateau_stale >= (config.plateau_patience or 5):
-        progress.plateau_factor *= config.plateau_factor or 0.5
+    schedule = config.schedule_options
+    if isinstance(schedule, Plateau) and progress.plateau_stale >= schedule.plateau_patience:
+        progress.plateau_factor *= schedule.plateau_factor
         progress.plateau_stale = 0
     progress.elapsed += time.monotonic() - clock
     epoch = Epoch(

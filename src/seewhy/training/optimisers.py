@@ -1,8 +1,26 @@
-"""Optimisers, by name."""
+"""Optimisers, by name; the options of each are a record in `config/optimisers.py`."""
+
+from collections.abc import Callable
+from typing import Any
 
 from torch import nn, optim
 
-from seewhy.config.training import OPTIMIZER_MOMENTUM, TrainConfig
+from seewhy.config.training import TrainConfig
+
+Groups = list[dict[str, Any]]
+
+
+def sgd(groups: Groups, lr: float, momentum: float) -> optim.Optimizer:
+    """Nesterov's momentum, where there is one."""
+    return optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
+
+
+# Each takes the groups, the rate and the options of its record.
+OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
+    "sgd": sgd,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+}
 
 
 def build_optimizer(network: nn.Module, config: TrainConfig) -> optim.Optimizer:
@@ -21,15 +39,11 @@ def build_optimizer(network: nn.Module, config: TrainConfig) -> optim.Optimizer:
             continue
         rest = biases if name.endswith("bias") else others
         (decayed if parameter.ndim >= smallest else rest).append(parameter)
-    groups = [
+    groups: Groups = [
         {"params": decayed, "weight_decay": config.weight_decay or 0.0, "scale": 1.0},
         {"params": others, "weight_decay": 0.0, "scale": 1.0},
         {"params": biases, "weight_decay": 0.0, "scale": config.bias_lr or 1.0},
     ]
     groups = [group for group in groups if group["params"]]
-    if config.optimizer == "sgd":
-        momentum = OPTIMIZER_MOMENTUM if config.momentum is None else config.momentum
-        return optim.SGD(groups, lr=config.lr, momentum=momentum, nesterov=momentum > 0)
-    if config.optimizer == "adam":
-        return optim.Adam(groups, lr=config.lr)
-    return optim.AdamW(groups, lr=config.lr)
+    options = config.optimiser_options.model_dump()
+    return OPTIMISERS[config.optimizer](groups, lr=config.lr, **options)

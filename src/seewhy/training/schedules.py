@@ -1,7 +1,14 @@
-"""What changes over a run, learning rate and dropout: pure functions of the progress."""
+"""What changes over a run, learning rate and dropout: pure functions of the progress.
+
+A schedule gives the factor in [0, 1] of the learning rate after `epochs` (fractional) of `config.epochs`;
+its options are a record in `config/schedules.py`.
+"""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
+from seewhy.config.schedules import Cosine, OneCycle, Range, Warmed
 from seewhy.config.training import TrainConfig
 
 ONE_CYCLE_RISE = 0.3
@@ -10,36 +17,53 @@ ONE_CYCLE_END = 1e-4
 RANGE_START = 1e-6
 
 
-def lr_factor(config: TrainConfig, epochs: float) -> float:
-    """The schedule's factor in [0, 1] after `epochs` (fractional) of `config.epochs`.
-
-    cosine: Loshchilov & Hutter 2017, to `final_lr` or zero; one_cycle: Smith & Topin 2018, cosine up
-    for 30% of the run and down to 1e-4; constant and plateau: 1 after the warm-up (plateau's own
-    factor is state); range: exponentially from 1e-6 to 1, the range test of Smith 2017.
-    """
-    if config.schedule == "range":
-        return RANGE_START ** (1 - epochs / config.epochs)
-    if config.schedule == "one_cycle":
-        return _one_cycle(epochs / config.epochs)
-    if config.warmup is not None and epochs < config.warmup:
-        return max(epochs / config.warmup, 1e-3)
-    if config.schedule == "cosine":
-        start = config.warmup or 0.0
-        progress = (epochs - start) / (config.epochs - start)
-        return _anneal(1.0, (config.final_lr or 0.0) / config.lr, progress)
+def constant(options: Warmed, config: TrainConfig, epochs: float) -> float:
+    """1 after the warm-up; at a plateau, the loop lowers the rate itself, as its factor is state."""
+    if options.warmup is not None and epochs < options.warmup:
+        return max(epochs / options.warmup, 1e-3)
     return 1.0
 
 
-def dropout_rate(config: TrainConfig, epochs_done: int) -> float | None:
-    """The rate of all dropout layers in the epoch that follows `epochs_done`; None: the net's own."""
-    rates = config.dropout_schedule
-    return None if rates is None else rates[epochs_done * len(rates) // config.epochs]
+def cosine(options: Cosine, config: TrainConfig, epochs: float) -> float:
+    """Half a cosine after the warm-up, to `final_lr` or zero."""
+    start = options.warmup or 0.0
+    if epochs < start:
+        return constant(options, config, epochs)
+    progress = (epochs - start) / (config.epochs - start)
+    return _anneal(1.0, (options.final_lr or 0.0) / config.lr, progress)
 
 
-def _one_cycle(progress: float) -> float:
+def one_cycle(options: OneCycle, config: TrainConfig, epochs: float) -> float:
+    """Half a cosine up for 30% of the run, and one down to 1e-4."""
+    progress = epochs / config.epochs
     if progress < ONE_CYCLE_RISE:
         return _anneal(ONE_CYCLE_START, 1.0, progress / ONE_CYCLE_RISE)
     return _anneal(1.0, ONE_CYCLE_END, (progress - ONE_CYCLE_RISE) / (1 - ONE_CYCLE_RISE))
+
+
+def rising(options: Range, config: TrainConfig, epochs: float) -> float:
+    """Exponentially from 1e-6 to 1."""
+    return RANGE_START ** (1 - epochs / config.epochs)
+
+
+SCHEDULES: dict[str, Callable[[Any, TrainConfig, float], float]] = {
+    "constant": constant,
+    "cosine": cosine,
+    "one_cycle": one_cycle,
+    "plateau": constant,
+    "range": rising,
+}
+
+
+def lr_factor(config: TrainConfig, epochs: float) -> float:
+    """The schedule's factor in [0, 1] after `epochs` (fractional) of `config.epochs`."""
+    return SCHEDULES[config.schedule](config.schedule_options, config, epochs)
+
+
+def dropout_rate(config: TrainConfig, epochs_done: int) -> float | None:
+    """The rate of all dropout layers in the epoch that follows `epochs_done`; None: the network's own."""
+    rates = config.dropout_schedule
+    return None if rates is None else rates[epochs_done * len(rates) // config.epochs]
 
 
 def _anneal(start: float, end: float, progress: float) -> float:

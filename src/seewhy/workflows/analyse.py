@@ -20,7 +20,7 @@ from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of, pick_amp
 from seewhy.inference.forward import full_precision, predict
-from seewhy.inference.locate import load
+from seewhy.inference.loading import load
 from seewhy.page.settings import review_command
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.style import write_drawings

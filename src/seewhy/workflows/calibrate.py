@@ -20,7 +20,7 @@ from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier, unlabelled
 from seewhy.inference.forward import full_precision
-from seewhy.inference.locate import load
+from seewhy.inference.loading import load
 from seewhy.inference.pytorch import PyTorchPredictor
 from seewhy.plots.analysis import risk_coverage_curve, scope_curve
 from seewhy.workflows.evaluate import read_splits

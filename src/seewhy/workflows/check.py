@@ -13,7 +13,7 @@ from seewhy.data.inspect.gathered import Gathered, gather
 from seewhy.data.inspect.names import name_findings
 from seewhy.data.inspect.quality import measure_all, quality_findings
 from seewhy.data.split import Splits, check_classes_trained, check_names
-from seewhy.errors import DataError
+from seewhy.errors import UntrainableError
 from seewhy.events import OnEvent, ignore
 
 _ORDER = ("error", "warning", "note")
@@ -75,12 +75,11 @@ def _unusable(splits: Splits, pictures: Gathered) -> Iterator[Finding]:
     try:
         check_names(splits.classes)
         check_classes_trained(pictures.opened, pictures.splits[: len(pictures.opened)])
-    except DataError as error:
-        what, _, remedy = str(error).partition(": ")
+    except UntrainableError as error:
         yield Finding(
             "untrainable",
             "error",
             "training refuses these data",
-            remedy or what,
+            error.remedy,
             [Example(str(error), name="all")],
         )

@@ -22,7 +22,8 @@ from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import new_folder, write_json
 from seewhy.inference.classifier import Classifier, unlabelled
 from seewhy.inference.forward import full_precision
-from seewhy.inference.locate import find_models, load
+from seewhy.inference.loading import load
+from seewhy.inference.locate import find_models
 from seewhy.plots.compare import draw_comparison
 from seewhy.run import Run
 from seewhy.text import escape_cell

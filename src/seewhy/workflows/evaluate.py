@@ -14,7 +14,7 @@ from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Diagnostic, Note, OnEvent, ignore
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import full_precision
-from seewhy.inference.locate import load
+from seewhy.inference.loading import load
 from seewhy.models.network import Network, channel_statistics
 from seewhy.run import Run
 

@@ -26,7 +26,7 @@ from seewhy.files import new_folder, to_json, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import to_input
-from seewhy.inference.locate import load
+from seewhy.inference.loading import load
 from seewhy.plots import attribution as draw
 from seewhy.workflows.evaluate import read_splits
 

@@ -29,7 +29,7 @@ from seewhy.evaluation.stats.intervals import wilson
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.locate import load
+from seewhy.inference.loading import load
 from seewhy.page.review import render_review
 from seewhy.page.settings import review_command
 from seewhy.run import Run

@@ -1,10 +1,13 @@
 """Images labelled: files, folders, globs, arrays or bytes in, predictions or rows of a table out."""
 
 import glob
+import io
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -14,8 +17,10 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
+from seewhy.files import atomic_file, refuse_existing
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.locate import load
+from seewhy.inference.loading import load
+from seewhy.text import csv_text
 
 SKIPPED = {"not_a_file"}
 MOST_LABELS = 100
@@ -38,70 +43,83 @@ def predict(
 
 
 @dataclass(frozen=True)
-class Labelling:
-    """A table of labelled images as it comes: its columns, and rows in chunks, in order."""
+class Labelled:
+    """How many images have a row, and how many of these could not be read."""
 
-    columns: tuple[str, ...]
-    chunks: Iterator[list[dict[str, Any]]]
+    images: int
+    bad: int
 
 
 def label_images(
     model: str | Path,
     paths: Sequence[str | Path],
+    out: str | Path | IO[str],
     *,
     top_k: int = 3,
     device: str = "auto",
     on_event: OnEvent = ignore,
-) -> Labelling:
+) -> Labelled:
     """Labels files, and what folders and globs hold: one row an image, in order, also for bad ones.
 
-    A row has path, status ("ok", "error", "skipped"), `top_k` (1 to 100) labels with their confidences, best
-    first, the model's digest, an error's code and text, and for a calibrated model its answer. Raises
-    `UsageError` where there is no image.
+    `out` is a new file that ends in .csv or .jsonl, there only once it is whole, or a stream of text,
+    to which CSV is written as it comes. A row has path, status ("ok", "error", "skipped"), `top_k` (1 to
+    100) labels with their confidences, best first, the model's digest, an error's code and text, and for a
+    calibrated model its answer. Raises `UsageError` where there is no image.
     """
     if not 1 <= top_k <= MOST_LABELS:
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
-    classifier = load(model, device=device)
-    count = min(top_k, len(classifier.classes))
-    images = list(_expand(paths, on_event))
-    if not images:
-        named = ", ".join(map(str, paths))
-        raise UsageError(f"no pictures in {named}: name files, or folders that hold some")
-    ranks = ("", *(f"_{rank}" for rank in range(2, count + 1)))
-    labels = [f"{name}{rank}" for rank in ranks for name in ("label", "confidence")]
-    columns = (
-        "path",
-        "status",
-        *labels,
-        "model_digest",
-        "code",
-        "error",
-        *["answer"] * decides(classifier.decision),
-    )
-    return Labelling(columns, _rows(classifier, images, columns, ranks, on_event))
+    with load(model, device=device) as classifier:
+        images = list(_expand(paths, on_event))
+        if not images:
+            named = ", ".join(map(str, paths))
+            raise UsageError(f"no pictures in {named}: name files, or folders that hold some")
+        columns = _columns(min(top_k, len(classifier.classes)), decides(classifier.decision))
+        as_lines = isinstance(out, str | Path) and Path(out).suffix == ".jsonl"
+        done = bad = 0
+        with _opened(out) as file:
+            if not as_lines:
+                file.write(csv_text([columns]))
+            for chunk in classifier.predict_chunks(images, on_error="row"):
+                rows = [_row(classifier, chunk, number, columns) for number in range(len(chunk))]
+                file.write(_jsonl(rows) if as_lines else csv_text(row.values() for row in rows))
+                file.flush()
+                done, bad = done + len(rows), bad + len(chunk.errors)
+                on_event(Progress("predicting", done, len(images)))
+    return Labelled(done, bad)
 
 
-def _rows(
-    classifier: Classifier,
-    images: Sequence[str],
-    columns: Sequence[str],
-    ranks: Sequence[str],
-    on_event: OnEvent,
-) -> Iterator[list[dict[str, Any]]]:
-    done = 0
-    with classifier:
-        for chunk in classifier.predict_chunks(images, on_error="row"):
-            yield [_row(classifier, chunk, n, columns, ranks) for n in range(len(chunk))]
-            done += len(chunk)
-            on_event(Progress("predicting", done, len(images)))
+def _columns(count: int, answers: bool) -> tuple[str, ...]:
+    labels = [f"{name}{rank}" for rank in _ranks(count) for name in ("label", "confidence")]
+    return ("path", "status", *labels, "model_digest", "code", "error", *["answer"] * answers)
+
+
+def _ranks(count: int) -> list[str]:
+    return ["", *(f"_{rank}" for rank in range(2, count + 1))]
+
+
+@contextmanager
+def _opened(out: str | Path | IO[str]) -> Iterator[IO[str]]:
+    """A stream as it is, or a file that is there only once it is whole."""
+    if not isinstance(out, str | Path):
+        yield out
+        return
+    path = Path(out)
+    if path.suffix not in (".csv", ".jsonl"):
+        raise UsageError(f"--out {path}: expected a name that ends in .csv or .jsonl")
+    refuse_existing(path)
+    with atomic_file(path) as file:
+        text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
+        yield text
+        text.detach()
+
+
+def _jsonl(rows: Sequence[dict[str, Any]]) -> str:
+    lines = ({k: None if v == "" else v for k, v in row.items()} for row in rows)
+    return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 def _row(
-    classifier: Classifier,
-    chunk: Predictions,
-    number: int,
-    columns: Sequence[str],
-    ranks: Sequence[str],
+    classifier: Classifier, chunk: Predictions, number: int, columns: Sequence[str]
 ) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(columns, "")
     row |= {"path": chunk.ids[number], "status": "ok", "model_digest": classifier.digest}
@@ -112,9 +130,10 @@ def _row(
     one = chunk.take(np.array([number]))
     probabilities = one.probabilities()[0]
     order = (-one.logits[0]).argsort(kind="stable")
-    for rank, label in zip(ranks, order, strict=False):
-        row[f"label{rank}"] = classifier.classes[label]
-        row[f"confidence{rank}"] = round(float(probabilities[label]), 6)
+    for rank, label in zip(_ranks(len(order)), order, strict=True):
+        if f"label{rank}" in row:
+            row[f"label{rank}"] = classifier.classes[label]
+            row[f"confidence{rank}"] = round(float(probabilities[label]), 6)
     if "answer" in row:
         row["answer"] = classifier.answers(one)[0]
     return row

@@ -17,7 +17,7 @@ from seewhy.files import write_atomic
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import to_input
-from seewhy.inference.locate import load
+from seewhy.inference.loading import load
 from seewhy.page.figures import draw_figures
 from seewhy.page.pictures import MOST_CLASSES, Pictures, choose_rows
 from seewhy.page.report import render

@@ -9,7 +9,7 @@ from seewhy.data.images.decode import centre
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import to_json, write_json
 from seewhy.inference.forward import full_precision
-from seewhy.inference.locate import load
+from seewhy.inference.loading import load
 from seewhy.plots.robustness import draw_robustness
 from seewhy.run import Run
 from seewhy.workflows.evaluate import own_run, read_splits

@@ -7,19 +7,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import nan
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seewhy.analysis import diagnostics
 from seewhy.config.recipe import Recipe, load_recipe
+from seewhy.config.training import TrainConfig
 from seewhy.data import Data, Splits, load_data, write_bad_files, write_splits
 from seewhy.data.sources import describe
-from seewhy.errors import DivergedError, UsageError
+from seewhy.errors import DivergedError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
-from seewhy.evaluation.metrics import METRICS, by_name, metrics, score
+from seewhy.evaluation.metrics import by_name, metrics, score
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import (
     Diagnostic,
@@ -38,7 +39,7 @@ from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import pick_amp, pick_device, place
 from seewhy.inference.forward import predict
 from seewhy.inference.locate import find_model
-from seewhy.models.registry import NETWORKS, Network, build
+from seewhy.models.registry import Network, build, name_of
 from seewhy.run import Run, new_run, require_same, resumable_run, writing
 from seewhy.training.batches import WEIGHTS, Batches, seed_of
 from seewhy.training.checkpoint import (
@@ -118,7 +119,6 @@ def training_events(
     before it leaves a run that `resume` goes on with. Raises as `train` does.
     """
     chosen = load_recipe(recipe, overrides)
-    monitor_mode(chosen)
     start = bundles.load(find_model(init), model=model) if init is not None else None
     if start is not None:
         chosen = _recipe_for(chosen, start)
@@ -177,7 +177,7 @@ def _events(job: _Job, config: Mapping[str, Any], resume: bool) -> Generator[Eve
         yield from _logged(run, noticed)
         place(job.network, job.device)
         state = TrainState.start(job.network, recipe.train)
-        _require_space(state, run)
+        _require_space(state, run, recipe.train)
         checkpoint = latest_checkpoint(run.checkpoints) if resume else None
         if checkpoint is None:
             state.progress.events_length = run.add_events([*beginning, *noticed], 0)
@@ -222,7 +222,7 @@ def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
             cross_entropy(config.label_smoothing, weights),
             config,
             validate=partial(_validate, job, amp),
-            mode=monitor_mode(job.recipe),
+            mode=job.recipe.train.better,
             device=job.device,
             amp=amp,
         ):
@@ -314,14 +314,6 @@ def _validate(job: _Job, amp: torch.dtype | None, network: nn.Module) -> dict[st
     return {name: score(name, predictions) for name in names}
 
 
-def monitor_mode(recipe: Recipe) -> Literal["max", "min"]:
-    """Which direction of the watched metric is better. Raises `UsageError` for an unknown metric."""
-    name = recipe.train.monitor
-    if name not in METRICS:
-        raise UsageError(f"train.monitor={name!r} is no metric: choose one of {', '.join(METRICS)}")
-    return recipe.train.monitor_mode or METRICS[name][1]
-
-
 def _build(
     recipe: Recipe, splits: Splits, start: Bundle | None, model: nn.Module | None
 ) -> nn.Module:
@@ -329,7 +321,7 @@ def _build(
     if model is not None:
         return start.network if start else model
     size, classes = splits.rule.size, splits.classes
-    options = recipe.model.model_dump(exclude={"name"})
+    options = recipe.model.options.model_dump()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(recipe.train.seed, WEIGHTS, 0))
         network = build(recipe.model.name, num_classes=len(classes), size=size, **options)
@@ -346,8 +338,7 @@ def _recipe_for(recipe: Recipe, start: Bundle) -> Recipe:
         return recipe
     arguments = start.network.arguments
     options = {k: v for k, v in arguments.items() if k not in ("num_classes", "size")}
-    name = next(name for name, kind in NETWORKS.items() if type(start.network) is kind)
-    model = recipe.model.model_validate({"name": name, **options})
+    model = recipe.model.model_validate({"name": name_of(start.network), **options})
     return recipe.model_copy(update={"model": model})
 
 
@@ -377,10 +368,8 @@ def _write_start(run: Run, config: Mapping[str, Any], splits: Splits) -> None:
         run.log(note)
 
 
-def _require_space(state: TrainState, run: Run) -> None:
+def _require_space(state: TrainState, run: Run, config: TrainConfig) -> None:
     """Raises `DiskFullError` unless four checkpoints (two, the best, one in the making) fit."""
     weights = sum(t.numel() * t.element_size() for t in state.network.state_dict().values())
-    moments = {"sgd": 1, "adam": 2, "adamw": 2}
-    kind = type(state.optimizer).__name__.lower()
-    copies = 1 + moments[kind] + (state.average is not None)
+    copies = 1 + config.optimiser_options.tensors_kept + (state.average is not None)
     require_space(run.path, 4 * copies * weights, "training")

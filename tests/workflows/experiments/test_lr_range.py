@@ -54,6 +54,7 @@ def test_the_range_test_runs_the_recipes_own_training_and_leaves_nothing(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     overrides = {**QUICK, "data.size": 16, "train.patience": 1, "train.time_limit": 1e-9}
+    overrides |= {"train.schedule": "cosine", "train.final_lr": 1e-5, "train.warmup": 1}
     first, again = (
         find_lr(photos, "regularized-cnn", steps=60, overrides=overrides) for _ in range(2)
     )

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -26,8 +26,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from seewhy.config.input_rule import InputRule
 from seewhy.data.images.colour import FAULTS, to_srgb, upright
 from seewhy.errors import ImageError
 
@@ -50,36 +50,6 @@ UPLOAD = Limits(max_bytes=10 << 20, max_pixels=25_000_000, max_side=16_384)
 MAX_SCANS = (
     100  # of a progressive JPEG; encoders write about ten, each costs a pass over the pixels
 )
-
-
-class InputRule(BaseModel):
-    """How a picture becomes the square a network sees; part of the model file.
-
-    Version 1: all that the head of this module says, then the shorter side by antialiased bicubic
-    to `store` pixels, the centre square of that kept, and its centre of `size` pixels evaluated.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    size: int = Field(ge=1, le=1024, description="side of the square that a network sees, pixels")
-    store: int = Field(ge=1, le=2048, description="side of the square that is kept, pixels")
-    version: Literal[1] = Field(1, description="of the rule itself")
-
-    @model_validator(mode="after")
-    def _size_fits(self) -> "InputRule":
-        if self.size > self.store:
-            raise ValueError(f"size {self.size} is larger than the stored side {self.store}")
-        return self
-
-    @staticmethod
-    def resolve(size: int, shorter_side: int) -> "InputRule":
-        """Returns the rule for an input of at most `size` pixels from pictures of `shorter_side`.
-
-        Photographs are kept 1.15 times as large, so that training can crop from them; an input of
-        up to 64 pixels is kept as it is. Nothing is enlarged beyond `shorter_side`.
-        """
-        store = min(size if size <= 64 else round(1.15 * size), shorter_side)
-        return InputRule(size=min(size, store), store=store)
 
 
 def read(source: Picture, rule: InputRule, limits: Limits = LOCAL) -> np.ndarray:

@@ -22,7 +22,6 @@ from seewhy.models.registry import cost
 from seewhy.run import Run
 from seewhy.workflows.evaluate import evaluate
 from seewhy.workflows.experiments.task import Task, bounds, held
-from seewhy.workflows.train import monitor_mode
 
 
 def ablate(
@@ -44,7 +43,7 @@ def ablate(
     planned = variants(chosen, overrides or {})
     task = Task(data, chosen.recipe, planned[0].overrides, on_event)
     base = task.planned()
-    mode = monitor_mode(base)
+    mode = base.train.better
     seeds = tuple(range(base.train.seed, base.train.seed + chosen.seeds))
     metric = base.train.monitor
     for variant in planned:

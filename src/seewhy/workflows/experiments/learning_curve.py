@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.analysis.experiments.learning_curve import LearningCurve, Share, fit
+from seewhy.config.names import METRICS
 from seewhy.config.recipe import Recipe
 from seewhy.data import load_data
 from seewhy.errors import UsageError
-from seewhy.evaluation.metrics import METRICS, by_name
+from seewhy.evaluation.metrics import by_name
 from seewhy.evaluation.stats.summary import summarise
 from seewhy.events import OnEvent, ignore
 from seewhy.files import write_json
@@ -41,7 +42,7 @@ def learning_curve(
     task = Task(data, recipe, overrides or {}, on_event)
     planned = task.planned()
     metric = planned.train.monitor
-    if METRICS.get(metric, (None, "min"))[1] == "min":
+    if METRICS[metric] == "min":
         metric = "accuracy"
     whole = len(load_data(data, planned.data, on_event=on_event).train)
     with held(out, f"{planned.name}-learning-curve") as home:
@@ -73,11 +74,11 @@ def _seeds(recipe: Recipe, count: int) -> range:
 
 def _same_steps(recipe: Recipe, share: float) -> dict[str, Any]:
     """What makes a run on a share of the pictures as long, in steps, as one on all of them."""
-    train = recipe.train
+    train = recipe.train.model_dump()
     whole = {
         name: ceil(count / share)
         for name in ("epochs", "patience", "plateau_patience")
-        if (count := getattr(train, name)) is not None
+        if (count := train[name]) is not None
     }
-    rise = {} if train.warmup is None else {"warmup": train.warmup / share}
+    rise = {} if train["warmup"] is None else {"warmup": train["warmup"] / share}
     return {f"train.{name}": value for name, value in (whole | rise).items()}

@@ -8,6 +8,7 @@ from typing import Any
 
 from seewhy.analysis.experiments.lr_range import LrRange, own_losses, read, smooth
 from seewhy.config.recipe import load_recipe
+from seewhy.config.schedules import SCHEDULES
 from seewhy.data import load_data
 from seewhy.errors import DivergedError, UsageError
 from seewhy.events import OnEvent, Step, ignore
@@ -20,8 +21,8 @@ FEWEST = 20  # steps before a loss can be called diverged
 # What would end the test early, bend it, or cost time for nothing.
 _OFF = dict.fromkeys(
     [
-        *("train.warmup", "train.plateau_factor", "train.plateau_patience", "train.patience"),
-        *("train.time_limit", "train.ema"),
+        *(f"train.{name}" for record in SCHEDULES.values() for name in record.model_fields),
+        *("train.patience", "train.time_limit", "train.ema"),
     ]
 )
 

@@ -19,7 +19,6 @@ from seewhy.events import OnEvent, ignore
 from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.run import Run, require_same
 from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed
-from seewhy.workflows.train import monitor_mode
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -71,7 +70,7 @@ def tune(
     with studies.quiet():
         with exclusive(home / LOCK, wait=True):
             name = _begin(Run(home), planned, data, fingerprint)
-            mode = monitor_mode(planned)
+            mode = planned.train.better
             study = studies.open_study(url, name, mode, pruner, planned.train.epochs)
         studies.search(study, task, home, trials, time_limit)
         with exclusive(home / LOCK, wait=True):
@@ -120,7 +119,7 @@ def _result(studies: Any, study: "Study", task: Task, home: Path) -> Tuning:
         last = next((text for text in reversed(said) if text), "the time limit came first")
         raise UsageError(f"no trial was completed: {last}")
     planned = task.planned()
-    mode = monitor_mode(planned)
+    mode = planned.train.better
     return Tuning(
         path=home,
         study=study.study_name,

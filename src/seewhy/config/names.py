@@ -1,0 +1,23 @@
+"""Names that flags and recipes offer; a test holds each list equal to what implements it."""
+
+from typing import Literal
+
+Mode = Literal["max", "min"]
+View = Literal["identity", "flip"]
+
+# The metrics that choose the best epoch, and which direction of each is better.
+METRICS: dict[str, Mode] = {
+    "accuracy": "max",
+    "balanced_accuracy": "max",
+    "loss": "min",
+    "macro_f1": "max",
+    "top5": "max",
+    "ece": "min",
+    "auroc": "max",
+}
+
+# The attribution methods.
+METHODS = (
+    *("cam", "grad_cam", "grad_cam_plus_plus", "guided_grad_cam", "saliency", "smooth_grad"),
+    *("integrated_gradients", "occlusion", "shap", "gradient_shap"),
+)

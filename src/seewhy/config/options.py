@@ -1,0 +1,59 @@
+"""The leaves of a record by dotted name, and how a value is typed for one."""
+
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from seewhy.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Option:
+    """One leaf of a recipe: its dotted name and what may stand there."""
+
+    name: str
+    field: FieldInfo
+    default: Any
+
+    @property
+    def kind(self) -> str:
+        """The type as a user reads it: `int`, `float|none`, `sgd|adam|adamw`."""
+        return _kind(self.field.annotation)
+
+
+def options_of(model: type[BaseModel], prefix: str = "") -> list[Option]:
+    """Every leaf of a record, in order."""
+    leaves = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            leaves += options_of(field.annotation, f"{prefix}{name}.")
+        else:
+            leaves.append(Option(prefix + name, field, field.get_default()))
+    return leaves
+
+
+def parse_value(text: str) -> Any:
+    """The value of an option as typed: YAML, with `none` for off."""
+    if text.lower() == "none":
+        return None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"{text!r} is not a value: expected a number, a word or a list") from None
+
+
+def _kind(annotation: Any) -> str:
+    arguments = typing.get_args(annotation)
+    if annotation is type(None):
+        return "none"
+    if typing.get_origin(annotation) is Literal:
+        return "|".join(str(value) for value in arguments)
+    if typing.get_origin(annotation) is tuple:
+        return f"list of {_kind(arguments[0])}"
+    if arguments:
+        return "|".join(_kind(argument) for argument in arguments)
+    return str(getattr(annotation, "__name__", annotation))

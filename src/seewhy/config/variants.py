@@ -1,0 +1,85 @@
+"""Sections of a recipe whose choice has variants: each variant is one record, spelled flat in the section.
+
+A section names its variant in one field (`optimizer: sgd`) and has the options of all variants beside it
+(`momentum: 0.9`), None where one is not set. `flat` derives those fields from the records; `chosen` gives
+the record of the variant that was named.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+Section = TypeVar("Section", bound=BaseModel)
+Record = TypeVar("Record", bound="Variant")
+
+
+class Variant(BaseModel):
+    """One of several choices, with the options that it alone, or a few of them, have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    def require_fit(self, section: Any) -> None:
+        """Raises `ValueError` for an option that contradicts the rest of its section."""
+
+
+def flat(**registries: Mapping[str, type[Variant]]) -> Callable[[type[Section]], type[Section]]:
+    """Adds, behind each named field of a section, the options of the variants that it names.
+
+    A field keeps unit, range and description of the record; it is None unless it is set.
+    """
+
+    def add(section: type[Section]) -> type[Section]:
+        fields: dict[str, FieldInfo] = {}
+        for name, field in section.model_fields.items():
+            fields[name] = field
+            if name in registries:
+                field.annotation = Literal[tuple(registries[name])]  # type: ignore[assignment]
+                fields |= _options(registries[name])
+        section.model_fields.clear()
+        section.model_fields.update(fields)
+        section.model_rebuild(force=True)
+        return section
+
+    return add
+
+
+def chosen(section: BaseModel, field: str, registry: Mapping[str, type[Record]]) -> Record:
+    """The record of the variant that a section names in `field`, with the options that are set.
+
+    Raises `ValueError` for an option that belongs to another variant, or that does not fit.
+    """
+    name = getattr(section, field)
+    known = registry[name].model_fields
+    every = dict.fromkeys(o for record in registry.values() for o in record.model_fields)
+    options = {o: getattr(section, o) for o in every if getattr(section, o) is not None}
+    for option in options:
+        if option not in known:
+            has = f"whose options are {', '.join(known)}" if known else "which has no options"
+            raise ValueError(
+                f"{option} has no effect with {field}={name}, {has}: leave it out "
+                f"(`{option}: none` clears an inherited one)"
+            )
+    try:
+        record = registry[name](**options)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(first["msg"].removeprefix("Value error, ")) from None
+    record.require_fit(section)
+    return record
+
+
+def _options(registry: Mapping[str, type[Variant]]) -> dict[str, FieldInfo]:
+    """The options of all variants by name, each optional; the description says whose it is."""
+    fields: dict[str, FieldInfo] = {}
+    for record in registry.values():
+        for option, field in record.model_fields.items():
+            owners = [n for n, other in registry.items() if option in other.model_fields]
+            flat_field = fields[option] = copy(field)
+            kind: Any = field.annotation
+            flat_field.annotation = kind | None
+            flat_field.default = None
+            flat_field.description = f"{field.description} ({', '.join(owners)})"
+    return fields

@@ -1,0 +1,38 @@
+"""What answers at once: no torch is loaded to print help, or to list what is stored."""
+
+import subprocess
+import sys
+
+import pytest
+
+THIN = ("info", "models", "recipes")  # verbs whose help loads no torch; the others follow
+
+CODE = """
+import sys
+from seewhy.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+assert "torch" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        *([verb, "--help"] for verb in THIN),
+        ["models"],
+        ["models", "--json"],
+        ["models", "show", "--help"],
+        ["recipes"],
+        ["recipes", "show", "fast"],
+        ["info", "fast"],
+    ],
+    ids=" ".join,
+)
+def test_no_torch_is_loaded(arguments):
+    done = subprocess.run([sys.executable, "-c", CODE, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert done.stdout
