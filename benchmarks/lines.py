@@ -37,8 +37,8 @@ def main() -> None:
     source = checkout / "src" / "seewhy"
     packages: Counter[str] = Counter()
     for path in sorted(source.rglob("*")):
-        package = path.relative_to(source).parts[0].removesuffix(".py")
-        if path.suffix == ".py":
+        package = path.relative_to(source).parts[0].removesuffix(".pyi").removesuffix(".py")
+        if path.suffix in (".py", ".pyi"):
             packages[package] += code_lines(path.read_text())
         elif path.suffix in (".jinja", ".css", ".js"):
             packages["templates"] += sum(bool(line.strip()) for line in path.open())

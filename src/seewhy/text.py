@@ -7,6 +7,7 @@ name may hold both (OWASP ASVS 5.0, 1.2.10).
 import csv
 import io
 from collections.abc import Iterable
+from math import isnan
 
 _FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")
 
@@ -46,3 +47,17 @@ def plain_cell(cell: str) -> str:
 def visible(text: str) -> str:
     """Returns `text` with control characters and undecodable bytes spelled out, for a message."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def in_points(mean: float, low: float, high: float, metric: str) -> str:
+    """A difference with its interval, in points where the metric is a rate."""
+    scale, form = (1, "+.4f") if metric == "loss" else (100, "+.2f")
+    numbers = [format(scale * number, form) for number in (mean, low, high)]
+    return numbers[0] if isnan(low) else f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value in three digits; nothing where there was no test, and a dash where it tells nothing."""
+    if p is None:
+        return ""
+    return "-" if isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"

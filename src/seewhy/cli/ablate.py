@@ -9,15 +9,12 @@ import click
 from click.core import ParameterSource
 
 import seewhy
-from seewhy.analysis.experiments.ablation import markdown
 from seewhy.cli.experiments import experiment_flags
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import shown
 from seewhy.config.options import parse_value
 from seewhy.config.plan import load_plan, make_plan
 from seewhy.errors import UsageError
-from seewhy.files import to_json
-from seewhy.plots.experiments import draw_ablation
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -81,11 +78,10 @@ def command(
             overrides=overrides(fields),
             on_event=terminal,
         )
-    draw_ablation(result, result.path / "figures")
     if as_json:
-        click.echo(json.dumps(to_json(result)))
+        click.echo(json.dumps(seewhy.to_json(result)))
         return
-    click.echo(markdown(result, brief=True))
+    click.echo(result.markdown(brief=True))
     click.echo(f"all columns: {result.path / 'ablation.md'}   runs: {result.path}")
 
 

@@ -9,7 +9,6 @@ import click
 import seewhy
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
-from seewhy.files import to_json
 
 if TYPE_CHECKING:
     from seewhy.evaluation.decision.fit import Calibration
@@ -44,7 +43,7 @@ def command(
         model, data, out=out, figures=figures, device=device, on_event=Terminal(), **options
     )
     if as_json:
-        record = {"file": str(out), "digest": result.digest, **to_json(result.calibration)}
+        record = {"file": str(out), "digest": result.digest, **seewhy.to_json(result.calibration)}
         click.echo(json.dumps(record))
     else:
         click.echo("\n".join(_lines(result.calibration)))

@@ -9,7 +9,6 @@ import click
 import seewhy
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
-from seewhy.files import to_json
 
 if TYPE_CHECKING:
     from seewhy.analysis.compare import ComparedModel, ModelComparison
@@ -40,7 +39,7 @@ def command(
     test` has stored in them.
     """
     result = seewhy.compare(models, data, split, out=out, device=device, on_event=Terminal())
-    click.echo(json.dumps(to_json(result)) if as_json else _text(result))
+    click.echo(json.dumps(seewhy.to_json(result)) if as_json else _text(result))
 
 
 def _text(found: "ModelComparison") -> str:

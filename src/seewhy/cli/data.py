@@ -12,8 +12,6 @@ from seewhy.cli.flags import config_of, fields
 from seewhy.cli.labels import apply_review, labels
 from seewhy.cli.preview import command as preview
 from seewhy.cli.progress import Terminal
-from seewhy.data.inspect import is_wrong
-from seewhy.files import to_json
 
 # Pictures are looked at at this size, where they are larger: that of `--recipe photos`.
 SIZE = 128
@@ -39,7 +37,7 @@ def stats(data: str, out: Path | None, as_json: bool, **given: str | None) -> No
         data, config_of(given, size=SIZE), out=out, on_event=Terminal()
     )
     if as_json:
-        click.echo(json.dumps({"data": data, **to_json(figures)}))
+        click.echo(json.dumps({"data": data, **seewhy.to_json(figures)}))
     else:
         click.echo(statistics_table(figures))
 
@@ -58,12 +56,11 @@ def check_data(data: str, out: Path | None, as_json: bool, **given: str | None) 
     """
     config = config_of(given, size=SIZE, on_bad="skip", max_bad=1)
     report = seewhy.check_data(data, config, out=out, on_event=Terminal())
-    wrong = is_wrong(report.findings)
     if as_json:
-        click.echo(json.dumps({"data": data, **to_json(report)}))
+        click.echo(json.dumps({"data": data, **seewhy.to_json(report)}))
     else:
         click.echo(findings_text(report))
-    sys.exit(1 if wrong else 0)
+    sys.exit(1 if report.wrong else 0)
 
 
 @command.command()
@@ -84,7 +81,7 @@ def split(data: str, out: Path, as_json: bool, **given: str | None) -> None:
     result = seewhy.split_data(data, config_of(given), out=out, on_event=Terminal())
     path, figures = result.file, result.statistics
     if as_json:
-        found = {"data": data, "file": str(path), "splits": to_json(figures)["splits"]}
+        found = {"data": data, "file": str(path), "splits": seewhy.to_json(figures)["splits"]}
         click.echo(json.dumps(found))
     else:
         click.echo(f"{splits_table(figures)}\n\n{path}")

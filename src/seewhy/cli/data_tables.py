@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seewhy.data.inspect import Example, Statistics
 from seewhy.text import visible
 
 if TYPE_CHECKING:
+    from seewhy.data.inspect import Example, Statistics
     from seewhy.workflows.check import Report
 
 MOST = 50  # classes in a table; --json has all
 SHOWN = 3  # examples of a finding
 
 
-def splits_table(figures: Statistics) -> str:
+def splits_table(figures: "Statistics") -> str:
     """Pictures of each class in each split."""
     width = max(12, *(len(visible(name)) for name in figures.classes[:MOST]))
     names = list(figures.counts)
@@ -32,7 +32,7 @@ def splits_table(figures: Statistics) -> str:
     return "\n".join([*lines, line("all", rows.sum(0))])
 
 
-def statistics_table(figures: Statistics) -> str:
+def statistics_table(figures: "Statistics") -> str:
     """Counts, sizes and colours."""
     sizes, times = np.unique(figures.sizes, axis=0, return_counts=True)
     facts = {}
@@ -70,7 +70,7 @@ def findings_text(report: "Report") -> str:
     return "\n\n".join(parts)
 
 
-def _example(example: Example, report: "Report") -> str:
+def _example(example: "Example", report: "Report") -> str:
     pictures = report.pictures
     named = " = ".join(
         f"{visible(str(pictures.ids[row]))} ({pictures.splits[row]}"

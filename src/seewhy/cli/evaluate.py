@@ -9,7 +9,6 @@ import click
 import seewhy
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import analysis_table, metrics_table
-from seewhy.files import refuse_existing, to_json
 
 
 @click.command()
@@ -51,8 +50,6 @@ def command(
     the pictures to figures/; each reading of test is numbered there. With --full the analysis goes to
     analysis/ beside them. Of other data than its own a run keeps nothing.
     """
-    if out is not None:
-        refuse_existing(out)
     result = seewhy.analyse(
         model,
         data,
@@ -60,16 +57,15 @@ def command(
         full=full,
         labels=labels,
         out=analysis,
+        csv=out,
         options={name: value for name, value in options.items() if value is not None},
         device=device,
         on_event=Terminal(),
     )
-    if out is not None:
-        result.predictions.to_csv(out)
-    record = to_json(result.metrics)
+    record = seewhy.to_json(result.metrics)
     if as_json:
         if result.analysis is not None:
-            record["analysis"] = to_json(result.analysis)
+            record["analysis"] = seewhy.to_json(result.analysis)
         click.echo(json.dumps(record))
         return
     click.echo(metrics_table(record, f"model {model}"))

@@ -8,7 +8,6 @@ import click
 
 from seewhy.cli.flags import recipe_flags
 from seewhy.cli.tables import value
-from seewhy.evaluation.stats.summary import Spread, Summary
 
 
 def experiment_flags(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -34,21 +33,14 @@ def experiment_flags(kind: str) -> Callable[[Callable[..., Any]], Callable[..., 
     return add
 
 
-def summary_table(figures: Mapping[str, Spread]) -> str:
+def summary_table(figures: Mapping[str, Any]) -> str:
     """Means and standard deviations by metric, with the mean's interval where it has one."""
-    interval = any(isinstance(one, Summary) for one in figures.values())
+    interval = any(hasattr(one, "low") for one in figures.values())
     header = ("", "mean", "sd", "95% interval of the mean" if interval else "")
-    rows = [
-        (
-            name.replace("_", " "),
-            value(one.mean, name),
-            value(one.sd, name),
-            f"{value(one.low, name)} to {value(one.high, name)}"
-            if isinstance(one, Summary)
-            else "",
-        )
-        for name, one in figures.items()
-    ]
+    rows = []
+    for name, one in figures.items():
+        ends = f"{value(one.low, name)} to {value(one.high, name)}" if interval else ""
+        rows.append((name.replace("_", " "), value(one.mean, name), value(one.sd, name), ends))
     return table([header, *rows])
 
 

@@ -9,8 +9,8 @@ import click
 from click.core import ParameterSource
 
 import seewhy
-from seewhy.attribution.methods import METHODS
 from seewhy.cli.progress import Terminal
+from seewhy.config.names import METHODS
 from seewhy.errors import UsageError
 
 if TYPE_CHECKING:

@@ -12,9 +12,6 @@ from seewhy.cli.experiments import experiment_flags
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import Terminal
 from seewhy.config.recipe import load_recipe
-from seewhy.files import to_json, write_json
-from seewhy.plots.experiments import draw_lr_range
-from seewhy.workflows.experiments.task import claimed, place
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -29,15 +26,13 @@ def command(
     picture and the figures go to OUT.
     """
     changes = overrides(fields)
-    name = f"{load_recipe(recipe, changes).name}-find-lr"
-    place(out, name)  # refused before the training, not after
+    home = out or Path("runs", f"{load_recipe(recipe, changes).name}-find-lr")
     with closing(Terminal()) as terminal:
-        result = seewhy.find_lr(data, recipe, steps=steps, overrides=changes, on_event=terminal)
-    home = claimed(out, name)
-    draw_lr_range(result, home)
-    write_json(result, home / "find-lr.json")
+        result = seewhy.find_lr(
+            data, recipe, steps=steps, out=home, overrides=changes, on_event=terminal
+        )
     if as_json:
-        click.echo(json.dumps(to_json(result)))
+        click.echo(json.dumps(seewhy.to_json(result)))
         return
     click.echo(f"suggested  {result.suggested:.2g}   where the loss falls fastest")
     click.echo(f"cautious   {result.cautious:.2g}   a tenth of the rate of the lowest loss")

@@ -4,8 +4,7 @@ import json
 
 import click
 
-from seewhy.inference.container import read_header
-from seewhy.inference.locate import find_model
+import seewhy
 
 
 @click.command()
@@ -13,13 +12,11 @@ from seewhy.inference.locate import find_model
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
 def command(model: str, as_json: bool) -> None:
     """Say what MODEL holds: network, classes, input rule, how it was trained, and its digest."""
-    path = find_model(model)
-    header = read_header(path)
-    about = header.metadata
+    result = seewhy.info(model)
     if as_json:
-        facts = about.model_dump(mode="json")
-        click.echo(json.dumps({"file": str(path), "digest": header.digest, **facts}))
+        click.echo(json.dumps(seewhy.to_json(result)))
         return
+    path, header, about = result.file, result.header, result.header.metadata
     recipe = about.facts.get("recipe", {})
     lines = {
         "file": f"{path} ({header.size / 1e6:.1f} MB)",

@@ -12,7 +12,6 @@ import seewhy
 from seewhy.cli.experiments import table
 from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
 from seewhy.cli.progress import Terminal, shown
-from seewhy.files import refuse_existing, to_json
 from seewhy.text import visible
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def labels(
         found = seewhy.find_label_issues(
             data, recipe, count, out=out, overrides=overrides(given), on_event=terminal
         )
-    click.echo(json.dumps(to_json(found)) if as_json else _text(found))
+    click.echo(json.dumps(seewhy.to_json(found)) if as_json else _text(found))
 
 
 @click.command(name="apply-review")
@@ -71,11 +70,10 @@ def apply_review(
     The version is a small file that names the pictures by their content. `--data OUT` trains on it. Split
     as for the training, by the same flags: the labels of test stay as they are.
     """
-    refuse_existing(out)
     config = config_of(given, layout=layout, on_bad="skip", max_bad=1)
     made = seewhy.apply_review(data, review, out, config, on_event=Terminal())
     if as_json:
-        click.echo(json.dumps(to_json(made)))
+        click.echo(json.dumps(seewhy.to_json(made)))
         return
     counts = {name: getattr(made, name) for name in ("corrected", "left_out", "confirmed", "open")}
     click.echo(", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()))

@@ -12,8 +12,6 @@ from seewhy.cli.flags import overrides
 from seewhy.cli.progress import shown
 from seewhy.cli.tables import value
 from seewhy.errors import UsageError
-from seewhy.files import to_json
-from seewhy.plots.experiments import draw_learning_curve
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -49,9 +47,8 @@ def command(
             overrides=overrides(fields),
             on_event=terminal,
         )
-    draw_learning_curve(result, result.path / "figures")
     if as_json:
-        click.echo(json.dumps(to_json(result)))
+        click.echo(json.dumps(seewhy.to_json(result)))
         return
     rows = [("pictures", result.metric, "sd", "95% interval")]
     for share in result.shares:

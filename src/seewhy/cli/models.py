@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seewhy.config.networks import NETWORKS, STORED_COST, ModelConfig
+import seewhy
+from seewhy.config.networks import ModelConfig
 from seewhy.config.options import options_of, parse_value
-from seewhy.files import refuse_existing, write_atomic
-from seewhy.inference.locate import shipped_models
 
 if TYPE_CHECKING:
     from seewhy.models.network import Layer
@@ -26,26 +25,14 @@ def command(context: click.Context, size: int, classes: int, as_json: bool) -> N
     """List the networks with their parameters and FLOPs for one image, and the shipped models."""
     if context.invoked_subcommand is not None:
         return
-    costs = _costs(size, classes)
+    costs, shipped = seewhy.network_costs(size, classes), seewhy.shipped_models()
     if as_json:
-        rows = {name: {"parameters": p, "flops": flops} for name, (p, flops) in costs.items()}
-        click.echo(json.dumps({"size": size, "networks": rows, "shipped": shipped_models()}))
+        click.echo(json.dumps({"size": size, "networks": costs, "shipped": shipped}))
         return
     click.echo(f"{'network':<18}{'parameters':>12}{'MFLOPs at ' + str(size):>16}")
-    for name, (parameters, flops) in costs.items():
-        click.echo(f"{name:<18}{parameters:>12,}{flops / 1e6:>16,.1f}")
-    click.echo(f"\nshipped, trained: {', '.join(shipped_models())}")
-
-
-def _costs(size: int, classes: int) -> dict[str, tuple[int, int]]:
-    """Parameters and FLOPs of each network that takes such images; stored for the default size."""
-    fitting = {name: kind for name, kind in NETWORKS.items() if size >= kind.minimum_size}
-    if (size, classes) == STORED_COST:
-        return {name: (kind.parameters, kind.flops) for name, kind in fitting.items()}
-    from seewhy.models.registry import cost  # torch
-
-    counted = {name: cost(name, num_classes=classes, size=size) for name in fitting}
-    return {name: (counts.parameters, counts.flops) for name, counts in counted.items()}
+    for name, cost in costs.items():
+        click.echo(f"{name:<18}{cost['parameters']:>12,}{cost['flops'] / 1e6:>16,.1f}")
+    click.echo(f"\nshipped, trained: {', '.join(shipped)}")
 
 
 def _network_flags(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,18 +59,8 @@ def show(
     name: str, size: int, classes: int, out: Path | None, as_json: bool, **given: str | None
 ) -> None:
     """List the layers of a network with their output shapes, parameters and FLOPs, or draw them."""
-    from seewhy.models.registry import build, describe  # torch
-
-    if out is not None:
-        refuse_existing(out)
-    chosen = {key: parse_value(text) for key, text in given.items() if text is not None}
-    network = build(name, num_classes=classes, size=size, **chosen)
-    layers = describe(network)
-    if out is not None:
-        from seewhy.models.blocks import blocks
-        from seewhy.plots import network as network_figures  # matplotlib
-
-        write_atomic(out, network_figures.network(blocks(network), size, name))
+    options = {key: parse_value(text) for key, text in given.items() if text is not None}
+    layers = seewhy.network_layers(name, size=size, classes=classes, options=options, out=out)
     if as_json:
         click.echo(json.dumps({"network": name, "layers": [asdict(layer) for layer in layers]}))
     else:

@@ -11,7 +11,6 @@ import seewhy
 from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.progress import Terminal
 from seewhy.config.recipe import load_recipe
-from seewhy.files import to_json
 from seewhy.text import visible
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def command(data: str, recipe: str, out: Path | None, as_json: bool, **given: An
     shown = seewhy.preview(data, recipe, overrides=fields, out=out, on_event=Terminal())
     if as_json:
         name = load_recipe(recipe, fields).name
-        record = {"data": data, "recipe": name, **to_json(shown), "files": list(shown.files)}
+        record = {"data": data, "recipe": name, **seewhy.to_json(shown), "files": list(shown.files)}
         click.echo(json.dumps(record))
     else:
         click.echo("\n".join(_lines(shown, out)))

@@ -9,7 +9,7 @@ import click
 import seewhy
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
-from seewhy.files import to_json
+from seewhy.config.names import ATTACKS
 
 if TYPE_CHECKING:
     from seewhy.analysis.robustness import Curve, Robustness
@@ -36,12 +36,10 @@ def command(model: str, data: str, n: int, out: Path | None, as_json: bool, devi
     analysis/robustness.json, drawings to figures/ beside it.
     """
     result = seewhy.robustness(model, data, n=n, out=out, device=device, on_event=Terminal())
-    click.echo(json.dumps(to_json(result)) if as_json else _text(result))
+    click.echo(json.dumps(seewhy.to_json(result)) if as_json else _text(result))
 
 
 def _text(found: "Robustness") -> str:
-    from seewhy.plots.robustness import ATTACKS, written
-
     lost = found.lost
     lines = [
         f"{found.n:,} validation pictures, {with_interval(found.clean)} right as they are",
@@ -53,11 +51,13 @@ def _text(found: "Robustness") -> str:
     means = {n: sum(i.value for i in row) / len(row) for n, row in found.corruptions.items()}
     for name in sorted(means, key=lambda name: means[name]):
         cells = "".join(f"{100 * interval.value:>6.0f}" for interval in found.corruptions[name])
-        lines.append(f"  {written(name):<24}{cells}{100 * means[name]:>8.1f}")
+        lines.append(
+            f"  {name.replace('_', ' ').replace('jpeg', 'JPEG'):<24}{cells}{100 * means[name]:>8.1f}"
+        )
     for curve in found.transformations.values():
         lines += _curve(curve, f"percent right by {curve.about}")
     for name, curve in found.attacks.items():
-        about = f"{ATTACKS[name][0]}, {found.attacked[name]:,} pictures"
+        about = f"{ATTACKS[name]}, {found.attacked[name]:,} pictures"
         lines += _curve(curve, f"percent right by {curve.about}: {about}")
     return "\n".join(lines)
 

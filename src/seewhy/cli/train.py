@@ -4,7 +4,7 @@ import json
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,13 +14,9 @@ from seewhy.cli.flags import overrides, recipe_flags
 from seewhy.cli.progress import Terminal, say, shown
 from seewhy.cli.tables import metrics_table
 from seewhy.errors import UsageError, as_user_error
-from seewhy.files import to_json
-from seewhy.plots.drawings import split_drawings
-from seewhy.plots.experiments import draw_folds, draw_seeds
-from seewhy.plots.network import draw_gradient_norms
-from seewhy.plots.style import write_drawings
-from seewhy.run import Run
-from seewhy.workflows.report import analyse_and_report
+
+if TYPE_CHECKING:
+    from seewhy.run import Run
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -58,11 +54,9 @@ def command(
 def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
     with shown("stopped, and saved: go on with the same command and --resume") as terminal:
         run = seewhy.train(**fixed, resume=resume, on_event=terminal)
-    if run.gradient_norms:
-        draw_gradient_norms(run.gradient_norms, run.figures)
     page, code = None, 0
     try:
-        page = analyse_and_report(run, Terminal())
+        page = seewhy.report(run, analyse=True, on_event=Terminal())
     except Exception as error:
         code = _report_failed(run, error)
     if as_json:
@@ -78,7 +72,7 @@ def _one(fixed: dict[str, Any], resume: bool, as_json: bool) -> None:
     sys.exit(code)
 
 
-def _report_failed(run: Run, error: Exception) -> int:
+def _report_failed(run: "Run", error: Exception) -> int:
     """Says that there is no report, and logs the traceback of a mistake of our own; gives the exit code."""
     user_error = as_user_error(error)
     reason = str(user_error)
@@ -93,9 +87,8 @@ def _report_failed(run: Run, error: Exception) -> int:
 def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
     with shown() as terminal:
         result = seewhy.seeds(**fixed, count=count, on_event=terminal)
-    draw_seeds(result, result.path / "figures")
     if as_json:
-        click.echo(json.dumps(to_json(result)))
+        click.echo(json.dumps(seewhy.to_json(result)))
         return
     click.echo(f"validation over {count} seeds\n")
     click.echo(summary_table(result.figures))
@@ -105,14 +98,11 @@ def _seeds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
 def _folds(count: int, fixed: dict[str, Any], as_json: bool) -> None:
     with shown() as terminal:
         result = seewhy.folds(**fixed, count=count, on_event=terminal)
-    draw_folds(result, result.path / "figures")
-    whole = split_drawings(to_json(result.whole), result.whole.reliability)
-    write_drawings(whole, result.path / "figures")
     if as_json:
-        click.echo(json.dumps(to_json(result)))
+        click.echo(json.dumps(seewhy.to_json(result)))
         return
     about = f"each predicted by the one of {count} runs that had not seen it"
-    figures = {**to_json(result.whole), "split": "out of fold"}
+    figures = {**seewhy.to_json(result.whole), "split": "out of fold"}
     click.echo(metrics_table(figures, about))
     click.echo("\nfolds, by themselves\n")
     click.echo(summary_table(result.figures))

@@ -2,19 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
-from seewhy.analysis.experiments.ablation import in_points, p_value
-from seewhy.analysis.experiments.tuning import Tuning
 from seewhy.cli.experiments import experiment_flags, table
 from seewhy.cli.flags import overrides
 from seewhy.cli.progress import shown
 from seewhy.cli.tables import value
-from seewhy.files import to_json
-from seewhy.plots.experiments import draw_tuning
+from seewhy.text import in_points, p_value
+
+if TYPE_CHECKING:
+    from seewhy.analysis.experiments.tuning import Tuning
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -58,14 +58,13 @@ def command(
             overrides=overrides(fields),
             on_event=terminal,
         )
-    draw_tuning(result, result.path / "figures")
     if as_json:
-        click.echo(json.dumps(to_json(result)))
+        click.echo(json.dumps(seewhy.to_json(result)))
         return
     click.echo(_summary(result, data))
 
 
-def _summary(result: Tuning, data: str) -> str:
+def _summary(result: "Tuning", data: str) -> str:
     states = [trial.state for trial in result.trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     rows: list[tuple[str, ...]] = [
@@ -73,7 +72,12 @@ def _summary(result: Tuning, data: str) -> str:
     ]
     for one in result.contenders:
         score = [value(x, result.metric) for x in (one.score.mean, one.score.sd)]
-        rows.append((one.name, *score, in_points(one.change, result.metric), p_value(one.p)))
+        change = (
+            in_points(one.change.mean, one.change.low, one.change.high, result.metric)
+            if one.change
+            else ""
+        )
+        rows.append((one.name, *score, change, p_value(one.p)))
     lines = [
         f"{len(states)} trials ({counts}); the best and the base over {len(result.best.runs)} fresh seeds",
         "",

@@ -21,3 +21,10 @@ METHODS = (
     *("cam", "grad_cam", "grad_cam_plus_plus", "guided_grad_cam", "saliency", "smooth_grad"),
     *("integrated_gradients", "occlusion", "shap", "gradient_shap"),
 )
+
+# The adversarial attacks, and what each asks of the network.
+ATTACKS = {
+    "fgsm": "one gradient step (FGSM)",
+    "pgd": "twenty steps (PGD)",
+    "square": "500 questions, no gradient (Square)",
+}

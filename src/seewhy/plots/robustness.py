@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seewhy.analysis.robustness import Adversarial
+from seewhy.config.names import ATTACKS
 from seewhy.plots.sheets import SMALL
 from seewhy.plots.style import (
     BLUE,
@@ -29,11 +30,7 @@ from seewhy.plots.style import (
     write_drawings,
 )
 
-ATTACKS = {
-    "fgsm": ("one gradient step (FGSM)", LIGHT_BLUE),
-    "pgd": ("twenty steps (PGD)", VERMILION),
-    "square": ("500 questions, no gradient (Square)", BLUE),
-}
+COLOURS = {"fgsm": LIGHT_BLUE, "pgd": VERMILION, "square": BLUE}
 CELL = 150  # pixels: the side of a drawn example
 LOST = LinearSegmentedColormap.from_list("lost", ["white", VERMILION])
 
@@ -144,8 +141,7 @@ def attack_curves(found: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(6.8, 4.6))
     axes = figure.add_subplot()
     for name, curve in found["attacks"].items():
-        said, colour = ATTACKS[name]
-        _curve(axes, curve, colour, f"{said}, {found['attacked'][name]:,} pictures")
+        _curve(axes, curve, COLOURS[name], f"{ATTACKS[name]}, {found['attacked'][name]:,} pictures")
     axes.axhline(found["clean"]["value"], **DASHED)
     axes.set_xscale("log", base=2)
     ticks = sorted({s for curve in found["attacks"].values() for s in curve["strengths"]})

@@ -16,7 +16,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import to_json
+from seewhy.files import refuse_existing, to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of, pick_amp
 from seewhy.inference.forward import full_precision, predict
@@ -50,18 +50,22 @@ def analyse(
     full: bool = True,
     labels: str | Path | None = None,
     out: str | Path | None = None,
+    csv: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
     on_event: OnEvent = ignore,
 ) -> SplitAnalysis:
     """Evaluates a model on a split as `evaluate` does, works out what the predictions tell, and draws it.
 
-    The files go to the run where the data are its own, or to `out`. `full` adds mistakes, confidence, and
+    The files go to the run where the data are its own, or to `out`; the predictions also to the new file
+    `csv`. `full` adds mistakes, confidence, and
     of validation slices and causes; `labels` is the folder of `find_label_issues`, which tells wrong labels
     from confusion. Images of test are not looked at. Raises `UsageError` and `DataError` as `evaluate` does.
     """
     if labels is not None and not (full and split == "val"):
         raise UsageError("--labels tells causes on validation: give --full, and no other --split")
+    if csv is not None:
+        refuse_existing(Path(csv))
     suspects = None if labels is None else read_suspects(Path(labels))
     with load(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
@@ -71,6 +75,8 @@ def analyse(
             store(run, measured, predictions)
         elif Path(model).is_dir():
             on_event(Note(f"{model} keeps the figures of its own data, and none of these"))
+        if csv is not None:
+            predictions.to_csv(Path(csv))
         home = Path(out) if out is not None else run.path if run else None
         analysis = None
         if full and split == "val":

@@ -31,10 +31,15 @@ class Report:
     values: dict[str, np.ndarray]
     shortcuts: tuple[Telling, ...]
 
+    @property
+    def wrong(self) -> bool:
+        """Whether something is wrong with the data."""
+        return is_wrong(self.findings)
+
     def json_form(self) -> dict[str, Any]:
         """What was found, without the numbers that show it."""
         return {
-            "wrong": is_wrong(self.findings),
+            "wrong": self.wrong,
             "n": len(self.pictures),
             "findings": [described(finding, self.pictures) for finding in self.findings],
         }

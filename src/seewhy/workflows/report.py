@@ -23,6 +23,7 @@ from seewhy.page.pictures import MOST_CLASSES, Pictures, choose_rows
 from seewhy.page.report import render
 from seewhy.page.stored import Stored, read_stored
 from seewhy.plots import sheets
+from seewhy.plots.network import draw_gradient_norms
 from seewhy.run import Run
 from seewhy.workflows.analyse import analyse_validation
 
@@ -33,17 +34,21 @@ def report(
     run: Run | str | Path,
     data: str | Path | None = None,
     *,
+    analyse: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
     on_event: OnEvent = ignore,
 ) -> Path:
     """Writes a run's page, and its drawings to figures/; gives the page's path.
 
-    It shows what is stored and works out nothing but where the network looked. `data` is where the images
+    It shows what is stored and works out nothing but where the network looked; with `analyse` first also
+    what the stored validation predictions tell. `data` is where the images
     lie; where it is not given and that of the training is not there, the page has no images. Raises
     `UsageError` for a run that is not finished, `DataError` for other data.
     """
     run = run if isinstance(run, Run) else Run(Path(run))
+    if analyse:
+        _analyse(run, on_event)
     stored = read_stored(run)
     place = str(data or stored.config["data"])
     pictures = images = None
@@ -54,6 +59,8 @@ def report(
             raise
         on_event(Note(f"without pictures: {error}"))
     draw_figures(stored, images, run.figures)
+    if run.gradient_norms:
+        draw_gradient_norms(run.gradient_norms, run.figures)
     page = Path(out) if out is not None else run.path / "report.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     figures = "figures" if page.parent.resolve() == run.path.resolve() else ""
@@ -61,8 +68,7 @@ def report(
     return page
 
 
-def analyse_and_report(run: Run, on_event: OnEvent = ignore) -> Path:
-    """Works out what the stored validation predictions of a finished run tell, and writes its page."""
+def _analyse(run: Run, on_event: OnEvent) -> None:
     with load(run.path) as classifier:
         analysis = analyse_validation(
             Predictions.from_parquet(run.predictions("val")),
@@ -71,7 +77,6 @@ def analyse_and_report(run: Run, on_event: OnEvent = ignore) -> Path:
             on_event=on_event,
         )
     write_analysis(analysis, "val", run.path / "analysis")
-    return report(run, on_event=on_event)
 
 
 def _pictures(

@@ -8,7 +8,7 @@ from pathlib import Path
 from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.evaluation.stats.summary import Difference, Summary, verdict
 from seewhy.run import Run
-from seewhy.text import csv_text, visible
+from seewhy.text import csv_text, in_points, p_value, visible
 
 _LEFT_OUT = {
     "running train",
@@ -81,12 +81,15 @@ class Ablation:
     target: float | None
     rows: tuple[ResultRow, ...]
 
+    def markdown(self, brief: bool = False) -> str:
+        """The table to read: a title, a row a line, and how the figures were come by.
 
-def markdown(result: Ablation, brief: bool = False) -> str:
-    """The table to read: a title, a row a line, and how the figures were come by.
+        `brief` leaves out columns, so that it fits a terminal.
+        """
+        return _markdown(self, brief)
 
-    `brief` leaves out columns, so that it fits a terminal.
-    """
+
+def _markdown(result: Ablation, brief: bool) -> str:
     names = [f"{seed}" for seed in result.seeds]
     seeds = f"{len(names)} seeds ({names[0]} to {names[-1]})" if len(names) > 1 else "one seed"
     title = f"{result.about}\n\n" if result.about else ""
@@ -112,7 +115,7 @@ def _columns(result: Ablation) -> list[tuple[str, list[str]]]:
         ("row", [visible(row.name).replace("|", "\\|") for row in rows]),
         (result.metric, [_score(row, percent) for row in rows]),
         ("against", [row.after or "" for row in rows]),
-        ("difference (95% interval)", [in_points(row.difference, result.metric) for row in rows]),
+        ("difference (95% interval)", [_points(row.difference, result.metric) for row in rows]),
         ("p (Holm)", [p_value(row.p) for row in rows]),
         ("train", mean("train_accuracy", "{:.1%}")),
         ("gap", mean("gap", "points")),
@@ -171,20 +174,8 @@ def _score(row: ResultRow, percent: bool) -> str:
     return f"{found.mean:.2%} ± {found.sd:.2%}" if percent else f"{found.mean:.4f} ± {found.sd:.4f}"
 
 
-def in_points(found: Difference | None, metric: str) -> str:
-    """A difference, in points where the score is a rate."""
-    if found is None:
-        return ""
-    scale, form = (1, "+.4f") if metric == "loss" else (100, "+.2f")
-    mean, low, high = (format(scale * x, form) for x in (found.mean, found.low, found.high))
-    return mean if isnan(found.low) else f"{mean} ({low} to {high})"
-
-
-def p_value(p: float | None) -> str:
-    """A p-value in three digits; nothing where there was no test, and a dash where it tells nothing."""
-    if p is None:
-        return ""
-    return "-" if isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+def _points(change: Difference | None, metric: str) -> str:
+    return "" if change is None else in_points(change.mean, change.low, change.high, metric)
 
 
 def _mean(found: Summary | None, form: str) -> str:

@@ -6,11 +6,11 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from seewhy.analysis.experiments.ablation import Ablation, Measured, ResultRow, as_csv, markdown
+from seewhy.analysis.experiments.ablation import Ablation, Measured, ResultRow, as_csv
 from seewhy.analysis.training_curves import best_row
 from seewhy.config.plan import Plan, Variant, load_plan, variants
 from seewhy.config.recipe import load_recipe
-from seewhy.data import load_data
+from seewhy.data import Data, load_data
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.metrics import by_name
 from seewhy.evaluation.stats.significance import holm
@@ -19,13 +19,14 @@ from seewhy.events import Note, OnEvent, RunFinished, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.inference import bundle as bundles
 from seewhy.models.registry import cost
+from seewhy.plots.experiments import draw_ablation
 from seewhy.run import Run
 from seewhy.workflows.evaluate import evaluate
 from seewhy.workflows.experiments.task import Task, bounds, held
 
 
 def ablate(
-    data: str | Path,
+    data: Data,
     plan: Plan | str | Path,
     *,
     out: str | Path | None = None,
@@ -58,12 +59,13 @@ def ablate(
             home, chosen.about, metric, mode, seeds, chosen.target, tuple(_compared(rows))
         )
         write_json(result, home / "ablation.json")
-        write_atomic(home / "ablation.md", markdown(result).encode())
+        write_atomic(home / "ablation.md", result.markdown().encode())
         write_atomic(home / "ablation.csv", as_csv(result).encode())
+    draw_ablation(result, home / "figures")
     return result
 
 
-def _require_fit(variant: Variant, data: str | Path, on_event: OnEvent) -> None:
+def _require_fit(variant: Variant, data: Data, on_event: OnEvent) -> None:
     """Raises `UsageError`, naming the row, when its network cannot take these images."""
     recipe = load_recipe(variant.recipe, variant.overrides)
     splits = load_data(data, recipe.data, on_event=on_event)

@@ -8,17 +8,18 @@ from typing import Any
 from seewhy.analysis.experiments.learning_curve import LearningCurve, Share, fit
 from seewhy.config.names import METRICS
 from seewhy.config.recipe import Recipe
-from seewhy.data import load_data
+from seewhy.data import Data, load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import by_name
 from seewhy.evaluation.stats.summary import summarise
 from seewhy.events import OnEvent, ignore
 from seewhy.files import write_json
+from seewhy.plots.experiments import draw_learning_curve
 from seewhy.workflows.experiments.task import Task, held
 
 
 def learning_curve(
-    data: str | Path = "cifar10",
+    data: Data = "cifar10",
     recipe: str | Path = "fast",
     shares: Sequence[float] = (0.25, 0.5, 1.0),
     seeds: int = 3,
@@ -65,6 +66,7 @@ def learning_curve(
         validated = found[0].runs[0].metrics["val"]["n"]
         result = LearningCurve(home, metric, tuple(found), fit(found, validated))
         write_json(result, home / "learning_curve.json")
+    draw_learning_curve(result, home / "figures")
     return result
 
 

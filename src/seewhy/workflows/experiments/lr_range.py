@@ -9,9 +9,12 @@ from typing import Any
 from seewhy.analysis.experiments.lr_range import LrRange, own_losses, read, smooth
 from seewhy.config.recipe import load_recipe
 from seewhy.config.schedules import SCHEDULES
-from seewhy.data import load_data
+from seewhy.data import Data, load_data
 from seewhy.errors import DivergedError, UsageError
 from seewhy.events import OnEvent, Step, ignore
+from seewhy.files import write_json
+from seewhy.plots.experiments import draw_lr_range
+from seewhy.workflows.experiments.task import claimed, place
 from seewhy.workflows.train import training_events
 
 HIGHEST = 10.0  # the rate of the last step; the first has a millionth of it
@@ -28,10 +31,11 @@ _OFF = dict.fromkeys(
 
 
 def find_lr(
-    data: str | Path = "cifar10",
+    data: Data = "cifar10",
     recipe: str | Path = "fast",
     *,
     steps: int = 200,
+    out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     on_event: OnEvent = ignore,
 ) -> LrRange:
@@ -39,8 +43,11 @@ def find_lr(
 
     The recipe's own loop, batches, net and optimiser; nothing of the run is kept. The rate rises by the
     same factor every step (Smith 2017, "Cyclical learning rates", there in a line), until the loss is
-    four times its lowest. Raises `UsageError` where the loss tells nothing.
+    four times its lowest. `out` is a folder for find-lr.png and find-lr.json. Raises `UsageError` where the
+    loss tells nothing.
     """
+    if out is not None:
+        place(out, "find-lr")  # refused before the training, not after
     if steps < FEWEST:
         raise UsageError(f"{steps} steps: expected {FEWEST} or more to read a curve from")
     chosen = load_recipe(recipe, overrides)
@@ -67,7 +74,12 @@ def find_lr(
                 taken.append(event)
                 if len(taken) >= FEWEST and _diverged(taken):
                     break
-    return read(chosen.name, [step.lr for step in taken], own_losses(taken))
+    result = read(chosen.name, [step.lr for step in taken], own_losses(taken))
+    if out is not None:
+        home = claimed(out, "find-lr")
+        draw_lr_range(result, home)
+        write_json(result, home / "find-lr.json")
+    return result
 
 
 def _diverged(steps: list[Step]) -> bool:

@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.analysis.experiments.repetition import Folds, Seeds
+from seewhy.data import Data
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.metrics import by_name, metrics
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.evaluation.stats.summary import Spread, Summary, summarise
 from seewhy.events import OnEvent, ignore
-from seewhy.files import write_json
+from seewhy.files import to_json, write_json
+from seewhy.plots.drawings import split_drawings
+from seewhy.plots.experiments import draw_folds, draw_seeds
+from seewhy.plots.style import write_drawings
 from seewhy.run import Run
 from seewhy.workflows.experiments.task import Task, bounds, held
 
 
 def seeds(
-    data: str | Path = "cifar10",
+    data: Data = "cifar10",
     recipe: str | Path = "fast",
     count: int = 3,
     *,
@@ -43,11 +47,12 @@ def seeds(
         )
         result = Seeds(home, runs, numbers, summaries(runs))
         write_json(result, home / "seeds.json")
+    draw_seeds(result, home / "figures")
     return result
 
 
 def folds(
-    data: str | Path = "cifar10",
+    data: Data = "cifar10",
     recipe: str | Path = "fast",
     count: int = 5,
     *,
@@ -80,6 +85,9 @@ def folds(
         result = Folds(home, runs, spreads, metrics(predictions, "oof"))
         predictions.to_parquet(result.predictions)
         write_json(result, home / "folds.json")
+    draw_folds(result, home / "figures")
+    drawings = split_drawings(to_json(result.whole), result.whole.reliability)
+    write_drawings(drawings, home / "figures")
     return result
 
 

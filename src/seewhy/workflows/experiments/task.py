@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.config.recipe import Recipe, load_recipe
+from seewhy.data import Data
 from seewhy.errors import UsageError
 from seewhy.events import Event, OnEvent, RunFinished, RunStarted
 from seewhy.files import clear_temporaries, exclusive, sync_directory
@@ -22,7 +23,7 @@ LOCK = "experiment.lock"
 class Task:
     """What the runs of an experiment have in common. `on_event` hears of each run by its name in it."""
 
-    data: str | Path
+    data: Data
     recipe: str | Path
     overrides: Mapping[str, Any]
     on_event: OnEvent

@@ -11,12 +11,13 @@ import yaml
 
 from seewhy.analysis.experiments.tuning import Contender, Trial, TrialState, Tuning, ranked
 from seewhy.config.recipe import Recipe, to_yaml
-from seewhy.data import load_data
+from seewhy.data import Data, load_data
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import by_name
 from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.events import OnEvent, ignore
 from seewhy.files import exclusive, write_atomic, write_json
+from seewhy.plots.experiments import draw_tuning
 from seewhy.run import Run, require_same
 from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed
 
@@ -29,7 +30,7 @@ REPEATS = 3  # fresh seeds for each of the best trials, and for the base
 
 
 def tune(
-    data: str | Path,
+    data: Data,
     recipe: str | Path = "photos",
     trials: int = 20,
     *,
@@ -77,6 +78,7 @@ def tune(
             result = _result(studies, study, task, home)
             write_atomic(result.recipe, _recipe(task, result).encode())
             write_json(result, home / "tuning.json")
+    draw_tuning(result, home / "figures")
     return result
 
 
@@ -91,7 +93,7 @@ def _studies() -> Any:
     return study
 
 
-def _begin(home: Run, planned: Recipe, data: str | Path, fingerprint: str) -> str:
+def _begin(home: Run, planned: Recipe, data: Data, fingerprint: str) -> str:
     """Notes what is searched on what, or finds it unchanged; gives the study's name, made of that."""
     written = yaml.safe_load(to_yaml(planned))
     search = written.pop("search")

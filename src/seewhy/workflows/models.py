@@ -1,0 +1,70 @@
+"""What networks there are and what they cost; what a model file holds.
+
+Torch is loaded only where it must compute.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seewhy.config.networks import NETWORKS, STORED_COST
+from seewhy.files import refuse_existing, write_atomic
+from seewhy.inference.container import Header, read_header
+from seewhy.inference.locate import find_model
+
+if TYPE_CHECKING:
+    from seewhy.models.network import Layer
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model file and its header, whose digest was checked; the network was not run."""
+
+    file: Path
+    header: Header
+
+    def json_form(self) -> dict[str, Any]:
+        """The metadata, with the file and its digest."""
+        metadata = self.header.metadata.model_dump(mode="json")
+        return {"file": self.file, "digest": self.header.digest, **metadata}
+
+
+def info(model: str | Path) -> ModelInfo:
+    """What a model file says of itself. Raises `ModelFileError` for one that is damaged or foreign."""
+    file = find_model(model)
+    return ModelInfo(file, read_header(file))
+
+
+def network_costs(size: int = 32, classes: int = 10) -> dict[str, dict[str, int]]:
+    """Parameters, and FLOPs of one image, of each network that takes images of `size` pixels."""
+    fitting = {name: kind for name, kind in NETWORKS.items() if size >= kind.minimum_size}
+    if (size, classes) == STORED_COST:
+        counts: dict[str, Any] = dict(fitting)
+    else:
+        from seewhy.models.registry import cost
+
+        counts = {name: cost(name, num_classes=classes, size=size) for name in fitting}
+    return {n: {"parameters": c.parameters, "flops": c.flops} for n, c in counts.items()}
+
+
+def network_layers(
+    name: str,
+    *,
+    size: int = 32,
+    classes: int = 10,
+    options: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+) -> "list[Layer]":
+    """The layers of a network with fresh weights; `out` is a new PNG file that draws it."""
+    from seewhy.models.blocks import blocks
+    from seewhy.models.registry import build, describe
+
+    if out is not None:
+        refuse_existing(Path(out))
+    network = build(name, num_classes=classes, size=size, **options or {})
+    if out is not None:
+        from seewhy.plots import network as draw
+
+        write_atomic(Path(out), draw.network(blocks(network), size, name))
+    return describe(network)
