@@ -96,7 +96,7 @@ WITHOUT_TORCH = {
     "run and data": ["seewhy.errors", "seewhy.run", "seewhy.data"],
     "evaluation": ["seewhy.evaluation"],
     "inference": [f"seewhy.inference.{name}" for name in ("container", "metadata", "locate")],
-    "cli": [f"seewhy.cli.{name}" for name in ("flags", "info", "models", "output", "recipes")],
+    "cli": [f"seewhy.cli.{name}" for name in ("flags", "info", "models", "recipes")],
 }
 
 
