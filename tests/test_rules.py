@@ -90,13 +90,20 @@ def test_imports_go_one_way():
     assert violations() == set()
 
 
+def test_the_command_line_calls_public_functions_alone():
+    allowed = {"cli", "config", "errors", "events", "text", "__version__"}
+    verbs = [path for path in MODULES if part(path) == "cli"]
+    assert {path: imports(path) - allowed for path in verbs} == dict.fromkeys(verbs, set())
+
+
 # What loads no torch, whole packages by their prefix.
 WITHOUT_TORCH = {
     "config": ["seewhy.config"],
     "run and data": ["seewhy.errors", "seewhy.run", "seewhy.data"],
     "evaluation": ["seewhy.evaluation"],
     "inference": [f"seewhy.inference.{name}" for name in ("container", "metadata", "locate")],
-    "cli": [f"seewhy.cli.{name}" for name in ("flags", "info", "models", "recipes")],
+    "plots and page": ["seewhy.plots", "seewhy.page"],
+    "cli": ["seewhy.cli"],
 }
 
 
@@ -190,3 +197,8 @@ def test_nothing_walks_round_the_seal():
 def test_public_names_are_there():
     assert all(getattr(seewhy, name) is not None for name in seewhy.__all__)
     assert set(seewhy.__all__) <= set(dir(seewhy))
+
+
+def test_no_public_name_is_that_of_a_module():
+    """Once such a module is imported, the name would mean the module."""
+    assert not set(seewhy.__all__) & {part(path) for path in MODULES}

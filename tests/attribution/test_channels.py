@@ -61,8 +61,8 @@ def test_the_most_exciting_pictures_come_first_with_the_place() -> None:
 
 def test_progress_is_told_and_few_pictures_are_enough() -> None:
     heard = []
-    found = channels(Colours(), coloured(2), size=8, progress=lambda *at: heard.append(at))
-    assert heard == [(2, 2)] and found.exciting.shape == (3, 2)
+    found = channels(Colours(), coloured(2), size=8, on_event=heard.append)
+    assert [(one.done, one.total) for one in heard] == [(2, 2)] and found.exciting.shape == (3, 2)
 
 
 def test_the_batch_changes_nothing_and_only_its_maps_are_held(monkeypatch) -> None:

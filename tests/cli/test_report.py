@@ -88,7 +88,7 @@ def failing(monkeypatch, error):
     def fail(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("seewhy.cli.train.analyse_and_report", fail)
+    monkeypatch.setattr("seewhy.report", fail)
 
 
 def test_a_training_ends_with_its_report(train):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-THIN = ("info", "models", "recipes")  # verbs whose help loads no torch; the others follow
+from seewhy.cli import main
 
 CODE = """
 import sys
@@ -22,7 +22,7 @@ assert "torch" not in sys.modules
     "arguments",
     [
         ["--help"],
-        *([verb, "--help"] for verb in THIN),
+        *([verb, "--help"] for verb in main.commands),
         ["models"],
         ["models", "--json"],
         ["models", "show", "--help"],

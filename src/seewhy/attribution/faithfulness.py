@@ -13,10 +13,9 @@ from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from seewhy.attribution.baseline import blurred, mean_colour
-from seewhy.attribution.guided_grad_cam import guided_grad_cam
 from seewhy.attribution.method import Method, explaining
-from seewhy.attribution.saliency import saliency
-from seewhy.attribution.smooth_grad import smooth_grad
+from seewhy.attribution.methods import METHODS
+from seewhy.config.names import UNSIGNED_METHODS
 from seewhy.inference.predictor import at_a_time
 
 STEPS = 8  # points of a curve, besides its start
@@ -26,7 +25,7 @@ RANDOMISED = 3  # networks with shuffled weights to compare with
 LIMIT = 0.5  # rank correlation with their maps from which a map is not the network's
 
 # Here the sign says brighter or darker, so places are ranked by size; elsewhere it says for or against.
-BY_SIZE: tuple[Method, ...] = (saliency, smooth_grad, guided_grad_cam)
+BY_SIZE: tuple[Method, ...] = tuple(METHODS[name] for name in UNSIGNED_METHODS)
 
 FAULTS = {
     "chance": "what it marks matters no more than what the same map marks elsewhere",
@@ -77,16 +76,21 @@ class Faithfulness:
         }
         return tuple(name for name, failed in found.items() if failed)
 
+    @property
+    def areas(self) -> dict[str, Floats]:
+        """The area under each curve of each image, (N,) in [0, 1]: the mean probability on the way."""
+        return {name: area(curves) for name, curves in self._curves.items()}
+
     def of(self, row: int) -> dict[str, Any]:
         """The figures of one map as JSON values: areas, both tests and the verdict."""
-        areas = {name: float(area(curves[row])) for name, curves in self._curves.items()}
+        areas = {name: float(each[row]) for name, each in self.areas.items()}
         faults = self.faults(row)
         tests = {"beaten": float(self.beaten[row]), "randomised": float(self.randomised[row])}
         return {**areas, **tests, "reliable": not faults, "faults": list(faults)}
 
     def means(self) -> dict[str, float]:
         """The means over all maps of what `of` gives, and the share that is reliable."""
-        areas = {name: float(area(curves).mean()) for name, curves in self._curves.items()}
+        areas = {name: float(each.mean()) for name, each in self.areas.items()}
         tests = {name: float(getattr(self, name).mean()) for name in ("beaten", "randomised")}
         return {"n": len(self), **areas, **tests, "reliable": float(self.reliable.mean())}
 

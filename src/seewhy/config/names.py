@@ -22,6 +22,9 @@ METHODS = (
     *("integrated_gradients", "occlusion", "shap", "gradient_shap"),
 )
 
+# Those whose maps say how much a pixel matters, not for or against which class.
+UNSIGNED_METHODS = ("saliency", "smooth_grad", "guided_grad_cam")
+
 # The adversarial attacks, and what each asks of the network.
 ATTACKS = {
     "fgsm": "one gradient step (FGSM)",

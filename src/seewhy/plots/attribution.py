@@ -6,7 +6,7 @@ serves all pictures of a method, so that they can be compared.
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,13 +17,15 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
-from seewhy.attribution.channels import Channels
-from seewhy.attribution.class_averages import ClassAverages
-from seewhy.attribution.explanations import Explanations
-from seewhy.attribution.faithfulness import BY_SIZE, Faithfulness, area
-from seewhy.attribution.methods import METHODS
+from seewhy.config.names import UNSIGNED_METHODS
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.plots.style import BLUE, DASHED, GREY, LIGHT_BLUE, PALE, VERMILION, png, short
+
+if TYPE_CHECKING:
+    from seewhy.attribution.channels import Channels
+    from seewhy.attribution.class_averages import ClassAverages
+    from seewhy.attribution.explanations import Explanations
+    from seewhy.attribution.faithfulness import Faithfulness
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.floating]
@@ -35,7 +37,6 @@ PICTURES_DOWN = 4  # on one sheet
 SIDE = 256  # pixels of a drawn cell
 STRONGEST = 8  # channels drawn of a layer
 MOST_FILTERS = 96
-BRIGHTNESS = [name for name, method in METHODS.items() if method in BY_SIZE]
 
 
 def shared_scale(maps: Floats) -> float:
@@ -57,7 +58,7 @@ def overlay(image: Pixels, values: Floats, scale: float, side: int = SIDE) -> Pi
     return _bytes(paler + 0.8 * strength * (colour - paler))
 
 
-def sheets(found: Explanations) -> list[list[int]]:
+def sheets(found: "Explanations") -> list[list[int]]:
     """Which pictures go on which sheet."""
     most = _across(len(found.maps)) * PICTURES_DOWN
     rows = list(range(len(found)))
@@ -65,7 +66,7 @@ def sheets(found: Explanations) -> list[list[int]]:
 
 
 @png
-def explanation_sheet(found: Explanations, rows: Sequence[int]) -> Figure:
+def explanation_sheet(found: "Explanations", rows: Sequence[int]) -> Figure:
     """Some pictures, each with the map of every method, over the picture and alone, and the answers.
 
     A map that failed a test is framed and says which. The scale is that of all pictures.
@@ -102,7 +103,7 @@ def explanation_sheet(found: Explanations, rows: Sequence[int]) -> Figure:
 
 
 @png
-def faithfulness_curves(checks: Mapping[str, Faithfulness]) -> Figure:
+def faithfulness_curves(checks: "Mapping[str, Faithfulness]") -> Figure:
     """How the class's probability falls and rises with what the maps mark, against the maps moved.
 
     Means over all pictures, one panel a method. Deletion is better low, insertion high.
@@ -117,7 +118,8 @@ def faithfulness_curves(checks: Mapping[str, Faithfulness]) -> Figure:
     for axes, (name, check) in zip(panels.flat, checks.items(), strict=False):
         for kind, colour in (("deletion", VERMILION), ("insertion", BLUE)):
             own, random = getattr(check, kind), getattr(check, f"random_{kind}")
-            label = f"{kind}  {area(own).mean():.2f}, moved {area(random).mean():.2f}"
+            means = [check.areas[name].mean() for name in (kind, f"random_{kind}")]
+            label = "{}  {:.2f}, moved {:.2f}".format(kind, *means)
             axes.plot(share, own.mean(0), color=colour, label=label)
             axes.plot(share, random.mean(0), **{**DASHED, "color": colour})
         axes.set_title(f"{name}: {check.reliable.sum()} of {len(check)} reliable")
@@ -180,7 +182,7 @@ def filters(kernels: Floats) -> Figure:
 
 
 @png
-def channel_sheet(found: Channels, images: Pixels, rows: int = STRONGEST) -> Figure:
+def channel_sheet(found: "Channels", images: Pixels, rows: int = STRONGEST) -> Figure:
     """The channels whose loss costs most, how much, and the pictures that excite them most.
 
     `images` (N, H, W, 3) are those that the channels were measured on; a ring is where the channel
@@ -209,7 +211,7 @@ def channel_sheet(found: Channels, images: Pixels, rows: int = STRONGEST) -> Fig
 
 
 @png
-def class_average_sheet(found: ClassAverages) -> Figure:
+def class_average_sheet(found: "ClassAverages") -> Figure:
     """The mean map of each class on one scale; in vermilion, where the evidence is at the border."""
     classes = found.classes
     across = min(5, len(classes))
@@ -289,7 +291,7 @@ def _show(axes: Axes, picture: Pixels, frame: str = PALE) -> None:
     axes.spines[:].set(visible=True, color=frame, linewidth=1.5 if frame == VERMILION else 0.6)
 
 
-def _header(page: _Page, found: Explanations, row: int, left: float, top: float) -> None:
+def _header(page: _Page, found: "Explanations", row: int, left: float, top: float) -> None:
     """What was answered and what is true, then the file's name, in the width of the picture's cells."""
     (name, probability), label = found.top(row)[0], found.label(row)
     wrong = label is not None and label != name
@@ -307,7 +309,7 @@ def _header(page: _Page, found: Explanations, row: int, left: float, top: float)
     page.text(left, top + 0.38, about, fontsize=min(8, room / (0.75 * len(about))), color=GREY)
 
 
-def _answers(axes: Axes, found: Explanations, row: int) -> None:
+def _answers(axes: Axes, found: "Explanations", row: int) -> None:
     """The most probable classes as bars, the explained one in dark."""
     target, label = found.predictions.classes[found.targets[row]], found.label(row)
     for line, (name, probability) in enumerate(found.top(row)):
@@ -346,7 +348,7 @@ def _legend(page: _Page, said: str, methods: Sequence[str] = ()) -> None:
     axes.axis("off")
     page.text(GAP, low + 0.11, "against", fontsize=8, color=GREY)
     page.text(GAP + 2.22, low + 0.11, said, fontsize=8, color=GREY)
-    signs = [name for name in methods if name in BRIGHTNESS]
+    signs = [name for name in methods if name in UNSIGNED_METHODS]
     if signs:
         note = f"{', '.join(signs)}: vermilion where brighter, blue where darker would speak for it"
         page.text(GAP, low - 0.08, note, fontsize=8, color=GREY)

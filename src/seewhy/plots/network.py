@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -13,9 +13,12 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Line
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from seewhy.models.blocks import PICTURE, Block
 from seewhy.plots.style import GREY, LIGHT_BLUE, LIGHT_VERMILION, PALE, png, short, write_drawings
 
+if TYPE_CHECKING:
+    from seewhy.models.blocks import Block
+
+INPUT = -1  # the row of the image, and what a block names that takes it
 ROW = 0.4  # inches from block to block; the other lengths are in inches too
 TALL = 0.27
 WIDE, ASIDE = 3.9, 2.1  # a block on the main way, and one beside it
@@ -25,7 +28,7 @@ COLOURS = {"conv": LIGHT_BLUE, "linear": LIGHT_VERMILION, "sum": "white"}
 
 
 @png
-def network(blocks: Sequence[Block], size: int, name: str) -> Figure:
+def network(blocks: "Sequence[Block]", size: int, name: str) -> Figure:
     """A net from the picture at the top to the logits below: blocks, their outputs, what each costs.
 
     `size` is the side of the picture in pixels. Beside the main way, at its left, run projections
@@ -42,9 +45,9 @@ def network(blocks: Sequence[Block], size: int, name: str) -> Figure:
     for part, members in groupby(range(len(blocks)), key=lambda b: blocks[b].part):
         if part:
             _panel(axes, part, list(members), edges)
-    _box(axes, PICTURE, f"picture of {size} × {size} pixels", "white")
+    _box(axes, INPUT, f"picture of {size} × {size} pixels", "white")
     for column, x, side in COLUMNS:
-        axes.text(WIDE + x, ROW * PICTURE, column, ha=side, va="center", color=GREY, fontsize=9)
+        axes.text(WIDE + x, ROW * INPUT, column, ha=side, va="center", color=GREY, fontsize=9)
     for b, block in enumerate(blocks):
         for source in block.inputs:
             _connect(axes, source, b, beside)
@@ -55,7 +58,7 @@ def network(blocks: Sequence[Block], size: int, name: str) -> Figure:
     return figure
 
 
-def _write_row(axes: Axes, row: int, block: Block) -> None:
+def _write_row(axes: Axes, row: int, block: "Block") -> None:
     parameters = f"{block.parameters:,}" if block.parameters else ""
     flops = "<0.1" if block.flops < 5e4 else f"{block.flops / 1e6:,.1f}"
     flops = flops if block.flops else ""

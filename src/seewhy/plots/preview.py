@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from seewhy.augment.preview import Ladder, Versions
 from seewhy.data import ImageSet, InputRule
 from seewhy.data.originals import Original
 from seewhy.plots.sheets import SMALL
 from seewhy.plots.style import GREY, VERMILION, png, short
+
+if TYPE_CHECKING:
+    from seewhy.augment.preview import Ladder, Versions
 
 LABEL, TILE, GAP, LINE, HEAD, FOOT = 1.5, 1.2, 0.1, 0.17, 0.62, 0.34  # inches
 CAPTION = 8  # points
@@ -31,7 +33,7 @@ class _Row:
 
 @png
 def input_sheet(
-    examples: ImageSet, originals: Sequence[Original], rule: InputRule, versions: Versions
+    examples: ImageSet, originals: Sequence[Original], rule: InputRule, versions: "Versions"
 ) -> Figure:
     """Each picture as its file has it, as it is evaluated, and as training varies it, in a row.
 
@@ -59,7 +61,7 @@ def input_sheet(
 
 
 @png
-def ladder_sheet(seen: np.ndarray, ladders: Sequence[Ladder]) -> Figure:
+def ladder_sheet(seen: np.ndarray, ladders: "Sequence[Ladder]") -> Figure:
     """Each augmentation alone, from one end of its range to the other, on the picture `seen`."""
     rows = [
         _Row(

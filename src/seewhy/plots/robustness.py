@@ -5,7 +5,7 @@ Figures come as in analysis/robustness.json.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +15,6 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
-from seewhy.analysis.robustness import Adversarial
 from seewhy.config.names import ATTACKS
 from seewhy.plots.sheets import SMALL
 from seewhy.plots.style import (
@@ -30,6 +29,9 @@ from seewhy.plots.style import (
     write_drawings,
 )
 
+if TYPE_CHECKING:
+    from seewhy.analysis.robustness import Adversarial
+
 COLOURS = {"fgsm": LIGHT_BLUE, "pgd": VERMILION, "square": BLUE}
 CELL = 150  # pixels: the side of a drawn example
 LOST = LinearSegmentedColormap.from_list("lost", ["white", VERMILION])
@@ -38,7 +40,7 @@ LOST = LinearSegmentedColormap.from_list("lost", ["white", VERMILION])
 def draw_robustness(
     found: Mapping[str, Any],
     examples: Mapping[str, NDArray[np.uint8]],
-    adversarial: Adversarial | None,
+    adversarial: "Adversarial | None",
     classes: tuple[str, ...],
     folder: Path,
 ) -> None:
@@ -155,7 +157,7 @@ def attack_curves(found: Mapping[str, Any]) -> Figure:
 
 
 @png
-def adversarial_sheet(found: Adversarial, classes: tuple[str, ...]) -> Figure:
+def adversarial_sheet(found: "Adversarial", classes: tuple[str, ...]) -> Figure:
     """Pictures before and after an attack, and the difference, amplified."""
     count = len(found.labels)
     difference = found.after.astype(np.float32) - found.before

@@ -117,7 +117,7 @@ def test_a_row_that_diverges_is_a_result(photos, tmp_path):
     ("bad", "message"),
     [
         ({"with": {"train.lr": -1}}, r"train\.lr"),
-        ({"with": {"model.width": 2}}, "no option 'width'"),
+        ({"with": {"model.width": 2}}, "width has no effect with name=regularized_cnn"),
     ],
 )
 def test_a_row_that_does_not_fit_stops_all_before_it_begins(photos, tmp_path, bad, message):
