@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from seewhy.cli import main
+from seewhy.cli import VERBS
 
 CODE = """
 import sys
-from seewhy.cli import main
+from seewhy.cli import VERBS
 try:
     main(sys.argv[1:])
 except SystemExit as end:
@@ -22,7 +22,7 @@ assert "torch" not in sys.modules
     "arguments",
     [
         ["--help"],
-        *([verb, "--help"] for verb in main.commands),
+        *([verb, "--help"] for verb in VERBS),
         ["models"],
         ["models", "--json"],
         ["models", "show", "--help"],
