@@ -9,7 +9,7 @@ from seewhy.cli import VERBS
 
 CODE = """
 import sys
-from seewhy.cli import VERBS
+from seewhy.cli import main
 try:
     main(sys.argv[1:])
 except SystemExit as end:
