@@ -64,7 +64,7 @@ def test_models_that_do_not_fit_together_are_refused(pair, tmp_path):
     with pytest.raises(UsageError, match=r"different classes .*cow, dog"):
         seewhy.load([pair[0], other])
     larger = save(tmp_path / "larger.safetensors", size=24)
-    with pytest.raises(UsageError, match="16 and 24 pixels"):
+    with pytest.raises(UsageError, match=r"size=16.* and .*size=24"):
         seewhy.load([pair[0], larger])
 
 
@@ -94,6 +94,29 @@ def test_it_is_evaluated_and_compared_like_any_model(tmp_path):
     assert ensemble.megabytes > 1.9 * single.megabytes
     full = seewhy.analyse(both, photos, out=tmp_path / "out")
     assert full.analysis is not None and full.home == tmp_path / "out"
+
+
+def test_members_of_different_splits_answer_but_are_not_measured(tmp_path):
+    """What tests one has trained the other."""
+    photos = write_folder(tmp_path / "photos", count=20)
+    runs = [
+        seewhy.train(
+            photos,
+            "regularized-cnn",
+            out=tmp_path / f"r{n}",
+            overrides=QUICK | {"data.split_seed": n},
+        ).path
+        for n in range(2)
+    ]
+    assert len(seewhy.predict(runs, sorted(photos.rglob("*.png")))) == 60
+    with pytest.raises(UsageError, match="different splits"):
+        seewhy.evaluate(f"{runs[0]}+{runs[1]}", photos, "test")
+
+
+@pytest.mark.parametrize("names", [[], "fast+", "+"])
+def test_a_model_that_is_not_named_is_said_to_be_missing(names):
+    with pytest.raises(UsageError, match=r"no model is named|lacks a model"):
+        seewhy.load(names)
 
 
 def test_it_is_explained_by_what_perturbs_pixels_alone(pair, images, tmp_path):

@@ -117,9 +117,10 @@ class Classifier:
 
     def _readers(self) -> ThreadPoolExecutor:
         """The threads that read files: this process's own."""
-        if self._pool is None or self._pool[0] != os.getpid():
-            self._pool = os.getpid(), ThreadPoolExecutor()
-        return self._pool[1]
+        pool = self._pool
+        if pool is None or pool[0] != os.getpid():
+            pool = self._pool = os.getpid(), ThreadPoolExecutor()
+        return pool[1]
 
     def _predict_read(
         self, pictures: Sequence[Picture], arrays: Sequence[np.ndarray | ImageError], first: int
@@ -188,9 +189,14 @@ class Classifier:
         """Reads labelled images by this model's rule, split as they were at its training.
 
         `options` sets other fields of `DataConfig`. Raises `DataError` when the data has classes that
-        the model has not.
+        the model has not, and `UsageError` for an ensemble whose models were trained on different splits.
         """
         trained = self.predictor.facts.get("recipe", {}).get("data", {})
+        if trained is None:
+            raise UsageError(
+                "the models of this ensemble were trained on different splits of their data, so that one's "
+                "test images may be another's training images: combine models of one split"
+            )
         config = DataConfig(**{**trained, **(options or {})})
         return load_data(data, config, rule=self.rule, classes=self.classes, on_event=on_event)
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,15 @@ from seewhy.inference.predictor import Outputs, Predictor
 
 LEAST = float(np.finfo(np.float32).tiny)  # probability, so that each has a finite logarithm
 
+CHOOSING = ("size", "limit", "on_bad", "max_bad")  # settings that move no image between splits
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ensemble(Predictor):
     """Its logits are the logarithms of the mean of its members' calibrated probabilities.
 
-    So its temperature is 1; it has no threshold, and no embeddings.
+    So its temperature is 1; it has no threshold, and no embeddings. Its `facts` name no data settings
+    (None) where its members were trained on different splits.
     """
 
     members: tuple[Predictor, ...]
@@ -40,10 +44,14 @@ class Ensemble(Predictor):
                 )
             if other.rule != first.rule:
                 raise UsageError(
-                    "the models of an ensemble take images of different sizes "
-                    f"({first.rule.size} and {other.rule.size} pixels): combine models of one input rule"
+                    "the models of an ensemble take images by different rules "
+                    f"({first.rule} and {other.rule}): combine models of one input rule"
                 )
-        alike = len({member.fingerprint for member in members}) == 1
+        same_data = len({member.fingerprint for member in members}) == 1
+        settings = [_split_settings(member) for member in members]
+        same_split = all(one == settings[0] for one in settings)
+        data = settings[0] if same_split else None
+        facts = first.facts if same_data and same_split else {"recipe": {"data": data}}
         digests = tuple(member.digest for member in members)
         return Ensemble(
             members=tuple(members),
@@ -52,8 +60,8 @@ class Ensemble(Predictor):
             decision=Decision(),
             views=("identity",),
             digest=hashlib.sha256(" ".join(digests).encode()).hexdigest(),
-            facts=first.facts if alike else {},
-            fingerprint=first.fingerprint if alike else "",
+            facts=facts,
+            fingerprint=first.fingerprint if same_data else "",
             parents=digests,
             parameters=sum(member.parameters for member in members),
         )
@@ -66,3 +74,9 @@ class Ensemble(Predictor):
             total += np.exp(log_softmax(logits, temperature))[:, order]
         mean = np.maximum(total / len(self.members), LEAST)
         return np.log(mean).astype(np.float32), None
+
+
+def _split_settings(member: Predictor) -> dict[str, Any]:
+    """How the data of a member was split, without what only chose among its training images."""
+    settings = member.facts.get("recipe", {}).get("data", {})
+    return {name: value for name, value in settings.items() if name not in CHOOSING}

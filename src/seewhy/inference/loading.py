@@ -1,6 +1,7 @@
 """A model from its file, or several as one, verified before use."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from seewhy.inference.pytorch import PyTorchPredictor
 
 
 def load(
-    path: str | Path | Sequence[str | Path],
+    path: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     model: nn.Module | None = None,
     device: str = "auto",

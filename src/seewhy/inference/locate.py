@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from os import PathLike, fspath
 from pathlib import Path
 
 from seewhy.errors import ModelFileError, UsageError
@@ -10,13 +11,18 @@ from seewhy.run import Run
 SHIPPED = Path(__file__).parents[1] / "weights"
 
 
-def find_models(model: str | Path | Sequence[str | Path]) -> list[Path]:
+def find_models(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:
     """The model files that a name, several names, or "A+B" stand for; an existing path wins."""
-    if not isinstance(model, str | Path):
+    if not isinstance(model, str | PathLike):
+        if not model:
+            raise UsageError("no model is named: name a bundle, a run directory or a shipped model")
         return [file for name in model for file in find_models(name)]
-    names = str(model).split("+")
+    model = fspath(model)
+    names = model.split("+")
     if len(names) == 1 or Path(model).exists():
         return [find_model(model)]
+    if not all(names):
+        raise UsageError(f"{model!r} lacks a model beside a +: write A+B")
     return [find_model(name) for name in names]
 
 

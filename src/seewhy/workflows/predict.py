@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -27,7 +28,7 @@ MOST_LABELS = 100
 
 
 def predict(
-    model: str | Path | Sequence[str | Path],
+    model: str | PathLike[str] | Sequence[str | PathLike[str]],
     images: Picture | Iterable[Picture],
     *,
     on_error: Literal["raise", "row"] = "raise",
