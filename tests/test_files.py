@@ -127,13 +127,13 @@ def test_a_folder_that_holds_something_is_refused_and_an_empty_one_taken(tmp_pat
     assert new_folder(empty) == empty == new_folder(empty) and empty.is_dir()
     for full in (tmp_path, tmp_path / "file"):
         (tmp_path / "file").touch()
-        with pytest.raises(UsageError, match="already holds something"):
+        with pytest.raises(UsageError, match="is not empty"):
             new_folder(full)
 
 
 def test_what_is_there_is_never_written_over(tmp_path):
     refuse_existing(tmp_path / "new.csv")
-    with pytest.raises(UsageError, match="exists and is not written over"):
+    with pytest.raises(UsageError, match="already exists"):
         refuse_existing(tmp_path)
 
 

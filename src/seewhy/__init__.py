@@ -5,8 +5,7 @@
     seewhy.evaluate("runs/photos", "photos/", "test")
     seewhy.load_data("photos/")           images, split and sealed
 
-The names stand in `__init__.pyi` and are loaded when they are first used, so that `import seewhy` takes no
-time.
+The names are listed in `__init__.pyi` and loaded at first use, so that `import seewhy` is fast.
 """
 
 import lazy_loader

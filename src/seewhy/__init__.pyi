@@ -19,15 +19,9 @@ from .run import Run as Run
 from .workflows.analyse import analyse as analyse
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.compare import compare as compare
-from .workflows.data import (
-    check_data as check_data,
-)
-from .workflows.data import (
-    data_statistics as data_statistics,
-)
-from .workflows.data import (
-    split_data as split_data,
-)
+from .workflows.data import check_data as check_data
+from .workflows.data import data_statistics as data_statistics
+from .workflows.data import split_data as split_data
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.experiments.ablation import ablate as ablate
 from .workflows.experiments.learning_curve import learning_curve as learning_curve
@@ -38,15 +32,9 @@ from .workflows.experiments.tuning import tune as tune
 from .workflows.explain import explain as explain
 from .workflows.labels import apply_review as apply_review
 from .workflows.labels import find_label_issues as find_label_issues
-from .workflows.models import (
-    info as info,
-)
-from .workflows.models import (
-    network_costs as network_costs,
-)
-from .workflows.models import (
-    network_layers as network_layers,
-)
+from .workflows.models import info as info
+from .workflows.models import network_costs as network_costs
+from .workflows.models import network_layers as network_layers
 from .workflows.predict import label_images as label_images
 from .workflows.predict import predict as predict
 from .workflows.preview import preview as preview

@@ -1,4 +1,4 @@
-"""What long work tells as it goes: frozen records, shown, stored or acted upon by whoever consumes them."""
+"""Events of long work: frozen records, which the consumer shows, stores or acts on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Step:
-    """One step done. `loss` and `accuracy` (on augmented images) are means over the epoch so far.
+    """One finished step. `loss` and `accuracy` (on augmented images) are means over the epoch so far.
 
-    `gradient_norms` are those of this step by layer, before any clipping, where they were asked for.
+    `gradient_norms` are those of this step by layer, before any clipping, if they were requested.
     """
 
     step: int
@@ -24,7 +24,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch done and validated. `seconds` counts from the start of the training."""
+    """One finished and validated epoch. `seconds` counts from the start of the training."""
 
     epoch: int
     lr: float
@@ -49,9 +49,9 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Progress:
-    """Some of a long work is done: `done` of `total`, in the unit of `what`.
+    """Progress of long work: `done` of `total`, in the unit of `what`.
 
-    "downloading" is in bytes; all else, such as "reading" and "comparing", in images.
+    "downloading" is in bytes; everything else, such as "reading" and "comparing", in images.
     """
 
     what: str
@@ -68,7 +68,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """Something that goes wrong: its kind, what is seen, and what to do about it."""
+    """A problem of the training: its kind, what was observed, and what to do about it."""
 
     kind: str
     finding: str
@@ -76,15 +76,15 @@ class Diagnostic:
 
     @property
     def text(self) -> str:
-        """All of it in one line."""
+        """The finding and the advice in one line."""
         return f"{self.finding}; advice: {self.advice}"
 
 
 @dataclass(frozen=True)
 class RunStarted:
-    """A run in the directory `path` begins, or goes on, for so many epochs, watching `metric`.
+    """A run in the directory `path` starts or continues; `metric` chooses its best epoch.
 
-    Of an experiment it is the `number`-th of `total`, called `name`.
+    In an experiment it is number `number` of `total`, with a `name`.
     """
 
     path: str
@@ -97,7 +97,7 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """A run is finished, now or before: the validation metric that it watched, and its seconds."""
+    """A run is finished, now or earlier: the validation metric that it monitors, and its seconds."""
 
     path: str
     metric: str
@@ -108,9 +108,9 @@ class RunFinished:
 
 
 Event = Step | Epoch | Progress | Note | Diagnostic | RunStarted | RunFinished
-StoredEvent = Epoch | Note | Diagnostic | RunStarted | RunFinished  # those that a run keeps
+StoredEvent = Epoch | Note | Diagnostic | RunStarted | RunFinished  # those that a run stores
 OnEvent = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """Consumes an event and does nothing: for work that nobody watches."""
+    """Ignores an event: the default `on_event`."""

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: atomic writes and locks; and records as JSON."""
+"""Atomic writes, locks, and records as JSON."""
 
 import dataclasses
 import errno
@@ -19,9 +19,9 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Writes `data` to `path` so that a crash leaves the old file or the new one, never a part.
+    """Writes `data` to `path` so that a crash leaves either the old file or the new one, never a part.
 
-    Raises `DiskFullError` when there is no space; the old file is intact and no temporary is left.
+    Raises `DiskFullError` if there is no space; the old file is intact and no temporary file remains.
     """
     with atomic_file(path, len(data)) as file:
         file.write(data)
@@ -30,8 +30,8 @@ def write_atomic(path: Path, data: bytes) -> None:
 def to_json(record: Any) -> Any:
     """A record as JSON values: dataclasses as objects, arrays as lists, NaN and infinity as null.
 
-    A dataclass is written field by field. One whose JSON has another shape has a method `json_form`, which
-    gives that shape, of any values that this function takes. Paths, and what stands for one, are text.
+    A dataclass is written field by field, unless it has a method `json_form`, which returns the values to
+    write. Paths, and objects that stand for one, become text.
     """
     if isinstance(record, os.PathLike):
         return os.fspath(record)
@@ -41,7 +41,7 @@ def to_json(record: Any) -> Any:
         return {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
     if isinstance(record, Mapping):
         return {str(key): to_json(value) for key, value in record.items()}
-    if hasattr(record, "tolist"):  # an array or a number of NumPy's
+    if hasattr(record, "tolist"):  # a NumPy array or number
         return to_json(record.tolist())
     if isinstance(record, list | tuple):
         return [to_json(value) for value in record]
@@ -51,16 +51,16 @@ def to_json(record: Any) -> Any:
 
 
 def write_json(record: Any, path: Path) -> None:
-    """Writes a record to a file of its own, whole or not at all; makes the directory where there is none."""
+    """Writes a record to a file, atomically; makes the directory if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(to_json(record), indent=1).encode())
 
 
 @contextmanager
 def atomic_file(path: Path, size: int = 0) -> Iterator[BinaryIO]:
-    """Yields a file that takes the place of `path`, as `write_atomic` does, when the block ends well.
+    """Yields a file that replaces `path`, as `write_atomic` does, when the block succeeds.
 
-    `size` is what will be written, in bytes, where it is known.
+    `size` is the number of bytes that will be written, if known.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -76,11 +76,11 @@ def atomic_file(path: Path, size: int = 0) -> Iterator[BinaryIO]:
 
 @contextmanager
 def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
-    """Yields `path.tmp`, an empty directory that becomes `path` when the block ends well.
+    """Yields `path.tmp`, an empty directory that becomes `path` when the block succeeds.
 
-    `size` is what will be written, in bytes, where it is known. Raises `DiskFullError` when there is no
-    space. Whatever goes wrong, nothing is left behind; what a killed process left is cleared first. A
-    crash while a directory of that name is replaced may leave neither.
+    `size` is the number of bytes that will be written, if known. Raises `DiskFullError` if there is no
+    space. After an error nothing remains; leftovers of a killed process are removed first. A crash while
+    an existing directory is replaced may leave neither the old nor the new one.
     """
     temporary = path.with_name(path.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -100,9 +100,9 @@ def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
 
 
 def clear_temporaries(directory: Path) -> None:
-    """Removes what killed processes left of `write_atomic` in a directory and below it.
+    """Removes the temporary files that killed processes left in a directory and below it.
 
-    It cannot tell what a living process is writing: hold the directory's lock.
+    It cannot tell them from those of a running process: hold the directory's lock.
     """
     for path in list(directory.rglob(".*.tmp")):
         path.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ def clear_temporaries(directory: Path) -> None:
 
 @contextmanager
 def full_disk_named(path: Path, size: int) -> Iterator[None]:
-    """Raises `DiskFullError` for want of space in the block; `size` is what was to be written, in bytes."""
+    """Raises `DiskFullError` if the disk is full in the block; `size` is the number of bytes to write."""
     try:
         yield
     except OSError as error:
@@ -120,21 +120,21 @@ def full_disk_named(path: Path, size: int) -> Iterator[None]:
 
 
 def new_folder(out: Path) -> Path:
-    """Makes the directory; raises `UsageError` for one that holds something, which would be lost."""
+    """Makes the directory; raises `UsageError` if it is not empty: nothing is overwritten."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} already holds something: choose another --out")
+        raise UsageError(f"{out} is not empty: choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     return out
 
 
 def refuse_existing(out: Path) -> None:
-    """Raises `UsageError` where there is something, which would be lost."""
+    """Raises `UsageError` if `out` exists: nothing is overwritten."""
     if out.exists():
-        raise UsageError(f"{out} exists and is not written over: choose another --out")
+        raise UsageError(f"{out} already exists: choose another --out")
 
 
 def sync_directory(path: Path) -> None:
-    """Makes the names in a directory durable (a rename is not, until its directory is synced)."""
+    """Makes the names in a directory durable (a rename is durable only after its directory is synced)."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -143,7 +143,7 @@ def sync_directory(path: Path) -> None:
 
 
 def require_space(path: Path, needed: int, what: str) -> None:
-    """Raises `DiskFullError` unless `needed` bytes are free where `path` lies."""
+    """Raises `DiskFullError` unless `needed` bytes are free on the disk of `path`."""
     free = shutil.disk_usage(path).free
     if free < needed:
         raise DiskFullError(path, needed, free, what)
@@ -151,11 +151,11 @@ def require_space(path: Path, needed: int, what: str) -> None:
 
 @contextmanager
 def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Holds the lock file `path` for the block; the kernel lets go of it when the process dies.
+    """Holds the lock file `path` for the block; the kernel releases it when the process ends.
 
-    With `wait`, waits for the present holder; else raises `LockedError` naming it. The file itself
-    stays: removing it would let two processes lock two different files of one name. Warns where the file
-    system has no locks, as some of the network have not.
+    With `wait`, waits for the current holder; otherwise raises `LockedError` naming it. The file itself
+    remains: removing it would let two processes lock two different files of one name. Warns if the file
+    system has no locks, as is the case for some network file systems.
     """
     import fcntl
 
@@ -169,7 +169,7 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
             if error.errno not in _NO_LOCKS:
                 raise
             warnings.warn(
-                f"{path.parent} is on a file system without locks: see that one process alone writes there",
+                f"{path.parent} is on a file system without locks: let only one process write there",
                 stacklevel=3,
             )
         os.ftruncate(handle, 0)

@@ -1,4 +1,4 @@
-"""The run directory: all of a training in readable files."""
+"""The run directory: everything about a training in readable files."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory by its path; a run is finished once it has its model."""
+    """A run directory by its path. A run is finished when it has its model file."""
 
     path: Path
 
@@ -66,48 +66,48 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What was trained: recipe, data and their digests, as saved at the start."""
+        """The recipe, the data and their digests, as saved at the start."""
         loaded: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text("utf-8"))
         return loaded
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """The rows of `history.csv`, one an epoch, as numbers."""
+        """The rows of `history.csv`, one per epoch, as numbers."""
         return _read_rows(self.path / "history.csv")
 
     @property
     def gradient_norms(self) -> list[dict[str, float]]:
-        """The rows of `gradient_norms.csv`, a column a layer; none where they were not recorded."""
+        """The rows of `gradient_norms.csv`, one column per layer; empty if they were not recorded."""
         path = self.path / "gradient_norms.csv"
         return _read_rows(path) if path.is_file() else []
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The figures of each split that was read, by its name."""
+        """The metrics of each split that was evaluated, by its name."""
         path = self.path / "metrics.json"
-        found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        return found
+        stored: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        return stored
 
     @property
     def split_sizes(self) -> Counter[str]:
-        """How many pictures each split has, by its name."""
+        """The number of images of each split, by its name."""
         with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
             return Counter(row["split"] for row in csv.DictReader(file))
 
     @property
     def events(self) -> list[StoredEvent] | None:
-        """The records of `events.jsonl`, a torn last line dropped; None where there is no such file."""
+        """The records of `events.jsonl`, without an incomplete last line; None if there is no such file."""
         path = self.path / "events.jsonl"
         if not path.is_file():
             return None
-        lines = path.read_text("utf-8").split("\n")[:-1]  # after a whole last line is nothing
+        lines = path.read_text("utf-8").split("\n")[:-1]  # empty after a complete last line
         records = map(json.loads, lines)
         return [EVENTS[record.pop("type")](**record) for record in records]
 
     def add_events(self, events: Iterable[StoredEvent], length: int | None) -> int | None:
-        """Writes events after the first `length` bytes of `events.jsonl`, durably; gives the new length.
+        """Writes events after the first `length` bytes of `events.jsonl`, durably; returns the new length.
 
-        None stands for a run that was begun before there was such a file, and keeps none.
+        A length of None means that the run was started before there was such a file, and keeps none.
         """
         if length is None:
             return None
@@ -134,11 +134,11 @@ class Run:
         if gradient_norms:
             _write_rows(self.path / "gradient_norms.csv", gradient_norms)
 
-    def write_metrics(self, split: str, figures: Any) -> None:
-        """Stores a split's figures; those of test with the number of this reading, from 1."""
+    def write_metrics(self, split: str, metrics: Any) -> None:
+        """Stores the metrics of a split; those of test with the number of this evaluation, from 1."""
         with exclusive(self.path / "metrics.lock", wait=True):
             stored = self.metrics
-            numbered = to_json(figures)
+            numbered = to_json(metrics)
             if split == "test":
                 numbered["reading"] = stored.get("test", {}).get("reading", 0) + 1
                 self.log(f"test split read, reading {numbered['reading']}")
@@ -146,7 +146,7 @@ class Run:
             write_json(stored, self.path / "metrics.json")
 
     def write_environment(self) -> None:
-        """Stores the machine and the versions that made the run."""
+        """Stores the machine and the package versions of the run."""
         import torch
 
         facts = {
@@ -161,7 +161,7 @@ class Run:
         write_json(facts, self.path / "environment.json")
 
     def log(self, line: str) -> None:
-        """Appends a line with its time; control characters are escaped."""
+        """Appends a line with a timestamp; control characters are escaped."""
         path = self.path / "log.txt"
         text = f"{time.strftime('%Y-%m-%d %H:%M:%S')} {visible(line)}\n"
         with full_disk_named(path, len(text)), open(path, "a", encoding="utf-8") as file:
@@ -169,9 +169,9 @@ class Run:
 
 
 def new_run(out: Path | None, recipe: str) -> Run:
-    """A fresh run directory: `out`, or the first free of `runs/RECIPE`, `runs/RECIPE-2`, ...
+    """A new run directory: `out`, or the first unused of `runs/RECIPE`, `runs/RECIPE-2`, ...
 
-    Raises `UsageError` when `out` holds something: nothing is ever written over.
+    Raises `UsageError` if `out` is not empty: nothing is ever overwritten.
     """
     if out is not None:
         return _claim(out, resume=False)
@@ -188,7 +188,7 @@ def new_run(out: Path | None, recipe: str) -> Run:
 
 
 def resumable_run(out: Path | None, recipe: str) -> Run:
-    """The run to go on with: `out`, or the newest of `runs/RECIPE*`; a new one where there is none."""
+    """The run to resume: `out`, or the newest of `runs/RECIPE*`; a new one if there is none."""
     if out is not None:
         return _claim(out, resume=True)
     number = 1
@@ -199,22 +199,23 @@ def resumable_run(out: Path | None, recipe: str) -> Run:
 
 
 def _claim(out: Path, resume: bool) -> Run:
-    """The run at `out`: an empty directory, or with `resume` one that a run has begun in."""
+    """The run at `out`: an empty directory, or with `resume` one that contains a started run."""
     if not out.exists():
         out.mkdir(parents=True, exist_ok=True)
         sync_directory(out.parent)
     if out.is_dir():
-        held = {path.name for path in out.iterdir()}
-        if not held or (resume and held & {"config.yaml", "run.lock"}):
+        names = {path.name for path in out.iterdir()}
+        if not names or (resume and names & {"config.yaml", "run.lock"}):
             return Run(out)
-    raise UsageError(
-        f"{out} already holds something: choose another --out, or continue a run with --resume"
-    )
+    raise UsageError(f"{out} is not empty: choose another --out, or continue a run with --resume")
 
 
 @contextmanager
 def writing(run: Run) -> Iterator[None]:
-    """Holds the run for one writer, litter of killed ones cleared; a second gets `LockedError` at once."""
+    """Locks the run for one writer, and removes temporary files of killed processes.
+
+    A second writer gets `LockedError` at once.
+    """
     with exclusive(run.path / "run.lock"):
         clear_temporaries(run.path)
         yield
@@ -246,18 +247,18 @@ def _processor() -> str:
 
 
 def require_same(run: Run, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Raises `UsageError` naming the first key in which the run to resume differs.
+    """Raises `UsageError` naming the first setting in which the run to resume differs.
 
-    `defaults` stand for what the run did not write down, having begun before there was such a field.
+    `defaults` are the values of fields that did not exist yet when the run was started.
     """
     before, now = _flat(defaults) | _flat(run.config), _flat(config)
-    before.pop("data", None), now.pop("data", None)  # a path may change; the pictures may not
+    before.pop("data", None), now.pop("data", None)  # a path may change; the images may not
     for key in now:
         if before.get(key) != now[key]:
             name = key.removeprefix("recipe.")
             raise UsageError(
                 f"{run.path} was started with {name}={before.get(key)!r}, not {now[key]!r}: "
-                "resume it as it was started, or start another run with another --out"
+                "resume it with the same settings, or start another run with another --out"
             )
 
 

@@ -1,7 +1,7 @@
-"""Text that others wrote (file names, class names), made safe to show.
+"""Makes untrusted text (file names, class names) safe to show.
 
-A spreadsheet runs a cell that starts like a formula, a terminal obeys control characters, and a file
-name may hold both (OWASP ASVS 5.0, 1.2.10).
+A spreadsheet evaluates a cell that starts like a formula, a terminal obeys control characters, and a file
+name may contain both (OWASP ASVS 5.0, 1.2.10).
 """
 
 import csv
@@ -13,17 +13,17 @@ _FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")
 
 
 def escape_cell(text: str) -> str:
-    """Returns `text` with a leading `'` where a spreadsheet would take it for a formula.
+    """Returns `text` with a leading `'` if a spreadsheet would evaluate it as a formula.
 
-    For text alone: numbers are written as numbers. `csv` does the quoting.
+    Only for text: numbers are written as numbers. `csv` does the quoting.
     """
     return "'" + text if text.startswith(_FORMULA) else text
 
 
 def csv_text(rows: Iterable[Iterable[object]], floats: str = "") -> str:
-    """Rows as a CSV table (RFC 4180), the header among them; text cells pass through `escape_cell`.
+    """Rows, including the header, as a CSV table (RFC 4180); text cells pass through `escape_cell`.
 
-    Numbers stay numbers: `floats` is how those with a fraction are written, such as ".6f" [in full].
+    `floats` is the format of floating-point numbers, such as ".6f" [full precision].
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
@@ -40,24 +40,24 @@ def csv_text(rows: Iterable[Iterable[object]], floats: str = "") -> str:
 
 
 def plain_cell(cell: str) -> str:
-    """Returns a cell as it was meant: the `'` of `escape_cell` is taken off, and no other."""
+    """Reverses `escape_cell`: removes the `'` that it has added, and no other."""
     return cell[1:] if cell.startswith("'") and escape_cell(cell[1:]) == cell else cell
 
 
 def visible(text: str) -> str:
-    """Returns `text` with control characters and undecodable bytes spelled out, for a message."""
+    """Returns `text` with control characters and undecodable bytes escaped, for a message."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def in_points(mean: float, low: float, high: float, metric: str) -> str:
-    """A difference with its interval, in points where the metric is a rate."""
+    """A difference with its interval, in percentage points if the metric is a rate."""
     scale, form = (1, "+.4f") if metric == "loss" else (100, "+.2f")
     numbers = [format(scale * number, form) for number in (mean, low, high)]
     return numbers[0] if isnan(low) else f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
 
 
 def p_value(p: float | None) -> str:
-    """A p-value in three digits; nothing where there was no test, and a dash where it tells nothing."""
+    """A p-value with three digits; empty without a test, and a dash if the test is undefined."""
     if p is None:
         return ""
     return "-" if isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"

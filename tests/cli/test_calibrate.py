@@ -61,4 +61,4 @@ def test_wrong_use_is_refused_before_anything_is_read(run, photos, tmp_path, cap
     assert "give one of them" in said.err and not out.exists()
     shutil.copy(run / "model.safetensors", out)
     said = call(capsys, "calibrate", run, "--data", photos, "--out", out, code=2)
-    assert "not written over" in said.err
+    assert "already exists" in said.err

@@ -22,9 +22,9 @@ def test_the_verdict_is_said_and_kept(run, other, photos, tmp_path, capsys):  # 
     out = tmp_path / "compared"
     said = call(capsys, "compare", run, other, "--data", photos, "--out", out).out
     stored = json.loads((out / "compare.json").read_text())
-    assert stored["differences"][0]["verdict"] in said and "ms a picture" in said
+    assert stored["differences"][0]["verdict"] in said and "ms / image" in said
     assert [m["name"] for m in stored["models"]] == ["run", "blind.safetensors"]
     assert isinstance(stored["differences"][0]["first_only"], int)
     assert (out / "curves.png").is_file()
     said = call(capsys, "compare", run, other, "--data", photos, "--out", out, code=2)
-    assert "already holds something" in said.err
+    assert "is not empty" in said.err

@@ -45,4 +45,4 @@ def test_a_finding_shows_some_examples_and_what_to_do():
 
 
 def test_nothing_found_is_said():
-    assert findings_text(report()) == "4 pictures: nothing wrong found"
+    assert findings_text(report()) == "4 images: no problems found"

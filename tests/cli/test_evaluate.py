@@ -21,7 +21,7 @@ def run(photos, tmp_path_factory):
 def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photos, capsys):
     said = call(capsys, "evaluate", run, "--data", photos, "--full").out
     for line in (
-        "accuracy", "misclassified:", "average, right", "average, wrong", "least sure right",
+        "accuracy", "misclassified:", "mean, correct", "mean, wrong", "least sure correct",
         "most sure wrong", "wrong above 90%", "most confused", "macro mean", "weighted mean",
         "weak slices: none of 0 tested",
     ):  # fmt: skip

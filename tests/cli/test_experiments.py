@@ -45,7 +45,7 @@ def test_seeds_end_with_a_table_and_a_picture(call, tmp_path):
 
 def test_folds_end_with_the_figures_of_all_pictures(call, tmp_path):
     said = call("train", "--folds", "2", "--out", tmp_path / "f")
-    assert "out of fold: 54 pictures" in said.out and "folds, by themselves" in said.out
+    assert "out of fold: 54 images" in said.out and "per fold" in said.out
     pictures = {path.name for path in (tmp_path / "f" / "figures").iterdir()}
     assert {"folds.png", "confusion-oof.png", "per-class-oof.png"} <= pictures
     found = json.loads(call("train", "--folds", "2", "--out", tmp_path / "f", "--json").out)
@@ -127,7 +127,7 @@ def test_find_lr_refuses_a_full_folder_before_it_trains(call, tmp_path, monkeypa
     monkeypatch.setattr("seewhy.workflows.experiments.lr_range.find_lr", None)
     (tmp_path / "thesis.txt").write_text("years of work")
     said = call("find-lr", "--out", tmp_path, code=2)
-    assert "already holds something else" in said.err
+    assert "is not empty" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 

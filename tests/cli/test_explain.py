@@ -98,12 +98,12 @@ def test_features_are_drawn_and_told(model, photos, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "one of the two"),
-        (["x.png", "--only", "wrong"], "--only would choose pictures from --data"),
-        (["x.png", "--split", "val", "--n", "8"], "--split and --n would choose"),
-        (["x.png", "--data", "digits"], "one of the two"),
+        ([], "either images to explain"),
+        (["x.png", "--only", "wrong"], "--only can only choose images from --data"),
+        (["x.png", "--split", "val", "--n", "8"], "--split and --n can only choose"),
+        (["x.png", "--data", "digits"], "either images to explain"),
         (["x.png", "--method", "gradcam"], "did you mean grad_cam?"),
-        (["x.png", "--target", "bat"], "no class 'bat': the model knows ant, bee, cow"),
+        (["x.png", "--target", "bat"], "no class 'bat': the classes are ant, bee, cow"),
         (["x.png"], "x.png: no such file"),
         (["--data", "/no/such/place"], "/no/such/place"),
         (["--data", "digits", "--split", "test"], "'test' is not one of 'train', 'val'"),
@@ -124,7 +124,7 @@ def test_a_method_that_does_not_fit_names_one_that_does(model, photos, tmp_path,
 def test_nothing_is_written_over(model, photos, tmp_path, capsys):
     (tmp_path / "note.txt").write_text("mine")
     said = call(capsys, "explain", model, photos / "bee/001.png", "--out", tmp_path, code=2)
-    assert "already holds something" in said.err
+    assert "is not empty" in said.err
     call(capsys, "explain", model, photos / "bee/001.png", "--out", tmp_path / "note.txt", code=2)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
 

@@ -108,7 +108,7 @@ def test_json_is_one_object_and_a_filled_review_is_kept(photos, home, capsys):
     found = json.loads(said.out)
     assert found == json.loads((home / "label-issues.json").read_text())
     assert found["count"] == len(found["issues"]) == len(suspected(home))
-    assert (home / "review.csv").read_text() == "mine" and "kept as it is" in said.err
+    assert (home / "review.csv").read_text() == "mine" and "kept unchanged" in said.err
     (home / "review.csv").unlink()
 
 
@@ -126,7 +126,7 @@ def test_a_stopped_search_goes_on(photos, tmp_path, capsys, monkeypatch):
 
         patch.setattr("seewhy.workflows.experiments.repetition._out_of_fold", stop)
         assert (
-            "goes on from here"
+            "run the same command again"
             in call(capsys, "data", "labels", photos, "--out", out, *FLAGS, code=130).err
         )
 
@@ -165,9 +165,9 @@ def test_a_review_makes_a_version_that_trains_and_is_judged_anew(photos, home, t
     for part in (splits.train, splits.val):
         named = zip(part.ids, part.labels, strict=True)
         assert all(splits.classes[label] == "ant" for key, label in named if "flipped" in key)
-    assert "train the folds anew" in call(capsys, "data", "labels", out, "--out", home, code=2).err
+    assert "train the folds again" in call(capsys, "data", "labels", out, "--out", home, code=2).err
     said = call(capsys, "data", "apply-review", photos, review, "--out", out, code=2)
-    assert "not written over" in said.err
+    assert "already exists" in said.err
     run = seewhy.train(out, "regularized-cnn", out=tmp_path / "run", overrides=QUICK)
     assert "left out as none of the classes: 1" in (run.path / "log.txt").read_text()
 
@@ -190,7 +190,7 @@ def test_the_report_says_how_many_labels_look_wrong(photos, home, tmp_path, caps
     assert "is the label wrong?" in (review.parent / "review.html").read_text("utf-8")
     review.write_text(f"hash,right_label\n{rows[0]['hash']},{rows[0]['suggested']}\n")
     kept = call(capsys, "evaluate", run, "--data", photos, "--full").err
-    assert "kept as it is" in kept and len(rows_of(review)) == 1
+    assert "kept unchanged" in kept and len(rows_of(review)) == 1
     told = call(capsys, "data", "apply-review", photos, review, "--out", tmp_path / "new").out
     assert told.startswith("1 corrected")
     call(capsys, "evaluate", run, "--data", photos, "--full", "--labels", home)

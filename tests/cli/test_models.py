@@ -31,7 +31,7 @@ def test_show_takes_the_options_of_a_net_and_draws_it(tmp_path):
     with Image.open(out, formats=["PNG"]) as picture:
         assert picture.size[0] > 1000
     before = out.read_bytes()
-    assert "not written over" in call("models", "show", "strided_cnn", "--out", out, code=2).stderr
+    assert "already exists" in call("models", "show", "strided_cnn", "--out", out, code=2).stderr
     assert out.read_bytes() == before
 
 

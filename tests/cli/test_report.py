@@ -50,14 +50,14 @@ def test_without_its_data_the_page_has_no_pictures(run, capsys):
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("photos", "elsewhere"))
     captured = call(capsys, "report", run)
-    assert "without pictures" in captured.err
+    assert "without images" in captured.err
     assert 'id="pictures"' not in (run / "report.html").read_text("utf-8")
 
 
 def test_other_data_are_refused(run, tmp_path):
     other = write_folder(tmp_path / "other", count=12, seed=5)
     shutil.move(other / "ant" / "000.png", other / "ant" / "renamed.png")
-    with pytest.raises(DataError, match="does not hold the validation pictures"):
+    with pytest.raises(DataError, match="does not have the validation images"):
         seewhy.report(run, other)
 
 
@@ -100,7 +100,7 @@ def test_a_training_ends_with_its_report(train):
 def test_a_report_that_fails_by_our_mistake_says_where_its_traceback_is(train, monkeypatch):
     failing(monkeypatch, RuntimeError("cannot allocate a view"))
     out, shown = train(code=1)
-    assert "its report is not: RuntimeError: cannot allocate a view" in shown
+    assert "its report failed: RuntimeError: cannot allocate a view" in shown
     assert f"its traceback is in {out / 'log.txt'}" in shown
     log = (out / "log.txt").read_text().splitlines()
     assert any(line.endswith("Traceback (most recent call last):") for line in log)
@@ -111,7 +111,7 @@ def test_a_report_that_fails_by_our_mistake_says_where_its_traceback_is(train, m
 def test_a_report_that_the_user_can_put_right_is_one_line(train, monkeypatch):
     failing(monkeypatch, DataError("no space for it"))
     out, shown = train(code=0)
-    assert "its report is not: no space for it (`seewhy report" in shown
+    assert "its report failed: no space for it (`seewhy report" in shown
     assert "Traceback" not in (out / "log.txt").read_text()
     assert (out / "model.safetensors").is_file()
 

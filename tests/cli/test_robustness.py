@@ -36,7 +36,7 @@ def test_figures_are_stored_told_and_drawn(model, photos, tmp_path, capsys):
     assert len(found["corruptions"]) == 15 and found["n"] < 1000
     for row in found["corruptions"].values():
         assert len(row) == 5 and all(i["low"] <= i["value"] <= i["high"] for i in row)
-    assert f"{found['n']} validation pictures" in said.out
+    assert f"{found['n']} validation images" in said.out
     assert "mean corruption error" in said.out
     first = said.out.split("mean\n")[1].split("  ")[1]
     assert first == found["worst"].replace("_", " ")

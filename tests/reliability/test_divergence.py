@@ -54,7 +54,7 @@ def diverge(photos, run, *flags, prepare=None):
     assert code == 7 and "Traceback" not in said
     found = re.match(r"seewhy: .* at step (\d+)\b.*\(kept: (.*)\)$", said.splitlines()[-1])
     latest = latest_checkpoint(run.checkpoints)
-    assert found[2] == (str(latest) if latest else "none, it is too early")
+    assert found[2] == (str(latest) if latest else "none yet")
     for path in run.checkpoints.glob("*/state.safetensors"):
         assert all(t.isfinite().all() for t in safetensors.torch.load(path.read_bytes()).values())
     return int(found[1])

@@ -114,7 +114,7 @@ def test_the_new_bundle_answers_otherwise_and_names_its_parent(
 
 def test_a_file_that_is_there_is_not_written_over(model, photos, tmp_path) -> None:
     (tmp_path / "new.safetensors").touch()
-    with pytest.raises(UsageError, match="exists and is not written over"):
+    with pytest.raises(UsageError, match="already exists"):
         seewhy.calibrate(model, photos, out=tmp_path / "new.safetensors")
 
 
@@ -145,7 +145,7 @@ def test_class_means_of_another_network_are_refused_at_load(loaded, tmp_path) ->
 
 def test_too_few_others_are_refused(model, photos, tmp_path) -> None:
     write_folder(tmp_path / "few", classes=("x",), count=5)
-    with pytest.raises(DataError, match="5 readable pictures"):
+    with pytest.raises(DataError, match="5 readable images"):
         seewhy.calibrate(model, photos, out=tmp_path / "new", out_of_scope=tmp_path / "few")
 
 

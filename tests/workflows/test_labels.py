@@ -81,7 +81,7 @@ def test_folders_that_are_no_fold_of_these_are_left_alone(flipped, judged):
 
 def test_other_labels_are_refused(flipped, judged, tmp_path):
     other = write_folder(tmp_path / "photos", count=12)
-    with pytest.raises(DataError, match="train the folds anew"):
+    with pytest.raises(DataError, match="train the folds again"):
         find_suspects(other, judged)
 
 
@@ -103,11 +103,11 @@ def test_findings_are_written_shown_and_corrected_by_public_functions(flipped, j
     made = seewhy.apply_review(flipped, filled, tmp_path / "new")
     assert (made.corrected, made.left_out, made.confirmed, made.open) == (len(rows), 0, 0, 0)
     assert made.note == f"contents with a corrected label: {len(rows)}"
-    with pytest.raises(UsageError, match="not written over"):
+    with pytest.raises(UsageError, match="already exists"):
         seewhy.apply_review(flipped, filled, tmp_path / "new")
     seewhy.find_label_issues(flipped, out=judged, on_event=events.append)
     kept = [event.text for event in events if isinstance(event, Note)]
-    assert len(kept) == 1 and "kept as it is" in kept[0]
+    assert len(kept) == 1 and "kept unchanged" in kept[0]
 
 
 def test_a_number_of_folds_that_is_none_is_refused(flipped, judged):

@@ -249,11 +249,11 @@ def test_resuming_with_other_data_names_it(run, tmp_path):
 
 
 def test_nothing_is_written_over(photos, run, tmp_path):
-    with pytest.raises(UsageError, match="already holds something"):
+    with pytest.raises(UsageError, match="is not empty"):
         train(photos, run.path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="already holds something"):
+    with pytest.raises(UsageError, match="is not empty"):
         train(photos, tmp_path / "mine")
     with pytest.raises(UsageError):
         train(photos, tmp_path / "mine", resume=True)
@@ -389,7 +389,7 @@ def test_saving_copies_and_never_overwrites(run, tmp_path):
     classifier = seewhy.load(run.path)
     classifier.save(tmp_path / "copy.safetensors")
     assert seewhy.load(tmp_path / "copy.safetensors").digest == classifier.digest
-    with pytest.raises(UsageError, match="not written over"):
+    with pytest.raises(UsageError, match="already exists"):
         classifier.save(tmp_path / "copy.safetensors")
 
 

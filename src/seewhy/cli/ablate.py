@@ -1,6 +1,5 @@
 """`seewhy ablate`."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,84 +8,79 @@ import click
 from click.core import ParameterSource
 
 import seewhy
-from seewhy.cli.experiments import experiment_flags
-from seewhy.cli.flags import overrides
+from seewhy.cli.flags import PATH, show, training_flags
 from seewhy.cli.progress import shown
 from seewhy.config.options import parse_value
 from seewhy.config.plan import load_plan, make_plan
 from seewhy.errors import UsageError
 
 
-@click.command(context_settings={"max_content_width": 110})
-@experiment_flags("ablation")
-@click.option("--rows", type=click.Path(path_type=Path), help="YAML file of named rows")
+@click.command()
+@training_flags("-ablation")
+@click.option("--rows", type=PATH, help="YAML file of named rows")
 @click.option(
     "--without",
     multiple=True,
     metavar="FIELD[+FIELD],...",
-    help="a row without a recipe field or section, for each; + joins fields to one row",
+    help="one row for each field or section, without it; + removes several fields in one row",
 )
 @click.option(
     "--with",
     "with_",
     multiple=True,
     metavar="KEY=VALUE[+KEY=VALUE],...",
-    help="a row with a recipe field set, for each",
+    help="one row for each setting; + sets several fields in one row",
 )
-@click.option("--seeds", type=int, help="runs a row, of successive seeds [3]")
-@click.option("--target", type=float, help="validation accuracy, the way to which is measured")
+@click.option("--seeds", type=int, help="runs per row, with consecutive seeds [3]")
+@click.option("--target", type=float, help="also measure the time to this validation accuracy")
 @click.pass_context
 def command(
     context: click.Context,
     /,
     recipe: str,
     data: str,
-    out: Path | None,
     as_json: bool,
     rows: Path | None,
     without: tuple[str, ...],
     with_: tuple[str, ...],
     seeds: int | None,
     target: float | None,
-    **fields: Any,
+    **settings: Any,
 ) -> None:
-    """Say what each option of a recipe brings: rows without it or with it, compared seed by seed.
+    """Measure the effect of each recipe option: rows without it or with it, compared seed by seed.
 
     \b
     seewhy ablate --recipe regularized-cnn --without augment --with model.dropout=0,train.ema=0.99
-    seewhy ablate --rows FILE.yaml        named rows, also on top of each other, or of other recipes
+    seewhy ablate --rows FILE.yaml        named rows, which may extend other rows or recipes
 
-    Runs go to OUT/ROW/seed-N, the tables to OUT/ablation.md, .csv and .json, the picture to OUT/figures.
-    Stopped, the same command goes on.
+    Writes the runs to OUT/ROW/seed-N, the tables to OUT/ablation.md, .csv and .json, the plot to OUT/figures.
+    Run the same command again to continue after an interruption.
     """
     if (rows is None) == (not without and not with_):
-        raise UsageError("give the rows: either --rows FILE, or --without and --with")
-    given: dict[str, Any] = {"recipe": recipe, "seeds": seeds, "target": target}
+        raise UsageError("specify the rows: either --rows FILE, or --without and --with")
+    options: dict[str, Any] = {"recipe": recipe, "seeds": seeds, "target": target}
     if rows is None:
         tree: dict[str, Any] = {"rows": _rows(without, with_)}
     else:
         tree = load_plan(rows).model_dump()
         if context.get_parameter_source("recipe") is ParameterSource.DEFAULT:
-            del given["recipe"]
-    tree |= {name: value for name, value in given.items() if value is not None}
+            del options["recipe"]
+    tree |= {name: value for name, value in options.items() if value is not None}
     plan = make_plan(tree, "the ablation")
     with shown() as terminal:
-        result = seewhy.ablate(
-            data,
-            plan,
-            out=out,
-            overrides=overrides(fields),
-            on_event=terminal,
-        )
-    if as_json:
-        click.echo(json.dumps(seewhy.to_json(result)))
-        return
-    click.echo(result.markdown(brief=True))
-    click.echo(f"all columns: {result.path / 'ablation.md'}   runs: {result.path}")
+        result = seewhy.ablate(data, plan, on_event=terminal, **settings)
+    show(
+        result,
+        as_json,
+        lambda ablation: (
+            f"{ablation.markdown(brief=True)}\n"
+            f"all columns: {ablation.path / 'ablation.md'}   runs: {ablation.path}"
+        ),
+    )
 
 
 def _rows(without: tuple[str, ...], with_: tuple[str, ...]) -> dict[str, Any]:
-    """A row for each part of the options: `,` parts rows, `+` joins fields to one."""
+    """The rows that the options define: `,` separates rows, `+` joins fields in one row."""
     rows: dict[str, Any] = {}
     for text in without:
         for part in text.split(","):

@@ -1,21 +1,25 @@
 """`seewhy info`."""
 
-import json
+from typing import TYPE_CHECKING
 
 import click
 
 import seewhy
+from seewhy.cli.flags import as_json, show
+
+if TYPE_CHECKING:
+    from seewhy.workflows.models import ModelInfo
 
 
 @click.command()
 @click.argument("model")
-@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+@as_json
 def command(model: str, as_json: bool) -> None:
-    """Say what MODEL holds: network, classes, input rule, how it was trained, and its digest."""
-    result = seewhy.info(model)
-    if as_json:
-        click.echo(json.dumps(seewhy.to_json(result)))
-        return
+    """Show what MODEL contains: network, classes, input rule, training facts, and its digest."""
+    show(seewhy.info(model), as_json, _text)
+
+
+def _text(result: "ModelInfo") -> str:
     path, header, about = result.file, result.header, result.header.metadata
     recipe = about.facts.get("recipe", {})
     lines = {
@@ -25,12 +29,11 @@ def command(model: str, as_json: bool) -> None:
         "classes": f"{len(about.classes):,}: {', '.join(about.classes[:12])}"
         + (", ..." if len(about.classes) > 12 else ""),
         "input": f"{about.rule.size}x{about.rule.size} from {about.rule.store}x{about.rule.store} RGB",
-        "views": ", ".join(about.views),
+        "TTA views": ", ".join(about.views),
         "temperature": f"{about.decision.temperature:.3f}",
         "recipe": recipe.get("name", "-") if isinstance(recipe, dict) else "-",
         "trained": ", ".join(f"{k} {v}" for k, v in about.facts.items() if k != "recipe"),
         "parents": ", ".join(about.parents) or "none",
         "made by": about.created_by,
     }
-    for name, text in lines.items():
-        click.echo(f"{name:<12}{text}")
+    return "\n".join(f"{name:<12}{text}" for name, text in lines.items())

@@ -1,6 +1,5 @@
-"""`seewhy data labels` and `seewhy data apply-review`: labels that look wrong, and their correction."""
+"""`seewhy data labels` and `seewhy data apply-review`: find labels that look wrong, and correct them."""
 
-import json
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.experiments import table
-from seewhy.cli.flags import config_of, fields, overrides, recipe_flags
+from seewhy.cli.flags import PATH, as_json, config_of, fields, recipe_flags, show
 from seewhy.cli.progress import Terminal, shown
+from seewhy.cli.tables import table
 from seewhy.text import visible
 
 if TYPE_CHECKING:
@@ -20,91 +19,80 @@ if TYPE_CHECKING:
 PAIRS, SUREST = 5, 5  # lines on the terminal
 
 
-@click.command(context_settings={"max_content_width": 110})
+@click.command()
 @click.argument("data")
 @click.option("--recipe", help="a recipe's name or YAML file [fast]")
-@click.option("--folds", "count", type=int, help="trainings, each judging another part [5]")
+@click.option("--folds", type=int, help="number of cross-validation folds [5]")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
-    help="the folds and what they find; finished ones are taken as they are [runs/RECIPE-folds]",
+    type=PATH,
+    help="directory of the folds and the results; finished folds are reused [runs/RECIPE-folds]",
 )
-@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+@as_json
 @recipe_flags
-def labels(
-    data: str,
-    recipe: str | None,
-    count: int | None,
-    out: Path | None,
-    as_json: bool,
-    **given: Any,
-) -> None:
-    """Find labels of DATA that look wrong, by networks each of which has not seen what it judges.
+def labels(data: str, as_json: bool, **settings: Any) -> None:
+    """Find labels of DATA that look wrong, by cross-validation: no network has seen the images it judges.
 
-    Trains --folds networks as `seewhy train --folds` does, goes on with stopped ones, and takes finished
-    ones as they are. Writes label-issues.csv, .json and .png, and for a person review.html, which makes
-    review.csv, for `seewhy data apply-review`. Test stays sealed.
+    Trains --folds networks as `seewhy train --folds` does, continues interrupted ones, and reuses finished
+    ones. Writes label-issues.csv, .json and .png, and review.html for a person, who saves review.csv there
+    for `seewhy data apply-review`. The test split stays sealed.
     """
     with shown() as terminal:
-        found = seewhy.find_label_issues(
-            data, recipe, count, out=out, overrides=overrides(given), on_event=terminal
-        )
-    click.echo(json.dumps(seewhy.to_json(found)) if as_json else _text(found))
+        result = seewhy.find_label_issues(data, on_event=terminal, **settings)
+    show(result, as_json, _text)
 
 
 @click.command(name="apply-review")
 @click.argument("data")
-@click.argument("review", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="the new version, a new directory"
-)
-@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+@click.argument("review", type=PATH)
+@click.option("--out", type=PATH, required=True, help="a new directory for the new version")
+@as_json
 @fields("layout", "group_from", "val", "test", "split_seed")
 def apply_review(
-    data: str, review: Path, out: Path, as_json: bool, layout: str | None, **given: str | None
+    data: str, review: Path, out: Path, as_json: bool, layout: str | None, **values: str | None
 ) -> None:
-    """Make a version of DATA with the labels of REVIEW, a filled review.csv; DATA stays as it is.
+    """Make a version of DATA with the labels of REVIEW, a completed review.csv; DATA is not changed.
 
-    The right label "none of these" leaves a picture out.
+    The answer "none of these" removes the image.
 
-    The version is a small file that names the pictures by their content. `--data OUT` trains on it. Split
-    as for the training, by the same flags: the labels of test stay as they are.
+    The version is a small file that identifies the images by their content; train on it with `--data OUT`.
+    Give the same split flags as for training: labels of the test split are never changed.
     """
-    config = config_of(given, layout=layout, on_bad="skip", max_bad=1)
+    config = config_of(values, layout=layout, on_bad="skip", max_bad=1)
     made = seewhy.apply_review(data, review, out, config, on_event=Terminal())
-    if as_json:
-        click.echo(json.dumps(seewhy.to_json(made)))
-        return
     counts = {name: getattr(made, name) for name in ("corrected", "left_out", "confirmed", "open")}
-    click.echo(", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()))
-    click.echo(f"{visible(str(out))}: {made.note}")
-    own = [f"--data.{name}={value}" for name, value in given.items() if value is not None]
-    click.echo(f"next: {visible(shlex.join(['seewhy', 'train', '--data', str(out), *own]))}")
+    own = [f"--data.{name}={value}" for name, value in values.items() if value is not None]
+    lines = [
+        ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()),
+        f"{visible(str(out))}: {made.note}",
+        f"next: {visible(shlex.join(['seewhy', 'train', '--data', str(out), *own]))}",
+    ]
+    show(made, as_json, lambda _: "\n".join(lines))
 
 
 def _text(findings: "LabelFindings") -> str:
-    suspects, home, command = findings.suspects, findings.path, findings.command
-    found = suspects.found
+    suspects, home = findings.suspects, findings.path
+    issues = suspects.found
     lines = [
-        f"{len(found):,} of {suspects.n:,} labels look wrong to networks that had not seen the pictures",
-        f"they agree with {suspects.agreed:.1%} of the labels; the fewer, the more right ones they doubt",
+        f"{len(issues):,} of {suspects.n:,} labels look wrong to networks that were not trained on them",
+        f"the networks agree with {suspects.agreed:.1%} of the labels; the lower, the more false alarms",
     ]
     if suspects.weak:
         lines.append(
-            "that is no better than always naming the commonest class, so these suspicions are noise: give "
-            "more --epochs, or another --recipe"
+            "that is no better than always predicting the most common class, so these results are noise: "
+            "train for more --epochs, or with another --recipe"
         )
-    if not found:
+    if not issues:
         return "\n".join(lines)
-    pairs = Counter((one.label, one.suggested) for one in found).most_common(PAIRS)
+    pairs = Counter((one.label, one.suggested) for one in issues).most_common(PAIRS)
     rows = [("labelled", "looks like", "")]
     rows += [(visible(a), visible(b), f"{n:,}") for (a, b), n in pairs]
-    surest = [("the surest", "labelled", "looks like")]
-    surest += [(visible(o.id), visible(o.label), visible(o.suggested)) for o in found[:SUREST]]
+    surest = [("most confident", "labelled", "looks like")]
+    surest += [(visible(o.id), visible(o.label), visible(o.suggested)) for o in issues[:SUREST]]
     files = "label-issues.csv, .json, .png, review.csv, review.html"
     lines += ["", table(rows), "", table(surest), "", f"{visible(str(home))}: {files}"]
-    lines.append(
-        f"next: open {visible(str(home / 'review.html'))} in a browser, save review.csv there, then"
-    )
-    lines.append(f"      {visible(command)}")
+    lines += [
+        f"next: open {visible(str(home / 'review.html'))} in a browser, save review.csv there, then",
+        f"      {visible(findings.command)}",
+    ]
     return "\n".join(lines)

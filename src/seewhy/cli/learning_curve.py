@@ -1,64 +1,50 @@
 """`seewhy learning-curve`."""
 
-import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
-from seewhy.cli.experiments import experiment_flags, table
-from seewhy.cli.flags import overrides
+from seewhy.cli.flags import show, training_flags
 from seewhy.cli.progress import shown
-from seewhy.cli.tables import value
+from seewhy.cli.tables import table, value
 from seewhy.errors import UsageError
 
+if TYPE_CHECKING:
+    from seewhy.analysis.experiments.learning_curve import LearningCurve
 
-@click.command(context_settings={"max_content_width": 110})
-@experiment_flags("learning-curve")
+
+@click.command()
+@training_flags("-learning-curve")
 @click.option(
     "--shares",
     default="0.25,0.5,1",
     show_default=True,
-    help="parts of the training pictures, smallest first",
+    help="fractions of the training images, smallest first",
 )
-@click.option("--seeds", default=3, show_default=True, help="runs a part, of successive seeds")
-def command(
-    recipe: str,
-    data: str,
-    out: Path | None,
-    as_json: bool,
-    shares: str,
-    seeds: int,
-    **fields: Any,
-) -> None:
-    """Say whether more pictures would help: train on growing parts of those there are.
+@click.option("--seeds", default=3, show_default=True, help="runs per share, consecutive seeds")
+def command(shares: str, as_json: bool, **settings: Any) -> None:
+    """Estimate whether more images would help: train on growing shares of the training images.
 
-    Every run takes the same number of steps, so that only the pictures differ. Stopped, the same command
-    goes on.
+    Every run takes the same number of steps, so that only the number of images differs. Run the same
+    command again to continue after an interruption.
     """
+    parts = _numbers(shares)
     with shown() as terminal:
-        result = seewhy.learning_curve(
-            data,
-            recipe,
-            _numbers(shares),
-            seeds,
-            out=out,
-            overrides=overrides(fields),
-            on_event=terminal,
-        )
-    if as_json:
-        click.echo(json.dumps(seewhy.to_json(result)))
-        return
-    rows = [("pictures", result.metric, "sd", "95% interval")]
+        result = seewhy.learning_curve(shares=parts, on_event=terminal, **settings)
+    show(result, as_json, _text)
+
+
+def _text(result: "LearningCurve") -> str:
+    rows = [("images", result.metric, "std", "95% interval")]
     for share in result.shares:
-        mean, sd, low, high = (
-            value(getattr(share.score, name), result.metric)
-            for name in ("mean", "sd", "low", "high")
+        score = share.score
+        mean, std, low, high = (
+            value(number, result.metric) for number in (score.mean, score.sd, score.low, score.high)
         )
-        rows.append((f"{share.pictures:,}", mean, sd, f"{low} to {high}"))
-    click.echo(f"{table(rows)}\n\n{result.sentence}")
-    click.echo(f"\nruns: {result.path}   picture: {result.path / 'figures' / 'learning-curve.png'}")
+        rows.append((f"{share.pictures:,}", mean, std, f"{low} to {high}"))
+    figure = result.path / "figures" / "learning-curve.png"
+    return f"{table(rows)}\n\n{result.sentence}\n\nruns: {result.path}   plot: {figure}"
 
 
 def _numbers(text: str) -> list[float]:

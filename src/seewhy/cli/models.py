@@ -1,14 +1,13 @@
 """`seewhy models`."""
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
+from seewhy.cli.flags import PATH, as_json, show
 from seewhy.config.networks import ModelConfig
 from seewhy.config.options import options_of, parse_value
 
@@ -19,20 +18,23 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True)
 @click.option("--size", default=32, show_default=True, help="input side in pixels")
 @click.option("--classes", default=10, show_default=True, help="number of classes")
-@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
+@as_json
 @click.pass_context
 def command(context: click.Context, size: int, classes: int, as_json: bool) -> None:
-    """List the networks with their parameters and FLOPs for one image, and the shipped models."""
+    """List the networks with their parameters and FLOPs per image, and the shipped models."""
     if context.invoked_subcommand is not None:
         return
     costs, shipped = seewhy.network_costs(size, classes), seewhy.shipped_models()
-    if as_json:
-        click.echo(json.dumps({"size": size, "networks": costs, "shipped": shipped}))
-        return
-    click.echo(f"{'network':<18}{'parameters':>12}{'MFLOPs at ' + str(size):>16}")
-    for name, cost in costs.items():
-        click.echo(f"{name:<18}{cost['parameters']:>12,}{cost['flops'] / 1e6:>16,.1f}")
-    click.echo(f"\nshipped, trained: {', '.join(shipped)}")
+    lines = [
+        f"{'network':<18}{'parameters':>12}{'MFLOPs at ' + str(size):>16}",
+        *(
+            f"{name:<18}{cost['parameters']:>12,}{cost['flops'] / 1e6:>16,.1f}"
+            for name, cost in costs.items()
+        ),
+        f"\nshipped, trained: {', '.join(shipped)}",
+    ]
+    record = {"size": size, "networks": costs, "shipped": shipped}
+    show(record, as_json, lambda _: "\n".join(lines))
 
 
 def _network_flags(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,23 +50,20 @@ def _network_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@command.command(context_settings={"max_content_width": 110})
+@command.command(name="show")
 @click.argument("name")
 @click.option("--size", default=32, show_default=True, help="input side in pixels")
 @click.option("--classes", default=10, show_default=True, help="number of classes")
 @_network_flags
-@click.option("--out", type=click.Path(path_type=Path), help="draw the network as a PNG file, too")
-@click.option("--json", "as_json", is_flag=True, help="one JSON object on standard output")
-def show(
-    name: str, size: int, classes: int, out: Path | None, as_json: bool, **given: str | None
+@click.option("--out", type=PATH, help="also draw the network as a PNG file")
+@as_json
+def show_layers(
+    name: str, size: int, classes: int, out: Path | None, as_json: bool, **values: str | None
 ) -> None:
     """List the layers of a network with their output shapes, parameters and FLOPs, or draw them."""
-    options = {key: parse_value(text) for key, text in given.items() if text is not None}
+    options = {key: parse_value(text) for key, text in values.items() if text is not None}
     layers = seewhy.network_layers(name, size=size, classes=classes, options=options, out=out)
-    if as_json:
-        click.echo(json.dumps({"network": name, "layers": [asdict(layer) for layer in layers]}))
-    else:
-        click.echo(_table(layers))
+    show({"network": name, "layers": layers}, as_json, lambda _: _table(layers))
 
 
 def _table(layers: "list[Layer]") -> str:

@@ -1,4 +1,4 @@
-"""What long work shows on standard error."""
+"""Progress on standard error."""
 
 import sys
 from collections.abc import Iterator
@@ -9,25 +9,16 @@ from typing import Any
 from tqdm import tqdm
 
 from seewhy.cli.tables import value
-from seewhy.events import (
-    Diagnostic,
-    Epoch,
-    Event,
-    Note,
-    Progress,
-    RunFinished,
-    RunStarted,
-    Step,
-)
+from seewhy.events import Diagnostic, Epoch, Event, Note, Progress, RunFinished, RunStarted, Step
 from seewhy.text import visible
 
 TRAINING = "{desc} |{bar:20}| {percentage:3.0f}% {postfix} {remaining} left"
 
 
 class Terminal:
-    """Shows all events: a live bar of what is under way, a lasting line for what is done.
+    """Shows events: a live bar for work in progress, a permanent line for what is done.
 
-    A run by itself has a line an epoch, one of an experiment a line in all. No note is shown twice.
+    A single run has one line per epoch, a run of an experiment one line in all. No note is shown twice.
     """
 
     def __init__(self) -> None:
@@ -56,13 +47,13 @@ class Terminal:
                 self._finished(event)
 
     def close(self) -> None:
-        """Takes the live bar away."""
+        """Removes the live bar."""
         if self._bar is not None:
             self._bar.close()
         self._bar = None
 
     def write(self, line: str) -> None:
-        """Shows a lasting line."""
+        """Shows a permanent line."""
         with tqdm.external_write_mode(file=sys.stderr):
             print(visible(line), file=sys.stderr, flush=True)
 
@@ -72,7 +63,7 @@ class Terminal:
         self._notes.add(text)
 
     def _bar_of(self, what: str, total: int, **options: Any) -> "tqdm[Any]":
-        """The bar of `what`; another's makes room for it."""
+        """The bar of `what`, which replaces any other."""
         if self._bar is None or self._what != what:
             self.close()
             self._bar = tqdm(total=total, desc=what, leave=False, disable=None, **options)
@@ -105,13 +96,13 @@ class Terminal:
         self._validation = f"  val {metrics['accuracy']:.1%}"
         if run is None or run.name:
             return
-        shown = {"accuracy": metrics["accuracy"], run.metric: metrics[run.metric]}
+        watched = {"accuracy": metrics["accuracy"], run.metric: metrics[run.metric]}
         self.write(
             f"epoch {epoch.epoch:>3}/{run.epochs}  "
             f"train {epoch.train_loss:.3f} {epoch.train_accuracy:6.1%}  val {metrics['loss']:.3f} "
             + "  ".join(
                 f"{number:6.1%}" if name == "accuracy" else f"{name} {number:.3f}"
-                for name, number in shown.items()
+                for name, number in watched.items()
             )
             + f"  {epoch.seconds:,.0f} s"
             + ("  best" if epoch.best else "")
@@ -133,8 +124,10 @@ class Terminal:
 
 
 @contextmanager
-def shown(stopped: str = "stopped: the same command goes on from here") -> Iterator[Terminal]:
-    """A `Terminal` for the block; a block that a signal stops ends with the line `stopped`."""
+def shown(
+    stopped: str = "interrupted: run the same command again to continue",
+) -> Iterator[Terminal]:
+    """A `Terminal` for the block; shows the line `stopped` when a signal interrupts it."""
     terminal = Terminal()
     try:
         yield terminal
@@ -147,5 +140,5 @@ def shown(stopped: str = "stopped: the same command goes on from here") -> Itera
 
 
 def say(line: str) -> None:
-    """A line for the user on standard error; standard output is for results."""
+    """Prints a line on standard error; standard output is for results."""
     print(visible(line), file=sys.stderr, flush=True)

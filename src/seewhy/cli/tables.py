@@ -1,6 +1,6 @@
-"""Figures as plain text."""
+"""Metrics and analyses as plain text."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -15,88 +15,87 @@ if TYPE_CHECKING:
 WEAK = 5  # slices on the terminal; the report has more
 
 
-def metrics_table(figures: dict[str, Any], about: str) -> str:
-    """The figures of a split, as in `metrics.json`, for a terminal."""
-    intervals = {"accuracy": figures["accuracy"], **figures["intervals"]}
+def metrics_table(metrics: dict[str, Any], about: str) -> str:
+    """The metrics of a split, as in `metrics.json`, for a terminal."""
+    intervals = {"accuracy": metrics["accuracy"], **metrics["intervals"]}
 
     def line(title: str, name: str, write: Callable[[float | None], str], note: str = "") -> str:
-        found = intervals[name]
-        span = f"{write(found['low'])} to {write(found['high'])}"
-        return f"  {title:<18} {write(found['value']):>7}   {span}{note}"
+        interval = intervals[name]
+        span = f"{write(interval['low'])} to {write(interval['high'])}"
+        return f"  {title:<18} {write(interval['value']):>7}   {span}{note}"
 
     lines = [
-        f"{figures['split']}: {figures['n']:,} pictures, {about}",
+        f"{metrics['split']}: {metrics['n']:,} images, {about}",
         "",
         f"  {'':<18} {'':>7}   95% interval",
         line("accuracy", "accuracy", _percent),
         line("balanced accuracy", "balanced_accuracy", _percent),
-        *([line("top-5 accuracy", "top5", _percent)] if figures["top5"] is not None else []),
+        *([line("top-5 accuracy", "top5", _percent)] if metrics["top5"] is not None else []),
         line("macro F1", "macro_f1", _percent),
         line("Matthews corr.", "mcc", _number),
         line("log loss", "nll", _number),
         line("calibration error", "ece", _percent, "   (ECE, 15 bins)"),
-        line("ROC AUC", "auroc", _number, "   (one against the rest)"),
+        line("ROC AUC", "auroc", _number, "   (one vs. rest)"),
         "",
     ]
-    width = max(12, *(len(name) for name in figures["classes"][:50]))
-    lines.append(f"  {'class':<{width}}  precision   recall       F1   95% interval     pictures")
-    for name, row in list(figures["per_class"].items())[:50]:
+    width = max(12, *(len(name) for name in metrics["classes"][:50]))
+    lines.append(f"  {'class':<{width}}  precision   recall       F1   95% interval       images")
+    for name, row in list(metrics["per_class"].items())[:50]:
         f1 = row["intervals"]["f1"]
         span = f"{_percent(f1['low'])} to {_percent(f1['high'])}"
         lines.append(_row(name, row, width, f"{span:<16}{row['support']:>9,}"))
-    if len(figures["classes"]) > 50:
-        lines.append(f"  ... and {len(figures['classes']) - 50} more classes (see --json)")
+    if len(metrics["classes"]) > 50:
+        lines.append(f"  ... and {len(metrics['classes']) - 50} more classes (see --json)")
     for name in ("macro", "weighted"):
-        lines.append(_row(f"{name} mean", figures[name], width, ""))
+        lines.append(_row(f"{name} mean", metrics[name], width, ""))
     return "\n".join(lines)
 
 
 def analysis_table(analysis: "Analysis") -> str:
     """The mistakes and the confidence of a split, for a terminal."""
-    found, sure = analysis.mistakes, analysis.confidence
-    width = max(12, *(len(name) for name in found.missed))
+    mistakes, confidence = analysis.mistakes, analysis.confidence
+    width = max(12, *(len(name) for name in mistakes.missed))
     lines = [
-        f"misclassified: {found.count:,} of {found.n:,}, {with_interval(found.rate)}",
+        f"misclassified: {mistakes.count:,} of {mistakes.n:,}, {with_interval(mistakes.rate)}",
         *(
             f"  {name:<{width}}  {with_interval(row.rate):<26} ({row.count:,}/{row.support:,})"
-            for name, row in found.missed.items()
+            for name, row in mistakes.missed.items()
         ),
         "",
         "confidence",
-        f"  average, right     {with_interval(sure.right)}",
-        f"  average, wrong     {with_interval(sure.wrong)}",
-        f"  least sure right   {_finite(sure.least_right)}   {visible(sure.least_right_id)}",
-        f"  most sure wrong    {_finite(sure.most_wrong)}   {visible(sure.most_wrong_id)}",
-        f"  wrong above 90%    {sure.sure_mistakes:,} pictures, "
-        f"{with_interval(sure.sure_mistake_rate)} of all",
-        f"  risk-coverage area {sure.risk_coverage.aurc:.4f}   (mean error when only the surest are "
-        "answered)",
+        f"  mean, correct      {with_interval(confidence.right)}",
+        f"  mean, wrong        {with_interval(confidence.wrong)}",
+        f"  least sure correct {_finite(confidence.least_right)}   {visible(confidence.least_right_id)}",
+        f"  most sure wrong    {_finite(confidence.most_wrong)}   {visible(confidence.most_wrong_id)}",
+        f"  wrong above 90%    {confidence.sure_mistakes:,} images, "
+        f"{with_interval(confidence.sure_mistake_rate)} of all",
+        f"  risk-coverage area {confidence.risk_coverage.aurc:.4f}   (mean error rate over all coverages)",
         "",
         "most confused",
     ]
-    for pair in found.pairs[:5]:
+    for pair in mistakes.pairs[:5]:
         names = f"{pair.true} -> {pair.predicted}"
         lines.append(f"  {names:<26}  {pair.count:>5,}   {with_interval(pair.rate)} of {pair.true}")
     return "\n".join([*lines, *_causes(analysis.causes), *_weak(analysis.slices)])
 
 
 def _causes(causes: "Causes | None") -> Iterator[str]:
-    """The likeliest causes of the surest mistakes."""
+    """The likeliest causes of the most confident mistakes."""
     if causes is None or not causes.mistakes:
         return
-    yield f"\nlikeliest cause of the {len(causes.mistakes)} surest mistakes"
+    yield f"\nlikeliest cause of the {len(causes.mistakes)} most confident mistakes"
     for name, count in causes.named.items():
-        yield f"  {name:<32}  {'not known' if count is None else count}"
+        yield f"  {name:<32}  {'unknown' if count is None else count}"
 
 
 def _weak(slices: "Slices | None") -> Iterator[str]:
-    """The parts of the pictures that are worse than the rest beyond doubt."""
+    """The slices whose error rate is significantly higher than that of the rest."""
     if slices is None:
         return
     yield f"\nweak slices: {len(slices.weak) or 'none'} of {slices.tested:,} tested"
     for part in slices.weak[:WEAK]:
         wrong = f"{part.rate.value:.1%} wrong, the rest {part.rest.value:.1%}"
-        yield f"  {visible(part.name)}: {wrong} ({part.n:,} pictures)"
+        yield f"  {visible(part.name)}: {wrong} ({part.n:,} images)"
 
 
 def with_interval(interval: "Interval") -> str:
@@ -122,8 +121,31 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def value(figure: float, metric: str) -> str:
-    """A figure as its metric is read: a rate in percent, a loss as a number."""
-    if isnan(figure):
+def value(number: float, metric: str) -> str:
+    """A metric as it is usually written: a rate in percent, a loss as a number."""
+    if isnan(number):
         return "-"
-    return f"{figure:.4f}" if metric == "loss" else f"{figure:.2%}"
+    return f"{number:.4f}" if metric == "loss" else f"{number:.2%}"
+
+
+def summary_table(summaries: Mapping[str, Any]) -> str:
+    """Mean and std of each metric, with the confidence interval of the mean where it has one."""
+    interval = any(hasattr(one, "low") for one in summaries.values())
+    header = ("", "mean", "std", "95% interval of the mean" if interval else "")
+    rows = []
+    for name, one in summaries.items():
+        ends = f"{value(one.low, name)} to {value(one.high, name)}" if interval else ""
+        rows.append((name.replace("_", " "), value(one.mean, name), value(one.sd, name), ends))
+    return table([header, *rows])
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as columns, the first aligned left and the others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

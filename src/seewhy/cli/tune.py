@@ -1,74 +1,48 @@
 """`seewhy tune`."""
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
-from seewhy.cli.experiments import experiment_flags, table
-from seewhy.cli.flags import overrides
+from seewhy.cli.flags import show, training_flags
 from seewhy.cli.progress import shown
-from seewhy.cli.tables import value
+from seewhy.cli.tables import table, value
 from seewhy.text import in_points, p_value
 
 if TYPE_CHECKING:
     from seewhy.analysis.experiments.tuning import Tuning
 
 
-@click.command(context_settings={"max_content_width": 110})
-@experiment_flags("tune")
-@click.option("--trials", default=20, show_default=True, help="trials in all, of all processes")
-@click.option("--time-limit", type=float, help="seconds after which no trial starts")
-@click.option("--storage", metavar="URL", help="database that processes share [OUT/study.db]")
+@click.command()
+@training_flags("-tune")
+@click.option("--trials", default=20, show_default=True, help="trials in all processes together")
+@click.option("--time-limit", type=float, help="start no trial after this many seconds")
+@click.option("--storage", metavar="URL", help="database shared by processes [OUT/study.db]")
 @click.option(
     "--pruner",
     type=click.Choice(["median", "hyperband", "none"]),
     default="median",
     show_default=True,
-    help="how trials that fall behind are stopped",
+    help="how unpromising trials are stopped early",
 )
-def command(
-    recipe: str,
-    data: str,
-    out: Path | None,
-    as_json: bool,
-    trials: int,
-    time_limit: float | None,
-    storage: str | None,
-    pruner: Any,
-    **fields: Any,
-) -> None:
-    """Search a recipe's `search` section for better settings; believe them only over fresh seeds.
+def command(data: str, as_json: bool, **settings: Any) -> None:
+    """Search a recipe's `search` section for better settings, and confirm the best with fresh seeds.
 
-    Ends with OUT/best.yaml, a recipe: that of the base where no trial has a better mean. Stopped, the same
-    command goes on; started again beside itself, or on another machine with the same --storage, it shares
-    the work.
+    Writes the best recipe to OUT/best.yaml: the base if no trial has a better mean. Run the same command
+    again to continue after an interruption; run it in parallel, also on other machines with the same
+    --storage, to share the work.
     """
     with shown() as terminal:
-        result = seewhy.tune(
-            data,
-            recipe,
-            trials,
-            time_limit=time_limit,
-            storage=storage,
-            pruner=pruner,
-            out=out,
-            overrides=overrides(fields),
-            on_event=terminal,
-        )
-    if as_json:
-        click.echo(json.dumps(seewhy.to_json(result)))
-        return
-    click.echo(_summary(result, data))
+        result = seewhy.tune(data, on_event=terminal, **settings)
+    show(result, as_json, lambda _: _summary(result, data))
 
 
 def _summary(result: "Tuning", data: str) -> str:
     states = [trial.state for trial in result.trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     rows: list[tuple[str, ...]] = [
-        ("", result.metric, "sd", "against the base (95% interval)", "p (Holm)")
+        ("", result.metric, "std", "against the base (95% interval)", "p (Holm)")
     ]
     for one in result.contenders:
         score = [value(x, result.metric) for x in (one.score.mean, one.score.sd)]
@@ -90,7 +64,7 @@ def _summary(result: "Tuning", data: str) -> str:
         most = ", ".join(
             f"{name} {share:.0%}" for name, share in list(result.importance.items())[:4]
         )
-        lines.append(f"what mattered: {most}")
+        lines.append(f"most important: {most}")
     if result.best is not result.contenders[0]:
         lines.append(
             f"\nrecipe: {result.recipe}   next: seewhy train --recipe {result.recipe} --data {data}"

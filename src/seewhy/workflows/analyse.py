@@ -1,4 +1,4 @@
-"""A split evaluated and looked into: metrics, mistakes, confidence, slices, causes; as files and figures."""
+"""Evaluates and analyses a split: metrics, mistakes, confidence, slices, causes; as files and plots."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,14 +26,14 @@ from seewhy.plots.drawings import split_drawings
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
 from seewhy.workflows.evaluate import Split, judge, own_run, part, read_splits, store
-from seewhy.workflows.labels import give_for_review
+from seewhy.workflows.labels import write_for_review
 
 
 @dataclass(frozen=True, eq=False)
 class SplitAnalysis:
-    """A split's metrics and predictions, and with `full` all that these tell.
+    """The metrics and predictions of a split, and with `full` their analysis.
 
-    `home` is the directory whose analysis/ and figures/ hold the files, or None.
+    `home` is the directory whose analysis/ and figures/ contain the files, or None.
     """
 
     metrics: Metrics
@@ -55,15 +55,17 @@ def analyse(
     device: str = "auto",
     on_event: OnEvent = ignore,
 ) -> SplitAnalysis:
-    """Evaluates a model on a split as `evaluate` does, works out what the predictions tell, and draws it.
+    """Evaluates a model on a split as `evaluate` does, analyses the predictions, and plots the results.
 
-    The files go to the run where the data are its own, or to `out`; the predictions also to the new file
-    `csv`. `full` adds mistakes, confidence, and
-    of validation slices and causes; `labels` is the folder of `find_label_issues`, which tells wrong labels
-    from confusion. Images of test are not looked at. Raises `UsageError` and `DataError` as `evaluate` does.
+    The files go to `out`, or to the run if the data is its own; the predictions also to the new file `csv`.
+    `full` adds mistakes and confidence, and for validation slices and causes; `labels` is the output folder
+    of `find_label_issues`, which tells wrong labels from confusion. The pixels of test images are not used.
+    Raises `UsageError` and `DataError` as `evaluate` does.
     """
     if labels is not None and not (full and split == "val"):
-        raise UsageError("--labels tells causes on validation: give --full, and no other --split")
+        raise UsageError(
+            "--labels is for the causes of mistakes on validation: give --full, and no other --split"
+        )
     if csv is not None:
         refuse_existing(Path(csv))
     suspects = None if labels is None else read_suspects(Path(labels))
@@ -74,7 +76,7 @@ def analyse(
         if run is not None:
             store(run, measured, predictions)
         elif Path(model).is_dir():
-            on_event(Note(f"{model} keeps the figures of its own data, and none of these"))
+            on_event(Note(f"this is not the run's data: results are not saved in {model}"))
         if csv is not None:
             predictions.to_csv(Path(csv))
         home = Path(out) if out is not None else run.path if run else None
@@ -87,9 +89,9 @@ def analyse(
             analysis = analyse_predictions(predictions)
         if analysis is not None and home is not None:
             write_analysis(analysis, split, home / "analysis")
-            on_event(Note(f"analysis: {home / 'analysis'}   pictures: {Run(home).figures}"))
+            on_event(Note(f"analysis: {home / 'analysis'}   plots: {Run(home).figures}"))
             if split == "val":
-                _give_mistakes_for_review(analysis, classifier, splits, data, home, on_event)
+                _write_mistakes_for_review(analysis, classifier, splits, data, home, on_event)
     if home is not None:
         images = part(splits, split).images if full and split != "test" else None
         written = to_json(analysis) if analysis else {}
@@ -106,9 +108,9 @@ def analyse_validation(
     folder: str = "",
     on_event: OnEvent = ignore,
 ) -> Analysis:
-    """Works out everything that `predictions` of `splits.val` tell, looking at all training images too.
+    """Analyses `predictions` of `splits.val`, also by comparison with all training images.
 
-    `suspects` are doubted labels by content hash, listed in `folder`.
+    `suspects` are suspected label errors by content hash, listed in `folder`.
     """
     analysis = analyse_predictions(predictions)
     with full_precision():
@@ -133,7 +135,7 @@ def analyse_validation(
 def _predict_training_images(
     classifier: Classifier, train: ImageSet, on_event: OnEvent
 ) -> Predictions:
-    """Predictions with embeddings; which images are near is as plain in bfloat16, where that is fast."""
+    """Predictions with embeddings, in bfloat16 if that is fast: precise enough for nearest neighbours."""
     network = classifier.predictor.differentiable()
     if network is None:
         return classifier.predict_set(train, embed=True, on_event=on_event, what="comparing")
@@ -150,7 +152,7 @@ def _predict_training_images(
     )
 
 
-def _give_mistakes_for_review(
+def _write_mistakes_for_review(
     analysis: Analysis,
     classifier: Classifier,
     splits: Splits,
@@ -158,11 +160,13 @@ def _give_mistakes_for_review(
     home: Path,
     on_event: OnEvent,
 ) -> None:
-    """Gives the surest mistakes for review, where it is known how the data were split."""
+    """Writes the most confident mistakes for review, if it is known how the data was split."""
     recipe = classifier.predictor.facts.get("recipe")
     if recipe:
         folder = home / "analysis"
         command = review_command(str(data), recipe, str(folder / "review.csv"))
         mistakes = suspected_mistakes(analysis, splits)
-        give_for_review(mistakes, command, folder, mistakes=True, on_event=on_event)
-        on_event(Note(f"are labels wrong, and not the model? {folder / 'review.html'}"))
+        write_for_review(mistakes, command, folder, mistakes=True, on_event=on_event)
+        on_event(
+            Note(f"to check whether labels are wrong, not the model: {folder / 'review.html'}")
+        )

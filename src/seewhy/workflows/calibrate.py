@@ -1,4 +1,4 @@
-"""A model that answers with calibrated confidence, "not sure" and "out of scope": a new model file."""
+"""Calibrates a model, with the answers "not sure" and "out of scope" (OOD), into a new model file."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -25,13 +25,13 @@ from seewhy.inference.pytorch import PyTorchPredictor
 from seewhy.plots.analysis import risk_coverage_curve, scope_curve
 from seewhy.workflows.evaluate import read_splits
 
-MOST_OTHERS = 2_000  # images of another kind that are looked at
+MOST_OTHERS = 2_000  # OOD images that are used
 FEWEST = 20
 
 
 @dataclass(frozen=True, eq=False)
 class CalibratedModel:
-    """The new model file with its digest, and what its decision gives on the validation images."""
+    """The new model file, its digest, and the results of its decision on the validation images."""
 
     file: Path
     digest: str
@@ -53,11 +53,10 @@ def calibrate(
 ) -> CalibratedModel:
     """Fits a model's decision on the validation split of `data`, and writes it to a new file.
 
-    `precision` is the share (0 to 1) of the answers to be right, `coverage` that of the images to be
-    answered; one of them sets the threshold. `out_of_scope` is a data set, or any folder of images, of
-    another kind.
-    `figures` is a folder for drawings. The new bundle's parents are those of the model and the model itself.
-    Raises `UsageError` where `out` exists, for a precision that cannot be reached, and for an ensemble.
+    `precision` (0 to 1) is the required accuracy of the answers, `coverage` the share of the images to
+    answer; one of them sets the threshold. `out_of_scope` is a data set or a folder of out-of-distribution
+    images. `figures` is a folder for plots. The new bundle's parents are the model and the model's parents.
+    Raises `UsageError` if `out` exists, for a precision that cannot be reached, and for an ensemble.
     """
     if precision is not None and coverage is not None:
         raise UsageError("--precision and --coverage both set the threshold: give one of them")
@@ -69,11 +68,11 @@ def calibrate(
         others = None
         with full_precision():
             if out_of_scope is not None:
-                strange = _others(classifier, out_of_scope)
-                others = classifier.predict_set(strange, embed=True, on_event=on_event)
+                images = _others(classifier, out_of_scope)
+                others = classifier.predict_set(images, embed=True, on_event=on_event)
             inside = classifier.predict_set(splits.val, embed=others is not None, on_event=on_event)
     calibration = fit_decision(inside, precision=precision, coverage=coverage, outside=others)
-    _tell_what_is_dropped(bundle, calibration, on_event)
+    _report_dropped(bundle, calibration, on_event)
     parents = (*bundle.parents, bundle.digest)
     fitted = replace(bundle, decision=calibration.decision, parents=parents, digest="")
     saved = bundles.save(fitted, file)
@@ -90,12 +89,14 @@ def _bundle(classifier: Classifier) -> Bundle:
     return classifier.predictor.bundle
 
 
-def _tell_what_is_dropped(bundle: Bundle, calibration: Calibration, on_event: OnEvent) -> None:
+def _report_dropped(bundle: Bundle, calibration: Calibration, on_event: OnEvent) -> None:
     before, after = bundle.decision, calibration.decision
     if before.threshold is not None and after.threshold is None:
-        on_event(Note("the model's threshold is dropped: --precision or --coverage fits it anew"))
+        on_event(
+            Note("the model's threshold is dropped: fit a new one with --precision or --coverage")
+        )
     if before.scope is not None and after.scope is None:
-        on_event(Note("the model's scope is dropped: --out-of-scope fits it anew"))
+        on_event(Note("the model's scope is dropped: fit a new one with --out-of-scope"))
 
 
 def _draw(calibration: Calibration, folder: Path) -> None:
@@ -107,7 +108,7 @@ def _draw(calibration: Calibration, folder: Path) -> None:
 
 
 def _others(classifier: Classifier, data: str | Path) -> ImageSet:
-    """Images of another kind as this model takes them, evenly from all there are; labels do not count."""
+    """OOD images by the model's input rule, evenly spaced among all; labels are ignored."""
     folder = Path(data)
     if folder.is_dir() and (names := scan(folder).pictures):
         images: Iterable[Picture | ImageError] = (folder / name for name in names)
@@ -117,12 +118,9 @@ def _others(classifier: Classifier, data: str | Path) -> ImageSet:
         images, total = (record.picture for record in reading.records), reading.total
     stored = []
     for image in islice(images, 0, None, -(-total // MOST_OTHERS)):
-        # What cannot be read needs no score.
-        with suppress(ImageError):
+        with suppress(ImageError):  # unreadable images are left out
             if not isinstance(image, ImageError):
                 stored.append(read(image, classifier.rule))
     if len(stored) < FEWEST:
-        raise DataError(
-            f"{len(stored)} readable pictures in {data}: {FEWEST} at least tell one kind from another"
-        )
+        raise DataError(f"{len(stored)} readable images in {data}: at least {FEWEST} are needed")
     return unlabelled(np.stack(stored), classifier.classes)

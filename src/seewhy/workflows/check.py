@@ -1,4 +1,4 @@
-"""All that may be wrong with a data set, looked for in one go."""
+"""Checks a data set for all known problems at once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ _ORDER = ("error", "warning", "note")
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What was found, the gravest first, and what shows it.
+    """The findings, the most severe first, and their evidence.
 
-    `values` are numbers `(N,)` of the pictures outside test, and `shortcuts` those that give a class away.
+    `values` are numbers `(N,)` of the images outside test, and `shortcuts` those that reveal a class.
     """
 
     findings: tuple[Finding, ...]
@@ -33,11 +33,11 @@ class Report:
 
     @property
     def wrong(self) -> bool:
-        """Whether something is wrong with the data."""
+        """Whether the data has problems."""
         return is_wrong(self.findings)
 
     def json_form(self) -> dict[str, Any]:
-        """What was found, without the numbers that show it."""
+        """The findings without their evidence."""
         return {
             "wrong": self.wrong,
             "n": len(self.pictures),
@@ -46,40 +46,40 @@ class Report:
 
 
 def find_faults(splits: Splits, on_event: OnEvent = ignore) -> Report:
-    """Looks for all that may be wrong with a data set, loaded with `trainable=False`.
+    """Checks a data set, loaded with `trainable=False`, for all known problems.
 
-    Pictures of test are compared by their hashes, and neither looked at nor judged by their labels.
+    Test images are compared by their hashes only; their pixels and labels are not used.
     """
-    pictures = gather(splits)
-    measures = measure_all(pictures.opened)
-    values = numbers(pictures.opened, measures)
-    telling = shortcuts(pictures.opened, values)
-    found = [
-        *_unusable(splits, pictures),
-        *identical_findings(pictures),
-        *group_findings(pictures),
+    images = gather(splits)
+    measures = measure_all(images.opened)
+    values = numbers(images.opened, measures)
+    telling = shortcuts(images.opened, values)
+    findings = [
+        *_unusable(splits, images),
+        *identical_findings(images),
+        *group_findings(images),
         *name_findings(splits.classes, splits.merged),
-        *quality_findings(pictures.opened, measures, splits.rule.store),
+        *quality_findings(images.opened, measures, splits.rule.store),
         *shortcut_findings(telling, splits.classes),
-        *alike_findings(pictures, on_event),
+        *alike_findings(images, on_event),
     ]
-    found.sort(key=lambda finding: _ORDER.index(finding.severity))
-    return Report(tuple(found), pictures, values, tuple(telling))
+    findings.sort(key=lambda finding: _ORDER.index(finding.severity))
+    return Report(tuple(findings), images, values, tuple(telling))
 
 
-def _unusable(splits: Splits, pictures: Gathered) -> Iterator[Finding]:
-    """Finds what makes training refuse the data: files, and classes in the words of the refusal."""
+def _unusable(splits: Splits, images: Gathered) -> Iterator[Finding]:
+    """Finds what makes training refuse the data: unreadable files and untrainable classes."""
     if splits.bad:
         yield Finding(
             "unreadable",
             "error",
-            "files that are no usable picture",
-            "mend or remove them; --on-bad skip trains without them",
+            "files that are not usable images",
+            "replace or remove them; --on-bad skip trains without them",
             [Example(f"{file.code}: {file.error}", name=file.path) for file in splits.bad],
         )
     try:
         check_names(splits.classes)
-        check_classes_trained(pictures.opened, pictures.splits[: len(pictures.opened)])
+        check_classes_trained(images.opened, images.splits[: len(images.opened)])
     except UntrainableError as error:
         yield Finding(
             "untrainable",

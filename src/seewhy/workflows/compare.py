@@ -1,4 +1,4 @@
-"""Models beside each other on one data set: who is better, and what it costs."""
+"""Compares models on one data set: which is better, and at what cost."""
 
 import csv
 import statistics
@@ -29,18 +29,18 @@ from seewhy.run import Run
 from seewhy.text import escape_cell
 from seewhy.workflows.evaluate import Split, part
 
-TRAIN_SAMPLE = 2_000  # training pictures that the generalisation gap is measured on
-ROUNDS, SECONDS = 30, 3.0  # of timing: at most, whichever is reached first
+TRAIN_SAMPLE = 2_000  # training images for the generalisation gap
+ROUNDS, SECONDS = 30, 3.0  # limits of the timing; the first that is reached ends it
 WARM_UP = 3
 
 
 @dataclass(frozen=True, eq=False)
-class _Answers:
-    """One model's predictions of a split, with the content of its pictures."""
+class _ModelPredictions:
+    """One model's predictions of a split, with the content hashes of the images."""
 
     predictions: Predictions
     hashes: NDArray[np.bytes_]
-    pictures: ImageSet | None
+    images: ImageSet | None
     gap: Interval | None
 
 
@@ -54,34 +54,33 @@ def compare(
     device: str = "auto",
     on_event: OnEvent = ignore,
 ) -> ModelComparison:
-    """Compares two models or more on the images of a split that all of them have.
+    """Compares two models or more on the images of a split that they share.
 
-    Each is shown the images by its own input rule. Test is not read: what `evaluate --split test` has
-    stored in the run directories is compared. `out` is a new folder for compare.json and figures. Raises
-    `UsageError` for fewer than two models, and `DataError` where they cannot be compared.
+    Each gets the images by its own input rule. Test is not read: the predictions that `evaluate --split
+    test` has stored in the run directories are compared. `out` is a new folder for compare.json and plots.
+    Raises `UsageError` for fewer than two models, and `DataError` if they cannot be compared.
     """
     folder = None if out is None else new_folder(Path(out))
     if len(models) < 2 or len(set(map(str, models))) < len(models):
-        raise UsageError("name two different models or more to compare")
+        raise UsageError("give at least two different models to compare")
     classifiers = [load(model, device=device) for model in models]
     with full_precision():
         if split == "test":
-            answers = [_stored(Path(model)) for model in models]
+            results = [_stored(Path(model)) for model in models]
         else:
-            answers = [_predicted(c, data, options, split, on_event) for c in classifiers]
+            results = [_predicted(c, data, options, split, on_event) for c in classifiers]
         times = latencies(classifiers)
     names = _names(models)
-    predictions = [one.predictions for one in answers]
-    hashes = [one.hashes for one in answers]
+    predictions = [one.predictions for one in results]
+    hashes = [one.hashes for one in results]
     comparison = compare_predictions(dict(zip(names, predictions, strict=True)), hashes, split)
     smallest = min(map(len, predictions))
     if comparison.n < smallest:
-        text = f"{comparison.n:,} of {smallest:,} {split} pictures are common to all models"
-        on_event(Note(text))
-    images = answers[0].pictures
+        on_event(Note(f"{comparison.n:,} of {smallest:,} {split} images are common to all models"))
+    images = results[0].images
     result = ModelComparison(
         contenders=tuple(
-            _contender(names[m], models[m], classifiers[m], answers[m].gap, times[m])
+            _contender(names[m], models[m], classifiers[m], results[m].gap, times[m])
             for m in range(len(models))
         ),
         comparison=comparison,
@@ -90,26 +89,26 @@ def compare(
     if folder is not None:
         write_json(result, folder / "compare.json")
         draw_comparison(result, folder)
-        on_event(Note(f"figures and pictures: {folder}"))
+        on_event(Note(f"metrics and plots: {folder}"))
     return result
 
 
 def latencies(classifiers: Sequence[Classifier]) -> list[Latency]:
-    """Times one picture by each model in turn, so that a busy moment of the machine is shared."""
+    """Times one image by each model in turn, so that they share any load of the machine."""
     blanks = [
         unlabelled(np.full((1, c.rule.store, c.rule.store, 3), 128, np.uint8), c.classes)
         for c in classifiers
     ]
-    taken: list[list[float]] = [[] for _ in classifiers]
+    timings: list[list[float]] = [[] for _ in classifiers]
     began = time.perf_counter()
     for number in range(WARM_UP + ROUNDS):
-        for classifier, blank, found in zip(classifiers, blanks, taken, strict=True):
+        for classifier, blank, times in zip(classifiers, blanks, timings, strict=True):
             start = time.perf_counter()
             classifier.predict_set(blank)
-            found.append(1000 * (time.perf_counter() - start))
+            times.append(1000 * (time.perf_counter() - start))
         if number > WARM_UP and time.perf_counter() - began > SECONDS:
             break
-    quartiles = [statistics.quantiles(found[WARM_UP:], n=4) for found in taken]
+    quartiles = [statistics.quantiles(times[WARM_UP:], n=4) for times in timings]
     return [Latency(median, low, high) for low, median, high in quartiles]
 
 
@@ -135,7 +134,7 @@ def _predicted(
     options: Mapping[str, Any] | None,
     split: Split,
     on_event: OnEvent,
-) -> _Answers:
+) -> _ModelPredictions:
     splits = classifier.splits(data, options, on_event=on_event)
     images = part(splits, split)
     predictions = classifier.predict_set(images, on_event=on_event)
@@ -145,16 +144,16 @@ def _predicted(
         chosen = rng.permutation(len(splits.train))[:TRAIN_SAMPLE]
         seen = classifier.predict_set(splits.train.take(np.sort(chosen)), on_event=on_event)
         gap = difference(_accuracy(seen), _accuracy(predictions))
-    return _Answers(predictions, images.hashes, images, gap)
+    return _ModelPredictions(predictions, images.hashes, images, gap)
 
 
-def _stored(path: Path) -> _Answers:
-    """What `evaluate --split test` has stored in a run directory."""
+def _stored(path: Path) -> _ModelPredictions:
+    """The predictions that `evaluate --split test` has stored in a run directory."""
     run = Run(path)
     if not run.predictions("test").is_file():
         raise UsageError(
-            f"{path} has no stored test predictions: test is read by `seewhy evaluate {path} --data "
-            "... --split test` alone, in a run directory, and each reading is numbered"
+            f"{path} has no stored test predictions: make them with `seewhy evaluate {path} --data "
+            "... --split test`, which numbers each evaluation on test"
         )
     predictions = Predictions.from_parquet(run.predictions("test"))
     with open(run.path / "splits.csv", newline="", encoding="utf-8") as file:
@@ -162,7 +161,7 @@ def _stored(path: Path) -> _Answers:
             r["id"]: r["hash"].encode() for r in csv.DictReader(file) if r["split"] == "test"
         }
     hashes = [content.get(escape_cell(str(name)), b"") for name in predictions.ids]
-    return _Answers(predictions, np.array(hashes, "S32"), None, None)
+    return _ModelPredictions(predictions, np.array(hashes, "S32"), None, None)
 
 
 def _accuracy(predictions: Predictions) -> Interval:
@@ -171,6 +170,6 @@ def _accuracy(predictions: Predictions) -> Interval:
 
 
 def _names(models: Sequence[str | Path]) -> list[str]:
-    """Short names of the models: the last part of a path, or all of it where two would be the same."""
+    """Short names of the models: the last part of each path, or whole paths if two are the same."""
     short = [Path(model).name for model in models]
     return short if len(set(short)) == len(short) else [str(model) for model in models]

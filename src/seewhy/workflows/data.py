@@ -1,4 +1,4 @@
-"""A data set looked at before anything is trained on it: counted, checked, split; with drawings."""
+"""A data set counted, checked and split before training, with plots."""
 
 import re
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from seewhy.files import new_folder, refuse_existing, write_atomic
 from seewhy.plots import data as draw
 from seewhy.workflows.check import Report, find_faults
 
-SHEETS = 100  # classes that get a sheet of their own
+SHEETS = 100  # classes with an image sheet of their own
 
 
 @dataclass(frozen=True, eq=False)
 class WrittenSplits:
-    """The file that says which image is in which split, and the counts of each."""
+    """The file that lists the split of each image, and the number of images in each."""
 
     file: Path
     statistics: Statistics
@@ -33,9 +33,9 @@ def data_statistics(
     out: str | Path | None = None,
     on_event: OnEvent = ignore,
 ) -> Statistics:
-    """Counts and measures a data set; `out` is a new folder for drawings of it.
+    """Counts and measures a data set; `out` is a new folder for plots.
 
-    Of test only the number of images is told. Raises `DataError` for data that cannot be read.
+    For test only the number of images is given. Raises `DataError` for data that cannot be read.
     """
     folder = None if out is None else new_folder(Path(out))
     splits = _load(data, config, on_event, trainable=False)
@@ -52,9 +52,9 @@ def check_data(
     out: str | Path | None = None,
     on_event: OnEvent = ignore,
 ) -> Report:
-    """Looks for what is wrong with a data set; `out` is a new folder for findings.csv and drawings.
+    """Checks a data set for problems; `out` is a new folder for findings.csv and plots.
 
-    Images of test are compared by hashes and not looked at.
+    Test images are compared by their hashes only.
     """
     folder = None if out is None else new_folder(Path(out))
     splits = _load(data, config, on_event, trainable=False)
@@ -72,16 +72,16 @@ def split_data(
     out: str | Path,
     on_event: OnEvent = ignore,
 ) -> WrittenSplits:
-    """Splits a data set as a training would and writes `out`/splits.csv.
+    """Splits a data set as for training and writes `out`/splits.csv.
 
-    Raises `UsageError` where that is there already, and for a share of validation without one of test
-    where the data have no split of their own.
+    Raises `UsageError` if that file exists, and for a validation share without a test share if the data
+    has no splits of its own.
     """
     path = Path(out) / "splits.csv"
     refuse_existing(path)
     splits = _load(data, config, on_event)
     if splits.drawn and "val" in config.model_fields_set and config.test is None:
-        raise UsageError("the data have no split of their own: give --test beside --val")
+        raise UsageError("the data has no splits of its own: give --test as well as --val")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_splits(splits, path)
     return WrittenSplits(path, statistics(splits))
@@ -100,7 +100,7 @@ def _draw_statistics(splits: Splits, measured: Statistics, folder: Path) -> None
         write_atomic(folder / "sizes.png", draw.picture_sizes(measured))
     write_atomic(folder / "overview.png", draw.overview(splits.train))
     for label, name in enumerate(splits.classes[:SHEETS]):
-        # Others named the class: only what is plain of it gets into the name of a file.
+        # Class names are untrusted: only their plain characters go into the file name.
         file = f"class-{label + 1:03}-{re.sub(r'[^A-Za-z0-9]+', '-', name)[:40].strip('-')}.png"
         write_atomic(folder / file, draw.class_sheet(splits.train, label))
 

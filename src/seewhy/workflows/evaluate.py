@@ -1,4 +1,4 @@
-"""A model and a split in, its metrics out."""
+"""Evaluates a model on a split."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ from seewhy.run import Run
 
 Split = Literal["train", "val", "test"]
 
-COLOUR_SAMPLE = 500  # images whose colours are compared with a network's normalisation
+COLOUR_SAMPLE = 500  # images compared with the network's colour normalisation
 
 
 def evaluate(
@@ -34,13 +34,13 @@ def evaluate(
     embed: bool = False,
     on_event: OnEvent = ignore,
 ) -> tuple[Metrics, Predictions]:
-    """Runs a model once over a split, without augmentation, and derives every metric from it.
+    """Runs a model once over a split, without augmentation, and computes all metrics from it.
 
-    Splits are drawn as they were at the training; `options` sets other fields of `DataConfig`, such as
-    `{"on_bad": "skip"}`; `embed` keeps the images' embeddings; `network` is the one to fill, for a model of
-    one's own architecture. Where `model` is a run directory and the images are its own, the metrics, with the
-    number of this reading, and the predictions are stored in it. Raises `DataError` when the data has classes
-    that the model has not, or no such split.
+    The splits are the same as in training; `options` sets other fields of `DataConfig`, such as
+    `{"on_bad": "skip"}`; `embed` keeps the images' embeddings; `network` receives the weights of a model with
+    a custom architecture. If `model` is a run directory and the images are its own, metrics and
+    predictions are stored in it; evaluations on test are numbered. Raises `DataError` if the data has classes
+    that the model does not know, or no such split.
     """
     with load(model, model=network, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
@@ -57,7 +57,7 @@ def read_splits(
     options: Mapping[str, Any] | None = None,
     on_event: OnEvent = ignore,
 ) -> Splits:
-    """The images of `data` by a model's input rule, split as at its training; tells their notes."""
+    """The images of `data` by a model's input rule, split as in training; reports the data's notes."""
     splits = classifier.splits(data, options, on_event=on_event)
     for note in splits.notes:
         on_event(Note(note))
@@ -72,9 +72,9 @@ def judge(
     embed: bool = False,
     on_event: OnEvent = ignore,
 ) -> tuple[Metrics, Predictions]:
-    """What `evaluate` gives, of a model and data that are loaded; stores nothing."""
+    """Evaluates a loaded model on loaded data, as `evaluate` does; stores nothing."""
     if split != "test" and splits.fingerprint != classifier.predictor.fingerprint:
-        on_event(Note("these are not the pictures that the model was trained and validated on"))
+        on_event(Note("these are not the images that the model was trained and validated on"))
     images = part(splits, split)
     for diagnostic in colour_diagnostics(classifier.predictor.differentiable(), images):
         on_event(diagnostic)
@@ -84,26 +84,24 @@ def judge(
 
 
 def own_run(model: str | Path, classifier: Classifier, splits: Splits, split: Split) -> Run | None:
-    """The run, if `model` is one, where the data are its own, or a test set that comes by itself."""
+    """The run, if `model` is one and the data is its own, or a separate test set."""
     own = splits.fingerprint == classifier.predictor.fingerprint
-    alone = split == "test" and not len(splits.train) + len(splits.val)
-    return Run(Path(model)) if Path(model).is_dir() and (own or alone) else None
+    separate = split == "test" and not len(splits.train) + len(splits.val)
+    return Run(Path(model)) if Path(model).is_dir() and (own or separate) else None
 
 
 def colour_diagnostics(network: nn.Module | None, images: ImageSet) -> list[Diagnostic]:
-    """Whether a network's normalisation is far from (some of) the images that it is to see."""
+    """Diagnostics if a network's colour normalisation does not fit a sample of the images."""
     if not isinstance(network, Network):
         return []
-    some = images.images[:: max(1, len(images) // COLOUR_SAMPLE)]
-    return diagnostics.in_colours(*channel_statistics(some), network.mean.cpu().numpy())
+    sample = images.images[:: max(1, len(images) // COLOUR_SAMPLE)]
+    return diagnostics.in_colours(*channel_statistics(sample), network.mean.cpu().numpy())
 
 
 def part(splits: Splits, split: Split) -> ImageSet:
-    """The images of one split. Raises `UsageError` for a test split that the data has not."""
-    if split == "train":
-        return splits.train
-    if split == "val":
-        return splits.val
+    """The images of one split. Raises `UsageError` if the data has no test split."""
+    if split != "test":
+        return splits.train if split == "train" else splits.val
     if splits.test is None:
         raise UsageError(
             "this data has no test split: evaluate on val, or give a folder with test/"
@@ -112,6 +110,6 @@ def part(splits: Splits, split: Split) -> ImageSet:
 
 
 def store(run: Run, measured: Metrics, predictions: Predictions) -> None:
-    """Keeps the metrics of a split, with the number of this reading, and the predictions in a run."""
+    """Stores the metrics and predictions of a split in a run; evaluations on test are numbered."""
     predictions.to_parquet(run.predictions(measured.split))
     run.write_metrics(measured.split, measured)

@@ -1,4 +1,4 @@
-"""Images explained by attribution maps, and what a network's layers have learnt; drawn into a folder."""
+"""Explains predictions with attribution maps, and plots what a network's layers have learnt."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ from seewhy.inference.loading import load
 from seewhy.plots import attribution as draw
 from seewhy.workflows.evaluate import read_splits
 
-# Of the split's images, drawn from seed 0, for what channels and classes are told by: at 224 pixels 334
+# Most images (random, seed 0) and pixels for the statistics of channels and classes: 334 images at 224 pixels
 FEATURE_IMAGES, FEATURE_PIXELS = 1000, 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """Explanations, as they lie in `folder`: the figures `files`, and `record`, explanations.json."""
+    """Explanations and their `folder`: the plots are `files`, explanations.json is `record`."""
 
     explanations: Explanations
     record: Mapping[str, Any]
@@ -60,16 +60,16 @@ def explain(
     device: str = "auto",
     on_event: OnEvent = ignore,
 ) -> Explained:
-    """Explains a model's answers to `images`, or to `count` images of a split of `data`.
+    """Explains a model's predictions of `images`, or of `count` images of a split of `data`.
 
-    `methods` are names of `attribution.methods.METHODS`; of a model that is not a single network those that
-    perturb pixels alone. `target` is the class to explain, else the predicted one; `only` the mistakes or the
-    right answers; `check` tests each map's faithfulness; `features` also draws what the layers have learnt.
-    `out` is a new folder. Raises `UsageError` for what does not go together, `DataError` for an image that
-    cannot be read.
+    `methods` are names of `attribution.methods.METHODS`; for a model that is not a single network only those
+    that perturb pixels. `target` is the class to explain [the predicted one]; `only` selects wrong or right
+    predictions; `check` tests each map's faithfulness; `features` also plots what the layers have learnt.
+    `out` is a new folder. Raises `UsageError` for options that exclude each other, `DataError` for an image
+    that cannot be read.
     """
     if bool(images) == (data is not None):
-        raise UsageError("give pictures to explain, or --data to take them from: one of the two")
+        raise UsageError("give either images to explain, or --data to take them from")
     chosen = {name: find_method(name) for name in methods}
     with load(model, device=device) as classifier:
         network = _network(classifier, chosen, features)
@@ -101,14 +101,14 @@ def explain(
 
 
 def _network(classifier: Classifier, methods: Mapping[str, Method], features: bool) -> nn.Module:
-    """The network to explain. Raises `UsageError` for what cannot be asked of one that only answers."""
+    """The network to explain. Raises `UsageError` for methods that need gradients of one that has none."""
     network = classifier.predictor.differentiable()
     if network is not None:
         return network
     others = [name for name in methods if name not in PERTURBATION]
     if others or features:
         raise UsageError(
-            f"{', '.join(others) or '--features'} needs a single network, and this model is several: take "
+            f"{', '.join(others) or '--features'} needs a single network, and this model has several: use "
             f"--method {','.join(PERTURBATION)}, or explain one of its members"
         )
     return BlackBox(classifier.predictor)
@@ -117,7 +117,7 @@ def _network(classifier: Classifier, methods: Mapping[str, Method], features: bo
 def _new_folder(classifier: Classifier, target: str | None, out: Path) -> Path:
     if target is not None and target not in classifier.classes:
         known = ", ".join(classifier.classes[:20])
-        raise UsageError(f"no class {target!r}: the model knows {known}")
+        raise UsageError(f"no class {target!r}: the classes are {known}")
     return new_folder(out)
 
 
@@ -127,7 +127,7 @@ def _part(
     splits = read_splits(classifier, data, on_event=on_event)
     part = splits.val if split == "val" else splits.train
     if not len(part):
-        raise UsageError(f"{data} has no {split} pictures: choose the other --split")
+        raise UsageError(f"{data} has no {split} images: choose the other --split")
     return part
 
 
@@ -150,7 +150,7 @@ def _chosen(
     predictions = classifier.predict_set(part, on_event=on_event)
     rows = choose(predictions, count, only)
     if not len(rows):
-        raise UsageError(f"of these {len(part):,} pictures none is {only}: leave out --only")
+        raise UsageError(f"none of the {len(part):,} images is {only}: leave out --only")
     return centre(part.images[rows], classifier.rule.size), predictions.take(rows)
 
 
@@ -176,14 +176,14 @@ def _learnt(
     record: dict[str, Any],
     on_event: OnEvent,
 ) -> dict[str, bytes]:
-    """Draws channels and class averages over a part of a split, and adds their figures to the record."""
+    """Plots channels and class averages over a part of a split, and adds their numbers to the record."""
     size, device = classifier.rule.size, device_of(network)
     most = max(1, min(FEATURE_IMAGES, FEATURE_PIXELS // size**2))
     rows = np.random.default_rng(0).permutation(len(part))[:most]
-    some = part.take(np.sort(rows))
-    images = centre(some.images[:], size)
-    ablated = channels(network, some, size=size, device=device, on_event=on_event)
-    labels = torch.from_numpy(some.labels).to(device)
+    sample = part.take(np.sort(rows))
+    images = centre(sample.images[:], size)
+    ablated = channels(network, sample, size=size, device=device, on_event=on_event)
+    labels = torch.from_numpy(sample.labels).to(device)
     x = to_input(images, device)
     averages = class_averages(network, x, labels, method, classifier.classes)
     record["channels"] = ablated

@@ -1,4 +1,4 @@
-"""Labels that look wrong, by networks each of which has not seen what it judges; and their correction."""
+"""Finds labels that look wrong, by cross-validation, and corrects them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ from seewhy.workflows.experiments import repetition
 class LabelFindings:
     """The labels of `data` that look wrong, also as files in the folder `path`.
 
-    `command` corrects them, once the review.csv there is filled in.
+    `command` corrects them, when the review.csv there is completed.
     """
 
     data: str
@@ -49,13 +49,13 @@ class LabelFindings:
     suspects: Suspects
 
     def json_form(self) -> dict[str, Any]:
-        """What label-issues.json has."""
+        """The content of label-issues.json."""
         return {"data": self.data, **self.suspects.json_form()}
 
 
 @dataclass(frozen=True)
 class ReviewedData:
-    """The folder `version`, `data` with corrected labels, and how many contents a review decided and how."""
+    """The folder `version`, `data` with corrected labels, and how many images have which answer."""
 
     data: str
     version: Path
@@ -66,7 +66,7 @@ class ReviewedData:
 
     @property
     def note(self) -> str:
-        """What the version has, with the corrections of those before it."""
+        """A summary of the version, including the corrections of earlier versions."""
         return read_corrected(self.version).note
 
 
@@ -79,19 +79,19 @@ def find_label_issues(
     overrides: Mapping[str, Any] | None = None,
     on_event: OnEvent = ignore,
 ) -> LabelFindings:
-    """Finds labels that look wrong, by networks each of which has not seen what it judges.
+    """Finds labels that look wrong, by networks that were not trained on the images that they judge.
 
     Trains `folds` [5] networks by `recipe` [fast] into `out` [runs/RECIPE-folds], as `seewhy.folds` does,
-    goes on with stopped ones, and takes finished ones as they are. Writes label-issues.csv, .json and .png
-    there, and for a person review.html, which makes review.csv. Test stays sealed. Raises `DataError`
-    where the folds were trained on other data, and `UsageError` where they were trained otherwise.
+    continues interrupted ones, and reuses finished ones. Writes label-issues.csv, .json and .png there, and
+    for a person review.html, which saves review.csv. Test stays sealed. Raises `DataError` if the folds were
+    trained on other data, and `UsageError` if they were trained with other settings.
     """
     from seewhy.plots.sheets import draw_suspects
 
     changes = overrides or {}
     home = Path(out or Path("runs", f"{load_recipe(recipe or 'fast', changes).name}-folds"))
-    asked = recipe is not None or folds is not None or changes
-    if asked or not (home / OUT_OF_FOLD).is_file():
+    explicit = recipe is not None or folds is not None or changes
+    if explicit or not (home / OUT_OF_FOLD).is_file():
         repetition.folds(
             data,
             recipe or "fast",
@@ -107,13 +107,13 @@ def find_label_issues(
     findings = LabelFindings(str(data), home, command, suspects)
     write_suspects(suspects.found, home / "label-issues.csv")
     write_json(findings, home / "label-issues.json")
-    give_for_review(suspects, command, home, on_event=on_event)
+    write_for_review(suspects, command, home, on_event=on_event)
     if suspects.found:
         write_atomic(home / "label-issues.png", draw_suspects(suspects.found, suspects.shown))
     return findings
 
 
-def give_for_review(
+def write_for_review(
     suspects: Suspects,
     command: str,
     home: Path,
@@ -121,16 +121,15 @@ def give_for_review(
     mistakes: bool = False,
     on_event: OnEvent = ignore,
 ) -> None:
-    """Writes review.html and review.csv into a folder; a review.csv that is there stays as it is.
+    """Writes review.html and review.csv into a folder; an existing review.csv is not changed.
 
-    `command` is what corrects the labels by the answers; `mistakes` says that the suspects are a model's
-    mistakes.
+    `command` applies the answers to the labels; `mistakes` means that the suspects are a model's mistakes.
     """
     page = render_review(suspects, command, mistakes=mistakes)
     write_atomic(home / "review.html", page.encode())
     review = home / "review.csv"
     if review.exists():
-        on_event(Note(f"{review} is there already, perhaps filled in: kept as it is"))
+        on_event(Note(f"{review} already exists and may have answers: kept unchanged"))
     else:
         write_review(suspects.found, review)
 
@@ -143,11 +142,11 @@ def apply_review(
     *,
     on_event: OnEvent = ignore,
 ) -> ReviewedData:
-    """Writes `out`, a version of `data` with the labels of a filled review.csv; `data` stays as it is.
+    """Writes `out`, a version of `data` with the labels of a completed review.csv; `data` is not changed.
 
-    `config` splits the data as for their training [by default; bad files are skipped]: the labels of test
-    stay as they are. Raises `DataError` naming a row that does not fit the data, and `UsageError` where
-    `out` exists or nothing is corrected.
+    `config` splits the data as in training [the defaults; bad files are skipped]: labels of test are not
+    changed. Raises `DataError` naming a row that does not fit the data, and `UsageError` if `out` exists or
+    nothing is corrected.
     """
     refuse_existing(Path(out))
     config = config or DataConfig(on_bad="skip", max_bad=1)
@@ -168,36 +167,29 @@ def apply_review(
 def find_suspects(data: str | Path, home: Path, *, on_event: OnEvent = ignore) -> Suspects:
     """Finds labels that look wrong in the data on which the folds in `home` were trained.
 
-    Raises `DataError` for other data, and `UsageError` where the folds are not finished.
+    Raises `DataError` for other data, and `UsageError` if the folds are not finished.
     """
     predictions, runs = _read(home)
     assert predictions.labels is not None
     issues = label_issues(predictions.labels, predictions.probabilities())
     suspected = predictions.take(issues.rows)
     place = {str(key): number for number, key in enumerate(suspected.ids)}
-    parts = [_part(run, data, place, on_event) for run in runs]
+    parts = [_fold_suspects(run, data, place, on_event) for run in runs]
     order = np.argsort(np.concatenate([part.places for part in parts]))
     hashes = np.concatenate([part.hashes for part in parts])[order]
-    chances = suspected.probabilities()
-    names = predictions.classes
-    found = tuple(
+    names, probabilities = predictions.classes, suspected.probabilities()
+    suspects = tuple(
         Suspect(
-            id=str(key),
-            hash=digest.decode(),
+            id=str(suspected.ids[number]),
+            hash=hashes[number].decode(),
             label=names[label],
             suggested=names[guess],
-            score=float(score),
-            label_probability=float(chance[label]),
-            suggested_probability=float(chance[guess]),
+            score=float(issues.scores[number]),
+            label_probability=float(probabilities[number, label]),
+            suggested_probability=float(probabilities[number, guess]),
         )
-        for key, digest, label, guess, score, chance in zip(
-            suspected.ids,
-            hashes.tolist(),
-            predictions.labels[issues.rows],
-            issues.suggested,
-            issues.scores,
-            chances,
-            strict=True,
+        for number, (label, guess) in enumerate(
+            zip(predictions.labels[issues.rows], issues.suggested, strict=True)
         )
     )
     judged = predictions.labels >= 0
@@ -210,14 +202,14 @@ def find_suspects(data: str | Path, home: Path, *, on_event: OnEvent = ignore) -
         agreed=agreed.value,
         weak=bool(agreed.low <= commonest),
         noise=issues.noise,
-        found=found,
+        found=suspects,
         shown=_joined(parts),
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
-    """The suspects of one fold: their places among all, and their pictures where they are shown."""
+class _FoldSuspects:
+    """The suspects of one fold: their positions among all, and the images of those that are shown."""
 
     places: NDArray[np.int64]
     hashes: NDArray[np.bytes_]
@@ -229,44 +221,46 @@ def _read(home: Path) -> tuple[Predictions, list[Run]]:
     """The out-of-fold predictions of finished folds, and their runs."""
     if not (home / OUT_OF_FOLD).is_file():
         raise UsageError(
-            f"{home} holds no finished folds ({OUT_OF_FOLD}): make them with `seewhy train --folds 5`"
+            f"{home} has no finished folds ({OUT_OF_FOLD}): make them with `seewhy train --folds 5`"
         )
     first = Run(home / "fold-0")
     runs = [Run(home / f"fold-{fold}") for fold in range(first.config["recipe"]["data"]["folds"])]
     return Predictions.from_parquet(home / OUT_OF_FOLD), runs
 
 
-def _part(run: Run, data: str | Path, place: Mapping[str, int], on_event: OnEvent) -> _Part:
+def _fold_suspects(
+    run: Run, data: str | Path, place: Mapping[str, int], on_event: OnEvent
+) -> _FoldSuspects:
     classifier = load(run.path)
     splits = classifier.splits(data, on_event=on_event)
     if splits.fingerprint != run.config["data_fingerprint"]:
         raise DataError(
-            f"{data} does not hold the pictures and labels on which {run.path} was trained: give those, "
-            "or train the folds anew in another --out"
+            f"{data} does not have the images and labels on which {run.path} was trained: give those, "
+            "or train the folds again in another --out"
         )
     places = np.array([place.get(str(key), -1) for key in splits.val.ids], np.int64)
     suspects = np.flatnonzero(places >= 0)
     rows = np.flatnonzero((places >= 0) & (places < MOST))
-    pictures = splits.val.take(rows)
-    near = _nearest(classifier, pictures, splits.train, on_event)
-    shown = shown_images(pictures, splits.train, near)
-    return _Part(places[suspects], splits.val.hashes[suspects], places[rows], shown)
+    images = splits.val.take(rows)
+    near = _nearest(classifier, images, splits.train, on_event)
+    shown = shown_images(images, splits.train, near)
+    return _FoldSuspects(places[suspects], splits.val.hashes[suspects], places[rows], shown)
 
 
 def _nearest(
-    classifier: Classifier, pictures: ImageSet, train: ImageSet, on_event: OnEvent
+    classifier: Classifier, images: ImageSet, train: ImageSet, on_event: OnEvent
 ) -> NDArray[np.int64]:
-    """The rows (M, k) of the training pictures nearest to each; k is 0 where the network has no features."""
-    judged = classifier.predict_set(pictures, embed=True)
-    if not len(pictures) or judged.embeddings is None:
-        return np.empty((len(pictures), 0), np.int64)
+    """The rows (M, k) of the training images nearest to each; k is 0 if the network has no features."""
+    judged = classifier.predict_set(images, embed=True)
+    if not len(images) or judged.embeddings is None:
+        return np.empty((len(images), 0), np.int64)
     known = classifier.predict_set(train, embed=True, on_event=on_event, what="comparing")
     assert known.embeddings is not None
     return nearest(judged.embeddings, known.embeddings).rows
 
 
-def _joined(parts: Sequence[_Part]) -> Shown:
-    """The pictures of all folds, the surest first."""
+def _joined(parts: Sequence[_FoldSuspects]) -> Shown:
+    """The images of all folds, the most confident suspects first."""
     parts = [part for part in parts if len(part.shown_places)] or parts[:1]
     order = np.argsort(np.concatenate([part.shown_places for part in parts]))
 

@@ -1,6 +1,6 @@
-"""What networks there are and what they cost; what a model file holds.
+"""The networks and their costs; the content of a model file.
 
-Torch is loaded only where it must compute.
+Torch is loaded only if something must be computed.
 """
 
 from collections.abc import Mapping
@@ -31,13 +31,13 @@ class ModelInfo:
 
 
 def info(model: str | Path) -> ModelInfo:
-    """What a model file says of itself. Raises `ModelFileError` for one that is damaged or foreign."""
+    """The metadata of a model file. Raises `ModelFileError` for one that is damaged or not SeeWhy's."""
     file = find_model(model)
     return ModelInfo(file, read_header(file))
 
 
 def network_costs(size: int = 32, classes: int = 10) -> dict[str, dict[str, int]]:
-    """Parameters, and FLOPs of one image, of each network that takes images of `size` pixels."""
+    """Parameters, and FLOPs per image, of each network that accepts images of `size` pixels."""
     fitting = {name: kind for name, kind in NETWORKS.items() if size >= kind.minimum_size}
     if (size, classes) == STORED_COST:
         counts: dict[str, Any] = dict(fitting)
@@ -56,7 +56,7 @@ def network_layers(
     options: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
 ) -> "list[Layer]":
-    """The layers of a network with fresh weights; `out` is a new PNG file that draws it."""
+    """The layers of a network with fresh weights; `out` is a new PNG file for a drawing of it."""
     from seewhy.models.blocks import blocks
     from seewhy.models.registry import build, describe
 

@@ -1,4 +1,4 @@
-"""Images labelled: files, folders, globs, arrays or bytes in, predictions or rows of a table out."""
+"""Labels images (files, folders, globs, arrays or bytes), as predictions or as rows of a table."""
 
 import glob
 import io
@@ -36,8 +36,8 @@ def predict(
 ) -> Predictions:
     """Predicts one image or many: paths, PIL images, uint8 arrays (H, W, 3) or encoded bytes.
 
-    A bad image raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is named in
-    `Predictions.errors`. Whoever predicts more than once keeps the model: `seewhy.load(model).predict(...)`.
+    A bad image raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is listed in
+    `Predictions.errors`. To predict more than once, load the model once: `seewhy.load(model).predict(...)`.
     """
     with load(model, device=device) as classifier:
         return classifier.predict(images, on_error=on_error)
@@ -45,7 +45,7 @@ def predict(
 
 @dataclass(frozen=True)
 class Labelled:
-    """How many images have a row, and how many of these could not be read."""
+    """The number of rows, and how many of their images could not be read."""
 
     images: int
     bad: int
@@ -60,12 +60,12 @@ def label_images(
     device: str = "auto",
     on_event: OnEvent = ignore,
 ) -> Labelled:
-    """Labels files, and what folders and globs hold: one row an image, in order, also for bad ones.
+    """Labels files, folders and globs: one row per image, in order, including unreadable ones.
 
-    `out` is a new file that ends in .csv or .jsonl, there only once it is whole, or a stream of text,
-    to which CSV is written as it comes. A row has path, status ("ok", "error", "skipped"), `top_k` (1 to
-    100) labels with their confidences, best first, the model's digest, an error's code and text, and for a
-    calibrated model its answer. Raises `UsageError` where there is no image.
+    `out` is a new .csv or .jsonl file, written atomically, or a text stream, to which CSV is written
+    row by row. A row has path, status ("ok", "error", "skipped"), `top_k` (1 to 100) labels with their
+    confidences, best first, the model's digest, an error's code and text, and for a calibrated model its
+    answer. Raises `UsageError` if there are no images.
     """
     if not 1 <= top_k <= MOST_LABELS:
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
@@ -73,7 +73,7 @@ def label_images(
         images = list(_expand(paths, on_event))
         if not images:
             named = ", ".join(map(str, paths))
-            raise UsageError(f"no pictures in {named}: name files, or folders that hold some")
+            raise UsageError(f"no images in {named}: give files, or folders with images")
         columns = _columns(min(top_k, len(classifier.classes)), decides(classifier.decision))
         as_lines = isinstance(out, str | Path) and Path(out).suffix == ".jsonl"
         done = bad = 0
@@ -100,7 +100,7 @@ def _ranks(count: int) -> list[str]:
 
 @contextmanager
 def _opened(out: str | Path | IO[str]) -> Iterator[IO[str]]:
-    """A stream as it is, or a file that is there only once it is whole."""
+    """The stream itself, or a file that is written atomically."""
     if not isinstance(out, str | Path):
         yield out
         return
@@ -141,14 +141,14 @@ def _row(
 
 
 def _expand(paths: Iterable[str | Path], on_event: OnEvent) -> Iterator[str]:
-    """The images that the arguments name: every named file, and what a folder or a glob holds."""
+    """The images of the arguments: every named file, and those in folders and globs."""
     for path in map(str, paths):
         if Path(path).is_dir():
             folder = scan(Path(path))
             yield from (str(Path(path, image)) for image in folder.pictures)
             yield from (str(Path(path, file.path)) for file in folder.skipped)
             if folder.others:
-                on_event(Note(f"{path}: {folder.others:,} other files passed over"))
+                on_event(Note(f"{path}: {folder.others:,} other files ignored"))
         elif glob.has_magic(path) and not Path(path).exists():
             yield from sorted(p for p in glob.glob(path, recursive=True) if not Path(p).is_dir())
         else:

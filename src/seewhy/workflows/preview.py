@@ -1,4 +1,4 @@
-"""What a network would get to see of a data set by a recipe, before anything is trained."""
+"""Shows a data set as a network will see it by a recipe, before training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,21 +16,21 @@ from seewhy.files import new_folder, write_atomic
 from seewhy.models.network import STD_FLOOR, channel_statistics
 from seewhy.plots import preview as draw
 
-PICTURES, CLASSES = 6, 10  # at least so many pictures, of at most so many classes
-VERSIONS = 6  # of each in training
-SAMPLE, BATCH = 500, 50  # training pictures that the channels are measured on; so many at a time
+IMAGES, CLASSES = 6, 10  # at least so many images, of at most so many classes
+VERSIONS = 6  # augmented versions of each image
+SAMPLE, BATCH = 500, 50  # training images for the channel statistics; so many at a time
 
-Channels = tuple[Sequence[float], Sequence[float]]  # mean and deviation of red, green and blue
+Channels = tuple[Sequence[float], Sequence[float]]  # mean and std of red, green and blue
 
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """Training pictures on their way to the network, and the numbers that come out.
+    """Training images on their way to the network, and their channel statistics.
 
-    originals: what the files have.
-    taken_off: mean and deviation of the training pictures, in [0, 1], by which the network normalises.
-    files: the drawings, where they were made.
-    evaluation, training: mean and deviation after that, of some training pictures as they are and varied.
+    originals: the images as in their files.
+    taken_off: mean and std of the training images, in [0, 1], by which the network normalises.
+    evaluation, training: mean and std after that, of some training images without and with augmentation.
+    files: the plots, if they were made.
     """
 
     rule: InputRule
@@ -49,7 +49,7 @@ class Preview:
             name: dict(zip(("mean", "deviation"), getattr(self, name), strict=True))
             for name in ("taken_off", "evaluation", "training")
         }
-        pictures = zip(self.examples.ids, self.examples.labels, self.originals, strict=True)
+        examples = zip(self.examples.ids, self.examples.labels, self.originals, strict=True)
         return {
             "input": self.rule.model_dump(mode="json"),
             "pictures": [
@@ -59,7 +59,7 @@ class Preview:
                     "width": original.width,
                     "height": original.height,
                 }
-                for key, label, original in pictures
+                for key, label, original in examples
             ],
             "augmentation": {ladder.name: ladder.value for ladder in self.ladders},
             "channels": channels,
@@ -74,9 +74,9 @@ def preview(
     out: str | Path | None = None,
     on_event: OnEvent = ignore,
 ) -> Preview:
-    """Shows what a network would see of `data` by a recipe: cut and resized, varied in training, normalised.
+    """Shows `data` as a network will see it by a recipe: cropped and resized, augmented, normalised.
 
-    `overrides` sets recipe fields by dotted name. `out` is a new folder for the drawings "input" and
+    `overrides` sets recipe fields by dotted name. `out` is a new folder for the plots "input" and
     "augmentation", as PNG and SVG.
     """
     chosen = load_recipe(recipe, overrides)
@@ -84,15 +84,15 @@ def preview(
     splits = load_data(data, chosen.data, on_event=on_event)
     for note in splits.notes:
         on_event(Note(note))
-    shown = take_preview(data, splits, chosen)
-    return shown if folder is None else replace(shown, files=_draw(shown, folder))
+    result = take_preview(data, splits, chosen)
+    return result if folder is None else replace(result, files=_draw(result, folder))
 
 
-def _draw(shown: Preview, folder: Path) -> tuple[str, ...]:
-    row = shown.examples, shown.originals, shown.rule, shown.versions
+def _draw(result: Preview, folder: Path) -> tuple[str, ...]:
+    row = result.examples, result.originals, result.rule, result.versions
     figures = {"input.png": draw.input_sheet(*row), "input.svg": draw.input_sheet.svg(*row)}
-    if shown.ladders:
-        alone = shown.versions.seen[0], shown.ladders
+    if result.ladders:
+        alone = result.versions.seen[0], result.ladders
         figures["augmentation.png"] = draw.ladder_sheet(*alone)
         figures["augmentation.svg"] = draw.ladder_sheet.svg(*alone)
     for name, figure in figures.items():
@@ -101,9 +101,9 @@ def _draw(shown: Preview, folder: Path) -> tuple[str, ...]:
 
 
 def take_preview(source: Data, splits: Splits, recipe: Recipe) -> Preview:
-    """Takes some training pictures of each class through a recipe's input rule and augmentation.
+    """Applies a recipe's input rule and augmentation to some training images of each class.
 
-    `splits` are those of `source`, loaded by `recipe.data`. The draws are a training's, from its seed.
+    `splits` are those of `source`, loaded by `recipe.data`. The random numbers are those of a training.
     """
     train, size, config = splits.train, splits.rule.size, recipe.augment
     examples = train.take(_examples(train))
@@ -118,9 +118,9 @@ def take_preview(source: Data, splits: Splits, recipe: Recipe) -> Preview:
         for number, some in enumerate(np.split(rows, range(BATCH, len(rows), BATCH)))
     ]
 
-    def normal(pictures: Sequence[np.ndarray]) -> Channels:
-        found = channel_statistics(np.concatenate(pictures))
-        return tuple((found[0] - mean) / std), tuple(found[1] / std)
+    def normalised(images: Sequence[np.ndarray]) -> Channels:
+        own_mean, own_std = channel_statistics(np.concatenate(images))
+        return tuple((own_mean - mean) / std), tuple(own_std / std)
 
     return Preview(
         rule=splits.rule,
@@ -131,15 +131,15 @@ def take_preview(source: Data, splits: Splits, recipe: Recipe) -> Preview:
         ),
         ladders=ladders(examples.images[:2], size, config),
         taken_off=(tuple(mean), tuple(std)),
-        evaluation=normal([part.seen for part in sample]),
-        training=normal([part.varied[:, 0] for part in sample]),
+        evaluation=normalised([part.seen for part in sample]),
+        training=normalised([part.varied[:, 0] for part in sample]),
     )
 
 
 def _examples(images: ImageSet) -> np.ndarray:
-    """Returns rows of some pictures, a class in turn, picked by content: the same ones each time."""
+    """Returns rows of some images, class by class in turn, chosen by content: always the same."""
     classes = np.flatnonzero(images.counts)[:CLASSES]
     order = np.argsort(images.hashes, kind="stable")
-    each = -(-PICTURES // len(classes))
+    each = -(-IMAGES // len(classes))
     of_class = [order[images.labels[order] == label][:each] for label in classes]
     return np.array([rows[turn] for turn in range(each) for rows in of_class if turn < len(rows)])

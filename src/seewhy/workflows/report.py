@@ -1,4 +1,4 @@
-"""One page of a run, from what is stored in it and where the network looked."""
+"""Writes the HTML report of a run, from its stored results and attribution maps."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from seewhy.plots.network import draw_gradient_norms
 from seewhy.run import Run
 from seewhy.workflows.analyse import analyse_validation
 
-CHUNK = 64  # images explained at a time, which bounds memory
+CHUNK = 64  # images explained at a time, to bound memory
 
 
 def report(
@@ -39,32 +39,32 @@ def report(
     device: str = "auto",
     on_event: OnEvent = ignore,
 ) -> Path:
-    """Writes a run's page, and its drawings to figures/; gives the page's path.
+    """Writes a run's HTML report, and its plots to figures/; returns the path of the report.
 
-    It shows what is stored and works out nothing but where the network looked; with `analyse` first also
-    what the stored validation predictions tell. `data` is where the images
-    lie; where it is not given and that of the training is not there, the page has no images. Raises
-    `UsageError` for a run that is not finished, `DataError` for other data.
+    It shows what is stored and computes only where the network looked; `analyse` first analyses the stored
+    validation predictions. `data` is where the images are; if it is not given and the training data is no
+    longer there, the report has no images. Raises `UsageError` for an unfinished run, `DataError` for other
+    data.
     """
     run = run if isinstance(run, Run) else Run(Path(run))
     if analyse:
         _analyse(run, on_event)
     stored = read_stored(run)
     place = str(data or stored.config["data"])
-    pictures = images = None
+    shown = images = None
     try:
-        pictures, images = _pictures(run, stored, place, device, on_event)
+        shown, images = _shown_images(run, stored, place, device, on_event)
     except SeeWhyError as error:
         if data is not None:
             raise
-        on_event(Note(f"without pictures: {error}"))
+        on_event(Note(f"without images: {error}"))
     draw_figures(stored, images, run.figures)
     if run.gradient_norms:
         draw_gradient_norms(run.gradient_norms, run.figures)
     page = Path(out) if out is not None else run.path / "report.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     figures = "figures" if page.parent.resolve() == run.path.resolve() else ""
-    write_atomic(page, render(stored, place, pictures, figures=figures).encode())
+    write_atomic(page, render(stored, place, shown, figures=figures).encode())
     return page
 
 
@@ -79,10 +79,10 @@ def _analyse(run: Run, on_event: OnEvent) -> None:
     write_analysis(analysis, "val", run.path / "analysis")
 
 
-def _pictures(
+def _shown_images(
     run: Run, stored: Stored, data: str, device: str, on_event: OnEvent
 ) -> tuple[Pictures, sheets.Pictures]:
-    """The images that the page shows, with their maps, and all of validation.
+    """The images of the report, with their maps, and all of validation.
 
     Raises `DataError` for other data.
     """
@@ -92,8 +92,8 @@ def _pictures(
         val = splits.val
         if not np.array_equal(val.ids, predictions.ids):
             raise DataError(
-                f"{data} does not hold the validation pictures of {run.path}: give the data that it was "
-                f"evaluated on, or evaluate it on these (`seewhy evaluate {run.path} --data {data} --full`)"
+                f"{data} does not have the validation images of {run.path}: give the data that it was "
+                f"evaluated on, or evaluate this data (`seewhy evaluate {run.path} --data {data} --full`)"
             )
         mistakes = stored.analysis.get("mistakes", {"worst": [], "pairs": []})
         pairs = None
@@ -107,7 +107,7 @@ def _pictures(
 
 
 def _near(stored: Stored, train: ImageSet) -> dict[int, NDArray[np.uint8]]:
-    """The training images beside the explained mistakes, by row, where they are still the same."""
+    """The nearest training images of the explained mistakes, by row, if they are still the same."""
     explained = stored.analysis.get("causes", {"mistakes": []})["mistakes"]
     named = {near["row"]: near["id"] for one in explained for near in one["nearest"]}
     rows = [row for row, key in named.items() if row < len(train) and str(train.ids[row]) == key]
@@ -120,7 +120,7 @@ def _maps(
     predicted: NDArray[np.int64],
     on_event: OnEvent,
 ) -> NDArray[np.float32]:
-    """Where the network looked for what it said, by Grad-CAM, (N, H, W); 0 where it cannot be told."""
+    """Grad-CAM maps (N, H, W) of the predicted classes; 0 for a network without them."""
     maps = np.zeros(images.shape[:3], np.float32)
     network = classifier.module()
     device = device_of(network)

@@ -1,4 +1,4 @@
-"""Accuracy under corruptions, transformations and adversarial attacks, as files and figures."""
+"""Accuracy under corruptions, transformations and adversarial attacks, as files and plots."""
 
 from pathlib import Path
 
@@ -26,16 +26,15 @@ def robustness(
 ) -> Robustness:
     """Measures accuracy on `n` validation images under corruptions and attacks (`analysis.robustness`).
 
-    Metrics go to analysis/robustness.json, drawings to figures/, of the run where the data are its own, or
-    of `out`. Raises `UsageError` for a model that is not a single network, `DataError` without labels.
+    Metrics go to analysis/robustness.json, plots to figures/, of `out` or of the run if the data is its own.
+    Raises `UsageError` for a model that is not a single network, `DataError` without labels.
     """
     with load(model, device=device) as classifier:
         splits = read_splits(classifier, data, on_event=on_event)
         run = own_run(model, classifier, splits, "val")
         home = Path(out) if out is not None else run.path if run else None
         if home is None:
-            text = "what is found is printed and not kept: --out DIR keeps it, with drawings"
-            on_event(Note(text))
+            on_event(Note("results are printed but not saved: --out DIR saves them, with plots"))
         with full_precision():
             measured, adversarial = measure_robustness(classifier, splits.val, n, on_event=on_event)
     if home is not None:
@@ -44,5 +43,5 @@ def robustness(
         folder = Run(home).figures
         corrupted = examples(example)
         draw_robustness(to_json(measured), corrupted, adversarial, classifier.classes, folder)
-        on_event(Note(f"analysis: {home / 'analysis'}   pictures: {folder}"))
+        on_event(Note(f"analysis: {home / 'analysis'}   plots: {folder}"))
     return measured

@@ -1,4 +1,4 @@
-"""Recipe and data in, a finished run out: training, as a function and as a generator of events."""
+"""Training, as a function that returns a finished run and as a generator of events."""
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -74,14 +74,13 @@ def train(
 ) -> Run:
     """Trains a classifier by a recipe and returns its finished run directory. Never opens the test split.
 
-    `data` is a path, a name or data in memory, as `load_data` takes it. `overrides` sets recipe fields by
-    dotted name, such as `{"train.epochs": 5}`. `resume` goes on with the run in `out` (or the newest of
-    this recipe) to the same bits as if it had never stopped; `init` starts from a bundle's weights, its
-    classes matched by name; `model` is a network of one's own.
-    `on_event` hears all that happens.
+    `data` is a path, a name or data in memory, as `load_data` accepts. `overrides` sets recipe fields by
+    dotted name, such as `{"train.epochs": 5}`. `resume` continues the run in `out` (or the newest of this
+    recipe), bit for bit as if it had not been interrupted; `init` fine-tunes a bundle, whose classes are
+    matched by name; `model` is a custom network. `on_event` receives all events.
 
     Ctrl-C and SIGTERM save a checkpoint and raise `KeyboardInterrupt` or `SystemExit(143)`. Raises a
-    `SeeWhyError` for whatever the user can put right.
+    `SeeWhyError` for errors that the user can fix.
     """
     with training_events(
         data,
@@ -112,11 +111,11 @@ def training_events(
     model: nn.Module | None = None,
     on_event: OnEvent = ignore,
 ) -> Iterator[Iterator[Event]]:
-    """A training as the events that it yields, step by step, while the block holds its run.
+    """A training as a generator of events; the run is locked during the block.
 
-    Takes what `train` takes; `on_event` hears the reading of the data alone, which comes before. An
-    `Epoch` is yielded once its checkpoint is on disk, the last event is `RunFinished`. Leaving the block
-    before it leaves a run that `resume` goes on with. Raises as `train` does.
+    Takes the parameters of `train`; `on_event` receives only the events of reading the data, which comes
+    first. An `Epoch` is yielded when its checkpoint is on disk; the last event is `RunFinished`. A run whose
+    block is left earlier can be resumed. Raises as `train` does.
     """
     chosen = load_recipe(recipe, overrides)
     start = bundles.load(find_model(init), model=model) if init is not None else None
@@ -143,7 +142,7 @@ def training_events(
 
 @dataclass(frozen=True)
 class _Job:
-    """What one training works on."""
+    """The inputs of one training."""
 
     recipe: Recipe
     splits: Splits
@@ -162,25 +161,25 @@ class _Job:
 
 
 def _events(job: _Job, config: Mapping[str, Any], resume: bool) -> Generator[Event, None, None]:
-    """All of a training, from its first file to its bundle."""
+    """The events of a training, from its first file to its bundle."""
     run, splits, recipe = job.run, job.splits, job.recipe
     if run.finished:
         yield _finished(run, "nothing to resume")
         return
     with memory_named(recipe.train.batch_size):
         started = RunStarted(str(run.path), recipe.train.epochs, recipe.train.monitor)
-        beginning: list[StoredEvent] = [*map(Note, splits.notes), started]
-        yield from beginning
+        initial: list[StoredEvent] = [*map(Note, splits.notes), started]
+        yield from initial
         _write_start(run, config, splits)
-        noticed = diagnostics.in_labels(splits.train.labels, splits.classes, recipe.train)
-        noticed += colour_diagnostics(job.network, splits.train)
-        yield from _logged(run, noticed)
+        diagnosed = diagnostics.in_labels(splits.train.labels, splits.classes, recipe.train)
+        diagnosed += colour_diagnostics(job.network, splits.train)
+        yield from _logged(run, diagnosed)
         place(job.network, job.device)
         state = TrainState.start(job.network, recipe.train)
         _require_space(state, run, recipe.train)
         checkpoint = latest_checkpoint(run.checkpoints) if resume else None
         if checkpoint is None:
-            state.progress.events_length = run.add_events([*beginning, *noticed], 0)
+            state.progress.events_length = run.add_events([*initial, *diagnosed], 0)
         else:
             differs = load_checkpoint(state, checkpoint)
             resumed = Note(differs or f"resumed at step {state.progress.step:,}")
@@ -191,15 +190,15 @@ def _events(job: _Job, config: Mapping[str, Any], resume: bool) -> Generator[Eve
         yield _finish(job, state.progress.events_length)
 
 
-def _logged(run: Run, noticed: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
-    """The diagnostics, once each is a line of the run's log."""
-    for one in noticed:
-        run.log(one.text)
-    return noticed
+def _logged(run: Run, diagnosed: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
+    """Writes the diagnostics to the run's log, and returns them."""
+    for diagnostic in diagnosed:
+        run.log(diagnostic.text)
+    return diagnosed
 
 
 def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
-    """Runs the loop to its end, saving as it goes."""
+    """Runs the training loop and saves checkpoints."""
     config, run, progress = job.recipe.train, job.run, state.progress
     batches = _batches(job)
     weights = None
@@ -226,16 +225,16 @@ def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
             device=job.device,
             amp=amp,
         ):
-            noticed: Sequence[Diagnostic] = ()
+            diagnosed: Sequence[Diagnostic] = ()
             if isinstance(event, Epoch):
-                noticed = _logged(run, diagnostics.in_history(progress.history, chance, steps))
+                diagnosed = _logged(run, diagnostics.in_history(progress.history, chance, steps))
                 length = progress.events_length
-                progress.events_length = run.add_events([event, *noticed], length)
+                progress.events_length = run.add_events([event, *diagnosed], length)
             if isinstance(event, Epoch) or time.monotonic() - saved > config.checkpoint_seconds:
                 save()
                 saved = time.monotonic()
             yield event
-            yield from noticed
+            yield from diagnosed
             if received:
                 save()
                 run.log(f"stopped by signal {received[0]} at step {progress.step}")
@@ -264,16 +263,16 @@ def _batches(job: _Job) -> Batches:
 
 @contextmanager
 def _kept_named(run: Run) -> Iterator[None]:
-    """Adds to `DivergedError` which checkpoint is the last good one."""
+    """Adds the last good checkpoint to a `DivergedError`."""
     try:
         yield
     except DivergedError as error:
-        error.kept = latest_checkpoint(run.checkpoints) or "none, it is too early"
+        error.kept = latest_checkpoint(run.checkpoints) or "none yet"
         raise
 
 
 def _finish(job: _Job, events_length: int | None) -> RunFinished:
-    """Reads the validation metrics of the weights as stored, and writes the bundle last of all."""
+    """Measures the weights as stored on validation, and writes the bundle last."""
     network = place(bundles.rounded(job.network), job.device)
     predictions = job.predict_val(network, job.recipe.views)
     predictions = replace(predictions, temperature=fit_temperature(predictions))
@@ -308,7 +307,7 @@ def _finished(run: Run, note: str = "") -> RunFinished:
 
 
 def _validate(job: _Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:
-    """The metrics of an epoch: one view, in the number format of the training, to cost little."""
+    """The metrics of an epoch: one TTA view, in the precision of the training, to be fast."""
     predictions = job.predict_val(network, job.recipe.views[:1], amp)
     names = dict.fromkeys(("loss", "accuracy", "balanced_accuracy", job.recipe.train.monitor))
     return {name: score(name, predictions) for name in names}
@@ -317,7 +316,7 @@ def _validate(job: _Job, amp: torch.dtype | None, network: nn.Module) -> dict[st
 def _build(
     recipe: Recipe, splits: Splits, start: Bundle | None, model: nn.Module | None
 ) -> nn.Module:
-    """The network before its first step, on the CPU."""
+    """The network before the first step, on the CPU."""
     if model is not None:
         return start.network if start else model
     size, classes = splits.rule.size, splits.classes
@@ -333,7 +332,7 @@ def _build(
 
 
 def _recipe_for(recipe: Recipe, start: Bundle) -> Recipe:
-    """The recipe with the starting bundle's net in place of its own."""
+    """The recipe with the network of the bundle to fine-tune."""
     if not isinstance(start.network, Network):
         return recipe
     arguments = start.network.arguments
@@ -345,15 +344,15 @@ def _recipe_for(recipe: Recipe, start: Bundle) -> Recipe:
 def _weights_by_name(
     start: Bundle, network: Network, classes: tuple[str, ...]
 ) -> dict[str, Tensor]:
-    """The start's weights for `network`: the last layer's rows go by class name, new classes fresh."""
+    """The bundle's weights for `network`: last-layer rows by class name, new classes initialised."""
     last = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
     old, new = start.network.state_dict(), network.state_dict()
     shared = [name for name in classes if name in start.classes]
-    to = [classes.index(name) for name in shared]
+    targets = [classes.index(name) for name in shared]
     rows = [start.classes.index(name) for name in shared]
     for name in new:
         if name.rpartition(".")[0] == last:
-            new[name][to] = old[name][rows]
+            new[name][targets] = old[name][rows]
         else:
             new[name] = old[name]
     return new
@@ -369,7 +368,7 @@ def _write_start(run: Run, config: Mapping[str, Any], splits: Splits) -> None:
 
 
 def _require_space(state: TrainState, run: Run, config: TrainConfig) -> None:
-    """Raises `DiskFullError` unless four checkpoints (two, the best, one in the making) fit."""
+    """Raises `DiskFullError` unless four checkpoints fit: the newest two, the best, one being written."""
     weights = sum(t.numel() * t.element_size() for t in state.network.state_dict().values())
     copies = 1 + config.optimiser_options.tensors_kept + (state.average is not None)
     require_space(run.path, 4 * copies * weights, "training")

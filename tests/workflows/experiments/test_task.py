@@ -48,10 +48,10 @@ def test_leaving_a_run_early_leaves_one_that_goes_on(photos, tmp_path):
 
 def test_a_directory_of_something_else_is_refused_and_kept(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="something else"):
+    with pytest.raises(UsageError, match="is not empty"):
         claimed(tmp_path, "x")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-    with pytest.raises(UsageError, match="something else"):
+    with pytest.raises(UsageError, match="is not empty"):
         claimed(tmp_path / "thesis.txt", "x")
     assert place(tmp_path / "new", "x") == tmp_path / "new" and not (tmp_path / "new").exists()
 

@@ -1,4 +1,4 @@
-"""What each option brings: rows of runs that differ from a base by it, compared seed by seed."""
+"""The effect of each option: rows of runs that differ from a base, compared seed by seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,12 +33,12 @@ def ablate(
     overrides: Mapping[str, Any] | None = None,
     on_event: OnEvent = ignore,
 ) -> Ablation:
-    """Trains a base recipe and rows that differ from it, and says what each difference did.
+    """Trains a base recipe and rows that differ from it, and measures the effect of each difference.
 
-    `plan` names the rows, or the YAML file that does; `overrides` sets recipe fields of every row. Runs
-    go to `out/ROW/seed-N`, the figures to `ablation.json`, `.csv` and `.md`. Goes on where it stopped;
-    a run that diverged is a result, and the others go on. Raises `UsageError` before anything is
-    trained when a row does not fit.
+    `plan` contains the rows, or is a YAML file of them; `overrides` sets recipe fields of every row. Runs
+    go to `out/ROW/seed-N`, the metrics to `ablation.json`, `.csv` and `.md`. Called again, continues where
+    it was interrupted; a run that diverged is a result, and the others continue. Raises `UsageError` before
+    any training if a row does not fit the data.
     """
     chosen = plan if isinstance(plan, Plan) else load_plan(plan)
     planned = variants(chosen, overrides or {})
@@ -66,7 +66,7 @@ def ablate(
 
 
 def _require_fit(variant: Variant, data: Data, on_event: OnEvent) -> None:
-    """Raises `UsageError`, naming the row, when its network cannot take these images."""
+    """Raises `UsageError`, naming the row, if its network does not accept these images."""
     recipe = load_recipe(variant.recipe, variant.overrides)
     splits = load_data(data, recipe.data, on_event=on_event)
     options = recipe.model.model_dump(exclude={"name"})
@@ -79,7 +79,7 @@ def _require_fit(variant: Variant, data: Data, on_event: OnEvent) -> None:
 def _train(
     task: Task, variant: Variant, home: Path, seeds: Sequence[int], before: int, rows: int
 ) -> dict[int, Run]:
-    """The runs of a row by seed, but for those that diverged."""
+    """The runs of a row by seed, without those that diverged."""
     own = replace(task, recipe=variant.recipe, overrides=variant.overrides)
     runs = {}
     for turn, seed in enumerate(seeds, before * len(seeds) + 1):

@@ -1,4 +1,4 @@
-"""Would more pictures help? The same recipe on growing parts of the training pictures."""
+"""Would more images help? The same recipe on growing shares of the training images."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -15,7 +15,7 @@ from seewhy.evaluation.stats.summary import summarise
 from seewhy.events import OnEvent, ignore
 from seewhy.files import write_json
 from seewhy.plots.experiments import draw_learning_curve
-from seewhy.workflows.experiments.task import Task, held
+from seewhy.workflows.experiments.task import Task, held, require_count
 
 
 def learning_curve(
@@ -28,18 +28,17 @@ def learning_curve(
     overrides: Mapping[str, Any] | None = None,
     on_event: OnEvent = ignore,
 ) -> LearningCurve:
-    """Trains on stratified parts of the training pictures, each within the next, and fits a power law.
+    """Trains on nested stratified shares of the training images, and fits a power law.
 
-    All runs take the same number of steps, a quarter of the pictures four times the epochs: else a
-    longer training would pass for more pictures. Validation is the same throughout, so what is left of
-    its own luck moves all points alike. Runs go to `out/share-S/seed-N`, the figures to
-    `learning_curve.json`. Goes on where it stopped.
+    All runs take the same number of steps (a quarter of the images for four times the epochs): otherwise
+    longer training would look like the effect of more images. All use the same validation split, so its
+    sampling error shifts all points alike. Runs go to `out/share-S/seed-N`, the metrics to
+    `learning_curve.json`. Called again, continues where it was interrupted.
     """
     parts = sorted(set(shares))
     if len(parts) < 2 or parts[0] <= 0 or parts[-1] > 1:
         raise UsageError(f"shares {list(shares)}: expected two or more, above 0 and up to 1")
-    if seeds < 1:
-        raise UsageError(f"{seeds} seeds: expected 1 or more")
+    require_count(seeds, 1, "seeds")
     task = Task(data, recipe, overrides or {}, on_event)
     planned = task.planned()
     metric = planned.train.monitor
@@ -47,40 +46,33 @@ def learning_curve(
         metric = "accuracy"
     whole = len(load_data(data, planned.data, on_event=on_event).train)
     with held(out, f"{planned.name}-learning-curve") as home:
-        found: list[Share] = []
+        measured: list[Share] = []
         for share in parts:
-            pictures = round(share * whole)
-            changes = _same_steps(planned, share) | ({"data.limit": pictures} if share < 1 else {})
-            runs = tuple(
-                task.train(
-                    home / f"share-{share:g}" / f"seed-{seed}",
-                    {**changes, "train.seed": seed},
-                    len(found) * seeds + turn,
-                    len(parts) * seeds,
-                    f"{pictures:,} pictures, seed {seed}",
-                )
-                for turn, seed in enumerate(_seeds(planned, seeds), 1)
+            images = round(share * whole)
+            runs = task.over_seeds(
+                home / f"share-{share:g}",
+                range(planned.train.seed, planned.train.seed + seeds),
+                _same_steps(planned, share) | ({"data.limit": images} if share < 1 else {}),
+                before=len(measured) * seeds,
+                total=len(parts) * seeds,
+                name=f"{images:,} images",
             )
             scores = [by_name(run.metrics["val"])[metric] for run in runs]
-            found.append(Share(share, pictures, runs, summarise(scores, 0, 1)))
-        validated = found[0].runs[0].metrics["val"]["n"]
-        result = LearningCurve(home, metric, tuple(found), fit(found, validated))
+            measured.append(Share(share, images, runs, summarise(scores, 0, 1)))
+        validated = measured[0].runs[0].metrics["val"]["n"]
+        result = LearningCurve(home, metric, tuple(measured), fit(measured, validated))
         write_json(result, home / "learning_curve.json")
     draw_learning_curve(result, home / "figures")
     return result
 
 
-def _seeds(recipe: Recipe, count: int) -> range:
-    return range(recipe.train.seed, recipe.train.seed + count)
-
-
 def _same_steps(recipe: Recipe, share: float) -> dict[str, Any]:
-    """What makes a run on a share of the pictures as long, in steps, as one on all of them."""
+    """The settings that give a run on a share of the images as many steps as one on all of them."""
     train = recipe.train.model_dump()
-    whole = {
+    counts = {
         name: ceil(count / share)
         for name in ("epochs", "patience", "plateau_patience")
         if (count := train[name]) is not None
     }
-    rise = {} if train["warmup"] is None else {"warmup": train["warmup"] / share}
-    return {f"train.{name}": value for name, value in (whole | rise).items()}
+    warmup = {} if train["warmup"] is None else {"warmup": train["warmup"] / share}
+    return {f"train.{name}": value for name, value in (counts | warmup).items()}

@@ -1,4 +1,4 @@
-"""Which learning rate to train with: Smith's range test."""
+"""Finds a learning rate by Smith's range test."""
 
 import tempfile
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ from seewhy.workflows.experiments.task import claimed, place
 from seewhy.workflows.train import training_events
 
 HIGHEST = 10.0  # the rate of the last step; the first has a millionth of it
-GIVE_UP = 4.0  # times the lowest smoothed loss, at which a training has diverged
+GIVE_UP = 4.0  # a loss of so many times the lowest smoothed loss has diverged
 FEWEST = 20  # steps before a loss can be called diverged
 
-# What would end the test early, bend it, or cost time for nothing.
+# Options that would end the test early, distort it, or waste time.
 _OFF = dict.fromkeys(
     [
         *(f"train.{name}" for record in SCHEDULES.values() for name in record.model_fields),
@@ -41,15 +41,15 @@ def find_lr(
 ) -> LrRange:
     """Trains for about `steps` steps at rates from 1e-5 up to 10, and reads the best off the loss.
 
-    The recipe's own loop, batches, net and optimiser; nothing of the run is kept. The rate rises by the
-    same factor every step (Smith 2017, "Cyclical learning rates", there in a line), until the loss is
-    four times its lowest. `out` is a folder for find-lr.png and find-lr.json. Raises `UsageError` where the
-    loss tells nothing.
+    Uses the recipe's own loop, batches, network and optimiser; the run is not kept. The rate rises by the
+    same factor every step (linearly in Smith 2017, "Cyclical learning rates"), until the loss is four times
+    its minimum. `out` is a folder for find-lr.png and find-lr.json. Raises `UsageError` if no rate can be
+    read off the loss.
     """
     if out is not None:
-        place(out, "find-lr")  # refused before the training, not after
+        place(out, "find-lr")  # refuse before the training, not after
     if steps < FEWEST:
-        raise UsageError(f"{steps} steps: expected {FEWEST} or more to read a curve from")
+        raise UsageError(f"{steps} steps: expected {FEWEST} or more")
     chosen = load_recipe(recipe, overrides)
     count = len(load_data(data, chosen.data, on_event=on_event).train)
     batch = chosen.train.batch_size
@@ -59,22 +59,22 @@ def find_lr(
         "train.lr": HIGHEST,
         "train.epochs": max(1, round(steps * batch / count)),
     }
-    if count > steps * batch:  # an epoch of just so many
+    if count > steps * batch:  # one epoch of exactly so many
         changes["data.limit"] = steps * batch
     changes = {**(overrides or {}), **changes}
-    taken: list[Step] = []
+    done: list[Step] = []
     with (
         tempfile.TemporaryDirectory() as folder,
         suppress(DivergedError),
         training_events(data, recipe, out=Path(folder, "run"), overrides=changes) as events,
     ):
         for event in events:
-            if isinstance(event, Step):  # diagnostics are the point here, and no news
+            if isinstance(event, Step):  # diagnostics are expected here
                 on_event(event)
-                taken.append(event)
-                if len(taken) >= FEWEST and _diverged(taken):
+                done.append(event)
+                if len(done) >= FEWEST and _diverged(done):
                     break
-    result = read(chosen.name, [step.lr for step in taken], own_losses(taken))
+    result = read(chosen.name, [step.lr for step in done], own_losses(done))
     if out is not None:
         home = claimed(out, "find-lr")
         draw_lr_range(result, home)
@@ -83,6 +83,6 @@ def find_lr(
 
 
 def _diverged(steps: list[Step]) -> bool:
-    """Whether the loss has diverged, so that higher rates tell nothing more."""
+    """Whether the loss has diverged, so that higher rates need no test."""
     losses = own_losses(steps)
     return bool(losses[-1] > GIVE_UP * smooth([step.lr for step in steps], losses).min())

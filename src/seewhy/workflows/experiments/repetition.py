@@ -1,4 +1,4 @@
-"""The same recipe again: over seeds, to tell luck from merit, and over folds, to validate on all."""
+"""Repeats a recipe: over seeds, to measure randomness, or over folds, to validate on all images."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,7 +7,6 @@ from typing import Any
 
 from seewhy.analysis.experiments.repetition import Folds, Seeds
 from seewhy.data import Data
-from seewhy.errors import UsageError
 from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.metrics import by_name, metrics
 from seewhy.evaluation.predictions import Predictions, concat
@@ -18,7 +17,7 @@ from seewhy.plots.drawings import split_drawings
 from seewhy.plots.experiments import draw_folds, draw_seeds
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
-from seewhy.workflows.experiments.task import Task, bounds, held
+from seewhy.workflows.experiments.task import Task, bounds, held, require_count
 
 
 def seeds(
@@ -31,20 +30,16 @@ def seeds(
     init: str | Path | None = None,
     on_event: OnEvent = ignore,
 ) -> Seeds:
-    """Trains a recipe with `count` seeds, from its own on, into `out/seed-N`; writes `seeds.json`.
+    """Trains a recipe with `count` consecutive seeds, starting at its own, into `out/seed-N`.
 
-    Stopped, it goes on where it was when it is called again; finished runs are not trained again.
+    Writes `seeds.json`. Called again, continues where it was interrupted.
     """
-    if count < 1:
-        raise UsageError(f"{count} seeds: expected 1 or more")
+    require_count(count, 1, "seeds")
     task = Task(data, recipe, overrides or {}, on_event, init)
     first = task.planned().train.seed
     numbers = tuple(range(first, first + count))
     with held(out, f"{task.planned().name}-seeds") as home:
-        runs = tuple(
-            task.train(home / f"seed-{seed}", {"train.seed": seed}, turn, count)
-            for turn, seed in enumerate(numbers, 1)
-        )
+        runs = task.over_seeds(home, numbers, {}, 0, count)
         result = Seeds(home, runs, numbers, summaries(runs))
         write_json(result, home / "seeds.json")
     draw_seeds(result, home / "figures")
@@ -61,14 +56,13 @@ def folds(
     init: str | Path | None = None,
     on_event: OnEvent = ignore,
 ) -> Folds:
-    """Trains `count` runs into `out/fold-N`, each on all of train and val but one stratified part.
+    """Trains `count` runs into `out/fold-N`, each on train and val without one stratified fold.
 
-    Groups and identical pictures are never parted, and test stays sealed. Writes
-    `predictions-oof.parquet`, in which every picture is predicted by the run that had not seen it, and
-    `folds.json`. Goes on where it stopped, as `seeds` does.
+    Groups and identical images are kept together, and test stays sealed. Writes `predictions-oof.parquet`,
+    in which every image is predicted by the run that was not trained on it, and `folds.json`. Called again,
+    continues as `seeds` does.
     """
-    if count < 2:
-        raise UsageError(f"{count} folds: expected 2 or more")
+    require_count(count, 2, "folds")
     task = Task(data, recipe, overrides or {}, on_event, init)
     with held(out, f"{task.planned().name}-folds") as home:
         runs = tuple(
@@ -99,7 +93,7 @@ def summaries(runs: tuple[Run, ...]) -> dict[str, Summary]:
 
 
 def _out_of_fold(runs: tuple[Run, ...]) -> Predictions:
-    """All held-out predictions, under one temperature: each run's own was fitted to its part."""
+    """All held-out predictions, with one temperature: each run's own was fitted to its fold."""
     parts = [Predictions.from_parquet(run.predictions("val")) for run in runs]
     whole = concat(replace(part, temperature=1.0) for part in parts)
     return replace(whole, temperature=fit_temperature(whole))

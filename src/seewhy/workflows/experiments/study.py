@@ -1,8 +1,8 @@
 """An Optuna study of trials, each a run: sampled, pruned by epoch, shared by processes, killed and resumed.
 
-The study lives in a database. Each trial's process tells it a few times a minute that it is alive; a
-trial that falls silent is marked failed and waits, with its values, for the next process, which goes on
-with its run. Needs the extra `tune`.
+The study is in a database. Each trial's process sends it a heartbeat a few times a minute; a trial whose
+heartbeat stops is marked as failed and queued with its parameters for the next process, which continues its
+run. Needs the extra `tune`.
 """
 
 import shutil
@@ -30,19 +30,19 @@ from seewhy.workflows.experiments.task import Task
 
 Pruner = Literal["median", "hyperband", "none"]
 
-HEARTBEAT, SILENCE = 10, 60  # seconds between two signs of life, and after which a trial is dead
-KEPT = 3  # best trials whose weights stay
-STARTUP = 10  # trials drawn at random before the sampler learns from them
+HEARTBEAT, SILENCE = 10, 60  # seconds between heartbeats, and after which a trial is dead
+KEPT = 3  # best trials whose weights are kept
+STARTUP = 10  # random trials before the sampler uses their results
 FEW = 8  # complete trials below which importance would be noise
 SAMPLING = 7  # the stream of the sampler's random numbers, see training.batches
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-# What makes a trial worthless and says nothing against the others.
+# Errors of a single trial, which do not stop the others.
 _UNFIT = (DivergedError, MemoryLimitError, UsageError)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps Optuna from logging, and from warning that its heartbeat is young."""
+    """Stops Optuna from logging, and from warning that its heartbeat is experimental."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -50,7 +50,7 @@ def quiet() -> Iterator[None]:
 
 
 def open_study(url: str, name: str, mode: str, pruner: Pruner, epochs: int) -> optuna.Study:
-    """The study of that name in the database at `url`, made where there is none.
+    """The study of that name in the database at `url`, created if there is none.
 
     Raises `UsageError` for a database that cannot be opened.
     """
@@ -71,9 +71,9 @@ def open_study(url: str, name: str, mode: str, pruner: Pruner, epochs: int) -> o
             load_if_exists=True,
         )
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, optuna.exceptions.OptunaError) as error:
-        said = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise UsageError(
-            f"--storage {url} cannot be opened ({said}): expected a database such as sqlite:///study.db or "
+            f"--storage {url} cannot be opened ({reason}): expected a database such as sqlite:///study.db or "
             "postgresql://user@host/name, with its driver installed"
         ) from None
 
@@ -83,7 +83,7 @@ def search(
 ) -> None:
     """Runs trials until `trials` of the study are finished, here or by other processes.
 
-    After `time_limit` seconds no further trial starts. A trial that is stopped waits to be gone on with.
+    After `time_limit` seconds no further trial starts. An interrupted trial is queued to be continued.
     """
     planned = task.planned()
     start = time.monotonic()
@@ -99,8 +99,7 @@ def search(
             _drop_weights(study, home)
             continue
         if not waiting:
-            text = f"waiting for {running} trials that other processes run, or have left"
-            task.on_event(Note(text))
+            task.on_event(Note(f"waiting for {running} trials of other processes"))
         waiting = True
         time.sleep(1)
         optuna.storages.fail_stale_trials(study)
@@ -116,7 +115,7 @@ def best_trials(study: optuna.Study, count: int = KEPT) -> list[FrozenTrial]:
 def importance(study: optuna.Study) -> dict[str, float]:
     """How much each searched field matters, adding up to 1, by PED-ANOVA (Watanabe et al. 2023).
 
-    Empty while too few trials are complete to tell.
+    Empty if too few trials are complete.
     """
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < FEW:
         return {}
@@ -124,7 +123,7 @@ def importance(study: optuna.Study) -> dict[str, float]:
 
 
 def folder(trial: FrozenTrial | optuna.Trial) -> str:
-    """The name of a trial's run directory: that of the trial which it goes on with, if any."""
+    """The name of a trial's run directory: that of the trial which it continues, if any."""
     first = RetryHeartbeatStaleTrialCallback.retried_trial_number(_frozen(trial))
     return f"trial-{trial.number if first is None else first:04d}"
 
@@ -139,14 +138,16 @@ def _run_one(study: optuna.Study, task: Task, planned: Recipe, home: Path, trial
     except ValueError as error:
         if not str(error).startswith("Cannot tell"):
             raise
-        text = "a trial was silent for so long that it was taken for dead; its result is left out"
+        text = (
+            "a trial sent no heartbeat for too long and was marked as dead; its result is ignored"
+        )
         task.on_event(Note(text))
 
 
 def _objective(trial: optuna.Trial, task: Task, planned: Recipe, home: Path, trials: int) -> float:
-    """Trains one trial, reporting its epochs, and gives the metric that its recipe watches."""
+    """Trains one trial, reporting its epochs, and returns the metric that its recipe monitors."""
     study, metric = trial.study, planned.train.monitor
-    # A seed a trial, so that neither a second process nor a second start repeats what was drawn.
+    # One seed per trial, so that neither a second process nor a restart repeats samples.
     study.sampler = optuna.samplers.TPESampler(
         n_startup_trials=STARTUP, seed=seed_of(planned.train.seed, SAMPLING, trial.number) % 2**32
     )
@@ -155,7 +156,7 @@ def _objective(trial: optuna.Trial, task: Task, planned: Recipe, home: Path, tri
     run, name = Run(home / folder(trial)), f"trial {trial.number}: {values}"
     begun = sum(t.state != TrialState.FAIL for t in study.get_trials(deepcopy=False))
     try:
-        # Fields that do not go together are refused here.
+        # Fields that exclude each other are refused here.
         with task.events(run.path, params, min(begun, trials), trials, name) as events:
             pruned = _watched(events, trial, task, run, metric)
     except _UNFIT as error:
@@ -177,9 +178,9 @@ def _objective(trial: optuna.Trial, task: Task, planned: Recipe, home: Path, tri
 def _watched(
     events: Iterator[Event], trial: optuna.Trial, task: Task, run: Run, metric: str
 ) -> RunFinished | None:
-    """Consumes a trial's run, its epochs reported; what is left of it where it is to be pruned, else None.
+    """Consumes a trial's run and reports its epochs; returns its last event if it is pruned, else None.
 
-    A run that ends with the epoch after which it would be pruned is complete.
+    A run that would be pruned after its last epoch is complete.
     """
     pruned = None
 
@@ -213,7 +214,7 @@ def _suggest(trial: optuna.Trial, name: str, planned: Recipe) -> Any:
 
 
 def _drop_weights(study: optuna.Study, home: Path) -> None:
-    """Removes the weights of finished trials but the best; their figures and history stay."""
+    """Removes the weights of finished trials except the best; metrics and history are kept."""
     best = {folder(trial) for trial in best_trials(study)}
     for trial in study.get_trials(deepcopy=False, states=FINISHED):
         run = Run(home / folder(trial))

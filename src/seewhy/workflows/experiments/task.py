@@ -1,8 +1,8 @@
-"""What all experiments share: a directory that holds runs, each trained once, and what they tell."""
+"""What all experiments share: a directory of runs, each trained once."""
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ LOCK = "experiment.lock"
 
 @dataclass(frozen=True)
 class Task:
-    """What the runs of an experiment have in common. `on_event` hears of each run by its name in it."""
+    """The common settings of an experiment's runs. `on_event` receives their events."""
 
     data: Data
     recipe: str | Path
@@ -30,16 +30,16 @@ class Task:
     init: str | Path | None = None
 
     def planned(self, changes: Mapping[str, Any] | None = None) -> Recipe:
-        """The recipe as a run with these changes will use it. Raises `UsageError`."""
+        """The recipe of a run with these changes. Raises `UsageError`."""
         return load_recipe(self.recipe, {**self.overrides, **(changes or {})})
 
     @contextmanager
     def events(
         self, out: Path, changes: Mapping[str, Any], number: int, total: int, name: str = ""
     ) -> Iterator[Iterator[Event]]:
-        """The events of a run in `out`: a new one, a stopped one that goes on, or a finished one.
+        """The events of a run in `out`: a new, a continued or a finished one.
 
-        Leaving the block early leaves a run that can go on.
+        A run whose block is left early can be continued.
         """
         config = self.planned(changes).train
         started = RunStarted(
@@ -59,9 +59,9 @@ class Task:
     def train(
         self, out: Path, changes: Mapping[str, Any], number: int, total: int, name: str = ""
     ) -> Run:
-        """Trains a run in `out`, goes on with a stopped one, and leaves a finished one as it is.
+        """Trains a run in `out`, continues an interrupted one, and does not change a finished one.
 
-        A finished run keeps its model and metrics; its checkpoints, many times as large, go.
+        A finished run keeps its model and metrics; its checkpoints, which are much larger, are removed.
         """
         with self.events(out, changes, number, total, name) as events:
             for event in events:
@@ -69,9 +69,30 @@ class Task:
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
         return Run(out)
 
+    def over_seeds(
+        self,
+        home: Path,
+        seeds: Sequence[int],
+        changes: Mapping[str, Any],
+        before: int,
+        total: int,
+        name: str = "",
+    ) -> tuple[Run, ...]:
+        """Trains a run per seed in `home/seed-N`; `before` of the experiment's `total` came earlier."""
+        return tuple(
+            self.train(
+                home / f"seed-{seed}",
+                {**changes, "train.seed": seed},
+                number,
+                total,
+                f"{name}, seed {seed}" if name else "",
+            )
+            for number, seed in enumerate(seeds, before + 1)
+        )
+
 
 def _named(events: Iterator[Event], started: RunStarted) -> Iterator[Event]:
-    """The events of a run, begun and finished as the one of an experiment."""
+    """The events of a run, with its name in the experiment."""
     yield started
     for event in events:
         if isinstance(event, RunFinished):
@@ -82,9 +103,9 @@ def _named(events: Iterator[Event], started: RunStarted) -> Iterator[Event]:
 
 @contextmanager
 def held(out: str | Path | None, name: str) -> Iterator[Path]:
-    """Holds an experiment's directory, `out` or `runs/NAME`, for one process; it may have begun before.
+    """Locks an experiment's directory, `out` or `runs/NAME`, which may contain earlier runs of it.
 
-    Raises `UsageError` when something else lies there, `LockedError` while another process is at it.
+    Raises `UsageError` if it contains something else, `LockedError` if another process uses it.
     """
     home = claimed(out, name)
     with exclusive(home / LOCK):
@@ -93,7 +114,7 @@ def held(out: str | Path | None, name: str) -> Iterator[Path]:
 
 
 def claimed(out: str | Path | None, name: str) -> Path:
-    """The directory of an experiment, new or begun before. Raises `UsageError` when it is another's."""
+    """Makes the directory of an experiment, new or continued. Raises `UsageError` as `place` does."""
     home = place(out, name)
     if not home.exists():
         home.mkdir(parents=True, exist_ok=True)
@@ -103,14 +124,20 @@ def claimed(out: str | Path | None, name: str) -> Path:
 
 
 def place(out: str | Path | None, name: str) -> Path:
-    """Where an experiment may write; nothing is made there yet. Raises `UsageError` as `claimed` does."""
+    """The directory of an experiment, not made yet. Raises `UsageError` if it contains something else."""
     home = Path("runs", name) if out is None else Path(out)
-    other = home.exists() and not (home / LOCK).exists()
-    if other and (not home.is_dir() or any(home.iterdir())):
-        raise UsageError(f"{home} already holds something else: choose another --out")
+    foreign = home.exists() and not (home / LOCK).exists()
+    if foreign and (not home.is_dir() or any(home.iterdir())):
+        raise UsageError(f"{home} is not empty: choose another --out")
     return home
 
 
 def bounds(metric: str) -> tuple[float, float]:
-    """The least and the largest value that a metric can have."""
+    """The smallest and the largest possible value of a metric."""
     return (0, math.inf) if metric == "loss" else (0, 1)
+
+
+def require_count(count: int, least: int, what: str) -> None:
+    """Raises `UsageError` for fewer than `least`."""
+    if count < least:
+        raise UsageError(f"{count} {what}: expected {least} or more")

@@ -1,4 +1,4 @@
-"""Better settings for a recipe, searched for within bounds, and believed only over fresh seeds."""
+"""Searches for better settings of a recipe, and confirms the best with fresh seeds."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from seewhy.events import OnEvent, ignore
 from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.plots.experiments import draw_tuning
 from seewhy.run import Run, require_same
-from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed
+from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed, require_count
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -41,30 +41,29 @@ def tune(
     overrides: Mapping[str, Any] | None = None,
     on_event: OnEvent = ignore,
 ) -> Tuning:
-    """Searches the space in a recipe's `search` section for the best of the metric that it watches.
+    """Searches the space in a recipe's `search` section for the best value of its monitored metric.
 
-    Trials are drawn by TPE (Bergstra et al. 2011) and stopped early when they fall behind. The best
-    three and the base are then trained with three fresh seeds each, as the best of many is best by luck
-    too. The best trial that is better than the base beyond chance, else the best mean, which may be the
-    base's, is named and written to `best.yaml`. Only validation is read.
+    Trials are sampled by TPE (Bergstra et al. 2011) and unpromising ones stopped early. The best three and
+    the base are then trained with three fresh seeds each, because the best of many is partly best by chance.
+    The best trial that is significantly better than the base, otherwise the best mean, possibly the base's,
+    is written to `best.yaml`. Only validation is read.
 
-    The study is in `out/study.db`, or in the database at `storage`, where several processes and machines
-    may work at it at once. Called again, it goes on; more `trials` add to those done. No trial starts
-    after `time_limit` seconds. Raises `UsageError` when the recipe has no search section, when no trial
-    could be completed, and when Optuna is not installed.
+    The study is in `out/study.db`, or in the database at `storage`, which several processes and machines
+    can share. Called again, it continues; more `trials` add to the finished ones. No trial starts after
+    `time_limit` seconds. Raises `UsageError` if the recipe has no search section, if no trial could be
+    completed, and if Optuna is not installed.
     """
     studies = _studies()
     task = Task(data, recipe, overrides or {}, on_event)
     planned = task.planned()
     if not planned.search:
         raise UsageError(
-            f"recipe {planned.name} has no search section, which says what to try: extend it by one, such "
+            f"recipe {planned.name} has no search section, which lists what to try: add one, such "
             "as\n  extends: "
             + planned.name
             + "\n  search:\n    train.lr: {low: 0.001, high: 0.1, log: true}"
         )
-    if trials < 1:
-        raise UsageError(f"{trials} trials: expected 1 or more")
+    require_count(trials, 1, "trials")
     home = claimed(out, f"{planned.name}-tune")
     url = storage or f"sqlite:///{(home / 'study.db').resolve()}"
     fingerprint = load_data(data, planned.data, on_event=on_event).fingerprint
@@ -94,7 +93,7 @@ def _studies() -> Any:
 
 
 def _begin(home: Run, planned: Recipe, data: Data, fingerprint: str) -> str:
-    """Notes what is searched on what, or finds it unchanged; gives the study's name, made of that."""
+    """Stores recipe and data, or requires them unchanged; returns the study's name, derived from them."""
     written = yaml.safe_load(to_yaml(planned))
     search = written.pop("search")
     config = {
@@ -113,12 +112,12 @@ def _begin(home: Run, planned: Recipe, data: Data, fingerprint: str) -> str:
 
 
 def _result(studies: Any, study: "Study", task: Task, home: Path) -> Tuning:
-    """What the study found, its best trials trained again under fresh seeds."""
+    """The results of the study, with its best trials trained again with fresh seeds."""
     best = studies.best_trials(study)
     trials = study.get_trials(deepcopy=False)
     if not best:
-        said = [trial.user_attrs.get("refused") for trial in trials]
-        last = next((text for text in reversed(said) if text), "the time limit came first")
+        errors = [trial.user_attrs.get("refused") for trial in trials]
+        last = next((text for text in reversed(errors) if text), "the time limit came first")
         raise UsageError(f"no trial was completed: {last}")
     planned = task.planned()
     mode = planned.train.better
@@ -136,26 +135,24 @@ def _result(studies: Any, study: "Study", task: Task, home: Path) -> Tuning:
 def _contenders(
     task: Task, home: Path, best: Sequence["FrozenTrial"], mode: str
 ) -> tuple[Contender, ...]:
-    """The base and the best trials under fresh seeds, the trials best first."""
+    """The base and the best trials with fresh seeds, the trials best first."""
     seed, metric = task.planned().train.seed, task.planned().train.monitor
     fields: dict[str, dict[str, Any]] = {"base": {}}
     fields |= {f"trial {trial.number}": dict(trial.params) for trial in best}
-    found: list[Contender] = []
+    contenders: list[Contender] = []
     for name, params in fields.items():
-        runs = tuple(
-            task.train(
-                home / "best" / name.replace(" ", "-") / f"seed-{fresh}",
-                {**params, "train.seed": fresh},
-                len(found) * REPEATS + turn,
-                len(fields) * REPEATS,
-                f"{name}, seed {fresh}",
-            )
-            for turn, fresh in enumerate(range(seed + 1, seed + 1 + REPEATS), 1)
+        runs = task.over_seeds(
+            home / "best" / name.replace(" ", "-"),
+            range(seed + 1, seed + 1 + REPEATS),
+            params,
+            before=len(contenders) * REPEATS,
+            total=len(fields) * REPEATS,
+            name=name,
         )
         values = [by_name(run.metrics["val"])[metric] for run in runs]
-        change = difference(values, found[0].score.values) if found else None
-        found.append(Contender(name, params, runs, summarise(values, *bounds(metric)), change))
-    return ranked(found, mode)
+        change = difference(values, contenders[0].score.values) if contenders else None
+        contenders.append(Contender(name, params, runs, summarise(values, *bounds(metric)), change))
+    return ranked(contenders, mode)
 
 
 def _trial(trial: "FrozenTrial", path: Path) -> Trial:
