@@ -54,7 +54,7 @@ def test_what_the_training_said_is_what_its_curves_tell(loss) -> None:
     rows = history(loss)
     said = [line for n in range(1, 7) for line in diagnostics.in_history(rows[:n], 0.1, 1)]
     onset = training_curves(rows).onset
-    assert [line.partition(":")[0] for line in said] == (
+    assert [line.finding.partition(":")[0] for line in said] == (
         [] if onset is None else [f"overfitting since epoch {onset}"]
     )
 

@@ -298,9 +298,9 @@ _NETWORK: dict[str, tuple[Make, str]] = {
     "NaN weight": (_in_values(BIAS, 0, np.nan), "NaN or infinite"),
     "infinite weight": (_in_values("network.conv1.weight", 5, np.inf), "NaN or infinite"),
     "NaN golden logit": (_in_values("golden.logits", 3, np.nan), "NaN or infinite"),
-    "another weight": (_in_values(BIAS, 0, 9.0), "golden pictures"),
-    "another golden logit": (_in_values("golden.logits", 3, 9.0), "golden pictures"),
-    "another mean": (_in_values("network.mean", 0, 0.9), "golden pictures"),
+    "another weight": (_in_values(BIAS, 0, 9.0), "golden images"),
+    "another golden logit": (_in_values("golden.logits", 3, 9.0), "golden images"),
+    "another mean": (_in_values("network.mean", 0, 0.9), "golden images"),
 }
 # fmt: on
 

@@ -15,7 +15,7 @@ from seewhy.files import write_json
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """What the predictions of one split tell; the pictures of validation tell `slices` and `causes`."""
+    """What the predictions of one split tell; the images of validation tell `slices` and `causes`."""
 
     confidence: Confidence
     curves: dict[str, ClassCurves]
@@ -25,7 +25,7 @@ class Analysis:
 
 
 def analyse_predictions(predictions: Predictions) -> Analysis:
-    """Works out what needs no pictures. Raises `DataError` when no picture has a label."""
+    """Works out what needs no images. Raises `DataError` when no image has a label."""
     return Analysis(
         confidence=confidence(predictions),
         curves=class_curves(labelled(predictions)),

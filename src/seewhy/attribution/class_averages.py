@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seewhy.attribution.method import Method
 
-BORDER = 8  # side of the picture by width of its border
+BORDER = 8  # side of the image by width of its border
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 A file is proved before it is used, each step resting on the one before: its digest; its header,
 against limits; its metadata, against a closed schema; names, shapes and types, against the named
-architecture built without memory; its values; and at last eight generated pictures, which it must
+architecture built without memory; its values; and at last eight generated images, which it must
 answer as when it was written. No file makes code run: no pickle is read, whatever its name.
 """
 
@@ -46,7 +46,7 @@ _WEIGHTS = "network."
 class Bundle:
     """A network with all that is needed to use it.
 
-    `classes` name the logits in order; `rule` makes the network's input from a picture; `views` are
+    `classes` name the logits in order; `rule` makes the network's input from an image; `views` are
     the ways in which it is shown ("identity", "flip"), logits averaged; `facts` say in JSON how it
     was trained; `fingerprint` is that of the training data; `parents` are the digests of the
     bundles it was made from; `digest` names the file, and is empty before it is saved.

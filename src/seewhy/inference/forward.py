@@ -93,7 +93,7 @@ def require_finite(logits: NDArray[np.float32]) -> None:
     bad = int((~np.isfinite(logits).all(axis=1)).sum())
     if bad:
         raise DivergedError(
-            f"the network answers NaN or infinity for {bad:,} of {len(logits):,} pictures: it has diverged"
+            f"the network answers NaN or infinity for {bad:,} of {len(logits):,} images: it has diverged"
         )
 
 

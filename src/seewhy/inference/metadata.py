@@ -49,7 +49,7 @@ class Metadata(_Strict):
     rule: InputRule
     decision: Decision
     views: tuple[View, ...] = Field(
-        min_length=1, max_length=2, description="how a picture is shown; the logits are averaged"
+        min_length=1, max_length=2, description="how an image is shown; the logits are averaged"
     )
     facts: dict[str, JsonValue] = Field(
         description="how it was trained and what it reached; at most 256 KiB of JSON"

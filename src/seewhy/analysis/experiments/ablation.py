@@ -24,7 +24,7 @@ class Measured:
     """One run in figures. Accuracies lie in [0, 1].
 
     `score` is the metric that the base watches. `train_accuracy` is of the finished model on the
-    training pictures, without augmentation; `gap` is what it exceeds the validation accuracy by.
+    training images, without augmentation; `gap` is what it exceeds the validation accuracy by.
     `running_accuracy` and `running_gap` are those that tutorials draw: the mean of the epoch that was
     kept, while it trained, under augmentation and dropout. `target_epochs` and `target_seconds` are
     NaN where the target was not reached, or none was set.
@@ -151,7 +151,7 @@ def _notes(result: Ablation) -> str:
     lines = [
         f"- difference: to {visible(base)}, or to the row named, under the same seeds; p: paired t-test, "
         f"corrected for {tests} rows (Holm). Below {SIGNIFICANT} chance alone is an unlikely cause.",
-        "- train: accuracy of the finished model on its training pictures; gap: what that exceeds validation "
+        "- train: accuracy of the finished model on its training images; gap: what that exceeds validation "
         "by. Running: the same by the mean of the kept epoch as it trained, under augmentation and dropout.",
     ]
     if len(result.seeds) < 3:

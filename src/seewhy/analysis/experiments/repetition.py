@@ -25,9 +25,9 @@ class Seeds:
 class Folds:
     """Runs of which each held another part of train and val out.
 
-    `figures` are of the parts, by metric. Their spread tells how much the pictures matter; they share
-    most of their training pictures, so the mean has no interval from it (Bengio and Grandvalet 2004).
-    `whole` are the figures of all pictures together, each predicted by the run that had not seen it.
+    `figures` are of the parts, by metric. Their spread tells how much the images matter; they share
+    most of their training images, so the mean has no interval from it (Bengio and Grandvalet 2004).
+    `whole` are the figures of all images together, each predicted by the run that had not seen it.
     """
 
     path: Path
