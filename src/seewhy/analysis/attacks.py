@@ -1,4 +1,4 @@
-"""Images changed so little that a person sees nothing, to make a network err.
+"""Adversarial attacks: changes too small for a person to see that make a network err.
 
 All changes stay within `radius` in every value (the L-infinity ball) and images in [0, 1]. `model` gives
 logits (N, K) for images float32 (N, 3, H, W); `labels` (N,) are the true classes.

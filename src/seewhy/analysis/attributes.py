@@ -1,4 +1,4 @@
-"""What can be measured of an image, to find the kind of image in which a model is weak."""
+"""Measured attributes of images, by which weak slices are found."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from seewhy.data.inspect.quality import measure_all
 def attributes(images: ImageSet) -> dict[str, NDArray[np.floating]]:
     """Brightness, contrast, sharpness, colourfulness and size of each image, (N,) by name.
 
-    All but the size are measured on the stored image: mean and deviation of its grey levels and
+    All but the size are measured on the stored image: mean and std of its grey levels and
     `colourfulness` in [0, 1]; sharpness as in `data.inspect.quality`. Size is the shorter side of the whole
     image in pixels.
     """

@@ -1,4 +1,4 @@
-"""Why the surest mistakes were made: the likeliest cause of each, with what speaks for it.
+"""The likeliest cause of each of the most confident mistakes, with the evidence.
 
 In this order, the first that applies: the same image is in training under another label; networks that
 had not seen the image say its label is wrong; it shows little; it is like nothing in training; or, where
@@ -64,7 +64,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Explained:
-    """A mistake with its likeliest cause. `reasons` say what speaks for it, then for other causes."""
+    """A mistake with its likeliest cause. `reasons` are the evidence for it, then for other causes."""
 
     row: int
     cause: Cause
@@ -101,7 +101,7 @@ class Causes:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What causes are told by: the images with the network's features of them, and other opinions.
+    """What causes are derived from: images, features of the network, and suspected labels.
 
     `val` and `train` are the sets of `found` and `known`, which are predictions with embeddings. `scope` is
     the model's own rule, if it has one; `suspects` are doubted labels by content hash, None where none
@@ -210,7 +210,7 @@ def _poor(images: ImageSet, stored_side: int) -> list[list[str]]:
 
 
 def _strange(evidence: Evidence) -> NDArray[np.bool_] | None:
-    """Which validation images are out of scope, (N,); None where that cannot be told.
+    """Which validation images are out of scope, (N,); None where that is unknown.
 
     By the model's own rule, or else those least like the mean of any class, one in a hundred of `FEWEST`
     images or more.

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -80,12 +79,10 @@ class ModelDifference:
             return f"{said}: they are equally often right."
         disagreement = (len(self.first_only) + len(self.second_only)) / self.n
         needed = images_needed(gain.value, disagreement)
-        much = (
-            f"; about {_rounded(needed):,} would tell so small a difference"
-            if isfinite(needed)
-            else ""
+        return (
+            f"{said}: {better} has {points}, which may be chance; about {_rounded(needed):,} would tell "
+            "so small a difference."
         )
-        return f"{said}: {better} has {points}, which may be chance{much}."
 
     def json_form(self) -> dict[str, Any]:
         """All of it, with the numbers of images that one alone gets right in place of their rows."""

@@ -1,4 +1,4 @@
-"""What a model's confidence is worth: where it is right, where it is wrong, and by how much."""
+"""How reliable a model's confidence is, on right and on wrong predictions."""
 
 from dataclasses import dataclass, replace
 
@@ -46,7 +46,7 @@ class Confidence:
 
 
 def confidence(predictions: Predictions) -> Confidence:
-    """Works out what confidence is worth. Raises `DataError` when no image has a label."""
+    """Measures how reliable the confidence is. Raises `DataError` when no image has a label."""
     kept = labelled(predictions)
     sure, correct = kept.confidence(), kept.predicted == kept.labels
     edges = np.linspace(0, 1, BINS + 1)

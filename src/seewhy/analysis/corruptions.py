@@ -1,9 +1,9 @@
-"""Fifteen ways in which images go bad, each in five severities: the corruptions of CIFAR-10-C.
+"""Fifteen corruptions, each in five severities: those of CIFAR-10-C.
 
 After Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations", 2019; severities are those of the authors' CIFAR set. Lengths in pixels are of images 32
-pixels wide and grow with the image. Written anew on NumPy and SciPy for many images at once; frost is
-a generated texture in place of the authors' photographs, so its figures are near theirs, not theirs.
+pixels wide and grow with the image. Reimplemented in NumPy and SciPy for many images at once; frost is
+a generated texture in place of the authors' photographs, so its results are close to theirs, not equal.
 
 All take images float32 (N, S, S, 3) in [0, 1], a severity from 0 to 4 and a generator, and give the like.
 """

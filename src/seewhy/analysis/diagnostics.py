@@ -1,4 +1,4 @@
-"""What goes wrong in a training, each with what to do about it: pure functions of what is known.
+"""Diagnostics of a training, each with advice: pure functions of its records.
 
 `docs/troubleshooting.md` says more. Each is a heuristic whose threshold stands beside it, chosen so that
 the shipped recipes on sound data raise none falsely.
@@ -127,8 +127,8 @@ def _of_newest(history: History, chance: float, steps_per_epoch: int) -> list[Di
             f"the largest class would give {chance:.1%}"
         )
         advice = (
-            "try a tenth and ten times of train.lr (`seewhy find-lr`), a net with batch norm, and look at "
-            "the labels (`seewhy data check`)"
+            "try a tenth and ten times of train.lr (`seewhy find-lr`), a network with batch norm, and look "
+            "at the labels (`seewhy data check`)"
         )
         seen.append(Diagnostic("not learning", finding, advice))
     lowest = min(row["train_loss"] for row in history)

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, and the mistakes that were made with most confidence."""
+"""Confused classes, and the most confident mistakes."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ FEWEST, MOST = 100, 300  # kept of the mistakes: at least, and at most where mor
 
 @dataclass(frozen=True)
 class Missed:
-    """A class's images that were taken for another class."""
+    """A class's images that were predicted as another class."""
 
     count: int
     support: int
@@ -25,7 +25,7 @@ class Missed:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One image that was taken for another class. `row` is its place among the predictions."""
+    """One image that was predicted as another class. `row` is its place among the predictions."""
 
     row: int
     id: str
@@ -37,7 +37,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Pair:
-    """One class taken for another: how often, and how often of the true class's images.
+    """One class predicted as another: how often, and how often of the true class's images.
 
     `examples` are the most confident, at most eight.
     """
@@ -92,8 +92,7 @@ def mistaken_rows(predictions: Predictions) -> np.ndarray:
     assert labels is not None
     wrong = (predictions.predicted != labels) & (labels >= 0) & (predictions.predicted >= 0)
     rows = np.flatnonzero(wrong)
-    order: np.ndarray = rows[np.argsort(-predictions.confidence()[rows], kind="stable")]
-    return order
+    return rows[np.argsort(-predictions.confidence()[rows], kind="stable")]
 
 
 def mistake_at(predictions: Predictions, row: int) -> Mistake:

@@ -1,4 +1,4 @@
-"""The training images that a network takes for most alike to another image: what it may go by."""
+"""Nearest neighbours: the training images most similar to an image by the features of a network."""
 
 from dataclasses import dataclass
 

@@ -40,8 +40,7 @@ def clipped(x: Floats) -> Images:
 
 def gaussian(x: Floats, sigma: float, axes: Sequence[int] = (1, 2)) -> Floats:
     """Blurs along two axes; edges are repeated."""
-    found: Floats = ndimage.gaussian_filter(x, sigma, axes=tuple(axes), mode="nearest")
-    return found
+    return ndimage.gaussian_filter(x, sigma, axes=tuple(axes), mode="nearest")
 
 
 def convolved(x: Images, kernel: Floats) -> Images:
@@ -49,8 +48,7 @@ def convolved(x: Images, kernel: Floats) -> Images:
     used = kernel > 0
     rows, columns = np.flatnonzero(used.any(1)), np.flatnonzero(used.any(0))
     inner = kernel[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    found: Images = ndimage.convolve(x, inner[None, :, :, None].astype(np.float32), mode="mirror")
-    return found
+    return ndimage.convolve(x, inner[None, :, :, None].astype(np.float32), mode="mirror")
 
 
 def disk(radius: float, edge: float) -> Floats:
@@ -90,8 +88,7 @@ def scattered(x: Images, reach: int, rng: np.random.Generator) -> Images:
     place = np.arange(side)
     rows = np.clip(place[:, None] + down, 0, side - 1)
     columns = np.clip(place + across, 0, side - 1)
-    found: Images = x[np.arange(n)[:, None, None], rows, columns]
-    return found
+    return x[np.arange(n)[:, None, None], rows, columns]
 
 
 def zoomed(x: Images, factor: float) -> Images:

@@ -1,4 +1,4 @@
-"""How much of a model's accuracy is left when images go bad, move, or are changed to deceive it."""
+"""Accuracy under corruptions, transformations and adversarial attacks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ WHOLE = (1.0, 2.0, 4.0, 8.0)  # radii that bytes can tell
 
 @dataclass(frozen=True)
 class Curve:
-    """Accuracy against strength; `about` says what the strength is."""
+    """Accuracy by severity (`strengths`); `about` says what is varied."""
 
     about: str
     strengths: tuple[float, ...]
@@ -67,7 +67,7 @@ class Robustness:
 
 @dataclass(frozen=True, eq=False)
 class Adversarial:
-    """Images that PGD changed so that they are taken for another class, also when saved as bytes.
+    """Adversarial images made by PGD that change the prediction, also when rounded to bytes.
 
     `before`, `after` uint8 (M, S, S, 3); `labels`, `answers` (M,) the true class and the one they are then
     taken for; `radius` the largest change, of 255.
@@ -80,7 +80,7 @@ class Adversarial:
     answers: Rows
 
 
-# By name: what the strength is, the strengths, and the change.
+# By name: what is varied, its values, and the transformation.
 TRANSFORMATIONS: dict[str, tuple[str, tuple[float, ...], Callable[[Images, float], Images]]] = {
     "jpeg": ("JPEG quality", (95, 80, 60, 40, 20, 10, 5), lambda x, s: pixels.jpeg(x, int(s))),
     "shift": (
@@ -104,7 +104,7 @@ def measure_robustness(
     seed: int = 0,
     on_event: OnEvent = ignore,
 ) -> tuple[Robustness, Adversarial | None]:
-    """Changes `n` labelled images in many ways and counts what is still recognised.
+    """Measures the accuracy on `n` labelled images under many changes.
 
     The images are drawn with a seed, and changed at the size that the network sees. Gives the record
     and some adversarial images, None where no attack succeeded. Raises `DataError` without labels.
@@ -142,7 +142,7 @@ def measure_robustness(
 
 
 class _Subject:
-    """A model, and the images at the size it sees that it is tried on; tells how far the work is."""
+    """A model and the images on which it is tested, at its input size; reports progress."""
 
     def __init__(self, classifier: Classifier, images: ImageSet, on_event: OnEvent) -> None:
         seen = np.concatenate([centre(part, classifier.rule.size) for part in images.chunks()])
@@ -174,7 +174,7 @@ class _Subject:
         return answers == self.labels
 
     def answers(self, changed: Bytes, rows: Rows) -> Rows:
-        """What some images are taken for, (M,), as they are given here."""
+        """The predicted classes (M,) of some images, as changed."""
         some = replace(self.images.take(rows), images=changed)
         return self.classifier.predict_set(some).predicted
 

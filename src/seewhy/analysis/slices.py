@@ -1,4 +1,4 @@
-"""Where a model is weak: parts of the images in which it errs more than elsewhere, tested.
+"""Weak slices: parts of the images in which a model errs more than elsewhere, tested.
 
 A part is a class, a fifth of the images by something measured (the darkest, the least sharp), or what
 two of these have in common. Each is tested against the rest by Fisher's exact test, which is the permutation
@@ -45,13 +45,13 @@ class Slice:
 
     @property
     def weak(self) -> bool:
-        """Whether it is worse than the rest beyond doubt."""
+        """Whether it is significantly worse than the rest."""
         return self.p < SIGNIFICANT
 
 
 @dataclass(frozen=True)
 class Slices:
-    """The parts of a split, those that are weak beyond doubt first; `tested` counts all tests."""
+    """The parts of a split, the significantly weak ones first; `tested` counts all tests."""
 
     n: int
     rate: Interval
@@ -60,7 +60,7 @@ class Slices:
 
     @property
     def weak(self) -> tuple[Slice, ...]:
-        """Those that are worse than the rest beyond doubt."""
+        """Those that are significantly worse than the rest."""
         return tuple(found for found in self.slices if found.weak)
 
 
@@ -201,5 +201,5 @@ def _with_examples(piece: _Piece, wrong: NDArray[np.bool_], sure: NDArray[np.flo
 
 
 def is_weak(stored: Mapping[str, Any]) -> bool:
-    """Whether a slice, as stored in analysis/slices.json, is worse than the rest beyond doubt."""
+    """Whether a slice, as stored in analysis/slices-SPLIT.json, is significantly worse than the rest."""
     return bool(stored["p"] is not None and stored["p"] < SIGNIFICANT)

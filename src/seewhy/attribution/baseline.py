@@ -1,4 +1,4 @@
-"""Images in which nothing is to be seen: what a part that is taken away is replaced by."""
+"""Baselines: what replaces a removed part of an image."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 GREY = 0.5
-BLUR = 8  # side of the image by standard deviation of the blur
+BLUR = 8  # side of the image divided by the std of the blur
 
 
 def mean_colour(model: nn.Module, images: Tensor) -> Tensor:
@@ -42,9 +42,9 @@ def blurred(images: Tensor) -> Tensor:
 
 
 def training_colours(model: nn.Module, count: int, generator: torch.Generator) -> Tensor:
-    """Flat images (count, 3, 1, 1) in colours drawn with the training images' mean and deviation.
+    """Flat images (count, 3, 1, 1) in colours drawn with the training images' mean and std.
 
-    Grey of deviation a quarter for a model without `mean` and `std`.
+    Grey with a std of 0.25 for a model without `mean` and `std`.
     """
     mean, std = (getattr(model, name, None) for name in ("mean", "std"))
     if not (

@@ -1,4 +1,4 @@
-"""What the channels of the last maps stand for, and how much each of them matters."""
+"""What the channels of the last feature maps respond to, and how much each matters."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The average map of each class: evidence that is always in one place may be a shortcut."""
+"""The average attribution map of each class: evidence always in one place may be a shortcut."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Images explained by several methods, with what the model answered: what a drawing takes."""
+"""Images explained by several methods, with the predictions: the record that a plot takes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -37,7 +37,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Faithfulness:
-    """The maps of N images, and how far each can be believed.
+    """The attribution maps of N images, and how faithful each is.
 
     `maps` (N, H, W). `deletion` (N, 9): the target's probability as 0 to all of the pixels, those
     that the map ranks highest first, give way to the training images' mean colour; it falls at once
@@ -69,20 +69,18 @@ class Faithfulness:
         return np.array([not self.faults(row) for row in range(len(self))], bool)
 
     def faults(self, row: int) -> tuple[str, ...]:
-        """Which of `FAULTS` speak against the map of an image; none where it can be believed."""
-        found = {
-            "chance": self.beaten[row] < 1,
-            "weights": self.randomised[row] > LIMIT,
-        }
-        return tuple(name for name, failed in found.items() if failed)
+        """Which of `FAULTS` the map of an image has; none where it is reliable."""
+        failed = {"chance": self.beaten[row] < 1, "weights": self.randomised[row] > LIMIT}
+        return tuple(name for name in FAULTS if failed[name])
 
     @property
     def areas(self) -> dict[str, Floats]:
         """The area under each curve of each image, (N,) in [0, 1]: the mean probability on the way."""
-        return {name: area(curves) for name, curves in self._curves.items()}
+        names = ("deletion", "random_deletion", "insertion", "random_insertion")
+        return {name: area(getattr(self, name)) for name in names}
 
     def of(self, row: int) -> dict[str, Any]:
-        """The figures of one map as JSON values: areas, both tests and the verdict."""
+        """The results of one map as JSON values: areas, both tests and the verdict."""
         areas = {name: float(each[row]) for name, each in self.areas.items()}
         faults = self.faults(row)
         tests = {"beaten": float(self.beaten[row]), "randomised": float(self.randomised[row])}
@@ -93,11 +91,6 @@ class Faithfulness:
         areas = {name: float(each.mean()) for name, each in self.areas.items()}
         tests = {name: float(getattr(self, name).mean()) for name in ("beaten", "randomised")}
         return {"n": len(self), **areas, **tests, "reliable": float(self.reliable.mean())}
-
-    @property
-    def _curves(self) -> dict[str, Floats]:
-        names = ("deletion", "random_deletion", "insertion", "random_insertion")
-        return {name: getattr(self, name) for name in names}
 
 
 def area(curves: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Where in an image the cells of a map lie: seldom where stretching the map would put them.
+"""Where the cells of a feature map lie in the image: seldom where plain resizing would put them.
 
 A 3x3 convolution of stride 2 looks at every other pixel from the first on, and pooling drops an odd
 last row: after a few of them the cells are off by several pixels to one side.

@@ -1,4 +1,4 @@
-"""What the layers of a network see: the maps of each, and the filters of the first."""
+"""The feature maps of each layer of a network, and the filters of the first."""
 
 from typing import Any
 

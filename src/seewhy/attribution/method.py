@@ -1,4 +1,4 @@
-"""What every explanation shares: the door, the batches, and that no trace is left."""
+"""What every attribution method shares: input checks, batches, and leaving no trace."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -7,7 +7,7 @@ from seewhy.attribution.method import explanation
 from seewhy.attribution.saliency import gradients
 
 SAMPLES = 32
-NOISE = 0.15  # standard deviation as a part of each image's range; the paper finds 0.1 to 0.2 best
+NOISE = 0.15  # std as a share of each image's range; the paper finds 0.1 to 0.2 best
 SEED = 0
 
 

@@ -1,6 +1,6 @@
-"""Every figure of a classifier, as a pure function of its predictions.
+"""Every metric of a classifier, as a pure function of its predictions.
 
-Only images with a label count. A class of which there is no image has no rate: its own figures
+Only images with a label count. A class without images has no rate: its own metrics
 are None, and it is left out of balanced accuracy, of the macro means and of the ROC area.
 """
 
@@ -31,11 +31,11 @@ RATES = ("precision", "recall", "f1")
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """How one class fared; all but `support` are NaN when it has no image.
+    """The metrics of one class; all but `support` are NaN when it has no image.
 
-    `accuracy` is the part of the class's images that were recognised, and `recall` the same figure under
-    its other name. `auroc` and `average_precision` are those of the class against the rest. `intervals`
-    has those of precision, recall, f1 and the two areas.
+    `accuracy` is the share of the class's images that are predicted correctly, which is `recall` too.
+    `auroc` and `average_precision` are those of the class against the rest. `intervals` has those of
+    precision, recall, f1 and the two areas.
     """
 
     precision: float
@@ -50,7 +50,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Averages:
-    """Means of the classes' figures: macro counts each class once, weighted each image once."""
+    """Means of the classes' metrics: macro counts each class once, weighted each image once."""
 
     precision: float
     recall: float
@@ -59,7 +59,7 @@ class Averages:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Confidence against truth: images, mean confidence and accuracy of each bin.
+    """Confidence against accuracy: images, mean confidence and accuracy of each bin.
 
     `edges` (B + 1,), from 0 to 1; `counts`, `confidence`, `accuracy` and the ends of its Wilson 95%
     interval, `low` and `high`, (B,), all but `counts` NaN in empty bins.
@@ -82,7 +82,7 @@ class Reliability:
 
 @dataclass(frozen=True, eq=False)
 class Metrics:
-    """The figures of one split. More is better, save for `nll` and `ece`; NaN means undefined.
+    """The metrics of one split. Higher is better, except for `nll` and `ece`; NaN means undefined.
 
     `top5` is None below six classes. `confusion` (K, K) counts images, rows are true classes,
     columns predicted ones. `nll` is the mean log loss in nats; `mcc` as in `ClassCounts.mcc`; `auroc`
@@ -114,7 +114,7 @@ class Metrics:
 
 
 def metrics(predictions: Predictions, split: str) -> Metrics:
-    """All figures of a split. Raises `DataError` when no image has a label.
+    """All metrics of a split. Raises `DataError` when no image has a label.
 
     The predictions' temperature changes `nll`, `ece` and the areas alone.
     """
@@ -159,7 +159,7 @@ def metrics(predictions: Predictions, split: str) -> Metrics:
 
 
 def _of_counts(counts: ClassCounts) -> dict[str, NDArray[np.float64]]:
-    """The figures over all classes that follow from counts; of B replicates, (B,) each."""
+    """The metrics over all classes that follow from counts; of B replicates, (B,) each."""
     rates = dict(zip(RATES, (counts.precision(), counts.recall(), counts.f1()), strict=True))
     return {
         "balanced_accuracy": counts.macro(rates["recall"]),
@@ -176,7 +176,7 @@ def _class_metrics(
     class_areas: tuple[NDArray[np.float64], NDArray[np.float64]],
     drawn: ImageReplicates,
 ) -> dict[str, ClassMetrics]:
-    """The figures of each class: rates with Wilson intervals, all else with those of the bootstrap."""
+    """The metrics of each class: rates with Wilson intervals, all others with bootstrap intervals."""
     f1, redrawn_f1 = counts.f1(), redrawn.f1()
     found = {}
     for k, name in enumerate(classes):
@@ -213,7 +213,7 @@ def labelled(predictions: Predictions) -> Predictions:
 
 
 def accuracy(predictions: Predictions) -> float:
-    """The part of the images whose predicted class is theirs."""
+    """The share of images whose predicted class is the true one."""
     return float((predictions.predicted == predictions.labels).mean())
 
 
@@ -293,15 +293,15 @@ METRICS: dict[str, Callable[[Predictions], float]] = {
 
 
 def score(name: str, predictions: Predictions) -> float:
-    """One figure of `METRICS`, computed alone: what early stopping and the choice of the best read.
+    """One metric of `METRICS`, computed alone: early stopping and the choice of the best epoch use it.
 
-    Raises `UsageError` for a name that is not there, or for top5 below six classes, and `DataError`
+    Raises `UsageError` for an unknown name, or for top5 below six classes, and `DataError`
     when no image has a label.
     """
     if name not in METRICS:
         raise UsageError(f"there is no metric {name!r}: choose one of {', '.join(METRICS)}")
     if name == "top5" and len(predictions.classes) < 6:
-        raise UsageError("top5 says nothing below six classes: choose another metric")
+        raise UsageError("top5 needs at least six classes: choose another metric")
     return METRICS[name](labelled(predictions))
 
 

@@ -1,4 +1,4 @@
-"""What a network answered: the one record from which every figure is computed."""
+"""The outputs of a network: the one record from which every metric is computed."""
 
 import io
 import json

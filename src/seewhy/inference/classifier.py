@@ -101,7 +101,10 @@ class Classifier:
         named in `Predictions.errors`.
         """
         chunks = list(self.predict_chunks(_many(images), on_error=on_error))
-        return concat(chunks) if chunks else _empty(self.classes)
+        if not chunks:
+            nothing = np.empty((0, len(self.classes)), np.float32)
+            return Predictions(nothing, None, self.classes, np.array([], object))
+        return concat(chunks)
 
     def predict_chunks(
         self, images: Iterable[Picture], *, on_error: Literal["raise", "row"] = "raise"
@@ -237,7 +240,3 @@ def unlabelled(stored: np.ndarray, classes: tuple[str, ...]) -> ImageSet:
         hashes=np.full(count, b"", "S32"),
         groups=None,
     )
-
-
-def _empty(classes: tuple[str, ...]) -> Predictions:
-    return Predictions(np.empty((0, len(classes)), np.float32), None, classes, np.array([], object))

@@ -60,13 +60,13 @@ def logits(network: nn.Module, size: int) -> NDArray[np.float32]:
 
 
 def replay(network: nn.Module, size: int, expected: NDArray[np.float32]) -> None:
-    """Raises `ModelFileError` unless the network answers the patterns as when it was written."""
+    """Raises `ModelFileError` unless the outputs on the patterns equal those stored."""
     found = logits(network, size)
     apart = float(np.abs(found - expected).max())
     allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if not apart <= allowed:
         raise ModelFileError(
-            "the network answers the golden images otherwise than when it was written (logits "
+            "the network's outputs on the reference images differ from those stored (logits "
             f"differ by {apart:.2g}, {allowed:.2g} is allowed): its weights or this SeeWhy's code "
             "have changed"
         )

@@ -33,7 +33,7 @@ class PowerLaw:
 
     scale: float
     exponent: Interval
-    scatter: float  # standard deviation of the log error about the line
+    scatter: float  # std of the log error about the line
     runs: int
     centre: float  # mean log of the images
     spread: float  # sum of squares about it
@@ -48,7 +48,7 @@ class PowerLaw:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """What a metric, between 0 and 1, gains from images; `law` is None below three runs."""
+    """How a metric, between 0 and 1, grows with the number of images; `law` is None below three runs."""
 
     path: Path
     metric: str
@@ -82,7 +82,7 @@ class LearningCurve:
             f"changed by {100 * self.gain:+.1f} points"
         )
         if self.law is None:
-            return f"{text}; with --seeds 3 it could be told how sure that is."
+            return f"{text}; use --seeds 3 for a confidence interval."
         twice = self.law.at(2 * last.pictures)
         return (
             f"{text}, and the fitted law puts twice as many at {twice.value:.1%} "

@@ -1,4 +1,4 @@
-"""Suspected labels for a person to look at, and what the person says of them: `review.csv`."""
+"""Suspected labels for a person to review, and the answers: `review.csv`."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Review:
-    """What a person said: the images whose label is wrong, and how many are right after all.
+    """The answers of a person: the corrections, and how many labels are right after all.
 
     A correction is to a class, or to none.
     """
@@ -215,11 +215,11 @@ def _rows(path: Path) -> Iterable[tuple[int, str, str]]:
             if len(cells) != len(header):
                 raise DataError(
                     f"{visible(path.name)}, line {reader.line_num:,}: {len(cells)} cells, where the "
-                    f"header has {len(header)}: mend the row"
+                    f"header has {len(header)}: fix the row"
                 )
             digest, answer = (cells[header.index(name)] for name in _NEEDED)
             yield reader.line_num, digest.strip(), answer
     except csv.Error as error:
         raise DataError(
-            f"{visible(path.name)}, line {reader.line_num:,}: {error}: mend it"
+            f"{visible(path.name)}, line {reader.line_num:,}: {error}: fix it"
         ) from None

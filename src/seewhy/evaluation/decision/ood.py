@@ -1,6 +1,6 @@
-"""Whether an image is of the kind that a model was made for, by what the network says of it.
+"""Out-of-distribution (OOD) detection: whether an image is of the kind that a model was trained on.
 
-All scores: more is more familiar. `probability` is the confidence (Hendrycks and Gimpel 2017);
+For all scores, higher is more familiar. `probability` is the confidence (Hendrycks and Gimpel 2017);
 `max_logit` the largest logit (Hendrycks et al. 2022); `energy` the log of the sum of the exponentials
 of the logits (Liu et al. 2020); `similarity` the cosine between the image's embedding and the nearest
 mean embedding of a class. Which serves best depends on the network and on what else it is shown, so

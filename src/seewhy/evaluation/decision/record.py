@@ -10,10 +10,10 @@ class _Strict(BaseModel):
 
 
 class Scope(_Strict):
-    """What tells an image of the kind the model was made for from any other."""
+    """How out-of-distribution (OOD) images are recognised."""
 
     score: Literal["probability", "max_logit", "energy", "similarity"] = Field(
-        description="which score of `evaluation.scope` is taken; more is more familiar"
+        description="which score of `evaluation.decision.ood` is used; higher is more familiar"
     )
     threshold: float = Field(description="an image that scores less is out of scope")
     means: tuple[tuple[float, ...], ...] = Field(

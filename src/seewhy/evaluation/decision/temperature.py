@@ -1,4 +1,4 @@
-"""Making confidence mean what it says."""
+"""Temperature scaling: calibrated confidence."""
 
 from dataclasses import replace
 

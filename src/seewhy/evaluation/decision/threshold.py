@@ -1,4 +1,4 @@
-"""Answering only when sure enough: what is gained in precision for what is lost in coverage."""
+"""Abstention: the trade-off between precision and coverage."""
 
 from dataclasses import dataclass
 
@@ -72,10 +72,10 @@ def threshold_for_coverage(
 def threshold_for_precision(
     confidence: Floats, correct: NDArray[np.bool_], precision: float, level: float = 0.95
 ) -> Threshold:
-    """The lowest threshold at which this share (0 to 1) of the answers is right, beyond doubt.
+    """The lowest threshold at which the precision (0 to 1) holds with 95% one-sided confidence.
 
-    Beyond doubt: the one-sided Wilson bound of that level holds, so that the promise outlives the
-    images it was fitted on. Raises `UsageError` when no threshold keeps it.
+    The one-sided Wilson bound of that level holds, so that the precision can be expected on new images
+    too. Raises `UsageError` when no threshold reaches it.
     """
     answered, wrong, threshold = _runs(confidence, correct)
     counts = zip(answered.tolist(), wrong.tolist(), strict=True)
@@ -84,7 +84,7 @@ def threshold_for_precision(
     if not len(enough):
         best = int(np.argmax(bounds))
         raise UsageError(
-            f"no threshold gives {precision:.1%} right answers beyond doubt: on {len(confidence):,} "
+            f"no threshold gives {precision:.1%} precision with 95% confidence: on {len(confidence):,} "
             f"images {bounds[best]:.1%} is the most, at {answered[best] / len(confidence):.0%} "
             "coverage; ask for less, or calibrate with more images"
         )

@@ -26,7 +26,7 @@ CHUNK = 50  # replicates at a time
 
 
 def percentiles(value: float, replicates: Floats, level: float = 0.95) -> Interval:
-    """The percentile interval of a figure; replicates in which it is undefined (NaN) do not count."""
+    """The percentile interval of a metric; replicates in which it is undefined (NaN) do not count."""
     defined = replicates[~np.isnan(replicates)]
     if np.isnan(value) or not len(defined):
         return Interval(value, np.nan, np.nan)
@@ -55,14 +55,13 @@ def paired_counts(
     answers: Sequence[NDArray[np.int64]],
     k: int,
     replicates: int = REPLICATES,
-    seed: int = 0,
 ) -> list[ClassCounts]:
     """The counts of several models' answers (N,) to the same images, drawn together.
 
     Each has (replicates, K) and is of the same draws, so that differences are those of pairs.
     """
     cells, counts = np.unique(np.stack([labels, *answers]), axis=1, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(len(labels), counts / len(labels), replicates)
+    draws = np.random.default_rng(0).multinomial(len(labels), counts / len(labels), replicates)
     support = _summed(draws, cells[0], k)
     found = []
     for given in cells[1:]:
@@ -72,16 +71,15 @@ def paired_counts(
     return found
 
 
-def drawn_means(values: Floats, replicates: int = IMAGE_REPLICATES, seed: int = 0) -> Floats:
-    """The means of as many values (N,) drawn with replacement, (replicates,)."""
-    return np.concatenate(
-        [values @ drawn for drawn in _weights(len(values), replicates, seed)]
-    ) / len(values)
+def drawn_means(values: Floats) -> Floats:
+    """The means of as many values (N,) drawn with replacement, (400,)."""
+    n = len(values)
+    return np.concatenate([values @ drawn for drawn in _weights(n, IMAGE_REPLICATES, 0)]) / n
 
 
 @dataclass(frozen=True, eq=False)
 class ImageReplicates:
-    """Replicates of the figures that need each image.
+    """Replicates of the metrics that need each image.
 
     `nll`, `ece` (B,); `ece_by_chance` (B,) what a perfectly calibrated model of the same confidences
     would show; `auroc`, `average_precision` (B, K), NaN for a class that no image drawn has, or all.
@@ -100,7 +98,7 @@ def drawn_images(
     bins: NDArray[np.int64],
     seed: int = 0,
 ) -> ImageReplicates:
-    """Draws N images with replacement, some hundred times, and works out the figures of each draw.
+    """Draws N images with replacement, some hundred times, and computes the metrics of each draw.
 
     `log_probabilities` (N, K); `labels` (N,); `bins` (N,) the confidence bin of each image. A second
     for 10,000 images of ten classes.
