@@ -70,7 +70,7 @@ class Explanations:
         return {"pictures": images, "methods": methods, "faults": FAULTS}
 
 
-def explain_pictures(
+def explain_images(
     network: nn.Module,
     images: NDArray[np.uint8],
     predictions: Predictions,
