@@ -28,7 +28,7 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 # %%
 import seewhy
 from seewhy.attribution.class_averages import class_averages
-from seewhy.attribution.explanations import choose, explain_pictures
+from seewhy.attribution.explanations import choose, explain_images
 from seewhy.attribution.layers import first_filters
 from seewhy.attribution.methods import METHODS
 from seewhy.data.images.decode import centre
@@ -45,7 +45,7 @@ predictions = classifier.predict_set(val)
 def explained(only, methods, count=6):
     rows = choose(predictions, count, only)
     images, chosen = centre(val.images[rows], classifier.rule.size), predictions.take(rows)
-    return explain_pictures(classifier, images, chosen, chosen.predicted, methods)
+    return explain_images(classifier, images, chosen, chosen.predicted, methods)
 
 
 # %% [markdown]

@@ -30,7 +30,7 @@ RECIPE = os.environ.get("RECIPE", "fast")
 # %%
 import seewhy
 from seewhy.analysis.overview import analyse
-from seewhy.attribution.explanations import choose, explain_pictures
+from seewhy.attribution.explanations import choose, explain_images
 from seewhy.data.images.decode import centre
 from seewhy.plots import (
     analysis as analysis_figures,
@@ -129,5 +129,5 @@ sheets.sheet(tiles, f"The {len(tiles)} surest of {found.mistakes.count:,} mistak
 # %%
 rows = choose(predictions, 6, "wrong")
 images, chosen = centre(pictures[rows], classifier.rule.size), predictions.take(rows)
-why = explain_pictures(classifier, images, chosen, chosen.predicted, {"grad_cam": seewhy.grad_cam})
+why = explain_images(classifier, images, chosen, chosen.predicted, {"grad_cam": seewhy.grad_cam})
 explain_figures.explanation_sheet(why, range(len(why)))

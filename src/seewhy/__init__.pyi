@@ -1,4 +1,4 @@
-from .attribution.explanations import explain_pictures as explain_pictures
+from .attribution.explanations import explain_images as explain_images
 from .attribution.faithfulness import faithfulness as faithfulness
 from .attribution.grad_cam import grad_cam as grad_cam
 from .config.data import DataConfig as DataConfig

@@ -32,7 +32,7 @@ def predicted(images, wrong, embeddings):
 
 @pytest.fixture
 def evidence():
-    """Five mistakes, one for each cause, among 200 validation pictures; 100 training pictures."""
+    """Five mistakes, one for each cause, among 200 validation images; 100 training images."""
     rng = np.random.default_rng(0)
     shown = scenes(300)
     val = pictures_of(shown[:200].copy(), [0] * 100 + [1] * 100, [f"v{n}" for n in range(200)])
@@ -76,8 +76,8 @@ def test_each_cause_is_found_where_it_was_made(evidence) -> None:
         "looks the same as t1 in training, a bee",
         "networks that had not seen it say bee, 95%",
         "nearly black",
-        "of the 1% least like the pictures of any class",
-        "4 of its 4 nearest training pictures are bee",
+        "of the 1% least like the images of any class",
+        "4 of its 4 nearest training images are bee",
     ]
 
 

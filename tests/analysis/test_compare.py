@@ -48,7 +48,7 @@ def test_chance_is_called_chance() -> None:
     assert np.mean([compared(*pair).differences[0].real for pair in pairs]) <= 0.2
     (found,) = compared(model(0.84, 300, seed=1), model(0.88, 300, seed=2)).differences
     assert not found.real and found.accuracy.low < 0 < found.accuracy.high
-    assert "cannot be told apart on 300 pictures" in found.verdict
+    assert "cannot be told apart on 300 images" in found.verdict
     assert "which may be chance; about " in found.verdict
 
 
@@ -125,11 +125,11 @@ def test_identical_pictures_count_once_and_unlabelled_ones_never() -> None:
 
 def test_nothing_in_common_is_said() -> None:
     a = model(0.9, 5)
-    with pytest.raises(DataError, match="no labelled picture in common in val"):
+    with pytest.raises(DataError, match="no labelled image in common in val"):
         compare_predictions({"a": a, "b": a}, [hashes(5), hashes(10)[5:]], "val")
 
 
 def test_other_labels_for_the_same_pictures_are_refused() -> None:
     a = model(0.9, 5)
-    with pytest.raises(DataError, match="other labels for the same pictures"):
+    with pytest.raises(DataError, match="other labels for the same images"):
         compared(a, replace(a, labels=(a.labels + 1) % 4))

@@ -7,7 +7,7 @@ from seewhy.analysis.corruptions import CORRUPTIONS, corrupted, examples
 
 @pytest.fixture(scope="module")
 def pictures() -> np.ndarray:
-    """Sixteen small pictures with edges, gradients and colours."""
+    """Sixteen small images with edges, gradients and colours."""
     rng = np.random.default_rng(0)
     made = []
     for _ in range(16):
@@ -73,7 +73,7 @@ def test_contrast_brightness_and_fog_by_hand() -> None:
 
 
 def test_lengths_grow_with_the_picture() -> None:
-    """A large picture that is blurred looks like the small one that is blurred."""
+    """A large image that is blurred looks like the small one that is blurred."""
     rng = np.random.default_rng(0)
     small = np.kron(rng.integers(0, 256, (1, 8, 8, 3)), np.ones((1, 4, 4, 1))).astype(np.uint8)
     large = np.kron(small, np.ones((1, 4, 4, 1))).astype(np.uint8)

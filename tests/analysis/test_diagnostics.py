@@ -38,7 +38,7 @@ def test_uneven_classes_are_named_until_they_are_balanced() -> None:
     uneven = labels(100, 20, 50)
     (seen,) = diagnostics.in_labels(uneven, CLASSES, TrainConfig())
     assert (
-        "100 training pictures of ant, 20 of bee" in seen.text
+        "100 training images of ant, 20 of bee" in seen.text
         and "--train.sampling balanced" in seen.text
     )
     assert diagnostics.in_labels(uneven, CLASSES, TrainConfig(sampling="balanced")) == []
@@ -62,7 +62,7 @@ def test_pictures_of_another_kind_are_recognised() -> None:
     (inverted,) = diagnostics.in_colours(np.array([0.49, 0.48, 0.7]), std, expected)
     assert "wrong normalisation" in inverted.text and "(0.49, 0.48, 0.70)" in inverted.text
     (flat,) = diagnostics.in_colours(expected, np.full(3, 0.01), expected)
-    assert "flat pictures" in flat.text
+    assert "flat images" in flat.text
 
 
 def test_not_learning_is_said_once_and_only_after_enough_steps() -> None:

@@ -87,7 +87,7 @@ def test_bytes_are_changed_in_parts_each_picture_once_and_in_order(monkeypatch) 
     monkeypatch.setattr(pixels, "PART", 32)
     seen: list[int] = []
 
-    def darker(x: pixels.Pictures) -> pixels.Pictures:
+    def darker(x: pixels.Images) -> pixels.Images:
         seen.append(len(x))
         return x - 0.2
 

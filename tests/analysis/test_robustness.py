@@ -42,9 +42,9 @@ def images():
 
 @pytest.fixture(scope="module")
 def tried(classifier, images):
-    """What is found, the adversarial pictures, and what the progress bar was told.
+    """What is found, the adversarial images, and what the progress bar was told.
 
-    Every sixth picture has no label: were one drawn, not all would be right as they are.
+    Every sixth image has no label: were one drawn, not all would be right as they are.
     """
     told: list[tuple[int, int]] = []
     some = replace(images, labels=np.where(np.arange(60) % 6, images.labels, -1))
@@ -85,13 +85,13 @@ def test_adversarial_pictures_are_close_and_taken_for_another_class(classifier, 
     assert shown is not None and len(shown.labels) > 0
     assert (shown.answers != shown.labels).all()
     assert 0 < np.abs(shown.after.astype(int) - shown.before).max() <= shown.radius
-    with torch.no_grad():  # a saved picture deceives as well
+    with torch.no_grad():  # a saved image deceives as well
         x = torch.from_numpy(shown.after).permute(0, 3, 1, 2) / 255
         assert torch.equal(classifier.module()(x).argmax(1), torch.from_numpy(shown.answers))
 
 
 def test_without_a_label_there_is_nothing_to_measure(classifier, images) -> None:
-    with pytest.raises(DataError, match="no picture has a label"):
+    with pytest.raises(DataError, match="no image has a label"):
         measure_robustness(classifier, replace(images, labels=np.full(60, -1)))
 
 

@@ -52,9 +52,9 @@ def test_a_training_that_does_not_overfit_has_no_onset(loss) -> None:
 )
 def test_what_the_training_said_is_what_its_curves_tell(loss) -> None:
     rows = history(loss)
-    said = [one for n in range(1, 7) for one in diagnostics.in_history(rows[:n], 0.1, 1)]
+    said = [line for n in range(1, 7) for line in diagnostics.in_history(rows[:n], 0.1, 1)]
     onset = training_curves(rows).onset
-    assert [one.finding.partition(":")[0] for one in said] == (
+    assert [line.finding.partition(":")[0] for line in said] == (
         [] if onset is None else [f"overfitting since epoch {onset}"]
     )
 

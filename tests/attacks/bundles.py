@@ -282,7 +282,7 @@ _NETWORK: dict[str, tuple[Make, str]] = {
     "unknown option": (_sets("architecture.arguments.width", 2), "no option 'width'"),
     "private argument": (_sets("architecture.arguments", {"size": 9}), "cannot be built"),
     "argument a list": (_sets("architecture.arguments", {"name": []}), "cannot be built"),
-    "own architecture": (_sets("architecture.name", "custom"), "load(path, model=net)"),
+    "own architecture": (_sets("architecture.name", "custom"), "load(path, model=network)"),
     "other architecture": (_sets("architecture.name", "regularized_cnn"), "the file lacks"),
     "huge classifier": (_sets("classes", [str(k) for k in range(90_000)]), "its architecture has"),
     "huge input": (_sets("rule", {"size": 500, "store": 500}), "its architecture has"),
@@ -298,9 +298,9 @@ _NETWORK: dict[str, tuple[Make, str]] = {
     "NaN weight": (_in_values(BIAS, 0, np.nan), "NaN or infinite"),
     "infinite weight": (_in_values("network.conv1.weight", 5, np.inf), "NaN or infinite"),
     "NaN golden logit": (_in_values("golden.logits", 3, np.nan), "NaN or infinite"),
-    "another weight": (_in_values(BIAS, 0, 9.0), "golden pictures"),
-    "another golden logit": (_in_values("golden.logits", 3, 9.0), "golden pictures"),
-    "another mean": (_in_values("network.mean", 0, 0.9), "golden pictures"),
+    "another weight": (_in_values(BIAS, 0, 9.0), "reference images"),
+    "another golden logit": (_in_values("golden.logits", 3, 9.0), "reference images"),
+    "another mean": (_in_values("network.mean", 0, 0.9), "reference images"),
 }
 # fmt: on
 

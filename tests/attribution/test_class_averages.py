@@ -9,7 +9,7 @@ from seewhy.files import to_json
 
 
 def values(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """A method that takes a picture's first colour for its map."""
+    """A method that takes an image's first colour for its map."""
     return images[:, 0]
 
 

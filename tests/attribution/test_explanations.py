@@ -5,7 +5,7 @@ import pytest
 import torch
 from attribution.toys import SmallNet
 
-from seewhy.attribution.explanations import choose, explain_pictures
+from seewhy.attribution.explanations import choose, explain_images
 from seewhy.attribution.methods import METHODS
 from seewhy.evaluation.predictions import Predictions
 from seewhy.files import to_json
@@ -30,7 +30,7 @@ def predicted(count: int = 10, labels=None) -> Predictions:
 def test_each_picture_is_explained_by_each_method_and_tested() -> None:
     targets, heard = np.arange(10) % 3, []
     methods = {name: METHODS[name] for name in ("grad_cam", "saliency")}
-    found = explain_pictures(
+    found = explain_images(
         *(network(), images(), predicted(), targets, methods),
         on_event=lambda event: heard.append((event.done, event.total)),
     )
@@ -44,7 +44,7 @@ def test_each_picture_is_explained_by_each_method_and_tested() -> None:
 
 def test_without_checks_there_are_maps_alone() -> None:
     methods = {"grad_cam": METHODS["grad_cam"]}
-    found = explain_pictures(
+    found = explain_images(
         *(network(), images(2), predicted(2), np.zeros(2, np.int64), methods), check=False
     )
     assert found.checks == {} and found.maps["grad_cam"].shape == (2, 8, 8)
@@ -56,7 +56,7 @@ def test_as_json_it_says_what_was_answered_what_is_explained_and_what_can_be_bel
     labels = np.array([0, -1], np.int64)
     methods = {"grad_cam": METHODS["grad_cam"]}
     p = predicted(2, labels)
-    found = explain_pictures(network(), images(2), p, np.array([2, 1]), methods)
+    found = explain_images(network(), images(2), p, np.array([2, 1]), methods)
     stored = json.loads(json.dumps(to_json(found)))
     first, second = stored["pictures"]
     assert (first["label"], second["label"]) == ("ant", None)

@@ -73,7 +73,7 @@ def test_the_curves_start_and_end_at_the_whole_picture_and_at_none() -> None:
 def test_what_the_right_map_marks_is_all_that_matters() -> None:
     model, x = patch_net(), bright()
     found = faithfulness(model, x, first_class(), integrated_gradients)
-    # The patch is a sixteenth of the picture: the first of 8 steps takes it all.
+    # The patch is a sixteenth of the image: the first of 8 steps takes it all.
     assert (np.ptp(found.deletion[:, 1:], axis=1) < 1e-6).all()
     assert (np.ptp(found.insertion[:, 1:], axis=1) < 1e-6).all()
     assert found.reliable.all() and found.faults(0) == ()

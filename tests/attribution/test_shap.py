@@ -50,7 +50,7 @@ def test_owen_values_are_those_of_the_definition_in_any_game() -> None:
         members = [frozenset(row.flatten().nonzero()[:, 0].tolist()) for row in present]
         return torch.tensor([worth[found] for found in members])
 
-    # Players are the pixels of a 2x2 picture, row by row; it is cut down first: teams (0, 1), (2, 3).
+    # Players are the pixels of a 2x2 image, row by row; it is cut down first: teams (0, 1), (2, 3).
     renamed = {0: 0, 2: 1, 1: 2, 3: 3}
     by_hand = owen_by_hand({frozenset(renamed[p] for p in s): w for s, w in worth.items()})
     found = owen_values(value, torch.zeros(2, 2, dtype=torch.bool)).flatten().tolist()

@@ -39,7 +39,7 @@ class SmallNet(nn.Module):
         )
         self.norm.running_mean.uniform_(-0.3, 0.3)
         for weights in self.parameters():
-            weights.data *= 4  # so that the logits differ from picture to picture
+            weights.data *= 4  # so that the logits differ from image to image
         self.norm.weight.requires_grad_(False)
         self.calls, self.fails_at = 0, -1
 

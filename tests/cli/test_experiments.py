@@ -134,7 +134,7 @@ def test_find_lr_refuses_a_full_folder_before_it_trains(call, tmp_path, monkeypa
 def test_learning_curve_ends_with_a_sentence(call, tmp_path):
     arguments = ["learning-curve", "--shares", "0.5 1", "--seeds", "2", "--out", tmp_path / "c"]
     said = call(*arguments)
-    assert "More pictures" in said.out and "from 21 to 42" in said.out
+    assert "More images" in said.out and "from 21 to 42" in said.out
     assert (tmp_path / "c" / "figures" / "learning-curve.png").is_file()
     assert "sentence" in json.loads(call(*arguments, "--json").out)
 

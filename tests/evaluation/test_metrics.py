@@ -42,7 +42,7 @@ def answers(predicted: list[int], labels: list[int], classes: int) -> Prediction
 
 @pytest.fixture(scope="module")
 def drawn() -> Predictions:
-    """2,000 pictures of eight unequal classes, right about half of the time."""
+    """2,000 images of eight unequal classes, right about half of the time."""
     rng = np.random.default_rng(7)
     labels = rng.choice(8, 2_000, p=np.arange(1, 9) / 36)
     return predictions(rng.normal(size=(2_000, 8)) * 1.5 + np.eye(8)[labels] * 2, labels)
@@ -115,7 +115,7 @@ def test_a_binary_problem_has_the_area_of_its_one_curve() -> None:
 
 
 def test_a_class_without_pictures_is_left_out_of_the_means() -> None:
-    """As in scikit-learn's balanced accuracy; class b has no picture, and is predicted once."""
+    """As in scikit-learn's balanced accuracy; class b has no image, and is predicted once."""
     m = metrics(answers([0, 0, 1, 2], [0, 0, 2, 2], 3), "test")
     assert m.balanced_accuracy == pytest.approx((1 + 0.5) / 2)
     assert (m.macro.recall, m.macro.precision) == pytest.approx((0.75, 1.0))
@@ -228,9 +228,9 @@ def test_pictures_without_label_and_unreadable_ones_do_not_count() -> None:
 
 @pytest.mark.parametrize("labels", [None, [-1, -1]])
 def test_nothing_to_measure_is_a_data_error(labels: list[int] | None) -> None:
-    with pytest.raises(DataError, match="no picture has a label"):
+    with pytest.raises(DataError, match="no image has a label"):
         metrics(predictions(np.zeros((2, 3)), labels), "val")
-    with pytest.raises(DataError, match="no picture has a label"):
+    with pytest.raises(DataError, match="no image has a label"):
         score("loss", predictions(np.zeros((2, 3)), labels))
 
 

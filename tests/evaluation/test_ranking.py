@@ -8,7 +8,7 @@ from seewhy.evaluation.ranking import Ranked, areas, class_curves
 
 @pytest.fixture
 def tied() -> tuple[np.ndarray, np.ndarray]:
-    """Scores of 400 pictures of three classes with many ties."""
+    """Scores of 400 images of three classes with many ties."""
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 3, 400)
     return np.round(rng.normal(size=(400, 3)) + np.eye(3)[labels], 1), labels

@@ -227,7 +227,7 @@ def test_each_tensor_lies_where_its_type_may_be_read(tmp_path: Path) -> None:
 
 def test_own_architecture_asks_for_its_network(tmp_path: Path) -> None:
     save(bundle(Own()), tmp_path / "m")
-    assert "load(path, model=net)" in refusal(tmp_path / "m")
+    assert "load(path, model=network)" in refusal(tmp_path / "m")
     before = Own(width=5)
     weights = {name: tensor.clone() for name, tensor in before.state_dict().items()}
     assert "its architecture has F32 [5]" in refusal(tmp_path / "m", model=before)

@@ -221,7 +221,7 @@ def test_nan_is_refused_and_counted() -> None:
     net = Net()
     with torch.no_grad():
         net.last.bias[1] = torch.nan
-    with pytest.raises(DivergedError, match="for 40 of 40 pictures"):
+    with pytest.raises(DivergedError, match="for 40 of 40 images"):
         predict(net, pictures(40), size=8)
 
 

@@ -1,7 +1,7 @@
-"""Pictures changed so little that a person sees nothing, to make a network err.
+"""Adversarial attacks: changes too small for a person to see that make a network err.
 
-All changes stay within `radius` in every value (the L-infinity ball) and pictures in [0, 1]. `model` gives
-logits (N, K) for pictures float32 (N, 3, H, W); `labels` (N,) are the true classes.
+All changes stay within `radius` in every value (the L-infinity ball) and images in [0, 1]. `model` gives
+logits (N, K) for images float32 (N, 3, H, W); `labels` (N,) are the true classes.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Attack = Callable[[Model, Tensor, Tensor, float], Tensor]
 
 PGD_STEPS = 20
 QUERIES = 500
-START = 0.8  # of Square: share of the picture that the first squares cover, as in AutoAttack
+START = 0.8  # of Square: share of the image that the first squares cover, as in AutoAttack
 
 
 def fgsm(model: Model, x: Tensor, labels: Tensor, radius: float) -> Tensor:
@@ -28,7 +28,7 @@ def pgd(
 ) -> Tensor:
     """Many small steps, each brought back into the ball (Madry et al. 2018), from a random start.
 
-    A picture that is already taken for another class is left as it is.
+    An image that is already taken for another class is left as it is.
     """
     generator = torch.Generator(x.device).manual_seed(seed)
     start = torch.rand(x.shape, generator=generator, device=x.device) * 2 - 1
@@ -87,19 +87,19 @@ def square(
 
 
 ATTACKS: dict[str, Attack] = {"fgsm": fgsm, "pgd": pgd, "square": square}
-COST = {"fgsm": 1, "pgd": PGD_STEPS, "square": QUERIES}  # answers asked of the network, a picture
+COST = {"fgsm": 1, "pgd": PGD_STEPS, "square": QUERIES}  # answers asked of the network, an image
 
 
 def _gradient_and_right(model: Model, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient of the log loss by the picture, and which pictures are still recognised.
+    """The gradient of the log loss by the image, and which images are still recognised.
 
     Nothing is left in the network: gradients of its weights are not computed.
     """
     with torch.enable_grad():
-        picture = x.detach().clone().requires_grad_()
-        logits = model(picture)
+        image = x.detach().clone().requires_grad_()
+        logits = model(image)
         loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, picture)
+        (gradient,) = torch.autograd.grad(loss, image)
     return gradient, logits.argmax(1) == labels
 
 

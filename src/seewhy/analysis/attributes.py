@@ -1,4 +1,4 @@
-"""What can be measured of a picture, to find the kind of picture in which a model is weak."""
+"""Measured attributes of images, by which weak slices are found."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,11 @@ from seewhy.data.inspect.quality import measure_all
 
 
 def attributes(images: ImageSet) -> dict[str, NDArray[np.floating]]:
-    """Brightness, contrast, sharpness, colourfulness and size of each picture, (N,) by name.
+    """Brightness, contrast, sharpness, colourfulness and size of each image, (N,) by name.
 
-    All but the size are measured on the stored picture: mean and deviation of its grey levels and
+    All but the size are measured on the stored image: mean and std of its grey levels and
     `colourfulness` in [0, 1]; sharpness as in `data.inspect.quality`. Size is the shorter side of the whole
-    picture in pixels.
+    image in pixels.
     """
     measures = measure_all(images)
     found: dict[str, NDArray[np.floating]] = {
@@ -27,7 +27,7 @@ def attributes(images: ImageSet) -> dict[str, NDArray[np.floating]]:
 
 
 def colourfulness(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """How colourful uint8 pictures (N, H, W, 3) are, (N,): 0 is grey, above 0.43 is extremely so.
+    """How colourful uint8 images (N, H, W, 3) are, (N,): 0 is grey, above 0.43 is extremely so.
 
     Their measure M3 ("Measuring colourfulness in natural images", 2003), of light in [0, 1].
     """

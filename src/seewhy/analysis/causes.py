@@ -1,7 +1,7 @@
-"""Why the surest mistakes were made: the likeliest cause of each, with what speaks for it.
+"""The likeliest cause of each of the most confident mistakes, with the evidence.
 
-In this order, the first that applies: the same picture is in training under another label; networks that
-had not seen the picture say its label is wrong; it shows little; it is like nothing in training; or, where
+In this order, the first that applies: the same image is in training under another label; networks that
+had not seen the image say its label is wrong; it shows little; it is like nothing in training; or, where
 nothing else is found, the classes are confused. Limits come from validation or are fixed, never from test.
 """
 
@@ -28,29 +28,29 @@ Cause = Literal["duplicate", "label", "picture", "scope", "confusion"]
 NAMES: dict[Cause, str] = {
     "duplicate": "in training under another label",
     "label": "likely a wrong label",
-    "picture": "a poor picture",
+    "picture": "a poor image",
     "scope": "out of scope",
     "confusion": "a true confusion",
 }
 SURE = (
     0.9  # probability, calibrated out of fold, from which another class makes a label likely wrong
 )
-UNFAMILIAR = 0.01  # of the validation pictures are as unlike all classes
-SAMPLE = 500  # training pictures by which it is told whether all are alike by nature
-FEWEST = 100  # validation pictures; of fewer, the least like any class is no hundredth of them
+UNFAMILIAR = 0.01  # of the validation images are as unlike all classes
+SAMPLE = 500  # training images by which it is told whether all are alike by nature
+FEWEST = 100  # validation images; of fewer, the least like any class is no hundredth of them
 _POOR = {
     "dark": "nearly black",
     "bright": "nearly white",
     "flat": "hardly any contrast",
     "blurry": "less than half its resolution",
-    "odd-shape": "cut from a long picture",
-    "small": "enlarged from a small picture",
+    "odd-shape": "cut from a long image",
+    "small": "enlarged from a small image",
 }
 
 
 @dataclass(frozen=True)
 class Near:
-    """A training picture that is near to a mistake by the network's features.
+    """A training image that is near to a mistake by the network's features.
 
     `row` is its place in train; `similarity` as in `Neighbours`; `same` says that it looks the same.
     """
@@ -64,7 +64,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Explained:
-    """A mistake with its likeliest cause. `reasons` say what speaks for it, then for other causes."""
+    """A mistake with its likeliest cause. `reasons` are the evidence for it, then for other causes."""
 
     row: int
     cause: Cause
@@ -101,7 +101,7 @@ class Causes:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What causes are told by: the pictures with the network's features of them, and other opinions.
+    """What causes are derived from: images, features of the network, and suspected labels.
 
     `val` and `train` are the sets of `found` and `known`, which are predictions with embeddings. `scope` is
     the model's own rule, if it has one; `suspects` are doubted labels by content hash, None where none
@@ -119,7 +119,7 @@ class Evidence:
 
 
 def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
-    """The cause of each mistake, whose rows count the validation pictures."""
+    """The cause of each mistake, whose rows count the validation images."""
     rows = np.array([mistake.row for mistake in mistakes], np.int64)
     comparable = _comparable(evidence)
     near = _near(rows, evidence, comparable)
@@ -127,7 +127,7 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     strange, doubted = _strange(evidence), _doubted(evidence)
     own = evidence.scope is not None
     unfamiliar = (
-        "out of the model's scope" if own else "of the 1% least like the pictures of any class"
+        "out of the model's scope" if own else "of the 1% least like the images of any class"
     )
     explained = []
     for place, mistake in enumerate(mistakes):
@@ -162,7 +162,7 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
 
 
 def _comparable(evidence: Evidence) -> bool:
-    """Whether looks can tell that two pictures are one: not where all look alike."""
+    """Whether looks can tell that two images are one: not where all look alike."""
     train = evidence.train
     if evidence.known.embeddings is None or train.images.shape[1] < near_duplicates.SMALLEST:
         return False
@@ -172,7 +172,7 @@ def _comparable(evidence: Evidence) -> bool:
 
 
 def _near(rows: NDArray[np.int64], evidence: Evidence, comparable: bool) -> list[tuple[Near, ...]]:
-    """The training pictures nearest to each; none where the network has no features."""
+    """The training images nearest to each; none where the network has no features."""
     found, known, train = evidence.found.embeddings, evidence.known.embeddings, evidence.train
     if found is None or known is None or not len(rows):
         return [()] * len(rows)
@@ -201,7 +201,7 @@ def _same(rows: NDArray[np.int64], near: Neighbours, evidence: Evidence) -> NDAr
 
 
 def _poor(images: ImageSet, stored_side: int) -> list[list[str]]:
-    """What is poor about each picture."""
+    """What is poor about each image."""
     found: list[list[str]] = [[] for _ in range(len(images))]
     for finding in quality_findings(images, measure_all(images), stored_side):
         for example in finding.examples:
@@ -210,10 +210,10 @@ def _poor(images: ImageSet, stored_side: int) -> list[list[str]]:
 
 
 def _strange(evidence: Evidence) -> NDArray[np.bool_] | None:
-    """Which validation pictures are out of scope, (N,); None where that cannot be told.
+    """Which validation images are out of scope, (N,); None where that is unknown.
 
     By the model's own rule, or else those least like the mean of any class, one in a hundred of `FEWEST`
-    pictures or more.
+    images or more.
     """
     scope = evidence.scope
     if scope is not None:
@@ -230,13 +230,13 @@ def _confusion(mistake: Mistake, near: Sequence[Near]) -> str:
     if not near:
         return "nothing else was found"
     alike = sum(one.label == mistake.predicted for one in near)
-    return f"{alike} of its {len(near)} nearest training pictures are {mistake.predicted}"
+    return f"{alike} of its {len(near)} nearest training images are {mistake.predicted}"
 
 
 def _doubted(evidence: Evidence) -> dict[bytes, Suspect]:
     """The suspects of which the networks are sure (where they are weak, most are merely hard).
 
-    Only labels that a picture of these data still has: a corrected one is no longer doubted.
+    Only labels that an image of these data still has: a corrected one is no longer doubted.
     """
     suspects = evidence.suspects or {}
     present = {

@@ -1,9 +1,8 @@
-"""Whether one model is better than another: on the same pictures, pair by pair, class by class."""
+"""Whether one model is better than another: on the same images, pair by pair, class by class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from seewhy.evaluation.metrics import Metrics, confusion, labelled, metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.bootstrap import drawn_means, paired_counts, percentiles
 from seewhy.evaluation.stats.intervals import Interval
-from seewhy.evaluation.stats.significance import SIGNIFICANT, holm, mcnemar, pictures_needed
+from seewhy.evaluation.stats.significance import SIGNIFICANT, holm, images_needed, mcnemar
 from seewhy.text import visible
 
 
@@ -38,7 +37,7 @@ class ClassDifference:
 
 @dataclass(frozen=True, eq=False)
 class ModelDifference:
-    """What the first model has over the second, on the same pictures.
+    """What the first model has over the second, on the same images.
 
     `accuracy`, `macro_f1` first less second, above 0 where the first is better; `nll` too, below 0 where
     it is. `first_only` and `second_only` are the rows that one alone gets right, the most confident
@@ -75,17 +74,15 @@ class ModelDifference:
         )
         if self.real:
             return f"{better} is better than {worse}: {points}. The difference is real."
-        said = f"{self.first} and {self.second} cannot be told apart on {self.n:,} pictures"
+        said = f"{self.first} and {self.second} cannot be told apart on {self.n:,} images"
         if gain.value == 0:
             return f"{said}: they are equally often right."
         disagreement = (len(self.first_only) + len(self.second_only)) / self.n
-        needed = pictures_needed(gain.value, disagreement)
-        much = (
-            f"; about {_rounded(needed):,} would tell so small a difference"
-            if isfinite(needed)
-            else ""
+        needed = images_needed(gain.value, disagreement)
+        return (
+            f"{said}: {better} has {points}, which may be chance; about {_rounded(needed):,} would tell "
+            "so small a difference."
         )
-        return f"{said}: {better} has {points}, which may be chance{much}."
 
     def json_form(self) -> dict[str, Any]:
         """All of it, with the numbers of images that one alone gets right in place of their rows."""
@@ -95,10 +92,10 @@ class ModelDifference:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two models or more on the same pictures.
+    """Two models or more on the same images.
 
     `rows` (M, N) are the rows of each model's own predictions, and `answers` (M, N) what it said, by
-    place in `classes`; `metrics` of these pictures alone, by name; `differences` of all pairs, in the
+    place in `classes`; `metrics` of these images alone, by name; `differences` of all pairs, in the
     order of the models.
     """
 
@@ -114,11 +111,11 @@ class Comparison:
 def compare_predictions(
     predictions: dict[str, Predictions], hashes: Sequence[NDArray[np.bytes_]], split: str
 ) -> Comparison:
-    """Compares models, by name, on the pictures that all of them have.
+    """Compares models, by name, on the images that all of them have.
 
-    `hashes` (N,) are the content of each model's pictures, in the order of its predictions; identical
-    pictures count once. Classes are aligned by name. Raises `DataError` where the classes differ, or no
-    picture is common.
+    `hashes` (N,) are the content of each model's images, in the order of its predictions; identical
+    images count once. Classes are aligned by name. Raises `DataError` where the classes differ, or no
+    image is common.
     """
     assert len(predictions) == len(hashes) >= 2
     names = list(predictions)
@@ -128,14 +125,14 @@ def compare_predictions(
     rows = common_rows([_labelled_hashes(p, h) for p, h in zip(sets, hashes, strict=True)])
     if rows.shape[1] == 0:
         raise DataError(
-            f"{' and '.join(names)} have no labelled picture in common in {split}: they need the same "
+            f"{' and '.join(names)} have no labelled image in common in {split}: they need the same "
             "--data, split alike (one --data.split_seed)"
         )
     paired = [p.take(own) for p, own in zip(sets, rows, strict=True)]
     labels = paired[0].labels
     for name, other in zip(names, paired, strict=True):
         if not np.array_equal(other.labels, labels):  # type: ignore[arg-type]
-            raise DataError(f"{names[0]} and {name} have other labels for the same pictures")
+            raise DataError(f"{names[0]} and {name} have other labels for the same images")
     found = [
         _difference(names[a], names[b], paired[a], paired[b])
         for a, b in combinations(range(len(names)), 2)
@@ -153,7 +150,7 @@ def compare_predictions(
 
 
 def common_rows(hashes: Sequence[NDArray[np.bytes_]]) -> NDArray[np.int64]:
-    """The rows (M, N) at which M sets have the same picture, in the order of the first; b"" is none."""
+    """The rows (M, N) at which M sets have the same image, in the order of the first; b"" is none."""
     firsts = [dict(zip(reversed(h.tolist()), reversed(range(len(h))), strict=True)) for h in hashes]
     shared = set.intersection(*(set(first) for first in firsts)) - {b""}
     order = sorted(shared, key=lambda digest: firsts[0][digest])
@@ -162,7 +159,7 @@ def common_rows(hashes: Sequence[NDArray[np.bytes_]]) -> NDArray[np.int64]:
 
 
 def _difference(first: str, second: str, a: Predictions, b: Predictions) -> ModelDifference:
-    """The difference of two models on the same pictures; its p-value is not yet corrected."""
+    """The difference of two models on the same images; its p-value is not yet corrected."""
     assert a.labels is not None
     classes, labels = a.classes, a.labels
     k = len(classes)
@@ -199,7 +196,7 @@ def _class_differences(
     counts: Sequence[ClassCounts],
     drawn: Sequence[ClassCounts],
 ) -> dict[str, ClassDifference]:
-    """The differences in recall of the classes that have pictures."""
+    """The differences in recall of the classes that have images."""
     present = np.unique(labels)
     only = [np.bincount(labels[one], minlength=len(classes)) for one in alone]
     ps = holm([mcnemar(int(only[0][k]), int(only[1][k])) for k in present])
@@ -229,7 +226,7 @@ def _in_order(predictions: Predictions, classes: tuple[str, ...]) -> Predictions
 
 
 def _labelled_hashes(predictions: Predictions, hashes: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
-    """The hashes, empty where a picture has no label or could not be read."""
+    """The hashes, empty where an image has no label or could not be read."""
     labelled(predictions)
     assert predictions.labels is not None
     counts = (predictions.labels >= 0) & (predictions.predicted >= 0)
@@ -248,15 +245,15 @@ def _require_same_classes(predictions: dict[str, Predictions]) -> None:
             )
 
 
-def _rounded(pictures: float) -> int:
+def _rounded(count: float) -> int:
     """Two digits of a number, upwards: it is an estimate."""
-    step = 10 ** max(0, len(str(int(pictures))) - 2)
-    return int(-(-pictures // step) * step)
+    step = 10 ** max(0, len(str(int(count))) - 2)
+    return int(-(-count // step) * step)
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds to answer one picture: the median, and the quartiles about it."""
+    """Milliseconds to answer one image: the median, and the quartiles about it."""
 
     median: float
     low: float
@@ -267,7 +264,7 @@ class Latency:
 class ComparedModel:
     """A model that is compared: what it weighs, how fast it answers, how it was trained.
 
-    `gap` is its accuracy on training pictures, seen as in use, less that on the split; None where the
+    `gap` is its accuracy on training images, seen as in use, less that on the split; None where the
     split is test or train. `curves` and `history` are there for a run directory.
     """
 

@@ -1,4 +1,4 @@
-"""What a model's confidence is worth: where it is right, where it is wrong, and by how much."""
+"""How reliable a model's confidence is, on right and on wrong predictions."""
 
 from dataclasses import dataclass, replace
 
@@ -22,8 +22,8 @@ class Confidence:
     """Confidence after temperature, of right and of wrong answers.
 
     `right`, `wrong` mean confidences (NaN where there is none of the kind); `least_right` and
-    `most_wrong` the extremes, with the ids of their pictures; `sure_mistakes` how many mistakes are
-    above 90%, and `sure_mistake_rate` their share of all pictures. `edges` (21,), `right_counts` and
+    `most_wrong` the extremes, with the ids of their images; `sure_mistakes` how many mistakes are
+    above 90%, and `sure_mistake_rate` their share of all images. `edges` (21,), `right_counts` and
     `wrong_counts` (20,) histograms; `reliability` with and `untempered` without the temperature.
     """
 
@@ -46,7 +46,7 @@ class Confidence:
 
 
 def confidence(predictions: Predictions) -> Confidence:
-    """Works out what confidence is worth. Raises `DataError` when no picture has a label."""
+    """Measures how reliable the confidence is. Raises `DataError` when no image has a label."""
     kept = labelled(predictions)
     sure, correct = kept.confidence(), kept.predicted == kept.labels
     edges = np.linspace(0, 1, BINS + 1)
@@ -74,7 +74,7 @@ def confidence(predictions: Predictions) -> Confidence:
 
 
 def _extreme(predictions: Predictions, score: Floats) -> tuple[float, str]:
-    """The highest score and its picture's id; NaN and "" where no picture counts."""
+    """The highest score and its image's id; NaN and "" where no image counts."""
     row = int(score.argmax())
     found = float(score[row])
     return (found, str(predictions.ids[row])) if np.isfinite(found) else (np.nan, "")

@@ -1,4 +1,4 @@
-"""What goes wrong in a training, each with what to do about it: pure functions of what is known.
+"""Diagnostics of a training, each with advice: pure functions of its records.
 
 `docs/troubleshooting.md` says more. Each is a heuristic whose threshold stands beside it, chosen so that
 the shipped recipes on sound data raise none falsely.
@@ -34,7 +34,7 @@ def in_labels(
         seen.append(
             Diagnostic(
                 "imbalanced",
-                f"imbalanced: {counts[most]:,} training pictures of {classes[most]}, "
+                f"imbalanced: {counts[most]:,} training images of {classes[most]}, "
                 f"{counts[least]:,} of {classes[least]}",
                 "try --train.sampling balanced, and --train.monitor balanced_accuracy",
             )
@@ -43,8 +43,8 @@ def in_labels(
         seen.append(
             Diagnostic(
                 "few images",
-                f"few pictures: {counts[least]:,} of {classes[least]} to train on",
-                f"with fewer than {FEW} a class, more pictures help more than any setting",
+                f"few images: {counts[least]:,} of {classes[least]} to train on",
+                f"with fewer than {FEW} a class, more images help more than any setting",
             )
         )
     return seen
@@ -65,11 +65,11 @@ def in_colours(
     """
     look = "look at `seewhy data preview`"
     if float(np.max(std)) < FLAT:
-        finding = "flat pictures: all pixels are almost of one colour"
+        finding = "flat images: all pixels are almost of one colour"
         return [Diagnostic("flat images", finding, look)]
     if float(np.abs(mean - expected).max()) > FAR:
         finding = (
-            f"wrong normalisation: the pictures' mean colour is {_colour(mean)}, and the network was made "
+            f"wrong normalisation: the images' mean colour is {_colour(mean)}, and the network was made "
             f"for {_colour(expected)} (0 is black, 1 white)"
         )
         advice = f"are they of another kind, inverted or scaled twice? {look.capitalize()}"
@@ -123,12 +123,12 @@ def _of_newest(history: History, chance: float, steps_per_epoch: int) -> list[Di
     best = max(row["train_accuracy"] for row in history)
     if epochs >= LEARNT_BY[0] and epochs * steps_per_epoch >= LEARNT_BY[1] and best < 1.1 * chance:
         finding = (
-            f"not learning: after {epochs} epochs {best:.1%} of the training pictures are right, and naming "
+            f"not learning: after {epochs} epochs {best:.1%} of the training images are right, and naming "
             f"the largest class would give {chance:.1%}"
         )
         advice = (
-            "try a tenth and ten times of train.lr (`seewhy find-lr`), a net with batch norm, and look at "
-            "the labels (`seewhy data check`)"
+            "try a tenth and ten times of train.lr (`seewhy find-lr`), a network with batch norm, and look "
+            "at the labels (`seewhy data check`)"
         )
         seen.append(Diagnostic("not learning", finding, advice))
     lowest = min(row["train_loss"] for row in history)
@@ -143,11 +143,11 @@ def _of_newest(history: History, chance: float, steps_per_epoch: int) -> list[Di
     since = overfitting_since(history)
     if since is not None:
         finding = (
-            f"overfitting since epoch {since}: {newest['train_accuracy']:.1%} of the training pictures are "
+            f"overfitting since epoch {since}: {newest['train_accuracy']:.1%} of the training images are "
             f"right, {newest['val_accuracy']:.1%} of validation"
         )
         advice = (
-            "add augmentation (--augment.flip 0.5, --augment.crop_padding 4), dropout or pictures, or stop "
+            "add augmentation (--augment.flip 0.5, --augment.crop_padding 4), dropout or images, or stop "
             "early (--train.patience 5)"
         )
         seen.append(Diagnostic("overfitting", finding, advice))

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, and the mistakes that were made with most confidence."""
+"""Confused classes, and the most confident mistakes."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ FEWEST, MOST = 100, 300  # kept of the mistakes: at least, and at most where mor
 
 @dataclass(frozen=True)
 class Missed:
-    """A class's pictures that were taken for another class."""
+    """A class's images that were predicted as another class."""
 
     count: int
     support: int
@@ -25,7 +25,7 @@ class Missed:
 
 @dataclass(frozen=True)
 class Mistake:
-    """One picture that was taken for another class. `row` is its place among the predictions."""
+    """One image that was predicted as another class. `row` is its place among the predictions."""
 
     row: int
     id: str
@@ -37,7 +37,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Pair:
-    """One class taken for another: how often, and how often of the true class's pictures.
+    """One class predicted as another: how often, and how often of the true class's images.
 
     `examples` are the most confident, at most eight.
     """
@@ -53,7 +53,7 @@ class Pair:
 class Mistakes:
     """The mistakes of a split.
 
-    `missed` by class, NaN rates where a class has no picture; `pairs` the most frequent first, at most
+    `missed` by class, NaN rates where a class has no image; `pairs` the most frequent first, at most
     20; `worst` the most confident first: all confident ones, of 300 at most, and 100 in any case.
     """
 
@@ -66,7 +66,7 @@ class Mistakes:
 
 
 def mistakes(predictions: Predictions) -> Mistakes:
-    """Lists and counts the mistakes. Raises `DataError` when no picture has a label."""
+    """Lists and counts the mistakes. Raises `DataError` when no image has a label."""
     kept = labelled(predictions)
     table = confusion(kept)
     support = table.sum(axis=1)
@@ -92,8 +92,7 @@ def mistaken_rows(predictions: Predictions) -> np.ndarray:
     assert labels is not None
     wrong = (predictions.predicted != labels) & (labels >= 0) & (predictions.predicted >= 0)
     rows = np.flatnonzero(wrong)
-    order: np.ndarray = rows[np.argsort(-predictions.confidence()[rows], kind="stable")]
-    return order
+    return rows[np.argsort(-predictions.confidence()[rows], kind="stable")]
 
 
 def mistake_at(predictions: Predictions, row: int) -> Mistake:

@@ -1,4 +1,4 @@
-"""The training pictures that a network takes for most alike to another picture: what it may go by."""
+"""Nearest neighbours: the training images most similar to an image by the features of a network."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEAREST = 4
-_BLOCK = 256  # pictures compared with all others at a time, which bounds memory
+_BLOCK = 256  # images compared with all others at a time, which bounds memory
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The nearest of a set to each of M pictures, the nearest first.
+    """The nearest of a set to each of M images, the nearest first.
 
     `rows` (M, k) are places in the set; `similarity` (M, k) the cosine of the features once the set's
-    mean is taken off, so that pictures that have nothing in common have 0, and the same picture 1.
+    mean is taken off, so that images that have nothing in common have 0, and the same image 1.
     """
 
     rows: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""All that the predictions of a split tell, at once: what `seewhy evaluate --full` prints and keeps."""
+"""The whole analysis of a split: `seewhy evaluate --full` prints and stores."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,7 +15,7 @@ from seewhy.files import write_json
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """What the predictions of one split tell; the pictures of validation tell `slices` and `causes`."""
+    """What the predictions of one split tell; the images of validation tell `slices` and `causes`."""
 
     confidence: Confidence
     curves: dict[str, ClassCurves]
@@ -25,7 +25,7 @@ class Analysis:
 
 
 def analyse_predictions(predictions: Predictions) -> Analysis:
-    """Works out what needs no pictures. Raises `DataError` when no picture has a label."""
+    """Computes what needs no images. Raises `DataError` when no image has a label."""
     return Analysis(
         confidence=confidence(predictions),
         curves=class_curves(labelled(predictions)),

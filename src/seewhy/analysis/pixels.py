@@ -1,6 +1,6 @@
-"""Operations on many pictures at once: blurs, trails, warps, clouds, and what a JPEG leaves.
+"""Operations on many images at once: blurs, trails, warps, clouds, and what a JPEG leaves.
 
-Pictures are float32 (N, S, S, C) in [0, 1], save where they are called bytes: uint8, from 0 to 255.
+Images are float32 (N, S, S, C) in [0, 1], save where they are called bytes: uint8, from 0 to 255.
 Places are (row, column), in pixels.
 """
 
@@ -14,43 +14,41 @@ from scipy import ndimage
 
 from seewhy.data.images.decode import decode
 
-Pictures = NDArray[np.float32]
+Images = NDArray[np.float32]
 Floats = NDArray[np.floating]
 Bytes = NDArray[np.uint8]
 
 PART = 1 << 18  # pixels that are changed at a time, which bounds memory
 
 
-def changed(images: Bytes, change: Callable[[Pictures], Pictures]) -> Bytes:
-    """Bytes that were changed as pictures, some at a time, in order."""
+def changed(images: Bytes, change: Callable[[Images], Images]) -> Bytes:
+    """Bytes that were changed as images, some at a time, in order."""
     count = max(1, PART // (images.shape[1] * images.shape[2]))
     parts = (images[start : start + count] for start in range(0, len(images), count))
     return np.concatenate([to_bytes(change(np.asarray(p / 255, np.float32))) for p in parts])
 
 
-def to_bytes(x: Pictures) -> Bytes:
-    """The pictures as bytes, rounded."""
+def to_bytes(x: Images) -> Bytes:
+    """The images as bytes, rounded."""
     return np.rint(clipped(x) * 255).astype(np.uint8)
 
 
-def clipped(x: Floats) -> Pictures:
-    """The pictures, kept to [0, 1]."""
+def clipped(x: Floats) -> Images:
+    """The images, kept to [0, 1]."""
     return np.clip(x, 0, 1).astype(np.float32)
 
 
 def gaussian(x: Floats, sigma: float, axes: Sequence[int] = (1, 2)) -> Floats:
     """Blurs along two axes; edges are repeated."""
-    found: Floats = ndimage.gaussian_filter(x, sigma, axes=tuple(axes), mode="nearest")
-    return found
+    return ndimage.gaussian_filter(x, sigma, axes=tuple(axes), mode="nearest")
 
 
-def convolved(x: Pictures, kernel: Floats) -> Pictures:
-    """Each channel convolved with a kernel (h, w); pictures are mirrored at their edges."""
+def convolved(x: Images, kernel: Floats) -> Images:
+    """Each channel convolved with a kernel (h, w); images are mirrored at their edges."""
     used = kernel > 0
     rows, columns = np.flatnonzero(used.any(1)), np.flatnonzero(used.any(0))
     inner = kernel[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    found: Pictures = ndimage.convolve(x, inner[None, :, :, None].astype(np.float32), mode="mirror")
-    return found
+    return ndimage.convolve(x, inner[None, :, :, None].astype(np.float32), mode="mirror")
 
 
 def disk(radius: float, edge: float) -> Floats:
@@ -64,7 +62,7 @@ def disk(radius: float, edge: float) -> Floats:
     return smooth / smooth.sum()
 
 
-def trails(x: Pictures, length: int, sigma: float, degrees: Floats) -> Pictures:
+def trails(x: Images, length: int, sigma: float, degrees: Floats) -> Images:
     """Draws each point out along an angle (N,), fading as a Gaussian does; edges are repeated."""
     n, side = x.shape[:2]
     weights = np.exp(-(np.arange(2 * length + 1) ** 2) / (2 * sigma**2))
@@ -83,30 +81,29 @@ def trails(x: Pictures, length: int, sigma: float, degrees: Floats) -> Pictures:
     return found
 
 
-def scattered(x: Pictures, reach: int, rng: np.random.Generator) -> Pictures:
+def scattered(x: Images, reach: int, rng: np.random.Generator) -> Images:
     """Gives each point the value of one that lies up to `reach` above or left, or less below or right."""
     n, side = x.shape[:2]
     down, across = rng.integers(-reach, reach, (2, n, side, side))
     place = np.arange(side)
     rows = np.clip(place[:, None] + down, 0, side - 1)
     columns = np.clip(place + across, 0, side - 1)
-    found: Pictures = x[np.arange(n)[:, None, None], rows, columns]
-    return found
+    return x[np.arange(n)[:, None, None], rows, columns]
 
 
-def zoomed(x: Pictures, factor: float) -> Pictures:
-    """The centre enlarged by a factor to the whole picture; below 1, shrunk, its edges repeated."""
+def zoomed(x: Images, factor: float) -> Images:
+    """The centre enlarged by a factor to the whole image; below 1, shrunk, its edges repeated."""
     side = x.shape[1]
     middle = (side - 1) / 2
     return separably(x, (np.arange(side) - middle) / factor + middle)
 
 
-def shifted(x: Pictures, pixels: float) -> Pictures:
+def shifted(x: Images, pixels: float) -> Images:
     """Moved right and down by so many pixels; edges are repeated."""
     return separably(x, np.arange(x.shape[1]) - pixels)
 
 
-def rotated(x: Pictures, degrees: float) -> Pictures:
+def rotated(x: Images, degrees: float) -> Images:
     """Turned about the centre, counter-clockwise; mirrored at the edges."""
     side = x.shape[1]
     middle = (side - 1) / 2
@@ -117,7 +114,7 @@ def rotated(x: Pictures, degrees: float) -> Pictures:
     return sampled(x, np.broadcast_to(rows, everywhere), np.broadcast_to(columns, everywhere))
 
 
-def separably(x: Pictures, places: Floats) -> Pictures:
+def separably(x: Images, places: Floats) -> Images:
     """Reads rows and columns alike at these places (S,), between pixels linearly; edges repeated."""
     side = x.shape[1]
     places = np.clip(places, 0, side - 1)
@@ -128,8 +125,8 @@ def separably(x: Pictures, places: Floats) -> Pictures:
     return np.einsum("ij,njkc,lk->nilc", weights, x, weights, optimize=True)
 
 
-def sampled(x: Pictures, rows: Floats, columns: Floats) -> Pictures:
-    """Reads pictures at places (N, S, S), between pixels linearly; mirrored at the edges."""
+def sampled(x: Images, rows: Floats, columns: Floats) -> Images:
+    """Reads images at places (N, S, S), between pixels linearly; mirrored at the edges."""
     side = x.shape[1]
     rows, columns = _mirrored(rows, side), _mirrored(columns, side)
     top, left = (np.minimum(p.astype(int), max(side - 2, 0)) for p in (rows, columns))
@@ -143,7 +140,7 @@ def sampled(x: Pictures, rows: Floats, columns: Floats) -> Pictures:
     return np.asarray(upper * (1 - down) + lower * down, np.float32)
 
 
-def elastic(x: Pictures, corners: float, shift: Floats, rng: np.random.Generator) -> Pictures:
+def elastic(x: Images, corners: float, shift: Floats, rng: np.random.Generator) -> Images:
     """Warped by an affine map whose three corners move by up to `corners` pixels, and by a shift.
 
     `shift` (2, N, S, S), in pixels, is added to each place before the map.
@@ -161,7 +158,7 @@ def elastic(x: Pictures, corners: float, shift: Floats, rng: np.random.Generator
     return sampled(x, rows, columns)
 
 
-def plasma(count: int, side: int, decay: float, rng: np.random.Generator) -> Pictures:
+def plasma(count: int, side: int, decay: float, rng: np.random.Generator) -> Images:
     """Clouds in [0, 1], (count, side, side), by the diamond-square method.
 
     Each round halves the distance between known points and divides the noise by `decay`.
@@ -189,7 +186,7 @@ def plasma(count: int, side: int, decay: float, rng: np.random.Generator) -> Pic
     return maps[:, :side, :side].astype(np.float32)
 
 
-def jpeg(x: Pictures, quality: int) -> Pictures:
+def jpeg(x: Images, quality: int) -> Images:
     """Saved as JPEG at a quality (1 to 95) and read again."""
 
     def again(image: Image.Image) -> Image.Image:
@@ -200,8 +197,8 @@ def jpeg(x: Pictures, quality: int) -> Pictures:
     return by_pillow(x, again)
 
 
-def by_pillow(x: Pictures, change: Callable[[Image.Image], Image.Image]) -> Pictures:
-    """Each picture changed as a Pillow image."""
+def by_pillow(x: Images, change: Callable[[Image.Image], Image.Image]) -> Images:
+    """Each image changed as a Pillow image."""
     found = np.stack([np.asarray(change(Image.fromarray(one))) for one in to_bytes(x)])
     return np.asarray(found / 255, np.float32)
 

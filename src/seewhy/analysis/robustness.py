@@ -1,4 +1,4 @@
-"""How much of a model's accuracy is left when pictures go bad, move, or are changed to deceive it."""
+"""Accuracy under corruptions, transformations and adversarial attacks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from seewhy.analysis import pixels
 from seewhy.analysis.attacks import ATTACKS, COST
-from seewhy.analysis.corruptions import CORRUPTIONS, STRENGTHS, corrupted
-from seewhy.analysis.pixels import Bytes, Pictures
+from seewhy.analysis.corruptions import CORRUPTIONS, SEVERITIES, corrupted
+from seewhy.analysis.pixels import Bytes, Images
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError
@@ -30,14 +30,14 @@ RADII = {
     "pgd": (0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
     "square": (1.0, 2.0, 4.0, 8.0),
 }  # of 255
-MOST = {"square": 100}  # pictures, as it asks 500 times for each
-SHOWN, TRIED = 8, 64  # adversarial pictures that are kept, and how many are tried for them
+MOST = {"square": 100}  # images, as it asks 500 times for each
+SHOWN, TRIED = 8, 64  # adversarial images that are kept, and how many are tried for them
 WHOLE = (1.0, 2.0, 4.0, 8.0)  # radii that bytes can tell
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Accuracy against strength; `about` says what the strength is."""
+    """Accuracy by severity (`strengths`); `about` says what is varied."""
 
     about: str
     strengths: tuple[float, ...]
@@ -46,11 +46,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Robustness:
-    """The accuracy that is left, on `n` pictures of which `clean` are recognised as they are.
+    """The accuracy that is left, on `n` images of which `clean` are recognised as they are.
 
     `corruptions` by name, in five strengths; `mean_corruption_error` the mean error over all of them, and
     `lost` what it is above the clean error; `worst` the corruption of highest mean error.
-    `transformations` and `attacks` are curves by name; `attacked` says on how many pictures each attack
+    `transformations` and `attacks` are curves by name; `attacked` says on how many images each attack
     was tried.
     """
 
@@ -67,7 +67,7 @@ class Robustness:
 
 @dataclass(frozen=True, eq=False)
 class Adversarial:
-    """Pictures that PGD changed so that they are taken for another class, also when saved as bytes.
+    """Adversarial images made by PGD that change the prediction, also when rounded to bytes.
 
     `before`, `after` uint8 (M, S, S, 3); `labels`, `answers` (M,) the true class and the one they are then
     taken for; `radius` the largest change, of 255.
@@ -80,8 +80,8 @@ class Adversarial:
     answers: Rows
 
 
-# By name: what the strength is, the strengths, and the change.
-TRANSFORMATIONS: dict[str, tuple[str, tuple[float, ...], Callable[[Pictures, float], Pictures]]] = {
+# By name: what is varied, its values, and the transformation.
+TRANSFORMATIONS: dict[str, tuple[str, tuple[float, ...], Callable[[Images, float], Images]]] = {
     "jpeg": ("JPEG quality", (95, 80, 60, 40, 20, 10, 5), lambda x, s: pixels.jpeg(x, int(s))),
     "shift": (
         "shift right and down, share of the width",
@@ -104,21 +104,21 @@ def measure_robustness(
     seed: int = 0,
     on_event: OnEvent = ignore,
 ) -> tuple[Robustness, Adversarial | None]:
-    """Changes `n` labelled pictures in many ways and counts what is still recognised.
+    """Measures the accuracy on `n` labelled images under many changes.
 
-    The pictures are drawn with a seed, and changed at the size that the network sees. Gives the record
-    and some adversarial pictures, None where no attack succeeded. Raises `DataError` without labels.
+    The images are drawn with a seed, and changed at the size that the network sees. Gives the record
+    and some adversarial images, None where no attack succeeded. Raises `DataError` without labels.
     """
     labelled = np.flatnonzero(images.labels >= 0)
     if not len(labelled):
-        raise DataError("no picture has a label, so there is nothing to measure")
+        raise DataError("no image has a label, so there is nothing to measure")
     # Left unsorted, so that the first are a fair part of all.
     chosen = np.random.default_rng(seed).permutation(labelled)[:n]
     subject = _Subject(classifier, images.take(chosen), on_event)
-    clean = subject.right(subject.pictures)
+    clean = subject.right(subject.inputs)
     errors = {
         name: np.stack(
-            [~subject.right(corrupted(subject.pictures, name, k)) for k in range(STRENGTHS)]
+            [~subject.right(corrupted(subject.inputs, name, k)) for k in range(SEVERITIES)]
         )
         for name in CORRUPTIONS
     }
@@ -142,7 +142,7 @@ def measure_robustness(
 
 
 class _Subject:
-    """A model, and the pictures at the size it sees that it is tried on; tells how far the work is."""
+    """A model and the images on which it is tested, at its input size; reports progress."""
 
     def __init__(self, classifier: Classifier, images: ImageSet, on_event: OnEvent) -> None:
         seen = np.concatenate([centre(part, classifier.rule.size) for part in images.chunks()])
@@ -153,45 +153,45 @@ class _Subject:
         self._done, self._total = 0, _work(len(images))
 
     @property
-    def pictures(self) -> Bytes:
+    def inputs(self) -> Bytes:
         return np.asarray(self.images.images)
 
     @property
     def labels(self) -> Rows:
         return self.images.labels
 
-    def tick(self, pictures: int) -> None:
-        self._done += pictures
+    def tick(self, count: int) -> None:
+        self._done += count
         self._on_event(Progress("trying", min(self._done, self._total - 1), self._total))
 
     def finish(self) -> None:
         self._on_event(Progress("trying", self._total, self._total))
 
     def right(self, changed: Bytes) -> NDArray[np.bool_]:
-        """Which pictures are recognised, (N,), as they are given here."""
+        """Which images are recognised, (N,), as they are given here."""
         answers = self.answers(changed, np.arange(len(changed)))
         self.tick(len(changed))
         return answers == self.labels
 
     def answers(self, changed: Bytes, rows: Rows) -> Rows:
-        """What some pictures are taken for, (M,), as they are given here."""
+        """The predicted classes (M,) of some images, as changed."""
         some = replace(self.images.take(rows), images=changed)
         return self.classifier.predict_set(some).predicted
 
     def logits(self, x: Tensor) -> Tensor:
-        """What the model answers to float pictures (N, 3, S, S), views averaged."""
+        """What the model answers to float images (N, 3, S, S), views averaged."""
         views = self.classifier.predictor.views
         return torch.stack([self.network(VIEWS[view](x)) for view in views]).mean(0)
 
     def attacked(self, name: str, rows: Rows, radius: float) -> tuple[Bytes, NDArray[np.bool_]]:
-        """Some pictures as an attack leaves them, rounded to bytes, and which then deceive, unrounded."""
+        """Some images as an attack leaves them, rounded to bytes, and which then deceive, unrounded."""
         device = device_of(self.network)
         size = max(1, PART // self.classifier.rule.size**2)
-        after, deceive = np.empty_like(self.pictures[rows]), np.empty(len(rows), bool)
+        after, deceive = np.empty_like(self.inputs[rows]), np.empty(len(rows), bool)
         with evaluating(self.network), full_precision():
             for start in range(0, len(rows), size):
                 part = slice(start, start + size)
-                x = to_input(self.pictures[rows[part]], device)
+                x = to_input(self.inputs[rows[part]], device)
                 labels = torch.from_numpy(self.labels[rows[part]]).to(device)
                 changed = ATTACKS[name](self.logits, x, labels, radius / 255)
                 deceive[part] = (self.logits(changed).argmax(1) != labels).cpu().numpy()
@@ -204,7 +204,7 @@ def _transformed(subject: _Subject, name: str) -> Curve:
     about, strengths, change = TRANSFORMATIONS[name]
 
     def at(strength: float) -> Bytes:
-        return pixels.changed(subject.pictures, lambda x: change(x, strength))
+        return pixels.changed(subject.inputs, lambda x: change(x, strength))
 
     return Curve(about, strengths, tuple(_rate(subject.right(at(s))) for s in strengths))
 
@@ -212,7 +212,7 @@ def _transformed(subject: _Subject, name: str) -> Curve:
 def _attacked(subject: _Subject, name: str, clean: NDArray[np.bool_]) -> Curve:
     """Accuracy under an attack by its radius.
 
-    What deceives within a small radius does so within a larger one: only pictures that hold out are
+    What deceives within a small radius does so within a larger one: only images that hold out are
     attacked again. So the curve never rises.
     """
     n = len(clean[: MOST.get(name)])
@@ -227,7 +227,7 @@ def _attacked(subject: _Subject, name: str, clean: NDArray[np.bool_]) -> Curve:
 
 
 def _adversarial(subject: _Subject, clean: NDArray[np.bool_]) -> Adversarial | None:
-    """Pictures that PGD turns within the smallest radius that turns enough of those tried."""
+    """Images that PGD turns within the smallest radius that turns enough of those tried."""
     rows = np.flatnonzero(clean)[:TRIED]
     best: Adversarial | None = None
     for radius in WHOLE:
@@ -237,7 +237,7 @@ def _adversarial(subject: _Subject, clean: NDArray[np.bool_]) -> Adversarial | N
         if len(turned) > (0 if best is None else len(best.labels)):
             best = Adversarial(
                 radius,
-                before=subject.pictures[rows[turned]],
+                before=subject.inputs[rows[turned]],
                 after=after[turned],
                 labels=subject.labels[rows[turned]],
                 answers=answers[turned],
@@ -248,13 +248,13 @@ def _adversarial(subject: _Subject, clean: NDArray[np.bool_]) -> Adversarial | N
 
 
 def _work(n: int) -> int:
-    """Pictures that the model is shown in all, at most."""
+    """Images that the model is shown in all, at most."""
     curves = sum(len(strengths) for _, strengths, _ in TRANSFORMATIONS.values())
     attacks = sum(
         min(n, MOST.get(name, n)) * len(radii) * COST[name] for name, radii in RADII.items()
     )
     attacks += min(n, TRIED) * len(WHOLE) * COST["pgd"]
-    return n * (1 + STRENGTHS * len(CORRUPTIONS) + curves) + attacks
+    return n * (1 + SEVERITIES * len(CORRUPTIONS) + curves) + attacks
 
 
 def _rate(right: NDArray[np.bool_]) -> Interval:

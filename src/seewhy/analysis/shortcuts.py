@@ -1,7 +1,7 @@
 """One number that gives a label away: how well brightness, colour or size alone tell the classes.
 
-A network learns what is easiest. Where the pictures of a class are all brighter, or all of another size,
-than the rest, it need not look at what they show, and fails on pictures taken elsewhere (Geirhos 2020,
+A network learns what is easiest. Where the images of a class are all brighter, or all of another size,
+than the rest, it need not look at what they show, and fails on images taken elsewhere (Geirhos 2020,
 "Shortcut learning in deep neural networks").
 """
 
@@ -20,8 +20,8 @@ from seewhy.text import visible
 # class without fail at 1. CIFAR-10's best is 0.32 (contrast for trucks), hymenoptera's 0.16.
 GIVEN_AWAY = 0.5
 FOLDS = 5
-FEWEST = 10  # pictures of a class; with fewer, nothing can be said of it
-MOST = 20_000  # pictures looked at; more make the interval no narrower that matters
+FEWEST = 10  # images of a class; with fewer, nothing can be said of it
+MOST = 20_000  # images looked at; more make the interval no narrower that matters
 
 MEASURED = ("brightness", "contrast", "red", "green", "blue", "colour", "sharpness")
 
@@ -41,7 +41,7 @@ class Telling:
 
 
 def numbers(images: ImageSet, measures: Measures) -> dict[str, np.ndarray]:
-    """Returns by name the numbers `(N,)` of each picture that may tell its label."""
+    """Returns by name the numbers `(N,)` of each image that may tell its label."""
     found = {name: getattr(measures, name) for name in MEASURED}
     if images.sizes is not None:
         width, height = images.sizes.T.astype(np.float64)
@@ -52,7 +52,7 @@ def numbers(images: ImageSet, measures: Measures) -> dict[str, np.ndarray]:
 def shortcuts(images: ImageSet, values: Mapping[str, np.ndarray], seed: int = 0) -> list[Telling]:
     """Returns the numbers that give a class away, the plainest first.
 
-    Classes of fewer than `FEWEST` pictures are left out.
+    Classes of fewer than `FEWEST` images are left out.
     """
     found = [one for one in telling(images, values, seed) if one.low >= GIVEN_AWAY]
     return sorted(found, key=lambda one: -one.low)
@@ -110,9 +110,9 @@ def shortcut_findings(found: Sequence[Telling], classes: Sequence[str]) -> list[
     finding = Finding(
         "shortcut",
         "warning",
-        "classes that one number gives away, without a look at what the pictures show",
-        "take pictures of all classes in the same way, or train with brightness, contrast and colour "
-        "varied; test on pictures from elsewhere",
+        "classes that one number gives away, without a look at what the images show",
+        "take images of all classes in the same way, or train with brightness, contrast and colour "
+        "varied; test on images from elsewhere",
         examples,
     )
     return [finding] if examples else []

@@ -1,6 +1,6 @@
-"""Where a model is weak: parts of the pictures in which it errs more than elsewhere, tested.
+"""Weak slices: parts of the images in which a model errs more than elsewhere, tested.
 
-A part is a class, a fifth of the pictures by something measured (the darkest, the least sharp), or what
+A part is a class, a fifth of the images by something measured (the darkest, the least sharp), or what
 two of these have in common. Each is tested against the rest by Fisher's exact test, which is the permutation
 test of shuffled mistakes in closed form; what two have in common must be worse than the rest of either. All
 p-values together are corrected by Holm's method, so that 5% is the chance of any false alarm.
@@ -19,7 +19,7 @@ from seewhy.evaluation.stats.intervals import Interval, wilson
 from seewhy.evaluation.stats.significance import SIGNIFICANT, holm
 
 PARTS = 5
-SMALLEST = 30  # pictures: below, a part is not tested
+SMALLEST = 30  # images: below, a part is not tested
 KEPT = 60  # slices, the surest first, besides the real ones
 EXAMPLES = 8
 _FIFTHS = ("lowest", "second", "middle", "fourth", "highest")
@@ -27,7 +27,7 @@ _FIFTHS = ("lowest", "second", "middle", "fourth", "highest")
 
 @dataclass(frozen=True)
 class Slice:
-    """A part of the pictures: its name, how often the model errs there, and in the rest.
+    """A part of the images: its name, how often the model errs there, and in the rest.
 
     `factors` are what it is cut by (one or two). `rest` is the rate outside; of two factors that of the
     worse parent outside the slice. `p` is corrected for all parts tested. `examples` are rows of mistakes
@@ -45,13 +45,13 @@ class Slice:
 
     @property
     def weak(self) -> bool:
-        """Whether it is worse than the rest beyond doubt."""
+        """Whether it is significantly worse than the rest."""
         return self.p < SIGNIFICANT
 
 
 @dataclass(frozen=True)
 class Slices:
-    """The parts of a split, those that are weak beyond doubt first; `tested` counts all tests."""
+    """The parts of a split, the significantly weak ones first; `tested` counts all tests."""
 
     n: int
     rate: Interval
@@ -60,13 +60,13 @@ class Slices:
 
     @property
     def weak(self) -> tuple[Slice, ...]:
-        """Those that are worse than the rest beyond doubt."""
+        """Those that are significantly worse than the rest."""
         return tuple(found for found in self.slices if found.weak)
 
 
 @dataclass(frozen=True, eq=False)
 class _Factor:
-    """One way to cut the pictures: the part of each, (N,), -1 for none, and the parts' names."""
+    """One way to cut the images: the part of each, (N,), -1 for none, and the parts' names."""
 
     name: str
     codes: NDArray[np.int64]
@@ -74,9 +74,9 @@ class _Factor:
 
 
 def find_slices(predictions: Predictions, attributes: Mapping[str, NDArray[np.floating]]) -> Slices:
-    """Cuts labelled pictures by class and by each attribute (N,), alone and in pairs, and tests the parts.
+    """Cuts labelled images by class and by each attribute (N,), alone and in pairs, and tests the parts.
 
-    An attribute that is NaN for a picture, or the same for all, cuts nothing there.
+    An attribute that is NaN for an image, or the same for all, cuts nothing there.
     """
     labels = predictions.labels
     assert labels is not None
@@ -165,7 +165,7 @@ def _together(first: _Factor, second: _Factor, wrong: NDArray[np.bool_]) -> Iter
 
 
 def _worse(errors: int, n: int, all_errors: int, total: int) -> float:
-    """Fisher's one-sided p-value: n of `total` pictures have so many of the mistakes by chance."""
+    """Fisher's one-sided p-value: n of `total` images have so many of the mistakes by chance."""
     from scipy.stats import hypergeom
 
     return float(hypergeom.sf(errors - 1, total, all_errors, n))
@@ -201,5 +201,5 @@ def _with_examples(piece: _Piece, wrong: NDArray[np.bool_], sure: NDArray[np.flo
 
 
 def is_weak(stored: Mapping[str, Any]) -> bool:
-    """Whether a slice, as stored in analysis/slices.json, is worse than the rest beyond doubt."""
+    """Whether a slice, as stored in analysis/slices-SPLIT.json, is significantly worse than the rest."""
     return bool(stored["p"] is not None and stored["p"] < SIGNIFICANT)

@@ -1,4 +1,4 @@
-"""What the curves of a training tell: where it began to overfit, how steady it was, what it gave away."""
+"""Facts from training curves: where overfitting began, how steady training was, and the gap."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pictures in which nothing is to be seen: what a part that is taken away is replaced by."""
+"""Baselines: what replaces a removed part of an image."""
 
 import math
 
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 GREY = 0.5
-BLUR = 8  # side of the picture by standard deviation of the blur
+BLUR = 8  # side of the image divided by the std of the blur
 
 
 def mean_colour(model: nn.Module, images: Tensor) -> Tensor:
-    """Flat pictures (N, 3, H, W) in the mean colour of the training pictures, where the model knows it.
+    """Flat images (N, 3, H, W) in the mean colour of the training images, where the model knows it.
 
     It is the value that the model sees as 0; mid-grey for a model without a `mean`.
     """
@@ -22,7 +22,7 @@ def mean_colour(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def blurred(images: Tensor) -> Tensor:
-    """The pictures (N, 3, H, W) blurred beyond recognition, by a Gaussian of an eighth of their side.
+    """The images (N, 3, H, W) blurred beyond recognition, by a Gaussian of an eighth of their side.
 
     The borders are mirrored.
     """
@@ -42,9 +42,9 @@ def blurred(images: Tensor) -> Tensor:
 
 
 def training_colours(model: nn.Module, count: int, generator: torch.Generator) -> Tensor:
-    """Flat pictures (count, 3, 1, 1) in colours drawn with the training pictures' mean and deviation.
+    """Flat images (count, 3, 1, 1) in colours drawn with the training images' mean and std.
 
-    Grey of deviation a quarter for a model without `mean` and `std`.
+    Grey with a std of 0.25 for a model without `mean` and `std`.
     """
     mean, std = (getattr(model, name, None) for name in ("mean", "std"))
     if not (

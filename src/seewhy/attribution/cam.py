@@ -15,7 +15,7 @@ def cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Maps what each place adds to the target's logit (Zhou et al. 2016, arXiv:1512.04150).
 
     `M = sum_c w[target, c] * A_c`, of the maps `A` that a global average and one linear layer of
-    weights `w` turn into logits; enlarged to the picture. Positive: the place speaks for the
+    weights `w` turn into logits; enlarged to the image. Positive: the place speaks for the
     target. The mean over all places of `A`, plus the bias, is the logit itself. Raises `UsageError`
     where the head is another one: `grad_cam` takes any.
     """

@@ -1,4 +1,4 @@
-"""What the channels of the last maps stand for, and how much each of them matters."""
+"""What the channels of the last feature maps respond to, and how much each matters."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from seewhy.inference.predictor import at_a_time
 
 @dataclass(frozen=True, eq=False)
 class Channels:
-    """The C channels of the maps that a head takes, measured over N labelled pictures.
+    """The C channels of the maps that a head takes, measured over N labelled images.
 
     `accuracy_drop`, `logit_drop`: what is lost of the accuracy, and of the mean logit of the true
     class, when the channel is set to its mean everywhere, each with its 95% interval; C of them.
-    `exciting` (C, M): the rows of the pictures in which the channel is largest anywhere, largest
-    first; `peaks` (C, M, 2): where in the picture that is, down and across, in [0, 1].
+    `exciting` (C, M): the rows of the images in which the channel is largest anywhere, largest
+    first; `peaks` (C, M, 2): where in the image that is, down and across, in [0, 1].
     """
 
     accuracy_drop: tuple[Interval, ...]
@@ -59,10 +59,10 @@ def channels(
     device: torch.device | str = "cpu",
     on_event: OnEvent = ignore,
 ) -> Channels:
-    """Measures each channel of the maps that the head of a model takes, over labelled pictures.
+    """Measures each channel of the maps that the head of a model takes, over labelled images.
 
-    `images` uint8 (N, S, S, 3), of which the centre `size` x `size` is seen; `count` pictures are
-    named a channel. The pictures are read twice, for the channels' means and then without each, so
+    `images` uint8 (N, S, S, 3), of which the centre `size` x `size` is seen; `count` images are
+    named a channel. The images are read twice, for the channels' means and then without each, so
     that the maps of one batch alone are held. Leaves no trace; raises `UsageError` for a model that is not
     made of `features` and `head`.
     """
@@ -102,7 +102,7 @@ def channels(
 def _without_each(
     head: nn.Module, maps: Tensor, means: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Whether each picture is right, and its true class's logit: of all maps, then without each.
+    """Whether each image is right, and its true class's logit: of all maps, then without each.
 
     Both are (1 + C, B); a channel that is left out is at its mean everywhere.
     """
@@ -117,7 +117,7 @@ def _without_each(
 
 
 def _answers(head: nn.Module, maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether each picture is right, and the logit of its true class."""
+    """Whether each image is right, and the logit of its true class."""
     logits = head(maps)
     return logits.argmax(1) == labels, logits.gather(1, labels[:, None])[:, 0]
 

@@ -1,4 +1,4 @@
-"""The average map of each class: evidence that is always in one place may be a shortcut."""
+"""The average attribution map of each class: evidence always in one place may be a shortcut."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seewhy.attribution.method import Method
 
-BORDER = 8  # side of the picture by width of its border
+BORDER = 8  # side of the image by width of its border
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Pictures explained by several methods, with what the model answered: what a drawing takes."""
+"""Images explained by several methods, with the predictions: the record that a plot takes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from seewhy.events import OnEvent, Progress, ignore
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import to_input
 
-CHUNK = 8  # pictures between two reports of progress
-TOP = 3  # classes named for a picture
+CHUNK = 8  # images between two reports of progress
+TOP = 3  # classes named for an image
 
 
 @dataclass(frozen=True, eq=False)
 class Explanations:
-    """N pictures, what the model answered, and by each method why.
+    """N images, what the model answered, and by each method why.
 
     `images` uint8 (N, H, W, 3) as the network sees them; `targets` (N,) the classes explained;
     `maps` (N, H, W) by the method's name; `checks` by the same names, empty where none were made.
@@ -38,13 +38,13 @@ class Explanations:
         return len(self.images)
 
     def top(self, row: int) -> list[tuple[str, float]]:
-        """The most probable classes of a picture with their probabilities, best first."""
+        """The most probable classes of an image with their probabilities, best first."""
         probabilities = self.predictions.probabilities()[row]
         best = (-probabilities).argsort(kind="stable")[:TOP]
         return [(self.predictions.classes[k], float(probabilities[k])) for k in best]
 
     def label(self, row: int) -> str | None:
-        """The true class of a picture, where it is known."""
+        """The true class of an image, where it is known."""
         labels = self.predictions.labels
         known = labels is not None and labels[row] >= 0
         return self.predictions.classes[labels[row]] if known else None  # type: ignore[index]
@@ -52,7 +52,7 @@ class Explanations:
     def json_form(self) -> dict[str, Any]:
         """All but the pixels: each image with its tests, and each method's means."""
         classes = self.predictions.classes
-        pictures = [
+        images = [
             {
                 "id": str(self.predictions.ids[row]),
                 "label": self.label(row),
@@ -67,10 +67,10 @@ class Explanations:
             for row in range(len(self))
         ]
         methods = {name: check.means() for name, check in self.checks.items()}
-        return {"pictures": pictures, "methods": methods, "faults": FAULTS}
+        return {"pictures": images, "methods": methods, "faults": FAULTS}
 
 
-def explain_pictures(
+def explain_images(
     network: nn.Module,
     images: NDArray[np.uint8],
     predictions: Predictions,
@@ -80,7 +80,7 @@ def explain_pictures(
     check: bool = True,
     on_event: OnEvent = ignore,
 ) -> Explanations:
-    """Explains pictures, uint8 (N, H, W, 3) as the network sees them, by each method.
+    """Explains images, uint8 (N, H, W, 3) as the network sees them, by each method.
 
     `predictions` are the network's of the same images. `check` tests each map as well, which takes many
     times as long. Raises what a method raises.

@@ -1,4 +1,4 @@
-"""Lie detectors for maps: does what a map marks matter to the network, and does the map depend on it?"""
+"""Faithfulness tests: do the regions that a map marks matter, and does it depend on the weights?"""
 
 import copy
 import math
@@ -37,16 +37,16 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Faithfulness:
-    """The maps of N pictures, and how far each can be believed.
+    """The attribution maps of N images, and how faithful each is.
 
     `maps` (N, H, W). `deletion` (N, 9): the target's probability as 0 to all of the pixels, those
-    that the map ranks highest first, give way to the training pictures' mean colour; it falls at once
-    where the map is right. `insertion` (N, 9): as they come into the blurred picture; it rises at
+    that the map ranks highest first, give way to the training images' mean colour; it falls at once
+    where the map is right. `insertion` (N, 9): as they come into the blurred image; it rises at
     once. Both are RISE's (Petsiuk 2018, arXiv:1806.07421). `random_deletion`, `random_insertion`:
     the means for 8 maps by chance, which are the map itself moved by thirds of its sides, wrapped
     round. `beaten` (N,): the share of these whose insertion area less deletion area is below the
     map's by 0.02 or more. A map that marks places at random is one of 9 alike, and best of them at most
-    once in 9: of 100 random smooth maps of CIFAR-10's pictures 10 were. `randomised` (N,): Spearman's
+    once in 9: of 100 random smooth maps of CIFAR-10's images 10 were. `randomised` (N,): Spearman's
     rank correlation with the maps of 3 copies of the network whose weights are shuffled (after Adebayo
     2018, arXiv:1810.03292), in [-1, 1]; near 1 the map does not depend on what was learnt; NaN where
     the weights are not at hand.
@@ -69,20 +69,18 @@ class Faithfulness:
         return np.array([not self.faults(row) for row in range(len(self))], bool)
 
     def faults(self, row: int) -> tuple[str, ...]:
-        """Which of `FAULTS` speak against the map of a picture; none where it can be believed."""
-        found = {
-            "chance": self.beaten[row] < 1,
-            "weights": self.randomised[row] > LIMIT,
-        }
-        return tuple(name for name, failed in found.items() if failed)
+        """Which of `FAULTS` the map of an image has; none where it is reliable."""
+        failed = {"chance": self.beaten[row] < 1, "weights": self.randomised[row] > LIMIT}
+        return tuple(name for name in FAULTS if failed[name])
 
     @property
     def areas(self) -> dict[str, Floats]:
         """The area under each curve of each image, (N,) in [0, 1]: the mean probability on the way."""
-        return {name: area(curves) for name, curves in self._curves.items()}
+        names = ("deletion", "random_deletion", "insertion", "random_insertion")
+        return {name: area(getattr(self, name)) for name in names}
 
     def of(self, row: int) -> dict[str, Any]:
-        """The figures of one map as JSON values: areas, both tests and the verdict."""
+        """The results of one map as JSON values: areas, both tests and the verdict."""
         areas = {name: float(each[row]) for name, each in self.areas.items()}
         faults = self.faults(row)
         tests = {"beaten": float(self.beaten[row]), "randomised": float(self.randomised[row])}
@@ -94,11 +92,6 @@ class Faithfulness:
         tests = {name: float(getattr(self, name).mean()) for name in ("beaten", "randomised")}
         return {"n": len(self), **areas, **tests, "reliable": float(self.reliable.mean())}
 
-    @property
-    def _curves(self) -> dict[str, Floats]:
-        names = ("deletion", "random_deletion", "insertion", "random_insertion")
-        return {name: getattr(self, name) for name in names}
-
 
 def area(curves: Floats) -> Floats:
     """The area under curves (..., points) over [0, 1], in [0, 1]: the mean probability on the way."""
@@ -106,9 +99,9 @@ def area(curves: Floats) -> Floats:
 
 
 def faithfulness(model: nn.Module, images: Tensor, targets: Tensor, method: Method) -> Faithfulness:
-    """Explains pictures (N, 3, H, W) by a method, and tests each map.
+    """Explains images (N, 3, H, W) by a method, and tests each map.
 
-    Costs 129 predictions a picture and the method itself four times. The moves and the shuffled
+    Costs 129 predictions an image and the method itself four times. The moves and the shuffled
     weights are the same at each call. Raises what the method raises.
     """
     maps = method(model, images, targets)
@@ -138,7 +131,7 @@ def faithfulness(model: nn.Module, images: Tensor, targets: Tensor, method: Meth
 
 
 def concat(parts: Sequence[Faithfulness]) -> Faithfulness:
-    """Joins the records of some pictures, in order."""
+    """Joins the records of some images, in order."""
     names = [field.name for field in fields(Faithfulness)]
     return Faithfulness(
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
@@ -179,7 +172,7 @@ def _moves(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def _curves(model: nn.Module, x: Tensor, target: Tensor, maps: Tensor) -> Tensor:
-    """Deletion and insertion (2, M, 9) of a picture (1, 3, H, W), in the order of M maps (M, H, W)."""
+    """Deletion and insertion (2, M, 9) of an image (1, 3, H, W), in the order of M maps (M, H, W)."""
     order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
     ranks = order.argsort(dim=1).view_as(maps)  # 0 is the first pixel to go
     shares = [round(step / STEPS * order.shape[1]) for step in range(1, STEPS)]
@@ -200,5 +193,5 @@ def _curves(model: nn.Module, x: Tensor, target: Tensor, maps: Tensor) -> Tensor
 
 
 def _probability(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """The probability (B,) of one class for pictures (B, 3, H, W)."""
+    """The probability (B,) of one class for images (B, 3, H, W)."""
     return model(x).float().softmax(1)[:, target]  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Where in a picture the cells of a map lie: seldom where stretching the map would put them.
+"""Where the cells of a feature map lie in the image: seldom where plain resizing would put them.
 
 A 3x3 convolution of stride 2 looks at every other pixel from the first on, and pooling drops an odd
 last row: after a few of them the cells are off by several pixels to one side.
@@ -17,7 +17,7 @@ from seewhy.attribution.method import halves
 
 @dataclass(frozen=True)
 class Axis:
-    """The cells of a map along a side of a picture: cell i is centred at `first + i * step` pixels."""
+    """The cells of a map along a side of an image: cell i is centred at `first + i * step` pixels."""
 
     first: float
     step: float
@@ -41,17 +41,17 @@ class Axis:
 
 
 def enlarge(model: nn.Module, maps: Tensor, images: Tensor) -> Tensor:
-    """A model's maps (N, h, w) at the size of the pictures, smooth between the centres of the cells."""
+    """A model's maps (N, h, w) at the size of the images, smooth between the centres of the cells."""
     down, across = (axis.weights().to(maps) for axis in axes(model, maps, images))
     return torch.einsum("yh,nhw,xw->nyx", down, maps, across)
 
 
 def axes(model: nn.Module, maps: Tensor, images: Tensor) -> tuple[Axis, Axis]:
-    """Where the cells of a model's maps (..., h, w) of pictures (N, 3, H, W) lie, down and across.
+    """Where the cells of a model's maps (..., h, w) of images (N, 3, H, W) lie, down and across.
 
-    That follows from the sizes of picture at which one more cell appears. Some ten sizes are tried, on
+    That follows from the sizes of image at which one more cell appears. Some ten sizes are tried, on
     a copy without weights that computes nothing but shapes. Where a network cannot be copied or take
-    other sizes the cells are taken to tile the picture.
+    other sizes the cells are taken to tile the image.
     """
     (height, width), (h, w) = images.shape[2:], maps.shape[-2:]
     try:

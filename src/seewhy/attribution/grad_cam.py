@@ -12,7 +12,7 @@ def grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Maps the places that speak for the target (Selvaraju et al. 2017, arXiv:1610.02391).
 
     `M = sum_c a_c * A_c` with `a_c` the mean over all places of the gradient of the target's logit by
-    map `A_c`; enlarged to the picture. Positive: more of what is there raises the logit. The paper
+    map `A_c`; enlarged to the image. Positive: more of what is there raises the logit. The paper
     cuts the negative part off; here it stays, as what speaks against the target. On a pooled
     linear head it is `cam` divided by the number of places.
     """

@@ -1,4 +1,4 @@
-"""Grad-CAM++: Grad-CAM with weights for pictures that hold the class more than once."""
+"""Grad-CAM++: Grad-CAM with weights for images that hold the class more than once."""
 
 from torch import Tensor, nn
 
@@ -13,7 +13,7 @@ def grad_cam_plus_plus(model: nn.Module, images: Tensor, targets: Tensor) -> Ten
     `M = sum_c a_c * A_c` with `a_c = sum over places of alpha * max(g, 0)` and
     `alpha = g^2 / (2 g^2 + g^3 * sum over places of A_c)`, where `g` is the gradient of the target's
     logit by map `A_c` (the paper's closed form for the exponential of the logit, but for a positive
-    factor a picture); enlarged to the picture. Only maps that raise the target count, so where the
+    factor an image); enlarged to the image. Only maps that raise the target count, so where the
     maps end in a ReLU nothing is negative: 0 means nothing found, not against.
     """
     maps, gradients = maps_and_gradients(model, images, targets)

@@ -15,7 +15,7 @@ def guided_grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor
     The positive part of `grad_cam` times the gradient of the target's logit in which every ReLU
     passes back positive parts alone (guided backpropagation, Springenberg 2015, arXiv:1412.6806),
     summed over colours. Positive: brighter would be more of the detail. Handle with care: guided
-    backpropagation draws the edges of a picture whatever the last layers have learnt (Adebayo 2018).
+    backpropagation draws the edges of an image whatever the last layers have learnt (Adebayo 2018).
     """
     from captum.attr import GuidedBackprop
 

@@ -1,4 +1,4 @@
-"""Integrated gradients: the logit's growth from nothing to the picture, shared out to its pixels."""
+"""Integrated gradients: the logit's growth from nothing to the image, shared out to its pixels."""
 
 from torch import Tensor, nn
 
@@ -13,8 +13,8 @@ def integrated_gradients(model: nn.Module, images: Tensor, targets: Tensor) -> T
     """Maps what each pixel adds to the target's logit (Sundararajan 2017, arXiv:1703.01365).
 
     `M = sum over colours of (x - b) * integral over a in [0, 1] of d logit / d pixel at b + a (x - b)`,
-    from the training pictures' mean colour `b`, in 64 Gauss-Legendre steps. Positive: the pixel, as
-    it differs from that colour, speaks for the target. A map adds up to the logit of the picture
+    from the training images' mean colour `b`, in 64 Gauss-Legendre steps. Positive: the pixel, as
+    it differs from that colour, speaks for the target. A map adds up to the logit of the image
     less that of the colour, as far as the steps go.
     """
     from captum.attr import IntegratedGradients

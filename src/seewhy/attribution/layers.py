@@ -1,4 +1,4 @@
-"""What the layers of a network see: the maps of each, and the filters of the first."""
+"""The feature maps of each layer of a network, and the filters of the first."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from seewhy.errors import UsageError
 
 
 def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """The maps (N, C, h, w) that each part of a model makes of pictures (N, 3, H, W), in order.
+    """The maps (N, C, h, w) that each part of a model makes of images (N, 3, H, W), in order.
 
     The parts are the model's own children, called by name, as far as they make maps; the last are
     those that its head takes. Leaves no trace.

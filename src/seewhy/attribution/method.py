@@ -1,4 +1,4 @@
-"""What every explanation shares: the door, the batches, and that no trace is left."""
+"""What every attribution method shares: input checks, batches, and leaving no trace."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,17 +13,17 @@ from seewhy.inference.forward import evaluating, full_precision
 # (model, images (N, 3, H, W), targets (N,)) -> maps (N, H, W)
 Method = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
-# Of the pictures explained at a time, which bounds memory and changes no map: at 224 pixels 10
+# Of the images explained at a time, which bounds memory and changes no map: at 224 pixels 10
 BATCH, BATCH_PIXELS = 32, 1 << 19
 
 
 def explanation(compute: Method) -> Method:
-    """Makes a computation over a few pictures a method: `(model, images, targets) -> maps`.
+    """Makes a computation over a few images a method: `(model, images, targets) -> maps`.
 
     `images` are floats (N, 3, H, W) in [0, 1], `targets` the classes to explain, int64 (N,); the
     maps are float32 (N, H, W), signed and not scaled. What is explained is the target's logit, so
     that no other class's answer mixes in, as it would by softmax. The batch changes no map; the
-    model is left as `explaining` says. Raises `UsageError` for pictures or targets of another form.
+    model is left as `explaining` says. Raises `UsageError` for images or targets of another form.
     """
 
     @wraps(compute)
@@ -40,23 +40,23 @@ def explanation(compute: Method) -> Method:
 
 
 def check(images: Tensor, targets: Tensor) -> None:
-    """Raises `UsageError` unless these are pictures in [0, 1] with a class each."""
+    """Raises `UsageError` unless these are images in [0, 1] with a class each."""
     if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
         raise UsageError(
-            f"pictures of shape {tuple(images.shape)} and type {images.dtype}: expected floats (N, 3, H, W)"
+            f"images of shape {tuple(images.shape)} and type {images.dtype}: expected floats (N, 3, H, W)"
         )
     if len(images) and not (images.min() >= 0 and images.max() <= 1):
-        raise UsageError("pictures with values outside [0, 1]: divide 8-bit pixels by 255")
+        raise UsageError("images with values outside [0, 1]: divide 8-bit pixels by 255")
     if targets.shape != images.shape[:1] or targets.dtype != torch.int64 or (targets < 0).any():
         raise UsageError(
             f"targets of shape {tuple(targets.shape)} and type {targets.dtype}: expected a class number "
-            f"from 0 on for each of {len(images)} pictures, int64"
+            f"from 0 on for each of {len(images)} images, int64"
         )
 
 
 @contextmanager
 def explaining(model: nn.Module) -> Iterator[None]:
-    """Eval mode and full float32 precision, gradients of pictures and none of weights, for the block.
+    """Eval mode and full float32 precision, gradients of images and none of weights, for the block.
 
     Each module's mode, each weight's `requires_grad` and `.grad`, and the random numbers are as
     before after it, also after an exception.
@@ -84,7 +84,7 @@ def halves(model: nn.Module) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
 
 
 def target_logits(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """The logit (N,) of each picture's target."""
+    """The logit (N,) of each image's target."""
     logits: Tensor = model(images)
     return logits.gather(1, targets[:, None])[:, 0]
 

@@ -1,4 +1,4 @@
-"""Why a network decides so: one verb, many methods, and a lie detector for each.
+"""The attribution methods by name; `faithfulness` tests the maps of each.
 
     method(model, images (N, 3, H, W) in [0, 1], targets (N,)) -> maps (N, H, W)
 

@@ -19,5 +19,4 @@ def gradients(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """The gradient (N, 3, H, W) of each target's logit by the pixels."""
     from captum.attr import Saliency
 
-    found: Tensor = Saliency(model).attribute(images.detach().requires_grad_(), targets, abs=False)
-    return found
+    return Saliency(model).attribute(images.detach().requires_grad_(), targets, abs=False)

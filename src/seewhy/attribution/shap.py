@@ -1,4 +1,4 @@
-"""Partition SHAP: Shapley values of a picture's blocks, halved where it matters most."""
+"""Partition SHAP: Shapley values of an image's blocks, halved where it matters most."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from seewhy.attribution.baseline import blurred
 from seewhy.attribution.method import explanation, target_logits
 from seewhy.inference.predictor import MOST_PIXELS
 
-EVALUATIONS = 512  # of the model, for a picture
+EVALUATIONS = 512  # of the model, for an image
 ROUND = 32  # terms halved at a time, for two evaluations each
 
 
@@ -18,12 +18,12 @@ ROUND = 32  # terms halved at a time, for two evaluations each
 def shap(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Maps Shapley values of blocks (Lundberg & Lee 2017, arXiv:1705.07874; Owen 1977).
 
-    The picture is a team of two halves, each a team of two halves, and so on; what is absent is
+    The image is a team of two halves, each a team of two halves, and so on; what is absent is
     blurred beyond recognition. A half's share is its mean contribution `f(S + half) - f(S)` to the
     target's logit with the other half absent and present, `S` being what of the rest is present.
     Halving starts where the contribution is largest and ends after 512 evaluations; a block not
     halved shares evenly among its pixels. Positive: the block speaks for the target. A map adds up
-    to the logit of the picture less that of the blurred one, exactly.
+    to the logit of the image less that of the blurred one, exactly.
     """
     maps, batch = [], max(1, MOST_PIXELS // images[0, 0].numel())
     with torch.no_grad():
@@ -34,8 +34,8 @@ def shap(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
             ) -> Tensor:
                 found = []
                 for part in present[:, None].split(batch):
-                    pictures = torch.where(part, x, absent)
-                    found.append(target_logits(model, pictures, t.expand(len(pictures))))
+                    mixed = torch.where(part, x, absent)
+                    found.append(target_logits(model, mixed, t.expand(len(mixed))))
                 return torch.cat(found)
 
             nothing = torch.zeros(x.shape[1:], dtype=torch.bool, device=x.device)

@@ -1,1 +1,1 @@
-"""From predictions to honest figures: pure functions of one record, `Predictions`; loads no torch."""
+"""Metrics with confidence intervals: pure functions of one record, `Predictions`; loads no torch."""

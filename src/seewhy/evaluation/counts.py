@@ -1,4 +1,4 @@
-"""What follows from counting: pictures of each class that were there, given, and recognised."""
+"""What follows from counting: images of each class that were there, given, and recognised."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ClassCounts:
-    """Pictures of each class: recognised, of the class, given the class; each (..., K)."""
+    """Images of each class: recognised, of the class, given the class; each (..., K)."""
 
     right: NDArray[np.int64]
     support: NDArray[np.int64]
@@ -26,20 +26,20 @@ class ClassCounts:
         return ratio(self.right, self.predicted)
 
     def recall(self) -> Floats:
-        """The part of a class that was recognised, (..., K); 0 where it has no picture."""
+        """The part of a class that was recognised, (..., K); 0 where it has no image."""
         return ratio(self.right, self.support)
 
     def f1(self) -> Floats:
-        """The harmonic mean of precision and recall, (..., K); 0 where neither counts a picture."""
+        """The harmonic mean of precision and recall, (..., K); 0 where neither counts an image."""
         return ratio(2 * self.right, self.support + self.predicted)
 
     def macro(self, rates: Floats) -> Floats:
-        """The mean of rates (..., K) over the classes that have pictures."""
+        """The mean of rates (..., K) over the classes that have images."""
         present = self.support > 0
         return np.asarray(np.where(present, rates, 0).sum(-1) / present.sum(-1))
 
     def weighted(self, rates: Floats) -> Floats:
-        """The mean of rates (..., K) in which each picture counts once."""
+        """The mean of rates (..., K) in which each image counts once."""
         return np.asarray((rates * self.support).sum(-1) / self.support.sum(-1))
 
     def mcc(self) -> Floats:

@@ -1,6 +1,6 @@
-"""Every figure of a classifier, as a pure function of its predictions.
+"""Every metric of a classifier, as a pure function of its predictions.
 
-Only pictures with a label count. A class of which there is no picture has no rate: its own figures
+Only images with a label count. A class without images has no rate: its own metrics
 are None, and it is left out of balanced accuracy, of the macro means and of the ROC area.
 """
 
@@ -17,9 +17,9 @@ from seewhy.evaluation.counts import ClassCounts, ratio
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import areas
 from seewhy.evaluation.stats.bootstrap import (
-    PictureReplicates,
+    ImageReplicates,
     drawn_counts,
-    drawn_pictures,
+    drawn_images,
     ece_interval,
     percentiles,
 )
@@ -30,12 +30,12 @@ RATES = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """How one class fared; all but `support` are NaN when it has no picture.
+class ClassMetrics:
+    """The metrics of one class; all but `support` are NaN when it has no image.
 
-    `accuracy` is the part of the class's images that were recognised, and `recall` the same figure under
-    its other name. `auroc` and `average_precision` are those of the class against the rest. `intervals`
-    has those of precision, recall, f1 and the two areas.
+    `accuracy` is the share of the class's images that are predicted correctly, which is `recall` too.
+    `auroc` and `average_precision` are those of the class against the rest. `intervals` has those of
+    precision, recall, f1 and the two areas.
     """
 
     precision: float
@@ -50,7 +50,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Averages:
-    """Means of the classes' figures: macro counts each class once, weighted each picture once."""
+    """Means of the classes' metrics: macro counts each class once, weighted each image once."""
 
     precision: float
     recall: float
@@ -59,7 +59,7 @@ class Averages:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Confidence against truth: pictures, mean confidence and accuracy of each bin.
+    """Confidence against accuracy: images, mean confidence and accuracy of each bin.
 
     `edges` (B + 1,), from 0 to 1; `counts`, `confidence`, `accuracy` and the ends of its Wilson 95%
     interval, `low` and `high`, (B,), all but `counts` NaN in empty bins.
@@ -74,7 +74,7 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """The mean distance between confidence and accuracy over all pictures, in [0, 1]."""
+        """The mean distance between confidence and accuracy over all images, in [0, 1]."""
         filled = self.counts > 0
         gaps = np.abs(self.accuracy - self.confidence)[filled]
         return float(np.average(gaps, weights=self.counts[filled]))
@@ -82,9 +82,9 @@ class Reliability:
 
 @dataclass(frozen=True, eq=False)
 class Metrics:
-    """The figures of one split. More is better, save for `nll` and `ece`; NaN means undefined.
+    """The metrics of one split. Higher is better, except for `nll` and `ece`; NaN means undefined.
 
-    `top5` is None below six classes. `confusion` (K, K) counts pictures, rows are true classes,
+    `top5` is None below six classes. `confusion` (K, K) counts images, rows are true classes,
     columns predicted ones. `nll` is the mean log loss in nats; `mcc` as in `ClassCounts.mcc`; `auroc`
     and `average_precision` are means over the classes, as in `roc_area`. `intervals` has the 95%
     intervals of the metrics beside accuracy, by name; `ece` is that of `reliability`, in [0, 1].
@@ -97,7 +97,7 @@ class Metrics:
     top5: float | None
     macro: Averages
     weighted: Averages
-    per_class: dict[str, ClassFigures]
+    per_class: dict[str, ClassMetrics]
     confusion: NDArray[np.int64]
     classes: tuple[str, ...]
     nll: float
@@ -114,7 +114,7 @@ class Metrics:
 
 
 def metrics(predictions: Predictions, split: str) -> Metrics:
-    """All figures of a split. Raises `DataError` when no picture has a label.
+    """All metrics of a split. Raises `DataError` when no image has a label.
 
     The predictions' temperature changes `nll`, `ece` and the areas alone.
     """
@@ -123,7 +123,7 @@ def metrics(predictions: Predictions, split: str) -> Metrics:
     counts, redrawn = ClassCounts.of(table), drawn_counts(table)
     by_confidence = reliability(kept.confidence(), kept.predicted == labels)
     scores = kept.log_probabilities()
-    drawn = drawn_pictures(scores, labels, confidence_bins(kept.confidence()))
+    drawn = drawn_images(scores, labels, confidence_bins(kept.confidence()))
     class_areas = areas(scores, labels)
     auroc, average_precision = (_mean(area) for area in class_areas)
     nll, top5 = log_loss(kept), None if len(kept.classes) < 6 else top_k_accuracy(kept, 5)
@@ -145,7 +145,7 @@ def metrics(predictions: Predictions, split: str) -> Metrics:
         top5=top5,
         macro=Averages(*(intervals[f"macro_{rate}"].value for rate in RATES)),
         weighted=Averages(*(intervals[f"weighted_{rate}"].value for rate in RATES)),
-        per_class=_class_figures(kept.classes, counts, redrawn, class_areas, drawn),
+        per_class=_class_metrics(kept.classes, counts, redrawn, class_areas, drawn),
         confusion=table,
         classes=kept.classes,
         nll=nll,
@@ -159,7 +159,7 @@ def metrics(predictions: Predictions, split: str) -> Metrics:
 
 
 def _of_counts(counts: ClassCounts) -> dict[str, NDArray[np.float64]]:
-    """The figures over all classes that follow from counts; of B replicates, (B,) each."""
+    """The metrics over all classes that follow from counts; of B replicates, (B,) each."""
     rates = dict(zip(RATES, (counts.precision(), counts.recall(), counts.f1()), strict=True))
     return {
         "balanced_accuracy": counts.macro(rates["recall"]),
@@ -169,14 +169,14 @@ def _of_counts(counts: ClassCounts) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def _class_figures(
+def _class_metrics(
     classes: tuple[str, ...],
     counts: ClassCounts,
     redrawn: ClassCounts,
     class_areas: tuple[NDArray[np.float64], NDArray[np.float64]],
-    drawn: PictureReplicates,
-) -> dict[str, ClassFigures]:
-    """The figures of each class: rates with Wilson intervals, all else with those of the bootstrap."""
+    drawn: ImageReplicates,
+) -> dict[str, ClassMetrics]:
+    """The metrics of each class: rates with Wilson intervals, all others with bootstrap intervals."""
     f1, redrawn_f1 = counts.f1(), redrawn.f1()
     found = {}
     for k, name in enumerate(classes):
@@ -194,37 +194,37 @@ def _class_figures(
             ),
         }
         values = {name: interval.value for name, interval in intervals.items()}
-        found[name] = ClassFigures(
+        found[name] = ClassMetrics(
             **values, support=support, accuracy=values["recall"], intervals=intervals
         )
     return found
 
 
 def labelled(predictions: Predictions) -> Predictions:
-    """The pictures that have a label and could be read. Raises `DataError` when there is none."""
+    """The images that have a label and could be read. Raises `DataError` when there is none."""
     keep = np.zeros(len(predictions), bool)
     if predictions.labels is not None:
         keep = (predictions.labels >= 0) & (predictions.predicted >= 0)
     if not keep.any():
         raise DataError(
-            "no picture has a label, so there is nothing to measure: give labelled pictures"
+            "no image has a label, so there is nothing to measure: give labelled images"
         )
     return predictions if keep.all() else predictions.take(keep)
 
 
 def accuracy(predictions: Predictions) -> float:
-    """The part of the pictures whose predicted class is theirs."""
+    """The share of images whose predicted class is the true one."""
     return float((predictions.predicted == predictions.labels).mean())
 
 
 def balanced_accuracy(predictions: Predictions) -> float:
-    """The mean recall of the classes that have pictures."""
+    """The mean recall of the classes that have images."""
     counts = ClassCounts.of(confusion(predictions))
     return float(counts.macro(counts.recall()))
 
 
 def top_k_accuracy(predictions: Predictions, k: int) -> float:
-    """The part of the pictures whose class is among the k largest logits (of equals, the first)."""
+    """The part of the images whose class is among the k largest logits (of equals, the first)."""
     logits, labels = predictions.logits, _labels(predictions)
     own = logits[np.arange(len(labels)), labels][:, None]
     earlier = np.arange(logits.shape[1])[None] < labels[:, None]
@@ -239,13 +239,13 @@ def log_loss(predictions: Predictions) -> float:
 
 
 def macro_f1(predictions: Predictions) -> float:
-    """The mean F1 of the classes that have pictures."""
+    """The mean F1 of the classes that have images."""
     counts = ClassCounts.of(confusion(predictions))
     return float(counts.macro(counts.f1()))
 
 
 def confusion(predictions: Predictions) -> NDArray[np.int64]:
-    """How many pictures of each true class (row) were given each class (column), (K, K)."""
+    """How many images of each true class (row) were given each class (column), (K, K)."""
     k = len(predictions.classes)
     cells = _labels(predictions) * k + predictions.predicted
     return np.bincount(cells, minlength=k * k).reshape(k, k)
@@ -257,7 +257,7 @@ def confidence_bins(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Reliability:
-    """Sorts pictures by their top confidence into bins."""
+    """Sorts images by their top confidence into bins."""
     bins = confidence_bins(confidence)
     counts = np.bincount(bins, minlength=BINS)
     sure, right = (np.bincount(bins, values, BINS) for values in (confidence, correct))
@@ -275,8 +275,8 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> 
 def roc_area(predictions: Predictions) -> float:
     """The area under the ROC curve, one class against the rest, mean over the classes.
 
-    Only classes that have pictures count. 0.5 is chance, 1 is perfect ranking. NaN when fewer than
-    two classes have pictures.
+    Only classes that have images count. 0.5 is chance, 1 is perfect ranking. NaN when fewer than
+    two classes have images.
     """
     return _mean(areas(predictions.log_probabilities(), _labels(predictions))[0])
 
@@ -293,15 +293,15 @@ METRICS: dict[str, Callable[[Predictions], float]] = {
 
 
 def score(name: str, predictions: Predictions) -> float:
-    """One figure of `METRICS`, computed alone: what early stopping and the choice of the best read.
+    """One metric of `METRICS`, computed alone: early stopping and the choice of the best epoch use it.
 
-    Raises `UsageError` for a name that is not there, or for top5 below six classes, and `DataError`
-    when no picture has a label.
+    Raises `UsageError` for an unknown name, or for top5 below six classes, and `DataError`
+    when no image has a label.
     """
     if name not in METRICS:
         raise UsageError(f"there is no metric {name!r}: choose one of {', '.join(METRICS)}")
     if name == "top5" and len(predictions.classes) < 6:
-        raise UsageError("top5 says nothing below six classes: choose another metric")
+        raise UsageError("top5 needs at least six classes: choose another metric")
     return METRICS[name](labelled(predictions))
 
 

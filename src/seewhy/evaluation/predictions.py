@@ -1,4 +1,4 @@
-"""What a network answered: the one record from which every figure is computed."""
+"""The outputs of a network: the one record from which every metric is computed."""
 
 import io
 import json
@@ -21,11 +21,11 @@ _KEY = b"seewhy"  # of the schema metadata that holds the classes
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The logits of N pictures over K classes, with what is known of the pictures.
+    """The logits of N images over K classes, with what is known of the images.
 
-    `logits` float32 (N, K), NaN in the rows of `errors`; `labels` int64 (N,), -1 where a picture
-    has none, or None when no picture has one; `classes` K names; `ids` (N,) strings, the path or
-    row of each picture; `embeddings` float32 (N, D), the pooled feature maps of the same pass, or
+    `logits` float32 (N, K), NaN in the rows of `errors`; `labels` int64 (N,), -1 where an image
+    has none, or None when no image has one; `classes` K names; `ids` (N,) strings, the path or
+    row of each image; `embeddings` float32 (N, D), the pooled feature maps of the same pass, or
     None; `errors` maps the number of a row that could not be read to its (code, message).
     """
 
@@ -84,7 +84,7 @@ class Predictions:
         )
 
     def to_parquet(self, path: Path) -> None:
-        """Writes id, label, predicted, confidence and logits, one row a picture; nothing is lost.
+        """Writes id, label, predicted, confidence and logits, one row an image; nothing is lost.
 
         Where they exist, columns `embedding` and `error`, `message` follow. The classes and the
         temperature are in the schema's metadata under "seewhy".
@@ -155,9 +155,9 @@ class Predictions:
             ) from None
 
     def to_csv(self, path: Path) -> None:
-        """Writes id, label, predicted, confidence and correct (1 or 0), one row a picture.
+        """Writes id, label, predicted, confidence and correct (1 or 0), one row an image.
 
-        Classes are written by name; label and correct are empty where a picture has no label. No
+        Classes are written by name; label and correct are empty where an image has no label. No
         cell can act as a formula in a spreadsheet.
         """
         labels = np.full(len(self), -1) if self.labels is None else self.labels

@@ -1,4 +1,4 @@
-"""How well a class's probability ranks pictures: areas and curves, one class against the rest."""
+"""How well a class's probability ranks images: areas and curves, one class against the rest."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ POINTS = 200  # of a curve as it is kept
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """Pictures by falling score of one class.
+    """Images by falling score of one class.
 
-    `order` (N,) the pictures; `own` (N,) whether each, in that order, is of the class; `before`, `upto`
-    (P,) for each picture of the class how many have a higher score, and how many the same or a higher.
+    `order` (N,) the images; `own` (N,) whether each, in that order, is of the class; `before`, `upto`
+    (P,) for each image of the class how many have a higher score, and how many the same or a higher.
     """
 
     order: NDArray[np.int64]
@@ -65,7 +65,7 @@ def areas(scores: Floats, labels: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """ROC area and average precision of each class against the rest, (K,) and (K,).
 
     0.5 is chance for the first and the class's share for the second, 1 perfect ranking for both. NaN for
-    a class that no picture has, or all have.
+    a class that no image has, or all have.
     """
     once = np.ones((len(labels), 1))
     found = np.array([order.areas(once)[:, 0] for order in ranked_classes(scores, labels)])
@@ -77,7 +77,7 @@ class ClassCurves:
     """ROC and precision-recall curves of one class, thinned to at most 200 points each.
 
     `fpr`, `tpr` rise from (0, 0) to (1, 1); `recall` rises with `precision` beside it. All empty for a
-    class that no picture has, or all have.
+    class that no image has, or all have.
     """
 
     fpr: Floats
@@ -87,7 +87,7 @@ class ClassCurves:
 
 
 def class_curves(predictions: Predictions) -> dict[str, ClassCurves]:
-    """The curves of each class against the rest, by name. Every picture must have a label."""
+    """The curves of each class against the rest, by name. Every image must have a label."""
     assert predictions.labels is not None
     scores = predictions.log_probabilities()
     return {
@@ -97,7 +97,7 @@ def class_curves(predictions: Predictions) -> dict[str, ClassCurves]:
 
 
 def curves(scores: Floats, own: NDArray[np.bool_]) -> ClassCurves:
-    """The curves of pictures that are of a class, or are not, by a score (N,)."""
+    """The curves of images that are of a class, or are not, by a score (N,)."""
     if own.all() or not own.any():
         return ClassCurves(*(np.empty(0) for _ in range(4)))
     order = np.argsort(-scores, kind="stable")

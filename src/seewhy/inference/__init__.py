@@ -1,1 +1,1 @@
-"""A trained model at work: the one seam of everything that predicts, and the file it comes from."""
+"""Trained models: the one interface of everything that predicts, and the model file."""

@@ -1,9 +1,9 @@
 """The one-file model: weights, and all that is needed to use, check and trace them.
 
-A file is proved before it is used, each step resting on the one before: its digest; its header,
+A file is verified before it is used, step by step: its digest; its header,
 against limits; its metadata, against a closed schema; names, shapes and types, against the named
-architecture built without memory; its values; and at last eight generated pictures, which it must
-answer as when it was written. No file makes code run: no pickle is read, whatever its name.
+architecture built without memory; its values; and finally the outputs on eight generated images, which
+must equal those stored. No file makes code run: no pickle is read, whatever its name.
 """
 
 import copy
@@ -29,24 +29,18 @@ from seewhy.inference.metadata import Metadata
 from seewhy.models.registry import Network, build, name_of
 from seewhy.text import visible
 
-__all__ = [
-    "Bundle",
-    "Metadata",
-    "load",
-    "rounded",
-    "save",
-]
-
 CUSTOM = "custom"
 _GOLDEN = "golden.logits"
 _WEIGHTS = "network."
+# What a bundle and its metadata both hold, by the same names.
+_KEPT = ("classes", "rule", "decision", "views", "facts", "fingerprint", "parents")
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
     """A network with all that is needed to use it.
 
-    `classes` name the logits in order; `rule` makes the network's input from a picture; `views` are
+    `classes` name the logits in order; `rule` makes the network's input from an image; `views` are
     the ways in which it is shown ("identity", "flip"), logits averaged; `facts` say in JSON how it
     was trained; `fingerprint` is that of the training data; `parents` are the digests of the
     bundles it was made from; `digest` names the file, and is empty before it is saved.
@@ -64,12 +58,12 @@ class Bundle:
 
 
 def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = False) -> Bundle:
-    """Writes a bundle, whole or not at all, and gives back what `load` will give.
+    """Writes a bundle atomically, and returns what `load` will return.
 
     With `half`, weights of two and more dimensions are rounded to float16 where they fit its range;
     all other floats are float32, and integers stay as they are. What could not be loaded again is
     not written: raises `ModelFileError` when a weight is not finite or the metadata break a limit,
-    and `UsageError` when `path` exists and `overwrite` is not said.
+    and `UsageError` when `path` exists and `overwrite` is False.
     """
     path = Path(path)
     if path.exists() and not overwrite:
@@ -99,11 +93,11 @@ def rounded(network: nn.Module, *, half: bool = True) -> nn.Module:
 
 
 def load(path: Path, *, model: nn.Module | None = None) -> Bundle:
-    """Reads a bundle onto the CPU, in float32 and eval mode, once it has proved itself.
+    """Reads a bundle onto the CPU, in float32 and eval mode, once it is verified.
 
     A user's own architecture needs `model`, a network built as the trained one was: it is filled
     with the weights and becomes the bundle's network. Raises `ModelFileError`, in one line, when
-    the file is not a bundle, is damaged, or answers otherwise than when it was written.
+    the file is not a bundle, is damaged, or gives other outputs than those stored.
     """
     with path_named(Path(path)):
         return _decode(container.read(Path(path)), model)
@@ -118,37 +112,20 @@ def _decode(data: bytearray, model: nn.Module | None) -> Bundle:
     weights = {name: container.values(entry, body) for name, entry in entries.items()}
     _fill(network, {name.removeprefix(_WEIGHTS): weight for name, weight in weights.items()})
     golden.replay(network, about.rule.size, container.values(expected, body))
-    return Bundle(
-        network=network,
-        classes=about.classes,
-        rule=about.rule,
-        decision=about.decision,
-        views=about.views,
-        facts=about.facts,
-        fingerprint=about.fingerprint,
-        parents=about.parents,
-        digest=header.digest,
-    )
+    kept = {name: getattr(about, name) for name in _KEPT}
+    return Bundle(network=network, digest=header.digest, **kept)
 
 
 def _describe(bundle: Bundle) -> Metadata:
     name = name_of(bundle.network)
+    architecture = {
+        "name": name or CUSTOM,
+        "arguments": _options(bundle.network) if name else {},
+    }
+    kept = {field: getattr(bundle, field) for field in _KEPT}
     try:
         return Metadata.model_validate(
-            {
-                "created_by": __version__,
-                "architecture": {
-                    "name": name or CUSTOM,
-                    "arguments": _options(bundle.network) if name else {},
-                },
-                "classes": bundle.classes,
-                "rule": bundle.rule,
-                "decision": bundle.decision,
-                "views": bundle.views,
-                "facts": dict(bundle.facts),
-                "fingerprint": bundle.fingerprint,
-                "parents": bundle.parents,
-            }
+            {"created_by": __version__, "architecture": architecture, **kept}
         )
     except ValidationError as error:
         raise ModelFileError(container.first_fault(error)) from None
@@ -166,7 +143,7 @@ def _blank(about: Metadata, entries: tuple[TensorEntry, ...], model: nn.Module |
     if custom and model is None:
         raise ModelFileError(
             "its architecture is your own, so its file cannot build it: load it in Python by "
-            "`seewhy.load(path, model=net)` with the network it was trained with"
+            "`seewhy.load(path, model=network)`, built as the network it was trained with"
         )
     if not custom and model is not None:
         raise ModelFileError(

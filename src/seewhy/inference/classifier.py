@@ -84,30 +84,33 @@ class Classifier:
         """Writes the model to one file; never over another. Raises `UsageError` when one is there."""
         self.predictor.save(Path(path))
 
-    def preprocess(self, picture: Picture) -> np.ndarray:
+    def preprocess(self, image: Picture) -> np.ndarray:
         """One image as the network sees it, uint8 (size, size, 3). Raises `ImageError`."""
-        return centre(read(picture, self.rule)[None], self.rule.size)[0]
+        return centre(read(image, self.rule)[None], self.rule.size)[0]
 
     def predict(
         self,
-        pictures: Picture | Iterable[Picture],
+        images: Picture | Iterable[Picture],
         *,
         on_error: Literal["raise", "row"] = "raise",
     ) -> Predictions:
         """Predicts one image or many: paths, PIL images, uint8 arrays (H, W, 3), encoded bytes, or the images
         of a table or a data set in memory (`seewhy.load_data`).
 
-        A bad picture raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is
+        A bad image raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is
         named in `Predictions.errors`.
         """
-        chunks = list(self.predict_chunks(_many(pictures), on_error=on_error))
-        return concat(chunks) if chunks else _empty(self.classes)
+        chunks = list(self.predict_chunks(_many(images), on_error=on_error))
+        if not chunks:
+            nothing = np.empty((0, len(self.classes)), np.float32)
+            return Predictions(nothing, None, self.classes, np.array([], object))
+        return concat(chunks)
 
     def predict_chunks(
-        self, pictures: Iterable[Picture], *, on_error: Literal["raise", "row"] = "raise"
+        self, images: Iterable[Picture], *, on_error: Literal["raise", "row"] = "raise"
     ) -> Iterator[Predictions]:
-        """Predicts a stream of pictures in order, a few hundred in memory at a time."""
-        remaining = iter(pictures)
+        """Predicts a stream of images in order, a few hundred in memory at a time."""
+        remaining = iter(images)
         count = max(1, min(CHUNK, CHUNK_PIXELS // self.rule.store**2))
         first = 0
         while chunk := list(islice(remaining, count)):
@@ -123,7 +126,7 @@ class Classifier:
         return pool[1]
 
     def _predict_read(
-        self, pictures: Sequence[Picture], arrays: Sequence[np.ndarray | ImageError], first: int
+        self, images: Sequence[Picture], arrays: Sequence[np.ndarray | ImageError], first: int
     ) -> Predictions:
         good = [row for row, array in enumerate(arrays) if not isinstance(array, ImageError)]
         logits = np.full((len(arrays), len(self.classes)), np.nan, np.float32)
@@ -141,7 +144,7 @@ class Classifier:
             logits=logits,
             labels=None,
             classes=self.classes,
-            ids=np.array([_name(p, first + row) for row, p in enumerate(pictures)], dtype=object),
+            ids=np.array([_name(p, first + row) for row, p in enumerate(images)], dtype=object),
             errors={
                 row: (error.code, str(error))
                 for row, error in enumerate(arrays)
@@ -201,18 +204,18 @@ class Classifier:
         return load_data(data, config, rule=self.rule, classes=self.classes, on_event=on_event)
 
     def answers(self, predictions: Predictions) -> np.ndarray:
-        """What to say of each picture, str (N,): its class, "not sure" or "out of scope".
+        """What to say of each image, str (N,): its class, "not sure" or "out of scope".
 
-        The latter two only where the model was calibrated to say so; "" where a picture could not be
+        The latter two only where the model was calibrated to say so; "" where an image could not be
         read. `predictions` are this model's, with embeddings where its scope score needs them.
         """
         return answers(self.decision, predictions)
 
 
 def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | ImageError]:
-    def read_one(picture: Picture) -> np.ndarray | ImageError:
+    def read_one(image: Picture) -> np.ndarray | ImageError:
         try:
-            return read(picture, rule)
+            return read(image, rule)
         except ImageError as error:
             if on_error == "raise":
                 raise
@@ -221,21 +224,19 @@ def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | 
     return read_one
 
 
-def _many(pictures: Any) -> Iterable[Picture]:
-    if isinstance(pictures, np.ndarray):
-        return pictures if pictures.ndim == 4 else [pictures]
-    many = isinstance(pictures, Iterable) or hasattr(pictures, "__getitem__")
-    return (
-        images_of(pictures) if many and not isinstance(pictures, str | Path | bytes) else [pictures]
-    )
+def _many(images: Any) -> Iterable[Picture]:
+    if isinstance(images, np.ndarray):
+        return images if images.ndim == 4 else [images]
+    many = isinstance(images, Iterable) or hasattr(images, "__getitem__")
+    return images_of(images) if many and not isinstance(images, str | Path | bytes) else [images]
 
 
-def _name(picture: Picture, number: int) -> str:
-    return str(picture) if isinstance(picture, str | Path) else str(number)
+def _name(image: Picture, number: int) -> str:
+    return str(image) if isinstance(image, str | Path) else str(number)
 
 
 def unlabelled(stored: np.ndarray, classes: tuple[str, ...]) -> ImageSet:
-    """Stored pictures, uint8 (N, S, S, 3), as a set without labels, to be predicted."""
+    """Stored images, uint8 (N, S, S, 3), as a set without labels, to be predicted."""
     count = len(stored)
     return ImageSet(
         images=stored,
@@ -245,7 +246,3 @@ def unlabelled(stored: np.ndarray, classes: tuple[str, ...]) -> ImageSet:
         hashes=np.full(count, b"", "S32"),
         groups=None,
     )
-
-
-def _empty(classes: tuple[str, ...]) -> Predictions:
-    return Predictions(np.empty((0, len(classes)), np.float32), None, classes, np.array([], object))

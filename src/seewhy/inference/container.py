@@ -49,24 +49,19 @@ DTYPES = {
 _PREFIX = b'{"__metadata__":{"digest":"'
 _DIGITS = slice(8 + len(_PREFIX), 8 + len(_PREFIX) + 64)
 
-_PICKLE_LIKE = {
-    b"PK\x03\x04": "a zip archive, as torch.save, TorchScript, Keras and .npz make",
-    b"PK\x05\x06": "an empty zip archive",
-    b"\x80\x02": "a pickle",
-    b"\x80\x03": "a pickle",
-    b"\x80\x04": "a pickle",
-    b"\x80\x05": "a pickle",
-    b"\x93NUMPY": "a NumPy array file",
-    b"\x1f\x8b": "a gzip file, as joblib makes",
-    b"\x78\x01": "a zlib file, as joblib makes",
-    b"\x78\x5e": "a zlib file, as joblib makes",
-    b"\x78\x9c": "a zlib file, as joblib makes",
-    b"\x78\xda": "a zlib file, as joblib makes",
-    b"BZh": "a bzip2 file, as joblib makes",
-    b"\xfd7zXZ\x00": "an xz file, as joblib makes",
-    b"\x5d\x00\x00": "an lzma file, as joblib makes",
-    b"\x04\x22\x4d\x18": "an lz4 file, as joblib makes",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+# How files begin that hold a pickle, or may.
+_PICKLE_LIKE: dict[str, tuple[bytes, ...]] = {
+    "a zip archive, as torch.save, TorchScript, Keras and .npz make": (b"PK\x03\x04",),
+    "an empty zip archive": (b"PK\x05\x06",),
+    "a pickle": (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"),
+    "a NumPy array file": (b"\x93NUMPY",),
+    "a gzip file, as joblib makes": (b"\x1f\x8b",),
+    "a zlib file, as joblib makes": (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"),
+    "a bzip2 file, as joblib makes": (b"BZh",),
+    "an xz file, as joblib makes": (b"\xfd7zXZ\x00",),
+    "an lzma file, as joblib makes": (b"\x5d\x00\x00",),
+    "an lz4 file, as joblib makes": (b"\x04\x22\x4d\x18",),
+    "a 7z archive": (b"7z\xbc\xaf\x27\x1c",),
 }
 _PICKLE_ADVICE = (
     "pickle-based files are not loaded, as they can run code; train with SeeWhy, or export the "
@@ -87,7 +82,7 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Header:
-    """What a bundle says of itself and of its tensors, with its digest and its size in bytes."""
+    """The metadata and tensor entries of a bundle, with its digest and its size in bytes."""
 
     metadata: Metadata
     tensors: tuple[TensorEntry, ...]
@@ -109,12 +104,8 @@ def encode(metadata: Metadata, tensors: "Mapping[str, NDArray[Any]]") -> bytes:
                 f"tensor {name!r} is {tensor.dtype}, and {list(DTYPES)} can be kept"
             )
         stop = start + tensor.nbytes
-        entry = {
-            "dtype": names[tensor.dtype.str],
-            "shape": tensor.shape,
-            "data_offsets": (start, stop),
-        }
-        header[name] = entry
+        dtype = names[tensor.dtype.str]
+        header[name] = {"dtype": dtype, "shape": tensor.shape, "data_offsets": (start, stop)}
         chunks.append(tensor.tobytes())
         start = stop
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
@@ -139,7 +130,7 @@ def digest(data: bytes | bytearray) -> str:
 
 
 def read(path: Path) -> bytearray:
-    """The bytes of a file that begins as a bundle, whole, unparsed and not yet proved."""
+    """The bytes of a file that begins as a bundle, whole, unparsed and not yet verified."""
     if not path.is_file():
         raise ModelFileError("there is no such file" if not path.exists() else "this is not a file")
     try:
@@ -179,7 +170,7 @@ def parse(data: bytearray) -> tuple[Header, memoryview]:
 
 
 def read_header(path: Path) -> Header:
-    """What a bundle says of itself, its digest checked, without building its network.
+    """The header of a bundle, its digest checked, without building its network.
 
     Raises `ModelFileError`, in one line with the path, for what can be wrong in a header.
     """
@@ -222,8 +213,8 @@ def _require_bundle(head: bytes, size: int) -> None:
         if length % 8 or not _DIGITS.stop < 8 + length <= size:
             raise ModelFileError("it is cut short, or its header is not as long as it says")
         return
-    for magic, kind in _PICKLE_LIKE.items():
-        if head.startswith(magic):
+    for kind, beginnings in _PICKLE_LIKE.items():
+        if head.startswith(beginnings):
             raise ModelFileError(f"it is {kind}: {_PICKLE_ADVICE}")
     if head[257:262] == b"ustar":
         raise ModelFileError(f"it is a tar archive, as old torch.save makes: {_PICKLE_ADVICE}")

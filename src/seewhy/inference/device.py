@@ -22,7 +22,7 @@ def pick_device(name: str) -> torch.device:
     if not available[name]:
         here = ", ".join(kind for kind, there in available.items() if there)
         raise UsageError(
-            f"device={name} is not to be had with this machine and PyTorch build: {here} is"
+            f"device={name} is not available on this machine with this PyTorch build: use {here}"
         )
     return torch.device(name)
 

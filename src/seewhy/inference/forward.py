@@ -36,7 +36,7 @@ def predict(
     embed: bool = False,
     on_event: OnEvent = ignore,
 ) -> Predictions:
-    """Runs a network that is still in training once over a split and gives back its logits.
+    """Runs a network that is still in training once over a split and returns its logits.
 
     `images` uint8 (N, S, S, 3) of which the centre `size` x `size` is seen, as RGB floats in [0,
     1]; `views` are averaged as logits; a batch is of 256 images, of fewer where they are large;
@@ -93,7 +93,7 @@ def require_finite(logits: NDArray[np.float32]) -> None:
     bad = int((~np.isfinite(logits).all(axis=1)).sum())
     if bad:
         raise DivergedError(
-            f"the network answers NaN or infinity for {bad:,} of {len(logits):,} pictures: it has diverged"
+            f"the network answers NaN or infinity for {bad:,} of {len(logits):,} images: it has diverged"
         )
 
 
@@ -126,12 +126,7 @@ def full_precision() -> Iterator[None]:
     """True float32 products for the block: no TF32 on a GPU, no bfloat16 on a processor."""
     cudnn: Any = torch.backends.cudnn
     mkldnn: Any = torch.backends.mkldnn
-    backends: tuple[Any, ...] = (
-        cudnn.conv,
-        torch.backends.cuda.matmul,
-        mkldnn.conv,
-        mkldnn.matmul,
-    )
+    backends: list[Any] = [cudnn.conv, torch.backends.cuda.matmul, mkldnn.conv, mkldnn.matmul]
     before = [backend.fp32_precision for backend in backends]
     try:
         for backend in backends:

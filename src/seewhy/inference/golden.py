@@ -1,4 +1,4 @@
-"""Eight generated pictures whose logits prove that a loaded network still computes the same."""
+"""Eight generated images whose logits prove that a loaded network still computes the same."""
 
 from typing import Any
 
@@ -46,27 +46,27 @@ def _noise(
 
 def logits(network: nn.Module, size: int) -> NDArray[np.float32]:
     """What a network on the CPU, in eval mode, answers to the eight patterns: float32 (8, K)."""
-    pictures = torch.from_numpy(patterns(size)).permute(0, 3, 1, 2)
+    images = torch.from_numpy(patterns(size)).permute(0, 3, 1, 2)
     mkldnn: Any = torch.backends.mkldnn
     before = mkldnn.matmul.fp32_precision, mkldnn.conv.fp32_precision
     try:
         mkldnn.matmul.fp32_precision = mkldnn.conv.fp32_precision = "ieee"
         # One by one: a large input size must not need eight times its memory.
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            answers = [network(picture[None].float() / 255)[0] for picture in pictures]
+            answers = [network(image[None].float() / 255)[0] for image in images]
     finally:
         mkldnn.matmul.fp32_precision, mkldnn.conv.fp32_precision = before
     return np.stack([answer.float().numpy() for answer in answers])
 
 
 def replay(network: nn.Module, size: int, expected: NDArray[np.float32]) -> None:
-    """Raises `ModelFileError` unless the network answers the patterns as when it was written."""
+    """Raises `ModelFileError` unless the outputs on the patterns equal those stored."""
     found = logits(network, size)
     apart = float(np.abs(found - expected).max())
     allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if not apart <= allowed:
         raise ModelFileError(
-            "the network answers the golden pictures otherwise than when it was written (logits "
+            "the network's outputs on the reference images differ from those stored (logits "
             f"differ by {apart:.2g}, {allowed:.2g} is allowed): its weights or this SeeWhy's code "
             "have changed"
         )

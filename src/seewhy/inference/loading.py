@@ -5,7 +5,6 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from seewhy.errors import ModelFileError
@@ -32,14 +31,11 @@ def load(
     `ModelFileError` for a file that is damaged, foreign or unsafe.
     """
     where = pick_device(device)
-    members = [_predictor(file, model, where) for file in find_models(path)]
+    members: list[Predictor] = []
+    for file in find_models(path):
+        members.append(PyTorchPredictor.of(bundles.load(file, model=model), where))
+        _require_fitting_means(members[-1], file)
     return Classifier(members[0] if len(members) == 1 else Ensemble.of(members))
-
-
-def _predictor(file: Path, model: nn.Module | None, device: torch.device) -> Predictor:
-    predictor = PyTorchPredictor.of(bundles.load(file, model=model), device)
-    _require_fitting_means(predictor, file)
-    return predictor
 
 
 def _require_fitting_means(predictor: Predictor, file: Path) -> None:

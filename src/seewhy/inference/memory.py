@@ -1,4 +1,4 @@
-"""The C library's allocator, told to hold on to what every step takes and gives back."""
+"""Keeps freed memory in the process, because every training step needs it again."""
 
 import ctypes
 import platform
@@ -12,7 +12,7 @@ def keep_freed_memory() -> None:
     """Has glibc serve large blocks from memory that the process freed before, not from the kernel.
 
     A training step takes and frees the same activations as the last. Those of 32 MB and more come
-    as fresh pages by default, to be zeroed one by one: up to 40% of the time of a net for photographs
+    as fresh pages by default, to be zeroed one by one: up to 40% of the time of a network for photographs
     (mallopt(3), M_MMAP_THRESHOLD). It holds for the whole process, which keeps the most that it ever
     took. Older versions of glibc take no more than 32 MB; where the C library is another, nothing happens.
     """

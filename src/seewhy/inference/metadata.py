@@ -1,4 +1,4 @@
-"""What a bundle says of itself, as records that accept nothing else."""
+"""A bundle's metadata, as a closed schema."""
 
 import json
 import unicodedata
@@ -38,7 +38,7 @@ class Architecture(_Strict):
 
 
 class Metadata(_Strict):
-    """All that a bundle says of itself, save for its digest."""
+    """The metadata of a bundle, except its digest."""
 
     format_version: Literal[1] = Field(default=1, description="how the file is laid out")
     created_by: str = Field(max_length=64, description="the version of SeeWhy that wrote it")
@@ -49,7 +49,9 @@ class Metadata(_Strict):
     rule: InputRule
     decision: Decision
     views: tuple[View, ...] = Field(
-        min_length=1, max_length=2, description="how a picture is shown; the logits are averaged"
+        min_length=1,
+        max_length=2,
+        description="the test-time augmentation (TTA) views; their logits are averaged",
     )
     facts: dict[str, JsonValue] = Field(
         description="how it was trained and what it reached; at most 256 KiB of JSON"

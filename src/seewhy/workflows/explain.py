@@ -13,7 +13,7 @@ from torch import nn
 from seewhy.attribution.black_box import BlackBox
 from seewhy.attribution.channels import channels
 from seewhy.attribution.class_averages import class_averages
-from seewhy.attribution.explanations import Explanations, choose, explain_pictures
+from seewhy.attribution.explanations import Explanations, choose, explain_images
 from seewhy.attribution.layers import feature_maps, first_filters
 from seewhy.attribution.method import Method
 from seewhy.attribution.methods import PERTURBATION, find_method
@@ -82,7 +82,7 @@ def explain(
         targets = predictions.predicted
         if target is not None:
             targets = np.full_like(targets, classifier.classes.index(target))
-        explanations = explain_pictures(
+        explanations = explain_images(
             *(network, seen, predictions, targets, chosen), check=check, on_event=on_event
         )
         figures = dict(_sheets(explanations))

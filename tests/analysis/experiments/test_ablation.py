@@ -6,10 +6,9 @@ from seewhy.analysis.experiments.ablation import (
     Measured,
     ResultRow,
     as_csv,
-    in_points,
-    markdown,
 )
 from seewhy.evaluation.stats.summary import difference, summarise
+from seewhy.text import in_points
 
 
 def result_row(name, scores, after=None, against=None, p=None, **figures):
@@ -42,7 +41,7 @@ def cells(text, name):
 
 def test_a_row_reads_as_mean_difference_and_p():
     other = result_row("other", [0.75, 0.77, 0.76], "base", BASE, 0.0213)
-    text = markdown(table(other))
+    text = table(other).markdown()
     assert cells(text, "base")[1:3] == ["71.00% ± 1.00%", ""]
     assert cells(text, "other")[1:6] == [
         *("76.00% ± 1.00%", "+5.00 (+2.52 to +7.48)", "0.021", "100.0%", "+3.1"),
@@ -54,13 +53,13 @@ def test_a_row_reads_as_mean_difference_and_p():
 def test_the_row_that_one_is_compared_with_is_named_where_it_is_not_the_base():
     first = result_row("first", [0.75, 0.77, 0.76], "base", BASE, 0.02)
     second = result_row("second", [0.75, 0.77, 0.76], "first", [0.7, 0.7, 0.8], 0.5)
-    assert "against" not in markdown(table(first))
-    assert cells(markdown(table(first, second)), "second")[2] == "first"
+    assert "against" not in table(first).markdown()
+    assert cells(table(first, second).markdown(), "second")[2] == "first"
 
 
 def test_brief_leaves_columns_out_and_a_target_adds_two():
     other = result_row("a|b", BASE, "base", BASE, 1.0, target_epochs=[3, nan, 4])
-    full, brief = markdown(table(other, target=0.6)), markdown(table(other, target=0.6), brief=True)
+    full, brief = table(other, target=0.6).markdown(), table(other, target=0.6).markdown(brief=True)
     assert "parameters" in full and "parameters" not in brief
     assert "3.5 (2)" in brief and "epochs to 0.6" in brief
     assert "a\\|b" in full
@@ -68,9 +67,10 @@ def test_brief_leaves_columns_out_and_a_target_adds_two():
 
 def test_a_loss_is_no_percentage():
     other = result_row("other", [1.5, 1.6, 1.9], "base", [1.4, 1.5, 1.6], nan)
-    text = markdown(table(other, metric="loss"))
+    text = table(other, metric="loss").markdown()
     assert cells(text, "other")[1:4] == ["1.6667 ± 0.2082", "+0.1667 (-0.1202 to +0.4535)", "-"]
-    assert in_points(difference([0.75], [0.7]), "accuracy") == "+5.00"
+    one = difference([0.75], [0.7])
+    assert in_points(one.mean, one.low, one.high, "accuracy") == "+5.00"
 
 
 def test_no_cell_of_the_csv_is_a_formula():

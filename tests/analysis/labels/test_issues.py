@@ -5,7 +5,7 @@ from seewhy.analysis.labels.issues import confident_joint, label_issues
 
 EASY = np.array(
     [[0.9, 0.1], [0.8, 0.2], [0.95, 0.05], [0.1, 0.9], [0.2, 0.8], [0.3, 0.7]]
-)  # three pictures of each of two classes
+)  # three images of each of two classes
 
 
 def noisy(n: int, k: int, rate: float, kind: str, seed: int = 0):

@@ -136,7 +136,7 @@ def test_nobody_else_changes_folds(photos, tmp_path, fold):
 def test_a_class_that_is_called_none_of_these_is_not_confused(tmp_path):
     splits = load_data(class_folders(tmp_path / "photos", {"ant": 12, NONE: 12}))
     with pytest.raises(
-        DataError, match="line 2: 'none of these' leaves a picture out, and is a class"
+        DataError, match="line 2: 'none of these' leaves an image out, and is a class"
     ):
         read_review(review_of(tmp_path, [(first(splits, "ant"), NONE)]), splits)
     assert read_review(review_of(tmp_path, [(first(splits, NONE), "ant")]), splits).corrections
@@ -256,7 +256,7 @@ def test_what_does_not_fit_is_refused_by_its_row(photos, tmp_path):
     splits = load_data(photos)
     ant, sealed = first(splits, "ant"), splits.test.hashes[0].decode()
     for rows, said in (
-        ([(ant, "bee"), ("0" * 32, "bee")], "line 3: no picture"),
+        ([(ant, "bee"), ("0" * 32, "bee")], "line 3: no image"),
         (
             [(ant, "wasp")],
             "line 2: right_label is 'wasp', which is no class: write one of .*'none of these' to leave",

@@ -10,7 +10,7 @@ CLASSES = ("a", "b", "c")
 
 
 def seen(n: int, strength: float, angle: float, seed: int) -> Predictions:
-    """Pictures whose logits stand out by `strength` and whose embeddings are `angle` from a class's."""
+    """Images whose logits stand out by `strength` and whose embeddings are `angle` from a class's."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, n)
     logits = rng.normal(size=(n, 3)) + strength * np.eye(3)[labels]
@@ -79,7 +79,7 @@ def test_few_pictures_of_many_features_are_not_their_own_evidence(seed) -> None:
         return replace(seen(n, 3, 0.2, seed), embeddings=embeddings)
 
     found = choose_scope(noise(150, seed), noise(150, seed + 9))
-    assert found.areas["similarity"] < 0.65  # 0.8 where each picture is part of its class's mean
+    assert found.areas["similarity"] < 0.65  # 0.8 where each image is part of its class's mean
 
 
 def test_without_embeddings_similarity_is_no_candidate() -> None:

@@ -67,7 +67,5 @@ def test_the_lowest_threshold_is_taken() -> None:
 
 
 def test_a_precision_that_cannot_be_had_says_what_can() -> None:
-    with pytest.raises(
-        UsageError, match=r"no threshold gives 99\.9% .* 100 pictures .* is the most"
-    ):
+    with pytest.raises(UsageError, match=r"no threshold gives 99\.9% .* 100 images .* is the most"):
         threshold_for_precision(*answers(100, 0), 0.999)

@@ -4,10 +4,10 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from seewhy.evaluation.metrics import confidence_bins, reliability
 from seewhy.evaluation.stats.bootstrap import (
-    PictureReplicates,
+    ImageReplicates,
     drawn_counts,
+    drawn_images,
     drawn_means,
-    drawn_pictures,
     ece_interval,
     paired_counts,
     percentiles,
@@ -52,14 +52,14 @@ def test_drawn_counts_add_up_and_spread_as_pictures_drawn_one_by_one() -> None:
 
 def test_the_seed_fixes_the_replicates() -> None:
     scores, labels = drawn_set(200)
-    first, second = (drawn_pictures(scores, labels, by_bins(scores)) for _ in range(2))
+    first, second = (drawn_images(scores, labels, by_bins(scores)) for _ in range(2))
     assert np.array_equal(first.auroc, second.auroc) and np.array_equal(first.ece, second.ece)
     assert not np.array_equal(drawn_counts(TABLE, seed=1).right, drawn_counts(TABLE).right)
 
 
 def test_replicates_of_pictures_spread_as_pictures_drawn_one_by_one() -> None:
     scores, labels = drawn_set(500)
-    drawn = drawn_pictures(scores, labels, by_bins(scores))
+    drawn = drawn_images(scores, labels, by_bins(scores))
     confidence, correct = np.exp(scores.max(1)), scores.argmax(1) == labels
     rng = np.random.default_rng(0)
     auroc, ece, nll = [], [], []
@@ -77,7 +77,7 @@ def test_a_rare_class_is_undefined_in_draws_without_it() -> None:
     scores, labels = drawn_set(50)
     labels = np.where(labels == 3, 0, labels)
     labels[0] = 3
-    drawn = drawn_pictures(scores, labels, by_bins(scores))
+    drawn = drawn_images(scores, labels, by_bins(scores))
     missing = np.isnan(drawn.auroc[:, 3]).mean()
     assert 0.25 < missing < 0.5  # (1 - 1/50)^50 = 0.36
     assert not np.isnan(drawn.auroc[:, 0]).any()
@@ -95,7 +95,7 @@ def test_the_interval_of_the_calibration_error_covers_the_truth(shift: float, tr
         labels = np.where(rng.random(800) < confidence - shift, 0, 1)
         bins = confidence_bins(confidence)
         value = reliability(confidence, labels == 0).ece
-        interval = ece_interval(value, drawn_pictures(scores, labels, bins, seed))
+        interval = ece_interval(value, drawn_images(scores, labels, bins, seed))
         assert 0 <= interval.low <= interval.value <= interval.high
         covered.append(interval.low <= true <= interval.high)
     assert np.mean(covered) >= 0.85
@@ -104,7 +104,7 @@ def test_the_interval_of_the_calibration_error_covers_the_truth(shift: float, tr
 def test_percentiles_of_the_calibration_error_are_reflected() -> None:
     ece = np.linspace(0.05, 0.09, 401)
     nothing = np.empty((401, 0))
-    drawn = PictureReplicates(ece, ece, np.zeros(401), nothing, nothing)
+    drawn = ImageReplicates(ece, ece, np.zeros(401), nothing, nothing)
     found = ece_interval(0.06, drawn)
     assert (found.low, found.high) == pytest.approx((0.12 - 0.089, 0.12 - 0.051))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from seewhy.evaluation.stats.significance import holm, mcnemar, pictures_needed
+from seewhy.evaluation.stats.significance import holm, images_needed, mcnemar
 
 
 @pytest.mark.parametrize(("first", "second"), [(10, 2), (2, 10), (7, 7), (0, 9), (300, 240)])
@@ -30,11 +30,11 @@ def test_no_alarm_is_raised_twenty_times_in_twenty_one() -> None:
 
 
 def test_the_pictures_needed_find_the_difference_four_times_in_five() -> None:
-    n = round(pictures_needed(0.03, 0.10))
+    n = round(images_needed(0.03, 0.10))
     rng = np.random.default_rng(0)
     found = []
     for _ in range(300):
         first, second, _ = rng.multinomial(n, [0.065, 0.035, 0.9])
         found.append(mcnemar(first, second) < 0.05)
     assert 0.72 < np.mean(found) < 0.88
-    assert pictures_needed(0, 0.1) == inf
+    assert images_needed(0, 0.1) == inf

@@ -1,1 +1,1 @@
-"""What several trainings tell: records, fits and tables."""
+"""Results of several trainings: records, fits and tables."""

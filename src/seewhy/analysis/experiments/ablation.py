@@ -1,4 +1,4 @@
-"""An ablation's figures: the records, and the table of them as Markdown and CSV."""
+"""An ablation's metrics: the records, and their table as Markdown and CSV."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,21 +10,16 @@ from seewhy.evaluation.stats.summary import Difference, Summary, verdict
 from seewhy.run import Run
 from seewhy.text import csv_text, in_points, p_value, visible
 
-_LEFT_OUT = {
-    "running train",
-    "running gap",
-    "parameters",
-    "best epoch",
-    "epochs",
-}  # where it is brief
+# The columns that a brief table leaves out.
+_LEFT_OUT = {"running train", "running gap", "parameters", "best epoch", "epochs"}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run in figures. Accuracies lie in [0, 1].
+    """The metrics of one run. Accuracies lie in [0, 1].
 
     `score` is the metric that the base watches. `train_accuracy` is of the finished model on the
-    training pictures, without augmentation; `gap` is what it exceeds the validation accuracy by.
+    training images, without augmentation; `gap` is what it exceeds the validation accuracy by.
     `running_accuracy` and `running_gap` are those that tutorials draw: the mean of the epoch that was
     kept, while it trained, under augmentation and dropout. `target_epochs` and `target_seconds` are
     NaN where the target was not reached, or none was set.
@@ -46,10 +41,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A row of an ablation: its runs by seed, their figures, and the difference that it made.
+    """A row of an ablation: its runs by seed, their metrics, and the difference to its base.
 
     `difference` is of the scores, paired by seed, to the row `after`; `p` is its p-value corrected by
-    Holm's method over all rows. Both are None for the base. `diverged` are seeds whose loss was lost.
+    Holm's method over all rows. Both are None for the base. `diverged` are seeds whose loss diverged.
     """
 
     name: str
@@ -63,7 +58,7 @@ class ResultRow:
 
     @property
     def verdict(self) -> str:
-        """What may be said of the row: higher, lower, or that no difference is shown."""
+        """The conclusion: higher, lower, or no difference shown."""
         if self.difference is None or self.p is None:
             return ""
         return verdict(self.difference, self.p)
@@ -82,25 +77,21 @@ class Ablation:
     rows: tuple[ResultRow, ...]
 
     def markdown(self, brief: bool = False) -> str:
-        """The table to read: a title, a row a line, and how the figures were come by.
+        """The table to read: a title, a row a line, and notes on how the numbers were computed.
 
         `brief` leaves out columns, so that it fits a terminal.
         """
-        return _markdown(self, brief)
-
-
-def _markdown(result: Ablation, brief: bool) -> str:
-    names = [f"{seed}" for seed in result.seeds]
-    seeds = f"{len(names)} seeds ({names[0]} to {names[-1]})" if len(names) > 1 else "one seed"
-    title = f"{result.about}\n\n" if result.about else ""
-    columns = [
-        _column(title, cells)
-        for title, cells in _columns(result)
-        if not (brief and title in _LEFT_OUT)
-    ]
-    lines = [" | ".join(cells) for cells in zip(*columns, strict=True)]
-    table = "\n".join(f"| {line} |" for line in lines)
-    return f"{title}Validation {result.metric} over {seeds}, mean ± sd.\n\n{table}\n\n{_notes(result)}\n"
+        count, first, last = len(self.seeds), self.seeds[0], self.seeds[-1]
+        seeds = f"{count} seeds ({first} to {last})" if count > 1 else "one seed"
+        about = f"{self.about}\n\n" if self.about else ""
+        columns = [
+            _column(title, cells)
+            for title, cells in _columns(self)
+            if not (brief and title in _LEFT_OUT)
+        ]
+        lines = [" | ".join(cells) for cells in zip(*columns, strict=True)]
+        table = "\n".join(f"| {line} |" for line in lines)
+        return f"{about}Validation {self.metric} over {seeds}, mean ± sd.\n\n{table}\n\n{_notes(self)}\n"
 
 
 def _columns(result: Ablation) -> list[tuple[str, list[str]]]:
@@ -135,14 +126,11 @@ def _columns(result: Ablation) -> list[tuple[str, list[str]]]:
 
 
 def _column(title: str, cells: list[str]) -> list[str]:
-    """A column of one width: text to the left, figures to the right."""
-    left = title in ("row", "against")
+    """A column of one width: text to the left, numbers to the right."""
     width = max(map(len, (title, *cells)))
-    rule = "-" * width if left else "-" * (width - 1) + ":"
-    return [cell.ljust(width) if left else cell.rjust(width) for cell in (title,)] + [
-        rule,
-        *(cell.ljust(width) if left else cell.rjust(width) for cell in cells),
-    ]
+    if title in ("row", "against"):
+        return [title.ljust(width), "-" * width, *(cell.ljust(width) for cell in cells)]
+    return [title.rjust(width), "-" * (width - 1) + ":", *(cell.rjust(width) for cell in cells)]
 
 
 def _notes(result: Ablation) -> str:
@@ -151,11 +139,13 @@ def _notes(result: Ablation) -> str:
     lines = [
         f"- difference: to {visible(base)}, or to the row named, under the same seeds; p: paired t-test, "
         f"corrected for {tests} rows (Holm). Below {SIGNIFICANT} chance alone is an unlikely cause.",
-        "- train: accuracy of the finished model on its training pictures; gap: what that exceeds validation "
+        "- train: accuracy of the finished model on its training images; gap: what that exceeds validation "
         "by. Running: the same by the mean of the kept epoch as it trained, under augmentation and dropout.",
     ]
     if len(result.seeds) < 3:
-        lines.append("- With fewer than three seeds hardly any difference can be told from luck.")
+        lines.append(
+            "- With fewer than three seeds hardly any difference can be distinguished from chance."
+        )
     if result.target is not None:
         lines.append("- epochs and seconds to the target: (n) where only n seeds reached it.")
     for row in result.rows:
@@ -189,7 +179,7 @@ def _mean(found: Summary | None, form: str) -> str:
 
 
 def as_csv(result: Ablation) -> str:
-    """A line a row: mean and sd of every figure, and the difference with its interval."""
+    """A line a row: mean and sd of every metric, and the difference with its interval."""
     names = list(Measured.__dataclass_fields__)
     figures = [f"{name}_{part}" for name in names for part in ("mean", "sd")]
     ends = ("difference", "low", "high", "p_holm", "verdict")

@@ -1,4 +1,4 @@
-"""Would more pictures help? Runs on growing parts of the training pictures, and the law through them."""
+"""Would more images help? Runs on growing parts of the training images, and the law through them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from seewhy.run import Run
 
 @dataclass(frozen=True)
 class Share:
-    """Runs on a part of the training pictures, and the metric that they reached on validation."""
+    """Runs on a part of the training images, and the metric that they reached on validation."""
 
     share: float
     pictures: int
@@ -25,7 +25,7 @@ class Share:
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """The error as `scale * pictures ** -exponent`, fitted by least squares to the logs of all runs.
+    """The error as `scale * images ** -exponent`, fitted by least squares to the logs of all runs.
 
     `at` gives the score, 1 less the error, with the 95% interval of the fitted mean. The interval
     knows the scatter of the runs, not that curves flatten in the end: far out it is too sure.
@@ -33,13 +33,13 @@ class PowerLaw:
 
     scale: float
     exponent: Interval
-    scatter: float  # standard deviation of the log error about the line
+    scatter: float  # std of the log error about the line
     runs: int
-    centre: float  # mean log of the pictures
+    centre: float  # mean log of the images
     spread: float  # sum of squares about it
 
-    def at(self, pictures: float) -> Interval:
-        x = log(pictures)
+    def at(self, count: float) -> Interval:
+        x = log(count)
         mean = log(self.scale) - self.exponent.value * x
         half = t_quantile(self.runs - 2) * self.scatter
         half *= sqrt(1 / self.runs + (x - self.centre) ** 2 / self.spread)
@@ -48,7 +48,7 @@ class PowerLaw:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """What a metric, between 0 and 1, gains from pictures; `law` is None below three runs."""
+    """How a metric, between 0 and 1, grows with the number of images; `law` is None below three runs."""
 
     path: Path
     metric: str
@@ -75,14 +75,14 @@ class LearningCurve:
 
     @property
     def sentence(self) -> str:
-        """Whether more pictures would help, in a sentence."""
+        """Whether more images would help, in a sentence."""
         before, last = self.shares[-2:]
         text = (
-            f"More pictures {self.verdict}: from {before.pictures:,} to {last.pictures:,} the {self.metric} "
+            f"More images {self.verdict}: from {before.pictures:,} to {last.pictures:,} the {self.metric} "
             f"changed by {100 * self.gain:+.1f} points"
         )
         if self.law is None:
-            return f"{text}; with --seeds 3 it could be told how sure that is."
+            return f"{text}; use --seeds 3 for a confidence interval."
         twice = self.law.at(2 * last.pictures)
         return (
             f"{text}, and the fitted law puts twice as many at {twice.value:.1%} "
@@ -93,14 +93,14 @@ class LearningCurve:
 def fit(shares: Sequence[Share], validated: int) -> PowerLaw | None:
     """The power law through all runs; None below three, or where all parts are of one size.
 
-    `validated` is the number of validation pictures: half a mistake is added, so that none at all
+    `validated` is the number of validation images: half a mistake is added, so that none at all
     still has a log.
     """
     points = [(one.pictures, score) for one in shares for score in one.score.values]
-    if len(points) < 3 or len({pictures for pictures, _ in points}) < 2:
+    if len(points) < 3 or len({count for count, _ in points}) < 2:
         return None
-    pictures, scores = np.array(points).T
-    x = np.log(pictures)
+    counts, scores = np.array(points).T
+    x = np.log(counts)
     y = np.log(((1 - scores) * validated + 0.5) / (validated + 1))
     spread = float(((x - x.mean()) ** 2).sum())
     slope = float(((x - x.mean()) * (y - y.mean())).sum() / spread)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from seewhy.errors import UsageError
 from seewhy.events import Step
 
-WIDTH = 0.15  # standard deviation of the smoothing window, in powers of ten
+WIDTH = 0.15  # std of the smoothing window, in powers of ten
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +37,12 @@ class LrRange:
 
 
 def read(recipe: str, rates: list[float], losses: list[float]) -> LrRange:
-    """Reads the suggestions off the losses of a range test. Raises `UsageError` where it cannot."""
+    """Derives the suggestions from the losses of a range test. Raises `UsageError` where it cannot."""
     smoothed = smooth(rates, losses)
     lowest = int(np.argmin(smoothed))
     if lowest < 2 or smoothed[lowest] > 0.98 * smoothed[:lowest].max():
         raise UsageError(
-            "the loss falls at no learning rate: is the data learnable, and the net fit for it? "
+            "the loss falls at no learning rate: is the data learnable, and the network suited to it? "
             "`seewhy data check` looks at the data"
         )
     slope = np.gradient(smoothed[: lowest + 1], np.log(rates[: lowest + 1]))

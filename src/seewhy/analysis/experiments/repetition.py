@@ -1,4 +1,4 @@
-"""The same recipe again: what runs over seeds, or over folds, tell together."""
+"""The same recipe several times: the summary over seeds, or over folds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ OUT_OF_FOLD = "predictions-oof.parquet"
 
 @dataclass(frozen=True)
 class Seeds:
-    """Runs that differ in their seed alone; `figures` are of validation, by metric."""
+    """Runs that differ in their seed alone; `figures` are the metrics on validation, by metric."""
 
     path: Path
     runs: tuple[Run, ...]
@@ -25,9 +25,9 @@ class Seeds:
 class Folds:
     """Runs of which each held another part of train and val out.
 
-    `figures` are of the parts, by metric. Their spread tells how much the pictures matter; they share
-    most of their training pictures, so the mean has no interval from it (Bengio and Grandvalet 2004).
-    `whole` are the figures of all pictures together, each predicted by the run that had not seen it.
+    `figures` are of the parts, by metric. Their spread tells how much the images matter; they share
+    most of their training images, so the mean has no interval from it (Bengio and Grandvalet 2004).
+    `whole` are the metrics of all images together, each predicted by the run that had not seen it.
     """
 
     path: Path

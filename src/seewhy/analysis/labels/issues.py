@@ -1,7 +1,7 @@
-"""Labels that look wrong, by what models say that have not seen the picture: confident learning.
+"""Labels that look wrong, by what models say that have not seen the image: confident learning.
 
 The confident joint is that of Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in
-Dataset Labels", 2021. Pictures are ranked by Bayes' rule with the noise that it estimates, where the paper
+Dataset Labels", 2021. Images are ranked by Bayes' rule with the noise that it estimates, where the paper
 prunes each pair of classes by margins; `benchmarks/label_issues.py` compares the two. Probabilities must be
 out of sample (validation, or out of fold): a network believes what it was trained on.
 """
@@ -21,9 +21,9 @@ RARE = 1e-3  # the least chance of one label in place of another: the joint has 
 class LabelIssues:
     """Which labels look wrong.
 
-    `rows` (M,) of the pictures, the surest first; `suggested` (M,) the class that each looks like;
+    `rows` (M,) of the images, the surest first; `suggested` (M,) the class that each looks like;
     `scores` (M,) how likely its label is wrong, in [0, 1]. `joint` (K, K) estimates the share of all
-    pictures with each given label (row) and each true one; `noise` is what it has off its diagonal, the
+    images with each given label (row) and each true one; `noise` is what it has off its diagonal, the
     share of wrong labels (too high where classes are hard to tell apart).
     """
 
@@ -38,7 +38,7 @@ def label_issues(labels: NDArray[np.int64], probabilities: Floats) -> LabelIssue
     """Finds labels that look wrong, from out-of-sample probabilities (N, K).
 
     As many are named as the joint says are wrong, those first that are likeliest to be; none whose label
-    is the likeliest class. Pictures without a label (-1) are left alone.
+    is the likeliest class. Images without a label (-1) are left alone.
     """
     kept = np.flatnonzero(labels >= 0)
     given, chances = labels[kept], probabilities[kept]
@@ -48,7 +48,7 @@ def label_issues(labels: NDArray[np.int64], probabilities: Floats) -> LabelIssue
         return LabelIssues(nothing, nothing, np.empty(0), np.zeros((k, k)), 0.0)
     joint = confident_joint(given, chances)
     noise = float(1 - np.trace(joint))
-    # How likely each class is the true one, given the picture and that it was labelled so.
+    # How likely each class is the true one, given the image and that it was labelled so.
     of_true = np.divide(joint, joint.sum(0), out=np.zeros((k, k)), where=joint.sum(0) > 0)
     likely = chances * (of_true[given] + RARE)
     likely /= likely.sum(axis=1, keepdims=True)
@@ -60,22 +60,22 @@ def label_issues(labels: NDArray[np.int64], probabilities: Floats) -> LabelIssue
 
 
 def confident_joint(labels: NDArray[np.int64], probabilities: Floats) -> Floats:
-    """The share of pictures with each given label (row) and each true one (column), (K, K).
+    """The share of images with each given label (row) and each true one (column), (K, K).
 
-    A picture counts for the likeliest class among those of which it is surer than pictures so labelled
+    An image counts for the likeliest class among those of which it is surer than images so labelled
     are on average; for none where there is no such class. Rows are then scaled to the labels' shares.
     """
     n, k = probabilities.shape
     counts = np.bincount(labels, minlength=k)
     sums = np.bincount(labels, probabilities[np.arange(n), labels], minlength=k)
-    # A class that no picture is labelled with has no threshold, and is never suggested.
+    # A class that no image is labelled with has no threshold, and is never suggested.
     thresholds = np.divide(sums, counts, out=np.full(k, np.inf), where=counts > 0)
     confident = np.where(probabilities >= thresholds - 1e-6, probabilities, -1.0)
     true = confident.argmax(axis=1)
     counted = confident[np.arange(n), true] >= 0
     cells = labels[counted] * k + true[counted]
     joint = np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.float64)
-    # A class none of whose pictures counts is taken to be labelled rightly.
+    # A class none of whose images counts is taken to be labelled rightly.
     empty = joint.sum(axis=1) == 0
     joint[empty, empty] = 1
     joint *= (counts / joint.sum(axis=1))[:, None]

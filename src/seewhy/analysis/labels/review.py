@@ -1,4 +1,4 @@
-"""Suspected labels for a person to look at, and what the person says of them: `review.csv`."""
+"""Suspected labels for a person to review, and the answers: `review.csv`."""
 
 import csv
 import io
@@ -24,15 +24,15 @@ _FOUND = ("id", "hash", "label", "suggested", "score")
 HEADER = (*_FOUND, "right_label")
 _NUMBERS = ("score", "label_probability", "suggested_probability")
 _NEEDED = ("hash", "right_label")
-NONE = "none of these"  # as right_label: the picture is no class at all, and is left out
+NONE = "none of these"  # as right_label: the image is no class at all, and is left out
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A picture whose label looks wrong: what it was labelled, and what it looks like.
+    """An image whose label looks wrong: what it was labelled, and what it looks like.
 
     `score` is how likely the label is wrong; the others are what a network that has not seen the
-    picture gives its label and the suggested class. All in [0, 1].
+    image gives its label and the suggested class. All in [0, 1].
     """
 
     id: str
@@ -46,7 +46,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Review:
-    """What a person said: the pictures whose label is wrong, and how many are right after all.
+    """The answers of a person: the corrections, and how many labels are right after all.
 
     A correction is to a class, or to none.
     """
@@ -57,7 +57,7 @@ class Review:
 
 
 def write_suspects(suspects: Iterable[Suspect], path: Path) -> None:
-    """Writes `label-issues.csv`, one row a picture in the order given."""
+    """Writes `label-issues.csv`, one row an image in the order given."""
     rows = [
         (*_cells(one), f"{one.label_probability:.6f}", f"{one.suggested_probability:.6f}")
         for one in suspects
@@ -102,10 +102,10 @@ def _cells(one: Suspect) -> tuple[str, ...]:
 def read_review(path: Path, splits: Splits) -> Review:
     """Reads a filled table of these data: a row whose `right_label` is empty is still open.
 
-    Raises `DataError` naming the row for a content or a class that the data have not, for a picture of
-    the sealed test, for two answers about one picture, and for `NONE` where a class is called so.
+    Raises `DataError` naming the row for a content or a class that the data have not, for an image of
+    the sealed test, for two answers about one image, and for `NONE` where a class is called so.
     """
-    names = (*splits.classes, NONE)  # a picture that is left out has label -1
+    names = (*splits.classes, NONE)  # an image that is left out has label -1
     known: dict[bytes, dict[str, str]] = {}  # the ids of a content's copies, by their labels
     for part in (splits.train, splits.val, splits.left_out):
         for digest, key, label in zip(part.hashes, part.ids, part.labels, strict=True):
@@ -119,11 +119,11 @@ def read_review(path: Path, splits: Splits) -> Review:
         here = f"{visible(path.name)}, line {line:,}"
         if content.encode() in sealed:
             raise DataError(
-                f"{here}: {content} is a picture of the sealed test, whose labels stay: remove the row"
+                f"{here}: {content} is an image of the sealed test, whose labels stay: remove the row"
             )
         if content.encode() not in known:
             raise DataError(
-                f"{here}: no picture of these data has the content hash {visible(content)!r}: give the "
+                f"{here}: no image of these data has the content hash {visible(content)!r}: give the "
                 "data that were reviewed, or remove the row"
             )
         if not answer:
@@ -131,20 +131,20 @@ def read_review(path: Path, splits: Splits) -> Review:
             continue
         if answer == NONE and NONE in splits.classes:
             raise DataError(
-                f"{here}: {NONE!r} leaves a picture out, and is a class here, too: rename the class, or "
+                f"{here}: {NONE!r} leaves an image out, and is a class here, too: rename the class, or "
                 "leave right_label empty"
             )
         if answer not in names:
             raise DataError(
                 f"{here}: right_label is {visible(answer)!r}, which is no class: write one of "
                 f"{', '.join(visible(name) for name in splits.classes[:20])}, {NONE!r} to leave the "
-                "picture out, or nothing while it is open"
+                "image out, or nothing while it is open"
             )
         first, before = said.setdefault(content, (line, answer))
         if before != answer:
             raise DataError(
                 f"{here}: {visible(answer)}, while line {first:,} says {visible(before)} of the same "
-                "picture: keep the right one"
+                "image: keep the right one"
             )
     corrections = []
     for content, (_, answer) in said.items():
@@ -215,11 +215,11 @@ def _rows(path: Path) -> Iterable[tuple[int, str, str]]:
             if len(cells) != len(header):
                 raise DataError(
                     f"{visible(path.name)}, line {reader.line_num:,}: {len(cells)} cells, where the "
-                    f"header has {len(header)}: mend the row"
+                    f"header has {len(header)}: fix the row"
                 )
             digest, answer = (cells[header.index(name)] for name in _NEEDED)
             yield reader.line_num, digest.strip(), answer
     except csv.Error as error:
         raise DataError(
-            f"{visible(path.name)}, line {reader.line_num:,}: {error}: mend it"
+            f"{visible(path.name)}, line {reader.line_num:,}: {error}: fix it"
         ) from None

@@ -11,13 +11,13 @@ from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.overview import Analysis
 from seewhy.data import ImageSet, Splits
 
-MOST = 500  # pictures that are shown, the surest
+MOST = 500  # images that are shown, the surest
 SIDE = 128  # pixels of them, at most
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Suspected pictures, uint8 (M, S, S, 3), with the nearest training pictures as evidence.
+    """Suspected images, uint8 (M, S, S, 3), with the nearest training images as evidence.
 
     `near` uint8 (M, k, S, S, 3) and `near_labels` (M, k), class names, the nearest first by the features
     of the network that judged; k is 0 where a network has no features.
@@ -30,11 +30,11 @@ class Shown:
 
 @dataclass(frozen=True, eq=False)
 class Suspects:
-    """The labels that look wrong, the surest first, among `n` pictures that were judged.
+    """The labels that look wrong, the surest first, among `n` images that were judged.
 
     `agreed` is the share of labels that the networks name; weak ones doubt right labels too. `noise`
     estimates the share of wrong labels, where it can; `weak` says that they agree no more than by naming
-    the commonest class each time would; `shown` are the pictures of the first `MOST`.
+    the commonest class each time would; `shown` are the images of the first `MOST`.
     """
 
     classes: tuple[str, ...]
@@ -87,20 +87,20 @@ def suspected_mistakes(found: Analysis, splits: Splits) -> Suspects:
     )
 
 
-def shown_images(pictures: ImageSet, train: ImageSet, near: NDArray[np.int64]) -> Shown:
+def shown_images(images: ImageSet, train: ImageSet, near: NDArray[np.int64]) -> Shown:
     beside = _small(train.take(near.reshape(-1)))
     return Shown(
-        images=_small(pictures),
+        images=_small(images),
         near=beside.reshape(*near.shape, *beside.shape[1:]),
         near_labels=np.array(train.classes, object)[train.labels[near]],
     )
 
 
-def _small(pictures: ImageSet) -> NDArray[np.uint8]:
-    """Pictures no larger than they are looked at."""
-    side = min(SIDE, pictures.images.shape[1])
-    found = np.empty((len(pictures), side, side, 3), np.uint8)
+def _small(images: ImageSet) -> NDArray[np.uint8]:
+    """Images no larger than they are looked at."""
+    side = min(SIDE, images.images.shape[1])
+    found = np.empty((len(images), side, side, 3), np.uint8)
     for row, small in enumerate(found):
-        whole = Image.fromarray(pictures.images[row])
+        whole = Image.fromarray(images.images[row])
         small[:] = np.asarray(whole.resize((side, side), Image.Resampling.LANCZOS))
     return found

@@ -1,4 +1,4 @@
-"""What a model says of each image, by its decision: a class, "not sure" or "out of scope"."""
+"""The answer to each image, by the decision: a class, "not sure" or "out of scope"."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ NOT_SURE, OUT_OF_SCOPE = "not sure", "out of scope"
 
 
 def decides(decision: Decision) -> bool:
-    """Says whether a model was calibrated to give another answer than the likeliest class."""
+    """Whether the model may give another answer than the likeliest class."""
     return decision.threshold is not None or decision.scope is not None
 
 

@@ -19,7 +19,7 @@ from seewhy.evaluation.stats.intervals import Interval
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """A decision with what it gives on the validation pictures that it was fitted on."""
+    """A decision with what it gives on the validation images that it was fitted on."""
 
     n: int
     temperature: float
@@ -59,8 +59,8 @@ def fit_decision(
     """Fits temperature, threshold and scope to validation predictions.
 
     `precision` or `coverage` (0 to 1) is what the threshold is to give; `outside` are predictions of
-    pictures of another kind. Raises `UsageError` for a precision that cannot be had, and `DataError`
-    where there are too few pictures.
+    images of another kind. Raises `UsageError` for a precision that cannot be had, and `DataError`
+    where there are too few images.
     """
     plain = replace(labelled(inside), temperature=1.0)
     tempered = replace(plain, temperature=fit_temperature(plain))

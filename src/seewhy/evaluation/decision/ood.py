@@ -1,8 +1,8 @@
-"""Whether a picture is of the kind that a model was made for, by what the network says of it.
+"""Out-of-distribution (OOD) detection: whether an image is of the kind that a model was trained on.
 
-All scores: more is more familiar. `probability` is the confidence (Hendrycks and Gimpel 2017);
+For all scores, higher is more familiar. `probability` is the confidence (Hendrycks and Gimpel 2017);
 `max_logit` the largest logit (Hendrycks et al. 2022); `energy` the log of the sum of the exponentials
-of the logits (Liu et al. 2020); `similarity` the cosine between the picture's embedding and the nearest
+of the logits (Liu et al. 2020); `similarity` the cosine between the image's embedding and the nearest
 mean embedding of a class. Which serves best depends on the network and on what else it is shown, so
 `choose_scope` measures them all.
 """
@@ -21,16 +21,16 @@ from seewhy.evaluation.stats.intervals import Interval, wilson
 Floats = NDArray[np.float64]
 Score = Literal["probability", "max_logit", "energy", "similarity"]
 
-KEPT = 0.95  # of the familiar pictures are still taken for such
+KEPT = 0.95  # of the familiar images are still taken for such
 MOST_NUMBERS = 20_000  # in the class means that a model file carries
 REPLICATES = 400
 
 
 @dataclass(frozen=True, eq=False)
 class ScopeFit:
-    """The score that tells familiar pictures from others best, with its threshold.
+    """The score that tells familiar images from others best, with its threshold.
 
-    `areas` are the ROC areas by which it was chosen, on one half of the other pictures; `auroc`, `curve`,
+    `areas` are the ROC areas by which it was chosen, on one half of the other images; `auroc`, `curve`,
     `kept` (the share of the familiar that stays in scope) and `caught` (the share of the others that
     falls out) are measured on the other half. `means` (K, D) unit vectors, or None for other scores.
     """
@@ -46,7 +46,7 @@ class ScopeFit:
 
 
 def scope_scores(score: Score, predictions: Predictions, means: Floats | None = None) -> Floats:
-    """How familiar each picture looks, (N,); NaN for a picture that could not be read."""
+    """How familiar each image looks, (N,); NaN for an image that could not be read."""
     if score == "probability":
         return predictions.confidence()
     logits = predictions.logits.astype(np.float64)
@@ -62,7 +62,7 @@ def scope_scores(score: Score, predictions: Predictions, means: Floats | None = 
 def class_means(predictions: Predictions) -> Floats | None:
     """The mean direction of each class's embeddings, unit vectors (K, D); None where there are none.
 
-    A class without pictures has the zero vector, which nothing is near. None too where they are more
+    A class without images has the zero vector, which nothing is near. None too where they are more
     numbers than a model file should carry.
     """
     embeddings, k = predictions.embeddings, len(predictions.classes)
@@ -73,10 +73,10 @@ def class_means(predictions: Predictions) -> Floats | None:
 
 
 def choose_scope(inside: Predictions, outside: Predictions, seed: int = 0) -> ScopeFit:
-    """Measures each score on familiar labelled pictures against others, and keeps the best.
+    """Measures each score on familiar labelled images against others, and keeps the best.
 
     Chosen and given its threshold on one half of both, at which 95% of the familiar are kept; measured
-    on the other half. Two pictures of each at least.
+    on the other half. Two images of each at least.
     """
     rng = np.random.default_rng(seed)
     first, second = (rng.permutation(len(p)) % 2 == 0 for p in (inside, outside))
@@ -87,7 +87,7 @@ def choose_scope(inside: Predictions, outside: Predictions, seed: int = 0) -> Sc
 
     def scores(name: Score, half: bool) -> tuple[Floats, Floats]:
         known, others = inside.take(first == half), outside.take(second == half)
-        seen = half and name == "similarity"  # the means are of these very pictures
+        seen = half and name == "similarity"  # the means are of these very images
         familiar = _left_out_similarity(known) if seen else scope_scores(name, known, means)
         return familiar, scope_scores(name, others, means)
 
@@ -109,7 +109,7 @@ def choose_scope(inside: Predictions, outside: Predictions, seed: int = 0) -> Sc
 
 
 def _left_out_similarity(predictions: Predictions) -> Floats:
-    """The similarity of each picture, (N,), to the means of the classes without itself."""
+    """The similarity of each image, (N,), to the means of the classes without itself."""
     assert predictions.embeddings is not None and predictions.labels is not None
     units, labels = _units(predictions.embeddings), predictions.labels
     sums = np.zeros((len(predictions.classes), units.shape[1]))

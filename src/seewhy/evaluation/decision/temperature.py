@@ -1,4 +1,4 @@
-"""Making confidence mean what it says."""
+"""Temperature scaling: calibrated confidence."""
 
 from dataclasses import replace
 
@@ -13,8 +13,8 @@ LOWEST, HIGHEST = 0.05, 20.0
 def fit_temperature(predictions: Predictions) -> float:
     """The temperature in [0.05, 20] that minimises the log loss of logits / temperature.
 
-    It changes confidence and never the predicted class (Guo et al. 2017). Fitted on validation pictures;
-    above 1 the network was too sure. Where every picture is right the loss falls without end as the
+    It changes confidence and never the predicted class (Guo et al. 2017). Fitted on validation images;
+    above 1 the network was too sure. Where every image is right the loss falls without end as the
     temperature does, and says nothing about confidence: then 1.
     """
     from scipy.optimize import minimize_scalar

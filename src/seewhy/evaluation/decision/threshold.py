@@ -1,4 +1,4 @@
-"""Answering only when sure enough: what is gained in precision for what is lost in coverage."""
+"""Abstention: the trade-off between precision and coverage."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ POINTS = 200  # of the curve as it is kept
 
 @dataclass(frozen=True, eq=False)
 class RiskCoverage:
-    """The error among the pictures answered, when only the surest are (Geifman and El-Yaniv 2017).
+    """The error among the images answered, when only the surest are (Geifman and El-Yaniv 2017).
 
     `coverage` rises to 1; `risk` is the share of those answered that is wrong, `threshold` the least
     confidence among them. `aurc` is the mean risk over all coverages, less is better; `oracle` what it
@@ -33,7 +33,7 @@ class RiskCoverage:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The least confidence for an answer, and what it gives on the pictures it was fitted on."""
+    """The least confidence for an answer, and what it gives on the images it was fitted on."""
 
     confidence: float
     coverage: Interval
@@ -63,7 +63,7 @@ def risk_coverage(confidence: Floats, correct: NDArray[np.bool_]) -> RiskCoverag
 def threshold_for_coverage(
     confidence: Floats, correct: NDArray[np.bool_], coverage: float
 ) -> Threshold:
-    """The highest threshold at which at least this share (0 to 1) of the pictures is answered."""
+    """The highest threshold at which at least this share (0 to 1) of the images is answered."""
     answered, wrong, threshold = _runs(confidence, correct)
     place = int(np.searchsorted(answered, coverage * len(confidence) - 1e-9))
     return _threshold(answered[place], wrong[place], threshold[place], len(confidence))
@@ -72,10 +72,10 @@ def threshold_for_coverage(
 def threshold_for_precision(
     confidence: Floats, correct: NDArray[np.bool_], precision: float, level: float = 0.95
 ) -> Threshold:
-    """The lowest threshold at which this share (0 to 1) of the answers is right, beyond doubt.
+    """The lowest threshold at which the precision (0 to 1) holds with 95% one-sided confidence.
 
-    Beyond doubt: the one-sided Wilson bound of that level holds, so that the promise outlives the
-    pictures it was fitted on. Raises `UsageError` when no threshold keeps it.
+    The one-sided Wilson bound of that level holds, so that the precision can be expected on new images
+    too. Raises `UsageError` when no threshold reaches it.
     """
     answered, wrong, threshold = _runs(confidence, correct)
     counts = zip(answered.tolist(), wrong.tolist(), strict=True)
@@ -84,9 +84,9 @@ def threshold_for_precision(
     if not len(enough):
         best = int(np.argmax(bounds))
         raise UsageError(
-            f"no threshold gives {precision:.1%} right answers beyond doubt: on {len(confidence):,} "
-            f"pictures {bounds[best]:.1%} is the most, at {answered[best] / len(confidence):.0%} "
-            "coverage; ask for less, or calibrate with more pictures"
+            f"no threshold gives {precision:.1%} precision with 95% confidence: on {len(confidence):,} "
+            f"images {bounds[best]:.1%} is the most, at {answered[best] / len(confidence):.0%} "
+            "coverage; ask for less, or calibrate with more images"
         )
     place = int(enough[-1])
     return _threshold(answered[place], wrong[place], threshold[place], len(confidence))
@@ -95,7 +95,7 @@ def threshold_for_precision(
 def _runs(
     confidence: Floats, correct: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Pictures answered, mistakes among them and least confidence, at each threshold, falling."""
+    """Images answered, mistakes among them and least confidence, at each threshold, falling."""
     order = np.argsort(-confidence, kind="stable")
     falling = confidence[order]
     ends = np.flatnonzero(np.diff(falling, append=-np.inf))

@@ -1,1 +1,1 @@
-"""Statistics: intervals, the bootstrap, tests, and what several runs say together."""
+"""Statistics: intervals, the bootstrap, tests, and summaries of several runs."""

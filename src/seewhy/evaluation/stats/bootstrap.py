@@ -1,7 +1,7 @@
-"""Intervals by the bootstrap: the same pictures drawn again with replacement, from a fixed seed.
+"""Intervals by the bootstrap: the same images drawn again with replacement, from a fixed seed.
 
 What follows from the confusion matrix is drawn as such: its cells are multinomial, which is the same
-at a fraction of the cost. What needs each picture is drawn as weights, how often each picture came.
+at a fraction of the cost. What needs each image is drawn as weights, how often each image came.
 Intervals are percentiles of the replicates (Efron and Tibshirani 1993, chapter 13), save that of the
 calibration error, which says why.
 """
@@ -19,14 +19,14 @@ from seewhy.evaluation.stats.intervals import Interval
 Floats = NDArray[np.float64]
 
 REPLICATES = 1000  # of what follows from the confusion matrix
-PICTURE_REPLICATES = 400  # of what needs each picture: a bound rests on the tenth value
-FEWEST = 100  # replicates, however many pictures and classes there are
-WORK = 4e9  # pictures x classes x replicates, a minute's worth
+IMAGE_REPLICATES = 400  # of what needs each image: a bound rests on the tenth value
+FEWEST = 100  # replicates, however many images and classes there are
+WORK = 4e9  # images x classes x replicates, a minute's worth
 CHUNK = 50  # replicates at a time
 
 
 def percentiles(value: float, replicates: Floats, level: float = 0.95) -> Interval:
-    """The percentile interval of a figure; replicates in which it is undefined (NaN) do not count."""
+    """The percentile interval of a metric; replicates in which it is undefined (NaN) do not count."""
     defined = replicates[~np.isnan(replicates)]
     if np.isnan(value) or not len(defined):
         return Interval(value, np.nan, np.nan)
@@ -37,7 +37,7 @@ def percentiles(value: float, replicates: Floats, level: float = 0.95) -> Interv
 def drawn_counts(
     confusion: NDArray[np.int64], replicates: int = REPLICATES, seed: int = 0
 ) -> ClassCounts:
-    """The counts of as many pictures drawn with replacement, each (replicates, K)."""
+    """The counts of as many images drawn with replacement, each (replicates, K)."""
     rows, columns = np.nonzero(confusion)
     counts = confusion[rows, columns]
     n, k = int(counts.sum()), len(confusion)
@@ -55,14 +55,13 @@ def paired_counts(
     answers: Sequence[NDArray[np.int64]],
     k: int,
     replicates: int = REPLICATES,
-    seed: int = 0,
 ) -> list[ClassCounts]:
-    """The counts of several models' answers (N,) to the same pictures, drawn together.
+    """The counts of several models' answers (N,) to the same images, drawn together.
 
     Each has (replicates, K) and is of the same draws, so that differences are those of pairs.
     """
     cells, counts = np.unique(np.stack([labels, *answers]), axis=1, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(len(labels), counts / len(labels), replicates)
+    draws = np.random.default_rng(0).multinomial(len(labels), counts / len(labels), replicates)
     support = _summed(draws, cells[0], k)
     found = []
     for given in cells[1:]:
@@ -72,19 +71,18 @@ def paired_counts(
     return found
 
 
-def drawn_means(values: Floats, replicates: int = PICTURE_REPLICATES, seed: int = 0) -> Floats:
-    """The means of as many values (N,) drawn with replacement, (replicates,)."""
-    return np.concatenate(
-        [values @ drawn for drawn in _weights(len(values), replicates, seed)]
-    ) / len(values)
+def drawn_means(values: Floats) -> Floats:
+    """The means of as many values (N,) drawn with replacement, (400,)."""
+    n = len(values)
+    return np.concatenate([values @ drawn for drawn in _weights(n, IMAGE_REPLICATES, 0)]) / n
 
 
 @dataclass(frozen=True, eq=False)
-class PictureReplicates:
-    """Replicates of the figures that need each picture.
+class ImageReplicates:
+    """Replicates of the metrics that need each image.
 
     `nll`, `ece` (B,); `ece_by_chance` (B,) what a perfectly calibrated model of the same confidences
-    would show; `auroc`, `average_precision` (B, K), NaN for a class that no picture drawn has, or all.
+    would show; `auroc`, `average_precision` (B, K), NaN for a class that no image drawn has, or all.
     """
 
     nll: Floats
@@ -94,19 +92,19 @@ class PictureReplicates:
     average_precision: Floats
 
 
-def drawn_pictures(
+def drawn_images(
     log_probabilities: Floats,
     labels: NDArray[np.int64],
     bins: NDArray[np.int64],
     seed: int = 0,
-) -> PictureReplicates:
-    """Draws N pictures with replacement, some hundred times, and works out the figures of each draw.
+) -> ImageReplicates:
+    """Draws N images with replacement, some hundred times, and computes the metrics of each draw.
 
-    `log_probabilities` (N, K); `labels` (N,); `bins` (N,) the confidence bin of each picture. A second
-    for 10,000 pictures of ten classes.
+    `log_probabilities` (N, K); `labels` (N,); `bins` (N,) the confidence bin of each image. A second
+    for 10,000 images of ten classes.
     """
     n, k = log_probabilities.shape
-    replicates = int(np.clip(WORK / (n * k), FEWEST, PICTURE_REPLICATES))
+    replicates = int(np.clip(WORK / (n * k), FEWEST, IMAGE_REPLICATES))
     losses = -log_probabilities[np.arange(n), labels]
     confidence = np.exp(log_probabilities.max(axis=1))
     gaps = np.zeros((bins.max() + 1, n))
@@ -119,12 +117,12 @@ def drawn_pictures(
         areas.append(np.array([ranking.areas(drawn) for ranking in rankings]))
     auroc, average_precision = np.concatenate(areas, axis=2).transpose(1, 2, 0)
     by_chance = _ece_by_chance(confidence, bins, replicates, seed)
-    return PictureReplicates(
+    return ImageReplicates(
         np.concatenate(nll), np.concatenate(ece), by_chance, auroc, average_precision
     )
 
 
-def ece_interval(value: float, drawn: PictureReplicates, level: float = 0.95) -> Interval:
+def ece_interval(value: float, drawn: ImageReplicates, level: float = 0.95) -> Interval:
     """The interval of a calibration error: percentiles reflected in it (the basic bootstrap).
 
     As a sum of absolute values it lies above the truth by chance alone, and each replicate above it in
@@ -138,7 +136,7 @@ def ece_interval(value: float, drawn: PictureReplicates, level: float = 0.95) ->
 
 
 def _weights(n: int, replicates: int, seed: int) -> Iterator[Floats]:
-    """How often each of n pictures comes in a draw of n, (n, some replicates) at a time."""
+    """How often each of n images comes in a draw of n, (n, some replicates) at a time."""
     rng = np.random.default_rng(seed)
     for start in range(0, replicates, CHUNK):
         count = min(CHUNK, replicates - start)

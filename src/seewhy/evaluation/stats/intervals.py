@@ -1,4 +1,4 @@
-"""How far a rate measured on n pictures can be trusted."""
+"""How far a rate measured on n images can be trusted."""
 
 from dataclasses import dataclass
 from math import nan, sqrt
@@ -19,9 +19,9 @@ class Interval:
 def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     """The Wilson score interval of the rate `successes / n`.
 
-    It keeps to [0, 1] and holds its level for few pictures and for rates near 0 and 1, where the
+    It keeps to [0, 1] and holds its level for few images and for rates near 0 and 1, where the
     usual value ± 1.96 standard errors does not (Wilson 1927; Brown, Cai and DasGupta 2001). `level`
-    lies between 0 and 1. All three figures are NaN when n is 0.
+    lies between 0 and 1. All three numbers are NaN when n is 0.
     """
     assert 0 <= successes <= n and 0 < level < 1, (successes, n, level)
     if n == 0:
@@ -35,7 +35,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
 
 
 def mean_interval(value: float, std: float, n: int) -> Interval:
-    """The interval of the mean `value` of n numbers with standard deviation `std`, for many of them."""
+    """The interval of the mean `value` of n numbers with the given std, for large n."""
     half = Z * std / sqrt(n)
     return Interval(value, value - half, value + half)
 
@@ -53,7 +53,7 @@ def paired_difference(lost: int, gained: int, n: int) -> Interval:
 
 
 def difference(first: Interval, second: Interval) -> Interval:
-    """The interval of the difference of two rates measured on different pictures (Newcombe 1998).
+    """The interval of the difference of two rates measured on different images (Newcombe 1998).
 
     `first` less `second`, each with its Wilson interval.
     """

@@ -9,7 +9,7 @@ SIGNIFICANT = 0.05  # corrected p-value below which chance alone is an unlikely 
 def mcnemar(first_only: int, second_only: int) -> float:
     """The exact two-sided p-value of McNemar's test (1947): that two models are equally often right.
 
-    `first_only`, `second_only` count the pictures that one alone gets right; the others tell nothing.
+    `first_only`, `second_only` count the images that one alone gets right; the others tell nothing.
     """
     from scipy.stats import binomtest
 
@@ -30,10 +30,10 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected
 
 
-def pictures_needed(difference: float, disagreement: float) -> float:
-    """Pictures at which McNemar's test finds a difference four times in five (Connor 1987).
+def images_needed(difference: float, disagreement: float) -> float:
+    """Images at which McNemar's test finds a difference four times in five (Connor 1987).
 
-    `difference` in the share of right answers, `disagreement` the share of pictures that one model alone
+    `difference` in the share of right answers, `disagreement` the share of images that one model alone
     gets right; infinite for no difference.
     """
     if difference == 0:

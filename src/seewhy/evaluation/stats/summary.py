@@ -1,4 +1,4 @@
-"""What several runs say together: means with their intervals, and paired differences."""
+"""What several runs show together: means with their intervals, and paired differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Spread:
-    """Several values, their mean and their standard deviation, which divides by n - 1 (NaN for one)."""
+    """Several values, their mean and their std, which divides by n - 1 (NaN for one)."""
 
     values: tuple[float, ...]
     mean: float
