@@ -62,7 +62,7 @@ def test_other_data_are_refused(run, tmp_path):
 
 
 def test_no_finished_run_is_named(tmp_path):
-    with pytest.raises(UsageError, match="no finished run"):
+    with pytest.raises(UsageError, match="is not a finished run"):
         seewhy.report(tmp_path)
 
 

@@ -17,7 +17,7 @@ from seewhy.page.stored import Stored
 
 
 def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Stored, Pictures]:
-    """A run over these classes in which about every third picture is mistaken."""
+    """A run over these classes in which about every third prediction is wrong."""
     k = len(classes)
     rng = np.random.default_rng(0)
     labels = np.arange(n) % k
@@ -58,7 +58,7 @@ def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Store
         model={
             "digest": "d" * 64,
             "megabytes": 1.0,
-            "net": "speednet",
+            "network": "speednet",
             "size": 8,
             "views": ("identity",),
             "fingerprint": "f" * 64,

@@ -62,7 +62,7 @@ def test_a_cell_opens_by_keyboard_and_focus_comes_back(page):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
     label = page.evaluate("document.activeElement.getAttribute('aria-label')")
-    assert "bee found" in label
+    assert "bee predicted correctly" in label
     page.keyboard.press("Enter")
     assert page.inner_text("#cell-title").startswith("bee")
     page.keyboard.press("Escape")
@@ -114,7 +114,7 @@ def test_mistakes_are_filtered_by_cause_and_show_their_evidence(browser, tmp_pat
     assert page.inner_text("#filtered").startswith("3 of")
     assert page.locator("#gallery .card").count() == 3
     card = page.locator("#gallery .card").first
-    assert card.locator(".near li").all_inner_texts() == ["bee\nlooks the same", "ant"]
+    assert card.locator(".near li").all_inner_texts() == ["bee\nnear-duplicate", "ant"]
     assert all(card.locator(".near img").evaluate_all("all => all.map(i => i.naturalWidth > 0)"))
     assert card.locator(".reason").inner_text() == "reason of bee"
     page.select_option("#filter-cause", "")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from page.conftest import made
 
+from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.events import Diagnostic, Note
 from seewhy.page.report import render
 from seewhy.page.stored import read_stored
@@ -29,10 +30,16 @@ def test_the_page_asks_for_nothing(run):
 def test_test_figures_appear_once_read_with_the_number_of_the_reading(run):
     stored, pictures = run
     html = render(stored, "photos", pictures)
-    assert "Test, reading" not in html and "--split test" in html
+    assert "Test, evaluation" not in html and "--split test" in html
     figures = {**stored.val, "split": "test", "reading": 3}
     read = replace(stored, metrics={**stored.metrics, "test": figures})
-    assert "Test, reading 3" in render(read, "photos", pictures)
+    assert "Test, evaluation 3" in render(read, "photos", pictures)
+
+
+def test_the_level_of_significance_is_that_of_the_tests(run):
+    slices = {"n": 300, "tested": 7, "slices": []}
+    stored = replace(run[0], analysis={**run[0].analysis, "slices": slices})
+    assert f"corrected p-value below {SIGNIFICANT}." in render(stored, "photos", None)
 
 
 def test_without_analysis_the_page_names_the_command(run):
@@ -62,11 +69,11 @@ def test_equal_results_are_an_equal_page(run):
 
 
 def test_a_run_that_kept_no_events_says_that_its_diagnostics_are_worked_out_again(tmp_path, run):
-    assert "kept no events.jsonl" not in render(run[0], "photos", None)
+    assert "has no events.jsonl" not in render(run[0], "photos", None)
     old = Run(Path(shutil.copytree(PINNED / "finished", tmp_path / "run")))
     assert old.events is None
     stored = read_stored(old)
-    assert stored.derived and "kept no events.jsonl" in render(stored, "digits", None)
+    assert stored.derived and "has no events.jsonl" in render(stored, "digits", None)
     rows = [{**row, "train_loss": row["epoch"]} for row in old.history]
     old.write_history(rows)
     (diverging,) = read_stored(old).diagnostics

@@ -73,7 +73,7 @@ def test_answers_by_mouse_are_saved_as_the_table_that_was_written(opened):
     second.locator("button").nth(1).click()
     third.locator("select").select_option(label="bee")
     fourth.locator("button").nth(2).click()
-    assert page.inner_text("#done") == "4 of 4 decided, 3 wrong"
+    assert page.inner_text("#done") == "4 of 4 reviewed, 3 wrong"
     rows = saved(page)
     assert tuple(rows[0]) == HEADER
     assert [row["right_label"] for row in rows] == ["ant", escape_cell(CLASSES[2]), "bee", NONE]
@@ -84,7 +84,7 @@ def test_answers_by_mouse_are_saved_as_the_table_that_was_written(opened):
     assert fourth.locator("select.chosen").count() == 0
     first.locator("button").nth(0).click()  # again: open
     fourth.locator("button").nth(2).click()
-    assert page.inner_text("#done") == "2 of 4 decided, 2 wrong"
+    assert page.inner_text("#done") == "2 of 4 reviewed, 2 wrong"
 
 
 def test_all_can_be_done_by_keyboard(opened):
@@ -104,7 +104,7 @@ def test_answers_outlast_the_page(opened):
     page.keyboard.press("2")
     page.keyboard.press("4")
     page.reload()
-    assert page.inner_text("#done") == "2 of 4 decided, 2 wrong"
+    assert page.inner_text("#done") == "2 of 4 reviewed, 2 wrong"
     assert [row["right_label"] for row in saved(page)][1] == NONE
     page.check("#open-only")
     assert page.locator(".suspect:visible").count() == 2

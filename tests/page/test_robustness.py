@@ -22,11 +22,11 @@ def test_the_worst_corruption_is_first_and_shaded_deepest(found) -> None:
     assert rows[0]["name"] == "fog" and rows[-1]["name"] == "JPEG compression"
     shades = [cell["shade"] for cell in rows[0]["cells"]]
     assert shades == sorted(shades) and shades[0] == 0 and shades[-1] == 9
-    assert headline(found) == "Fog costs most: 50% right in place of 90%"
+    assert headline(found) == "Most harmful: fog (accuracy 50% instead of 90%)"
 
 
 def test_a_change_that_nobody_sees_is_told_at_one_grey_level(found) -> None:
-    assert "by 1 in 255" in held(found) and held(found).endswith("leaves 70.0% right.")
+    assert "at most 1 of 255" in held(found) and held(found).endswith("the accuracy to 70.0%.")
 
 
 def test_each_harm_has_a_cure_that_augmentation_knows(found) -> None:
@@ -51,13 +51,13 @@ def test_what_costs_little_is_not_advised(found) -> None:
 def test_the_advice_is_a_command_until_the_augmentation_is_on(found) -> None:
     stored = made(("ant", "bee"))[0]
     stored = replace(stored, analysis={**stored.analysis, "robustness": found})
-    item = next(item for item in advice(stored, "my photos") if "fog" in item.finding)
+    item = next(item for item in advice(stored, "my photos") if "Fog" in item.finding)
     assert item.command == (
         "seewhy train --data 'my photos' --recipe fast --set=train.epochs=3 --set=augment.contrast=0.3"
     )
     recipe = {**stored.config["recipe"], "augment": {"contrast": 0.3}}
     stored = replace(stored, config={**stored.config, "recipe": recipe})
-    item = next(item for item in advice(stored, "my photos") if "fog" in item.finding)
+    item = next(item for item in advice(stored, "my photos") if "Fog" in item.finding)
     assert item.command == "" and "on already" in item.action
 
 

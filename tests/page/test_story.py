@@ -126,5 +126,5 @@ def test_causes_are_listed_and_what_is_not_known_is_said(stored):
     rows = {row["cause"]: row["count"] for row in cause_rows(with_causes(stored, causes()))}
     assert rows == {"duplicate": 0, "label": None, "picture": 1, "scope": 0, "confusion": 4}
     html = render(with_causes(stored, causes()), "photos", None)
-    assert "Likeliest cause" in html and "not known" in html and "seewhy data labels" in html
-    assert cause_rows(stored) == [] and "Likeliest cause" not in render(stored, "photos", None)
+    assert "Most likely cause" in html and "not known" in html and "seewhy data labels" in html
+    assert cause_rows(stored) == [] and "Most likely cause" not in render(stored, "photos", None)

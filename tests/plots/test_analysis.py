@@ -26,7 +26,7 @@ from seewhy.plots.style import LIGHT_VERMILION
 
 
 def all_on_the_page(figure: Figure) -> bool:
-    """Whether all text lies within the picture; ticks beyond the axes' limits are not drawn."""
+    """Whether all text lies within the figure; ticks beyond the axes' limits are not drawn."""
     page = figure.bbox.padded(1)
     unseen = set()
     for axes in figure.axes:
@@ -61,8 +61,8 @@ def test_the_heat_map_has_a_row_a_class_and_the_two_means(k: int) -> None:
     last = rows[-3]
     assert values[-3, 2] == m["per_class"][last]["f1"]
     f1 = m["per_class"][last]["intervals"]["f1"]
-    said = [text.get_text() for text in figure.axes[0].texts]
-    assert f"{100 * f1['low']:.0f} to {100 * f1['high']:.0f}" in said
+    written = [text.get_text() for text in figure.axes[0].texts]
+    assert f"{100 * f1['low']:.0f} to {100 * f1['high']:.0f}" in written
 
 
 def test_curves_name_the_three_of_smallest_area_with_their_intervals() -> None:
@@ -76,7 +76,7 @@ def test_curves_name_the_three_of_smallest_area_with_their_intervals() -> None:
         worst = sorted(known, key=lambda name: m["per_class"][name][area])[:3]
         labels = axes.get_legend_handles_labels()[1]
         assert [label.split("  ")[0] for label in labels] == [*worst, "the other 6"]
-        assert f"({m['per_class'][worst[0]]['intervals'][area]['low']:.3f} to" in labels[0]
+        assert f"(95% CI {m['per_class'][worst[0]]['intervals'][area]['low']:.3f} to" in labels[0]
 
 
 def test_odd_names_are_drawn_as_they_are() -> None:
@@ -141,20 +141,20 @@ def test_slices_are_the_stored_ones_with_their_intervals_and_the_weak_are_red(we
     assert red == [part["p"] < 0.05 for part in shown] and any(red) == weak
     title = figure.get_suptitle()
     count = sum(part["p"] < 0.05 for part in found["slices"])
-    assert title.startswith(f"{count or 'None'} of {found['tested']} parts tested")
-    assert ("the 15 surest" in title) == (found["tested"] > 15)
+    assert title.startswith(f"{count} of {found['tested']} tested slices significantly worse")
+    assert ("the 15 with the strongest evidence" in title) == (found["tested"] > 15)
 
 
 def test_causes_are_counted_and_the_unknown_named() -> None:
     counts = {"duplicate": 0, "label": 0, "picture": 2, "scope": 0, "confusion": 7}
     causes = {"counts": counts, "unknown": ["label"], "labels": None, "mistakes": [{}] * 9}
     figure = drawn(mistakes_by_cause, causes)
-    assert all_on_the_page(figure) and "9 surest mistakes" in figure.get_suptitle()
+    assert all_on_the_page(figure) and "9 most confident mistakes" in figure.get_suptitle()
     axes = figure.axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names[:2] == ["A true confusion", "A poor picture"]
     assert names[-1] == "Likely a wrong label"
-    assert [text.get_text() for text in axes.texts] == ["7", "2", "0", "0", "not looked for"]
+    assert [text.get_text() for text in axes.texts] == ["7", "2", "0", "0", "not checked"]
     assert [bar.get_width() for bar in axes.patches] == [7, 2, 0, 0, 0]
 
 

@@ -127,7 +127,7 @@ def test_a_sheet_says_what_was_answered_and_what_is_true() -> None:
     said = [text.get_text() for text in texts(drawn(explanation_sheet, found, [0, 1, 2]))]
     for row in range(3):
         (name, probability), label = found.top(row)[0], found.label(row)
-        verdict = "right" if name == label else f"wrong, is {label}"
+        verdict = "correct" if name == label else f"wrong, label {label}"
         assert f"{name}, {probability:.0%}: {verdict}" in said
         assert f"picture {row}.jpg" in said
     other = replace(found, targets=(found.targets + 1) % 3)
@@ -135,14 +135,14 @@ def test_a_sheet_says_what_was_answered_and_what_is_true() -> None:
     assert any(f"explained: {CLASSES[other.targets[0]]}" in line for line in said)
     assert any("brighter" in line for line in said) is False
     said = texts(drawn(explanation_sheet, explained(1, ("saliency",)), [0]))
-    assert any("saliency: vermilion where brighter" in text.get_text() for text in said)
+    assert any("saliency: vermilion = brighter" in text.get_text() for text in said)
 
 
 def test_without_labels_it_says_neither_right_nor_wrong() -> None:
     said = " ".join(
         t.get_text() for t in texts(drawn(explanation_sheet, explained(2, labels=False), [0, 1]))
     )
-    assert "right" not in said and "wrong" not in said and "✓" not in said
+    assert "correct" not in said and "wrong" not in said and "✓" not in said
 
 
 def test_a_map_that_failed_is_framed_and_says_which_test() -> None:
@@ -173,7 +173,7 @@ def test_curves_are_the_means_and_their_areas_are_said(methods: tuple[str, ...])
     assert panel.get_title(loc="left") == f"{methods[0]}: 3 of 4 reliable"
     assert np.array_equal(panel.lines[0].get_ydata(), check.deletion.mean(0))
     assert np.array_equal(panel.lines[3].get_ydata(), check.random_insertion.mean(0))
-    assert "moved 0.50" in panel.get_legend().get_texts()[0].get_text()
+    assert "shifted 0.50" in panel.get_legend().get_texts()[0].get_text()
 
 
 def test_layers_show_the_channels_that_answer_most() -> None:
@@ -215,5 +215,5 @@ def test_a_class_told_by_the_border_is_marked() -> None:
     assert all_on_the_page(figure)
     marked = [a for a in figure.axes if a.spines["top"].get_edgecolor()[:3] == to_rgb(VERMILION)]
     said = {text.get_text(): text for text in texts(figure)}
-    assert len(marked) == 1 and said["7 pictures, 80%"].get_color() == VERMILION
-    assert "5 pictures, 20%" in said and "no pictures" in said
+    assert len(marked) == 1 and said["7 images, 80%"].get_color() == VERMILION
+    assert "5 images, 20%" in said and "no images" in said

@@ -128,10 +128,10 @@ def test_far_worse_trials_are_drawn_at_the_edge_and_the_best_rises():
 
 def test_the_titles_say_what_was_found():
     titles = {
-        figures.lr_range: (lr_range(), "mine: try a learning rate of 0.01"),
+        figures.lr_range: (lr_range(), "mine: suggested learning rate 0.01"),
         figures.learning_curve: (
             curve([[0.8, 0.81], [0.85, 0.86], [0.9, 0.91]]),
-            "More pictures would help",
+            "More images would help",
         ),
         figures.tuning_history: (tuning([0.5]), "1 trials: no trial is better than the base"),
     }

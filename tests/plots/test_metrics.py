@@ -124,7 +124,7 @@ def test_the_title_says_what_was_measured() -> None:
     title = drawn(confusion_matrix, to_json(m)).get_suptitle()
     low, high = m.accuracy.low, m.accuracy.high
     assert title == (
-        f"Validation: {m.accuracy.value:.1%} of 400 right\n(95% interval {low:.1%} to {high:.1%})"
+        f"Validation: accuracy {m.accuracy.value:.1%} on 400 images\n(95% CI {low:.1%} to {high:.1%})"
     )
 
 
@@ -134,7 +134,7 @@ def test_classes_are_sorted_and_have_their_intervals() -> None:
     order = [label.get_text() for label in axes.get_yticklabels()]
     recalls = [m.per_class[name].recall for name in order]
     assert order[0] == "class 000" and recalls[1:] == sorted(recalls[1:])
-    assert "no pictures" in [text.get_text() for text in axes.texts]
+    assert "no images" in [text.get_text() for text in axes.texts]
     assert [bar.get_width() for bar in axes.patches] == recalls[1:]
     intervals = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 2][:-1]
     for name, interval in zip(order[1:], intervals, strict=True):
@@ -167,7 +167,7 @@ def test_reliability_marks_each_filled_bin_with_its_interval() -> None:
     assert spans == list(zip(bins.low[filled], bins.high[filled], strict=True))
     assert sum(bar.get_height() for bar in lower.patches) == pytest.approx(1)
     title = drawn(reliability, bins, "test").get_suptitle()
-    assert title == f"Test: confidence is off by {bins.ece:.1%} on average (ECE)"
+    assert title == f"Test: expected calibration error (ECE) {bins.ece:.1%}"
 
 
 def test_curves_show_both_splits_and_the_best_epoch() -> None:
@@ -184,12 +184,12 @@ def test_curves_show_both_splits_and_the_best_epoch() -> None:
         assert list(axes.lines[-1].get_xdata()) == [2, 2]
     assert list(rate.lines[0].get_ydata()) == [row["lr"] for row in rows]
     assert figure.get_suptitle() == (
-        "6 epochs in 1 h 1 min; the best is 2 (dashed), with 89.0% of validation right"
+        "6 epochs in 1 h 1 min; best epoch: 2 (dashed), validation accuracy 89.0%"
     )
 
 
 def test_the_best_epoch_is_that_of_highest_accuracy_where_none_is_marked() -> None:
-    assert "the best is 3 " in drawn(curves, history(6)).get_suptitle()
+    assert "best epoch: 3 " in drawn(curves, history(6)).get_suptitle()
 
 
 @pytest.mark.parametrize(

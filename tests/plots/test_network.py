@@ -96,12 +96,12 @@ def test_the_scales_are_plain_numbers_with_room(least: float) -> None:
 
 @pytest.mark.parametrize(
     ("first", "said"),
-    [(0.4, "0.8 times"), (5e-6, "1/100,000 of"), (0.0, "nothing beside"), (nan, "nothing beside")],
+    [(0.4, "0.8 times"), (5e-6, "1/100,000 of"), (0.0, "0 times"), (nan, "0 times")],
 )
 def test_the_title_says_how_much_of_the_gradient_arrives(first: float, said: str) -> None:
     rows = [{"step": 1.0, "a": first, "b": 0.5}]
     title = drawn(gradient_norms, rows).get_suptitle()
-    assert title == f"The first layer's gradient is {said} the last's (medians)"
+    assert title == f"Gradient of the first layer: {said} that of the last layer (medians)"
 
 
 def test_many_layers_with_long_names_have_room(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_captions_stay_on_the_page_and_apart() -> None:
 
 
 def test_a_single_picture_has_room_for_its_title() -> None:
-    figure = drawn(sheet, tiles(1), "The 1 most confident of 1 mistakes: what it is, what was said")
+    figure = drawn(sheet, tiles(1), "The 1 most confident of 1 mistakes: true class, prediction")
     assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes_of(figure))
 
 
@@ -42,7 +42,7 @@ def test_pictures_are_shown_as_they_are_and_places_left_free() -> None:
     some = tiles(3)
     figure = drawn(sheet, [some[0], None, some[1]], "title")
     shown = [axes.images[0].get_array() for axes in figure.axes]
-    assert len(shown) == 2 and np.array_equal(shown[1], some[1].picture)
+    assert len(shown) == 2 and np.array_equal(shown[1], some[1].image)
     assert figure.axes[0].images[0].get_interpolation() == "nearest"
     assert figure.axes[1].get_position().x0 > figure.axes[0].get_position().x1 + 0.2
     large = drawn(sheet, tiles(1, side=90), "title")
@@ -59,12 +59,12 @@ def test_the_surest_mistakes_and_each_pair_have_their_pictures() -> None:
     shown, title = worst_mistakes(found, images)
     assert len(shown) == WORST and f"40 most confident of {found['count']} mistakes" in title
     first = found["worst"][0]
-    assert np.array_equal(shown[0].picture, images[first["row"]])
+    assert np.array_equal(shown[0].image, images[first["row"]])
     assert shown[0].true == first["true"]
-    assert shown[0].said == f"{first['predicted']} {first['confidence']:.0%}"
+    assert shown[0].predicted == f"{first['predicted']} {first['confidence']:.0%}"
     paired, title = confused_pairs(found, images)
     assert len(paired) == PAIRS * COLUMNS and "5 most frequent" in title
     for line, pair in enumerate(found["pairs"][:PAIRS]):
         tile = paired[line * COLUMNS]
         assert tile is not None and tile.true == pair["true"]
-        assert np.array_equal(tile.picture, images[pair["examples"][0]["row"]])
+        assert np.array_equal(tile.image, images[pair["examples"][0]["row"]])

@@ -1,1 +1,1 @@
-"""The self-contained page of a run: records in, HTML out."""
+"""Self-contained HTML pages: records in, HTML out."""

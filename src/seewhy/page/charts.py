@@ -1,7 +1,7 @@
-"""Drawings of the page: inline SVG whose colours are the page's own, so that they follow its theme.
+"""Charts of the page as inline SVG, styled by the page, so that they follow its theme.
 
-Made as a tree of elements, so that no name can become markup. Charts are as wide as a telephone, and
-lie beside each other where there is room.
+They are built as a tree of elements, so that no name can become markup. A chart is as wide as a phone;
+wider screens show several side by side.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,14 +18,14 @@ from seewhy.text import visible
 
 WIDTH, HEIGHT = 340, 236
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 16, 30
-GAP = 14  # between two labels, at least
-LINES = ("strong", "soft", "plain")  # kinds of line, in the order of their curves
-REACH = 0.76  # of a half, that the highest bar of a histogram takes
+GAP = 14  # smallest distance between two labels
+LINES = ("strong", "soft", "plain")  # styles of the first, second and third curve
+REACH = 0.76  # height of the tallest bar, as a share of its half of the histogram
 
 
 @dataclass(frozen=True)
 class Axes:
-    """Where values lie on a chart: x from `LEFT` to the right edge, y upwards."""
+    """The scales of a chart: x from `LEFT` to the right edge, y upwards."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -45,10 +45,7 @@ class Axes:
 
 
 def training_curves(history: Sequence[Mapping[str, float]], name: str, best: int) -> Markup:
-    """Loss or accuracy of training and validation by epoch, the kept epoch marked.
-
-    `best` is its row.
-    """
+    """Training and validation loss or accuracy by epoch; `best` is the row of the best epoch, marked."""
     epochs = [row["epoch"] for row in history]
     series = {part: [row[f"{part}_{name}"] for row in history] for part in ("train", "val")}
     values = np.concatenate(list(series.values()))
@@ -66,10 +63,9 @@ def training_curves(history: Sequence[Mapping[str, float]], name: str, best: int
     if ends[lower] - ends[upper] < GAP:
         middle = (ends[lower] + ends[upper]) / 2
         ends = {upper: middle - GAP / 2, lower: middle + GAP / 2}
-    for part, said in (("train", "training"), ("val", "validation")):
-        kind = "strong" if part == "val" else "soft"
+    for part, label, kind in (("train", "training", "soft"), ("val", "validation", "strong")):
         SubElement(svg, "path", {"d": axes.path(epochs, series[part]), "class": f"line {kind}"})
-        _text(svg, WIDTH - 68, ends[part] + 4, said, f"label {kind}-text")
+        _text(svg, WIDTH - 68, ends[part] + 4, label, f"label {kind}-text")
     x, y = axes.at(epochs[best], series["val"][best])
     _circle(svg, x, y, 4, "dot")
     _text(svg, *axes.at(axes.x[1], axes.y[0]), "epoch", "tick", dy=16, dx=10)
@@ -77,18 +73,18 @@ def training_curves(history: Sequence[Mapping[str, float]], name: str, best: int
 
 
 def reliability(bins: Mapping[str, Any]) -> Markup:
-    """Share right against confidence, with 95% intervals; on the diagonal confidence is honest.
+    """The reliability curve: accuracy by confidence with 95% intervals; on the diagonal, perfect calibration.
 
-    `bins` as `reliability` in confidence.json; size tells how many pictures.
+    `bins` as `reliability` in confidence-val.json; the size of a dot shows the number of images.
     """
     axes = Axes((0, 1), (0, 1))
-    svg = _svg("share of right answers at each confidence, against the diagonal of honesty")
+    svg = _svg("reliability curve: accuracy by confidence; the diagonal is perfect calibration")
     _grid(svg, axes, (0, 0.25, 0.5, 0.75, 1), (0, 0.25, 0.5, 0.75, 1), True, across=True)
     _line(svg, axes.at(0, 0), axes.at(1, 1), "rule")
-    _text(svg, *axes.at(0.03, 0.9), "not sure enough", "label faint")
-    _text(svg, *axes.at(0.98, 0.06), "too sure", "label faint end")
+    _text(svg, *axes.at(0.03, 0.9), "underconfident", "label faint")
+    _text(svg, *axes.at(0.98, 0.06), "overconfident", "label faint end")
     most, shares = max(bins["counts"]), bins["accuracy"]
-    ends = (bins.get(end, shares) for end in ("low", "high"))  # early versions stored none
+    ends = (bins.get(end, shares) for end in ("low", "high"))  # early versions stored no intervals
     for n, x, share, low, high in zip(
         bins["counts"], bins["confidence"], shares, *ends, strict=True
     ):
@@ -99,14 +95,15 @@ def reliability(bins: Mapping[str, Any]) -> Markup:
 
 
 def confidence_histogram(confidence: Mapping[str, Any]) -> Markup:
-    """How sure the right answers were (upwards) and the wrong ones (downwards); as in confidence.json.
+    """Confidence of correct (upwards) and wrong predictions (downwards); as in confidence-val.json.
 
-    Each kind fills its own half, as there are far fewer wrong ones.
+    Each half has its own scale, since there are far fewer wrong ones.
     """
-    svg = _svg("how many right and wrong answers there are at each confidence")
+    svg = _svg("histogram of the confidence of correct and wrong predictions")
     edges = confidence["edges"]
     axes = Axes((0, 1), (-1, 1))
-    for kind, sign, style in (("right", 1, "quiet"), ("wrong", -1, "loud")):
+    kinds = (("right", "correct", 1, "quiet"), ("wrong", "wrong", -1, "loud"))
+    for kind, word, sign, style in kinds:
         counts = confidence[f"{kind}_counts"]
         most = max(counts) or 1
         for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True):
@@ -115,8 +112,8 @@ def confidence_histogram(confidence: Mapping[str, Any]) -> Markup:
             box = {"x": left + 0.7, "y": top, "width": end - left - 1.4, "height": bottom - top}
             SubElement(svg, "rect", {**_numbers(box), "class": style})
         average = confidence[kind]["value"]
-        sure = "" if average is None else f", {average:.0%} sure on average"
-        text = f"{sum(counts):,} {kind}{sure}"
+        mean = "" if average is None else f", mean confidence {average:.0%}"
+        text = f"{sum(counts):,} {word}{mean}"
         _text(svg, *axes.at(0, sign * 0.9), text, f"label {style}-text", dy=4)
     _line(svg, axes.at(0, 0), axes.at(1, 0), "axis")
     for tick in (0, 0.25, 0.5, 0.75, 1):
@@ -125,37 +122,42 @@ def confidence_histogram(confidence: Mapping[str, Any]) -> Markup:
 
 
 def risk_coverage(curve: Mapping[str, Any]) -> Markup:
-    """The share wrong among those answered, when only the surest are; as in confidence.json."""
+    """Error rate by coverage, the most confident predictions first; as in confidence-val.json."""
     coverage, risk, chance = curve["coverage"], curve["risk"], curve["chance"]
     top = max(_ticks(0, max(chance, *risk, 0.001)))
     axes = Axes((0, 1), (0, top))
-    svg = _svg("share of wrong answers when only the surest pictures are answered")
+    svg = _svg("error rate when only the most confident predictions are kept")
     _grid(svg, axes, (0, 0.25, 0.5, 0.75, 1), _ticks(0, top), True, across=True)
     _line(svg, axes.at(0, chance), axes.at(1, chance), "rule")
-    _text(svg, *axes.at(0.01, chance), "if confidence knew nothing", "label faint", dy=-5)
+    _text(svg, *axes.at(0.01, chance), "random ranking", "label faint", dy=-5)
     SubElement(svg, "path", {"d": axes.path(coverage, risk), "class": "line strong"})
     for wanted in (0.8, 0.9):
         at = min(int(np.searchsorted(coverage, wanted)), len(coverage) - 1)
         x, y = axes.at(coverage[at], risk[at])
         _circle(svg, x, y, 4, "dot")
-        said = f"{coverage[at]:.0%} answered: {1 - risk[at]:.1%} right"
-        _text(svg, x - 8, y - 4, said, "label end")
+        _text(
+            svg,
+            x - 8,
+            y - 4,
+            f"{coverage[at]:.0%} answered: {1 - risk[at]:.1%} correct",
+            "label end",
+        )
     return _markup(svg)
 
 
 def strengths(
     curves: Mapping[str, Mapping[str, Any]], clean: float, *, doubling: bool = False
 ) -> Markup:
-    """Share right against strength, each curve with its 95% band; dashed: `clean`, without any.
+    """Accuracy by strength, each curve with its 95% confidence band; dashed: `clean`, on unchanged images.
 
-    `curves` by what is written at their ends, as in robustness.json, drawn in the order of `LINES`;
-    with `doubling` equal factors are equally far.
+    `curves` by the label at their end, as in robustness.json, drawn in the order of `LINES`; with
+    `doubling` the x axis is logarithmic.
     """
     along = np.log2 if doubling else np.asarray
     marks = sorted({s for curve in curves.values() for s in curve["strengths"]})
     xs = [float(along(s)) for s in (marks[0], marks[-1])]
     axes = Axes((xs[0], xs[1]), (0, 1), right=64 if len(curves) > 1 else RIGHT)
-    svg = _svg(f"share right by {next(iter(curves.values()))['about']}")
+    svg = _svg(f"accuracy by {next(iter(curves.values()))['about']}")
     shown = (
         marks if doubling else [marks[0], *(m for m in _ticks(*xs) if xs[0] < m < xs[1]), marks[-1]]
     )
@@ -183,7 +185,7 @@ def strengths(
 def interval(
     figure: Mapping[str, float | None], floor: float, mark: float | None = None, top: float = 1.0
 ) -> Markup:
-    """A rate as a dot with its 95% interval, on a line from `floor` to `top`; stretches with its cell.
+    """A rate as a dot with its 95% interval, on a line from `floor` to `top`, as wide as its cell.
 
     `mark` is a rate to compare with.
     """
@@ -206,16 +208,16 @@ def interval(
 
 
 def bar(value: float, most: float) -> Markup:
-    """A count as a bar that stretches with its cell."""
+    """A count as a bar; the largest, `most`, is as wide as its cell."""
     svg = Element("svg", {"class": "interval", "aria-hidden": "true"})
     width = f"{100 * value / (most or 1):.2f}%"
     SubElement(svg, "rect", {"width": width, "height": "60%", "y": "20%", "class": "quiet"})
     return _markup(svg)
 
 
-def _svg(said: str) -> Element:
+def _svg(title: str) -> Element:
     svg = Element("svg", {"viewBox": f"0 0 {WIDTH} {HEIGHT}", "class": "chart", "role": "img"})
-    SubElement(svg, "title").text = said
+    SubElement(svg, "title").text = title
     return svg
 
 
@@ -227,7 +229,7 @@ def _grid(
     percent: bool,
     across: bool = False,
 ) -> None:
-    """Lines at `ys` with their values, and values at `xs`; in percent upwards, and `across` too."""
+    """Lines and labels at `ys`, labels at `xs`; as percentages if `percent` (y) and `across` (x)."""
     for y in ys:
         _line(svg, axes.at(axes.x[0], y), axes.at(axes.x[1], y), "grid")
         left, height = axes.at(axes.x[0], y)
@@ -237,9 +239,9 @@ def _grid(
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round values about a range, from below it to above it."""
-    found = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    return [float(round(tick, 10)) for tick in found]
+    """Round values that cover a range."""
+    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    return [float(round(tick, 10)) for tick in ticks]
 
 
 def _line(svg: Element, start: tuple[float, float], end: tuple[float, float], kind: str) -> None:

@@ -1,4 +1,4 @@
-"""The drawings of a report as files, each as PNG and as SVG."""
+"""The figures of a report as PNG and SVG files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,25 +16,25 @@ from seewhy.plots.style import Drawings, write_drawings
 
 
 def draw_figures(stored: Stored, images: Pictures | None, folder: Path) -> None:
-    """Draws all that is stored, as PNG and SVG files in `folder`, which are written over.
+    """Writes the figures of all stored results to `folder` as PNG and SVG, replacing existing files.
 
-    `images` uint8 (N, H, W, 3) are the validation pictures; without them no mistake is shown.
+    `images` uint8 (N, H, W, 3) are the validation images; without them no mistakes are drawn.
     """
     drawings: Drawings = {"curves": (curves, [stored.history])}
     drawings |= split_drawings(stored.val, _bins(stored.analysis), stored.analysis, images)
     if "test" in stored.metrics:
-        found = stored.test_analysis
-        drawings |= split_drawings(stored.metrics["test"], _bins(found), found)
+        parts = stored.test_analysis
+        drawings |= split_drawings(stored.metrics["test"], _bins(parts), parts)
     if "robustness" in stored.analysis:
         drawings |= robustness_drawings(stored.analysis["robustness"])
     write_drawings(drawings, folder)
 
 
-def _bins(found: Mapping[str, Any]) -> Reliability | None:
-    """The bins as arrays, as they were before they were stored."""
-    if "confidence" not in found:
+def _bins(analysis: Mapping[str, Any]) -> Reliability | None:
+    """The stored bins of the reliability curve as arrays."""
+    if "confidence" not in analysis:
         return None
-    stored = found["confidence"]["reliability"]
+    stored = analysis["confidence"]["reliability"]
     known = {name: np.array(values, float) for name, values in stored.items()}
-    ends = dict.fromkeys(("low", "high"), known["accuracy"])  # early versions stored none
+    ends = dict.fromkeys(("low", "high"), known["accuracy"])  # early versions stored no intervals
     return Reliability(**(ends | known))

@@ -1,4 +1,4 @@
-"""The pictures that a report shows: which, how small, and where the network looked."""
+"""The images of a report: their selection, thumbnails and attribution maps."""
 
 import base64
 import io
@@ -12,20 +12,20 @@ from PIL import Image
 from seewhy.evaluation.predictions import Predictions
 from seewhy.text import visible
 
-A_CELL = 12  # pictures of a cell of the confusion matrix
-MOST = 720  # pictures in all, which keeps the page small
-MOST_CLASSES = 24  # more classes have no matrix on the page
-SIDE, MAP_SIDE = 96, 24  # pixels; larger pictures are made smaller, smaller ones stay as they are
-STRONG = 0.95  # quantile of the maps' highest values that is drawn at full strength
+A_CELL = 12  # images per cell of the confusion matrix
+MOST = 720  # images in all, which keeps the page small
+MOST_CLASSES = 24  # with more classes, the page has no confusion matrix
+SIDE, MAP_SIDE = 96, 24  # pixels; larger images are reduced, smaller ones stay unchanged
+STRONG = 0.95  # quantile of the maps' maxima that is drawn at full strength
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Some pictures of the validation split, with what the network said and where it looked.
+    """Some images of the validation split, with predictions and attribution maps.
 
-    `rows` (N,) are their places among the `predictions`; `images` uint8 (N, H, W, 3) as the network
-    sees them; `maps` (N, H, W), signed, for the class that was said. `near` are training pictures by
-    their row in train, uint8 (H, W, 3).
+    `rows` (N,) are their rows in `predictions`; `images` uint8 (N, H, W, 3) as the network sees them;
+    `maps` (N, H, W), signed, for the predicted class. `near` are training images, uint8 (H, W, 3), by
+    their row in train.
     """
 
     rows: NDArray[np.int64]
@@ -38,10 +38,11 @@ class Pictures:
 def choose_rows(
     predictions: Predictions, mistakes: Sequence[int], pairs: Sequence[tuple[int, int]] | None
 ) -> NDArray[np.int64]:
-    """The rows to show, by true class and answer: of each cell the surest mistakes, or least sure hits.
+    """The rows to show, by true class and prediction.
 
-    `mistakes` are rows shown in any case; `pairs` the cells (true, predicted) that can be opened,
-    None for all. When there are too many, each cell has its first before any has its second.
+    Each cell of the confusion matrix gets its most confident mistakes, or its least confident correct
+    predictions. `mistakes` are rows that are always shown; `pairs` the cells (true, predicted) that can be
+    opened, None for all. If there are too many, every cell gets its first image before any gets a second.
     """
     labels, predicted = predictions.labels, predictions.predicted
     assert labels is not None
@@ -49,12 +50,12 @@ def choose_rows(
     cell = labels * k + predicted
     usable = (labels >= 0) & (predicted >= 0)
     if pairs is not None:
-        usable &= np.isin(cell, [true * k + said for true, said in pairs])
+        usable &= np.isin(cell, [true * k + answer for true, answer in pairs])
     wrong = labels != predicted
     confidence = predictions.confidence()
     order = np.lexsort((np.where(wrong, -confidence, confidence), cell))
     order = order[usable[order]]
-    starts = np.searchsorted(cell[order], cell[order])  # where each picture's cell begins
+    starts = np.searchsorted(cell[order], cell[order])  # start of each image's cell
     place = np.arange(len(order)) - starts
     fair = order[np.argsort(place, kind="stable")][: int((place < A_CELL).sum())]
     kept = {*fair[:MOST].tolist(), *mistakes}
@@ -63,27 +64,22 @@ def choose_rows(
 
 
 def packed(pictures: Pictures) -> list[list[object]]:
-    """Each picture as [id, true class, said class, confidence, picture, map], the last two WebP in base64."""
-    found = pictures.predictions.take(pictures.rows)
-    assert found.labels is not None
-    strengths = _strengths(pictures.maps)
-    columns = zip(
-        found.ids,
-        found.labels.tolist(),
-        found.predicted.tolist(),
-        found.confidence().round(4).tolist(),
-        pictures.images,
-        strengths,
-        strict=True,
+    """Each image as [id, true class, prediction, confidence, image, map]; the last two are base64 WebP."""
+    shown = pictures.predictions.take(pictures.rows)
+    assert shown.labels is not None
+    columns = (
+        [visible(str(name)) for name in shown.ids],
+        shown.labels.tolist(),
+        shown.predicted.tolist(),
+        shown.confidence().round(4).tolist(),
+        map(thumbnail, pictures.images),
+        map(_map, _strengths(pictures.maps)),
     )
-    return [
-        [visible(str(name)), true, said, sure, thumbnail(image), _map(strength)]
-        for name, true, said, sure, image, strength in columns
-    ]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _strengths(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How strongly each place spoke for the answer, 0 to 1, on one scale for all pictures."""
+    """The evidence for the prediction at each place, 0 to 1, on one scale for all images."""
     positive = np.clip(maps, 0, None)
     highest = positive.max((1, 2), initial=0)
     scale = float(np.quantile(highest, STRONG)) if len(highest) else 0.0
@@ -91,14 +87,14 @@ def _strengths(maps: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def thumbnail(image: NDArray[np.uint8]) -> str:
-    """A picture, uint8 (H, W, 3), no larger than a page needs it: WebP in base64."""
-    picture = Image.fromarray(image)
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return _webp(picture, 88)
+    """An image, uint8 (H, W, 3), reduced to the size that a page needs, as base64 WebP."""
+    small = Image.fromarray(image)
+    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return _webp(small, 88)
 
 
 def _map(strength: NDArray[np.float32]) -> str:
-    """A map as a glow: from nothing over red to yellow."""
+    """A map as a glow from transparent over red to yellow."""
     mask = Image.fromarray(strength)
     mask.thumbnail((MAP_SIDE, MAP_SIDE), Image.Resampling.BILINEAR)
     s = np.asarray(mask)[..., None]
@@ -106,7 +102,7 @@ def _map(strength: NDArray[np.float32]) -> str:
     return _webp(Image.fromarray(glow.astype(np.uint8), "RGBA"), 70)
 
 
-def _webp(picture: Image.Image, quality: int) -> str:
+def _webp(image: Image.Image, quality: int) -> str:
     sink = io.BytesIO()
-    picture.save(sink, "WEBP", quality=quality, method=4)
+    image.save(sink, "WEBP", quality=quality, method=4)
     return base64.b64encode(sink.getvalue()).decode()

@@ -1,12 +1,14 @@
-"""The report: one page of a run, that asks nothing of a network and shows any name as text."""
+"""The report of a run: one HTML page that loads nothing and shows every name as text."""
 
 import shlex
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 from markupsafe import Markup
 
 from seewhy.analysis.training_curves import best_row
+from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.page import charts, robustness, story
 from seewhy.page.pictures import MOST_CLASSES, Pictures, packed, thumbnail
 from seewhy.page.settings import flat, settings
@@ -16,35 +18,26 @@ from seewhy.plots.style import duration
 from seewhy.text import visible
 
 MOST_SLICES = 12  # rows of the table of weak slices
-SHADES = 9  # of a cell in the confusion matrix
-FIGURES = {
-    "accuracy": "of the pictures, right",
-    "balanced_accuracy": "mean over the classes of the share found",
-    "top5": "right among the five likeliest",
-    "macro_f1": "precision and recall in one, mean over the classes",
-    "mcc": "correlation of answer and truth: 0 is chance, 1 perfect",
-    "nll": "log loss in nats: less is better",
-    "ece": "how far confidence is from the share right: less is better",
-    "auroc": "how well probabilities rank the classes: 0.5 is chance, 1 perfect",
+SHADES = 9  # levels of colour in the confusion matrix
+# Metrics over all classes: name on the page, meaning.
+METRICS = {
+    "accuracy": ("Accuracy", "share of correct predictions"),
+    "balanced_accuracy": ("Balanced accuracy", "mean recall over the classes"),
+    "top5": ("Top-5 accuracy", "the true class is among the five most probable"),
+    "macro_f1": ("Macro F1", "harmonic mean of precision and recall, mean over the classes"),
+    "mcc": ("Matthews correlation", "correlation of prediction and truth: 0 is chance, 1 perfect"),
+    "nll": ("Log loss", "negative log-likelihood in nats: lower is better"),
+    "ece": ("Calibration error", "mean gap between confidence and accuracy: lower is better"),
+    "auroc": ("AUROC", "how well probabilities rank the classes: 0.5 is chance, 1 perfect"),
 }
-NAMES = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "top5": "Top-5 accuracy",
-    "macro_f1": "Macro F1",
-    "mcc": "Matthews correlation",
-    "nll": "Log loss",
-    "ece": "Calibration error",
-    "auroc": "ROC area",
-}
-PLAIN = {"mcc", "nll", "auroc"}  # no percentages
+PLAIN = {"mcc", "nll", "auroc"}  # not shown as percentages
 
 
 def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str = "") -> str:
-    """The page as HTML. It draws what is stored, and computes nothing.
+    """The page as HTML, made from stored results alone.
 
-    `data` is where the pictures lie, for the commands on the page; `figures` the folder of the same
-    drawings as files, seen from the page, or empty. Without `pictures` none can be opened.
+    `data` is the path of the dataset, for the commands on the page; `figures` the folder of the figures as
+    files, relative to the page, or empty. Without `pictures` the page has no images.
     """
     return page(
         "report.html.jinja",
@@ -65,7 +58,8 @@ def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str
         slices=story.weak_slices(stored)[:MOST_SLICES],
         best=best_row(stored.history),
         key_figures=_key_figures(stored),
-        figure_rows=_figure_rows(stored),
+        figure_rows=_metric_rows(stored),
+        significant=SIGNIFICANT,
         class_rows=_class_rows(stored.val),
         matrix=_matrix(stored.val) if len(stored.classes) <= MOST_CLASSES else None,
         pairs=_pairs(stored),
@@ -75,21 +69,22 @@ def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str
 
 
 def _shown(stored: Stored, pictures: Pictures) -> Markup:
-    """The pictures for the script, as JSON in which no markup can begin."""
+    """The images for the script, as JSON that cannot contain markup."""
     place = {int(row): number for number, row in enumerate(pictures.rows)}
     mistakes = stored.analysis.get("mistakes", {}).get("worst", [])
-    found = {
-        "classes": [visible(name) for name in stored.classes],
-        "pictures": packed(pictures),
-        "mistakes": [place[found["row"]] for found in mistakes if found["row"] in place],
-        "causes": {place[row]: cause for row, cause in _causes(stored).items() if row in place},
-        "near": {row: thumbnail(image) for row, image in pictures.near.items()},
-    }
-    return embedded(found)
+    return embedded(
+        {
+            "classes": [visible(name) for name in stored.classes],
+            "pictures": packed(pictures),
+            "mistakes": [place[one["row"]] for one in mistakes if one["row"] in place],
+            "causes": {place[row]: cause for row, cause in _causes(stored).items() if row in place},
+            "near": {row: thumbnail(image) for row, image in pictures.near.items()},
+        }
+    )
 
 
 def _causes(stored: Stored) -> dict[int, list[Any]]:
-    """Of each explained mistake, by row: its cause, the reasons, and the nearest as [row, label, same]."""
+    """For each explained mistake, by row: cause, reasons, nearest images as [row, label, near-duplicate]."""
     return {
         one["row"]: [
             one["cause"],
@@ -101,47 +96,38 @@ def _causes(stored: Stored) -> dict[int, list[Any]]:
 
 
 def _key_figures(stored: Stored) -> list[dict[str, Any]]:
-    """The few figures at the head of the page."""
-    found = [
-        {
-            "name": "of validation right",
-            **stored.val["accuracy"],
-            "note": f"{stored.val['n']:,} pictures",
-        }
-    ]
+    """The main metrics, at the top of the page."""
+    note = f"{stored.val['n']:,} images"
+    rows = [{"name": "validation accuracy", **stored.val["accuracy"], "note": note}]
     test = stored.metrics.get("test")
     if test:
-        note = f"{test['n']:,} pictures, reading {test['reading']}"
-        found.append({"name": "of test right", **test["accuracy"], "note": note})
-    rows = {name: row for name, row in stored.val["per_class"].items() if row["recall"] is not None}
-    worst = min(rows, key=lambda name: rows[name]["recall"])
-    recall = _recall(rows[worst])
-    found.append({"name": f"of {worst} found", **recall, "note": "the weakest class"})
-    return found
+        note = f"{test['n']:,} images, evaluation {test['reading']}"
+        rows.append({"name": "test accuracy", **test["accuracy"], "note": note})
+    worst = _class_rows(stored.val)["rows"][0]
+    note = "the weakest class"
+    return [*rows, {"name": f"recall of {worst['name']}", **worst["interval"], "note": note}]
 
 
 def _recall(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The recall of a class with its confidence interval, which early versions did not store."""
     bare = {"value": row["recall"], "low": None, "high": None}
-    found: dict[str, Any] = row.get("intervals", {}).get("recall", bare)
-    return found
+    interval: dict[str, Any] = row.get("intervals", {}).get("recall", bare)
+    return interval
 
 
-def _figure_rows(stored: Stored) -> list[dict[str, Any]]:
-    """Each figure over all classes, of validation and of test where that was read."""
+def _metric_rows(stored: Stored) -> list[dict[str, Any]]:
+    """Each metric over all classes, for validation and, if evaluated, for test."""
+    splits = [stored.metrics[split] for split in ("val", "test") if split in stored.metrics]
     rows = []
-    for name, about in FIGURES.items():
-        cells = [
-            _written(name, stored.metrics[split])
-            for split in ("val", "test")
-            if split in stored.metrics
-        ]
+    for metric, (name, about) in METRICS.items():
+        cells = [_written(metric, metrics) for metrics in splits]
         if any(value for value, _ in cells):
-            rows.append({"name": NAMES[name], "about": about, "cells": cells})
+            rows.append({"name": name, "about": about, "cells": cells})
     return rows
 
 
 def _written(name: str, metrics: Mapping[str, Any]) -> tuple[str, str]:
-    """A figure and its 95% interval as text; empty where they are not known."""
+    """A metric and its 95% confidence interval as text; empty if not known."""
 
     def write(number: float | None) -> str:
         if number is None:
@@ -149,16 +135,17 @@ def _written(name: str, metrics: Mapping[str, Any]) -> tuple[str, str]:
         return f"{number:.3f}" if name in PLAIN else f"{number:.1%}"
 
     if name == "accuracy":
-        found = metrics["accuracy"]
+        interval = metrics["accuracy"]
     else:
         alone = metrics["macro"]["f1"] if name == "macro_f1" else metrics.get(name)
-        found = metrics.get("intervals", {}).get(name, {"value": alone, "low": None, "high": None})
-    low, high = write(found["low"]), write(found["high"])
-    return write(found["value"]), f"{low} to {high}" if low and high else ""
+        bare = {"value": alone, "low": None, "high": None}
+        interval = metrics.get("intervals", {}).get(name, bare)
+    low, high = write(interval["low"]), write(interval["high"])
+    return write(interval["value"]), f"{low} to {high}" if low and high else ""
 
 
 def _class_rows(val: Mapping[str, Any]) -> dict[str, Any]:
-    """The classes, the worst found first, and where their common axis begins."""
+    """The classes, lowest recall first, and the start of their common axis."""
     rows = [
         {"name": name, **row, "interval": _recall(row)}
         for name, row in val["per_class"].items()
@@ -170,34 +157,32 @@ def _class_rows(val: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _matrix(val: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The confusion matrix by rows, each cell with its share of the class and its shade."""
+    """The confusion matrix by rows; each cell has its count, share of the class and shade."""
     table, names = val["confusion"], val["classes"]
     shares = [[n / (sum(row) or 1) for n in row] for row in table]
     k = len(names)
     most = max((shares[t][p] for t in range(k) for p in range(k) if t != p), default=0) or 1
-    found = []
+    rows = []
     for true, name in enumerate(names):
         cells = []
-        for said, n in enumerate(table[true]):
-            share = shares[true][said]
-            shade = share if true == said else (share / most) ** 0.5
-            level = (
-                round(SHADES * shade) if true == said else -(-int(1e6 * SHADES * shade) // 10**6)
-            )
-            cells.append({"count": n, "share": share, "right": true == said, "shade": level})
-        found.append({"name": name, "cells": cells})
-    return found
+        for predicted, n in enumerate(table[true]):
+            share, right = shares[true][predicted], true == predicted
+            shade = SHADES * (share if right else (share / most) ** 0.5)
+            level = round(shade) if right else ceil(round(shade, 6))
+            cells.append({"count": n, "share": share, "right": right, "shade": level})
+        rows.append({"name": name, "cells": cells})
+    return rows
 
 
 def _pairs(stored: Stored) -> list[dict[str, Any]]:
-    """The most frequent confusions, with their classes' places."""
+    """The most frequent confusions, with the indices of their classes."""
     places = {name: place for place, name in enumerate(stored.classes)}
     pairs = stored.analysis.get("mistakes", {}).get("pairs", [])
     return [{**p, "cell": (places[p["true"]], places[p["predicted"]])} for p in pairs]
 
 
 def _commands(stored: Stored, data: str) -> list[str]:
-    """What makes this run, its figures and this page again; the first is empty where it is not known."""
+    """The commands that reproduce the run, its metrics and this page; the first is empty if not known."""
     known, run = settings(stored.config["recipe"]), str(stored.path)
     lines = [
         ["seewhy", "train", "--data", data, *known] if known else [],

@@ -1,4 +1,4 @@
-"""The page on which a person confirms or corrects suspected labels, and saves `review.csv`."""
+"""The page on which a user confirms or corrects suspected labels and saves `review.csv`."""
 
 import hashlib
 
@@ -10,13 +10,13 @@ from seewhy.text import visible
 
 
 def render_review(suspects: Suspects, command: str, *, mistakes: bool = False) -> str:
-    """The page as HTML; it asks for nothing, and keeps answers in the browser until they are saved.
+    """The page as HTML; it loads nothing and keeps the answers in the browser until they are saved.
 
-    `command` is what makes a corrected version by the saved answers. `mistakes` says that the suspects
-    are a model's mistakes on validation, and not what networks say that were trained to judge labels.
+    `command` creates a corrected version from the saved answers. With `mistakes`, the suspects are a model's
+    mistakes on validation; otherwise they come from networks that were not trained on these images.
     """
     shown = suspects.shown
-    found = suspects.found[: len(shown.images)]
+    listed = suspects.found[: len(shown.images)]
     digests = "".join(one.hash for one in suspects.found)
     pictures = [
         [
@@ -31,7 +31,7 @@ def render_review(suspects: Suspects, command: str, *, mistakes: bool = False) -
             [[visible(name), thumbnail(near)] for name, near in zip(names, nearest, strict=True)],
         ]
         for one, image, names, nearest in zip(
-            found, shown.images, shown.near_labels, shown.near, strict=True
+            listed, shown.images, shown.near_labels, shown.near, strict=True
         )
     ]
     return page(
@@ -39,7 +39,7 @@ def render_review(suspects: Suspects, command: str, *, mistakes: bool = False) -
         ["report.css", "review.css"],
         "review.js",
         count=len(suspects.found),
-        shown=len(found),
+        shown=len(listed),
         n=suspects.n,
         agreed=suspects.agreed,
         weak=suspects.weak,

@@ -1,4 +1,4 @@
-"""What a run was made with, as words of a command."""
+"""Recipe settings of a run as command-line arguments."""
 
 import json
 import shlex
@@ -10,24 +10,21 @@ from seewhy.config.recipe import load_recipe, recipe_names
 
 
 def settings(recipe: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> list[str]:
-    """A shipped recipe's name and what the run's own differs in, with `more` fields on top.
+    """The flags for a shipped recipe and for the fields in which the run differs from it, plus `more`.
 
-    Nothing where the recipe is not a shipped one: its file is not known.
+    Empty if the recipe is not a shipped one, since the path of its file is not known.
     """
     if recipe["name"] not in recipe_names():
         return []
     shipped = flat(load_recipe(recipe["name"]).model_dump(mode="json"))
     own = {k: v for k, v in flat(recipe).items() if k in shipped and shipped[k] != v}
     changes = own | dict(more or {})
-    return [
-        "--recipe",
-        recipe["name"],
-        *(f"--set={name}={json.dumps(value)}" for name, value in changes.items()),
-    ]
+    flags = [f"--set={name}={json.dumps(value)}" for name, value in changes.items()]
+    return ["--recipe", recipe["name"], *flags]
 
 
 def review_command(data: str, recipe: Mapping[str, Any], review: str) -> str:
-    """The command that corrects labels by a review, of data split as for trainings by a recipe."""
+    """The command that applies a label review to data that is split as the recipe splits it."""
     usual, drawn = DataConfig(), DataConfig.model_validate(recipe["data"])
     flags = {
         "--layout": "layout",
@@ -46,11 +43,11 @@ def review_command(data: str, recipe: Mapping[str, Any], review: str) -> str:
 
 
 def flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's fields by dotted name."""
-    found: dict[str, Any] = {}
+    """The fields of a recipe by dotted name."""
+    flattened: dict[str, Any] = {}
     for section, fields in recipe.items():
         if isinstance(fields, Mapping):
-            found |= {f"{section}.{name}": value for name, value in fields.items()}
+            flattened |= {f"{section}.{name}": value for name, value in fields.items()}
         elif section not in ("name", "about"):
-            found[section] = fields
-    return found
+            flattened[section] = fields
+    return flattened

@@ -1,4 +1,4 @@
-"""What a run directory holds, read once for a report."""
+"""The stored results of a run, read once for a report."""
 
 import csv
 import json
@@ -21,12 +21,11 @@ from seewhy.text import escape_cell
 
 @dataclass(frozen=True)
 class Stored:
-    """The results of one run, as they were written.
+    """The results of one run, as stored.
 
-    `analysis` has the files of analysis/ of the validation split and of none, by name ("mistakes",
-    ...), `test_analysis` those of the test split; `counts` the images of each class, by split. Of a run
-    that kept no events, `diagnostics` are worked out again from its history and counts: then they are
-    `derived`.
+    `analysis` has the files of analysis/ by name ("mistakes", ...), of the validation split and of no split;
+    `test_analysis` those of the test split; `counts` the images per class, by split. If the run stored no
+    events, `diagnostics` are computed from its history and counts, and `derived` is true.
     """
 
     path: Path
@@ -44,9 +43,15 @@ class Stored:
 
     @property
     def val(self) -> dict[str, Any]:
-        """The figures of the validation split."""
-        found: dict[str, Any] = self.metrics["val"]
-        return found
+        """The metrics of the validation split."""
+        metrics: dict[str, Any] = self.metrics["val"]
+        return metrics
+
+    @property
+    def recalls(self) -> dict[str, float]:
+        """The recall of each class that has validation images."""
+        rows = self.val["per_class"].items()
+        return {name: row["recall"] for name, row in rows if row["recall"] is not None}
 
     @property
     def classes(self) -> list[str]:
@@ -54,11 +59,11 @@ class Stored:
 
 
 def read_stored(run: Run) -> Stored:
-    """Reads a finished run. Raises `UsageError` where it is none, and says what to do."""
+    """Reads a finished run. Raises `UsageError`, which says what to do, if the run is not finished."""
     if not run.finished or "val" not in run.metrics:
         raise UsageError(
-            f"{run.path} holds no finished run (model.safetensors, metrics.json): give a run directory, "
-            "or finish it with `seewhy train --resume`"
+            f"{run.path} is not a finished run (no model.safetensors or metrics.json): give a run directory, "
+            "or finish the run with `seewhy train --resume`"
         )
     header = read_header(run.model)
     counts = _counts(run.path / "splits.csv", list(run.metrics["val"]["classes"]))
@@ -80,7 +85,7 @@ def read_stored(run: Run) -> Stored:
         model={
             "digest": header.digest,
             "megabytes": header.size / 1e6,
-            "net": header.metadata.architecture.name,
+            "network": header.metadata.architecture.name,
             "size": header.metadata.rule.size,
             "views": header.metadata.views,
             "fingerprint": header.metadata.fingerprint,
@@ -90,24 +95,24 @@ def read_stored(run: Run) -> Stored:
 
 
 def _derived(run: Run, counts: Mapping[str, int]) -> tuple[Diagnostic, ...]:
-    """The diagnostics of a run that kept none, from its history and the number of images of each class."""
+    """The diagnostics of a run that stored no events, from its history and class counts."""
     labels = np.repeat(np.arange(len(counts)), list(counts.values()))
     config = TrainConfig(**run.config["recipe"]["train"])
     return tuple(diagnostics.in_run(run.history, labels, list(counts), config))
 
 
 def _analysis(folder: Path, *splits: str) -> dict[str, Any]:
-    """The parts of analysis/ of these splits; of none ("") are those that name none."""
-    found = {}
+    """The parts of analysis/ of these splits, by name; the split of a file without one is ""."""
+    parts = {}
     for path in sorted(folder.glob("*.json")):
         name, _, split = path.stem.partition("-")
         if split in splits:
-            found[name] = json.loads(path.read_text("utf-8"))
-    return found
+            parts[name] = json.loads(path.read_text("utf-8"))
+    return parts
 
 
 def _counts(path: Path, classes: list[str]) -> dict[str, dict[str, int]]:
-    """Pictures of each class, by split, from splits.csv."""
+    """Images per class, by split, from splits.csv."""
     tally = Counter((row["split"], row["label"]) for row in _rows(path))
     return {
         split: {name: tally[split, escape_cell(name)] for name in classes}

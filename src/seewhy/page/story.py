@@ -1,4 +1,4 @@
-"""What a report says in words: the verdict and what to do next, derived from stored results."""
+"""The texts of a report, derived from stored results: summary, headlines and next steps."""
 
 import shlex
 from collections.abc import Mapping
@@ -13,22 +13,22 @@ from seewhy.page.robustness import hardest
 from seewhy.page.settings import review_command, settings
 from seewhy.page.stored import Stored
 
-MUCH = 0.1  # of all mistakes between two classes: worth a look of its own
-DOUBTED = 0.03  # calibration error from which confidence misleads
-COVERAGE = 0.8  # of the pictures answered, in the advice to leave the unsure ones
+MUCH = 0.1  # share of all mistakes between two classes that is worth an advice of its own
+MISCALIBRATED = 0.03  # calibration error from which confidence is misleading
+COVERAGE = 0.8  # share of images answered, in the advice to abstain from the others
 # What to do about mistakes, by their cause.
 CURES: dict[str, str] = {
-    "duplicate": "Keep the label that is right.",
-    "label": "Look, and correct it.",
-    "picture": "Mend it, or leave out what a person could not tell either.",
-    "scope": "If such pictures will come, collect some.",
-    "confusion": "More pictures that tell the two classes apart.",
+    "duplicate": "Keep the correct label.",
+    "label": "Check the label and correct it.",
+    "picture": "Replace the image, or remove it if a human could not label it.",
+    "scope": "If such images are expected in use, collect some.",
+    "confusion": "Collect more images that show the difference between the two classes.",
 }
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Something to do: why, what, and the command for it, where there is one."""
+    """A next step: the finding, the action, and the command for it, if there is one."""
 
     finding: str
     action: str
@@ -36,106 +36,100 @@ class Advice:
 
 
 def verdict(stored: Stored) -> tuple[str, str, str]:
-    """How good, where it fails, and what its confidence is worth: a sentence each."""
+    """Accuracy, weakest classes and calibration: one sentence each."""
     return _how_good(stored), _where(stored), _how_sure(stored)
 
 
 def _how_good(stored: Stored) -> str:
     val, test = stored.val, stored.metrics.get("test")
-    said = (
-        f"The {stored.model['net']} gets {_percent(val['accuracy']['value'])} of {val['n']:,} "
-        f"validation pictures right ({_span(val['accuracy'])})"
+    accuracy = val["accuracy"]
+    text = (
+        f"The {stored.model['network']} has an accuracy of {accuracy['value']:.1%} on {val['n']:,} "
+        f"validation images (95% confidence interval {accuracy['low']:.1%} to {accuracy['high']:.1%})"
     )
     if test is None:
         sealed = any(stored.counts["test"].values())
-        return f"{said}; {'the test pictures are still sealed' if sealed else 'there is no test split'}."
-    return f"{said}, and {_percent(test['accuracy']['value'])} of {test['n']:,} test pictures."
+        return (
+            f"{text}; {'the test split is still sealed' if sealed else 'there is no test split'}."
+        )
+    return f"{text}, and of {test['accuracy']['value']:.1%} on {test['n']:,} test images."
 
 
 def _where(stored: Stored) -> str:
-    recalls = {
-        name: row["recall"]
-        for name, row in stored.val["per_class"].items()
-        if row["recall"] is not None
-    }
+    recalls = stored.recalls
     best, worst = max(recalls, key=recalls.__getitem__), min(recalls, key=recalls.__getitem__)
     if recalls[worst] == 1:
-        return "It makes no mistake on them, so look for leaks and harder pictures before you trust it."
-    said = (
-        f"It knows {best} best ({_percent(recalls[best])} found) and {worst} least "
-        f"({_percent(recalls[worst])})"
-    )
+        return "It makes no mistake on them: check for leaks and try harder images before you trust it."
+    text = f"It recognises {best} best (recall {recalls[best]:.1%}) and {worst} worst ({recalls[worst]:.1%})"
     pair = _most_confused(stored)
     if pair is None:
-        return f"{said}."
-    return f"{said}, and most often takes {pair[0]} for {pair[1]} ({pair[2]:,} times)."
+        return f"{text}."
+    return f"{text}. Its most frequent confusion: {pair[0]} predicted as {pair[1]} ({pair[2]:,} times)."
 
 
 def _how_sure(stored: Stored) -> str:
     val = stored.val
-    off = f"{100 * val['ece']:.1f} points"
+    error = f"expected calibration error {100 * val['ece']:.1f} percentage points"
     low = val.get("intervals", {}).get("ece", {"low": val["ece"]})["low"]
-    if val["ece"] > DOUBTED and not low:
-        said = f"Its confidence may mislead, by {off} on average, or by none: the pictures are few"
-    elif val["ece"] > DOUBTED:
-        said = f"Its confidence misleads, by {off} on average"
+    if val["ece"] <= MISCALIBRATED:
+        text = f"Its confidence is reliable ({error})"
+    elif low:
+        text = f"Its confidence is misleading ({error})"
     else:
-        said = f"Its confidence can be believed, to {off} on average"
+        text = f"Its confidence may be misleading ({error}), but there are too few images to be certain"
     sure = stored.analysis.get("confidence")
     if sure is None or not sure["sure_mistakes"]:
-        return f"{said}."
-    return (
-        f"{said}, yet {_counted(sure['sure_mistakes'], 'mistake')} came with more than 90% of it."
-    )
+        return f"{text}."
+    return f"{text}; {_counted(sure['sure_mistakes'], 'mistake')} had more than 90% confidence."
 
 
 def _most_confused(stored: Stored) -> tuple[str, str, int] | None:
-    """True class, answer and count of the commonest confusion."""
+    """True class, prediction and count of the most frequent confusion."""
     table, names = stored.val["confusion"], stored.classes
     cells = [
         (n, t, p) for t, row in enumerate(table) for p, n in enumerate(row) if t != p and n > 0
     ]
     if not cells:
         return None
-    n, true, said = max(cells, key=lambda cell: cell[0])
-    return names[true], names[said], n
+    n, true, predicted = max(cells, key=lambda cell: cell[0])
+    return names[true], names[predicted], n
 
 
 def advice(stored: Stored, data: str) -> list[Advice]:
-    """What to do next, what matters most first. `data` is where the pictures lie, for the commands."""
+    """The next steps, the most important first. `data` is the path of the dataset, for the commands."""
     commands = _Commands(str(stored.path), data)
-    found: list[Advice] = []
-    for look in (
-        _diagnostics,
-        _labels,
-        _sure_mistakes,
-        _confused,
-        _weakest,
-        _hardest,
-        _unfinished,
-        _unsure,
-    ):
-        found += look(stored, commands)
+    steps = [
+        *(Advice(f"{_capital(d.finding)}.", f"{_capital(d.advice)}.") for d in stored.diagnostics),
+        *_labels(stored, commands),
+        *_sure_mistakes(stored, commands),
+        *_confused(stored),
+        *_weakest(stored),
+        *_hardest(stored, commands),
+        *_unfinished(stored),
+        *_unsure(stored, commands),
+    ]
     if stored.bad_files:
         finding = f"{_counted(stored.bad_files, 'file')} could not be used."
-        found.append(Advice(finding, "Mend or remove them: bad_files.csv names them and says why."))
+        steps.append(
+            Advice(finding, "Repair or remove them: bad_files.csv lists them with reasons.")
+        )
     if "mistakes" not in stored.analysis:
-        finding = "Mistakes and confidence of this run are not worked out yet."
-        found.append(Advice(finding, "Let SeeWhy look.", commands("evaluate", "--full")))
+        finding = "The mistakes and the confidence of this run have not been analysed yet."
+        steps.append(Advice(finding, "Run the analysis.", commands("evaluate", "--full")))
     if not any(stored.counts["test"].values()):
-        finding = "There is no test split, and validation chose the model."
-        action = "Gather pictures that no choice has seen, in test/ by class, and evaluate on them."
-        found.append(Advice(finding, action))
+        finding = "There is no test split, and the model was selected on validation."
+        action = "Collect new images in test/, one folder per class, and evaluate on them."
+        steps.append(Advice(finding, action))
     elif "test" not in stored.metrics:
-        finding = "No test picture was looked at yet."
-        action = "When every choice is made, read them once: that is the figure to publish."
-        found.append(Advice(finding, action, commands("evaluate", "--split", "test")))
-    return found
+        finding = "The test split has not been evaluated."
+        action = "When all decisions are final, evaluate on it once: report that result."
+        steps.append(Advice(finding, action, commands("evaluate", "--split", "test")))
+    return steps
 
 
 @dataclass(frozen=True)
 class _Commands:
-    """Writes commands on one run and its data."""
+    """The commands for one run and its dataset."""
 
     run: str
     data: str
@@ -144,57 +138,53 @@ class _Commands:
         return shlex.join(["seewhy", verb, self.run, "--data", self.data, *options])
 
     def train(self, recipe: Mapping[str, Any], field: str, value: float) -> str:
-        """Trains as a run was, with one field set otherwise; empty where its recipe is not shipped."""
+        """Trains with the recipe of a run and one field changed; empty if the recipe is not a shipped one."""
         known = settings(recipe, {field: value})
         return shlex.join(["seewhy", "train", "--data", self.data, *known]) if known else ""
 
     def judge(self, recipe: Mapping[str, Any]) -> str:
-        """Judges the labels, and tells the causes of this run's mistakes; empty as `train`."""
+        """Checks the labels, then finds the causes of this run's mistakes; empty as in `train`."""
         known = settings(recipe)
         folds = shlex.join(["seewhy", "data", "labels", self.data, *known, "--out", "folds"])
         return f"{folds} && {self('evaluate', '--full', '--labels', 'folds')}" if known else ""
-
-
-def _diagnostics(stored: Stored, commands: _Commands) -> list[Advice]:
-    """What the training itself noticed, and what it advised."""
-    return [
-        Advice(f"{_capital(one.finding)}.", f"{_capital(one.advice)}.")
-        for one in stored.diagnostics
-    ]
 
 
 def _sure_mistakes(stored: Stored, commands: _Commands) -> list[Advice]:
     sure = stored.analysis.get("confidence")
     if not sure or not sure["sure_mistakes"]:
         return []
-    finding = f"{_counted(sure['sure_mistakes'], 'mistake')} came with more than 90% confidence."
+    finding = f"{_counted(sure['sure_mistakes'], 'mistake')} had more than 90% confidence."
     causes = stored.analysis.get("causes")
     if causes is None:
-        action = "Look at them below: a wrong label, a poor picture or a real confusion asks for other cures."
+        action = (
+            "See them below: wrong labels, poor images and real confusions need different actions."
+        )
         return [Advice(finding, action)]
     if "label" in causes["unknown"]:
-        action = "Whether their labels are right is not known: let networks that have not seen them judge."
+        action = "Their labels have not been checked: use networks that were not trained on these images."
         return [Advice(finding, action, commands.judge(stored.config["recipe"]))]
     kinds = [f"{n:,} {NAMES[cause]}" for cause, n in causes["counts"].items() if n]
-    return [Advice(finding, f"Of the surest mistakes: {'; '.join(kinds)}. See them below.")]
+    return [
+        Advice(finding, f"Causes of the most confident ones: {'; '.join(kinds)}. See them below.")
+    ]
 
 
 def _labels(stored: Stored, commands: _Commands) -> list[Advice]:
-    """Training labels that look wrong, where they were judged."""
-    doubts = stored.analysis.get("causes", {}).get("labels")
-    if not doubts or not doubts["train"]:
+    """Training labels that look wrong, if they were checked."""
+    suspects = stored.analysis.get("causes", {}).get("labels")
+    if not suspects or not suspects["train"]:
         return []
-    n = doubts["train"]
+    n = suspects["train"]
     finding = f"{_counted(n, 'training label')} look{'s' * (n == 1)} wrong."
-    folder = PurePath(doubts["folder"])
+    folder = PurePath(suspects["folder"])
     page = folder / "review.html"
-    action = f"Review them first: open {page}, save review.csv there, and make a corrected version."
+    action = f"Review them first: open {page}, save review.csv, and create a corrected version."
     command = review_command(commands.data, stored.config["recipe"], str(folder / "review.csv"))
     return [Advice(finding, action, command)]
 
 
 def cause_rows(stored: Stored) -> list[dict[str, Any]]:
-    """Each cause of the surest mistakes: its name, how many, what to do; `count` None where not known."""
+    """Each cause of the most confident mistakes: name, action, and count (None if not known)."""
     causes = stored.analysis.get("causes")
     if not causes or not causes["mistakes"]:
         return []
@@ -209,8 +199,8 @@ def cause_rows(stored: Stored) -> list[dict[str, Any]]:
     ]
 
 
-def _confused(stored: Stored, commands: _Commands) -> list[Advice]:
-    """The pair of classes between which most mistakes are made, in both directions."""
+def _confused(stored: Stored) -> list[Advice]:
+    """The pair of classes with the most confusions, in both directions together."""
     table, names = stored.val["confusion"], stored.classes
     k = len(names)
     pairs = [(table[a][b] + table[b][a], a, b) for a in range(k) for b in range(a)]
@@ -221,65 +211,61 @@ def _confused(stored: Stored, commands: _Commands) -> list[Advice]:
     if k == 2 or n < MUCH * mistakes:
         return []
     finding = (
-        f"{names[a]} and {names[b]} are taken for each other {n:,} times: "
-        f"{n / mistakes:.0%} of all mistakes."
+        f"{names[a]} and {names[b]} are confused {n:,} times: {n / mistakes:.0%} of all mistakes."
     )
-    action = "More pictures that tell these two apart would help most."
-    return [Advice(finding, action)]
+    return [Advice(finding, "More images that show their difference would help most.")]
 
 
 def weak_slices(stored: Stored) -> list[dict[str, Any]]:
-    """The parts of the pictures that are worse than the rest beyond doubt, the surest first."""
+    """The slices that are significantly worse than the other images, strongest evidence first."""
     slices = stored.analysis.get("slices", {"slices": []})["slices"]
     return [part for part in slices if is_weak(part)]
 
 
-def _weakest(stored: Stored, commands: _Commands) -> list[Advice]:
-    """The surest weak part that is more than a class, which the classes show already."""
+def _weakest(stored: Stored) -> list[Advice]:
+    """The weakest slice that is not just a class: the table of classes shows those."""
     weak = [part for part in weak_slices(stored) if part["factors"] != ["class"]]
     if not weak:
         return []
     part = weak[0]
     finding = (
-        f"{part['name']}: {_percent(part['rate']['value'])} of {_counted(part['n'], 'picture')} are "
-        f"wrong, of the rest {_percent(part['rest']['value'])}."
+        f"{part['name']}: error rate {part['rate']['value']:.1%} on {_counted(part['n'], 'image')}, "
+        f"{part['rest']['value']:.1%} on the others."
     )
-    return [Advice(finding, "Collect more of the kind, or augment towards it.")]
+    return [Advice(finding, "Collect more such images, or use augmentation that produces them.")]
 
 
 def _hardest(stored: Stored, commands: _Commands) -> list[Advice]:
-    """What costs most when pictures go bad or move, and the augmentation nearest to it."""
+    """The most harmful corruption and transformation, each with the closest augmentation."""
     if "robustness" not in stored.analysis:
         return []
-    recipe, found = stored.config["recipe"], []
+    recipe, steps = stored.config["recipe"], []
     for finding, field, value in hardest(stored.analysis["robustness"]):
         if recipe.get("augment", {}).get(field) is None:
-            action = f"Add the augmentation {field} to its training, and see."
+            action = f"Train again with the augmentation {field}, and compare."
             command = commands.train(recipe, f"augment.{field}", value)
+            steps.append(Advice(finding, action, command))
         else:
-            action = (
-                f"The augmentation {field} is on already: use more of it, or collect such pictures."
-            )
-            command = ""
-        found.append(Advice(finding, action, command))
-    return found
+            action = f"The augmentation {field} is on already: increase it, or collect such images."
+            steps.append(Advice(finding, action))
+    return steps
 
 
-def _unfinished(stored: Stored, commands: _Commands) -> list[Advice]:
-    """Whether the last epoch was the best by the validation loss, at a rate that was not yet low."""
+def _unfinished(stored: Stored) -> list[Advice]:
+    """Advice to train longer if the last epoch had the lowest validation loss and a high learning rate."""
     history = stored.history
     losses = [row["val_loss"] for row in history]
     rates = [row["lr"] for row in history]
     if len(history) < 3 or min(losses) < losses[-1] or rates[-1] < 0.5 * max(rates):
         return []
     finding = (
-        f"The validation loss was still falling at epoch {history[-1]['epoch']:.0f}, the last."
+        f"The validation loss was still falling at the last epoch, {history[-1]['epoch']:.0f}."
     )
     return [Advice(finding, f"Train longer: --epochs {2 * len(history)}.")]
 
 
 def _unsure(stored: Stored, commands: _Commands) -> list[Advice]:
-    """What leaving the unsure pictures to a person would bring."""
+    """The gain in accuracy if the model abstains from images of low confidence."""
     sure = stored.analysis.get("confidence")
     if not sure or stored.model["threshold"] is not None:
         return []
@@ -288,24 +274,15 @@ def _unsure(stored: Stored, commands: _Commands) -> list[Advice]:
     coverage, risk = next((c, r) for c, r in points if c >= COVERAGE)
     if coverage > 0.95 or curve["chance"] - risk < 0.01:
         return []
-    finding = f"Of the surest {coverage:.0%} of the pictures {_percent(1 - risk)} are right."
-    action = 'Where a mistake is dear, let it answer "not sure" to the rest.'
+    finding = f"On the most confident {coverage:.0%} of the images, the accuracy is {1 - risk:.1%}."
+    action = 'If errors are costly, let the model abstain: it answers "not sure" for the others.'
     out = str(stored.path / "calibrated.safetensors")
-    return [
-        Advice(finding, action, commands("calibrate", "--coverage", f"{COVERAGE}", "--out", out))
-    ]
+    command = commands("calibrate", "--coverage", f"{COVERAGE}", "--out", out)
+    return [Advice(finding, action, command)]
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _percent(rate: float) -> str:
-    return f"{rate:.1%}"
-
-
-def _span(interval: Mapping[str, float]) -> str:
-    return f"95% interval {_percent(interval['low'])} to {_percent(interval['high'])}"
 
 
 def _counted(n: int, noun: str) -> str:
@@ -313,29 +290,22 @@ def _counted(n: int, noun: str) -> str:
 
 
 def headlines(stored: Stored) -> dict[str, str]:
-    """What each chart shows, as a headline over it."""
+    """The headline of each chart: its main message."""
     val, confidence = stored.val, stored.analysis.get("confidence")
     best = stored.history[best_row(stored.history)]
     pair = _most_confused(stored)
-    said = {
-        "curves": f"Validation reached {_percent(best['val_accuracy'])} in epoch {best['epoch']:.0f} "
+    recalls = stored.recalls.values()
+    texts = {
+        "curves": f"Best validation accuracy {best['val_accuracy']:.1%}, in epoch {best['epoch']:.0f} "
         f"of {len(stored.history)}",
-        "confusion": "No picture was taken for another class"
+        "confusion": "No class was confused with another"
         if pair is None
-        else f"Most often {pair[0]} is taken for {pair[1]}: {_counted(pair[2], 'time')}",
-        "classes": _spread(val),
+        else f"Most frequent: {pair[0]} predicted as {pair[1]}, {_counted(pair[2], 'time')}",
+        "classes": f"Recall from {min(recalls):.1%} to {max(recalls):.1%}",
     }
     if confidence:
-        said["confidence"] = (
-            f"{_counted(confidence['sure_mistakes'], 'mistake')} above 90% confidence"
-        )
-        said["reliability"] = f"Confidence is off by {100 * val['ece']:.1f} points on average"
-        said["risk"] = "Fewer answers, fewer mistakes"
-    return said
-
-
-def _spread(val: Mapping[str, Any]) -> str:
-    recalls = sorted(r["recall"] for r in val["per_class"].values() if r["recall"] is not None)
-    if recalls[0] == recalls[-1]:
-        return f"Every class is found equally often: {_percent(recalls[0])}"
-    return f"From {_percent(recalls[0])} to {_percent(recalls[-1])} of a class is found"
+        sure = _counted(confidence["sure_mistakes"], "mistake")
+        texts["confidence"] = f"{sure} with more than 90% confidence"
+        texts["reliability"] = f"Expected calibration error (ECE) {val['ece']:.1%}"
+        texts["risk"] = "Error rate if the model abstains when unsure"
+    return texts

@@ -1,4 +1,4 @@
-"""A page that asks nothing of a network and shows any name as text: style and script lie in it."""
+"""Pages that load nothing and show every name as text; style and script are inside the page."""
 
 import base64
 import hashlib
@@ -14,24 +14,17 @@ from seewhy.text import visible
 
 
 def page(template: str, styles: Sequence[str], script: str, **values: Any) -> str:
-    """A template filled in; its content security policy allows its own style and script alone."""
-    style = "\n".join(_environment().get_template(name).render() for name in styles)
-    code = _environment().get_template(script).render()
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            style=Markup(style),
-            script=Markup(code),
-            style_hash=_hash(style),
-            script_hash=_hash(code),
-            **values,
-        )
-    )
+    """A rendered template; its content security policy allows only its own style and script."""
+    load = _environment().get_template
+    style = "\n".join(load(name).render() for name in styles)
+    code = load(script).render()
+    values |= {"style": Markup(style), "style_hash": _hash(style)}
+    values |= {"script": Markup(code), "script_hash": _hash(code)}
+    return load(template).render(values)
 
 
 def embedded(values: Any) -> Markup:
-    """Values for the script, as JSON in which no markup can begin."""
+    """Values for the script, as JSON that cannot contain markup."""
     text = json.dumps(values, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -40,12 +33,11 @@ def embedded(values: Any) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    """Templates in which everything is escaped, and control characters are spelled out."""
+    """The environment of the templates: all values are escaped, control characters are spelled out."""
 
     def finalize(value: Any) -> Any:
-        return (
-            visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
-        )
+        plain = isinstance(value, str) and not isinstance(value, Markup)
+        return visible(value) if plain else value
 
     return Environment(
         loader=PackageLoader("seewhy.page"),
@@ -58,5 +50,5 @@ def _environment() -> Environment:
 
 
 def _hash(text: str) -> str:
-    """What a content security policy calls an inline script or style."""
+    """The hash by which a content security policy allows an inline script or style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

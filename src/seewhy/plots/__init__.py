@@ -1,1 +1,1 @@
-"""Pictures of results: stored figures in, PNG files out."""
+"""Figures of results: stored records in, PNG and SVG out."""

@@ -1,4 +1,4 @@
-"""Drawings of the analysis: what is stored under analysis/ in, pictures out."""
+"""Figures of the analysis, from the records stored under analysis/ (and printed by `--json`)."""
 
 from collections.abc import Mapping
 from textwrap import wrap
@@ -23,22 +23,24 @@ from seewhy.plots.style import (
     LIGHT_VERMILION,
     PALE,
     VERMILION,
+    hide_lines,
+    name_rows,
     png,
     short,
 )
 from seewhy.text import visible
 
-MOST_ROWS = 100  # more classes are drawn in part: the worst
+MOST_ROWS = 100  # of more classes, only the worst are drawn
 MOST_SLICES = 15
-NAMED = 3  # curves that are named: the worst classes
+NAMED = 3  # curves with a name: the worst classes
 RATES = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 
 @png
 def class_heat_map(metrics: Mapping[str, Any]) -> Figure:
-    """Precision, recall and F1 of each class, with their 95% intervals, and the means below.
+    """Precision, recall and F1 of each class with 95% confidence intervals, and their means below.
 
-    `metrics` as in metrics.json. Beyond a hundred classes the hundred of lowest F1 are drawn.
+    `metrics` as in metrics.json. Of more than 100 classes, the 100 with the lowest F1 are drawn.
     """
     rows = list(metrics["per_class"].items())
     if len(rows) > MOST_ROWS:
@@ -52,7 +54,7 @@ def class_heat_map(metrics: Mapping[str, Any]) -> Figure:
     axes = figure.add_subplot()
     lowest = min(0.9, float(np.nanmin(values)))
     colours = matplotlib.colormaps["Blues"].with_extremes(bad=PALE)
-    # Wider than the values, so that black letters can be read on the darkest.
+    # A wider range than that of the values keeps black text readable on the darkest cell.
     room = 1 - lowest
     norm = Normalize(lowest - 0.2 * room, 1 + 0.8 * room)
     axes.imshow(values, cmap=colours, norm=norm, aspect="auto")
@@ -62,17 +64,16 @@ def class_heat_map(metrics: Mapping[str, Any]) -> Figure:
     axes.axhline(len(rows) - 0.5, color="white", linewidth=4)
     axes.set_xticks(range(3), list(RATES.values()))
     axes.set_yticks(range(len(lines)), [name for name, _, _ in lines])
-    axes.tick_params(length=0, labeltop=True, labelbottom=False)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
+    axes.tick_params(labeltop=True, labelbottom=False)
+    hide_lines(axes)
     part = f"\nthe {len(rows)} worst classes" if len(rows) < len(metrics["per_class"]) else ""
-    figure.suptitle(f"How each class fares, in percent with 95% intervals{part}")
+    figure.suptitle(f"Metrics of each class in percent, with 95% confidence intervals{part}")
     return figure
 
 
 def _write_rate(axes: Axes, x: int, y: int, value: float, interval: Mapping[str, Any]) -> None:
     if np.isnan(value):
-        axes.text(x, y, "no pictures", ha="center", va="center", color=GREY, fontsize=8)
+        axes.text(x, y, "no images", ha="center", va="center", color=GREY, fontsize=8)
         return
     axes.text(x - 0.04, y, f"{value:.1%}".rstrip("%"), ha="right", va="center")
     if interval["low"] is not None:
@@ -82,9 +83,9 @@ def _write_rate(axes: Axes, x: int, y: int, value: float, interval: Mapping[str,
 
 @png
 def ranking_curves(curves: Mapping[str, Any], metrics: Mapping[str, Any]) -> Figure:
-    """ROC and precision-recall curves, a class a line; the three of smallest area are named.
+    """ROC and precision-recall curves, one line per class; the three of smallest area are named.
 
-    `curves` as in analysis/curves.json, `metrics` as in metrics.json.
+    `curves` as in analysis/curves-val.json, `metrics` as in metrics.json.
     """
     figure = Figure(figsize=(10.4, 5.4))
     panels = (("fpr", "tpr", "auroc"), ("recall", "precision", "average_precision"))
@@ -93,29 +94,32 @@ def ranking_curves(curves: Mapping[str, Any], metrics: Mapping[str, Any]) -> Fig
         worst = sorted(drawn, key=lambda name: metrics["per_class"][name][area])[:NAMED]
         others = [name for name in drawn if name not in worst]
         step = "default" if area == "auroc" else "steps-pre"
-        for name in others:
-            curve = drawn[name]
+        for curve in (drawn[name] for name in others):
             axes.plot(curve[x], curve[y], color=LIGHT_BLUE, linewidth=1.1, drawstyle=step)
         for name, colour, order in zip(worst, (VERMILION, BLUE, "black"), (5, 4, 3), strict=False):
-            found = metrics["per_class"][name]["intervals"][area]
-            said = f"{found['value']:.3f} ({_bound(found['low'])} to {_bound(found['high'])})"
+            label = (
+                f"{short(name)}  {_with_interval(metrics['per_class'][name]['intervals'][area])}"
+            )
             line: dict[str, Any] = {"color": colour, "zorder": order, "drawstyle": step}
-            axes.plot(drawn[name][x], drawn[name][y], label=f"{short(name)}  {said}", **line)
+            axes.plot(drawn[name][x], drawn[name][y], label=label, **line)
         if others:
             axes.plot([], [], color=LIGHT_BLUE, label=f"the other {len(others)}")
         ticks = np.linspace(0, 1, 6)
         axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal", xticks=ticks, yticks=ticks)
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        _in_percent(axes)
         if drawn:
             axes.legend(loc="lower right" if area == "auroc" else "lower left", fontsize=9)
     roc, recall = figure.axes
     roc.plot((0, 1), (0, 1), **DASHED)
-    roc.set(xlabel="others taken for the class", ylabel="of the class, found")
-    recall.set(xlabel="of the class, found (recall)", ylabel="of those found, right (precision)")
-    roc.set_title(f"ROC: mean area {_number(metrics['auroc']):.3f}")
-    recall.set_title(f"Precision and recall: mean area {_number(metrics['average_precision']):.3f}")
-    figure.suptitle("How well each class's probability ranks the pictures; the weakest are named")
+    roc.set(xlabel="false positive rate", ylabel="recall (true positive rate)")
+    recall.set(xlabel="recall", ylabel="precision")
+    roc.set_title(f"ROC curves: mean area {_number(metrics['auroc']):.3f}")
+    recall.set_title(
+        f"Precision-recall curves: mean area {_number(metrics['average_precision']):.3f}"
+    )
+    figure.suptitle(
+        "How well each class is ranked by its probability; the classes of smallest area are named"
+    )
     return figure
 
 
@@ -123,72 +127,81 @@ def _number(value: float | None) -> float:
     return np.nan if value is None else value
 
 
-def _bound(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _with_interval(interval: Mapping[str, Any]) -> str:
+    """A value and its confidence interval as text."""
+    low, high = (
+        "-" if interval[end] is None else f"{interval[end]:.3f}" for end in ("low", "high")
+    )
+    return f"{interval['value']:.3f} (95% CI {low} to {high})"
+
+
+def _in_percent(axes: Axes) -> None:
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 @png
 def confidence_histograms(confidence: Mapping[str, Any]) -> Figure:
-    """How sure the right and the wrong answers were; `confidence` as in analysis/confidence.json."""
+    """Histograms of the confidence of correct and wrong answers; as in analysis/confidence-val.json."""
     figure = Figure(figsize=(7.2, 5.6))
     edges = np.array(confidence["edges"])
     upper, lower = figure.subplots(2, 1, sharex=True)
-    kinds = (("right", upper, BLUE), ("wrong", lower, VERMILION))
-    for kind, axes, colour in kinds:
+    kinds = (("right", "correct", upper, BLUE), ("wrong", "wrong", lower, VERMILION))
+    for kind, word, axes, colour in kinds:
         counts = np.array(confidence[f"{kind}_counts"])
         axes.bar(edges[:-1], counts, np.diff(edges) * 0.92, align="edge", color=colour)
         mean = confidence[kind]
-        title = f"{counts.sum():,} {kind} answers"
+        title = f"{counts.sum():,} {word} answers"
         if mean["value"] is not None:
             axes.axvline(mean["value"], **DASHED)
-            title += f", {mean['value']:.1%} sure on average"
+            title += f", mean confidence {mean['value']:.1%}"
         axes.set_title(title)
-        axes.set_ylabel("pictures")
+        axes.set_ylabel("images")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     lower.axvspan(0.9, 1, color=VERMILION, alpha=0.12, linewidth=0)
     lower.set(xlim=(0, 1), xlabel="confidence")
     lower.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.suptitle(f"Mistakes made with more than 90% confidence: {confidence['sure_mistakes']:,}")
+    figure.suptitle(f"Mistakes with more than 90% confidence: {confidence['sure_mistakes']:,}")
     return figure
 
 
 @png
 def risk_coverage_curve(curve: Mapping[str, Any]) -> Figure:
-    """The error among the pictures answered, when only the surest are.
+    """The error rate when only the most confident predictions are kept.
 
-    `curve` as `risk_coverage` in analysis/confidence.json.
+    `curve` as `risk_coverage` in analysis/confidence-val.json.
     """
     figure = Figure(figsize=(6.4, 4.6))
     axes = figure.add_subplot()
     coverage, risk = np.array(curve["coverage"]), np.array(curve["risk"])
-    axes.plot(coverage, risk, color=BLUE, label="by this model's confidence")
+    axes.plot(coverage, risk, color=BLUE, label="ranked by confidence")
     chance = curve["chance"]
     share = np.linspace(0.001, 1, 400)
     best = np.maximum(0, share - (1 - chance)) / share
-    axes.plot(share, best, color=GREY, linewidth=1, label="if it knew every mistake")
+    axes.plot(share, best, color=GREY, linewidth=1, label="perfect ranking")
     axes.axhline(chance, **DASHED)
-    axes.text(0.01, chance, "if it knew nothing", color=GREY, va="bottom", fontsize=9)
+    axes.text(0.01, chance, "random ranking", color=GREY, va="bottom", fontsize=9)
     for wanted in (0.8, 0.9):
         x = int(np.searchsorted(coverage, wanted))
         axes.plot(coverage[x], risk[x], "o", color=BLUE)
-        said = f"{coverage[x]:.0%} answered,\n{1 - risk[x]:.1%} right"
-        axes.annotate(said, (coverage[x], risk[x]), (-8, 8), textcoords="offset points", ha="right")
+        note = f"{coverage[x]:.0%} answered,\n{1 - risk[x]:.1%} correct"
+        axes.annotate(note, (coverage[x], risk[x]), (-8, 8), textcoords="offset points", ha="right")
     axes.set(xlim=(0, 1), ylim=(0, 1.25 * max(chance, 0.01)))
-    axes.set(xlabel="share of the pictures answered, the surest first", ylabel="share wrong")
+    axes.set(xlabel="coverage: share of images answered, most confident first", ylabel="error rate")
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 0.08), fontsize=9)
-    figure.suptitle(f"Answering only when sure: mean error {curve['aurc']:.2%} (AURC)")
+    figure.suptitle(f"Risk-coverage curve: mean error rate {curve['aurc']:.2%} (AURC)")
     return figure
 
 
 @png
-def weak_slices(found: Mapping[str, Any]) -> Figure:
-    """The share wrong in the surest weak parts of the pictures, with 95% intervals, against the rest.
+def weak_slices(result: Mapping[str, Any]) -> Figure:
+    """The error rate of the weakest slices with 95% confidence intervals, and that of the other images.
 
-    `found` as in analysis/slices.json; parts that are worse beyond doubt are red.
+    `result` as in analysis/slices-val.json; slices that are significantly worse are red.
     """
-    parts = found["slices"][:MOST_SLICES]
+    parts = result["slices"][:MOST_SLICES]
     figure = Figure(figsize=(9.6, 1.7 + 0.42 * len(parts)))
     axes = figure.add_subplot()
     note: dict[str, Any] = {"color": GREY, "fontsize": 9}
@@ -198,37 +211,35 @@ def weak_slices(found: Mapping[str, Any]) -> Figure:
         axes.barh(y, rate["value"], height=0.62, color=pale)
         axes.plot((rate["low"], rate["high"]), (y, y), color=strong, linewidth=2.2)
         axes.plot(part["rest"]["value"], y, "|", color="black", markersize=13, markeredgewidth=1.6)
-        said = f"{part['errors']:,} of {part['n']:,}"
-        axes.text(1.02, y, said, transform=axes.get_yaxis_transform(), va="center", **note)
+        counts = f"{part['errors']:,} of {part['n']:,}"
+        axes.text(1.02, y, counts, transform=axes.get_yaxis_transform(), va="center", **note)
     names = [wrap(visible(part["name"]), 52, max_lines=2, placeholder="…") for part in parts]
-    axes.set_yticks(range(len(parts)), ["\n".join(lines) for lines in names], fontsize=9)
-    axes.set_ylim(len(parts) - 0.4, -0.6)
+    name_rows(axes, ["\n".join(lines) for lines in names], (len(parts) - 0.4, -0.6), 9)
     axes.set_xlim(0, min(1, 1.05 * max(part["rate"]["high"] for part in parts)))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
     axes.text(1.02, 1, "wrong", transform=axes.transAxes, va="bottom", **note)
-    axes.set_xlabel("share wrong")
-    axes.axvline(found["rate"]["value"], **DASHED)
+    axes.set_xlabel("error rate")
+    axes.axvline(result["rate"]["value"], **DASHED)
     handles = [
-        Patch(color=LIGHT_VERMILION, label="worse beyond doubt"),
-        Patch(color=LIGHT_BLUE, label="perhaps by chance"),
-        Line2D([], [], color="black", marker="|", markersize=11, linestyle="", label="the rest"),
-        Line2D([], [], **DASHED, label="all pictures"),
+        Patch(color=LIGHT_VERMILION, label="significantly worse"),
+        Patch(color=LIGHT_BLUE, label="not significant"),
+        Line2D(
+            [], [], color="black", marker="|", markersize=11, linestyle="", label="other images"
+        ),
+        Line2D([], [], **DASHED, label="all images"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
-    weak, tested = sum(map(is_weak, found["slices"])), found["tested"]
-    verb = "are" if weak > 1 else "is"
-    part = f"\nthe {len(parts)} surest" if len(parts) < tested else ""
+    weak, tested = sum(map(is_weak, result["slices"])), result["tested"]
+    part = f"\nthe {len(parts)} with the strongest evidence" if len(parts) < tested else ""
     figure.suptitle(
-        f"{weak or 'None'} of {tested:,} parts tested {verb} worse than the rest beyond doubt{part}"
+        f"{weak:,} of {tested:,} tested slices significantly worse than the other images{part}"
     )
     return figure
 
 
 @png
 def mistakes_by_cause(causes: Mapping[str, Any]) -> Figure:
-    """How many of the surest mistakes have each cause; `causes` as in analysis/causes.json."""
+    """The number of most confident mistakes by cause; `causes` as in analysis/causes-val.json."""
     counts = {cause: n for cause, n in causes["counts"].items() if cause not in causes["unknown"]}
     order = [*sorted(counts, key=lambda cause: -counts[cause]), *causes["unknown"]]
     figure = Figure(figsize=(7.2, 2.6))
@@ -236,22 +247,22 @@ def mistakes_by_cause(causes: Mapping[str, Any]) -> Figure:
     for y, cause in enumerate(order):
         n = counts.get(cause, 0)
         axes.barh(y, n, height=0.62, color=BLUE)
-        said = f"{n:,}" if cause in counts else "not looked for"
-        axes.annotate(said, (n, y), (5, 0), textcoords="offset points", va="center", color=GREY)
-    axes.set_yticks(range(len(order)), [NAMES[cause].capitalize() for cause in order])
-    axes.set_ylim(len(order) - 0.5, -0.5)
+        count = f"{n:,}" if cause in counts else "not checked"
+        axes.annotate(count, (n, y), (5, 0), textcoords="offset points", va="center", color=GREY)
+    name_rows(axes, [NAMES[cause].capitalize() for cause in order], (len(order) - 0.5, -0.5))
     axes.set_xlim(0, 1.12 * max(*counts.values(), 1))
     axes.xaxis.set_visible(False)
     axes.grid(False)
     axes.spines["bottom"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    figure.suptitle(f"The likeliest causes of the {len(causes['mistakes']):,} surest mistakes")
+    figure.suptitle(
+        f"Most likely causes of the {len(causes['mistakes']):,} most confident mistakes"
+    )
     return figure
 
 
 @png
 def scope_curve(scope: Mapping[str, Any]) -> Figure:
-    """How well the scope score parts familiar pictures from others; `scope` as `calibrate --json`."""
+    """ROC curve of the out-of-distribution score; `scope` as printed by `calibrate --json`."""
     figure = Figure(figsize=(5.6, 5.4))
     axes = figure.add_subplot()
     axes.plot((0, 1), (0, 1), **DASHED)
@@ -259,17 +270,12 @@ def scope_curve(scope: Mapping[str, Any]) -> Figure:
     caught, kept = scope["caught"], scope["kept"]
     x, y = 1 - caught["value"], kept["value"]
     axes.plot(x, y, "o", color=VERMILION)
-    said = f"as set: {y:.0%} of the familiar kept,\n{caught['value']:.0%} of the others found"
+    note = f"threshold: {y:.0%} of in-distribution kept,\n{caught['value']:.0%} of OOD detected"
     arrow = {"arrowstyle": "-", "color": VERMILION}
-    axes.annotate(said, (x, y), (0.97, 0.08), ha="right", arrowprops=arrow)
+    axes.annotate(note, (x, y), (0.97, 0.08), ha="right", arrowprops=arrow)
     axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal")
-    axes.set(xlabel="others taken for familiar", ylabel="familiar pictures kept")
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    area = scope["auroc"]
+    axes.set(xlabel="OOD images accepted", ylabel="in-distribution images accepted")
+    _in_percent(axes)
     score = scope["score"].replace("_", " ")
-    figure.suptitle(
-        f"Familiar or not, by {score}: area {area['value']:.3f}\n"
-        f"(95% interval {_bound(area['low'])} to {_bound(area['high'])})"
-    )
+    figure.suptitle(f"Out-of-distribution score: {score}\nAUROC {_with_interval(scope['auroc'])}")
     return figure

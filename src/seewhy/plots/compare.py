@@ -1,4 +1,4 @@
-"""Drawings of a comparison of models: figures in, PNG out."""
+"""Figures of a comparison of models, as PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,48 +13,49 @@ from seewhy.analysis.compare import ComparedModel, Comparison, ModelComparison, 
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import write_atomic
 from seewhy.plots.sheets import Tile, sheet
-from seewhy.plots.style import BLUE, DASHED, GREY, VERMILION, png, short
+from seewhy.plots.style import BLUE, DASHED, GREY, VERMILION, name_rows, png, short
 from seewhy.text import visible
 
-MOST_CLASSES = 60  # more are drawn in part: the largest differences
+MOST_CLASSES = 60  # of more, only the largest differences are drawn
 ON_A_SHEET = 40
 
 
-def draw_comparison(found: ModelComparison, folder: Path) -> None:
-    """Draws models beside each other, as PNG files in `folder`, which are written over."""
+def draw_comparison(compared: ModelComparison, folder: Path) -> None:
+    """Writes the figures of a comparison to `folder` as PNG, replacing existing files."""
     folder.mkdir(parents=True, exist_ok=True)
-    trained = [contender for contender in found.contenders if contender.history]
+    trained = [contender for contender in compared.contenders if contender.history]
     if trained:
         write_atomic(folder / "curves.png", curves_side_by_side(trained))
-    write_atomic(folder / "differences.png", differences(found.comparison))
-    for difference in found.comparison.differences:
-        pair = f"{_file(difference.first)}-{_file(difference.second)}"
+    write_atomic(folder / "differences.png", differences(compared.comparison))
+    for difference in compared.comparison.differences:
+        first, second = difference.first, difference.second
+        pair = f"{_file(first)}-{_file(second)}"
         write_atomic(folder / f"classes-{pair}.png", class_differences(difference))
-        if found.pictures is not None:
-            _draw_alone(found, difference.first, difference.second, difference.first_only, folder)
-            _draw_alone(found, difference.second, difference.first, difference.second_only, folder)
+        _draw_disagreement(compared, first, second, difference.first_only, folder)
+        _draw_disagreement(compared, second, first, difference.second_only, folder)
 
 
-def _draw_alone(
-    found: ModelComparison, right: str, wrong: str, rows: NDArray[np.int64], folder: Path
+def _draw_disagreement(
+    compared: ModelComparison, right: str, wrong: str, rows: NDArray[np.int64], folder: Path
 ) -> None:
-    """A sheet of the pictures that one model gets right and the other wrong."""
-    if not len(rows) or found.pictures is None:
+    """Writes a sheet of the images that one model gets right and the other wrong."""
+    images = compared.pictures
+    if not len(rows) or images is None:
         return
-    classes, images = found.comparison.classes, found.pictures
-    place = [contender.name for contender in found.contenders].index(wrong)
-    said = found.comparison.answers[place]
+    classes = compared.comparison.classes
+    place = [contender.name for contender in compared.contenders].index(wrong)
+    answers = compared.comparison.answers[place]
     tiles = [
-        Tile(images.images[row], images.classes[images.labels[row]], classes[said[row]])
+        Tile(images.images[row], images.classes[images.labels[row]], classes[answers[row]])
         for row in rows[:ON_A_SHEET].tolist()
     ]
-    title = f"{len(rows):,} pictures that {right} gets right and {wrong} (in red) wrong"
+    title = f"{len(rows):,} images that {right} gets right and {wrong} (in red) wrong"
     write_atomic(folder / f"{_file(right)}-not-{_file(wrong)}.png", sheet(tiles, visible(title)))
 
 
 @png
 def curves_side_by_side(contenders: Sequence[ComparedModel]) -> Figure:
-    """Loss and accuracy of each training, a column a model, on the same scales."""
+    """Loss and accuracy by epoch, one column per model, on shared scales."""
     figure = Figure(figsize=(max(6.0, 3.4 * len(contenders)), 5.8))
     grid = figure.subplots(2, len(contenders), sharey="row", sharex="col", squeeze=False)
     for column, contender in enumerate(contenders):
@@ -74,53 +75,49 @@ def curves_side_by_side(contenders: Sequence[ComparedModel]) -> Figure:
     grid[1, 0].set_ylabel("accuracy")
     grid[0, 0].legend()
     dashed = any(c.curves and c.curves.onset is not None for c in contenders)
-    figure.suptitle("How each was trained" + ("; dashed: where overfitting sets in" * dashed))
+    figure.suptitle("Training curves" + "; dashed: overfitting begins" * dashed)
     return figure
 
 
 @png
 def differences(comparison: Comparison) -> Figure:
-    """What each model has over each other in accuracy, with its 95% interval."""
+    """The difference in accuracy of each pair of models, with 95% confidence intervals."""
     rows = [
         (f"{short(d.first)} - {short(d.second)}", d.accuracy, d.real)
         for d in comparison.differences
     ]
     figure = Figure(figsize=(7.6, 1.6 + 0.34 * len(rows)))
     _forest(figure.add_subplot(), rows)
-    figure.suptitle(f"Difference in accuracy on the same {comparison.n:,} pictures, in points")
+    figure.suptitle(
+        f"Difference in accuracy on the same {comparison.n:,} images, in percentage points"
+    )
     return figure
 
 
 @png
 def class_differences(difference: ModelDifference) -> Figure:
-    """What one model has over another in the recall of each class, the largest above."""
-    found = sorted(difference.per_class.items(), key=lambda item: item[1].recall.value)
-    part = ""
-    if len(found) > MOST_CLASSES:
-        found = sorted(found, key=lambda item: abs(item[1].recall.value))[-MOST_CLASSES:]
-        found = sorted(found, key=lambda item: item[1].recall.value)
-        part = f", the {MOST_CLASSES} largest of {len(difference.per_class)} classes"
-    rows = [(short(name), row.recall, row.real) for name, row in found]
+    """The difference in recall of each class between two models, the largest at the top."""
+    classes = sorted(difference.per_class.items(), key=lambda item: item[1].recall.value)
+    largest = dict(sorted(classes, key=lambda item: abs(item[1].recall.value))[-MOST_CLASSES:])
+    rows = [(short(name), row.recall, row.real) for name, row in classes if name in largest]
+    part = f", the {len(rows)} largest of {len(classes)} classes" * (len(rows) < len(classes))
     figure = Figure(figsize=(7.6, 1.6 + 0.26 * len(rows)))
     _forest(figure.add_subplot(), rows)
     first, second = short(difference.first), short(difference.second)
-    figure.suptitle(f"Recall of {first} less that of {second}, in points{part}")
+    figure.suptitle(f"Recall of {first} minus that of {second}, in percentage points{part}")
     return figure
 
 
 def _forest(axes: Axes, rows: Sequence[tuple[str, Interval, bool]]) -> None:
-    """A row a difference, with its interval; coloured where chance is an unlikely cause."""
+    """One row per difference, with its confidence interval; coloured if it is significant."""
     for y, (_, interval, real) in enumerate(rows):
         colour = (BLUE if interval.value > 0 else VERMILION) if real else GREY
         axes.plot((interval.low, interval.high), (y, y), color=colour, linewidth=2.2)
         axes.plot(interval.value, y, "o", color=colour, markersize=6)
     axes.axvline(0, **DASHED)
-    axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
-    axes.set_ylim(-0.7, len(rows) - 0.3)
+    name_rows(axes, [name for name, *_ in rows], (-0.7, len(rows) - 0.3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.3g}" if x else "0"))
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("grey: may be chance; coloured: real, after correction for several tests")
+    axes.set_xlabel("grey: not significant; coloured: significant, corrected for multiple tests")
 
 
 def _file(name: str) -> str:

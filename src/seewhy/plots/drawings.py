@@ -1,4 +1,4 @@
-"""Which drawings a split has, by their files' names: the one table of them."""
+"""The figures of a split, by file name."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,15 +13,15 @@ from seewhy.plots.style import Drawings
 def split_drawings(
     metrics: Mapping[str, Any],
     bins: Reliability | None = None,
-    found: Mapping[str, Any] | None = None,
+    analysis: Mapping[str, Any] | None = None,
     images: Pictures | None = None,
 ) -> Drawings:
-    """The drawings of all that is known of a split.
+    """All figures that the records of a split allow.
 
-    `metrics` as in metrics.json; `found` the parts of its analysis as under analysis/, by name, where
-    they were worked out; `images` uint8 (N, H, W, 3), its pictures, where they may be shown.
+    `metrics` as in metrics.json; `analysis` the parts of its analysis by name, as under analysis/, as far
+    as they exist; `images` uint8 (N, H, W, 3), the images of the split, if they may be shown.
     """
-    found = {name: part for name, part in (found or {}).items() if part}
+    parts = {name: part for name, part in (analysis or {}).items() if part}
     drawings: Drawings = {
         "confusion": (figures.confusion_matrix, [metrics]),
         "confusion-rates": (figures.confusion_matrix, [metrics, True]),
@@ -30,17 +30,17 @@ def split_drawings(
     }
     if bins is not None:
         drawings["reliability"] = figures.reliability, [bins, metrics["split"]]
-    if "curves" in found:
-        drawings["ranking"] = analysis_figures.ranking_curves, [found["curves"], metrics]
-    if "confidence" in found:
-        sure = found["confidence"]
+    if "curves" in parts:
+        drawings["ranking"] = analysis_figures.ranking_curves, [parts["curves"], metrics]
+    if "confidence" in parts:
+        sure = parts["confidence"]
         drawings["confidence"] = analysis_figures.confidence_histograms, [sure]
         drawings["risk-coverage"] = analysis_figures.risk_coverage_curve, [sure["risk_coverage"]]
-    if "slices" in found and found["slices"]["slices"]:
-        drawings["slices"] = analysis_figures.weak_slices, [found["slices"]]
-    if "causes" in found and found["causes"]["mistakes"]:
-        drawings["causes"] = analysis_figures.mistakes_by_cause, [found["causes"]]
-    if "mistakes" in found and found["mistakes"]["worst"] and images is not None:
-        drawings["worst-mistakes"] = sheet, worst_mistakes(found["mistakes"], images)
-        drawings["confused-pairs"] = sheet, confused_pairs(found["mistakes"], images)
+    if "slices" in parts and parts["slices"]["slices"]:
+        drawings["slices"] = analysis_figures.weak_slices, [parts["slices"]]
+    if "causes" in parts and parts["causes"]["mistakes"]:
+        drawings["causes"] = analysis_figures.mistakes_by_cause, [parts["causes"]]
+    if "mistakes" in parts and parts["mistakes"]["worst"] and images is not None:
+        drawings["worst-mistakes"] = sheet, worst_mistakes(parts["mistakes"], images)
+        drawings["confused-pairs"] = sheet, confused_pairs(parts["mistakes"], images)
     return {f"{name}-{metrics['split']}": drawing for name, drawing in drawings.items()}

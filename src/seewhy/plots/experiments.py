@@ -1,10 +1,9 @@
-"""Drawings of experiments, as PNG: what many runs say together."""
+"""Figures of experiments, as PNG: the results of several runs together."""
 
 from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from textwrap import fill
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,51 +26,54 @@ History = Sequence[Mapping[str, float]]
 
 
 def draw_seeds(result: Seeds, folder: Path) -> None:
-    """Draws `seeds.png` in `folder`: every seed's way and end, and their mean."""
+    """Writes `seeds.png` to `folder`: the curve and final accuracy of each seed, and their mean."""
     ends = {
-        f"seed {seed}": _end(run.metrics["val"])
+        f"seed {seed}": Interval(**run.metrics["val"]["accuracy"])
         for seed, run in zip(result.seeds, result.runs, strict=True)
     }
-    found = result.figures["accuracy"]
-    mean = Interval(found.mean, found.low, found.high)
-    title = f"{len(ends)} seeds: {found.mean:.1%} of validation right on average"
-    if not isnan(found.sd):
-        title += f"\n(95% interval of the mean {found.low:.1%} to {found.high:.1%})"
+    accuracy = result.figures["accuracy"]
+    mean = Interval(accuracy.mean, accuracy.low, accuracy.high)
+    title = f"{len(ends)} seeds: mean validation accuracy {mean.value:.1%}"
+    if not isnan(accuracy.sd):
+        title += f"\n(95% CI of the mean {mean.low:.1%} to {mean.high:.1%})"
     histories = [run.history for run in result.runs]
     _write(folder / "seeds.png", repeats(histories, ends, ("mean", mean), title))
 
 
 def draw_folds(result: Folds, folder: Path) -> None:
-    """Draws `folds.png` in `folder`: every fold's way and end, and all pictures together."""
-    ends = {run.path.name.replace("-", " "): _end(run.metrics["val"]) for run in result.runs}
+    """Writes `folds.png` to `folder`: the curve and final accuracy of each fold, and that over all images."""
+    ends = {
+        run.path.name.replace("-", " "): Interval(**run.metrics["val"]["accuracy"])
+        for run in result.runs
+    }
     whole = result.whole.accuracy
     title = (
-        f"{len(ends)} folds: {whole.value:.1%} of all {result.whole.n:,} pictures right, each unseen\n"
-        f"(95% interval {whole.low:.1%} to {whole.high:.1%})"
+        f"{len(ends)} folds: accuracy {whole.value:.1%} on all {result.whole.n:,} images, each held out\n"
+        f"(95% CI {whole.low:.1%} to {whole.high:.1%})"
     )
     histories = [run.history for run in result.runs]
     _write(folder / "folds.png", repeats(histories, ends, ("all", whole), title))
 
 
 def draw_ablation(result: Ablation, folder: Path) -> None:
-    """Draws `ablation.png` in `folder`."""
+    """Writes `ablation.png` to `folder`."""
     _write(folder / "ablation.png", ablation(result))
 
 
 def draw_tuning(result: Tuning, folder: Path) -> None:
-    """Draws `history.png` and, where it is known, `importance.png` in `folder`."""
+    """Writes `history.png` and, if known, `importance.png` to `folder`."""
     _write(folder / "history.png", tuning_history(result))
     if result.importance:
         _write(folder / "importance.png", importance(result))
 
 
 def draw_lr_range(result: LrRange, folder: Path) -> None:
-    """Draws `find-lr.png` in `folder`."""
+    """Writes `find-lr.png` to `folder`."""
     _write(folder / "find-lr.png", lr_range(result))
 
 
 def draw_learning_curve(result: LearningCurve, folder: Path) -> None:
-    """Draws `learning-curve.png` in `folder`."""
+    """Writes `learning-curve.png` to `folder`."""
     _write(folder / "learning-curve.png", learning_curve(result))
 
 
@@ -82,9 +84,9 @@ def repeats(
     together: tuple[str, Interval],
     title: str,
 ) -> Figure:
-    """Runs of one recipe: validation accuracy by epoch, and where each ended with its 95% interval.
+    """Runs of one recipe: validation accuracy by epoch, and each final one with its confidence interval.
 
-    `histories` as in history.csv; `ends` by the name of the run; `together` is the last line.
+    `histories` as in history.csv; `ends` by the name of the run; `together` is the last row.
     """
     figure = Figure(figsize=(10, max(3.6, 2.2 + 0.26 * len(ends))))
     way, end = figure.subplots(1, 2)
@@ -93,8 +95,8 @@ def repeats(
         way.plot(epochs, [row["val_accuracy"] for row in history], color=LIGHT_BLUE, linewidth=1.2)
     shared = min(map(len, histories))
     means = np.mean([[row["val_accuracy"] for row in h[:shared]] for h in histories], axis=0)
-    way.plot(np.arange(1, shared + 1), means, color=BLUE, label="mean of all")
-    way.set(xlabel="epoch", title="validation accuracy on the way")
+    way.plot(np.arange(1, shared + 1), means, color=BLUE, label="mean")
+    way.set(xlabel="epoch", title="validation accuracy by epoch")
     way.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     way.legend(loc="lower right")
     named = {**ends, together[0]: together[1]}
@@ -104,7 +106,7 @@ def repeats(
     end.set_yticks(range(len(named)), [short(name) for name in named])
     end.set_ylim(len(named) - 0.4, -0.6)
     end.grid(axis="y", visible=False)
-    end.set_title("and at the end, with 95% intervals")
+    end.set_title("final validation accuracy, with 95% CI")
     way.yaxis.set_major_formatter(PercentFormatter(1))
     _percent(end)
     figure.suptitle(title)
@@ -113,21 +115,23 @@ def repeats(
 
 @png
 def ablation(result: Ablation) -> Figure:
-    """Rows of an ablation: the score of each seed and its mean, and the difference that each row made.
+    """Rows of an ablation: the score of each seed and their mean, and the difference to the base.
 
-    A difference is coloured where it is significant after Holm's correction: blue for the better,
-    vermilion for the worse.
+    A difference is coloured if it is significant after Holm's correction: blue if better, vermilion if
+    worse.
     """
     rows = result.rows
+    better, worse = ("higher", "lower") if result.mode == "max" else ("lower", "higher")
+    colours = {better: BLUE, worse: VERMILION}
     figure = Figure(figsize=(10, 1.9 + 0.36 * len(rows)))
     left, right = figure.subplots(1, 2, sharey=True)
     for y, row in enumerate(rows):
         if "score" in row.figures:
             _summary(left, y, row.figures["score"], GREY)
         if row.difference is not None:
-            colour = _colour(row.verdict, result.mode)
             change = row.difference
-            _whisker(right, y, Interval(change.mean, change.low, change.high), colour)
+            interval = Interval(change.mean, change.low, change.high)
+            _whisker(right, y, interval, colours.get(row.verdict, GREY))
     names = [_row_name(row.name, row.after, rows[0].name) for row in rows]
     left.set_yticks(range(len(rows)), names)
     left.set_ylim(len(rows) - 0.4, -0.6)
@@ -139,24 +143,21 @@ def ablation(result: Ablation) -> Figure:
             _percent(axes)
     if result.metric != "loss":
         right.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.3g}" if x else "0"))
-    unit = "" if result.metric == "loss" else " in points"
-    left.set_title(f"validation {result.metric}: each seed, and the mean")
-    right.set_title(f"difference{unit}, paired by seed, with 95% interval")
-    better, worse = ("higher", "lower") if result.mode == "max" else ("lower", "higher")
-    handles = [
-        Line2D([], [], color=BLUE, label=f"{better}, beyond chance"),
-        Line2D([], [], color=VERMILION, label=f"{worse}, beyond chance"),
-        Line2D([], [], color=GREY, label="no difference shown"),
-    ]
+    unit = "" if result.metric == "loss" else " in percentage points"
+    left.set_title(f"validation {result.metric}: seeds and mean")
+    right.set_title(f"paired difference{unit}, with 95% CI")
+    labels = {f"significantly {way}": colour for way, colour in colours.items()}
+    labels["not significant"] = GREY
+    handles = [Line2D([], [], color=colour, label=label) for label, colour in labels.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
     seeds = f"{len(result.seeds)} seed{'s' * (len(result.seeds) > 1)}"
-    figure.suptitle(fill(visible(f"{result.about or rows[0].name} ({seeds} a row)"), 90))
+    figure.suptitle(fill(visible(f"{result.about or rows[0].name} ({seeds} per row)"), 90))
     return figure
 
 
 @png
 def tuning_history(result: Tuning) -> Figure:
-    """Every trial's value with the best so far, and the best trials and the base over fresh seeds."""
+    """The value of each trial and the best so far; the best trials and the base over new seeds."""
     figure = Figure(figsize=(10, 4))
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     done = [trial for trial in result.trials if trial.state == "complete"]
@@ -166,9 +167,7 @@ def tuning_history(result: Tuning) -> Figure:
     values = [trial.value for trial in done]
     worst, best = (min, max) if result.mode == "max" else (max, min)
     edge = float(np.median(values)) - 3 * (best(values) - float(np.median(values)))
-    edge = best(
-        edge, worst(values)
-    )  # far worse ones are drawn here, or none of the others would show
+    edge = best(edge, worst(values))  # much worse trials are drawn here, so that the others differ
     for trials, mark, colour, name in (
         (pruned, "x", GREY, "pruned, at its last epoch"),
         (done, "o", BLUE, "complete"),
@@ -178,9 +177,8 @@ def tuning_history(result: Tuning) -> Figure:
     way = [best(best(values[: n + 1]), edge) for n in range(len(values))]
     numbers = [trial.number for trial in done]
     left.step(numbers, way, where="post", color=VERMILION, linewidth=1.2, label="best so far")
-    left.set(
-        xlabel="trial", title=f"validation {result.metric} by trial, far worse ones at the edge"
-    )
+    title = f"validation {result.metric} by trial, outliers at the edge"
+    left.set(xlabel="trial", title=title)
     left.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     left.legend(loc="best", fontsize=9)
     for y, one in enumerate(result.contenders):
@@ -188,7 +186,7 @@ def tuning_history(result: Tuning) -> Figure:
     right.set_yticks(range(len(result.contenders)), [one.name for one in result.contenders])
     right.set_ylim(len(result.contenders) - 0.4, -0.6)
     right.grid(axis="y", visible=False)
-    right.set_title(f"{len(result.best.runs)} fresh seeds, and the mean")
+    right.set_title(f"{len(result.best.runs)} new seeds and their mean")
     if result.metric != "loss":
         left.yaxis.set_major_formatter(PercentFormatter(1))
         _percent(right)
@@ -198,7 +196,7 @@ def tuning_history(result: Tuning) -> Figure:
 
 @png
 def importance(result: Tuning) -> Figure:
-    """The share of each searched field in what the trials differ by, largest above."""
+    """How much each searched field explains of the differences between trials, the largest at the top."""
     fields = sorted(result.importance.items(), key=lambda item: item[1])
     figure = Figure(figsize=(7, 1.2 + 0.3 * len(fields)))
     axes = figure.add_subplot()
@@ -207,33 +205,32 @@ def importance(result: Tuning) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     complete = sum(trial.state == "complete" for trial in result.trials)
-    figure.suptitle(f"What mattered for {result.metric}, over {complete} complete trials")
+    figure.suptitle(f"Importance for {result.metric}, over {complete} complete trials")
     return figure
 
 
 @png
 def lr_range(result: LrRange) -> Figure:
-    """Loss by learning rate: each step's, and smoothed; the rates that it suggests."""
+    """Loss by learning rate, per step and smoothed, and the suggested learning rates."""
     figure = Figure(figsize=(7, 4))
     axes = figure.add_subplot()
-    axes.plot(result.rates, result.losses, ".", color=LIGHT_BLUE, markersize=4, label="a step")
+    axes.plot(result.rates, result.losses, ".", color=LIGHT_BLUE, markersize=4, label="each step")
     axes.plot(result.rates, result.smoothed, color=BLUE, label="smoothed")
-    axes.axvline(
-        result.suggested, color=VERMILION, linewidth=1.5, label="suggested: it falls fastest"
-    )
-    axes.axvline(result.cautious, **DASHED, label="cautious: a tenth of the lowest")
+    suggested = "suggested: steepest descent"
+    axes.axvline(result.suggested, color=VERMILION, linewidth=1.5, label=suggested)
+    axes.axvline(result.cautious, **DASHED, label="cautious: a tenth of the rate at the minimum")
     low, high = float(result.smoothed.min()), float(result.smoothed[: len(result.rates) // 2].max())
     axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.set_ylim(low - 0.15 * (high - low), high + 0.5 * (high - low))
     axes.legend(loc="lower left", fontsize=9)
-    figure.suptitle(f"{result.recipe}: try a learning rate of {result.suggested:.2g}")
+    figure.suptitle(f"{result.recipe}: suggested learning rate {result.suggested:.2g}")
     return figure
 
 
 @png
 def learning_curve(result: LearningCurve) -> Figure:
-    """Score by training pictures on a logarithmic scale, the fitted power law and where it leads."""
+    """Score by number of training images (log scale), the fitted power law and its extrapolation."""
     figure = Figure(figsize=(7, 4.4))
     axes = figure.add_subplot()
     sizes = [share.pictures for share in result.shares]
@@ -252,35 +249,30 @@ def learning_curve(result: LearningCurve) -> Figure:
         axes.plot(reach[~known], value[~known], color=BLUE, linestyle="--")
     means = [share.score.mean for share in result.shares]
     axes.plot(sizes, means, "D", color=BLUE, markersize=6)
-    axes.set(xscale="log", xlabel="training pictures", ylabel=f"validation {result.metric}")
+    axes.set(xscale="log", xlabel="training images", ylabel=f"validation {result.metric}")
     ticks = [*sizes, 2 * sizes[-1]] if result.law is not None else sizes
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     handles = [
-        Line2D([], [], color=LIGHT_BLUE, marker="o", linestyle="", label="a run"),
+        Line2D([], [], color=LIGHT_BLUE, marker="o", linestyle="", label="run"),
         Line2D([], [], color=BLUE, marker="D", linestyle="", label="mean"),
-        Line2D([], [], color=BLUE, label="fitted power law, with 95% band"),
+        Line2D([], [], color=BLUE, label="fitted power law, with 95% CI"),
     ]
     axes.legend(handles=handles, loc="lower right", fontsize=9)
-    figure.suptitle(f"More pictures {result.verdict}")
+    figure.suptitle(f"More images {result.verdict}")
     return figure
 
 
-def _write(path: Path, picture: bytes) -> None:
+def _write(path: Path, image: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, picture)
+    write_atomic(path, image)
 
 
-def _end(metrics: Mapping[str, Any]) -> Interval:
-    """The accuracy of a split, as in metrics.json."""
-    return Interval(**metrics["accuracy"])
-
-
-def _summary(axes: Axes, y: int, found: Summary, colour: str) -> None:
-    """Values as pale dots, their mean and its interval over them."""
-    _whisker(axes, y, Interval(found.mean, found.low, found.high), colour)
-    axes.plot(found.values, [y] * len(found.values), "o", color=LIGHT_BLUE, markersize=4, zorder=3)
+def _summary(axes: Axes, y: int, score: Summary, colour: str) -> None:
+    """Values as pale dots, with their mean and its confidence interval."""
+    _whisker(axes, y, Interval(score.mean, score.low, score.high), colour)
+    axes.plot(score.values, [y] * len(score.values), "o", color=LIGHT_BLUE, markersize=4, zorder=3)
 
 
 def _whisker(axes: Axes, y: int, interval: Interval, colour: str) -> None:
@@ -294,11 +286,5 @@ def _percent(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.4g}%"))
 
 
-def _colour(verdict: str, mode: str) -> str:
-    if verdict not in ("higher", "lower"):
-        return GREY
-    return BLUE if (verdict == "higher") == (mode == "max") else VERMILION
-
-
 def _row_name(name: str, after: str | None, base: str) -> str:
-    return short(name) if after in (None, base) else f"{short(name)}\nagainst {short(after or '')}"
+    return short(name) if after in (None, base) else f"{short(name)}\nvs {short(after or '')}"

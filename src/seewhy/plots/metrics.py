@@ -1,4 +1,4 @@
-"""Drawings of a training and of a split's figures."""
+"""Figures of the training history and of the metrics of a split."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,20 +15,32 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.training_curves import best_row
 from seewhy.evaluation.metrics import Reliability
-from seewhy.plots.style import BLUE, DASHED, GREY, LIGHT_BLUE, PALE, VERMILION, duration, png, short
+from seewhy.plots.style import (
+    BLUE,
+    DASHED,
+    GREY,
+    LIGHT_BLUE,
+    PALE,
+    VERMILION,
+    duration,
+    hide_lines,
+    name_rows,
+    png,
+    short,
+)
 
-MOST_NAMES = 100  # more classes are drawn in part
-MOST_NUMBERS = 20  # more classes leave no room for counts in a confusion matrix
+MOST_NAMES = 100  # of more classes, only a part is named or drawn
+MOST_NUMBERS = 20  # with more classes, the cells of a confusion matrix are too small for numbers
 
 _SPLITS = {"train": "Training", "val": "Validation", "test": "Test", "oof": "Out of fold"}
 
 
 @png
 def curves(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Loss and accuracy in training and validation by epoch, the best one marked; the learning rate.
+    """Training and validation loss and accuracy by epoch, with the best epoch marked; the learning rate.
 
-    Rows have `epoch`, `lr`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy` and, where
-    known, `best` (1 when the epoch beat all before it) and `seconds` since the start.
+    Rows have `epoch`, `lr`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy` and, if known,
+    `best` (1 if the epoch was better than all before it) and `seconds` since the start.
     """
     epochs = np.array([row["epoch"] for row in history])
     best = best_row(history)
@@ -57,18 +69,18 @@ def curves(history: Sequence[Mapping[str, float]]) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     took = f" in {duration(history[-1]['seconds'])}" if "seconds" in history[-1] else ""
     figure.suptitle(
-        f"{len(epochs)} epoch{'s' * (len(epochs) > 1)}{took}; the best is {epochs[best]:.0f} (dashed), "
-        f"with {history[best]['val_accuracy']:.1%} of validation right"
+        f"{len(epochs)} epoch{'s' * (len(epochs) > 1)}{took}; best epoch: {epochs[best]:.0f} (dashed), "
+        f"validation accuracy {history[best]['val_accuracy']:.1%}"
     )
     return figure
 
 
 @png
 def confusion_matrix(metrics: Mapping[str, Any], rates: bool = False) -> Figure:
-    """Which class was taken for which: the shares of a true class as colours, pictures as numbers.
+    """The confusion matrix: colours show shares of the true class, numbers show image counts.
 
-    With `rates` the numbers are the shares too, in percent. `metrics` as in metrics.json. Colour goes
-    by the square root of the share, so that rare confusions show; a class without pictures is grey.
+    With `rates` the numbers are shares in percent. `metrics` as in metrics.json. The colour follows the
+    square root of the share, which makes rare confusions visible; a class without images is grey.
     """
     counts = np.array(metrics["confusion"])
     k = len(counts)
@@ -93,7 +105,7 @@ def confusion_matrix(metrics: Mapping[str, Any], rates: bool = False) -> Figure:
 
 
 def _name_both_axes(axes: Axes, classes: Sequence[str]) -> None:
-    """Class names at the ticks, every n-th beyond a hundred, and white lines between the cells."""
+    """Class names at the ticks, only every n-th of more than 100, and white lines between the cells."""
     k = len(classes)
     places = range(0, k, -(-k // MOST_NAMES))
     names = [short(classes[place]) for place in places]
@@ -103,71 +115,59 @@ def _name_both_axes(axes: Axes, classes: Sequence[str]) -> None:
     axes.set_yticks(places, names, fontsize=size)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.grid(False)
     if k <= MOST_NAMES:
         borders = np.arange(k - 1) + 0.5
         axes.hlines(borders, -0.5, k - 0.5, color="white", linewidth=min(1.0, 15 / k))
         axes.vlines(borders, -0.5, k - 0.5, color="white", linewidth=min(1.0, 15 / k))
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
+    hide_lines(axes)
 
 
 def _write_numbers(
     axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64], cell: float, rates: bool
 ) -> None:
-    """The counts, or shares in percent, into their cells; none where nothing was confused.
-
-    As large as the longest allows.
-    """
+    """Writes counts, or shares in percent, into the cells that are not 0, in a size that the longest fits."""
     longest = 4 if rates else len(f"{counts.max():,}")
     size = min(11.0, cell * 72 * 0.85 / (0.65 * longest))
     for row, column in zip(*np.nonzero(counts), strict=True):
-        dark = shares[row, column] > 0.5
-        axes.text(
-            column,
-            row,
-            f"{100 * shares[row, column]:.1f}" if rates else f"{counts[row, column]:,}",
-            ha="center",
-            va="center",
-            fontsize=size,
-            color="white" if dark else "black",
-        )
+        share = shares[row, column]
+        text = f"{100 * share:.1f}" if rates else f"{counts[row, column]:,}"
+        colour = "white" if share > 0.5 else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=colour)
 
 
 @png
 def per_class(metrics: Mapping[str, Any]) -> Figure:
-    """How each class fares, the best above: recall with its Wilson 95% interval, and precision.
+    """Recall of each class with its Wilson 95% confidence interval, and precision; the best at the top.
 
-    `metrics` as in metrics.json. Beyond a hundred classes the hundred worst are drawn.
+    `metrics` as in metrics.json. Of more than 100 classes, the 100 worst are drawn.
     """
-    rows = sorted(metrics["per_class"].items(), key=lambda row: _or(row[1]["recall"], -1))
+    rows = sorted(
+        metrics["per_class"].items(),
+        key=lambda row: (row[1]["recall"] is not None, row[1]["recall"]),
+    )
     rows = rows[:MOST_NAMES]
     figure = Figure(figsize=(8, 1.7 + 0.24 * len(rows)))
     axes = figure.add_subplot()
     for y, (_, row) in enumerate(rows):
         axes.text(1.02, y, f"{row['support']:,}", ha="left", va="center", color=GREY, fontsize=9)
         if row["recall"] is None:
-            axes.text(0.01, y, "no pictures", va="center", color=GREY, fontsize=9)
+            axes.text(0.01, y, "no images", va="center", color=GREY, fontsize=9)
             continue
         interval = row["intervals"]["recall"]
         axes.barh(y, row["recall"], height=0.66, color=LIGHT_BLUE)
         axes.plot((interval["low"], interval["high"]), (y, y), color=BLUE, linewidth=2.2)
         axes.plot(row["precision"], y, "D", color=VERMILION, markersize=4.5, clip_on=False)
     axes.axvline(metrics["accuracy"]["value"], **DASHED)
-    axes.set_yticks(range(len(rows)), [short(name) for name, _ in rows], fontsize=9)
-    axes.set_ylim(-0.6, len(rows) - 0.4)
+    name_rows(axes, [short(name) for name, _ in rows], (-0.6, len(rows) - 0.4), 9)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
-    axes.text(1.02, 1, "pictures", transform=axes.transAxes, va="bottom", color=GREY, fontsize=9)
+    axes.text(1.02, 1, "images", transform=axes.transAxes, va="bottom", color=GREY, fontsize=9)
+    diamond: dict[str, Any] = {"marker": "D", "markersize": 4.5, "linestyle": ""}
     handles = [
         Patch(color=LIGHT_BLUE, label="recall"),
-        Line2D([], [], color=BLUE, linewidth=2.2, label="its 95% interval"),
-        Line2D(
-            [], [], color=VERMILION, marker="D", markersize=4.5, linestyle="", label="precision"
-        ),
-        Line2D([], [], **DASHED, label="accuracy of all"),
+        Line2D([], [], color=BLUE, linewidth=2.2, label="its 95% CI"),
+        Line2D([], [], color=VERMILION, label="precision", **diamond),
+        Line2D([], [], **DASHED, label="overall accuracy"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
     k = len(metrics["classes"])
@@ -178,43 +178,33 @@ def per_class(metrics: Mapping[str, Any]) -> Figure:
 
 @png
 def reliability(bins: Reliability, split: str) -> Figure:
-    """How often a confidence is right: on the diagonal where it can be believed. Below, how common.
+    """The reliability curve; on the diagonal, calibration is perfect. Below: how common each confidence is.
 
-    Whiskers are Wilson 95% intervals.
+    Whiskers are Wilson 95% confidence intervals.
     """
     figure = Figure(figsize=(5.6, 6.2))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     upper.plot((0, 1), (0, 1), **DASHED)
-    upper.text(0.02, 0.98, "not sure enough", color=GREY, va="top")
-    upper.text(0.98, 0.02, "too sure", color=GREY, ha="right")
+    upper.text(0.02, 0.98, "underconfident", color=GREY, va="top")
+    upper.text(0.98, 0.02, "overconfident", color=GREY, ha="right")
     filled = np.flatnonzero(bins.counts)
     x = bins.confidence[filled]
     upper.vlines(x, bins.low[filled], bins.high[filled], color=BLUE, linewidth=1.5)
     upper.plot(x, bins.accuracy[filled], "o", color=BLUE, markersize=6)
-    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share right")
-    lower.bar(
-        bins.edges[:-1],
-        bins.counts / bins.counts.sum(),
-        width=np.diff(bins.edges) * 0.92,
-        align="edge",
-        color=LIGHT_BLUE,
-    )
-    lower.set(xlabel="confidence", ylabel="share of pictures")
+    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
+    shares, width = bins.counts / bins.counts.sum(), np.diff(bins.edges) * 0.92
+    lower.bar(bins.edges[:-1], shares, width=width, align="edge", color=LIGHT_BLUE)
+    lower.set(xlabel="confidence", ylabel="share of images")
     for axis in (upper.xaxis, upper.yaxis, lower.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.suptitle(
-        f"{_SPLITS.get(split, split)}: confidence is off by {bins.ece:.1%} on average (ECE)"
-    )
+    figure.suptitle(f"{_SPLITS.get(split, split)}: expected calibration error (ECE) {bins.ece:.1%}")
     return figure
 
 
 def _headline(metrics: Mapping[str, Any]) -> str:
+    """The split, its accuracy with the confidence interval, and the number of images."""
     split, accuracy = metrics["split"], metrics["accuracy"]
     return (
-        f"{_SPLITS.get(split, split)}: {accuracy['value']:.1%} of {metrics['n']:,} right\n"
-        f"(95% interval {accuracy['low']:.1%} to {accuracy['high']:.1%})"
+        f"{_SPLITS.get(split, split)}: accuracy {accuracy['value']:.1%} on {metrics['n']:,} images\n"
+        f"(95% CI {accuracy['low']:.1%} to {accuracy['high']:.1%})"
     )
-
-
-def _or(value: float | None, other: float) -> float:
-    return other if value is None else value

@@ -1,4 +1,4 @@
-"""Drawings of a net, and of how its gradients fare, as PNG."""
+"""Figures of a network's layers, and of its gradient norms during training."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -18,21 +18,21 @@ from seewhy.plots.style import GREY, LIGHT_BLUE, LIGHT_VERMILION, PALE, png, sho
 if TYPE_CHECKING:
     from seewhy.models.blocks import Block
 
-INPUT = -1  # the row of the image, and what a block names that takes it
-ROW = 0.4  # inches from block to block; the other lengths are in inches too
+INPUT = -1  # the row of the input image, and its number among the inputs of a block
+ROW = 0.4  # inches from block to block; all lengths are in inches
 TALL = 0.27
-WIDE, ASIDE = 3.9, 2.1  # a block on the main way, and one beside it
-WAY = 0.4  # between the two; connections that skip blocks run there
+WIDE, ASIDE = 3.9, 2.1  # width of a block on the main path, and of one beside it
+WAY = 0.4  # the gap between them, where skip connections run
 COLUMNS = (("output", 0.2, "left"), ("parameters", 2.2, "right"), ("MFLOPs", 3.1, "right"))
 COLOURS = {"conv": LIGHT_BLUE, "linear": LIGHT_VERMILION, "sum": "white"}
 
 
 @png
 def network(blocks: "Sequence[Block]", size: int, name: str) -> Figure:
-    """A net from the picture at the top to the logits below: blocks, their outputs, what each costs.
+    """The network from the image at the top to the logits below: blocks, output shapes, costs.
 
-    `size` is the side of the picture in pixels. Beside the main way, at its left, run projections
-    and residual connections.
+    `size` is the side of the image in pixels. Projections and residual connections run at the left of
+    the main path.
     """
     beside = [b for b in range(len(blocks)) if max(blocks[b].inputs) < b - 1]
     skips = any(min(block.inputs) < max(block.inputs) for block in blocks)
@@ -45,7 +45,7 @@ def network(blocks: "Sequence[Block]", size: int, name: str) -> Figure:
     for part, members in groupby(range(len(blocks)), key=lambda b: blocks[b].part):
         if part:
             _panel(axes, part, list(members), edges)
-    _box(axes, INPUT, f"picture of {size} × {size} pixels", "white")
+    _box(axes, INPUT, f"image of {size} × {size} pixels", "white")
     for column, x, side in COLUMNS:
         axes.text(WIDE + x, ROW * INPUT, column, ha=side, va="center", color=GREY, fontsize=9)
     for b, block in enumerate(blocks):
@@ -54,7 +54,7 @@ def network(blocks: "Sequence[Block]", size: int, name: str) -> Figure:
         _box(axes, b, "  ·  ".join(block.steps), COLOURS.get(block.kind, PALE), b in beside)
         _write_row(axes, b, block)
     parameters, flops = (sum(getattr(b, k) for b in blocks) for k in ("parameters", "flops"))
-    figure.suptitle(f"{name}: {parameters:,} parameters, {flops / 1e6:,.1f} MFLOPs a picture")
+    figure.suptitle(f"{name}: {parameters:,} parameters, {flops / 1e6:,.1f} MFLOPs per image")
     return figure
 
 
@@ -62,12 +62,9 @@ def _write_row(axes: Axes, row: int, block: "Block") -> None:
     parameters = f"{block.parameters:,}" if block.parameters else ""
     flops = "<0.1" if block.flops < 5e4 else f"{block.flops / 1e6:,.1f}"
     flops = flops if block.flops else ""
-    for text, (_, x, side) in zip((_sides(block.shape), parameters, flops), COLUMNS, strict=True):
+    shape = " × ".join(map(str, block.shape))
+    for text, (_, x, side) in zip((shape, parameters, flops), COLUMNS, strict=True):
         axes.text(WIDE + x, ROW * row, text, ha=side, va="center", fontsize=9)
-
-
-def _sides(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))
 
 
 def _box(axes: Axes, row: int, text: str, colour: str, aside: bool = False) -> None:
@@ -81,7 +78,7 @@ def _box(axes: Axes, row: int, text: str, colour: str, aside: bool = False) -> N
 
 
 def _panel(axes: Axes, part: str, rows: Sequence[int], edges: tuple[float, float]) -> None:
-    """A pale ground under the blocks of one part, its name at the left."""
+    """A pale background behind the blocks of one part, with its name at the left."""
     top, bottom = ROW * (rows[0] - 0.44), ROW * (rows[-1] + 0.44)
     axes.axhspan(top, bottom, color="#F7F7F7", zorder=0)
     turned = {"rotation": 90, "x": edges[0] + 0.12, "ha": "center"}
@@ -91,9 +88,9 @@ def _panel(axes: Axes, part: str, rows: Sequence[int], edges: tuple[float, float
 
 
 def _connect(axes: Axes, source: int, target: int, beside: Sequence[int]) -> None:
-    """An arrow down the main way, or round its left where it goes to, from or past other blocks."""
+    """An arrow down the main path, or at its left if it skips blocks or joins one beside the path."""
     start, end, middle = ROW * source, ROW * target, -WAY - ASIDE / 2
-    leaves, arrives = (0.0, start + TALL / 4), (0.0, end - TALL / 4)  # a block's left
+    leaves, arrives = (0.0, start + TALL / 4), (0.0, end - TALL / 4)  # at the left edge of a block
     if target in beside:
         way = [leaves, (middle, leaves[1]), (middle, end - TALL / 2)]
     elif source in beside:
@@ -110,20 +107,20 @@ def _connect(axes: Axes, source: int, target: int, beside: Sequence[int]) -> Non
 
 
 def draw_gradient_norms(rows: Sequence[Mapping[str, float]], folder: Path) -> None:
-    """Draws the rows of gradient_norms.csv as PNG and SVG files in `folder`, which are written over."""
+    """Writes the gradient norms to `folder` as PNG and SVG; `rows` as in gradient_norms.csv."""
     write_drawings({"gradient-norms": (gradient_norms, [rows])}, folder)
 
 
 @png
 def gradient_norms(rows: Sequence[Mapping[str, float]]) -> Figure:
-    """The gradient's norm by layer over the run, and of each layer its median: where it vanishes.
+    """The gradient norm of each layer during training, with its median: shows vanishing gradients.
 
-    Rows have `step` and a column a layer, the first layer first, as in gradient_norms.csv.
+    Rows have `step` and one column per layer, the first layer first, as in gradient_norms.csv.
     """
     layers = [name for name in rows[0] if name != "step"]
     steps = [row["step"] for row in rows]
     norms = np.array([[row[name] for name in layers] for row in rows])
-    values = np.where(norms > 0, norms, np.nan)  # nothing has no place on a logarithmic axis
+    values = np.where(norms > 0, norms, np.nan)  # a logarithmic axis has no 0
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(layers)))
     figure = Figure(figsize=(10, max(4.2, 1.2 + 0.24 * len(layers))))
     over, by_layer = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -134,9 +131,9 @@ def gradient_norms(rows: Sequence[Mapping[str, float]]) -> Figure:
         if len(known):
             by_layer.plot((known.min(), known.max()), (place, place), color=colours[place])
             by_layer.plot(np.median(known), place, "o", color=colours[place], markersize=6)
-    over.set(yscale="log", xlabel="step", title="gradient norm, a line a layer")
+    over.set(yscale="log", xlabel="step", title="gradient norm of each layer")
     by_layer.set(
-        xscale="log", title="median and range over the run", ylim=(len(layers) - 0.5, -0.5)
+        xscale="log", title="median and range during training", ylim=(len(layers) - 0.5, -0.5)
     )
     narrow = np.nanmax(values, initial=1e-38) < 1000 * np.nanmin(values, initial=1e38)
     for axis in (over.yaxis, by_layer.xaxis):
@@ -145,11 +142,13 @@ def gradient_norms(rows: Sequence[Mapping[str, float]]) -> Figure:
         axis.set_minor_formatter(NullFormatter())
     by_layer.set_yticks(places, [short(name) for name in layers], fontsize=9)
     first, last = np.median(np.nan_to_num(norms[:, [0, -1]]), axis=0)
-    figure.suptitle(f"The first layer's gradient is {_share(first, last)} the last's (medians)")
+    figure.suptitle(
+        f"Gradient of the first layer: {_share(first, last)} that of the last layer (medians)"
+    )
     return figure
 
 
 def _share(first: float, last: float) -> str:
     if not 0 < first < 0.1 * last:
-        return "nothing beside" if first == 0 else f"{first / max(last, 1e-38):.2g} times"
+        return "0 times" if first == 0 else f"{first / max(last, 1e-38):.2g} times"
     return f"1/{last / first:,.0f} of"

@@ -1,8 +1,8 @@
-"""Drawings of what a network gets to see: pictures from the file to the input, and each augmentation."""
+"""Figures of a network's input: images from the file to the network, and each augmentation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,8 +10,7 @@ from matplotlib.patches import Rectangle
 
 from seewhy.data import ImageSet, InputRule
 from seewhy.data.originals import Original
-from seewhy.plots.sheets import SMALL
-from seewhy.plots.style import GREY, VERMILION, png, short
+from seewhy.plots.style import GREY, VERMILION, Page, png, short
 
 if TYPE_CHECKING:
     from seewhy.augment.preview import Ladder, Versions
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 LABEL, TILE, GAP, LINE, HEAD, FOOT = 1.5, 1.2, 0.1, 0.17, 0.62, 0.34  # inches
 CAPTION = 8  # points
 EVEN = "all amounts are equally likely"
-MIXED = ", but in mixing: there 5, 25, 50, 75 and 95% of the pictures keep less than is shown"
+MIXED = ", except when mixing: there 5, 25, 50, 75 and 95% of the images keep less than shown"
 
-Tile = tuple[np.ndarray, str]  # a picture, uint8 (h, w, 3), and what is said below it
+Tile = tuple[np.ndarray, str]  # an image, uint8 (h, w, 3), and its caption
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,10 @@ class _Row:
 def input_sheet(
     examples: ImageSet, originals: Sequence[Original], rule: InputRule, versions: "Versions"
 ) -> Figure:
-    """Each picture as its file has it, as it is evaluated, and as training varies it, in a row.
+    """One row per image: as in its file, as evaluated, and as augmented in training.
 
-    The frame in the originals is what evaluation sees. Below a mixed picture is how much of its target
-    is its own class.
+    The frame in the original marks what evaluation sees. Below a mixed image is the share of its target
+    that is its own class.
     """
     rows = []
     for number, original in enumerate(originals):
@@ -48,9 +47,9 @@ def input_sheet(
         tiles += zip(versions.varied[number], mixed, strict=True)
         rows.append(_Row(label, f"{original.width}x{original.height}", tiles))
     size = rule.size
-    heads = {0: "the file", 1: "evaluation", 2: "training, drawn anew each time"}
-    title = f"What the network sees: stored at {rule.store}x{rule.store}, seen at {size}x{size}"
-    figure = _grid(rows, heads, title, "framed: what evaluation sees of it")
+    heads = {0: "file", 1: "evaluation", 2: "training, different each time"}
+    title = f"Network input: stored at {rule.store}x{rule.store}, network sees {size}x{size}"
+    figure = _grid(rows, heads, title, "frame: the part that evaluation sees")
     for axes, original in zip(figure.axes[:: len(rows[0].tiles)], originals, strict=True):
         height, width = original.image.shape[:2]
         side = min(height, width) * rule.size / rule.store
@@ -62,35 +61,25 @@ def input_sheet(
 
 @png
 def ladder_sheet(seen: np.ndarray, ladders: "Sequence[Ladder]") -> Figure:
-    """Each augmentation alone, from one end of its range to the other, on the picture `seen`."""
-    rows = [
-        _Row(
-            ladder.name,
-            f"{ladder.value:g}",
-            list(zip(ladder.pictures, ladder.amounts, strict=True)),
-        )
-        for ladder in ladders
-    ]
-    rows.insert(0, _Row("not varied", "", [(seen, "")]))
+    """Each augmentation alone, over its range, on the image `seen`."""
+    rows = [_Row("not augmented", "", [(seen, "")])]
+    for ladder in ladders:
+        tiles = list(zip(ladder.pictures, ladder.amounts, strict=True))
+        rows.append(_Row(ladder.name, f"{ladder.value:g}", tiles))
     mixing = any(ladder.name in ("mixup", "cutmix") for ladder in ladders)
-    foot = EVEN + MIXED * mixing
-    return _grid(rows, {}, "Each augmentation alone, through its range", foot)
+    return _grid(rows, {}, "Each augmentation alone, over its range", EVEN + MIXED * mixing)
 
 
 def _grid(rows: Sequence[_Row], heads: dict[int, str], title: str, foot: str) -> Figure:
-    """Rows of pictures with a name before each, and heads above some columns."""
+    """Rows of images with a name before each, and headings above some columns."""
     columns = max(len(row.tiles) for row in rows)
-    caption = LINE * any(said for row in rows for _, said in row.tiles)
-    step = TILE + GAP + caption
+    room = LINE * any(text for row in rows for _, text in row.tiles)
+    step = TILE + GAP + room
     width = LABEL + columns * (TILE + GAP)
     head = HEAD if heads else HEAD - LINE
     height = head + len(rows) * step + FOOT
-    figure = Figure(figsize=(width, height))
-    figure.set_layout_engine("none")
-
-    def write(x: float, y: float, text: str, **how: Any) -> None:
-        figure.text(x / width, 1 - y / height, text, **how)
-
+    page = Page(width, height)
+    write = page.text
     write(GAP, GAP, title, va="top", weight="bold", fontsize=11)
     for column, text in heads.items():
         write(LABEL + column * (TILE + GAP), head - 0.06, text, va="bottom", color=GREY, fontsize=9)
@@ -99,13 +88,9 @@ def _grid(rows: Sequence[_Row], heads: dict[int, str], title: str, foot: str) ->
         top = head + number * step
         write(GAP, top + TILE / 2, short(row.name), va="bottom", fontsize=9)
         write(GAP, top + TILE / 2 + 0.04, row.about, va="top", color=GREY, fontsize=CAPTION)
-        for column, (picture, said) in enumerate(row.tiles):
+        for column, (image, caption) in enumerate(row.tiles):
             left = LABEL + column * (TILE + GAP)
-            box = (left / width, 1 - (top + TILE) / height, TILE / width, TILE / height)
-            axes = figure.add_axes(box)
-            small = max(picture.shape[:2]) <= SMALL
-            axes.imshow(picture, interpolation="nearest" if small else "antialiased")
-            axes.set_axis_off()
-            middle = left + TILE / 2
-            write(middle, top + TILE + 0.03, said, ha="center", va="top", fontsize=CAPTION)
-    return figure
+            page.image(left, top, TILE, image)
+            middle, below = left + TILE / 2, top + TILE + 0.03
+            write(middle, below, caption, ha="center", va="top", fontsize=CAPTION)
+    return page.figure

@@ -1,6 +1,6 @@
-"""Drawings of what is left of a model's accuracy when pictures go bad, move, or are made to deceive it.
+"""Figures of a model's accuracy under corruptions, transformations and adversarial attacks.
 
-Figures come as in analysis/robustness.json.
+Metrics come as in analysis/robustness.json.
 """
 
 from collections.abc import Mapping
@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seewhy.config.names import ATTACKS
-from seewhy.plots.sheets import SMALL
 from seewhy.plots.style import (
     BLUE,
     DASHED,
     GREY,
     LIGHT_BLUE,
+    SMALL,
     VERMILION,
     Drawings,
+    hide_lines,
     png,
     short,
     write_drawings,
@@ -38,42 +39,42 @@ LOST = LinearSegmentedColormap.from_list("lost", ["white", VERMILION])
 
 
 def draw_robustness(
-    found: Mapping[str, Any],
+    results: Mapping[str, Any],
     examples: Mapping[str, NDArray[np.uint8]],
     adversarial: "Adversarial | None",
     classes: tuple[str, ...],
     folder: Path,
 ) -> None:
-    """Draws figures and pictures as PNG and SVG files in `folder`, which are written over.
+    """Writes all figures to `folder` as PNG and SVG, replacing existing files.
 
-    `examples` as `corruption_examples` takes them.
+    `examples` as for `corruption_examples`.
     """
-    drawings = robustness_drawings(found)
+    drawings = robustness_drawings(results)
     drawings["robustness-examples"] = corruption_examples, (examples,)
     if adversarial is not None:
         drawings["robustness-adversarial"] = adversarial_sheet, (adversarial, classes)
     write_drawings(drawings, folder)
 
 
-def robustness_drawings(found: Mapping[str, Any]) -> Drawings:
-    """The drawings that need no pictures."""
+def robustness_drawings(results: Mapping[str, Any]) -> Drawings:
+    """The figures that need no images, by file name."""
     return {
-        "robustness-corruptions": (corruption_map, (found,)),
-        "robustness-transformations": (transformation_curves, (found,)),
-        "robustness-attacks": (attack_curves, (found,)),
+        "robustness-corruptions": (corruption_map, (results,)),
+        "robustness-transformations": (transformation_curves, (results,)),
+        "robustness-attacks": (attack_curves, (results,)),
     }
 
 
 @png
-def corruption_map(found: Mapping[str, Any]) -> Figure:
-    """The accuracy left under each corruption and strength, the most harmful first."""
+def corruption_map(results: Mapping[str, Any]) -> Figure:
+    """Accuracy under each corruption and severity, the most harmful first."""
     values = {
         name: np.array([interval["value"] for interval in row])
-        for name, row in found["corruptions"].items()
+        for name, row in results["corruptions"].items()
     }
     names = sorted(values, key=lambda name: float(values[name].mean()))
     table = np.stack([np.append(values[name], values[name].mean()) for name in names])
-    clean, error = found["clean"]["value"], found["mean_corruption_error"]
+    clean, error = results["clean"]["value"], results["mean_corruption_error"]
     figure = Figure(figsize=(6.6, 1.5 + 0.3 * len(names)))
     axes = figure.add_subplot()
     lost = np.clip(clean - table, 0, None)
@@ -86,14 +87,12 @@ def corruption_map(found: Mapping[str, Any]) -> Figure:
     axes.set_yticks(range(len(names)), [written(name) for name in names])
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    axes.set_xlabel("strength", color=GREY)
-    axes.tick_params(length=0)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
+    axes.set_xlabel("severity", color=GREY)
+    hide_lines(axes)
     axes.axvline(table.shape[1] - 1.5, color="white", linewidth=4)
     figure.suptitle(
-        f"Percent right when {found['n']:,} pictures go bad; {100 * clean:.1f} as they are\n"
-        f"Mean corruption error {error['value']:.1%} (95% interval {error['low']:.1%} to "
+        f"Accuracy in percent on {results['n']:,} corrupted images; {100 * clean:.1f} when clean\n"
+        f"Mean corruption error {error['value']:.1%} (95% CI {error['low']:.1%} to "
         f"{error['high']:.1%})"
     )
     return figure
@@ -101,108 +100,102 @@ def corruption_map(found: Mapping[str, Any]) -> Figure:
 
 @png
 def corruption_examples(examples: Mapping[str, NDArray[np.uint8]]) -> Figure:
-    """One picture, in every corruption: (1 + strengths, S, S, 3), first as it is, then ever worse."""
+    """One image under each corruption: (1 + severities, S, S, 3), clean first, then increasing severity."""
     columns = len(next(iter(examples.values())))
     figure = Figure(figsize=(1.0 * columns + 1.5, 1.0 * len(examples) + 0.7))
     grid = figure.subplots(
         len(examples), columns, squeeze=False, gridspec_kw={"wspace": 0.02, "hspace": 0.02}
     )
-    for row, (name, pictures) in enumerate(examples.items()):
-        for axes, picture in zip(grid[row], pictures, strict=True):
-            _show(axes, _small(picture))
+    for row, (name, images) in enumerate(examples.items()):
+        for axes, image in zip(grid[row], images, strict=True):
+            _show(axes, _small(image))
         grid[row, 0].set_ylabel(written(name), rotation=0, ha="right", va="center", fontsize=9)
-    titles = ["as it is", *(f"strength {k}" for k in range(1, columns))]
+    titles = ["clean", *(f"severity {k}" for k in range(1, columns))]
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, loc="center", fontsize=9)
-    figure.suptitle("What the corruptions look like")
+    figure.suptitle("One image under each corruption")
     return figure
 
 
 @png
-def transformation_curves(found: Mapping[str, Any]) -> Figure:
-    """Accuracy against JPEG quality, shift, rotation and scale, with 95% intervals."""
+def transformation_curves(results: Mapping[str, Any]) -> Figure:
+    """Accuracy by JPEG quality, shift, rotation and scale, with 95% confidence intervals."""
     figure = Figure(figsize=(9.2, 6.6))
     panels = figure.subplots(2, 2, sharey=True).ravel()
-    for axes, curve in zip(panels, found["transformations"].values(), strict=True):
+    for axes, curve in zip(panels, results["transformations"].values(), strict=True):
         _curve(axes, curve, BLUE)
-        axes.axhline(found["clean"]["value"], **DASHED)
+        axes.axhline(results["clean"]["value"], **DASHED)
         axes.set_xlabel(curve["about"])
         if curve["about"].startswith("JPEG"):
             axes.invert_xaxis()
     panels[0].set_ylim(0, 1)
     panels[0].yaxis.set_major_formatter(PercentFormatter(1))
-    figure.suptitle(
-        "Accuracy when pictures are compressed, moved, turned and scaled; dashed: as they are"
-    )
+    figure.suptitle("Accuracy under compression, shift, rotation and scaling; dashed: clean images")
     return figure
 
 
 @png
-def attack_curves(found: Mapping[str, Any]) -> Figure:
-    """Accuracy under attack, by how far a value may change, with 95% intervals."""
+def attack_curves(results: Mapping[str, Any]) -> Figure:
+    """Accuracy under attack, by the largest change per value, with 95% confidence intervals."""
     figure = Figure(figsize=(6.8, 4.6))
     axes = figure.add_subplot()
-    for name, curve in found["attacks"].items():
-        _curve(axes, curve, COLOURS[name], f"{ATTACKS[name]}, {found['attacked'][name]:,} pictures")
-    axes.axhline(found["clean"]["value"], **DASHED)
+    for name, curve in results["attacks"].items():
+        _curve(axes, curve, COLOURS[name], f"{ATTACKS[name]}, {results['attacked'][name]:,} images")
+    axes.axhline(results["clean"]["value"], **DASHED)
     axes.set_xscale("log", base=2)
-    ticks = sorted({s for curve in found["attacks"].values() for s in curve["strengths"]})
+    ticks = sorted({s for curve in results["attacks"].values() for s in curve["strengths"]})
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.set_xlabel("largest change of a value, in grey levels of 255")
+    axes.set_xlabel("largest change per value (of 255)")
     axes.legend(fontsize=9)
-    figure.suptitle("Share right of pictures that are changed to deceive; dashed: as they are")
+    figure.suptitle("Accuracy under adversarial attacks; dashed: clean images")
     return figure
 
 
 @png
-def adversarial_sheet(found: "Adversarial", classes: tuple[str, ...]) -> Figure:
-    """Pictures before and after an attack, and the difference, amplified."""
-    count = len(found.labels)
-    difference = found.after.astype(np.float32) - found.before
-    gain = 127 / found.radius
+def adversarial_sheet(attacked: "Adversarial", classes: tuple[str, ...]) -> Figure:
+    """Images before and after an attack, and the amplified difference."""
+    count = len(attacked.labels)
+    difference = attacked.after.astype(np.float32) - attacked.before
+    gain = 127 / attacked.radius
     amplified = np.clip(127.5 + gain * difference, 0, 255).astype(np.uint8)
     figure = Figure(figsize=(max(1.25 * count + 1.2, 7.5), 4.8))
     grid = figure.subplots(3, max(count, 5), squeeze=False)
     for axes in grid[:, count:].flat:
         axes.axis("off")
     for column in range(count):
-        shown = (found.before[column], found.after[column], amplified[column])
-        for axes, picture in zip(grid[:, column], shown, strict=True):
-            _show(axes, picture)
-        captions = classes[found.labels[column]], classes[found.answers[column]]
-        for axes, name, colour in zip(
-            grid[:, column], captions, ("black", VERMILION), strict=False
-        ):
-            axes.set_xlabel(short(name), color=colour, fontsize=_fitting(name), labelpad=2)
-    lines = ("as it is", "changed", f"difference,\n{gain:.0f} times")
+        shown = (attacked.before[column], attacked.after[column], amplified[column])
+        for axes, image in zip(grid[:, column], shown, strict=True):
+            _show(axes, image)
+        captions = classes[attacked.labels[column]], classes[attacked.answers[column]]
+        colours = ("black", VERMILION)
+        for axes, name, colour in zip(grid[:, column], captions, colours, strict=False):
+            size = min(9.0, 120 / max(len(short(name)), 1))  # at most as wide as the image
+            axes.set_xlabel(short(name), color=colour, fontsize=size, labelpad=2)
+    lines = ("clean", "attacked", f"difference,\n{gain:.0f} times")
     for axes, text in zip(grid[:, 0], lines, strict=True):
         axes.set_ylabel(text, color=GREY, rotation=0, ha="right", va="center", fontsize=9)
     figure.suptitle(
-        f"Each value changed by at most {found.radius:g} of 255, and taken for another class (red)"
+        f"Each value changed by at most {attacked.radius:g} of 255: the model predicts another class (red)"
     )
     return figure
 
 
 def written(name: str) -> str:
-    """A corruption's name as it is read."""
+    """The display name of a corruption."""
     return name.replace("_", " ").replace("jpeg", "JPEG")
 
 
-def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture at no more than the pixels that it is drawn with, which keeps files small."""
-    image = Image.fromarray(picture)
-    image.thumbnail((CELL, CELL))
-    return np.asarray(image)
-
-
-def _fitting(name: str) -> float:
-    """The size at which a name is as wide as its picture, at most."""
-    return min(9.0, 120 / max(len(short(name)), 1))
+def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image with no more pixels than are drawn, which keeps files small."""
+    thumbnail = Image.fromarray(image)
+    thumbnail.thumbnail((CELL, CELL))
+    return np.asarray(thumbnail)
 
 
 def _curve(axes: Axes, curve: Mapping[str, Any], colour: str, label: str | None = None) -> None:
+    """Accuracy by strength as a line with markers, and its confidence interval as a band."""
     x = curve["strengths"]
     value, low, high = (
         [interval[key] for interval in curve["accuracy"]] for key in ("value", "low", "high")
@@ -211,9 +204,7 @@ def _curve(axes: Axes, curve: Mapping[str, Any], colour: str, label: str | None 
     axes.plot(x, value, color=colour, marker="o", markersize=4, label=label)
 
 
-def _show(axes: Axes, picture: NDArray[np.uint8]) -> None:
-    axes.imshow(picture, interpolation="nearest" if picture.shape[0] <= SMALL else "antialiased")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    axes.grid(False)
+def _show(axes: Axes, image: NDArray[np.uint8]) -> None:
+    axes.imshow(image, interpolation="nearest" if image.shape[0] <= SMALL else "antialiased")
+    axes.set(xticks=[], yticks=[])
+    hide_lines(axes)

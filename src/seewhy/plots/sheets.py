@@ -1,4 +1,4 @@
-"""Sheets of pictures, each with its caption: what a mistake looks like."""
+"""Sheets of images with captions: mistakes, confused pairs, suspected labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,59 +13,68 @@ from numpy.typing import NDArray
 from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.labels.suspects import Shown
 from seewhy.data import Rows
-from seewhy.plots.style import GREY, VERMILION, png, short
+from seewhy.plots.style import GREY, VERMILION, Page, png, short
 
 Pictures = NDArray[np.uint8] | Rows
 
 COLUMNS = 8
-MOST = 64  # pictures on a sheet
-WORST = 40  # of them, where they are the worst of many
+MOST = 64  # images on a sheet
+WORST = 40  # images on a sheet of the most confident mistakes or suspects
 PAIRS = 5  # confused pairs on a sheet
-SMALL = 64  # pixels: below, pictures are shown with their pixels as they are
-FONT = 8.0  # points; what is too wide for its picture is drawn smaller
-SIDE, GAP, LINE, TITLE = 1.3, 0.12, 0.155, 0.24  # inches: a picture, what parts two, lines of text
+FONT = 8.0  # points; a caption wider than its image is drawn smaller
+SIDE, GAP, LINE, TITLE = (
+    1.3,
+    0.12,
+    0.155,
+    0.24,
+)  # inches: image, gap, line of caption, line of title
 
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A picture, uint8 (H, W, 3), with up to three lines beneath: what it is, what was said, a remark."""
+    """An image, uint8 (H, W, 3), with up to three lines below: true class, prediction, a remark."""
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     true: str
-    said: str = ""
+    predicted: str = ""
     remark: str = ""
 
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """The lines with their colours."""
-        return ((self.true, "black"), (self.said, VERMILION), (self.remark, GREY))
+        """The lines of text with their colours."""
+        return ((self.true, "black"), (self.predicted, VERMILION), (self.remark, GREY))
 
 
-def worst_mistakes(found: Mapping[str, Any], images: Pictures) -> tuple[list[Tile], str]:
-    """What `sheet` shows of the most confident mistakes; `found` as in analysis/mistakes.json.
+def worst_mistakes(mistakes: Mapping[str, Any], images: Pictures) -> tuple[list[Tile], str]:
+    """Tiles and title for `sheet` of the most confident mistakes, as in analysis/mistakes-val.json.
 
-    `images` uint8 (N, H, W, 3) are the pictures that the mistakes' rows count.
+    `images` uint8 (N, H, W, 3) are all images of the split; each mistake names its row.
     """
-    worst = found["worst"][:WORST]
+    worst = mistakes["worst"][:WORST]
     title = (
-        f"The {len(worst)} most confident of {found['count']:,} mistakes: what it is, what was said"
+        f"The {len(worst)} most confident of {mistakes['count']:,} mistakes: true class, prediction"
     )
     return [_tile(mistake, images) for mistake in worst], title
 
 
-def confused_pairs(found: Mapping[str, Any], images: Pictures) -> tuple[list[Tile | None], str]:
-    """What `sheet` shows of the most confused pairs, each beginning a line; as `worst_mistakes`."""
-    pairs = found["pairs"][:PAIRS]
+def confused_pairs(mistakes: Mapping[str, Any], images: Pictures) -> tuple[list[Tile | None], str]:
+    """Tiles and title for `sheet` of the most confused pairs, a new line for each; as `worst_mistakes`."""
+    pairs = mistakes["pairs"][:PAIRS]
     tiles: list[Tile | None] = []
     for pair in pairs:
         tiles += [_tile(mistake, images) for mistake in pair["examples"]]
         tiles += [None] * (-len(tiles) % COLUMNS)
-    return tiles, f"The {len(pairs)} most frequent confusions, the most confident of each"
+    return (
+        tiles,
+        f"The {len(pairs)} most frequent confusions, each with its most confident mistakes",
+    )
 
 
 def draw_suspects(suspects: Sequence[Suspect], shown: Shown) -> bytes:
-    """A sheet of the pictures whose labels most surely look wrong, as PNG."""
+    """A sheet of the images whose labels are most likely wrong, as PNG."""
     pairs = list(zip(suspects, shown.images, strict=False))[:WORST]
-    title = f"The surest {len(pairs)} of {len(suspects):,} labels that look wrong: label, what it looks like"
+    title = (
+        f"The top {len(pairs)} of {len(suspects):,} labels that look wrong: label, suggested class"
+    )
     tiles = [
         Tile(image, one.label, f"{one.suggested} {one.suggested_probability:.0%}")
         for one, image in pairs
@@ -74,15 +83,15 @@ def draw_suspects(suspects: Sequence[Suspect], shown: Shown) -> bytes:
 
 
 def _tile(mistake: Mapping[str, Any], images: Pictures) -> Tile:
-    said = f"{mistake['predicted']} {mistake['confidence']:.0%}"
-    return Tile(images[mistake["row"]], mistake["true"], said)
+    answer = f"{mistake['predicted']} {mistake['confidence']:.0%}"
+    return Tile(images[mistake["row"]], mistake["true"], answer)
 
 
 @png
 def sheet(tiles: Sequence[Tile | None], title: str, columns: int = COLUMNS) -> Figure:
-    """Pictures in rows, what each is beneath it in black, what was said in red, a remark in grey.
+    """Images in rows, with the true class in black, the prediction in red and a remark in grey below.
 
-    None leaves a place free.
+    None leaves a place empty.
     """
     shown = tiles[:MOST]
     columns = max(4, min(columns, len(shown)))
@@ -92,30 +101,22 @@ def sheet(tiles: Sequence[Tile | None], title: str, columns: int = COLUMNS) -> F
     title = fill(title, round(10.5 * width))
     head = TITLE * (1 + title.count("\n")) + GAP
     step = SIDE + GAP + LINE * lines
-    height = head + rows * step + GAP
-    figure = Figure(figsize=(width, height))
-    figure.set_layout_engine("none")
+    page = Page(width, head + rows * step + GAP)
     for place, tile in enumerate(shown):
         if tile is None:
             continue
         row, column = divmod(place, columns)
         left, top = GAP + column * (SIDE + GAP), head + row * step
-        box = (left / width, 1 - (top + SIDE) / height, SIDE / width, SIDE / height)
-        axes = figure.add_axes(box)
-        small = max(tile.picture.shape[:2]) <= SMALL
-        axes.imshow(tile.picture, interpolation="nearest" if small else "antialiased")
-        axes.set_axis_off()
+        page.image(left, top, SIDE, tile.image)
         for number, (text, colour) in enumerate(tile.lines()):
             x, y = left + SIDE / 2, top + SIDE + 0.03 + LINE * number
             text = short(text)
             size = FONT * min(1.0, 72 * (SIDE + GAP) / (_width(text) + 1))
-            figure.text(
-                x / width, 1 - y / height, text, color=colour, ha="center", va="top", fontsize=size
-            )
-    figure.suptitle(title, y=1 - GAP / 2 / height, va="top")
-    return figure
+            page.text(x, y, text, color=colour, ha="center", va="top", fontsize=size)
+    page.figure.suptitle(title, y=1 - GAP / 2 / page.height, va="top")
+    return page.figure
 
 
 def _width(text: str) -> float:
-    """How wide a caption is at full size, in points."""
+    """The width of a caption at full size, in points."""
     return float(TextPath((0, 0), text, size=FONT).get_extents().width) if text.strip() else 0.0

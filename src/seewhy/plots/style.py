@@ -1,8 +1,8 @@
-"""The house style of every drawing: colours, fonts, and how a drawing becomes PNG or SVG bytes.
+"""The style that all figures share: colours, fonts, helpers for layout, and rendering to PNG and SVG.
 
-Made by matplotlib's object interface: no display is needed and no state is left. Names of classes
-are drawn letter by letter, as `$` opens no formula here. Colours are Okabe and Ito's (2008), which
-colour-blind readers tell apart; maps grow evenly darker.
+Uses matplotlib's object interface: it needs no display and leaves no global state. Class names are drawn
+literally: `$` does not start a formula. The colours are those of Okabe and Ito (2008), which readers with
+colour blindness can tell apart; colour maps get darker evenly.
 """
 
 import io
@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, Generic, ParamSpec
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
+from numpy.typing import NDArray
 
 from seewhy.files import write_atomic
 from seewhy.text import visible
@@ -25,12 +28,13 @@ from seewhy.text import visible
 BLUE, LIGHT_BLUE = "#0072B2", "#8CC0DE"
 VERMILION, LIGHT_VERMILION = "#D55E00", "#F3C6A5"
 GREY, PALE = "#6B6B6B", "#ECECEC"
-LONGEST_NAME = 24
+LONGEST_NAME = 24  # characters
+SMALL = 64  # pixels: images up to this size are drawn without interpolation
 DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
 
 _STYLE: dict[Any, Any] = {
     "text.parse_math": False,
-    "svg.hashsalt": "seewhy",  # equal drawings are equal files
+    "svg.hashsalt": "seewhy",  # equal figures give equal files
     "figure.dpi": 150,
     "figure.constrained_layout.use": True,
     "figure.titlesize": 11,
@@ -51,7 +55,7 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
 }
-# Scripts that matplotlib's own font lacks are drawn in those of these that are installed.
+# Scripts that matplotlib's own font lacks are drawn with those of these fonts that are installed.
 _OTHER_SCRIPTS = (
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
@@ -66,16 +70,16 @@ Arguments = ParamSpec("Arguments")
 
 
 class Png(bytes):
-    """The bytes of a PNG file, which a notebook shows as the picture that it is."""
+    """The bytes of a PNG file, which a notebook displays as an image."""
 
     def _repr_png_(self) -> bytes:
         return bytes(self)
 
 
 class Drawing(Generic[Arguments]):
-    """A drawing that gives PNG bytes when it is called, and SVG bytes by `svg`, of the same arguments.
+    """A function that draws a figure: called, it returns PNG bytes; `svg` takes the same and returns SVG.
 
-    In our style whatever the user's own is.
+    Always in our style, whatever matplotlib settings the user has.
     """
 
     def __init__(self, draw: Callable[Arguments, Figure]) -> None:
@@ -83,7 +87,7 @@ class Drawing(Generic[Arguments]):
         self._draw = draw
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Png:
-        with style():  # for the rendering too, which makes the ticks
+        with style():  # also while rendering, which creates the ticks
             return _png(self._draw(*args, **kwargs))
 
     def svg(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> bytes:
@@ -91,7 +95,7 @@ class Drawing(Generic[Arguments]):
             return _svg(self._draw(*args, **kwargs))
 
     def both(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> tuple[Png, bytes]:
-        """PNG and SVG of one figure, laid out once, which takes two thirds of the time of two."""
+        """PNG and SVG of one figure; the layout is computed once, which saves a third of the time."""
         with style():
             figure = self._draw(*args, **kwargs)
             png = _png(figure)
@@ -111,12 +115,14 @@ def _svg(figure: Figure) -> bytes:
     return sink.getvalue()
 
 
-png = Drawing  # what a drawing is marked with
-Drawings = dict[str, tuple[Drawing[Any], Sequence[Any]]]  # by the file's name, with what each takes
+png = Drawing  # the decorator of functions that draw a figure
+Drawings = dict[
+    str, tuple[Drawing[Any], Sequence[Any]]
+]  # by file name: the function, its arguments
 
 
 def write_drawings(drawings: Drawings, folder: Path) -> None:
-    """Writes each drawing as PNG and SVG files in `folder`, over any there."""
+    """Writes each figure to `folder` as PNG and SVG, replacing existing files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (drawing, arguments) in drawings.items():
         for kind, data in zip(("png", "svg"), drawing.both(*arguments), strict=True):
@@ -125,23 +131,66 @@ def write_drawings(drawings: Drawings, folder: Path) -> None:
 
 @contextmanager
 def style() -> Iterator[None]:
+    """Applies our style to matplotlib within the block, and restores the user's settings after it."""
     installed = {font.name for font in fontManager.ttflist}
     fonts = ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE | {"font.family": fonts})
-        # A letter that no font has is drawn as a box; that is no matter for the command line.
+        # A character that no font has is drawn as a box; the command line need not mention it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
 def short(name: str) -> str:
-    """A name on one line, of a length that leaves room for the drawing."""
+    """A name on one line, shortened so that the figure keeps its room."""
     name = visible(name)
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
+def name_rows(
+    axes: Axes, names: Sequence[str], ylim: tuple[float, float], fontsize: float | None = None
+) -> None:
+    """Names horizontal rows at y = 0, 1, ..., without ticks or grid lines between them."""
+    axes.set_yticks(range(len(names)), names, fontsize=fontsize)
+    axes.set_ylim(*ylim)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+
+
+def hide_lines(axes: Axes) -> None:
+    """Hides ticks, grid and spines; tick labels stay."""
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+
+
+class Page:
+    """A figure on which things are placed in inches from the top left."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self.figure = Figure(figsize=(width, height))
+        self.figure.set_layout_engine("none")
+        self.width, self.height = width, height
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        bottom = self.height - top - height
+        box = (left / self.width, bottom / self.height, width / self.width, height / self.height)
+        return self.figure.add_axes(box)
+
+    def image(self, left: float, top: float, side: float, image: NDArray[np.uint8]) -> None:
+        """An image without axes; a small one is shown with its pixels as they are."""
+        axes = self.axes(left, top, side, side)
+        small = max(image.shape[:2]) <= SMALL
+        axes.imshow(image, interpolation="nearest" if small else "antialiased")
+        axes.set_axis_off()
+
+    def text(self, left: float, top: float, text: str, **how: Any) -> None:
+        self.figure.text(left / self.width, 1 - top / self.height, text, **how)
+
+
 def duration(seconds: float) -> str:
+    """A duration as text: "3 min 12 s"."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"

@@ -1,7 +1,7 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
 
-/* Theme: the system's, until the button is pressed. */
+/* The theme follows the system until the button is pressed. */
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const theme = byId("theme");
 const isDark = () => (document.documentElement.dataset.theme || (dark.matches ? "dark" : "light")) === "dark";
@@ -17,7 +17,7 @@ dark.addEventListener("change", nameTheme);
 theme.hidden = false;
 nameTheme();
 
-/* Every text that comes from the data is set as text, never as markup. */
+/* Text from the data is always set as text, never as markup. */
 function make(tag, kind, text) {
   const element = document.createElement(tag);
   if (kind) element.className = kind;
@@ -25,45 +25,45 @@ function make(tag, kind, text) {
   return element;
 }
 
-const found = byId("pictures") ? JSON.parse(byId("pictures").textContent) : null;
-const [ID, TRUE, SAID, SURE, PICTURE, MAP] = [0, 1, 2, 3, 4, 5];
+const data = byId("pictures") ? JSON.parse(byId("pictures").textContent) : null;
+const [ID, TRUE, PREDICTED, CONFIDENCE, IMAGE, MAP] = [0, 1, 2, 3, 4, 5];
 const [CAUSE, REASONS, NEAREST] = [0, 1, 2];
 
-function image(data, alt, kind) {
+function image(webp, alt, kind) {
   const element = make("img", kind);
-  element.src = `data:image/webp;base64,${data}`;
+  element.src = `data:image/webp;base64,${webp}`;
   element.alt = alt;
   return element;
 }
 
-/* A picture beside itself with the places that spoke for the answer. */
-function card(picture) {
-  const truth = found.classes[picture[TRUE]], said = found.classes[picture[SAID]];
-  const right = picture[TRUE] === picture[SAID];
+/* An image beside a copy with its attribution map. */
+function card(entry) {
+  const truth = data.classes[entry[TRUE]], predicted = data.classes[entry[PREDICTED]];
+  const right = entry[TRUE] === entry[PREDICTED];
   const figure = make("figure", "card");
   const pair = make("div", "pair");
   const looked = make("div", "looked");
-  looked.append(image(picture[PICTURE], "", "under"), image(picture[MAP], `where it looked for ${said}`, "map"));
-  pair.append(image(picture[PICTURE], right ? truth : `${truth}, taken for ${said}`, "plain"), looked);
+  looked.append(image(entry[IMAGE], "", "under"), image(entry[MAP], `attribution map for ${predicted}`, "map"));
+  pair.append(image(entry[IMAGE], right ? truth : `${truth}, predicted as ${predicted}`, "plain"), looked);
   const caption = make("figcaption");
   const answer = make("span", right ? "said" : "said wrong");
-  answer.append(right ? "" : "said ", make("bdi", "", said), ` ${Math.round(100 * picture[SURE])}%`);
-  caption.append(make("bdi", "true", truth), answer, make("bdi", "id", picture[ID]));
+  answer.append(right ? "" : "predicted ", make("bdi", "", predicted), ` ${Math.round(100 * entry[CONFIDENCE])}%`);
+  caption.append(make("bdi", "true", truth), answer, make("bdi", "id", entry[ID]));
   figure.append(pair, caption);
   return figure;
 }
 
-/* A mistake with its likeliest cause, and the training pictures that are most alike to the network. */
+/* A mistake with its most likely cause and the most similar training images. */
 function explained(number) {
-  const picture = found.pictures[number], figure = card(picture), cause = found.causes[number];
+  const entry = data.pictures[number], figure = card(entry), cause = data.causes[number];
   if (!cause) return figure;
   const near = make("ol", "near");
-  near.setAttribute("aria-label", "The most alike in training");
+  near.setAttribute("aria-label", "Most similar training images");
   for (const [row, label, same] of cause[NEAREST]) {
-    if (!found.near[row]) continue;
+    if (!data.near[row]) continue;
     const item = make("li");
-    const kind = label === found.classes[picture[TRUE]] ? "same" : label === found.classes[picture[SAID]] ? "other" : "";
-    item.append(image(found.near[row], "", "plain"), make("bdi", kind, label), same ? "looks the same" : "");
+    const kind = label === data.classes[entry[TRUE]] ? "same" : label === data.classes[entry[PREDICTED]] ? "other" : "";
+    item.append(image(data.near[row], "", "plain"), make("bdi", kind, label), same ? "near-duplicate" : "");
     near.append(item);
   }
   if (near.children.length) figure.append(near);
@@ -74,20 +74,20 @@ function explained(number) {
 /* The confusion matrix: arrow keys move, Enter opens, Escape closes (as every dialog does). */
 const dialog = byId("cell");
 function open(button) {
-  const truth = Number(button.dataset.true), said = Number(button.dataset.said);
+  const truth = Number(button.dataset.true), predicted = Number(button.dataset.said);
   const title = byId("cell-title");
-  title.replaceChildren(make("bdi", "", found.classes[truth]));
-  if (truth === said) title.append(", found");
-  else title.append(" taken for ", make("bdi", "wrong", found.classes[said]));
-  const shown = found.pictures.filter((p) => p[TRUE] === truth && p[SAID] === said).slice(0, 12);
+  title.replaceChildren(make("bdi", "", data.classes[truth]));
+  if (truth === predicted) title.append(", predicted correctly");
+  else title.append(" predicted as ", make("bdi", "wrong", data.classes[predicted]));
+  const shown = data.pictures.filter((p) => p[TRUE] === truth && p[PREDICTED] === predicted).slice(0, 12);
   const count = Number(button.dataset.count);
-  byId("cell-note").textContent = (shown.length < count ? `${shown.length} of ${count.toLocaleString("en")} pictures, ` : "")
-    + (truth === said ? "the least sure first" : "the surest first")
-    + `. Right of each: where it looked for its answer.`;
+  byId("cell-note").textContent = (shown.length < count ? `${shown.length} of ${count.toLocaleString("en")} images, ` : "")
+    + (truth === predicted ? "lowest confidence first" : "highest confidence first")
+    + ". At the right of each image: the attribution map of its prediction.";
   byId("cell-cards").replaceChildren(...shown.map(card));
   dialog.showModal();
 }
-if (found) {
+if (data) {
   for (const button of document.querySelectorAll("button[data-true]")) {
     button.addEventListener("click", () => open(button));
   }
@@ -96,7 +96,7 @@ if (found) {
 }
 
 const matrix = byId("matrix");
-if (matrix && found) {
+if (matrix && data) {
   const rows = [...matrix.tBodies[0].rows].map((row) => [...row.cells].slice(1).map((cell) => cell.firstElementChild));
   const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   let current = matrix.querySelector("button");
@@ -117,37 +117,37 @@ if (matrix && found) {
   });
 }
 
-/* The worst mistakes, filtered by what they are, what was said, how sure it was and why. */
+/* The worst mistakes, filtered by true class, prediction, confidence and cause. */
 const gallery = byId("gallery");
-if (gallery && found) {
+if (gallery && data) {
   const FIRST = 24;
   const filters = { true: byId("filter-true"), said: byId("filter-said"), sure: byId("filter-sure") };
   const why = byId("filter-cause");
   const more = byId("more");
   let all = false;
   const fill = (select, field) => {
-    const present = new Set(found.mistakes.map((number) => found.pictures[number][field]));
+    const present = new Set(data.mistakes.map((number) => data.pictures[number][field]));
     for (const place of [...present].sort((a, b) => a - b)) {
-      const option = make("option", "", found.classes[place]);
+      const option = make("option", "", data.classes[place]);
       option.value = place;
       select.append(option);
     }
   };
   fill(filters.true, TRUE);
-  fill(filters.said, SAID);
+  fill(filters.said, PREDICTED);
   const draw = () => {
-    const kept = found.mistakes.filter((number) => {
-      const p = found.pictures[number];
+    const kept = data.mistakes.filter((number) => {
+      const p = data.pictures[number];
       return (filters.true.value === "" || p[TRUE] === Number(filters.true.value))
-        && (filters.said.value === "" || p[SAID] === Number(filters.said.value))
-        && p[SURE] >= Number(filters.sure.value)
-        && (!why || why.value === "" || (found.causes[number] || [])[CAUSE] === why.value);
+        && (filters.said.value === "" || p[PREDICTED] === Number(filters.said.value))
+        && p[CONFIDENCE] >= Number(filters.sure.value)
+        && (!why || why.value === "" || (data.causes[number] || [])[CAUSE] === why.value);
     });
     const shown = all ? kept : kept.slice(0, FIRST);
     gallery.replaceChildren(...shown.map(explained));
     more.hidden = shown.length === kept.length;
     more.textContent = `Show all ${kept.length}`;
-    byId("filtered").textContent = `${kept.length} of ${found.mistakes.length} mistakes`;
+    byId("filtered").textContent = `${kept.length} of ${data.mistakes.length} mistakes`;
   };
   for (const select of [...Object.values(filters), ...(why ? [why] : [])]) {
     select.addEventListener("change", () => { all = false; draw(); });

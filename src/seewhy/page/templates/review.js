@@ -1,11 +1,11 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
 const { key, header, none, classes, names, pictures } = JSON.parse(byId("review").textContent);
-const [ID, HASH, LABEL, SUGGESTED, SCORE, GIVEN, LIKELY, PICTURE, NEAR] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-const NONE = -1; /* the answer that a picture is no class at all */
-const SMALL = 64; /* pixels: smaller pictures are shown with their pixels as they are */
+const [ID, HASH, LABEL, SUGGESTED, SCORE, LABEL_PROBABILITY, SUGGESTED_PROBABILITY, IMAGE, NEAR] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const NONE = -1; /* the answer that an image belongs to no class */
+const SMALL = 64; /* pixels: images up to this size are shown without interpolation */
 
-/* Every text that comes from the data is set as text, never as markup. */
+/* Text from the data is always set as text, never as markup. */
 function make(tag, kind, text) {
   const element = document.createElement(tag);
   if (kind) element.className = kind;
@@ -21,37 +21,37 @@ function image(data, alt) {
   return element;
 }
 
-/* What was said of each picture: the place of a class, NONE, or null while it is open. Kept in the browser. */
+/* The answer for each image: the index of a class, NONE, or null while open. Stored in the browser. */
 function remembered() {
   try {
     const kept = JSON.parse(localStorage.getItem(key));
     if (Array.isArray(kept) && kept.length === pictures.length
-      && kept.every((said) => said === null || said === NONE || classes[said] !== undefined)) return kept;
-  } catch { /* none was kept, or the browser keeps nothing */ }
+      && kept.every((answer) => answer === null || answer === NONE || classes[answer] !== undefined)) return kept;
+  } catch { /* nothing is stored, or the browser blocks storage */ }
   return pictures.map(() => null);
 }
 const answers = remembered();
-const remember = () => { try { localStorage.setItem(key, JSON.stringify(answers)); } catch { /* until it is closed */ } };
+const remember = () => { try { localStorage.setItem(key, JSON.stringify(answers)); } catch { /* then answers last until the page is closed */ } };
 
 const cards = pictures.map((picture, row) => {
   const [label, guess] = [names[picture[LABEL]], names[picture[SUGGESTED]]];
   const percent = (rate) => `${Math.round(100 * rate)}%`;
   const card = make("article", "suspect");
   card.tabIndex = -1;
-  card.setAttribute("aria-label", `Picture ${row + 1} of ${pictures.length}, labelled ${label}`);
+  card.setAttribute("aria-label", `Image ${row + 1} of ${pictures.length}, labelled ${label}`);
   const title = make("h2");
   title.append("Labelled ", make("bdi", "", label));
   const looks = make("p");
-  looks.append("Looks like ", make("bdi", "wrong", guess), ` (${percent(picture[LIKELY])}; ${label} ${percent(picture[GIVEN])})`);
+  looks.append("Suggested: ", make("bdi", "wrong", guess), ` (${percent(picture[SUGGESTED_PROBABILITY])}; ${label} ${percent(picture[LABEL_PROBABILITY])})`);
   const text = make("div");
   text.append(title, looks, make("p", "id", picture[ID]));
   text.lastChild.title = picture[ID];
   const shown = make("div", "shown");
-  shown.append(image(picture[PICTURE], `labelled ${label}`), text);
+  shown.append(image(picture[IMAGE], `labelled ${label}`), text);
   card.append(shown);
   if (picture[NEAR].length) {
     const near = make("ol", "near");
-    near.setAttribute("aria-label", "The most alike in training");
+    near.setAttribute("aria-label", "Most similar training images");
     for (const [name, data] of picture[NEAR]) {
       const item = make("li");
       const kind = name === label ? "same" : name === guess ? "other" : "";
@@ -73,8 +73,8 @@ function choices(row, label, guess) {
     element.addEventListener("click", () => answer(row, answers[row] === place ? null : place));
     box.append(element);
   };
-  button("1  Right: ", label, pictures[row][LABEL]);
-  button("2  It is ", guess, pictures[row][SUGGESTED]);
+  button("1  Correct: ", label, pictures[row][LABEL]);
+  button("2  Change to ", guess, pictures[row][SUGGESTED]);
   if (classes.length > 2) {
     const select = make("select");
     select.setAttribute("aria-label", "Another class");
@@ -95,28 +95,28 @@ function choices(row, label, guess) {
 }
 
 function draw(row) {
-  const said = answers[row], card = cards[row];
-  card.classList.toggle("decided", said !== null);
+  const chosen = answers[row], card = cards[row];
+  card.classList.toggle("decided", chosen !== null);
   const [right, wrong, neither] = card.querySelectorAll(".answers button");
-  right.setAttribute("aria-pressed", said === pictures[row][LABEL]);
-  wrong.setAttribute("aria-pressed", said === pictures[row][SUGGESTED]);
-  neither.setAttribute("aria-pressed", said === NONE);
+  right.setAttribute("aria-pressed", chosen === pictures[row][LABEL]);
+  wrong.setAttribute("aria-pressed", chosen === pictures[row][SUGGESTED]);
+  neither.setAttribute("aria-pressed", chosen === NONE);
   const select = card.querySelector("select");
   if (!select) return;
-  const other = ![null, NONE, pictures[row][LABEL], pictures[row][SUGGESTED]].includes(said);
-  select.value = other ? said : "";
+  const other = ![null, NONE, pictures[row][LABEL], pictures[row][SUGGESTED]].includes(chosen);
+  select.value = other ? chosen : "";
   select.classList.toggle("chosen", other);
 }
 
 function total() {
-  const done = answers.filter((said) => said !== null).length;
-  const wrong = answers.filter((said, row) => said !== null && said !== pictures[row][LABEL]).length;
-  byId("done").textContent = `${done} of ${pictures.length} decided, ${wrong} wrong`;
+  const done = answers.filter((chosen) => chosen !== null).length;
+  const wrong = answers.filter((chosen, row) => chosen !== null && chosen !== pictures[row][LABEL]).length;
+  byId("done").textContent = `${done} of ${pictures.length} reviewed, ${wrong} wrong`;
   byId("progress").style.transform = `scaleX(${done / pictures.length})`;
 }
 
-function answer(row, said) {
-  answers[row] = said;
+function answer(row, chosen) {
+  answers[row] = chosen;
   remember();
   draw(row);
   total();
@@ -128,7 +128,7 @@ function sift() {
 }
 only.addEventListener("change", sift);
 
-/* Keys act on the picture that has the focus, or the first that is still open. */
+/* Keys act on the image that has the focus, or on the first open one. */
 function current() {
   const here = cards.findIndex((card) => card.contains(document.activeElement));
   if (here >= 0) return here;
@@ -146,9 +146,9 @@ document.addEventListener("keydown", (event) => {
   if (choosing && event.key !== "Escape") return;
   const row = current();
   const steps = { ArrowRight: 1, ArrowLeft: -1 };
-  const said = { 1: pictures[row][LABEL], 2: pictures[row][SUGGESTED], 4: NONE, 0: null };
-  if (event.key in said) {
-    answer(row, said[event.key]);
+  const chosen = { 1: pictures[row][LABEL], 2: pictures[row][SUGGESTED], 4: NONE, 0: null };
+  if (event.key in chosen) {
+    answer(row, chosen[event.key]);
     if (event.key === "0") cards[row].focus(); else go(row, 1);
   } else if (event.key === "3" && cards[row].querySelector("select")) cards[row].querySelector("select").focus();
   else if (event.key === "Escape") cards[row].focus();
@@ -159,11 +159,11 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-/* The table as `seewhy data labels` writes it: no cell can act as a formula in a spreadsheet. */
+/* The same table that `seewhy data labels` writes; no cell can act as a formula in a spreadsheet. */
 function save() {
   const safe = (text) => (/^[=+\-@\t\r\n\0＝＋－＠]/.test(text) ? `'${text}` : text);
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const written = (said) => (said === null ? "" : said === NONE ? none : safe(classes[said]));
+  const written = (chosen) => (chosen === null ? "" : chosen === NONE ? none : safe(classes[chosen]));
   const rows = pictures.map((p, row) => [safe(p[ID]), p[HASH], safe(classes[p[LABEL]]), safe(classes[p[SUGGESTED]]), p[SCORE],
     written(answers[row])]);
   const text = [header, ...rows].map((cells) => `${cells.map(quoted).join(",")}\r\n`).join("");
