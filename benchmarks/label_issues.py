@@ -22,13 +22,10 @@ from pathlib import Path
 import numpy as np
 from machine import describe
 
+import seewhy
 from seewhy.analysis.labels.issues import label_issues
-from seewhy.config.data import DataConfig
-from seewhy.data import ImageSet, load_data
-from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import wilson
 from seewhy.events import RunFinished
-from seewhy.workflows.experiments.repetition import folds
 
 ROOT = Path(__file__).parent
 KEPT = ROOT.parent / "build" / "label-issues"
@@ -54,7 +51,7 @@ def flipped(labels: np.ndarray, classes: tuple[str, ...], kind: str) -> np.ndarr
     return noisy
 
 
-def out_of_fold(images: ImageSet, home: Path, given: argparse.Namespace) -> np.ndarray:
+def out_of_fold(images: seewhy.ImageSet, home: Path, given: argparse.Namespace) -> np.ndarray:
     """Probabilities (N, K) of pictures by networks that have not seen them; goes on where it stopped."""
     home.mkdir(parents=True, exist_ok=True)
     names = np.array(images.classes)
@@ -63,10 +60,10 @@ def out_of_fold(images: ImageSet, home: Path, given: argparse.Namespace) -> np.n
         pictures = np.asarray(images.images)
         np.savez(data, train_images=pictures, train_labels=images.labels, classes=names)
     changes = {} if given.epochs is None else {"train.epochs": given.epochs}
-    found = folds(
+    found = seewhy.folds(
         data, given.recipe, given.folds, out=home / "folds", overrides=changes, on_event=say
     )
-    answers = Predictions.from_parquet(found.predictions)
+    answers = seewhy.Predictions.from_parquet(found.predictions)
     # A row's id ends in its place in the file.
     places = [int(str(name).rsplit("/", 1)[-1]) for name in answers.ids]
     columns = [answers.classes.index(name) for name in images.classes]
@@ -125,7 +122,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="of each training [the recipe's]")
     parser.add_argument("--cleanlab", default=sys.executable, help="a Python that has cleanlab")
     given = parser.parse_args()
-    splits = load_data(given.cifar10, DataConfig(limit=given.limit))
+    splits = seewhy.load_data(given.cifar10, seewhy.DataConfig(limit=given.limit))
     # Whole, the folds share out all that is not test.
     images = splits.train if given.limit else splits.train.joined(splits.val)
     found: dict[str, object] = {

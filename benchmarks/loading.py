@@ -24,10 +24,10 @@ from PIL import Image
 
 CHILD = """
 import json, sys, time
-from seewhy.data import DataConfig, load_data
+import seewhy
 
 start = time.perf_counter()
-splits = load_data(sys.argv[1], DataConfig(size=int(sys.argv[2])))
+splits = seewhy.load_data(sys.argv[1], seewhy.DataConfig(size=int(sys.argv[2])))
 seconds = time.perf_counter() - start
 total = 0
 for images in (splits.train.images, splits.val.images, splits.test.unseal().images):

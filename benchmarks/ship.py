@@ -1,8 +1,8 @@
-"""Puts the trained models of `cifar10.py` (seed 0) into the package, each with its model card.
+"""Copies the trained models of `cifar10.py` (seed 0) into the package, each with its model card.
 
     python benchmarks/ship.py
 
-The weights are the runs' own bundles, byte for byte; the cards' figures are those of the benchmark and of
+The weights are the runs' own bundles, byte for byte; the cards' metrics are those of the benchmark and of
 this run's validation and test splits.
 """
 
@@ -13,7 +13,6 @@ import statistics
 from pathlib import Path
 
 import seewhy
-from seewhy.inference.container import read_header
 
 ROOT = Path(__file__).parent
 RUNS = ROOT.parent / "build" / "cifar10"
@@ -50,9 +49,9 @@ def main() -> None:
     results = json.loads((ROOT / "results" / "cifar10.json").read_text())
     for name in given.names:
         run = RUNS / f"{name}-0"
-        shutil.copyfile(run / "model.safetensors", WEIGHTS / f"{name}.safetensors")
-        header = read_header(WEIGHTS / f"{name}.safetensors")
-        network = seewhy.load(WEIGHTS / f"{name}.safetensors").bundle.network
+        file = WEIGHTS / f"{name}.safetensors"
+        shutil.copyfile(run / "model.safetensors", file)
+        header = seewhy.info(file).header
         about, test = header.metadata, json.loads((run / "metrics.json").read_text())["test"]
         seeds = [r["test_accuracy"] for r in results["runs"] if r["recipe"] == name]
         weakest = sorted(test["per_class"].items(), key=lambda item: item[1]["recall"])[:3]
@@ -60,7 +59,7 @@ def main() -> None:
             name=name,
             about=about.facts["recipe"]["about"],
             net=about.architecture.name,
-            parameters=sum(p.numel() for p in network.parameters()),
+            parameters=seewhy.load(file).predictor.parameters,
             size=header.size / 1e6,
             side=about.rule.size,
             views=", ".join(about.views),
