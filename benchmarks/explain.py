@@ -48,10 +48,10 @@ PHOTO_NETWORKS = {  # the network of the photos recipe, and two at the usual siz
 def stretched_grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Grad-CAM resized to the image by bilinear interpolation, with its negative part."""
     maps, gradients = maps_and_gradients(model, images, targets)
-    found = torch.einsum("nc,nchw->nhw", gradients.mean((2, 3)), maps)[:, None]
-    return functional.interpolate(found, images.shape[2:], mode="bilinear", align_corners=False)[
-        :, 0
-    ]
+    stretched = torch.einsum("nc,nchw->nhw", gradients.mean((2, 3)), maps)[:, None]
+    return functional.interpolate(
+        stretched, images.shape[2:], mode="bilinear", align_corners=False
+    )[:, 0]
 
 
 @explanation
@@ -69,12 +69,12 @@ def chance(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
 def believed(model: nn.Module, x: Tensor, targets: Tensor, method: Method) -> dict[str, object]:
     """Returns the mean metrics of a method's maps."""
     start = time.perf_counter()
-    found = seewhy.faithfulness(model, x, targets, method)
-    own = area(found.insertion) - area(found.deletion)
-    gains = own - (area(found.random_insertion) - area(found.random_deletion))
+    result = seewhy.faithfulness(model, x, targets, method)
+    own = area(result.insertion) - area(result.deletion)
+    gains = own - (area(result.random_insertion) - area(result.random_deletion))
     gain = mean_interval(gains.mean(), gains.std(ddof=1), len(gains))
     return {
-        **{name: round(value, 4) for name, value in found.means().items()},
+        **{name: round(value, 4) for name, value in result.means().items()},
         "gain": {name: round(float(value), 4) for name, value in vars(gain).items()},
         "seconds_a_picture_tested": round((time.perf_counter() - start) / len(x), 3),
     }
@@ -108,26 +108,26 @@ def main() -> None:
     for name, (network_name, side, arguments) in PHOTO_NETWORKS.items():
         model = build(network_name, num_classes=10, size=side, **arguments).eval()
         model = model.to(memory_format=torch.channels_last)
-        pictures = torch.rand(SPEED_IMAGES, 3, side, side)
-        seconds[name] = speed(model, pictures.to(memory_format=torch.channels_last))
-    figures = {}
+        images = torch.rand(SPEED_IMAGES, 3, side, side)
+        seconds[name] = speed(model, images.to(memory_format=torch.channels_last))
+    results = {}
     for name, method in tqdm(
         {**METHODS, "stretched_grad_cam": stretched_grad_cam, "chance": chance}.items()
     ):
         try:
             few = options.pictures
-            figures[name] = believed(network, x[:few], targets[:few], method)
+            results[name] = believed(network, x[:few], targets[:few], method)
         except UsageError as refused:  # cam, where the head is no pooled linear layer
-            figures[name] = {"refused": str(refused)}
-    found = {
+            results[name] = {"refused": str(refused)}
+    record = {
         "command": "python benchmarks/explain.py " + " ".join(sys.argv[1:]),
         "model": options.model,
-        "faithfulness": figures,
+        "faithfulness": results,
         "grad_cam_of_32_pictures_seconds": seconds,
         "threads": torch.get_num_threads(),
         "machine": describe(),
     }
-    text = json.dumps(found, indent=1)
+    text = json.dumps(record, indent=1)
     (Path(__file__).parent / "results" / "explain.json").write_text(text + "\n")
     print(text)
 

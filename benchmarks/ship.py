@@ -22,11 +22,11 @@ CARD = """# {name}
 
 {about}.
 
-- **Net**: {net}, {parameters:,} parameters stored as float16 where they are kernels or matrices;
+- **Network**: {net}, {parameters:,} parameters stored as float16 where they are kernels or matrices;
   {size:.1f} MB.
-- **Input**: the centre of a picture as {side}x{side} RGB. **Views averaged**: {views}.
+- **Input**: the centre of an image as {side}x{side} RGB. **Views averaged**: {views}.
 - **Classes**: {classes}.
-- **Trained on** the 50,000 training pictures of CIFAR-10 (Krizhevsky 2009) in a JPEG copy (quality 75), of
+- **Trained on** the 50,000 training images of CIFAR-10 (Krizhevsky 2009) in a JPEG copy (quality 75), of
   which 5,000 were held for validation: recipe `{name}`, seed 0, {epochs} epochs.
 - **Test accuracy, JPEG copy**: {test:.2%} (95% interval {low:.2%} to {high:.2%}); over {seeds} seed(s)
   {mean:.2%}{spread}. Log loss {nll:.3f}, calibration error {ece:.2%}.
@@ -34,8 +34,8 @@ CARD = """# {name}
 
 ## Use it for
 
-Learning, demonstrations, tests and a start for fine-tuning (`--init {name}`). It knows ten kinds of things in
-small pictures, gives one of them for any picture at all, and its confidence means little on pictures unlike
+Learning, demonstrations, tests, and as a start for fine-tuning (`--init {name}`). It knows ten classes of
+small images, predicts one of them for any image at all, and its confidence means little on images unlike
 CIFAR-10's. Do not let it decide anything about people.
 
 Digest: `{digest}`

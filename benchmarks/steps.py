@@ -1,11 +1,11 @@
-"""Where a training step's time goes: images a second for every net, beside R0's and R4's in Keras.
+"""Where a training step's time goes: images/s of every network, beside R0's and R4's in Keras.
 
     python benchmarks/steps.py ../shared/data/cifar10 ../shared/data/hymenoptera [--keras KERAS_PYTHON]
 
-Each net is trained for so many steps as its recipe says, by the parts that the training loop is made of,
-with a clock between them. With `--keras` (see keras_tutorial.py) the baseline runs after them. Writes
-`benchmarks/results/steps.json` and `.md`; rows of recipes that were not asked for stay as they were.
-Nothing else should run on the machine meanwhile.
+Each network is trained for `--steps` steps of its recipe, with the parts of the training loop and a clock
+between them. With `--keras` (see keras_tutorial.py) the baseline runs after them. Writes
+`benchmarks/results/steps.json` and `.md`; rows of other recipes stay as they are.
+Nothing else should run on the machine at the same time.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python benchmarks/tables.py ../shared/data/cifar10 ../shared/data/hymenoptera [--plans four-steps ...]
 
-Copies each table and picture to `benchmarks/results/ablations/`, with the gradient norms of each row's first
-seed where its recipe records them. The runs lie in `build/ablations/PLAN`;
-one that is finished is not trained again, one that was interrupted goes on.
+Copies each table and figure to `benchmarks/results/ablations/`, with the gradient norms of each row's first
+seed where its recipe records them. The runs are in `build/ablations/PLAN`;
+a finished one is not trained again, an interrupted one continues.
 """
 
 import argparse
