@@ -8,20 +8,20 @@ TORCH_INDEX ?=
 
 .PHONY: demo test test-long check format notebooks install
 
-demo: $(INSTALLED)  ## train on the bundled digits, measure on their test split, say what comes next
+demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, print what to do next
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && \
 	$(BIN)/seewhy train --recipe digits --data digits --out $$run && echo && \
 	$(BIN)/seewhy evaluate $$run --data digits --split test && \
-	printf '\nThe run lies in %s: figures/ to look at, metrics.json to read.\nNext:\n' $$run && \
+	printf '\nThe run is in %s: figures/ to look at, metrics.json to read.\nNext:\n' $$run && \
 	printf '  %s\n' \
 	  '$(BIN)/seewhy train                                        CIFAR-10, with the fast recipe' \
-	  '$(BIN)/seewhy train --recipe photos --data FOLDER          your own photos, a class a folder' \
-	  '$(BIN)/seewhy predict fast PICTURE.jpg                     a model that came with the package'
+	  '$(BIN)/seewhy train --recipe photos --data FOLDER          your own photos, one folder per class' \
+	  '$(BIN)/seewhy predict fast IMAGE.jpg                       a model that comes with the package'
 
-test: check  ## everything that must hold, in ten minutes on two cores
+test: check  ## all checks and tests, in ten minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-test-long: $(INSTALLED)  ## the full-size proofs
+test-long: $(INSTALLED)  ## the full-size tests
 	$(BIN)/python -m pytest -q -m long
 
 check: $(INSTALLED)  ## format, lint, types
@@ -33,7 +33,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Real data, and what is said beside each figure measured on it.
+# Real data, and the name that the notebooks print beside each number.
 DATA ?= cifar10
 NAME ?= CIFAR-10
 PHOTOS ?= photos

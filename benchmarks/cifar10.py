@@ -2,9 +2,9 @@
 
     python benchmarks/cifar10.py ../shared/data/cifar10 [--recipes fast simple-cnn ...]
 
-Writes `benchmarks/results/cifar10.json` and `.md`. Each run lies in `build/cifar10/RECIPE-SEED`; one that
-is finished is not trained again, one that was interrupted goes on (its cost is then the recorded time
-of its steps). Nothing else should run on the machine meanwhile.
+Writes `benchmarks/results/cifar10.json` and `.md`. Each run is in `build/cifar10/RECIPE-SEED`; a finished
+one is not trained again, an interrupted one continues (its cost is then the recorded time of its steps).
+Nothing else should run on the machine at the same time.
 """
 
 import argparse
@@ -26,7 +26,7 @@ BASELINES = ("simple-cnn", "regularized-cnn")
 
 
 def one_run(recipe: str, seed: int, data: str) -> dict:
-    """Trains (or finds) one run, reads its test split, and returns its figures."""
+    """Trains one run unless it is finished, evaluates it on test, and returns the results."""
     run = RUNS / f"{recipe}-{seed}"
     facts = run / "benchmark.json"
     if not facts.exists():
@@ -61,7 +61,7 @@ def one_run(recipe: str, seed: int, data: str) -> dict:
 
 
 def baseline(recipe: str, data: str) -> dict:
-    """The tutorial's figures at full length; kept once measured."""
+    """The results of the full tutorial training; measured only once."""
     kept = RUNS / f"tutorial-{recipe}.json"
     if not kept.exists():
         command = [sys.executable, str(ROOT / "tutorial.py"), recipe, data]

@@ -1,14 +1,14 @@
-"""Explanations: how far the maps of each method can be believed, and how long Grad-CAM takes.
+"""Explanations: how faithful the maps of each method are, and how long Grad-CAM takes.
 
     python benchmarks/explain.py ../shared/data/cifar10 [--model fast] [--pictures 100]
 
-Validation pictures drawn from seed 1 (the limits of the tests were chosen on others), each explained for
-the class that the model takes it for. Areas under the deletion curve (better low) and the insertion
-curve (better high), beside those of the same map moved elsewhere; `gain` is insertion less deletion,
-less the same of the moved maps, with its 95% interval. `stretched_grad_cam` is Grad-CAM with its cells
-spread evenly over the picture, as it is mostly drawn; `chance` a smooth map that knows nothing of the
-picture: the share of these that is called reliable is the tests' own error.
-Speed: the first call and the median of five more, over 32 pictures, on two threads. Writes
+Validation images drawn with seed 1 (the limits of the tests were chosen on other images), each explained for
+the predicted class. Areas under the deletion curve (lower is better) and the insertion curve (higher is
+better), beside those of the same map moved elsewhere; `gain` is insertion less deletion, less the same of
+the moved maps, with its 95% confidence interval. `stretched_grad_cam` is Grad-CAM with its cells spread
+evenly over the image, the usual way to draw it; `chance` is a smooth random map that does not depend on the
+image: the share of these that is called reliable is the false-positive rate of the tests.
+Speed: the first call and the median of five more, over 32 images, on two threads. Writes
 `benchmarks/results/explain.json`.
 """
 
@@ -27,8 +27,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 import seewhy
-from seewhy.attribution.faithfulness import area, faithfulness
-from seewhy.attribution.grad_cam import grad_cam
+from seewhy.attribution.faithfulness import area
 from seewhy.attribution.method import Method, explanation, maps_and_gradients
 from seewhy.attribution.methods import METHODS
 from seewhy.data.images.decode import centre
@@ -37,8 +36,8 @@ from seewhy.evaluation.stats.intervals import mean_interval
 from seewhy.inference.forward import to_input
 from seewhy.models.registry import build
 
-SPEED_PICTURES = 32
-PHOTO_NETS = {  # what the photos recipe trains, and two nets at the usual size of photographs
+SPEED_IMAGES = 32
+PHOTO_NETWORKS = {  # the network of the photos recipe, and two at the usual size of photographs
     "resnet18 at width 0.5, 128 pixels": ("resnet18", 128, {"width": 0.5}),
     "photo_cnn, 224 pixels": ("photo_cnn", 224, {}),
     "resnet18, 224 pixels": ("resnet18", 224, {}),
@@ -47,17 +46,17 @@ PHOTO_NETS = {  # what the photos recipe trains, and two nets at the usual size 
 
 @explanation
 def stretched_grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """Grad-CAM stretched to the picture by bilinear interpolation, its negative part kept."""
+    """Grad-CAM resized to the image by bilinear interpolation, with its negative part."""
     maps, gradients = maps_and_gradients(model, images, targets)
-    found = torch.einsum("nc,nchw->nhw", gradients.mean((2, 3)), maps)[:, None]
-    return functional.interpolate(found, images.shape[2:], mode="bilinear", align_corners=False)[
-        :, 0
-    ]
+    stretched = torch.einsum("nc,nchw->nhw", gradients.mean((2, 3)), maps)[:, None]
+    return functional.interpolate(
+        stretched, images.shape[2:], mode="bilinear", align_corners=False
+    )[:, 0]
 
 
 @explanation
 def chance(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """Four by four random numbers a picture, others for each network, enlarged smoothly."""
+    """Four by four random numbers per image, different for each network, enlarged smoothly."""
     weights = next(p for p in model.parameters() if p.dim() > 1)
     place = torch.arange(weights.numel()).view_as(weights)
     drawn = torch.Generator().manual_seed(int((weights * place).sum().abs() * 1000))
@@ -68,14 +67,14 @@ def chance(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
 
 
 def believed(model: nn.Module, x: Tensor, targets: Tensor, method: Method) -> dict[str, object]:
-    """The mean figures of a method's maps, a few pictures at a time."""
+    """Returns the mean metrics of a method's maps."""
     start = time.perf_counter()
-    found = faithfulness(model, x, targets, method)
-    own = area(found.insertion) - area(found.deletion)
-    gains = own - (area(found.random_insertion) - area(found.random_deletion))
+    result = seewhy.faithfulness(model, x, targets, method)
+    own = area(result.insertion) - area(result.deletion)
+    gains = own - (area(result.random_insertion) - area(result.random_deletion))
     gain = mean_interval(gains.mean(), gains.std(ddof=1), len(gains))
     return {
-        **{name: round(value, 4) for name, value in found.means().items()},
+        **{name: round(value, 4) for name, value in result.means().items()},
         "gain": {name: round(float(value), 4) for name, value in vars(gain).items()},
         "seconds_a_picture_tested": round((time.perf_counter() - start) / len(x), 3),
     }
@@ -86,7 +85,7 @@ def speed(model: nn.Module, x: Tensor) -> dict[str, float]:
     seconds = []
     for _ in range(6):
         start = time.perf_counter()
-        grad_cam(model, x, targets)
+        seewhy.grad_cam(model, x, targets)
         seconds.append(time.perf_counter() - start)
     return {"first": round(seconds[0], 3), "median_of_5": round(statistics.median(seconds[1:]), 3)}
 
@@ -99,36 +98,36 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(2)
     classifier = seewhy.load(options.model, device="cpu")
-    network, size = classifier.bundle.network, classifier.rule.size
+    network, size = classifier.module(), classifier.rule.size
     part = classifier.splits(options.cifar10).val
-    count = max(options.pictures, SPEED_PICTURES)
+    count = max(options.pictures, SPEED_IMAGES)
     part = part.take(np.random.default_rng(1).permutation(len(part))[:count])
     x = to_input(centre(part.images[:], size), "cpu")
     targets = torch.from_numpy(classifier.predict_set(part).predicted)
-    seconds = {options.model: speed(network, x[:SPEED_PICTURES])}
-    for name, (net, side, arguments) in PHOTO_NETS.items():
-        model = build(net, num_classes=10, size=side, **arguments).eval()
+    seconds = {options.model: speed(network, x[:SPEED_IMAGES])}
+    for name, (network_name, side, arguments) in PHOTO_NETWORKS.items():
+        model = build(network_name, num_classes=10, size=side, **arguments).eval()
         model = model.to(memory_format=torch.channels_last)
-        pictures = torch.rand(SPEED_PICTURES, 3, side, side)
-        seconds[name] = speed(model, pictures.to(memory_format=torch.channels_last))
-    figures = {}
+        images = torch.rand(SPEED_IMAGES, 3, side, side)
+        seconds[name] = speed(model, images.to(memory_format=torch.channels_last))
+    results = {}
     for name, method in tqdm(
         {**METHODS, "stretched_grad_cam": stretched_grad_cam, "chance": chance}.items()
     ):
         try:
             few = options.pictures
-            figures[name] = believed(network, x[:few], targets[:few], method)
+            results[name] = believed(network, x[:few], targets[:few], method)
         except UsageError as refused:  # cam, where the head is no pooled linear layer
-            figures[name] = {"refused": str(refused)}
-    found = {
+            results[name] = {"refused": str(refused)}
+    record = {
         "command": "python benchmarks/explain.py " + " ".join(sys.argv[1:]),
         "model": options.model,
-        "faithfulness": figures,
+        "faithfulness": results,
         "grad_cam_of_32_pictures_seconds": seconds,
         "threads": torch.get_num_threads(),
         "machine": describe(),
     }
-    text = json.dumps(found, indent=1)
+    text = json.dumps(record, indent=1)
     (Path(__file__).parent / "results" / "explain.json").write_text(text + "\n")
     print(text)
 

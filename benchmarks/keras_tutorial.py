@@ -1,4 +1,4 @@
-"""R0's and R4's nets as their authors wrote them, in Keras: images a second of `fit`. The baseline.
+"""The baseline: R0's and R4's networks as their authors wrote them, in Keras; images/s of `fit`.
 
     KERAS_PYTHON benchmarks/keras_tutorial.py ../shared/data/cifar10 [--steps 300]
 
@@ -65,7 +65,7 @@ def strided() -> keras.Model:
 
 
 def rate(model: keras.Model, data: object, steps: int, **options: int) -> float:
-    """Images a second over `steps`, after an epoch of ten steps to trace and warm up."""
+    """Images/s over `steps`, after an epoch of ten steps to trace and warm up."""
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     model.fit(data, steps_per_epoch=10, verbose=0, **options)
     start = time.perf_counter()

@@ -1,15 +1,15 @@
-"""Wrong labels found: 5% of CIFAR-10's training labels are flipped, and looked for out of fold.
+"""Wrong labels: 5% of CIFAR-10's training labels are flipped, then searched for by out-of-fold predictions.
 
     python benchmarks/label_issues.py ../shared/data/cifar10 [--recipe fast] [--folds 5] [--epochs 6]
                                       [--limit N] [--cleanlab PYTHON]
 
-Two kinds of flips: symmetric (to any other class) and asymmetric (each class to one that it is taken for:
-cat and dog, truck and automobile, ...). The recipe is trained on all folds but one, the flipped labels being
-all it knows; its out-of-fold probabilities go to `label_issues`, and to cleanlab's `find_label_issues` with
-its defaults. cleanlab is no dependency: `python -m venv CL && CL/bin/pip install cleanlab`, and give
+Two kinds of flips: symmetric (to any other class) and asymmetric (each class to one that it is confused with:
+cat and dog, truck and automobile, ...). The recipe is trained on all folds but one, with the flipped
+labels; its out-of-fold probabilities go to `label_issues`, and to cleanlab's `find_label_issues` with
+its defaults. cleanlab is not a dependency: `python -m venv CL && CL/bin/pip install cleanlab`, and pass
 `--cleanlab CL/bin/python`. Precision and recall are of the planted flips; CIFAR-10 has wrong labels of its
 own, which count as false alarms. Writes `benchmarks/results/label-issues.json` (with --limit to the
-terminal alone). The trainings are kept in build/label-issues, and gone on with when it is called again.
+terminal only). The trainings are kept in build/label-issues; the same command continues them.
 """
 
 import argparse
@@ -22,18 +22,15 @@ from pathlib import Path
 import numpy as np
 from machine import describe
 
+import seewhy
 from seewhy.analysis.labels.issues import label_issues
-from seewhy.config.data import DataConfig
-from seewhy.data import ImageSet, load_data
-from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import wilson
 from seewhy.events import RunFinished
-from seewhy.workflows.experiments.repetition import folds
 
 ROOT = Path(__file__).parent
 KEPT = ROOT.parent / "build" / "label-issues"
 RATE = 0.05
-# Each class and what a person would take it for (Patrini et al. 2017 flip such pairs).
+# Each class and a similar one (Patrini et al. 2017 flip such pairs).
 CONFUSED = {
     "airplane": "bird", "automobile": "truck", "bird": "airplane", "cat": "dog", "deer": "horse",
     "dog": "cat", "frog": "cat", "horse": "deer", "ship": "airplane", "truck": "automobile",
@@ -54,19 +51,19 @@ def flipped(labels: np.ndarray, classes: tuple[str, ...], kind: str) -> np.ndarr
     return noisy
 
 
-def out_of_fold(images: ImageSet, home: Path, given: argparse.Namespace) -> np.ndarray:
-    """Probabilities (N, K) of pictures by networks that have not seen them; goes on where it stopped."""
+def out_of_fold(images: seewhy.ImageSet, home: Path, given: argparse.Namespace) -> np.ndarray:
+    """Probabilities (N, K) of images by networks not trained on them; continues where it stopped."""
     home.mkdir(parents=True, exist_ok=True)
     names = np.array(images.classes)
     data = home / "flipped.npz"
     if not data.exists():
-        pictures = np.asarray(images.images)
-        np.savez(data, train_images=pictures, train_labels=images.labels, classes=names)
+        pixels = np.asarray(images.images)
+        np.savez(data, train_images=pixels, train_labels=images.labels, classes=names)
     changes = {} if given.epochs is None else {"train.epochs": given.epochs}
-    found = folds(
+    found = seewhy.folds(
         data, given.recipe, given.folds, out=home / "folds", overrides=changes, on_event=say
     )
-    answers = Predictions.from_parquet(found.predictions)
+    answers = seewhy.Predictions.from_parquet(found.predictions)
     # A row's id ends in its place in the file.
     places = [int(str(name).rsplit("/", 1)[-1]) for name in answers.ids]
     columns = [answers.classes.index(name) for name in images.classes]
@@ -106,7 +103,7 @@ print(json.dumps({"version": cleanlab.__version__, "rows": numpy.flatnonzero(fou
 
 
 def cleanlab(python: str, labels: np.ndarray, probabilities: np.ndarray, home: Path) -> dict | None:
-    """What cleanlab names, in an environment of its own; None where it is not installed."""
+    """The labels that cleanlab reports, in its own environment; None where it is not installed."""
     given = home / "probabilities.npz"
     np.savez(given, labels=labels, probabilities=probabilities)
     done = subprocess.run([python, "-c", CLEANLAB, str(given)], capture_output=True, text=True)
@@ -121,12 +118,12 @@ def main() -> None:
     parser.add_argument("cifar10", type=Path)
     parser.add_argument("--recipe", default="fast")
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--limit", type=int, help="training pictures [all]")
+    parser.add_argument("--limit", type=int, help="training images [all]")
     parser.add_argument("--epochs", type=int, help="of each training [the recipe's]")
     parser.add_argument("--cleanlab", default=sys.executable, help="a Python that has cleanlab")
     given = parser.parse_args()
-    splits = load_data(given.cifar10, DataConfig(limit=given.limit))
-    # Whole, the folds share out all that is not test.
+    splits = seewhy.load_data(given.cifar10, seewhy.DataConfig(limit=given.limit))
+    # Without a limit, the folds are cut from all images outside test.
     images = splits.train if given.limit else splits.train.joined(splits.val)
     found: dict[str, object] = {
         "pictures": len(images),
@@ -141,7 +138,7 @@ def main() -> None:
         wrong = labels != images.labels
         home = KEPT / f"{kind}-{given.recipe}-{given.epochs}-{len(images)}-{given.folds}"
         probabilities = out_of_fold(replace(images, labels=labels), home, given)
-        kept = np.flatnonzero(~np.isnan(probabilities).any(axis=1))  # identical pictures count once
+        kept = np.flatnonzero(~np.isnan(probabilities).any(axis=1))  # identical images count once
         labels, wrong, probabilities = labels[kept], wrong[kept], probabilities[kept]
         true = images.labels[kept]
         ours = label_issues(labels, probabilities)

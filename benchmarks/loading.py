@@ -2,8 +2,8 @@
 
     python benchmarks/loading.py ../shared/data/cifar10 [--few 10000] [--many 100000]
 
-The memory part makes `--few` and `--many` JPEG pictures of 128x128, reads each folder into a fresh
-cache, goes once over all stored pictures, and does so again from the warm cache; the highest
+The memory part makes `--few` and `--many` JPEG images of 128x128, reads each folder into a fresh
+cache, reads all stored images once, and again from the warm cache; the highest
 anonymous resident memory (RssAnon) of each process is noted. Needs about 7 GB of disk for a while.
 Writes `benchmarks/results/loading.json`.
 """
@@ -24,10 +24,10 @@ from PIL import Image
 
 CHILD = """
 import json, sys, time
-from seewhy.data import DataConfig, load_data
+import seewhy
 
 start = time.perf_counter()
-splits = load_data(sys.argv[1], DataConfig(size=int(sys.argv[2])))
+splits = seewhy.load_data(sys.argv[1], seewhy.DataConfig(size=int(sys.argv[2])))
 seconds = time.perf_counter() - start
 total = 0
 for images in (splits.train.images, splits.val.images, splits.test.unseal().images):
@@ -62,15 +62,15 @@ def anonymous(pid: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
 
 
-def make_pictures(folder: Path, count: int) -> None:
-    """Writes smooth random pictures of 128x128 to ten class folders."""
+def make_images(folder: Path, count: int) -> None:
+    """Writes smooth random images of 128x128 to ten class folders."""
     rng = np.random.default_rng(0)
     for label in range(10):
         (folder / str(label)).mkdir(parents=True)
     for number in range(count):
         coarse = Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8))
-        picture = coarse.resize((128, 128), Image.Resampling.BILINEAR)
-        picture.save(folder / str(number % 10) / f"{number:06}.jpg")
+        image = coarse.resize((128, 128), Image.Resampling.BILINEAR)
+        image.save(folder / str(number % 10) / f"{number:06}.jpg")
 
 
 def cifar(source: Path, home: Path) -> dict[str, object]:
@@ -88,8 +88,8 @@ def cifar(source: Path, home: Path) -> dict[str, object]:
 def memory(home: Path, few: int, many: int) -> dict[str, object]:
     found: dict[str, object] = {}
     for count in (few, many):
-        folder, cache = home / f"pictures{count}", home / f"cache{count}"
-        make_pictures(folder, count)
+        folder, cache = home / f"images{count}", home / f"cache{count}"
+        make_images(folder, count)
         cold, warm = load(folder, 128, cache), load(folder, 128, cache)
         assert cold["sum"] == warm["sum"]
         found[f"{count}"] = {"cold": cold, "warm": warm, "pixels_mb": count * 128 * 128 * 3 / 2**20}

@@ -1,4 +1,4 @@
-"""What the machine does while a benchmark runs, so that its figures can be compared with others."""
+"""What machine a benchmark ran on and how fast it was, to compare results."""
 
 import os
 import platform

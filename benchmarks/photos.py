@@ -1,9 +1,9 @@
-"""A folder of photographs: accuracy over seeds, and the same bits with damaged files beside.
+"""A folder of photographs: accuracy over seeds, and the same bits when damaged files are added.
 
     python benchmarks/photos.py ../shared/data/hymenoptera
 
 Writes `benchmarks/results/photos.json`. The folder has train and val, no test: both recipes run at a
-fixed length and keep their last epoch, so nothing is chosen on the val pictures that are measured. A run
+fixed length and keep their last epoch, so nothing is chosen on the val images that are measured. A run
 in `build/photos` that is finished is not trained again.
 """
 
@@ -34,13 +34,13 @@ def train(recipe: str, data: Path, run: Path, seed: int, *options: str) -> None:
 
 
 def repeated(recipe: str, data: Path) -> dict:
-    """The figures of a recipe's runs, one a seed."""
+    """The results of a recipe's runs, one per seed."""
     accuracies, seconds = [], []
     for seed in range(SEEDS[recipe]):
         run = RUNS / f"{recipe}-{seed}"
         train(recipe, data, run, seed)
-        figures = json.loads((run / "metrics.json").read_text())["val"]
-        accuracies.append(figures["accuracy"]["value"])
+        metrics = json.loads((run / "metrics.json").read_text())["val"]
+        accuracies.append(metrics["accuracy"]["value"])
         seconds.append(float((run / "history.csv").read_text().split()[-1].split(",")[-1]))
     return {
         "val_accuracy": accuracies,
@@ -51,7 +51,7 @@ def repeated(recipe: str, data: Path) -> dict:
 
 
 def damaged_copy(data: Path, copy: Path) -> None:
-    """The folder with ten damaged pictures added: cut short, of noise, empty, of another kind."""
+    """The folder with ten damaged images added: truncated, noise, empty, of another format."""
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(data, copy)
     rng = random.Random(0)

@@ -2,7 +2,7 @@
 
     python benchmarks/same.py OLD_CHECKOUT [--keep DIR]
 
-Both train, evaluate and the rest on pictures made here, each in a folder and with a cache of its own. Numbers
+Both train, evaluate and the rest on generated images, each in its own folder and with its own cache. Numbers
 in files and on the terminal must be equal, but for times and the digests that depend on them; differences in
 words alone are counted and shown with --words. Exits 1 when a number, a bit or a file differs.
 """
@@ -100,7 +100,7 @@ def main() -> None:
 def run_all(checkout: Path, home: Path, names: list[str]) -> dict[str, str]:
     """Runs every command with a checkout's code in `home`, and gives what each printed."""
     home.mkdir(parents=True)
-    make_pictures(home)
+    make_images(home)
     (home / "recipe.yaml").write_text(RECIPE)
     environment = {
         **os.environ,
@@ -119,7 +119,7 @@ def run_all(checkout: Path, home: Path, names: list[str]) -> dict[str, str]:
     return printed
 
 
-def make_pictures(home: Path) -> None:
+def make_images(home: Path) -> None:
     """Photographs of three classes, hard to tell apart, with a copy and a dark one; and noise."""
     rng = np.random.default_rng(7)
     for label, name in enumerate(("ant", "bee", "cow")):
@@ -172,7 +172,7 @@ def compare_files(
         compare_values(str(path), *(read_csv(file) for file in (old, new)), wrong, words)
     elif path.suffix == ".png":
         if not np.array_equal(np.asarray(Image.open(old)), np.asarray(Image.open(new))):
-            words.append((f"{path} (a picture)", ""))
+            words.append((f"{path} (an image)", ""))
     elif path.suffix in (".md", ".yaml", ".txt"):
         compare_text(str(path), old.read_text(), new.read_text(), wrong, words)
     elif old.read_bytes() != new.read_bytes() and path.suffix not in (".html", ".lock"):

@@ -1,8 +1,8 @@
-"""Puts the trained models of `cifar10.py` (seed 0) into the package, each with its model card.
+"""Copies the trained models of `cifar10.py` (seed 0) into the package, each with its model card.
 
     python benchmarks/ship.py
 
-The weights are the runs' own bundles, byte for byte; the cards' figures are those of the benchmark and of
+The weights are the runs' own bundles, byte for byte; the cards' metrics are those of the benchmark and of
 this run's validation and test splits.
 """
 
@@ -13,7 +13,6 @@ import statistics
 from pathlib import Path
 
 import seewhy
-from seewhy.inference.container import read_header
 
 ROOT = Path(__file__).parent
 RUNS = ROOT.parent / "build" / "cifar10"
@@ -23,11 +22,11 @@ CARD = """# {name}
 
 {about}.
 
-- **Net**: {net}, {parameters:,} parameters stored as float16 where they are kernels or matrices;
+- **Network**: {net}, {parameters:,} parameters stored as float16 where they are kernels or matrices;
   {size:.1f} MB.
-- **Input**: the centre of a picture as {side}x{side} RGB. **Views averaged**: {views}.
+- **Input**: the centre of an image as {side}x{side} RGB. **Views averaged**: {views}.
 - **Classes**: {classes}.
-- **Trained on** the 50,000 training pictures of CIFAR-10 (Krizhevsky 2009) in a JPEG copy (quality 75), of
+- **Trained on** the 50,000 training images of CIFAR-10 (Krizhevsky 2009) in a JPEG copy (quality 75), of
   which 5,000 were held for validation: recipe `{name}`, seed 0, {epochs} epochs.
 - **Test accuracy, JPEG copy**: {test:.2%} (95% interval {low:.2%} to {high:.2%}); over {seeds} seed(s)
   {mean:.2%}{spread}. Log loss {nll:.3f}, calibration error {ece:.2%}.
@@ -35,8 +34,8 @@ CARD = """# {name}
 
 ## Use it for
 
-Learning, demonstrations, tests and a start for fine-tuning (`--init {name}`). It knows ten kinds of things in
-small pictures, gives one of them for any picture at all, and its confidence means little on pictures unlike
+Learning, demonstrations, tests, and as a start for fine-tuning (`--init {name}`). It knows ten classes of
+small images, predicts one of them for any image at all, and its confidence means little on images unlike
 CIFAR-10's. Do not let it decide anything about people.
 
 Digest: `{digest}`
@@ -50,9 +49,9 @@ def main() -> None:
     results = json.loads((ROOT / "results" / "cifar10.json").read_text())
     for name in given.names:
         run = RUNS / f"{name}-0"
-        shutil.copyfile(run / "model.safetensors", WEIGHTS / f"{name}.safetensors")
-        header = read_header(WEIGHTS / f"{name}.safetensors")
-        network = seewhy.load(WEIGHTS / f"{name}.safetensors").bundle.network
+        file = WEIGHTS / f"{name}.safetensors"
+        shutil.copyfile(run / "model.safetensors", file)
+        header = seewhy.info(file).header
         about, test = header.metadata, json.loads((run / "metrics.json").read_text())["test"]
         seeds = [r["test_accuracy"] for r in results["runs"] if r["recipe"] == name]
         weakest = sorted(test["per_class"].items(), key=lambda item: item[1]["recall"])[:3]
@@ -60,7 +59,7 @@ def main() -> None:
             name=name,
             about=about.facts["recipe"]["about"],
             net=about.architecture.name,
-            parameters=sum(p.numel() for p in network.parameters()),
+            parameters=seewhy.load(file).predictor.parameters,
             size=header.size / 1e6,
             side=about.rule.size,
             views=", ".join(about.views),

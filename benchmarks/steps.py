@@ -1,11 +1,11 @@
-"""Where a training step's time goes: images a second for every net, beside R0's and R4's in Keras.
+"""Where a training step's time goes: images/s of every network, beside R0's and R4's in Keras.
 
     python benchmarks/steps.py ../shared/data/cifar10 ../shared/data/hymenoptera [--keras KERAS_PYTHON]
 
-Each net is trained for so many steps as its recipe says, by the parts that the training loop is made of,
-with a clock between them. With `--keras` (see keras_tutorial.py) the baseline runs after them. Writes
-`benchmarks/results/steps.json` and `.md`; rows of recipes that were not asked for stay as they were.
-Nothing else should run on the machine meanwhile.
+Each network is trained for `--steps` steps of its recipe, with the parts of the training loop and a clock
+between them. With `--keras` (see keras_tutorial.py) the baseline runs after them. Writes
+`benchmarks/results/steps.json` and `.md`; rows of other recipes stay as they are.
+Nothing else should run on the machine at the same time.
 """
 
 import argparse
@@ -21,10 +21,9 @@ import numpy as np
 import torch
 from machine import describe, gflops
 
+import seewhy
 from seewhy.augment import augment
 from seewhy.config.augment import AugmentConfig
-from seewhy.config.recipe import load_recipe
-from seewhy.data import load_data
 from seewhy.inference.device import pick_amp, place
 from seewhy.models.registry import build
 from seewhy.training.batches import Batches
@@ -48,9 +47,9 @@ WARM_UP = 10
 
 def steps(recipe_name: str, data: str, count: int, augmented: bool = True) -> dict:
     """Seconds of `count` steps of a recipe, by part, after a few to warm up."""
-    recipe = load_recipe(recipe_name)
+    recipe = seewhy.load_recipe(recipe_name)
     config, augmentation = recipe.train, recipe.augment if augmented else AugmentConfig()
-    splits = load_data(data, recipe.data)
+    splits = seewhy.load_data(data, recipe.data)
     size, classes = splits.rule.size, len(splits.classes)
     options = recipe.model.model_dump(exclude={"name"})
     network = build(recipe.model.name, num_classes=classes, size=size, **options)

@@ -2,9 +2,9 @@
 
     python benchmarks/tables.py ../shared/data/cifar10 ../shared/data/hymenoptera [--plans four-steps ...]
 
-Copies each table and picture to `benchmarks/results/ablations/`, with the gradient norms of each row's first
-seed where its recipe records them. The runs lie in `build/ablations/PLAN`;
-one that is finished is not trained again, one that was interrupted goes on.
+Copies each table and figure to `benchmarks/results/ablations/`, with the gradient norms of each row's first
+seed where its recipe records them. The runs are in `build/ablations/PLAN`;
+a finished one is not trained again, an interrupted one continues.
 """
 
 import argparse
@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import seewhy
 from seewhy.plots.network import gradient_norms
-from seewhy.run import Run
 
 ROOT = Path(__file__).parent
 PLANS = sorted(path.stem for path in (ROOT / "ablations").glob("*.yaml"))
@@ -39,7 +39,7 @@ def main() -> None:
         (results / f"{plan}.md").write_text(f"Measured on {measured}.\n\n{text}", "utf-8")
         shutil.copy(out / "ablation.json", results / f"{plan}.json")
         shutil.copy(out / "figures" / "ablation.png", results / f"{plan}.png")
-        for run in map(Run, sorted(out.glob("*/seed-0"))):
+        for run in map(seewhy.Run, sorted(out.glob("*/seed-0"))):
             if rows := run.gradient_norms:
                 name = f"{plan}-{run.path.parent.name}-gradient-norms.png"
                 (results / name).write_bytes(gradient_norms(rows))

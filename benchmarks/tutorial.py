@@ -1,4 +1,4 @@
-"""The baseline: R1's two nets trained as a tutorial would write it, on the CIFAR-10 in parquet.
+"""The baseline: R1's two networks trained as a tutorial would write it, on the CIFAR-10 in parquet.
 
 float32, batch 64, Adam 1e-3, 25 epochs, one Pillow image at a time through a DataLoader with two
 workers, the last epoch kept. It shares no code with SeeWhy. One JSON line on standard output.

@@ -11,89 +11,91 @@
 # %% [markdown]
 # # 1. Look at the data
 #
-# Before any training: what is there, is it sound, and what will the network see of it? Half of what goes
-# wrong later is decided here.
+# Before any training: what does the data set hold, is anything wrong with it, and what will the network
+# see? Many later problems start here.
 
 # %% tags=["parameters"]
 import os
 from pathlib import Path
 
-DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of pictures
-NAME = os.environ.get("NAME", "CIFAR-10")  # what is said beside each figure
-RUNS = Path(
-    os.environ.get("RUNS", "../runs/notebooks")
-)  # trainings, kept and shared by the notebooks
+DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of images
+NAME = os.environ.get("NAME", "CIFAR-10")  # printed beside each number
+RUNS = Path(os.environ.get("RUNS", "../runs/notebooks"))  # trained once, shared by the notebooks
 QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
-import seewhy
-from seewhy.data.inspect import statistics
-from seewhy.plots import data as data_figures
-from seewhy.plots import preview as preview_figures
-from seewhy.workflows.preview import preview
+import tempfile
 
+from IPython.display import Image
+
+import seewhy
+
+FIGURES = Path(tempfile.mkdtemp())
 splits = seewhy.load_data(DATA)
 for note in splits.notes:
     print(note)
 
 # %% [markdown]
-# Three parts: **train** to learn from, **val** to choose by, and **test**, sealed until the very end. A
-# test that was looked at while choosing is no longer a test, so nothing below opens it; its pictures are
-# only counted.
+# Three splits: **train** to learn from, **val** to choose by, and **test**, sealed until the very end. A
+# test that was used to choose is no longer a test. So nothing below opens it; its images are only
+# counted.
 
 # %%
-figures = statistics(splits)
-data_figures.class_counts(figures)
+statistics = seewhy.data_statistics(DATA, seewhy.DataConfig(), out=FIGURES / "statistics")
+Image(FIGURES / "statistics" / "classes.png")
 
 # %% [markdown]
-# Are the classes of equal size? Where they are not, a network can be right often by naming the largest, and
-# accuracy alone misleads: watch balanced accuracy then.
+# Do all classes have the same number of images? If not, a network can be right often by always predicting
+# the largest class. Accuracy alone is then misleading: use balanced accuracy.
 
 # %%
-for colour, mean, deviation in zip(
-    ("red", "green", "blue"), figures.mean, figures.std, strict=True
+for colour, mean, std in zip(
+    ("red", "green", "blue"), statistics.mean, statistics.std, strict=True
 ):
-    print(f"{NAME}, {colour:<5}: mean {mean:.3f}, deviation {deviation:.3f}")
+    print(f"{NAME}, {colour:<5}: mean {mean:.3f}, std {std:.3f}")
 
 # %% [markdown]
-# Every network here takes these means off and divides by these deviations, measured on train alone: what
-# comes from val or test would be a peek. Now the pictures themselves.
+# Every network here subtracts these means and divides by these standard deviations. They are measured on
+# train alone, because val and test must not influence training. Now the images themselves.
 
 # %%
-data_figures.overview(splits.train)
+Image(FIGURES / "statistics" / "overview.png")
 
 # %% [markdown]
-# Could *you* name each one? Where a person cannot, a network has only luck or a shortcut.
+# Could *you* name each one? Where a person cannot, a network can only guess or use a shortcut.
 #
 # ## Is anything wrong?
 #
-# Unreadable files, copies, the same picture on two sides of a split or under two labels, pictures that are
-# dark or blurred, a brightness that gives the class away:
+# Unreadable files, copies, the same image in two splits or with two labels, images that are dark or
+# blurred, a brightness that reveals the class:
 
 # %%
-report = seewhy.check_data(splits)
+report = seewhy.check_data(DATA, seewhy.DataConfig(), out=FIGURES / "check")
 for finding in report.findings:
     print(f"{NAME}, {finding.severity}: {finding.count:,} {finding.what}\n    -> {finding.advice}")
 if not report.findings:
-    print(f"{NAME}: nothing wrong found in {len(report.pictures):,} pictures")
+    print(f"{NAME}: no problem found in {len(report.pictures):,} images")
 
 # %% [markdown]
-# The finding with most pictures, in the flesh. Copies on both sides of a split make the figures look better
-# than they are: the network has seen the answer. (What lies in test stays grey.)
+# The finding with the most images. Copies in two splits make the metrics better than they should be: the
+# network has already seen the answer. (Images of test stay grey.)
 
 # %%
 largest = max(report.findings, key=lambda finding: finding.count, default=None)
-largest and data_figures.finding_sheet(largest, report.pictures)
+sheet = FIGURES / "check" / f"{largest.kind if largest else None}.png"
+Image(sheet) if sheet.is_file() else None
 
 # %% [markdown]
 # ## What the network sees
 #
-# A picture is cut to a square and resized; in training it is also varied, anew each time. Each row: the
-# file, what evaluation sees (framed in the file), and training versions by the recipe `regularized-cnn`.
+# An image is cropped to a square and resized; in training it is also augmented, differently each time.
+# Each row shows the file, the input in evaluation (framed in the file), and inputs in training by the
+# recipe `regularized-cnn`.
 
 # %%
-seen = preview(DATA, splits, seewhy.load_recipe("regularized-cnn"))
-preview_figures.input_sheet(seen.examples, seen.originals, seen.rule, seen.versions)
+seewhy.preview(DATA, "regularized-cnn", out=FIGURES / "preview")
+Image(FIGURES / "preview" / "input.png")
 
 # %% [markdown]
-# Flips and shifted crops: an airplane stays an airplane. Next: what kind of network reads such pictures?
+# Flips and shifted crops: an airplane is still an airplane. Next: which kind of network reads such
+# images?

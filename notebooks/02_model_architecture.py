@@ -11,46 +11,41 @@
 # %% [markdown]
 # # 2. Build a network
 #
-# A small convolutional network from the inside: what its layers do to a picture, where its parameters sit,
-# what it costs, and what it answers before it has learnt anything.
+# A small convolutional network from the inside: what its layers do to an image, where its parameters are,
+# what it costs, and what it predicts before it has learned anything.
 
 # %% tags=["parameters"]
 import os
 from pathlib import Path
 
-DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of pictures
-NAME = os.environ.get("NAME", "CIFAR-10")  # what is said beside each figure
-RUNS = Path(
-    os.environ.get("RUNS", "../runs/notebooks")
-)  # trainings, kept and shared by the notebooks
+DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of images
+NAME = os.environ.get("NAME", "CIFAR-10")  # printed beside each number
+RUNS = Path(os.environ.get("RUNS", "../runs/notebooks"))  # trained once, shared by the notebooks
 QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
 import math
+import tempfile
 
 import torch
+from IPython.display import Image
 
 import seewhy
-from seewhy.config.networks import NETWORKS
-from seewhy.models.blocks import blocks
-from seewhy.models.network import describe
-from seewhy.models.registry import build, cost
-from seewhy.plots import attribution as explain_figures
-from seewhy.plots import network as network_figures
 
+FIGURES = Path(tempfile.mkdtemp())
 splits = seewhy.load_data(DATA)
 size, classes = splits.rule.size, splits.classes
-torch.manual_seed(0)
-simple = build("simple_cnn", num_classes=len(classes), size=size)
-network_figures.network(blocks(simple), size, "simple_cnn")
+layers = seewhy.network_layers(
+    "simple_cnn", size=size, classes=len(classes), out=FIGURES / "simple.png"
+)
+Image(FIGURES / "simple.png")
 
 # %% [markdown]
-# Read it from the top. A convolution looks for small patterns everywhere in the picture; pooling halves
-# the side, so that the next one looks at a larger part. At the end, dense layers weigh what was found into
-# one number a class.
+# Read it from the top. A convolution looks for small patterns everywhere in the image; pooling halves the
+# side, so that the next one sees a larger region. At the end, dense layers combine these features into
+# one number per class.
 
 # %%
-layers = describe(simple)
 total = sum(layer.parameters for layer in layers)
 for layer in layers:
     shape = "x".join(map(str, layer.output_shape))
@@ -59,55 +54,60 @@ for layer in layers:
     )
 
 # %% [markdown]
-# Nearly all parameters sit in the first dense layer: it has a weight of its own for every place of every
-# map. That is where such a network learns single training pictures by heart, and why it overfits (notebook
-# 3).
+# Nearly all parameters are in the first dense layer: it has a separate weight for every position of every
+# map. There such a network can memorise single training images, which is why it overfits (notebook 3).
 #
-# ## The regularised twin
+# ## The regularised version
 #
-# Batch norm keeps each layer's output in a steady range; dropout hides half of what the last layer gets, so
-# that no answer may hang on one number.
+# Batch norm keeps the output of each layer in a steady range; dropout hides half of the last layer's
+# inputs, so that no prediction depends on one number.
 
 # %%
-regularized = build("regularized_cnn", num_classes=len(classes), size=size)
-network_figures.network(blocks(regularized), size, "regularized_cnn")
+seewhy.network_layers(
+    "regularized_cnn", size=size, classes=len(classes), out=FIGURES / "regularized.png"
+)
+Image(FIGURES / "regularized.png")
 
 # %% [markdown]
 # ## What a network costs
 #
-# Parameters are memory; FLOPs (two for a multiplication with its addition) are time.
+# Parameters cost memory; FLOPs (a multiply-add counts as two) cost time.
 
 # %%
-for name, kind in NETWORKS.items():
-    if size >= kind.minimum_size:
-        found = cost(name, num_classes=len(classes), size=size)
-        print(
-            f"{name:<18}{found.parameters:>12,} parameters {found.flops / 1e6:>9,.1f} MFLOPs a picture"
-        )
+for name, cost in seewhy.network_costs(size, len(classes)).items():
+    print(
+        f"{name:<18}{cost['parameters']:>12,} parameters {cost['flops'] / 1e6:>9,.1f} MFLOPs per image"
+    )
 
 # %% [markdown]
-# Few parameters can still be much work: a convolution uses each of its weights at every place.
+# Few parameters can still mean much work: a convolution uses each of its weights at every position.
 #
 # ## Before training
 #
-# A fresh network should know nothing: each class as likely as any other, so a loss of ln(number of
-# classes). If it is far from that, something is wrong with the input or the first weights, and it is seen
-# now, not after an hour.
+# A new network should know nothing: every class is equally likely, so the loss is ln(number of classes).
+# If it is far from that, something is wrong with the input or the initial weights, and it is better to
+# see it now than after an hour. (`build` is an inner part of the package: an untrained network is not in
+# its public functions.)
 
 # %%
+from seewhy.models.registry import build
+
+torch.manual_seed(0)
+simple = build("simple_cnn", num_classes=len(classes), size=size)
 simple.fit_input(splits.train.images)
-pictures = torch.from_numpy(splits.train.images[:256]).permute(0, 3, 1, 2).float() / 255
+images = torch.from_numpy(splits.train.images[:256]).permute(0, 3, 1, 2).float() / 255
 labels = torch.from_numpy(splits.train.labels[:256])
 with torch.no_grad():
-    loss = torch.nn.functional.cross_entropy(simple.eval()(pictures), labels).item()
+    loss = torch.nn.functional.cross_entropy(simple.eval()(images), labels).item()
 print(
     f"{NAME}: loss of the untrained network {loss:.3f}, ln {len(classes)} = {math.log(len(classes)):.3f}"
 )
 
 # %% [markdown]
-# Its first filters are noise. Notebook 6 looks at what a trained network makes of them.
+# Its first filters are noise. Notebook 6 shows those of a trained network.
 
 # %%
 from seewhy.attribution.layers import first_filters
+from seewhy.plots.attribution import filters
 
-explain_figures.filters(first_filters(simple).numpy())
+filters(first_filters(simple).numpy())

@@ -11,32 +11,30 @@
 # %% [markdown]
 # # 3. Train a baseline
 #
-# A first network, without any means against overfitting. Overfitting is the point: one has to have seen it
-# once.
+# A first network, with nothing against overfitting. Overfitting is the point here: everyone should have
+# seen it once.
 
 # %% tags=["parameters"]
 import os
 from pathlib import Path
 
-DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of pictures
-NAME = os.environ.get("NAME", "CIFAR-10")  # what is said beside each figure
-RUNS = Path(
-    os.environ.get("RUNS", "../runs/notebooks")
-)  # trainings, kept and shared by the notebooks
+DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of images
+NAME = os.environ.get("NAME", "CIFAR-10")  # printed beside each number
+RUNS = Path(os.environ.get("RUNS", "../runs/notebooks"))  # trained once, shared by the notebooks
 QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
+from IPython.display import Image
+
 import seewhy
-from seewhy.analysis.training_curves import training_curves
 from seewhy.events import Epoch
-from seewhy.plots import metrics as draw
 
 
 def show(event):
     if isinstance(event, Epoch):
-        reached = event.validation["accuracy"]
+        accuracy = event.validation["accuracy"]
         print(
-            f"epoch {event.epoch:>2}: training {event.train_accuracy:.1%}, validation {reached:.1%}"
+            f"epoch {event.epoch:>2}: training {event.train_accuracy:.1%}, validation {accuracy:.1%}"
         )
 
 
@@ -45,40 +43,44 @@ run = seewhy.train(
 )
 
 # %% [markdown]
-# The recipe fixes everything, the seed too: the same call gives the same network. `resume=True` goes on
-# with a training that was stopped, and takes one that is finished as it is; the outputs kept here are of
-# one at full length. A run is a folder of plain files, and the curves are drawn from its `history.csv`.
+# The recipe fixes everything, the seed too: the same call gives the same network. `resume=True` continues
+# an interrupted training, and uses a finished one as it is; the outputs saved here are from a full
+# training. A run is a folder of plain files: `history.csv` has the curves, and `seewhy.report` draws them
+# to `figures/`.
 
 # %%
-draw.curves(run.history)
+seewhy.report(run, DATA)
+Image(run.figures / "curves.png")
 
 # %% [markdown]
-# Two curves, two stories. Training goes on getting better: the network learns its pictures by heart.
-# Validation stops early, and its *loss* rises again: the network becomes surer of its mistakes. The kept
-# network is that of the best validation epoch, not the last.
+# The two curves differ. Training accuracy continues to rise: the network memorises its images. Validation
+# accuracy stops early, and the validation *loss* rises again: the network becomes more confident in its
+# mistakes. The saved network is that of the best validation epoch, not the last.
 
 # %%
-told = training_curves(run.history)
-trained, validated = (run.history[-1][f"{part}_accuracy"] for part in ("train", "val"))
-print(f"{NAME}: {told.epochs} epochs, kept epoch {told.kept}")
-if told.onset is not None:
-    print(f"{NAME}: overfitting sets in after epoch {told.onset}")
-print(f"{NAME}: last epoch: training {trained:.1%}, validation {validated:.1%}")
-print(f"{NAME}: gap in the last epoch {trained - validated:+.1%}")
+kept = [row["epoch"] for row in run.history if row["best"]][-1]
+lowest = min(run.history, key=lambda row: row["val_loss"])["epoch"]
+training, validation = (run.history[-1][f"{part}_accuracy"] for part in ("train", "val"))
+print(f"{NAME}: {len(run.history)} epochs, kept epoch {kept:.0f}")
+print(f"{NAME}: the validation loss is lowest after epoch {lowest:.0f}")
+print(f"{NAME}: last epoch: training {training:.1%}, validation {validation:.1%}")
+print(f"{NAME}: gap in the last epoch {training - validation:+.1%}")
 
 # %% [markdown]
 # ## How good is it?
 #
-# On validation, with a 95% interval: the range in which the true rate lies, given only so many pictures.
-# Test stays sealed until nothing is left to choose.
+# On validation, with a 95% confidence interval: the range for the true accuracy that this number of
+# images allows. Test stays sealed until all choices are made.
 
 # %%
-figures, predictions = seewhy.evaluate(run.path, DATA, "val")
-right = figures.accuracy
-print(f"{NAME}: validation accuracy {right.value:.1%} ({right.low:.1%} to {right.high:.1%})")
+metrics, predictions = seewhy.evaluate(run.path, DATA, "val")
+accuracy = metrics.accuracy
+print(
+    f"{NAME}: validation accuracy {accuracy.value:.1%} ({accuracy.low:.1%} to {accuracy.high:.1%})"
+)
 
 # %%
-draw.per_class(seewhy.to_json(figures))
+Image(run.figures / "per-class-val.png")
 
 # %% [markdown]
-# The classes differ more than any two recipes will. Notebook 4 asks why; notebook 5 closes the gap.
+# The classes differ more than two recipes usually do. Notebook 4 asks why; notebook 5 closes the gap.

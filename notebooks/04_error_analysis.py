@@ -11,42 +11,39 @@
 # %% [markdown]
 # # 4. Where it fails
 #
-# An accuracy says how often; this notebook asks *what* is taken for what, how sure the network was, and
-# what the mistakes look like. All on validation, from one pass of the network.
+# Accuracy says how often the network is right. This notebook asks *which* classes it confuses, how
+# confident it is, and what its mistakes look like. Everything is on validation, from one pass of the
+# network.
 
 # %% tags=["parameters"]
 import os
 from pathlib import Path
 
-DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of pictures
-NAME = os.environ.get("NAME", "CIFAR-10")  # what is said beside each figure
-RUNS = Path(
-    os.environ.get("RUNS", "../runs/notebooks")
-)  # trainings, kept and shared by the notebooks
+DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of images
+NAME = os.environ.get("NAME", "CIFAR-10")  # printed beside each number
+RUNS = Path(os.environ.get("RUNS", "../runs/notebooks"))  # trained once, shared by the notebooks
 QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
+from IPython.display import Image
+
 import seewhy
-from seewhy.analysis.confidence import confidence
-from seewhy.analysis.mistakes import mistakes
-from seewhy.plots import analysis as analysis_figures
-from seewhy.plots import metrics as draw
-from seewhy.plots import sheets
 
 run = seewhy.train(DATA, "simple-cnn", out=RUNS / "simple-cnn", overrides=QUICK, resume=True)
-figures, predictions = seewhy.evaluate(run.path, DATA, "val")
-print(f"{NAME}: {figures.accuracy.value:.1%} of {figures.n:,} validation pictures right")
+result = seewhy.analyse(run.path, DATA, "val")
+metrics = result.metrics
+print(f"{NAME}: {metrics.accuracy.value:.1%} of {metrics.n:,} validation images right")
 
 # %%
-draw.confusion_matrix(seewhy.to_json(figures))
+Image(run.figures / "confusion-val.png")
 
 # %% [markdown]
-# Rows are what a picture is, columns what was said. Dark cells beside the diagonal are confusions, and they
-# are no accident: classes that share shape, colour or background.
+# A row is the true class, a column the predicted one. Dark cells off the diagonal are confusions, and
+# they are no accident: such classes share shape, colour or background.
 
 # %%
-found = mistakes(predictions)
-for pair in found.pairs[:5]:
+mistakes = result.analysis.mistakes
+for pair in mistakes.pairs[:5]:
     rate = pair.rate
     print(
         f"{NAME}: {pair.true} taken for {pair.predicted} {pair.count} times, "
@@ -54,43 +51,39 @@ for pair in found.pairs[:5]:
     )
 
 # %% [markdown]
-# Precision asks "when it says cat, is it one?", recall "of all cats, how many are found?". A class may have
-# one without the other.
+# Precision asks "when it predicts cat, is it a cat?", recall "of all cats, how many does it find?". A
+# class can have one without the other.
 
 # %%
-analysis_figures.class_heat_map(seewhy.to_json(figures))
+Image(run.figures / "class-heat-map-val.png")
 
 # %% [markdown]
-# ## How sure was it?
+# ## How confident was it?
 #
-# Confidence is worth something if mistakes are less sure than right answers, and if, of answers given at
-# 80%, 80% are right.
+# Confidence is useful if it is lower for mistakes than for right answers, and if 80% of the answers given
+# at 80% confidence are right.
 
 # %%
-sure = confidence(predictions)
+confidence = result.analysis.confidence
 print(
-    f"{NAME}: mean confidence {sure.right.value:.1%} when right, {sure.wrong.value:.1%} when wrong"
+    f"{NAME}: mean confidence {confidence.right.value:.1%} when right, "
+    f"{confidence.wrong.value:.1%} when wrong"
 )
-print(f"{NAME}: {sure.sure_mistakes} mistakes above 90%")
-analysis_figures.confidence_histograms(seewhy.to_json(sure))
+print(f"{NAME}: {confidence.sure_mistakes} mistakes above 90%")
+Image(run.figures / "confidence-val.png")
 
 # %%
-draw.reliability(figures.reliability, "val")
+Image(run.figures / "reliability-val.png")
 
 # %% [markdown]
 # ## The mistakes themselves
 #
-# The surest first: below each, what it is, and in red what was said. Some are the network's fault, some the
-# picture's, and some the label's.
+# The most confident first: below each image its class, and in red the prediction. Some are the network's
+# fault, some are due to the image, and some to the label.
 
 # %%
-pictures = seewhy.load(run.path).splits(DATA).val.images
-tiles = [
-    sheets.Tile(pictures[one.row], one.true, f"{one.predicted} {one.confidence:.0%}")
-    for one in found.worst[:24]
-]
-sheets.sheet(tiles, f"The {len(tiles)} surest of {found.count:,} mistakes")
+Image(run.figures / "worst-mistakes-val.png")
 
 # %% [markdown]
-# Sort them in your mind: wrong label, hardly visible, odd view, plain confusion. Only the last is mended by
-# a better network; the others by better data.
+# Sort them: wrong label, hardly visible, unusual view, true confusion. A better network helps only with
+# the last kind; better data helps with the others.

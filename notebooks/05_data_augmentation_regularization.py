@@ -11,34 +11,31 @@
 # %% [markdown]
 # # 5. Against overfitting
 #
-# The same small network with batch norm, dropout, flips and padded crops. What does each variation do to a
-# picture, what do they change in training, and is the result *better*, or only different?
+# The same small network with batch norm, dropout, flips and padded crops. What does each augmentation do
+# to an image, what changes in training, and is the result *better*, or only different?
 
 # %% tags=["parameters"]
 import os
 from pathlib import Path
 
-DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of pictures
-NAME = os.environ.get("NAME", "CIFAR-10")  # what is said beside each figure
-RUNS = Path(
-    os.environ.get("RUNS", "../runs/notebooks")
-)  # trainings, kept and shared by the notebooks
+DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of images
+NAME = os.environ.get("NAME", "CIFAR-10")  # printed beside each number
+RUNS = Path(os.environ.get("RUNS", "../runs/notebooks"))  # trained once, shared by the notebooks
 QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
-import seewhy
-from seewhy.plots import compare as compare_figures
-from seewhy.plots import preview as preview_figures
-from seewhy.workflows.compare import compare_models
-from seewhy.workflows.preview import preview
+import tempfile
 
-recipe = seewhy.load_recipe("regularized-cnn")
-splits = seewhy.load_data(DATA, recipe.data)
-seen = preview(DATA, splits, recipe)
-preview_figures.ladder_sheet(seen.versions.seen[0], seen.ladders)
+from IPython.display import Image
+
+import seewhy
+
+FIGURES = Path(tempfile.mkdtemp())
+seewhy.preview(DATA, "regularized-cnn", out=FIGURES / "preview")
+Image(FIGURES / "preview" / "augmentation.png")
 
 # %% [markdown]
-# Each row is one augmentation through its range. It should change the picture and not the class: mirrored
+# Each row is one augmentation through its range. It should change the image but not the class: mirrored
 # cats are cats, mirrored digits are not digits.
 #
 # A stronger mix for comparison, to see when it is too much:
@@ -50,54 +47,55 @@ strong = {
     "augment.erasing": 0.5,
     "augment.mixup": 1,
 }
-varied = preview(DATA, splits, seewhy.load_recipe("regularized-cnn", strong))
-preview_figures.ladder_sheet(varied.versions.seen[0], varied.ladders)
+seewhy.preview(DATA, "regularized-cnn", overrides=strong, out=FIGURES / "strong")
+Image(FIGURES / "strong" / "augmentation.png")
 
 # %% [markdown]
 # ## Train both
 #
-# Same data, same seed, same number of epochs. (Finished runs are taken as they are.)
+# Same data, same seed, same number of epochs. (Finished runs are used as they are.)
 
 # %%
 runs = [
     seewhy.train(DATA, name, out=RUNS / name, overrides=QUICK, resume=True)
     for name in ("simple-cnn", "regularized-cnn")
 ]
-found = compare_models([run.path for run in runs], DATA, "val")
-compare_figures.curves_side_by_side(found.contenders)
+result = seewhy.compare([run.path for run in runs], DATA, "val", out=FIGURES / "compare")
+Image(FIGURES / "compare" / "curves.png")
 
 # %% [markdown]
-# On the left training runs away from validation; on the right both go together. Training may even lie
-# below: it is measured on varied pictures with half the last layer hidden, which is harder than what
-# validation asks.
+# On the left, the training curve moves away from validation; on the right, both stay together. Training
+# accuracy may even be lower: it is measured on augmented images with half of the last layer hidden, which
+# is harder than validation.
 #
-# The **generalisation gap**, fairly: both kinds of pictures as they are, none varied, nothing hidden.
+# The **generalisation gap**, measured fairly: training and validation images as they are, without
+# augmentation and dropout.
 
 # %%
-for contender in found.contenders:
-    gap, right = contender.gap, found.comparison.metrics[contender.name].accuracy
-    told = f"{NAME}, {contender.name}"
-    print(f"{told}: validation {right.value:.1%} ({right.low:.1%} to {right.high:.1%})")
-    print(f"{told}: training less validation {gap.value:+.1%} ({gap.low:+.1%} to {gap.high:+.1%})")
+for contender in result.contenders:
+    gap, accuracy = contender.gap, result.comparison.metrics[contender.name].accuracy
+    name = f"{NAME}, {contender.name}"
+    print(f"{name}: validation {accuracy.value:.1%} ({accuracy.low:.1%} to {accuracy.high:.1%})")
+    print(f"{name}: training less validation {gap.value:+.1%} ({gap.low:+.1%} to {gap.high:+.1%})")
 
 # %% [markdown]
 # ## Is it better?
 #
-# Two accuracies with their own intervals are the wrong question: both networks saw the *same* pictures. So
-# count the pictures that only one of them gets right (McNemar's test).
+# Comparing two accuracies with their intervals asks the wrong question, because both networks saw the
+# *same* images. So count the images that only one of them gets right (McNemar's test).
 
 # %%
-difference = found.comparison.differences[0]
+difference = result.comparison.differences[0]
 print(f"{NAME}: {difference.verdict}")
 
 # %%
-compare_figures.class_differences(difference)
+Image(FIGURES / "compare" / "classes-simple-cnn-regularized-cnn.png")
 
 # %% [markdown]
-# So the gap is closed, and the network is no better for it: in the training kept here it is even a little
-# worse. With half of its last layer hidden and every picture varied, so small a network now learns too
-# *little*. A gap is a symptom; what counts is validation. On a larger network the same means pay: see the
-# recipe `fast` in the notebook `analysis`.
+# The gap is closed, but the network is not better: in the training saved here it is even a little worse.
+# With half of its last layer hidden and every image augmented, such a small network now learns too
+# *little*. A gap is a diagnostic; what counts is validation. On a larger network the same methods help:
+# see the recipe `fast` in the notebook `analysis`.
 #
-# One run each is one draw of luck: another seed moves either accuracy. `seewhy train --seeds 5` gives means
-# with their doubt, and `seewhy ablate` says what each part brings by itself.
+# One run each depends on luck: another seed changes both accuracies. `seewhy train --seeds 5` gives means
+# with confidence intervals, and `seewhy ablate` measures the effect of each part.

@@ -11,103 +11,88 @@
 # %% [markdown]
 # # 6. Why it decides so
 #
-# Grad-CAM marks the places of a picture that speak for a class. It can show a network that looks at the
-# water instead of the ship, and it can mislead; so each map is put to the test here before it is believed.
+# Grad-CAM marks the regions of an image that support a class. It can reveal a network that looks at the
+# water instead of the ship, and it can be misleading. So each map is tested before we believe it.
 
 # %% tags=["parameters"]
 import os
 from pathlib import Path
 
-DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of pictures
-NAME = os.environ.get("NAME", "CIFAR-10")  # what is said beside each figure
-RUNS = Path(
-    os.environ.get("RUNS", "../runs/notebooks")
-)  # trainings, kept and shared by the notebooks
+DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of images
+NAME = os.environ.get("NAME", "CIFAR-10")  # printed beside each number
+RUNS = Path(os.environ.get("RUNS", "../runs/notebooks"))  # trained once, shared by the notebooks
 QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 
 # %%
-import seewhy
-from seewhy.attribution.class_averages import class_averages
-from seewhy.attribution.explanations import choose, explain_images
-from seewhy.attribution.layers import first_filters
-from seewhy.attribution.methods import METHODS
-from seewhy.data.images.decode import centre
-from seewhy.plots import attribution as explain_figures
+import tempfile
 
+from IPython.display import Image
+
+import seewhy
+
+FIGURES = Path(tempfile.mkdtemp())
 run = seewhy.train(
     DATA, "regularized-cnn", out=RUNS / "regularized-cnn", overrides=QUICK, resume=True
 )
-classifier = seewhy.load(run.path)
-val = classifier.splits(DATA).val
-predictions = classifier.predict_set(val)
-
-
-def explained(only, methods, count=6):
-    rows = choose(predictions, count, only)
-    images, chosen = centre(val.images[rows], classifier.rule.size), predictions.take(rows)
-    return explain_images(classifier, images, chosen, chosen.predicted, methods)
-
 
 # %% [markdown]
 # ## When it is right
 #
-# Vermilion speaks for the class that was named, blue against it.
+# Vermilion supports the predicted class, blue is evidence against it.
 
 # %%
-right = explained("right", {"grad_cam": METHODS["grad_cam"]})
-explain_figures.explanation_sheet(right, range(len(right)))
+right = seewhy.explain(run.path, data=DATA, only="right", count=6, out=FIGURES / "right")
+Image(right.folder / "explanations-1.png")
 
 # %% [markdown]
 # ## When it is wrong
 #
-# The surest mistakes. Look for context: sky and water for airplanes and ships, grass for deer and horses.
-# Where the evidence lies beside the thing, the network has learnt the place and not the thing.
+# The most confident mistakes. Look for context: sky and water for airplanes and ships, grass for deer and
+# horses. Where the evidence is beside the object, the network has learned the background, not the object.
 
 # %%
-wrong = explained("wrong", {"grad_cam": METHODS["grad_cam"]})
-explain_figures.explanation_sheet(wrong, range(len(wrong)))
+wrong = seewhy.explain(run.path, data=DATA, only="wrong", count=6, out=FIGURES / "wrong")
+Image(wrong.folder / "explanations-1.png")
 
 # %% [markdown]
 # ## Can the map be believed?
 #
-# Two tests. **Chance**: cover the marked pixels first, and the class's probability should fall sooner, show
-# them first, and it should rise sooner, than with the same map moved elsewhere. **Shuffled weights**: a
-# network that knows nothing should get another map; a method that draws the same one draws the picture's
-# edges, not the network's reasons. Maps that fail are stamped above.
+# Two faithfulness tests. **Chance**: when the marked pixels are covered first, the probability of the
+# class should fall sooner than with the same map moved elsewhere; when they are shown first, it should
+# rise sooner. **Shuffled weights**: a network with shuffled weights should get a different map; a method
+# that draws the same map shows the edges of the image, not the reasons of the network. Maps that fail are
+# stamped above.
 
 # %%
-two = explained(None, {name: METHODS[name] for name in ("grad_cam", "saliency")}, count=8)
-for name, check in two.checks.items():
+two = seewhy.explain(
+    run.path, data=DATA, methods=("grad_cam", "saliency"), count=8, out=FIGURES / "two"
+)
+for name, check in two.explanations.checks.items():
     mean = check.means()
     print(
         f"{NAME}, {name}: deletion {mean['deletion']:.2f} (moved {mean['random_deletion']:.2f}), "
         f"insertion {mean['insertion']:.2f} (moved {mean['random_insertion']:.2f}), "
-        f"{mean['reliable']:.0%} of {len(two)} maps reliable"
+        f"{mean['reliable']:.0%} of {len(two.explanations)} maps reliable"
     )
 
 # %%
-explain_figures.faithfulness_curves(two.checks)
+Image(two.folder / "faithfulness.png")
 
 # %% [markdown]
-# ## Habits, not cases
+# ## From single images to classes
 #
-# The mean map of each class over many pictures. A class whose evidence lies at the border is told by
-# something beside the thing.
+# The mean map of each class over many images. If the evidence for a class is at the border, the network
+# recognises it by something other than the object.
 
 # %%
-import numpy as np
-import torch
-
-from seewhy.inference.forward import to_input
-
-some = val.take(np.random.default_rng(0).permutation(len(val))[:300])
-x = to_input(centre(some.images[:], classifier.rule.size), classifier.device)
-labels = torch.from_numpy(some.labels)
-means = class_averages(classifier.bundle.network, x, labels, METHODS["grad_cam"], val.classes)
-explain_figures.class_average_sheet(means)
+learned = seewhy.explain(
+    run.path, data=DATA, count=1, check=False, features=True, out=FIGURES / "learned"
+)
+Image(learned.folder / "class-averages.png")
 
 # %% [markdown]
-# And what the first layer looks for, once it is trained: edges and colours, where notebook 2 had noise.
+# And the filters of the first layer, once it is trained: edges and colours, where notebook 2 showed
+# noise.
 
 # %%
-explain_figures.filters(first_filters(classifier.bundle.network).cpu().numpy())
+Image(learned.folder / "filters.png")

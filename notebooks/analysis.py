@@ -9,57 +9,48 @@
 # ---
 
 # %% [markdown]
-# # All figures of one model
+# # All metrics of one model
 #
-# Everything that one asks of a trained classifier, in one pass: overall and class figures, curves,
-# confusions, mistakes, confidence, and Grad-CAM on what it gets wrong. `seewhy evaluate --full` prints the
-# same and `seewhy report` puts it on a page.
+# Everything that one asks of a trained classifier, in one pass: overall and per-class metrics, curves,
+# confusions, mistakes, confidence, and Grad-CAM on the mistakes. `seewhy evaluate --full` prints the
+# same, and `seewhy report` writes it as a page.
 
 # %% tags=["parameters"]
 import os
 from pathlib import Path
 
-DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of pictures
-NAME = os.environ.get("NAME", "CIFAR-10")  # what is said beside each figure
-RUNS = Path(
-    os.environ.get("RUNS", "../runs/notebooks")
-)  # trainings, kept and shared by the notebooks
+DATA = os.environ.get("DATA", "cifar10")  # a name, or a folder of images
+NAME = os.environ.get("NAME", "CIFAR-10")  # printed beside each number
+RUNS = Path(os.environ.get("RUNS", "../runs/notebooks"))  # trained once, shared by the notebooks
 QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 RECIPE = os.environ.get("RECIPE", "fast")
 
 # %%
-import seewhy
-from seewhy.analysis.overview import analyse
-from seewhy.attribution.explanations import choose, explain_images
-from seewhy.data.images.decode import centre
-from seewhy.plots import (
-    analysis as analysis_figures,
-)
-from seewhy.plots import (
-    attribution as explain_figures,
-)
-from seewhy.plots import metrics as draw
-from seewhy.plots import (
-    sheets,
-)
+import tempfile
 
+from IPython.display import Image
+
+import seewhy
+
+FIGURES = Path(tempfile.mkdtemp())
 run = seewhy.train(DATA, RECIPE, out=RUNS / RECIPE, overrides=QUICK, resume=True)
-figures, predictions = seewhy.evaluate(run.path, DATA, "val")
-found, told = analyse(predictions), seewhy.to_json(figures)
+result = seewhy.analyse(run.path, DATA, "val")
+metrics, analysis = result.metrics, result.analysis
+page = seewhy.report(run, DATA)
 
 # %% [markdown]
 # ## Training
 #
-# Validation was watched, test was not.
+# Training read validation, but not test.
 
 # %%
-draw.curves(run.history)
+Image(run.figures / "curves.png")
 
 # %% [markdown]
-# ## Figures, each with its 95% interval
+# ## Metrics, each with its 95% confidence interval
 
 # %%
-intervals = {"accuracy": figures.accuracy, **figures.intervals}
+intervals = {"accuracy": metrics.accuracy, **metrics.intervals}
 for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc", "ece", "auroc"):
     value = intervals[name]
     print(
@@ -67,27 +58,27 @@ for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc", "
     )
 
 # %%
-analysis_figures.class_heat_map(told)
+Image(run.figures / "class-heat-map-val.png")
 
 # %%
-analysis_figures.ranking_curves(seewhy.to_json(found.curves), told)
+Image(run.figures / "ranking-val.png")
 
 # %% [markdown]
-# ROC asks how well a class is told from the rest, over all thresholds; with ten classes it flatters, as
-# most pictures are "the rest". Precision and recall do not.
+# ROC shows how well a class is separated from all others, over all thresholds; with ten classes it
+# flatters, because most images belong to the others. Precision and recall do not flatter.
 #
 # ## Confusions
 
 # %%
-draw.confusion_matrix(told, rates=True)
+Image(run.figures / "confusion-rates-val.png")
 
 # %%
-for pair in found.mistakes.pairs[:5]:
+for pair in analysis.mistakes.pairs[:5]:
     rate = pair.rate.value
     print(
         f"{NAME}: {pair.true} taken for {pair.predicted}: {pair.count}, {rate:.1%} of {pair.true}"
     )
-for name, missed in found.mistakes.missed.items():
+for name, missed in analysis.mistakes.missed.items():
     print(
         f"{NAME}: {name:<12} {missed.count:>4} of {missed.support:>4} missed, {missed.rate.value:.1%}"
     )
@@ -96,38 +87,33 @@ for name, missed in found.mistakes.missed.items():
 # ## Confidence
 
 # %%
-sure = found.confidence
+confidence = analysis.confidence
 print(
-    f"{NAME}: mean confidence {sure.right.value:.1%} when right, {sure.wrong.value:.1%} when wrong"
+    f"{NAME}: mean confidence {confidence.right.value:.1%} when right, "
+    f"{confidence.wrong.value:.1%} when wrong"
 )
 print(
-    f"{NAME}: least sure right answer {sure.least_right:.1%}, surest mistake {sure.most_wrong:.1%}"
+    f"{NAME}: least confident right answer {confidence.least_right:.1%}, "
+    f"most confident mistake {confidence.most_wrong:.1%}"
 )
 print(
-    f"{NAME}: {sure.sure_mistakes} mistakes above 90%, {sure.sure_mistake_rate.value:.2%} of all pictures"
+    f"{NAME}: {confidence.sure_mistakes} mistakes above 90%, "
+    f"{confidence.sure_mistake_rate.value:.2%} of all images"
 )
-analysis_figures.confidence_histograms(seewhy.to_json(sure))
+Image(run.figures / "confidence-val.png")
 
 # %% [markdown]
-# If it may leave the hardest pictures to a person, how many of its answers are wrong?
+# If the model may leave the hardest images to a person, how many of its remaining answers are wrong?
 
 # %%
-analysis_figures.risk_coverage_curve(seewhy.to_json(sure.risk_coverage))
+Image(run.figures / "risk-coverage-val.png")
 
 # %% [markdown]
-# ## The surest mistakes, and where the network looked
+# ## The most confident mistakes, and where the network looked
 
 # %%
-classifier = seewhy.load(run.path)
-pictures = classifier.splits(DATA).val.images
-tiles = [
-    sheets.Tile(pictures[one.row], one.true, f"{one.predicted} {one.confidence:.0%}")
-    for one in found.mistakes.worst[:24]
-]
-sheets.sheet(tiles, f"The {len(tiles)} surest of {found.mistakes.count:,} mistakes")
+Image(run.figures / "worst-mistakes-val.png")
 
 # %%
-rows = choose(predictions, 6, "wrong")
-images, chosen = centre(pictures[rows], classifier.rule.size), predictions.take(rows)
-why = explain_images(classifier, images, chosen, chosen.predicted, {"grad_cam": seewhy.grad_cam})
-explain_figures.explanation_sheet(why, range(len(why)))
+why = seewhy.explain(run.path, data=DATA, only="wrong", count=6, out=FIGURES / "wrong")
+Image(why.folder / "explanations-1.png")

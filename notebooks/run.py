@@ -1,4 +1,4 @@
-"""Executes the notebooks from their scripts and keeps them, with small outputs, as .ipynb.
+"""Executes the notebooks from their scripts and saves them, with small outputs, as .ipynb.
 
     python notebooks/run.py [--out FOLDER] [NAME...]
 
@@ -21,13 +21,13 @@ from traitlets.config import Config
 
 HERE = Path(__file__).resolve().parent
 NAMES = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "run")
-WIDEST = 700  # pixels of a kept picture
+WIDEST = 700  # pixels of a saved image
 
 
 def execute(name: str, out: Path) -> None:
-    """Runs one notebook in a fresh process, in this folder, and writes it to `out` with its outputs."""
+    """Runs one notebook in a new process, in this folder, and writes it to `out` with its outputs."""
     notebook = jupytext.read(HERE / f"{name}.py")
-    # Its sockets are files in a folder of our own: no port that others could reach.
+    # Its sockets are files in a private folder, so no port is open to others.
     with tempfile.TemporaryDirectory() as private:
         sockets = {"transport": "ipc", "ip": f"{private}/kernel"}
         NotebookClient(
@@ -38,7 +38,7 @@ def execute(name: str, out: Path) -> None:
             config=Config({"KernelManager": sockets}),
         ).execute()
     for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number}"  # else drawn by chance
+        cell["id"] = f"cell-{number}"  # instead of a random one
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
@@ -48,18 +48,18 @@ def execute(name: str, out: Path) -> None:
 
 
 def small(data: dict[str, Any]) -> dict[str, Any]:
-    """The picture of an output at most `WIDEST` pixels wide, as PNG of 256 colours or JPEG: the smaller."""
+    """Returns the image at most `WIDEST` pixels wide, as PNG of 256 colours or as JPEG: the smaller."""
     image = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
     image.thumbnail((WIDEST, 10 * WIDEST))
     png, jpeg = io.BytesIO(), io.BytesIO()
     image.quantize(256).save(png, "PNG", optimize=True)
     image.save(jpeg, "JPEG", quality=65, optimize=True)
-    kind, kept = min(("image/png", png), ("image/jpeg", jpeg), key=lambda made: made[1].tell())
-    return {kind: base64.b64encode(kept.getvalue()).decode()}
+    kind, smaller = min(("image/png", png), ("image/jpeg", jpeg), key=lambda made: made[1].tell())
+    return {kind: base64.b64encode(smaller.getvalue()).decode()}
 
 
 if __name__ == "__main__":
-    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # tqdm's, which would like widgets
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # from tqdm, which asks for widgets
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=NAMES, help="[all of them]")
     parser.add_argument("--out", type=Path, default=HERE)

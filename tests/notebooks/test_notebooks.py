@@ -1,5 +1,6 @@
-"""The notebooks run from end to end, and what is kept of them is theirs, whole and small."""
+"""The notebooks run from end to end; their saved outputs are complete, small and made by their scripts."""
 
+import ast
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import jupytext
 import pytest
 from data.pictures import write_scenes
+
+import seewhy
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.py") if path.stem != "run")
@@ -20,11 +23,11 @@ def outputs(notebook: Path) -> list[dict]:
     return [output for cell in cells for output in cell.get("outputs", [])]
 
 
-def kinds(found: list[dict]) -> set[str]:
-    return {kind for output in found for kind in output.get("data", {})}
+def kinds(outputs: list[dict]) -> set[str]:
+    return {kind for output in outputs for kind in output.get("data", {})}
 
 
-def test_they_are_the_eight_of_the_texts():
+def test_there_are_eight_notebooks():
     expected = [
         *("01_exploration", "02_model_architecture", "03_training_baseline", "04_error_analysis"),
         *("05_data_augmentation_regularization", "06_gradcam_interpretability"),
@@ -35,7 +38,7 @@ def test_they_are_the_eight_of_the_texts():
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """One epoch on the digits and on generated pictures; trainings are shared by the notebooks."""
+    """One epoch on the digits and on generated images; the notebooks share the trainings."""
     root = tmp_path_factory.mktemp("notebooks")
     folders = [f"{split}/{name}" for split in ("train", "val") for name in ("ant", "bee")]
     photos = write_scenes(root / "photos", dict.fromkeys(folders, 16), 72)
@@ -49,13 +52,13 @@ def test_a_notebook_runs(name: str, quick: dict[str, str], tmp_path: Path) -> No
     command = [sys.executable, NOTEBOOKS / "run.py", "--out", tmp_path, name]
     done = subprocess.run(command, env=quick, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    found = outputs(tmp_path / f"{name}.ipynb")
-    assert kinds(found) & {"image/png", "image/jpeg"} and len(found) > 3
-    assert not [output for output in found if output.get("name") == "stderr"]
+    made = outputs(tmp_path / f"{name}.ipynb")
+    assert kinds(made) & {"image/png", "image/jpeg"} and len(made) > 3
+    assert not [output for output in made if output.get("name") == "stderr"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_kept_was_made_by_the_script_beside_it(name: str) -> None:
+def test_saved_cells_are_those_of_the_script(name: str) -> None:
     script = jupytext.read(NOTEBOOKS / f"{name}.py")
     kept = jupytext.read(NOTEBOOKS / f"{name}.ipynb")
     assert [cell.source for cell in kept.cells] == [cell.source for cell in script.cells]
@@ -64,14 +67,34 @@ def test_what_is_kept_was_made_by_the_script_beside_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_kept_is_small_and_says_nothing_of_the_machine(name: str) -> None:
+def test_saved_outputs_are_small_and_name_no_path_of_the_machine(name: str) -> None:
     file = NOTEBOOKS / f"{name}.ipynb"
     assert file.stat().st_size <= MOST_BYTES
-    found = outputs(file)
-    assert kinds(found) & {"image/png", "image/jpeg"}
-    assert not [output for output in found if output["output_type"] == "error"]
-    text = "".join(str(output.get("text", "")) for output in found)
+    kept = outputs(file)
+    assert kinds(kept) & {"image/png", "image/jpeg"}
+    assert not [output for output in kept if output["output_type"] == "error"]
+    text = "".join(str(output.get("text", "")) for output in kept)
     assert "/home/" not in text and "/tmp/" not in text and "/work" not in text
     for line in text.splitlines():
         if "%" in line and name not in ("02_model_architecture", "photo_pipeline"):
             assert "JPEG copy" in line, line
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_uses_public_names(name: str) -> None:
+    """All but events, and the untrained network of the second, which no public function gives."""
+    tree = ast.parse((NOTEBOOKS / f"{name}.py").read_text("utf-8"))
+    nodes = list(ast.walk(tree))
+    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    inner = {module for module in modules if module and module.startswith("seewhy.")}
+    allowed = {"seewhy.events"}
+    if name == "02_model_architecture":
+        allowed |= {f"seewhy.{p}" for p in ("models.registry", "attribution.layers")}
+        allowed.add("seewhy.plots.attribution")
+    assert inner <= allowed
+    used = {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "seewhy"
+    }
+    assert used <= set(seewhy.__all__)
