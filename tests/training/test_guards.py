@@ -34,7 +34,7 @@ with compiler_named():
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
-    assert "UsageError: train.compile=true found no compiler that works" in done.stderr
+    assert "UsageError: train.compile=true found no working compiler" in done.stderr
 
 
 def test_the_outermost_block_alone_installs_handlers():

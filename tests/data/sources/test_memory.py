@@ -240,7 +240,7 @@ def test_a_file_that_changes_is_read_again(files, tmp_path):
 
 def test_what_is_no_image_is_a_bad_file(files, tmp_path):
     data = ([tmp_path / "none.png", b"no image", *files[2:]], WORDS)
-    with pytest.raises(DataError, match=r"2 of 30 pictures cannot be used"):
+    with pytest.raises(DataError, match=r"2 of 30 images cannot be used"):
         load_data(data)
     splits = load_data(data, DataConfig(on_bad="skip", max_bad=0.1))
     assert [(bad.path, bad.code) for bad in splits.bad] == [
