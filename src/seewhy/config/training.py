@@ -100,7 +100,7 @@ class TrainConfig(BaseModel):
         if self.weight_decay_on is not None and self.weight_decay is None:
             raise ValueError("weight_decay_on has no effect without weight_decay")
         if self.compile and self.dropout_schedule is not None:
-            raise ValueError("dropout_schedule recompiles at each rate: leave out it or compile")
+            raise ValueError("compile runs again for each rate of dropout_schedule: choose one")
         if self.class_weights and self.sampling:
             raise ValueError("class_weights and sampling both balance the classes: choose one")
         return self

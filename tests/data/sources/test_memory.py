@@ -281,7 +281,7 @@ def test_the_size_is_known_from_outside_test():
         ),
         (IMAGES, "this data is of type ndarray: expected"),
         ([1, 2], r"item 0 of memory is of type int, not \(image, label\)"),
-        (({}, []), "there are no images in this data"),
+        (({}, []), "this data has no images"),
         (7, "this data is of type int: expected"),
         ((IMAGES, [WORDS[0]] * 30), "there is one class, ant: a classifier needs two"),
     ],
