@@ -262,7 +262,7 @@ def test_the_size_is_known_from_outside_test():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((IMAGES, WORDS[1:]), "memory has 30 images and 29 labels: expected one label an image"),
+        ((IMAGES, WORDS[1:]), "memory has 30 images and 29 labels: expected one label per image"),
         ({"train": (IMAGES, WORDS[:1])}, "train has 30 images and 1 labels"),
         ((IMAGES / 255 - 0.5, WORDS), r"memory/0 has float64 values from .* Save uint8"),
         ((IMAGES > 9, WORDS), "memory/0 is of type ndarray and bool: expected an array, a tensor"),
@@ -273,11 +273,11 @@ def test_the_size_is_known_from_outside_test():
         (Items(IMAGES, LABELS, NAMES[:2]), "memory/2 has the label 2: expected one of ant, bee"),
         (Items(IMAGES, WORDS, NAMES[:2]), "memory/2 has the label cow: expected one of ant, bee"),
         ({"holdout": (IMAGES, WORDS)}, "no split 'holdout': expected train, val or test"),
-        (Frame(path=["a"], name=["b"]), "no column label, among path, name"),
+        (Frame(path=["a"], name=["b"]), "no column label, only path, name"),
         (Frame(path=["a"], label=["b"], split=["c"]), "no split 'c'"),
         (
             Hub({"a": feature("Image")}, [{"a": IMAGES[0]}]),
-            "0 columns may hold the labels, among a",
+            "0 of the columns a may hold the labels",
         ),
         (IMAGES, "this data is of type ndarray: expected"),
         ([1, 2], r"item 0 of memory is of type int, not \(image, label\)"),
