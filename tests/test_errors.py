@@ -82,11 +82,11 @@ def test_a_user_error_stays_itself():
         (
             DiskFullError(Path("runs/a"), 2_000_000),
             "disk full while writing runs/a (need 2.0 MB): free some space and start again "
-            "(a training goes on with --resume)",
+            "(--resume continues a training run)",
         ),
         (
             DiskFullError(Path("runs"), 9_000_000, 1_000_000, "training"),
-            "training needs 9 MB and runs has 1 MB free: free some space or choose another place",
+            "training needs 9 MB and runs has 1 MB free: free some space or choose another directory",
         ),
         (
             MemoryLimitError("why", 16),

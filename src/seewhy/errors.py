@@ -1,21 +1,21 @@
-"""All that a user can cause, as one tree of exceptions that carry their facts.
+"""The errors that a user can cause and fix, as one tree of exceptions with their facts as fields.
 
     SeeWhyError               exit 2: wrong use or bad input
     ├── UsageError            an option, a name or a recipe that does not fit
     ├── DataError             images, labels or splits that cannot be used
     │   ├── UntrainableError  classes that no classifier can be trained on
     │   ├── ImageError        one image that cannot be used; has a `code`
-    │   └── ArchiveError      a zip that is damaged or not to be opened; has a `code`
+    │   └── ArchiveError      a zip that is damaged or must not be opened; has a `code`
     ├── ModelFileError        a model file that is damaged, foreign or unsafe
     ├── DiskFullError         exit 3: no space left while writing
     ├── MemoryLimitError      exit 4: no memory left (RAM or GPU)
-    ├── ChecksumError         exit 5: a download that is not what it should be
+    ├── ChecksumError         exit 5: a download with the wrong checksum
     ├── LockedError           exit 6: another process is writing here
     └── DivergedError         exit 7: the loss became NaN or infinite
 
-Every message says what came, what was expected and what to do. What other code reads or adds is a field, from
-which the message is built. The command line shows it without a traceback. A mistake of our own is an
-`assert`, never one of these.
+Every message says what was received, what was expected and what to do. Facts that other code reads or adds
+are fields, from which the message is built. The command line shows it without a traceback. A bug in SeeWhy
+is an `assert`, never one of these.
 """
 
 import errno
@@ -25,7 +25,7 @@ from pathlib import Path
 
 
 class SeeWhyError(Exception):
-    """Something that the user can put right; the message says how."""
+    """An error that the user can fix; the message says how."""
 
     exit_code = 2
 
@@ -40,7 +40,7 @@ class DataError(SeeWhyError):
 
 @dataclass(eq=False)
 class UntrainableError(DataError):
-    """Classes that no classifier can be trained on: what is wrong with them, and what to do."""
+    """Classes that no classifier can be trained on: the problem and its remedy."""
 
     problem: str
     remedy: str
@@ -80,7 +80,7 @@ IMAGE_ERROR_CODES = {
 
 @dataclass(eq=False)
 class ArchiveError(DataError):
-    """A zip that is damaged or not to be opened; `code` is one of `ARCHIVE_ERROR_CODES`."""
+    """A zip that is damaged or must not be opened; `code` is one of `ARCHIVE_ERROR_CODES`."""
 
     archive: str
     code: str
@@ -103,14 +103,14 @@ ARCHIVE_ERROR_CODES = {
     "zip_encrypted": "an entry is encrypted",
     "zip_nested": "an entry is an archive itself",
     "zip_link": "an entry is a link or a device",
-    "zip_compression": "an entry is packed otherwise than by deflate",
+    "zip_compression": "an entry has a compression other than deflate",
     "zip_twice": "two entries have one name",
 }
 
 
 @dataclass(eq=False)
 class ModelFileError(SeeWhyError):
-    """A model file that is damaged, foreign or unsafe; `path` is added where it is known."""
+    """A model file that is damaged, foreign or unsafe; `path` is added by code that knows it."""
 
     fault: str
     path: str | None = None
@@ -121,9 +121,9 @@ class ModelFileError(SeeWhyError):
 
 @dataclass(eq=False)
 class DiskFullError(SeeWhyError):
-    """No space at `path` for `needed` bytes (None: not known).
+    """No space at `path` for `needed` bytes (None: unknown).
 
-    `free` are the bytes that are there, and `purpose` what they are for, where that is checked beforehand.
+    If space is checked before writing, `free` is the number of free bytes and `purpose` what needs them.
     """
 
     path: Path | str
@@ -136,18 +136,18 @@ class DiskFullError(SeeWhyError):
         if self.free is not None and self.needed is not None:
             return (
                 f"{self.purpose} needs {self.needed / 1e6:,.0f} MB and {self.path} has "
-                f"{self.free / 1e6:,.0f} MB free: free some space or choose another place"
+                f"{self.free / 1e6:,.0f} MB free: free some space or choose another directory"
             )
         need = "" if self.needed is None else f" (need {max(self.needed / 1e6, 0.1):,.1f} MB)"
         return (
             f"disk full while writing {self.path}{need}: free some space and start again "
-            "(a training goes on with --resume)"
+            "(--resume continues a training run)"
         )
 
 
 @dataclass(eq=False)
 class MemoryLimitError(SeeWhyError):
-    """No memory left; `cause` is what ran out, `batch_size` that of the training, if it was one."""
+    """No memory left; `cause` is what ran out, `batch_size` that of the training run, if any."""
 
     cause: str
     batch_size: int | None = None
@@ -155,10 +155,7 @@ class MemoryLimitError(SeeWhyError):
 
     def __str__(self) -> str:
         if self.batch_size is None:
-            return (
-                f"no memory left ({self.cause}): close other programs, or raise the limit of this one "
-                "(`ulimit -v`)"
-            )
+            return f"no memory left ({self.cause}): close other programs, or raise `ulimit -v`"
         return (
             f"no memory left with train.batch_size={self.batch_size}: try --train.batch_size "
             f"{max(self.batch_size // 2, 1)}, or a smaller data.size or model ({self.cause})"
@@ -177,8 +174,8 @@ class ChecksumError(SeeWhyError):
 
     def __str__(self) -> str:
         return (
-            f"{self.url} gave a file with sha256 {self.received} twice; expected {self.expected}. It was "
-            f"removed: get the right one from elsewhere and put it at {self.path}"
+            f"the sha256 of {self.url} was {self.received} twice; expected {self.expected}. The file was "
+            f"removed: download the right one from elsewhere and put it at {self.path}"
         )
 
 
@@ -198,8 +195,8 @@ class LockedError(SeeWhyError):
 class DivergedError(SeeWhyError):
     """The loss, a weight or a logit became NaN or infinite: `finding` says which.
 
-    `step` and `lr` (learning rate) are those of the training; `kept` is the last good checkpoint, or says
-    that there is none, and is added by who writes them.
+    `step` and `lr` (learning rate) are those of the training run; `kept` is the last good checkpoint or a
+    text that there is none; the code that writes checkpoints adds it.
     """
 
     finding: str
@@ -219,10 +216,10 @@ class DivergedError(SeeWhyError):
         )
 
 
-# EFBIG is what a file-size limit (`ulimit -f`) answers.
+# EFBIG is the error of a file-size limit (`ulimit -f`).
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
-# What libraries report when memory, address space or room for threads runs out, besides `MemoryError`.
+# Messages of libraries when memory, address space or threads run out, besides `MemoryError`.
 _NO_MEMORY = re.compile(
     r"DefaultCPUAllocator: (can't|not enough)"  # PyTorch
     r"|\[enforce fail at alloc_cpu\.cpp"
@@ -246,12 +243,12 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says in one line."""
+    """The first line of an exception's message, or its type."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def as_user_error(error: Exception) -> SeeWhyError | None:
-    """The error of the tree that an exception amounts to, or None for a mistake of our own."""
+    """The error of this tree that an exception means to the user, or None for a bug."""
     if isinstance(error, SeeWhyError):
         return error
     if out_of_memory(error):

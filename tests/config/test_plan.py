@@ -71,7 +71,7 @@ def test_what_is_set_for_all_rows_yields_to_the_command_and_to_the_row():
         ({"x": {"with": {"train.lrr": 1}}}, r"row 'x'.*did you mean train\.lr"),
         ({"x": {"with": {"train.epochs": 0}}}, r"row 'x'.*train\.epochs"),
         ({"x": {"with": {"augment.flip": 0.5}}}, "augment.flip is 0.5 already"),
-        ({"x": {"without": "train.ema"}}, "not set, so there is nothing to take away"),
+        ({"x": {"without": "train.ema"}}, "not set, so there is nothing to remove"),
         ({"x": {"without": "augmentation"}}, "no recipe field or section 'augmentation'"),
         ({"x": {"without": "augment.crop_padding"}}, "padding_mode has no effect"),
         ({"x": {}}, "changes nothing"),

@@ -138,7 +138,7 @@ def test_a_search_space_is_inherited_and_changes_no_run(tmp_path):
         ("train.lrr: {low: 1, high: 2}", r"no recipe field 'train\.lrr': did you mean train\.lr"),
         ("train.lr: {low: 1}", "low and high, or choices"),
         ("train.lr: {low: 1, high: 2, choices: [1, 2]}", "low and high, or choices"),
-        ("train.lr: {low: 2, high: 1}", "must lie below"),
+        ("train.lr: {low: 2, high: 1}", "must be below"),
         ("train.lr: {low: -1, high: 1, log: true}", "above 0"),
         ("train.lr: {low: 0, high: 1}", "0 does not fit"),
         ("train.lr: {low: 1, high: 2, step: 1}", "step"),

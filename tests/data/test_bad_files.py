@@ -14,10 +14,10 @@ def test_the_first_bad_files_are_named_with_the_remedy():
     with pytest.raises(DataError) as caught:
         check_bad(BAD, 50, "error", 1.0)
     assert str(caught.value) == (
-        "7 of 50 pictures cannot be used: a/0.png (undecodable: damaged); "
+        "7 of 50 images cannot be used: a/0.png (undecodable: damaged); "
         "a/1.png (undecodable: damaged); a/2.png (undecodable: damaged); "
         "a/3.png (undecodable: damaged); a/4.png (undecodable: damaged); and 2 more. "
-        "mend or remove them, or go on without them with --on-bad skip"
+        "Replace or remove them, or continue without them: --on-bad skip"
     )
 
 
@@ -25,7 +25,7 @@ def test_as_many_may_be_skipped_as_was_said():
     check_bad(BAD, 700, "skip", 0.01)
     check_bad([], 0, "error", 0)
     with pytest.raises(
-        DataError, match=r"at most 1\.0% may be skipped: mend them, or raise --max-bad"
+        DataError, match=r"At most 1\.0% may be skipped: replace them, or raise --max-bad"
     ):
         check_bad(BAD, 699, "skip", 0.01)
     with pytest.raises(DataError):
@@ -33,7 +33,7 @@ def test_as_many_may_be_skipped_as_was_said():
 
 
 def test_names_are_shown_without_their_control_characters():
-    with pytest.raises(DataError, match=r"1 of 1 pictures cannot be used: \\x1b\[2J \(undecodable"):
+    with pytest.raises(DataError, match=r"1 of 1 images cannot be used: \\x1b\[2J \(undecodable"):
         check_bad([BadFile("\x1b[2J", "undecodable", "damaged")], 1, "error", 0)
 
 

@@ -175,10 +175,10 @@ def test_files_that_look_the_same_are_not_read_again(home, pictures, monkeypatch
     assert content_id(find(pictures)) == first and hashed == []
     os.utime(pictures / "b/00001.png")
     assert content_id(find(pictures)) == first
-    assert [rows.tolist() for _, _, rows in hashed] == [[6]]
+    assert hashed == [(pictures / "b/00001.png",)]
     class_folders(pictures, {"c": 1}, start=50)
     content_id(find(pictures))
-    assert [rows.tolist() for _, _, rows in hashed] == [[6], [9]]
+    assert [path.relative_to(pictures).parts[0] for (path,) in hashed] == ["b", "c"]
 
 
 def test_a_file_just_written_is_read_again(home, pictures, monkeypatch):
@@ -186,7 +186,7 @@ def test_a_file_just_written_is_read_again(home, pictures, monkeypatch):
     first = content_id(find(pictures))
     hashed = count_calls(monkeypatch, stamps, "_hash")
     assert content_id(find(pictures)) == first
-    assert len(hashed) == 1 and len(hashed[0][2]) == 9
+    assert len(hashed) == 9
 
 
 @pytest.mark.parametrize("junk", [b"", b"junk", b"\x93NUMPY\1\0"], ids=["empty", "junk", "head"])
@@ -371,7 +371,7 @@ def test_a_cache_that_may_not_be_written_is_an_error(home, pictures, monkeypatch
 
     monkeypatch.setattr(cache, "exclusive", refuse)
     with pytest.raises(
-        DataError, match=r"cannot be written \(Read-only file system\): set SEEWHY_CACHE"
+        DataError, match=r"cannot write to the cache .* \(Read-only file system\): set SEEWHY_CACHE"
     ):
         load_data(pictures)
 
@@ -407,7 +407,7 @@ def test_no_good_picture_at_all_is_an_error_and_no_entry(home, tmp_path):
     (tmp_path / "p/a").mkdir(parents=True)
     (tmp_path / "p/a/x.png").write_bytes(b"junk")
     with pytest.raises(
-        DataError, match=r"1 of 1 pictures cannot be used: a/x.png \(unsupported_format"
+        DataError, match=r"1 of 1 images cannot be used: a/x.png \(unsupported_format"
     ):
         get(tmp_path / "p")
     assert entries(home) == []

@@ -99,7 +99,7 @@ def test_a_file_is_fetched_once(server, tmp_path):
 
 def test_a_broken_download_is_continued(server, tmp_path):
     server.break_after = 100_000
-    with pytest.raises(DataError, match=r"what has come is kept.* put it at .*file\.bin"):
+    with pytest.raises(DataError, match=r"the download will continue.* put it at .*file\.bin"):
         download(what(server), tmp_path)
     assert names(tmp_path) == ["file.bin.lock", "file.bin.part"]
     kept = (tmp_path / "file.bin.part").stat().st_size
@@ -174,7 +174,9 @@ def test_an_answer_that_is_an_error_says_where_to_put_the_file(server, tmp_path,
 
 def test_without_a_network_it_says_where_to_put_the_file(tmp_path):
     nowhere = Download("http://127.0.0.1:9/file.bin", 10, "0" * 64)
-    with pytest.raises(DataError, match=f"could not be fetched: .*put it at {tmp_path}/file.bin"):
+    with pytest.raises(
+        DataError, match=f"could not be downloaded: .*put it at {tmp_path}/file.bin"
+    ):
         download(nowhere, tmp_path)
 
 

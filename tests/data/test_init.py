@@ -112,11 +112,13 @@ def test_classes_of_a_model_are_aligned_by_name(root):
     assert splits.classes == ("dog", "fox", "cat")
     for label, key in zip(splits.train.labels, splits.train.ids, strict=True):
         assert splits.classes[label] == key.split("/")[0]
-    assert "no pictures of fox" in splits.notes
+    assert "no images of fox" in splits.notes
 
 
 def test_a_class_that_the_model_lacks_is_refused(root):
-    with pytest.raises(DataError, match="classes that the model lacks: dog; it knows cat, Dog"):
+    with pytest.raises(
+        DataError, match="classes that the model lacks: dog; the model has cat, Dog"
+    ):
         load_data(root, classes=("cat", "Dog"))
 
 
@@ -124,14 +126,14 @@ def test_a_model_may_be_given_test_pictures_alone(tmp_path):
     class_folders(tmp_path / "test", {"a": 3, "b": 3})
     splits = load_data(tmp_path, classes=("b", "a"))
     assert (len(splits.train), len(splits.val), len(splits.test)) == (0, 0, 6)
-    with pytest.raises(DataError, match="no training pictures of a, b"):
+    with pytest.raises(DataError, match="no training images of a, b"):
         load_data(tmp_path)
 
 
 def test_a_class_of_val_that_train_lacks_is_named(tmp_path):
     class_folders(tmp_path / "train", {"a": 3, "c": 3})
     class_folders(tmp_path / "val", {"a": 1, "b": 1, "c": 1}, start=50)
-    with pytest.raises(DataError, match="no training pictures of b: add some"):
+    with pytest.raises(DataError, match="no training images of b: add some"):
         load_data(tmp_path)
 
 
@@ -216,7 +218,7 @@ def test_labels_go_by_name_in_200_sets(tmp_path_factory, sets):
 def test_what_cannot_be_trained_on_can_be_looked_at(tmp_path):
     class_folders(tmp_path / "train", {"a": 3})
     class_folders(tmp_path / "test", {"a": 1, "b\n": 2}, start=50)
-    with pytest.raises(DataError, match=r"has characters that|no training pictures"):
+    with pytest.raises(DataError, match=r"has characters that|no training images"):
         load_data(tmp_path)
     splits = load_data(tmp_path, trainable=False)
     assert splits.classes == ("a", "b\n") and len(splits.test) == 3
@@ -242,13 +244,13 @@ def test_bad_pictures_stop_or_are_left_out(root, tmp_path):
     good = load_data(root)
     for number in range(4):
         (root / f"cat/0000{number}x.png").write_bytes(b"junk")
-    with pytest.raises(DataError, match=r"4 of 44 pictures cannot be used: cat/00000x\.png"):
+    with pytest.raises(DataError, match=r"4 of 44 images cannot be used: cat/00000x\.png"):
         load_data(root)
     with pytest.raises(DataError, match="may be skipped"):
         load_data(root, DataConfig(on_bad="skip"))
     splits = load_data(root, SKIP)
     assert [file.path for file in splits.bad] == [f"cat/0000{n}x.png" for n in range(4)]
-    assert "4 pictures cannot be used and were left out" in splits.notes
+    assert "4 images cannot be used and were left out" in splits.notes
     for name in ("train", "val"):
         one, other = getattr(good, name), getattr(splits, name)
         assert np.array_equal(np.asarray(one.images), np.asarray(other.images))
@@ -264,7 +266,7 @@ def test_what_is_no_picture_is_passed_over_and_told(root):
     os.mkfifo(root / "dog/pipe")
     splits = load_data(root)
     assert splits.notes[1:3] == (
-        "2 other files passed over",
+        "2 other files ignored",
         "1 links, pipes or unreadable folders skipped",
     )
     assert [(file.path, file.code) for file in splits.bad] == [("dog/pipe", "not_a_file")]
@@ -335,7 +337,7 @@ def test_a_limit_takes_the_same_share_of_each_class(root):
     splits = load_data(root, DataConfig(limit=10))
     assert splits.train.counts.tolist() == [5, 5]
     assert len(splits.left_out) == 18 and len(splits.val) == 8
-    with pytest.raises(DataError, match="cannot hold"):
+    with pytest.raises(DataError, match="are fewer than"):
         load_data(root, DataConfig(limit=1))
 
 

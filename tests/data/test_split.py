@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile
 from seewhy.data.imageset import ImageSet, Rows
@@ -47,7 +48,7 @@ def a_set(labels, contents=None, groups=None, classes=None) -> ImageSet:
 
 def split_of(images, given="train", val=0.1, seed=0, limit=None):
     given = np.array([given] * len(images) if isinstance(given, str) else given)
-    return assign(images, given, val, seed, limit)
+    return assign(images, given, DataConfig(val=val, split_seed=seed, limit=limit))
 
 
 def brute_units(contents, groups) -> list[set[int]]:
@@ -101,7 +102,7 @@ def test_a_unit_is_never_on_two_sides(rows, grouped, kind, seed):
     )
     says = {"none": [""] * len(rows), "train": ["train"] * len(rows), "all": [r[3] for r in rows]}
     before = np.array(says[kind])
-    split, _ = assign(images, before, 0.3, seed, None)
+    split, _ = assign(images, before, DataConfig(val=0.3, split_seed=seed))
     assert set(split) <= {"train", "val", "test", "left_out"}
     unit = units(images.hashes, images.groups)
     for number in set(unit.tolist()):
@@ -164,14 +165,14 @@ def test_without_a_split_70_20_10_are_drawn():
 
 def test_the_shares_of_val_and_test_may_be_chosen():
     images = a_set([n % 4 for n in range(400)])
-    split, notes = assign(images, np.array([""] * 400), 0.25, 0, None, test=0.35)
+    split, notes = assign(images, np.array([""] * 400), DataConfig(val=0.25, test=0.35))
     assert [np.count_nonzero(split == s) for s in ("train", "val", "test")] == [160, 100, 140]
     assert notes == ["no split given: drawn 40/25/35 by content, seed 0"]
 
 
 def test_a_share_of_test_that_would_have_no_effect_is_refused():
     with pytest.raises(UsageError, match=r"data\.test has no effect"):
-        assign(a_set([0, 0, 0]), np.array(["train"] * 3), 0.3, 0, None, test=0.2)
+        assign(a_set([0, 0, 0]), np.array(["train"] * 3), DataConfig(val=0.3, test=0.2))
 
 
 def test_two_pictures_of_a_class_are_trained_and_validated_on():
@@ -230,8 +231,9 @@ def test_every_unit_is_held_out_once_and_whole_and_test_stays_sealed(rows, group
     )
     says = {"none": [""] * len(rows), "train": ["train"] * len(rows), "all": [r[3] for r in rows]}
     before = np.array(says[kind])
-    test = assign(images, before, 0.3, 0, None)[0] == "test"
-    parts = [assign(images, before, 0.3, 0, None, (fold, count))[0] for fold in range(count)]
+    test = assign(images, before, DataConfig(val=0.3))[0] == "test"
+    configs = [DataConfig(val=0.3, fold=fold, folds=count) for fold in range(count)]
+    parts = [assign(images, before, config)[0] for config in configs]
     unit = units(images.hashes, images.groups)
     held = np.array([split == "val" for split in parts])
     for split in parts:
@@ -258,7 +260,7 @@ def test_classes_of_two_are_spread_over_the_folds():
 
 def test_the_limit_holds_within_a_fold():
     images = a_set([0] * 60 + [1] * 40)
-    split, notes = assign(images, np.array(["train"] * 100), 0.1, 0, 20, (1, 4))
+    split, notes = assign(images, np.array(["train"] * 100), DataConfig(limit=20, fold=1, folds=4))
     assert images.take(split == "val").counts.tolist() == [15, 10]
     assert images.take(split == "train").counts.tolist() == [12, 8]
     assert notes[0] == "val: 25 of 100 images, fold 1 (0 to 3)"
@@ -277,9 +279,9 @@ def test_what_is_in_a_later_split_too_is_left_out():
         *("test", "test"),
     ]
     assert notes == [
-        "train: 1 images left out, identical to (or of one group with) test images",
-        "val: 1 images left out, identical to (or of one group with) test images",
-        "train: 1 images left out, identical to (or of one group with) val images",
+        "train: 1 images left out: identical to (or in one group with) test images",
+        "val: 1 images left out: identical to (or in one group with) test images",
+        "train: 1 images left out: identical to (or in one group with) val images",
     ]
 
 
@@ -321,7 +323,7 @@ def test_the_limit_is_met_and_no_class_is_emptied(sizes, limit):
         return
     rank = ranks((b"%d" % n for n in range(len(labels))), 0)
     if limit < len(sizes):
-        with pytest.raises(DataError, match="cannot hold"):
+        with pytest.raises(DataError, match="are fewer than"):
             part(images, limit, rank)
         return
     kept = part(images, limit, rank)
@@ -339,7 +341,7 @@ def test_a_limit_beyond_all_changes_nothing():
 
 def test_a_class_without_training_pictures_is_named():
     images = a_set([0, 0, 1, 2], classes=("a", "b\x1b", "c"))
-    with pytest.raises(DataError, match=r"no training pictures of b\\x1b, c: add some"):
+    with pytest.raises(DataError, match=r"no training images of b\\x1b, c: add some"):
         check_classes_trained(images, np.array(["train", "val", "val", "left_out"]))
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.config.networks import NETWORKS, NetworkOptions
-from seewhy.models.blocks import PICTURE, Block, blocks
+from seewhy.models.blocks import IMAGE, Block, blocks
 from seewhy.models.registry import Network, build, cost
 
 EVERY_NET = pytest.mark.parametrize("name", NETWORKS)
@@ -21,9 +21,9 @@ def test_blocks_add_up_to_the_net_and_lead_from_picture_to_logits(name: str) -> 
     whole = cost(name, num_classes=10, size=32)
     assert sum(block.parameters for block in found) == whole.parameters
     assert sum(block.flops for block in found) == whole.flops
-    assert found[0].inputs == (PICTURE,) and found[-1].shape == (10,)
+    assert found[0].inputs == (IMAGE,) and found[-1].shape == (10,)
     fed = {source for block in found for source in block.inputs}
-    assert fed == {PICTURE, *range(len(found) - 1)}
+    assert fed == {IMAGE, *range(len(found) - 1)}
     assert all(source < b for b, block in enumerate(found) for source in block.inputs)
 
 

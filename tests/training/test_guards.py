@@ -12,7 +12,7 @@ from seewhy.training.guards import compiler_named, stopping_signals
 @pytest.mark.parametrize("module", ["torch._inductor.exc", "torch._dynamo.exc"])
 def test_a_compiler_that_fails_is_named_with_advice(module):
     failure = type("Failure", (RuntimeError,), {"__module__": module})
-    message = r"no compiler that works \(no g\+\+\): install g\+\+"
+    message = r"no working compiler \(no g\+\+\): install g\+\+"
     with pytest.raises(UsageError, match=message), compiler_named():
         raise failure("no g++\nat some line")
 
@@ -34,7 +34,7 @@ with compiler_named():
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
-    assert "UsageError: train.compile=true found no compiler that works" in done.stderr
+    assert "UsageError: train.compile=true found no working compiler" in done.stderr
 
 
 def test_the_outermost_block_alone_installs_handlers():

@@ -18,7 +18,7 @@ def test_a_dropout_schedule_for_a_net_without_dropout_is_refused():
     config = TrainConfig(dropout_schedule=(0.1, 0.2))
     check_layers(tiny_net(), config)
     check_layers(nn.Linear(2, 2), TrainConfig())
-    with pytest.raises(UsageError, match="this net has no dropout layer"):
+    with pytest.raises(UsageError, match="this network has no dropout layer"):
         check_layers(nn.Linear(2, 2), config)
 
 

@@ -57,7 +57,7 @@ def test_each_dropout_rate_has_an_equal_part_of_the_epochs(rates, epochs, expect
     [
         ({"optimizer": "adam", "momentum": 0.9}, "momentum has no effect"),
         ({"plateau_factor": 0.5}, "plateau_factor has no effect with schedule=cosine"),
-        ({"warmup": 10, "epochs": 10}, "leaves none"),
+        ({"warmup": 10, "epochs": 10}, "must be below epochs"),
         ({"schedule": "one_cycle", "warmup": 1}, "no effect"),
         ({"schedule": "range", "warmup": 1}, "no effect"),
         ({"schedule": "constant", "final_lr": 1e-4}, "final_lr has no effect"),

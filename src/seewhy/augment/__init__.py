@@ -1,4 +1,4 @@
-"""Batch augmentations: uint8 pictures in, floats in [0, 1] out, every draw made per image."""
+"""Batch augmentations: from uint8 images to floats in [0, 1], with random draws per image."""
 
 import torch
 from torch import Tensor
@@ -10,8 +10,8 @@ from seewhy.config.augment import AugmentConfig
 
 __all__ = ["augment", "to_input"]
 
-# One row of draws per image and one column per use, always all of them: so an image's draws depend
-# neither on the rest of its batch nor on which other augmentations are on.
+# One row of draws per image and one column per use, always all columns: so the draws of an image depend
+# neither on the rest of its batch nor on the other augmentations.
 DRAWS = (
     *("flip", "top", "left", "area", "aspect", "brightness", "contrast"),
     *("erase", "erase_area", "erase_aspect", "erase_top", "erase_left"),
@@ -21,9 +21,9 @@ DRAWS = (
 
 
 def to_input(images: Tensor, size: int) -> Tensor:
-    """Gives the centre of uint8 pictures `(B, S, S, 3)` as floats `(B, 3, size, size)` in [0, 1].
+    """Returns the centre of uint8 images `(B, S, S, 3)` as floats `(B, 3, size, size)` in [0, 1].
 
-    This is the way of every picture that is not augmented. The result is laid out channels last.
+    Every image that is not augmented is prepared by this function. The result is channels last in memory.
     """
     assert images.shape[1] >= size
     start = (images.shape[1] - size) // 2
@@ -33,11 +33,11 @@ def to_input(images: Tensor, size: int) -> Tensor:
 def augment(
     images: Tensor, targets: Tensor, size: int, config: AugmentConfig, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Varies a batch of uint8 pictures `(B, S, S, 3)` and its float targets `(B, K)`.
+    """Augments a batch of uint8 images `(B, S, S, 3)` and its float targets `(B, K)`.
 
-    Gives floats `(B, 3, size, size)` in [0, 1], channels last, and the targets. All chance comes
-    from `generator`, a CPU one, in one draw whose row i belongs to image i. With no crop on, the
-    centre is taken. Raises `UsageError` for a crop that the pictures do not allow.
+    Returns floats `(B, 3, size, size)` in [0, 1], channels last, and the targets. All random numbers come
+    from `generator`, on the CPU, in one draw whose row i belongs to image i. Without a random crop, the
+    centre is used. Raises `UsageError` for a crop that the images do not allow.
     """
     rows = torch.rand(len(images), len(DRAWS), generator=generator).to(images.device)
     return augment_by(dict(zip(DRAWS, rows.unbind(1), strict=True)), images, targets, size, config)
@@ -46,10 +46,10 @@ def augment(
 def augment_by(
     draw: dict[str, Tensor], images: Tensor, targets: Tensor, size: int, config: AugmentConfig
 ) -> tuple[Tensor, Tensor]:
-    """Does what `augment` does by given draws: for each name in `DRAWS` a number in [0, 1), `(B,)`."""
+    """Augments with given draws: for each name in `DRAWS` numbers in [0, 1), `(B,)`."""
     assert images.shape[1] >= size
-    # Pictures are lines of pixels, (B, size, size * 3), while they are worked on: torch is several
-    # times slower when it spreads a mask over an innermost axis of three.
+    # Images are rows of pixels, (B, size, size * 3), until the end: torch is several times slower
+    # when it broadcasts a mask over an innermost axis of three.
     if config.warps or config.random_resized_crop is not None:
         x = warp(images, size, config, draw)
     elif config.crop_padding is not None or config.flip is not None:

@@ -1,4 +1,4 @@
-"""Where each pixel of a varied picture comes from: crops, mirrors, and one warp for all the rest."""
+"""Geometric augmentations: crops, flips, and one warp for all others."""
 
 import math
 
@@ -18,16 +18,16 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def crop(images: Tensor, size: int, config: AugmentConfig, draw: dict[str, Tensor]) -> Tensor:
-    """Cuts a window out of each picture (padded, if so configured) and mirrors some of them.
+    """Crops each image (padded, if so configured) and mirrors some of them.
 
-    Works on the bytes, by one gather of rows and one of columns, whatever the padding. Mirrored
-    padding does not repeat the edge pixel. Gives uint8 `(B, size, size * 3)`.
+    It gathers bytes, first rows and then columns, for any padding. Mirrored padding does not repeat
+    the edge pixel. Returns uint8 `(B, size, size * 3)`.
     """
     side = images.shape[1]
     left, top = _corner(side, size, config, draw)
     step = torch.arange(size, device=images.device)
     across = torch.where(_flipped(config, draw), size - 1 - step, step)
-    rows = top[:, None] + step  # (B, size), beyond the picture where it is padded
+    rows = top[:, None] + step  # (B, size), beyond the image where it is padded
     columns = left[:, None] + across
     fill = _nearest if config.padding_mode == "nearest" else _reflect
     window = _gather(images, fill(rows, side), fill(columns, side))
@@ -40,7 +40,7 @@ def crop(images: Tensor, size: int, config: AugmentConfig, draw: dict[str, Tenso
 def _corner(
     side: int, size: int, config: AugmentConfig, draw: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Gives the first column and row `(B,)` of the window that each picture is cropped to."""
+    """Returns the first column and row `(B,)` of each image's crop."""
     padding = config.crop_padding
     if padding is None:
         middle = torch.full_like(draw["top"], (side - size) // 2, dtype=torch.int64)
@@ -48,7 +48,7 @@ def _corner(
     places = side + 2 * padding - size + 1
     if places == 1 or padding >= side:
         raise UsageError(
-            f"crop_padding={padding} does not go with pictures of {side} pixels cropped to {size}: "
+            f"crop_padding={padding} does not fit images of {side} pixels cropped to {size}: "
             f"choose 1 to {side - 1}, or leave it out"
         )
     left, top = (draw[edge].mul(places).long() - padding for edge in ("left", "top"))
@@ -64,17 +64,17 @@ def _within(places: Tensor, side: int) -> Tensor:
 
 
 def _reflect(places: Tensor, side: int) -> Tensor:
-    """Mirrors places beyond the picture at its edge pixels, which are not repeated."""
+    """Mirrors positions beyond the image at its edge pixels, which are not repeated."""
     return (side - 1) - ((side - 1) - places.abs()).abs()
 
 
 def _nearest(places: Tensor, side: int) -> Tensor:
-    """Takes the edge pixel for places beyond the picture."""
+    """Returns the edge pixel for positions beyond the image."""
     return places.clamp(0, side - 1)
 
 
 def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Gives the pixels at `rows` `(B, h)` and `columns` `(B, w)` as lines `(B, h, w * 3)`."""
+    """Returns the pixels at `rows` `(B, h)` and `columns` `(B, w)`, `(B, h, w * 3)`."""
     batch, side = images.shape[:2]
     first = torch.arange(batch, device=images.device)[:, None] * side
     lines = images.reshape(batch * side, side * 3).index_select(0, (first + rows).flatten())
@@ -84,11 +84,11 @@ def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def warp(images: Tensor, size: int, config: AugmentConfig, draw: dict[str, Tensor]) -> Tensor:
-    """Crops, zooms, shears, turns, shifts and mirrors each picture, reading it once, bilinearly.
+    """Crops, zooms, shears, rotates, shifts and mirrors each image in one bilinear interpolation.
 
-    Beyond the edges `padding_mode` holds; mirrored, the edge pixel is repeated. Where the picture
-    shrinks, it is not smoothed before: with much `zoom`, or a large `random_resized_crop`, fine
-    patterns may turn to coarse ones. Gives floats `(B, size, size * 3)`.
+    Beyond the edges `padding_mode` applies; mirroring repeats the edge pixel. An image that shrinks is not
+    antialiased: with a large `zoom`, or a large `random_resized_crop`, fine patterns may become coarse
+    ones. Returns floats `(B, size, size * 3)`.
     """
     side = images.shape[1]
     centre, scale = _window(side, size, config, draw)
@@ -97,7 +97,7 @@ def warp(images: Tensor, size: int, config: AugmentConfig, draw: dict[str, Tenso
     down, right = (size * (config.shift or 0.0) * (2 * draw[k] - 1) for k in ("down", "right"))
     across = torch.where(_flipped(config, draw), -step, step) - right[:, None]  # (B, size)
     along = step - down[:, None]
-    places = (  # (B, size, size, 2), x before y, in pixels of the picture
+    places = (  # (B, size, size, 2), x before y, in pixels of the image
         matrix[:, None, None, :, 0] * across[:, None, :, None]
         + matrix[:, None, None, :, 1] * along[:, :, None, None]
         + centre[:, None, None, :]
@@ -114,9 +114,9 @@ def warp(images: Tensor, size: int, config: AugmentConfig, draw: dict[str, Tenso
 def _window(
     side: int, size: int, config: AugmentConfig, draw: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Gives centres and scales `(B, 2)`, x before y, of the windows that the crop takes.
+    """Returns centres and scales `(B, 2)`, x before y, of the crops.
 
-    Centres are in pixels of the picture, scales in its pixels a pixel of the window.
+    Centres are in pixels of the image, scales in its pixels per pixel of the crop.
     """
     if config.random_resized_crop is None:
         centre = torch.stack(_corner(side, size, config, draw), 1) + (size - 1) / 2
@@ -129,7 +129,7 @@ def _window(
 
 
 def _turn(config: AugmentConfig, draw: dict[str, Tensor]) -> Tensor:
-    """Gives `(B, 2, 2)`: from a place in the varied picture, off its centre, to that in the picture."""
+    """Returns `(B, 2, 2)`, which maps offsets from the centre of the output to offsets in the image."""
     angle = math.radians(config.rotate or 0.0) * (2 * draw["rotate"] - 1)
     slant = (math.radians(config.shear or 0.0) * (2 * draw["shear"] - 1)).tan()
     cosine, sine = angle.cos(), angle.sin()
@@ -141,9 +141,9 @@ def _turn(config: AugmentConfig, draw: dict[str, Tensor]) -> Tensor:
 
 
 def sides(area: Tensor, aspects: tuple[float, float], draw: Tensor) -> tuple[Tensor, Tensor]:
-    """Gives heights and widths in (0, 1] of boxes that take this share of a square's area.
+    """Returns heights and widths in (0, 1] of boxes with this share of a square's area.
 
-    The aspect is log-uniform in its range, cut to what fits in the square at that area.
+    The aspect is log-uniform in its range, limited to boxes that fit in the square.
     """
     low = area.clamp(min=aspects[0]).log()
     high = (1 / area).clamp(max=aspects[1]).log()

@@ -1,4 +1,4 @@
-"""Pictures in part painted over or blended with others, and the targets with them."""
+"""Random erasing, mixup and CutMix: images and targets."""
 
 import math
 
@@ -9,12 +9,12 @@ from seewhy.augment.colour import mean_colour
 from seewhy.augment.geometry import sides
 from seewhy.config.augment import AugmentConfig
 
-ERASED_AREA = (0.02, 0.4)  # share of the picture, as in the paper
+ERASED_AREA = (0.02, 0.4)  # share of the image, as in the paper
 ERASED_ASPECTS = (0.3, 1 / 0.3)
 
 
 def erase(x: Tensor, chance: float, draw: dict[str, Tensor]) -> Tensor:
-    """Paints a box of each chosen picture in the picture's mean colour."""
+    """Paints a box of each chosen image in the image's mean colour."""
     size = x.shape[1]
     low, high = ERASED_AREA
     sizes = sides(low + (high - low) * draw["erase_area"], ERASED_ASPECTS, draw["erase_aspect"])
@@ -27,7 +27,7 @@ def erase(x: Tensor, chance: float, draw: dict[str, Tensor]) -> Tensor:
 
 
 def _box(top: Tensor, bottom: Tensor, left: Tensor, right: Tensor, size: int) -> Tensor:
-    """Gives `(B, size, size * 3)`: 1 from top to before bottom and left to before right, else 0."""
+    """Returns `(B, size, size * 3)`: 1 for top <= y < bottom and left <= x < right, else 0."""
     step = torch.arange(size, device=top.device)
     rows = (step >= top[:, None]) & (step < bottom[:, None])
     columns = (step >= left[:, None]) & (step < right[:, None])
@@ -37,10 +37,10 @@ def _box(top: Tensor, bottom: Tensor, left: Tensor, right: Tensor, size: int) ->
 def mix(
     x: Tensor, targets: Tensor, config: AugmentConfig, draw: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Blends each picture and its target with another's of the batch, by its own share.
+    """Blends each image and its target with those of another image of the batch.
 
-    `keep` is the share of the own picture at each place: one number for mixup, a box of zeros for
-    cutmix. The targets are blended by its mean, the share that is really kept.
+    `keep` is the share of the original image at each pixel: one number for mixup, a box of zeros for
+    cutmix. The targets are blended by its mean, the share that is actually kept.
     """
     size = x.shape[1]
     keep = torch.ones(len(x), 1, 1, device=x.device)

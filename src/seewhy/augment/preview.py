@@ -1,4 +1,4 @@
-"""What an augmentation does, to look at: the draws of a training, and each augmentation by itself."""
+"""A preview of augmentations: random versions as in training, and each augmentation on its own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from seewhy.augment import DRAWS, augment, augment_by, to_input
 from seewhy.augment.mixing import ERASED_AREA, beta
 from seewhy.config.augment import AugmentConfig
 
-STEPS = 7  # of an augmentation, from one end of its range to the other
-LAST = 1 - 2**-24  # the largest draw that there is
+STEPS = 7  # of an augmentation, over its range
+LAST = 1 - 2**-24  # the largest possible draw
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the share kept in mixing
 
 
 @dataclass(frozen=True, eq=False)
 class Versions:
-    """Pictures as a network gets them.
+    """Images as the network receives them.
 
-    seen: at evaluation, uint8 `(N, size, size, 3)`.
+    seen: in evaluation, uint8 `(N, size, size, 3)`.
     varied: in training, uint8 `(N, V, size, size, 3)`.
-    shares: of its own class in each one's target, `(N, V)` in [0, 1]; below 1 where it was mixed.
+    shares: the share of the own class in each target, `(N, V)` in [0, 1]; below 1 after mixing.
     """
 
     seen: np.ndarray
@@ -32,7 +32,7 @@ class Versions:
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
-    """One augmentation alone, through its range: pictures uint8 `(n, size, size, 3)` and their amounts."""
+    """One augmentation alone, over its range: images uint8 `(n, size, size, 3)` and their amounts."""
 
     name: str
     value: float
@@ -43,9 +43,9 @@ class Ladder:
 def versions(
     images: np.ndarray, labels: np.ndarray, size: int, config: AugmentConfig, count: int, seed: int
 ) -> Versions:
-    """Draws `count` training versions of stored pictures, uint8 `(N, S, S, 3)`, int64 labels `(N,)`.
+    """Draws `count` training versions of stored images, uint8 `(N, S, S, 3)`, int64 labels `(N,)`.
 
-    Each time all of them are a batch, as in a training; so they are what is there to mix with.
+    All images form one batch, as in training, so they are mixed with each other.
     """
     stored, own = torch.from_numpy(images), torch.nn.functional.one_hot(torch.from_numpy(labels))
     generator = torch.Generator().manual_seed(seed)
@@ -58,12 +58,12 @@ def versions(
 
 
 def ladders(images: np.ndarray, size: int, config: AugmentConfig) -> list[Ladder]:
-    """Takes the first of two stored pictures through the range of each augmentation that is on.
+    """Applies each augmentation that is on, alone and over its range, to the first of two stored images.
 
-    All others are off meanwhile. The second picture, uint8 `(2, S, S, 3)`, is what the first is mixed with.
+    The second image, uint8 `(2, S, S, 3)`, is the one that the first is mixed with.
     """
     stored = torch.from_numpy(images)
-    found = []
+    all_ladders = []
     for name, steps in _STEPS.items():
         value = getattr(config, name)
         if value is None:
@@ -76,8 +76,8 @@ def ladders(images: np.ndarray, size: int, config: AugmentConfig) -> list[Ladder
             x, targets = augment_by(draw, stored, torch.eye(2), size, alone)
             pictures.append(_pixels(x)[0])
             amounts.append(amount.format(kept=f"{targets[0, 0]:.0%}"))
-        found.append(Ladder(name, value, np.stack(pictures), tuple(amounts)))
-    return found
+        all_ladders.append(Ladder(name, value, np.stack(pictures), tuple(amounts)))
+    return all_ladders
 
 
 def _pixels(x: Tensor) -> np.ndarray:
@@ -87,12 +87,12 @@ def _pixels(x: Tensor) -> np.ndarray:
 
 # ------------------------------------------------------------------ the steps of each augmentation
 
-_REACH_OUT = ("crop_padding", "rotate", "shift", "zoom", "shear")  # beyond the picture's edges
-Steps = list[tuple[dict[str, float], str]]  # the draws of a step, and what it amounts to
+_REACH_OUT = ("crop_padding", "rotate", "shift", "zoom", "shear")  # beyond the image's edges
+Steps = list[tuple[dict[str, float], str]]  # the draws of a step, and its amount as text
 
 
 def _through(*draws: str, says: Callable[[float], str]) -> Callable[[float], Steps]:
-    """Steps of an amount between -value and value, told as `says`."""
+    """Steps of an amount between -value and value, with `says` as their text."""
 
     def steps(value: float) -> Steps:
         places = np.linspace(0, 1, STEPS)

@@ -1,1 +1,1 @@
-"""Every record of a recipe, and the recipes that come with the package; loads no torch."""
+"""The records of a recipe, and the recipes that are shipped; loads no torch."""

@@ -1,4 +1,4 @@
-"""How a source of pictures becomes train, validation and test: one frozen record of typed fields."""
+"""How a source of images is split into train, val and test: one frozen record of typed fields."""
 
 from typing import Literal, Self
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class DataConfig(BaseModel):
-    """How a source becomes train, validation and test."""
+    """How a source is split into train, val and test."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -14,52 +14,52 @@ class DataConfig(BaseModel):
         32,
         ge=1,
         le=1024,
-        description="largest input side in pixels; where most pictures are smaller, theirs is taken",
+        description="largest input side in pixels; if most images are smaller, their side is used",
     )
     val: float = Field(
         0.1,
         gt=0,
         lt=1,
-        description="part of train drawn for validation where the source has none; a source without "
-        "any split is cut 70/20/10, unless `test` is given",
+        description="share of train drawn for validation if the source has none; a source without "
+        "any split is split 70/20/10, unless `test` is set",
     )
     test: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="part drawn for test, beside `val`, of a source without any split",
+        description="share drawn for test, besides `val`, from a source without any split",
     )
     split_seed: int = Field(0, ge=0, description="seed of the drawn splits and of the limit")
     limit: int | None = Field(
-        None, ge=1, description="training pictures kept, the same share of each class; None: all"
+        None, ge=1, description="training images kept, the same share of each class; None: all"
     )
     folds: int | None = Field(
-        None, ge=2, le=1000, description="parts that train and val are cut into, each once val"
+        None, ge=2, le=1000, description="folds of train and val; each is val once"
     )
     fold: int | None = Field(
-        None, ge=0, description="which of the `folds` is val, from 0; groups are never parted"
+        None, ge=0, description="which of the `folds` is val, from 0; groups are kept together"
     )
     layout: str | None = Field(
-        None, description="how the source is laid out, where it is not plain; None: recognised"
+        None, description="layout of the source, if it is ambiguous; None: recognised"
     )
     group_from: str | None = Field(
         None,
-        description="what must not be parted by a split: a pattern with one (group) matched in "
+        description="images kept together in one split: a pattern with one (group) that is matched in "
         "each path, or a column of a table or of parquet",
     )
     on_bad: Literal["error", "skip"] = Field(
-        "error", description="what a picture that cannot be read does: stop, or be left out"
+        "error", description="if an image cannot be read: stop, or leave it out"
     )
     max_bad: float = Field(
-        0.01, ge=0, le=1, description="largest part of the pictures that skip may leave out"
+        0.01, ge=0, le=1, description="largest share of the images that skip may leave out"
     )
 
     @model_validator(mode="after")
     def _a_fold_is_one_of_the_folds(self) -> Self:
         if (self.fold is None) != (self.folds is None):
-            raise ValueError("fold and folds go together: give both or neither")
+            raise ValueError("fold and folds need each other: set both or neither")
         if self.fold is not None and self.folds is not None and self.fold >= self.folds:
-            raise ValueError(f"fold counts from 0 to {self.folds - 1}, this is {self.fold}")
+            raise ValueError(f"fold must be 0 to {self.folds - 1}, not {self.fold}")
         return self
 
     @model_validator(mode="after")
@@ -70,5 +70,5 @@ class DataConfig(BaseModel):
 
     @property
     def held_out(self) -> tuple[int, int] | None:
-        """Which of how many folds is val; None where val is drawn or given."""
+        """The fold that is val, and the number of folds; None without folds."""
         return None if self.fold is None or self.folds is None else (self.fold, self.folds)

@@ -1,4 +1,4 @@
-"""How an image becomes the square that a network sees: one frozen record, part of the model file."""
+"""How an image becomes the square input of a network: one frozen record, part of the model file."""
 
 from typing import Literal
 
@@ -6,16 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class InputRule(BaseModel):
-    """How an image becomes the square a network sees; part of the model file.
+    """How an image becomes the square input of a network; part of the model file.
 
-    Version 1: all that the head of `data/images/decode.py` says, then the shorter side by antialiased bicubic
-    to `store` pixels, the centre square of that kept, and its centre of `size` pixels evaluated.
+    Version 1: decoding as in `data/images/decode.py`, then the shorter side resized to `store` pixels by
+    antialiased bicubic, cropped to the centre square, of which the central `size` pixels are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: int = Field(ge=1, le=1024, description="side of the square that a network sees, pixels")
-    store: int = Field(ge=1, le=2048, description="side of the square that is kept, pixels")
+    size: int = Field(ge=1, le=1024, description="side of the network's square input, pixels")
+    store: int = Field(ge=1, le=2048, description="side of the square that is stored, pixels")
     version: Literal[1] = Field(1, description="of the rule itself")
 
     @model_validator(mode="after")
@@ -26,10 +26,10 @@ class InputRule(BaseModel):
 
     @staticmethod
     def resolve(size: int, shorter_side: int) -> "InputRule":
-        """Returns the rule for an input of at most `size` pixels from pictures of `shorter_side`.
+        """Returns the rule for an input of at most `size` pixels from images of `shorter_side`.
 
-        Photographs are kept 1.15 times as large, so that training can crop from them; an input of
-        up to 64 pixels is kept as it is. Nothing is enlarged beyond `shorter_side`.
+        Photographs are stored 1.15 times as large, so that training can crop from them; an input of
+        up to 64 pixels is stored at its size. Nothing is enlarged beyond `shorter_side`.
         """
         store = min(size if size <= 64 else round(1.15 * size), shorter_side)
         return InputRule(size=min(size, store), store=store)

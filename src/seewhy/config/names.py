@@ -1,4 +1,4 @@
-"""Names that flags and recipes offer; a test holds each list equal to what implements it."""
+"""Names that flags and recipes accept; a test compares each list with its implementation."""
 
 from typing import Literal
 
@@ -22,12 +22,12 @@ METHODS = (
     *("integrated_gradients", "occlusion", "shap", "gradient_shap"),
 )
 
-# Those whose maps say how much a pixel matters, not for or against which class.
+# Methods whose maps show how important a pixel is, not whether it is for or against the class.
 UNSIGNED_METHODS = ("saliency", "smooth_grad", "guided_grad_cam")
 
-# The adversarial attacks, and what each asks of the network.
+# The adversarial attacks, and what each computes.
 ATTACKS = {
     "fgsm": "one gradient step (FGSM)",
     "pgd": "twenty steps (PGD)",
-    "square": "500 questions, no gradient (Square)",
+    "square": "500 queries, no gradient (Square)",
 }

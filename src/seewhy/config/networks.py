@@ -7,12 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from seewhy.config.variants import Variant, chosen, flat
 
 STORED_COST = (32, 10)  # pixels a side, classes
-KERAS_MOMENTUM = 0.01  # Keras counts the other way round: its 0.99 keeps 99% of the average
+KERAS_MOMENTUM = 0.01  # Keras's momentum is 1 minus this: its 0.99 keeps 99% of the average
 
 WIDTH: Any = Field(
     ge=0.125,
     le=4,
-    description="channels, as a multiple of the network's own (0.125 to 4); the cost grows as its square",
+    description="multiplies the network's channels (0.125 to 4); the cost grows with its square",
 )
 DROPOUT: Any = Field(
     ge=0, le=0.95, description="share of the activations that each dropout layer drops (0 to 0.95)"
@@ -21,22 +21,22 @@ BATCH_NORM: Any = Field(description="whether the convolutions have batch norm")
 BATCH_NORM_MOMENTUM: Any = Field(
     gt=0,
     le=1,
-    description="weight of each batch in the running mean and variance (0 to 1), as PyTorch counts "
-    "it; Keras's momentum is 1 minus this. Larger suits short trainings",
+    description="weight of each batch in the running mean and variance (0 to 1), as PyTorch defines "
+    "it; Keras's momentum is 1 minus this. Larger is better for short training runs",
 )
 
 
 class NetworkOptions(Variant):
-    """Options of a network, and what is known of it without loading it."""
+    """Options of a network, and facts about it that need no torch."""
 
     implementation: ClassVar[str]  # module:class within seewhy.models
-    minimum_size: ClassVar[int]  # smallest image side in pixels that the network can take
+    minimum_size: ClassVar[int]  # smallest image side in pixels that the network accepts
     parameters: ClassVar[int]  # at the size and the classes of `STORED_COST`
     flops: ClassVar[int]  # for one image, there; a multiply-add counts two
 
 
 class OptionalNorms(NetworkOptions):
-    """Options of a network that can do without its norms."""
+    """Options of a network whose norms can be removed."""
 
     @model_validator(mode="after")
     def _momentum_needs_norms(self) -> Self:
@@ -78,7 +78,7 @@ class DeepCNNOptions(OptionalNorms):
     parameters, flops = 550_570, 77_793_792
 
     activation: Literal["sigmoid", "tanh", "relu"] = Field(
-        "sigmoid", description="what follows each convolution"
+        "sigmoid", description="activation after each convolution"
     )
     batch_norm: Annotated[bool, BATCH_NORM] = False
     dropout: Annotated[float, DROPOUT] = 0.0
@@ -139,7 +139,7 @@ NETWORKS: dict[str, type[NetworkOptions]] = {
 
 @flat(name=NETWORKS)
 class ModelConfig(BaseModel):
-    """Which network, and its options; an option left out is the network's own default."""
+    """Which network, and its options; an option that is not set is the network's default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -152,5 +152,5 @@ class ModelConfig(BaseModel):
 
     @property
     def options(self) -> NetworkOptions:
-        """The options of the named network, its defaults filled in."""
+        """The options of the named network, with its defaults."""
         return chosen(self, "name", NETWORKS)

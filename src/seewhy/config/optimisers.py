@@ -8,9 +8,9 @@ from seewhy.config.variants import Variant
 
 
 class Optimiser(Variant):
-    """Options of an optimiser, and how much it remembers."""
+    """Options of an optimiser, and the size of its state."""
 
-    tensors_kept: ClassVar[int]  # for each weight, of the weight's size
+    tensors_kept: ClassVar[int]  # tensors in its state for each weight tensor, of the same size
 
 
 class Sgd(Optimiser):
@@ -18,7 +18,7 @@ class Sgd(Optimiser):
 
     tensors_kept = 1
 
-    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum; 0.9 where not given")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum; default 0.9")
 
 
 class Adam(Optimiser):

@@ -1,4 +1,4 @@
-"""The leaves of a record by dotted name, and how a value is typed for one."""
+"""The leaves of a record by dotted name, and the parsing of typed values."""
 
 import typing
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from seewhy.errors import UsageError
 
 @dataclass(frozen=True)
 class Option:
-    """One leaf of a recipe: its dotted name and what may stand there."""
+    """One leaf of a recipe: its dotted name, its field and its default."""
 
     name: str
     field: FieldInfo
@@ -21,7 +21,7 @@ class Option:
 
     @property
     def kind(self) -> str:
-        """The type as a user reads it: `int`, `float|none`, `sgd|adam|adamw`."""
+        """The type as shown to users: `int`, `float|none`, `sgd|adam|adamw`."""
         return _kind(self.field.annotation)
 
 
@@ -37,7 +37,7 @@ def options_of(model: type[BaseModel], prefix: str = "") -> list[Option]:
 
 
 def parse_value(text: str) -> Any:
-    """The value of an option as typed: YAML, with `none` for off."""
+    """The value of an option from its text: YAML, or `none` for off."""
     if text.lower() == "none":
         return None
     try:

@@ -1,6 +1,6 @@
-"""What an ablation tries: rows that add options to a recipe, or take them away.
+"""The plan of an ablation: rows that set options of a recipe, or remove them.
 
-about: What each part of the first CNN brings
+about: The effect of each part of the first CNN
 recipe: regularized-cnn
 seeds: 3
 target: 0.6                       # epochs and seconds to this validation accuracy
@@ -10,12 +10,13 @@ rows:
   no augmentation: {without: augment}
   wider: {with: {model.width: 2}}
   wider, trained longer: {after: wider, with: {train.epochs: 20}}
-  another net: {recipe: resnet18}
+  another network: {recipe: resnet18}
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,11 @@ class Row(BaseModel):
 
     recipe: str | None = Field(None, description="another recipe to start from, by name or path")
     after: str | None = Field(
-        None, description="an earlier row that it builds on, and is compared with; None: the base"
+        None, description="an earlier row that it builds on and is compared with; None: the base"
     )
     with_: dict[str, Any] = Field({}, alias="with", description="recipe fields and their values")
     without: tuple[str, ...] = Field(
-        (), description="recipe fields, or whole sections, to be set back to their defaults"
+        (), description="recipe fields, or whole sections, that are reset to their defaults"
     )
 
     @field_validator("without", mode="before")
@@ -51,12 +52,15 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    about: str = Field("", max_length=500, description="what it shows, in a line")
+    about: str = Field("", max_length=500, description="its purpose, in one line")
     recipe: str = Field("fast", description="the base, by name or path")
     base: str | None = Field(None, description="name of the base's row; None: its recipe's")
-    seeds: int = Field(3, ge=1, le=1000, description="runs a row; the same seeds in every row")
+    seeds: int = Field(3, ge=1, le=1000, description="runs per row; the same seeds in every row")
     target: float | None = Field(
-        None, gt=0, le=1, description="validation accuracy, the way to which is measured"
+        None,
+        gt=0,
+        le=1,
+        description="validation accuracy; the epochs and seconds to reach it are measured",
     )
     set_: dict[str, Any] = Field({}, alias="set", description="recipe fields of every row")
     rows: dict[str, Row] = Field(min_length=1, description="the rows by name")
@@ -64,7 +68,7 @@ class Plan(BaseModel):
 
 @dataclass(frozen=True)
 class Variant:
-    """A row worked out: the recipe and the fields that its runs are trained with."""
+    """A resolved row: the recipe and the fields that its runs are trained with."""
 
     name: str
     recipe: str
@@ -78,7 +82,7 @@ class Variant:
 
 
 def load_plan(path: str | Path) -> Plan:
-    """Reads a plan from a YAML file; its recipes may lie beside it. Raises `UsageError`."""
+    """Reads a plan from a YAML file; its recipes may be in the same folder. Raises `UsageError`."""
     path = Path(path)
     try:
         plan = make_plan(yaml.safe_load(path.read_text("utf-8")), str(path))
@@ -94,7 +98,7 @@ def load_plan(path: str | Path) -> Plan:
 
 
 def make_plan(tree: Any, label: str) -> Plan:
-    """A plan from its fields. Raises `UsageError`, which names `label` and the field that is wrong."""
+    """A plan from its fields. Raises `UsageError`, which names `label` and the wrong field."""
     try:
         return Plan.model_validate(tree)
     except ValidationError as error:
@@ -104,29 +108,28 @@ def make_plan(tree: Any, label: str) -> Plan:
 
 
 def variants(plan: Plan, overrides: Mapping[str, Any]) -> list[Variant]:
-    """The base and every row of a plan, with `overrides` for all, each recipe found to be sound.
+    """The base and every row of a plan, with `overrides` for all; every recipe is validated.
 
-    Raises `UsageError` naming the row for a change that is none, for an unknown field or row, and for
-    fields that do not go together.
+    Raises `UsageError` with the name of the row if it changes nothing, names an unknown field or row, or sets
+    fields that contradict each other.
     """
     shared = {**plan.set_, **overrides}
     base = plan.base or load_recipe(plan.recipe, shared).name
-    found = {base: Variant(base, plan.recipe, shared, None, "")}
+    resolved = {base: Variant(base, plan.recipe, shared, None, "")}
     for name, row in plan.rows.items():
-        if name in found:
+        if name in resolved:
             raise UsageError(f"there are two rows {name!r}: give one another name")
-        if row.after is not None and row.after not in found:
+        if row.after is not None and row.after not in resolved:
             raise UsageError(f"row {name!r} comes after {row.after!r}, which is no row above it")
-        before = found[row.after or base]
         try:
-            found[name] = _variant(name, row, before, shared)
+            resolved[name] = _variant(name, row, resolved[row.after or base], shared)
         except UsageError as error:
             raise UsageError(f"row {name!r}: {error}") from None
-    folders = [variant.folder for variant in found.values()]
-    for variant in found.values():
+    folders = [variant.folder for variant in resolved.values()]
+    for variant in resolved.values():
         if folders.count(variant.folder) > 1:
             raise UsageError(f"row {variant.name!r} and another would share a folder: rename it")
-    return list(found.values())
+    return list(resolved.values())
 
 
 def _variant(name: str, row: Row, before: Variant, shared: Mapping[str, Any]) -> Variant:
@@ -142,15 +145,15 @@ def _variant(name: str, row: Row, before: Variant, shared: Mapping[str, Any]) ->
             raise UsageError(f"{field} is {_value(start, field)!r} already")
     if row.recipe is None and not changes:
         raise UsageError("it changes nothing: give it with, without or recipe")
-    said = [row.recipe] if row.recipe else []
-    said += [f"without {field}" for field in row.without]
-    said += [f"{field}={value}" for field, value in row.with_.items()]
+    shown = [row.recipe] if row.recipe else []
+    shown += [f"without {field}" for field in row.without]
+    shown += [f"{field}={value}" for field, value in row.with_.items()]
     overrides = {**before.overrides, **changes}
-    return Variant(name, before.recipe, overrides, before.name, ", ".join(said))
+    return Variant(name, before.recipe, overrides, before.name, ", ".join(shown))
 
 
 def _defaults(field: str, recipe: Recipe) -> dict[str, Any]:
-    """What takes an option away, or all that a section has set."""
+    """The defaults of an option, or of all options that are set in a section."""
     leaves = [o for o in options() if o.name == field or o.name.startswith(f"{field}.")]
     if not leaves:
         raise UsageError(
@@ -158,18 +161,15 @@ def _defaults(field: str, recipe: Recipe) -> dict[str, Any]:
         )
     set_here = {o.name: o.default for o in leaves if _value(recipe, o.name) != o.default}
     if not set_here:
-        raise UsageError(f"{field} is not set, so there is nothing to take away")
+        raise UsageError(f"{field} is not set, so there is nothing to remove")
     return set_here
 
 
 def _value(recipe: Recipe, field: str) -> Any:
-    value: Any = recipe
-    for part in field.split("."):
-        value = getattr(value, part)
-    return value
+    return attrgetter(field)(recipe)
 
 
 def _beside(recipe: str, path: Path) -> str:
-    """A recipe's file where it lies beside the plan, else its name."""
+    """The path of a recipe in the folder of the plan, else its name."""
     near = path.parent / recipe
     return str(near) if near.is_file() else recipe

@@ -24,23 +24,23 @@ MAX_EXTENDS = 8
 
 
 class Recipe(BaseModel):
-    """All that a training run is made of, besides its data."""
+    """All options of a training run, except its data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(
-        "custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="its name"
-    )
-    about: str = Field("", max_length=500, description="what it is for, in a line")
+    name: str = Field("custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="name")
+    about: str = Field("", max_length=500, description="its purpose, in one line")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     views: tuple[View, ...] = Field(
-        ("identity",), min_length=1, description="views of a picture whose logits are averaged"
+        ("identity",),
+        min_length=1,
+        description="test-time augmentation (TTA) views, whose logits are averaged",
     )
     search: dict[str, Space] = Field(
-        {}, exclude=True, description="what `seewhy tune` may try, by field; it changes no run"
+        {}, exclude=True, description="values that `seewhy tune` may try, by field"
     )
 
     @model_validator(mode="after")
@@ -54,7 +54,7 @@ class Recipe(BaseModel):
 
 
 def options() -> list[Option]:
-    """Every leaf of a recipe but its name and text, in order; the command line's flags are these."""
+    """Every leaf of a recipe except its name and text, in order; these are the command line's flags."""
     own = ("name", "about", "search")
     return [option for option in options_of(Recipe) if option.name not in own]
 
@@ -92,18 +92,13 @@ def to_yaml(recipe: Recipe) -> str:
 
 def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
     if depth > MAX_EXTENDS:
-        raise UsageError(
-            f"recipe {name}: more than {MAX_EXTENDS} recipes extend each other: a circle?"
-        )
+        raise UsageError(f"recipe {name}: more than {MAX_EXTENDS} levels of extends: a circle?")
     path = folder / name
     if path.is_file():
         if path.stat().st_size > MAX_BYTES:
             raise UsageError(f"recipe {path} is larger than {MAX_BYTES:,} bytes: not a recipe")
-        text, folder, label = (
-            path.read_text(encoding="utf-8", errors="replace"),
-            path.parent,
-            path.stem,
-        )
+        text = path.read_text(encoding="utf-8", errors="replace")
+        folder, label = path.parent, path.stem
     elif name in recipe_names():
         text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
         label = name
@@ -144,7 +139,7 @@ def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    """The first fault of a validation, in a line, with the nearest name for an unknown field."""
+    """The first error of a validation in one line, with the nearest name for an unknown field."""
     first = error.errors(include_url=False)[0]
     dotted = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":

@@ -8,25 +8,25 @@ from seewhy.config.variants import Variant
 
 
 class Warmed(Variant):
-    """A schedule that can rise in a line before it begins."""
+    """A schedule with an optional linear warm-up."""
 
-    warmup: float | None = Field(None, gt=0, description="epochs of linear rise to `lr`")
+    warmup: float | None = Field(None, gt=0, description="epochs of linear warm-up to `lr`")
 
     def require_fit(self, section: Any) -> None:
         if self.warmup is not None and self.warmup >= section.epochs:
-            raise ValueError(f"warmup ({self.warmup} epochs) leaves none of {section.epochs}")
+            raise ValueError(
+                f"warmup ({self.warmup} epochs) must be below epochs ({section.epochs})"
+            )
 
 
 class Constant(Warmed):
-    """One rate."""
+    """A constant rate."""
 
 
 class Cosine(Warmed):
-    """Half a cosine down (Loshchilov & Hutter 2017)."""
+    """Half a cosine from `lr` to `final_lr` (Loshchilov & Hutter 2017)."""
 
-    final_lr: float | None = Field(
-        None, gt=0, description="learning rate at the end; 0 where not given"
-    )
+    final_lr: float | None = Field(None, gt=0, description="learning rate at the end; default 0")
 
     def require_fit(self, section: Any) -> None:
         super().require_fit(section)
@@ -35,22 +35,22 @@ class Cosine(Warmed):
 
 
 class OneCycle(Variant):
-    """A cosine up for 30% of the run, and one down to 1e-4 (Smith & Topin 2018)."""
+    """Half a cosine up for 30% of the run, then half a cosine down to 1e-4 (Smith & Topin 2018)."""
 
 
 class Plateau(Warmed):
-    """Lower whenever `monitor` stops improving."""
+    """Lowers the rate whenever `monitor` stops improving."""
 
     plateau_factor: float = Field(
-        0.5, gt=0, lt=1, description="multiplies the rate at a plateau; 0.5 where not given"
+        0.5, gt=0, lt=1, description="multiplies the rate at a plateau; default 0.5"
     )
     plateau_patience: int = Field(
-        5, ge=1, description="epochs without a better `monitor`; 5 where not given"
+        5, ge=1, description="epochs without a better `monitor`; default 5"
     )
 
 
 class Range(Variant):
-    """A range test: from a millionth up by one factor every step (Smith 2017); see `seewhy find-lr`."""
+    """A range test: exponentially from 1e-6 of `lr` to `lr` (Smith 2017); see `seewhy find-lr`."""
 
 
 SCHEDULES: dict[str, type[Variant]] = {

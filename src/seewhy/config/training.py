@@ -16,9 +16,9 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    epochs: int = Field(10, ge=1, le=100_000, description="passes over the training pictures")
-    batch_size: int = Field(128, ge=1, le=65_536, description="pictures a step")
-    seed: int = Field(0, ge=0, lt=2**63, description="fixes weights, order, augmentation, dropout")
+    epochs: int = Field(10, ge=1, le=100_000, description="passes over the training images")
+    batch_size: int = Field(128, ge=1, le=65_536, description="images per step")
+    seed: int = Field(0, ge=0, lt=2**63, description="seeds weights, order, augmentation, dropout")
 
     optimizer: str = Field(
         "sgd", description="sgd has Nesterov momentum; adamw decouples weight decay from the step"
@@ -29,15 +29,15 @@ class TrainConfig(BaseModel):
         gt=0,
         le=1,
         description="L2 on kernels and matrices (not on biases and norms), as added to the gradient: "
-        "twice the factor that Keras multiplies the squares by",
+        "twice Keras's L2 factor",
     )
     weight_decay_on: Literal["kernels"] | None = Field(
-        None, description="kernels: `weight_decay` on convolutions alone, not on matrices"
+        None, description="kernels: `weight_decay` on convolutions only, not on matrices"
     )
     bias_lr: float | None = Field(
         None, gt=0, le=1000, description="learning rate of biases, as a multiple of `lr`"
     )
-    clip: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
+    clip: float | None = Field(None, gt=0, description="clip the global gradient norm here")
 
     schedule: str = Field(
         "cosine",
@@ -45,45 +45,45 @@ class TrainConfig(BaseModel):
         "range tests rates up to `lr` (see `seewhy find-lr`)",
     )
 
-    label_smoothing: float | None = Field(None, gt=0, lt=1, description="share spread evenly")
+    label_smoothing: float | None = Field(None, gt=0, lt=1, description="label-smoothing epsilon")
     class_weights: Literal["balanced"] | None = Field(
         None, description="weigh each class by the inverse of its frequency"
     )
     sampling: Literal["balanced"] | None = Field(
-        None, description="show every class equally often, repeating pictures of the rare ones"
+        None, description="show every class equally often, repeating images of the rare ones"
     )
     dropout_schedule: tuple[Annotated[float, Field(ge=0, le=0.95)], ...] | None = Field(
         None,
         min_length=1,
-        description="rates (0 to 0.95) of all dropout layers over the run, each for an equal part of the "
-        "epochs; as many as epochs: one each",
+        description="rates (0 to 0.95) of all dropout layers over the run, each for an equal share of the "
+        "epochs",
     )
     ema: float | None = Field(
-        None, gt=0, lt=1, description="decay a step of the averaged weights that are then evaluated"
+        None, gt=0, lt=1, description="decay per step of the averaged weights, which are evaluated"
     )
 
     monitor: str = Field("accuracy", description="validation metric that picks the best epoch")
     monitor_mode: Literal["max", "min"] | None = Field(
-        None, description="which direction is better; the metric's own where not given"
+        None, description="which direction is better; default: that of the metric"
     )
     keep: Literal["best", "last"] = Field("best", description="the epoch whose weights are kept")
     patience: int | None = Field(
-        None, ge=1, description="stop after so many epochs without a better `monitor`"
+        None, ge=1, description="stop after N epochs without a better `monitor`"
     )
-    time_limit: float | None = Field(None, gt=0, description="stop after so many seconds")
+    time_limit: float | None = Field(None, gt=0, description="stop after N seconds")
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
     amp: Literal["auto", "bf16", "fp32"] = Field(
-        "auto", description="number format of a step; auto is bf16 where the processor gains by it"
+        "auto", description="number format of a step; auto is bf16 where that is faster"
     )
     gradient_norms: int | None = Field(
-        None, ge=1, description="steps from one record of each layer's gradient norm to the next"
+        None, ge=1, description="record each layer's gradient norm every N steps"
     )
     compile: bool = Field(
         False, description="torch.compile the training steps: slower at first, and on most CPUs"
     )
     checkpoint_seconds: float = Field(
-        60, gt=0, description="save at least so often, besides at the end of each epoch"
+        60, gt=0, description="save at least this often, and at the end of each epoch"
     )
 
     @field_validator("monitor")
@@ -100,21 +100,19 @@ class TrainConfig(BaseModel):
         if self.weight_decay_on is not None and self.weight_decay is None:
             raise ValueError("weight_decay_on has no effect without weight_decay")
         if self.compile and self.dropout_schedule is not None:
-            raise ValueError(
-                "compile would start anew for each rate of dropout_schedule: choose one"
-            )
+            raise ValueError("compile runs again for each rate of dropout_schedule: choose one")
         if self.class_weights and self.sampling:
             raise ValueError("class_weights and sampling both balance the classes: choose one")
         return self
 
     @property
     def optimiser_options(self) -> Optimiser:
-        """The options of the named optimiser, its defaults filled in."""
+        """The options of the named optimiser, with its defaults."""
         return chosen(self, "optimizer", OPTIMISERS)
 
     @property
     def schedule_options(self) -> Variant:
-        """The options of the named schedule, its defaults filled in."""
+        """The options of the named schedule, with its defaults."""
         return chosen(self, "schedule", SCHEDULES)
 
     @property

@@ -1,8 +1,8 @@
-"""Sections of a recipe whose choice has variants: each variant is one record, spelled flat in the section.
+"""Sections of a recipe with variants: each variant is one record, whose options are fields of the section.
 
 A section names its variant in one field (`optimizer: sgd`) and has the options of all variants beside it
-(`momentum: 0.9`), None where one is not set. `flat` derives those fields from the records; `chosen` gives
-the record of the variant that was named.
+(`momentum: 0.9`), None if not set. `flat` derives those fields from the records; `chosen` returns
+the record of the named variant.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ Record = TypeVar("Record", bound="Variant")
 
 
 class Variant(BaseModel):
-    """One of several choices, with the options that it alone, or a few of them, have."""
+    """One of several choices, with the options that only some of them have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -26,9 +26,9 @@ class Variant(BaseModel):
 
 
 def flat(**registries: Mapping[str, type[Variant]]) -> Callable[[type[Section]], type[Section]]:
-    """Adds, behind each named field of a section, the options of the variants that it names.
+    """Adds to a section, after each named field, the options of that field's variants.
 
-    A field keeps unit, range and description of the record; it is None unless it is set.
+    A field keeps unit, range and description of the record; its default is None.
     """
 
     def add(section: type[Section]) -> type[Section]:
@@ -49,7 +49,7 @@ def flat(**registries: Mapping[str, type[Variant]]) -> Callable[[type[Section]],
 def chosen(section: BaseModel, field: str, registry: Mapping[str, type[Record]]) -> Record:
     """The record of the variant that a section names in `field`, with the options that are set.
 
-    Raises `ValueError` for an option that belongs to another variant, or that does not fit.
+    Raises `ValueError` for an option of another variant, or for an invalid value.
     """
     name = getattr(section, field)
     known = registry[name].model_fields
@@ -72,7 +72,7 @@ def chosen(section: BaseModel, field: str, registry: Mapping[str, type[Record]])
 
 
 def _options(registry: Mapping[str, type[Variant]]) -> dict[str, FieldInfo]:
-    """The options of all variants by name, each optional; the description says whose it is."""
+    """The options of all variants by name, each optional; the description names its variants."""
     fields: dict[str, FieldInfo] = {}
     for record in registry.values():
         for option, field in record.model_fields.items():

@@ -1,14 +1,14 @@
-"""Pictures decoded once: an entry a source and stored side, on disk, checked whenever it is opened.
+"""Images decoded once: one entry per source and stored side, on disk, verified whenever it is opened.
 
     $SEEWHY_CACHE (~/.cache/seewhy)
       stamps/<root>.npy               size, times, inode and sha256 of each file last seen
-      sets/<content>/side.txt         the usual shorter side of these pictures
+      sets/<content>/side.txt         the median shorter side of these images
       sets/<content>/store-32-v1/     images.npy labels.npy splits.npy hashes.npy sizes.npy
                                       table.json checksums.json
 
-`content` is a hash over the names and bytes of the source's files. Entries appear by one rename, so a
-killed process leaves none behind; a damaged one is built again. Nothing here is a pickle, and no
-picture stays in anonymous memory: rows are written as they come and read through a memory map.
+`content` is a hash over the names and bytes of the source's files. An entry appears by one rename, so a
+killed process leaves no partial one; a damaged one is built again. Nothing here is a pickle, and images
+are not kept in memory: rows are written one after the other and read through a memory map.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ import unicodedata
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -44,9 +45,10 @@ from seewhy.files import atomic_directory, exclusive, require_space, write_atomi
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """A whole source at one stored side: arrays by row, bad files, and the size they came in.
+    """A whole source at one stored side: arrays by row, and the bad files.
 
-    `merged` are classes that the source spells in several forms of Unicode, which are one (NFC).
+    `merged` are classes that the source spells in several forms of Unicode, and that are one class (NFC);
+    `pixels` is the original size, for people.
     """
 
     images: np.ndarray
@@ -63,50 +65,41 @@ class Stored:
 
 
 def stored(source: Source, rule: InputRule, content: str, on_event: OnEvent = ignore) -> Stored:
-    """Returns the pictures of a source at `rule.store`, from the cache or into it.
+    """Returns the images of a source at `rule.store` pixels a side, from the cache or into it.
 
-    Two processes that ask at once build once. Raises `DataError` when no picture can be used.
+    If two processes ask at the same time, one builds. Raises `DataError` if no image can be used.
     """
     home = cache_root() / "sets" / content
     home.mkdir(parents=True, exist_ok=True)
     entry = home / f"store-{rule.store}-v{rule.version}"
-    found = _open(entry)
-    if found is None:
-        with exclusive(entry.with_suffix(".lock"), wait=True):
-            found = _open(entry)
-            if found is None:
-                _build(source, rule.store, entry, on_event)
-                found = _open(entry)
-    if found is None:
-        raise DataError(f"{entry} is damaged as soon as it is written: is the disk sound?")
-    return found
+    if (opened := _open(entry)) is not None:
+        return opened
+    with exclusive(entry.with_suffix(".lock"), wait=True):
+        if (opened := _open(entry)) is not None:
+            return opened
+        _build(source, rule.store, entry, on_event)
+        if (opened := _open(entry)) is not None:
+            return opened
+    raise DataError(f"{entry} is damaged right after it was written: check the disk")
 
 
 def shorter_side(source: Source, content: str) -> int | None:
-    """Returns the median shorter side of the pictures outside test, in pixels; None without any."""
-    known = cache_root() / "sets" / content / "side.txt"
-    try:
-        text, check = known.read_text("ascii").split()
-        if check == _check(text):
+    """Returns the median shorter side of the images outside test, in pixels; None if there are none."""
+    file = cache_root() / "sets" / content / "side.txt"
+    with suppress(OSError, ValueError):
+        text, digest = file.read_text("ascii").split()
+        if digest == hashlib.sha256(text.encode()).hexdigest():
             return int(text)
-    except (OSError, ValueError):
-        pass
     sides = []
-    for picture in source.sample():
-        try:
-            sides.append(min(measure(picture)))
-        except ImageError:
-            continue
+    for image in source.sample():
+        with suppress(ImageError):
+            sides.append(min(measure(image)))
     if not sides:
         return None
     side = sorted(sides)[len(sides) // 2]
-    known.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(known, f"{side} {_check(str(side))}\n".encode())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(file, f"{side} {hashlib.sha256(str(side).encode()).hexdigest()}\n".encode())
     return side
-
-
-def _check(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # ------------------------------------------------------------------ building
@@ -119,15 +112,15 @@ class _Decoded(NamedTuple):
 
 
 _CHUNK_ROWS, _CHUNK_BYTES = 64, 4 << 20
-# Bytes a picture: below, threads wait for one another more than they help (60,000 of 32x32: 8.5 s
+# Bytes per image: below, threads wait for each other more than they help (60,000 of 32x32: 8.5 s
 # instead of 6.0 on two cores); photographs of 100 KB gain 1.9 times.
 _SMALL = 16 << 10
 
 
 def _decode_chunk(chunk: list[Record], side: int) -> list[_Decoded | ImageError]:
-    def one(picture: Picture) -> _Decoded | ImageError:
+    def one(image: Picture) -> _Decoded | ImageError:
         try:
-            rgb = open_picture(picture)
+            rgb = open_picture(image)
         except ImageError as error:
             return error
         pixels = store(rgb, side)
@@ -138,7 +131,7 @@ def _decode_chunk(chunk: list[Record], side: int) -> list[_Decoded | ImageError]
 
 
 def _chunks(records: Iterable[Record], side: int) -> Iterator[tuple[list[Record], bool]]:
-    """Cuts records into chunks of bounded memory, and says of each whether threads pay."""
+    """Yields chunks of records, limited in memory, and whether threads make each one faster."""
     chunk: list[Record] = []
     weight = 0
     rows = max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // (3 * side * side)))
@@ -152,47 +145,44 @@ def _chunks(records: Iterable[Record], side: int) -> Iterator[tuple[list[Record]
         yield chunk, weight > _SMALL * len(chunk)
 
 
-def _weight(picture: Picture) -> int:
-    """Returns about how many bytes a picture takes before it is decoded."""
-    if isinstance(picture, ImageError):
-        return 0
-    if isinstance(picture, bytes):
-        return len(picture)
-    if isinstance(picture, np.ndarray):
-        return picture.nbytes
-    if isinstance(picture, Image.Image):
-        return 3 * picture.width * picture.height
-    assert isinstance(picture, Path)
-    try:
-        return picture.stat().st_size
-    except OSError:  # it has gone, and will be a bad file
-        return 0
+def _weight(image: Picture) -> int:
+    """Returns about how many bytes an image takes before it is decoded."""
+    match image:
+        case bytes():
+            return len(image)
+        case np.ndarray():
+            return image.nbytes
+        case Image.Image():
+            return 3 * image.width * image.height
+        case Path():
+            with suppress(OSError):  # a file that was removed will be a bad file
+                return image.stat().st_size
+    return 0
 
 
 def _decoded(
     records: Iterable[Record], side: int
 ) -> Iterator[tuple[list[Record], list[_Decoded | ImageError]]]:
-    """Yields chunks in order while some more are decoded ahead."""
+    """Yields chunks in order while the next ones are decoded."""
     threads = workers()
     waiting: deque[tuple[list[Record], Future[list[_Decoded | ImageError]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for chunk, threads_pay in _chunks(records, side):
+            future: Future[list[_Decoded | ImageError]] = Future()
             if threads_pay:
-                waiting.append((chunk, pool.submit(_decode_chunk, chunk, side)))
+                future = pool.submit(_decode_chunk, chunk, side)
             else:
-                future: Future[list[_Decoded | ImageError]] = Future()
                 future.set_result(_decode_chunk(chunk, side))
-                waiting.append((chunk, future))
-            while len(waiting) > 2 * threads:
+            waiting.append((chunk, future))
+            if len(waiting) > 2 * threads:
                 done, result = waiting.popleft()
                 yield done, result.result()
-        while waiting:
-            done, result = waiting.popleft()
+        for done, result in waiting:
             yield done, result.result()
 
 
 class _Table:
-    """What is known of the rows while they come."""
+    """The facts about the rows, collected while they are read."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
@@ -205,12 +195,12 @@ class _Table:
         self.spellings: dict[str, str] = {}
 
     def add(self, record: Record, result: _Decoded | ImageError) -> bool:
-        """Notes one picture; says whether it is a row."""
+        """Adds one image, or a bad file; returns whether it is a row."""
         if isinstance(result, ImageError):
             self.bad.append(BadFile(record.id, result.code, str(result)))
             return False
         self.ids.append(record.id)
-        self.labels.append(self._class(record.label))
+        self.labels.append(self.spellings.setdefault(record.label, _nfc(record.label)))
         self.splits.append(record.split)
         self.hashes.append(result.hash.encode())
         if record.group is not None:
@@ -218,15 +208,13 @@ class _Table:
         self.sizes.append(result.size)
         return True
 
-    def _class(self, label: str) -> str:
-        """Returns the one spelling (NFC) of a label."""
-        if label not in self.spellings:
-            self.spellings[label] = unicodedata.normalize("NFC", label)
-        return self.spellings[label]
-
     @property
     def merged(self) -> list[str]:
         return sorted(name for name, n in Counter(self.spellings.values()).items() if n > 1)
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _build(source: Source, side: int, entry: Path, on_event: OnEvent) -> None:
@@ -246,12 +234,11 @@ def _build(source: Source, side: int, entry: Path, on_event: OnEvent) -> None:
                 on_event(Progress("reading", done, max(done, reading.total)))
             if not table.ids:
                 check_bad(table.bad, done, "error", 0)
-                raise DataError(f"there are no pictures in {source.root}")
+                raise DataError(f"no images in {source.root}")
             file.seek(0)
             _write_header(file, len(table.ids), side)
             assert file.tell() == start, "the header of an .npy grew"
-        given = reading.classes or sorted(set(table.labels))
-        classes = tuple(dict.fromkeys(unicodedata.normalize("NFC", name) for name in given))
+        classes = tuple(dict.fromkeys(map(_nfc, reading.classes or sorted(set(table.labels)))))
         _write_table(directory, table, classes)
         write_atomic(directory / "checksums.json", json.dumps(_checksums(directory)).encode())
 
@@ -262,10 +249,11 @@ def _write_header(file: BinaryIO, rows: int, side: int) -> None:
 
 
 def _write_table(directory: Path, table: _Table, classes: tuple[str, ...]) -> None:
-    assert len(table.groups) in (0, len(table.ids)), "a source gives groups to all or to none"
+    assert len(table.groups) in (0, len(table.ids)), (
+        "either all images of a source have groups or none"
+    )
     number = {name: index for index, name in enumerate(classes)}
-    labels = np.array([number[name] for name in table.labels], np.int64)
-    np.save(directory / "labels.npy", labels)
+    np.save(directory / "labels.npy", np.array([number[name] for name in table.labels], np.int64))
     np.save(directory / "splits.npy", np.array(table.splits, "S5"))
     np.save(directory / "hashes.npy", np.array(table.hashes, "S32"))
     np.save(directory / "sizes.npy", np.array(table.sizes, np.int32))
@@ -297,32 +285,30 @@ def _checksums(directory: Path) -> dict[str, list[str]]:
             file.seek(block[1])
             return hashlib.sha256(file.read(_BLOCK)).hexdigest()
 
-    found: dict[str, list[str]] = {file.name: [] for file in files}
+    checksums: dict[str, list[str]] = {file.name: [] for file in files}
     with ThreadPoolExecutor(workers()) as pool:
         for (file, _), value in zip(blocks, pool.map(digest, blocks), strict=True):
-            found[file.name].append(value)
-    return found
+            checksums[file.name].append(value)
+    return checksums
 
 
 def _open(entry: Path) -> Stored | None:
-    """Returns an entry that is whole, else None."""
+    """Returns an entry, or None if it is missing or damaged."""
     try:
         if json.loads((entry / "checksums.json").read_bytes()) != _checksums(entry):
             return None
     except (OSError, ValueError):
         return None
-    # Its checksums hold, so it is as it was written: from here on it is trusted.
+    # The checksums are right, so the entry is as it was written: from here on it is trusted.
     facts = json.loads((entry / "table.json").read_bytes())
-    images = np.asarray(np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False))
-    groups = facts["groups"]
     return Stored(
-        images=images,
+        images=np.asarray(np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)),
         labels=np.load(entry / "labels.npy", allow_pickle=False),
         splits=np.load(entry / "splits.npy", allow_pickle=False).astype(str),
         hashes=np.load(entry / "hashes.npy", allow_pickle=False),
         sizes=np.load(entry / "sizes.npy", allow_pickle=False),
         ids=_strings(facts["ids"]),
-        groups=None if groups is None else _strings(groups),
+        groups=None if facts["groups"] is None else _strings(facts["groups"]),
         classes=tuple(facts["classes"]),
         merged=tuple(facts["merged"]),
         bad=tuple(BadFile(*row) for row in facts["bad"]),

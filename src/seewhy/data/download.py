@@ -1,4 +1,4 @@
-"""A file from the network: resumed, locked, checked, and there only when it is whole."""
+"""Downloads a file: resumable, locked and verified; it appears only when it is complete."""
 
 import hashlib
 import http.client
@@ -17,7 +17,7 @@ _BLOCK = 1 << 20
 
 
 class Download(NamedTuple):
-    """A file to be had: from where, how large in bytes, and its sha256."""
+    """A file to download: its address, its size in bytes and its sha256."""
 
     url: str
     size: int
@@ -29,18 +29,18 @@ class Download(NamedTuple):
 
 
 def download(what: Download, folder: Path, on_event: OnEvent = ignore) -> Path:
-    """Returns the file in `folder`, fetched unless it is there.
+    """Returns the file in `folder`, downloaded if it is not there.
 
-    What was fetched before an interruption is kept in `<name>.part` and continued. Two processes at
-    once make one download. Raises `DataError` when the network does not give it, `ChecksumError`
-    when it twice gives something else.
+    An interrupted download is kept in `<name>.part` and continued. Two processes at the same time
+    download once. Raises `DataError` if the download fails, `ChecksumError` if two downloads in a row
+    have the wrong checksum.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / what.name
     if path.exists():
         return path
     with exclusive(folder / f"{what.name}.lock", wait=True):
-        if path.exists():  # the process that we waited for
+        if path.exists():  # another process has just finished it
             return path
         part = folder / f"{what.name}.part"
         received = ""
@@ -48,8 +48,14 @@ def download(what: Download, folder: Path, on_event: OnEvent = ignore) -> Path:
             try:
                 _fetch(what, part, on_event)
             except (OSError, http.client.HTTPException) as error:
-                raise DataError(_advice(what, path, error)) from None
-            received = _sha256(part)
+                reason = error.reason if isinstance(error, urllib.error.URLError) else error
+                raise DataError(
+                    f"{what.url} could not be downloaded: {reason}. Try again later: the download will "
+                    f"continue; or get the file elsewhere (sha256 {what.sha256}) and put it at {path}, or "
+                    "in a folder that SEEWHY_DATA names"
+                ) from None
+            with open(part, "rb") as file:
+                received = hashlib.file_digest(file, "sha256").hexdigest()
             if received == what.sha256:
                 os.replace(part, path)
                 sync_directory(folder)
@@ -59,7 +65,7 @@ def download(what: Download, folder: Path, on_event: OnEvent = ignore) -> Path:
 
 
 def _fetch(what: Download, part: Path, on_event: OnEvent) -> None:
-    """Adds to `part` until it has its size, in bytes."""
+    """Appends to `part` until it is complete."""
     have = part.stat().st_size if part.exists() else 0
     if have >= what.size:
         return
@@ -78,7 +84,7 @@ def _fetch(what: Download, part: Path, on_event: OnEvent) -> None:
             file.flush()
             os.fsync(file.fileno())
     if done < what.size:
-        raise ConnectionError(f"it broke off after {done:,} of {what.size:,} bytes")
+        raise ConnectionError(f"it stopped after {done:,} of {what.size:,} bytes")
 
 
 def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
@@ -93,21 +99,7 @@ def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
 
 
 def _start(reply: http.client.HTTPResponse) -> int:
-    """Returns the place that a partial answer starts at ("bytes 100-199/200"), or -1."""
+    """Returns the first byte of a partial answer ("bytes 100-199/200"), or -1."""
     unit, _, span = (reply.headers.get("Content-Range") or "").partition(" ")
     first = span.partition("-")[0]
     return int(first) if unit == "bytes" and first.isdigit() else -1
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _advice(what: Download, path: Path, error: Exception) -> str:
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    return (
-        f"{what.url} could not be fetched: {reason}. Try again later, what has come is kept; or get "
-        f"it elsewhere (sha256 {what.sha256}) and put it at {path}, or anywhere with "
-        "SEEWHY_DATA set to that folder"
-    )

@@ -1,4 +1,4 @@
-"""Labelled pictures at their stored size, and parts of them that copy nothing."""
+"""Labelled images at their stored size, and subsets that copy no pixels."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-CHUNK_BYTES = 8 << 20  # of pictures worked on together; some ten times as much is in memory then
+CHUNK_BYTES = 8 << 20  # of images processed together; about ten times as much is in memory then
 
 
 class Rows:
-    """Some rows of an array, in an order of their own, as an array to read: a part without a copy.
+    """A read-only view of some rows of an array, in any order.
 
-    Indexing copies only what is asked for, so a file mapped into memory is never read whole.
+    Indexing copies only the rows that are requested, so a memory-mapped file is never read whole.
     """
 
     def __init__(self, base: np.ndarray, rows: np.ndarray) -> None:
@@ -50,14 +50,14 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Labelled pictures.
+    """Labelled images.
 
     images: uint8 `(N, S, S, 3)` at the stored size, an array or `Rows` of one.
-    labels: int64 `(N,)`, indices into `classes`; -1 is none.
+    labels: int64 `(N,)`, indices into `classes`; -1 is no class.
     ids: str `(N,)`, the path below the source or the row in it.
-    hashes: bytes `(N,)`, 32 hex digits of each whole picture (`decode.content_hash`).
-    groups: str `(N,)` or None; pictures of one group are never parted by a split, "" is no group.
-    sizes: int32 `(N, 2)` or None, width and height of each whole picture in pixels.
+    hashes: bytes `(N,)`, 32 hex digits of each whole image (`decode.content_hash`).
+    groups: str `(N,)` or None; images of one group are kept together in one split, "" is no group.
+    sizes: int32 `(N, 2)` or None, width and height of each whole image in pixels.
     """
 
     images: np.ndarray | Rows
@@ -78,56 +78,50 @@ class ImageSet:
         return len(self.labels)
 
     def take(self, rows: np.ndarray) -> "ImageSet":
-        """Returns these rows (indices or a mask), in this order, without copying a picture."""
+        """Returns these rows (indices or a mask), in this order, without copying pixels."""
         index = np.arange(len(self))[rows]
-        if isinstance(self.images, Rows):
-            images = Rows(self.images.base, self.images.rows[index])
-        else:
-            images = Rows(self.images, index)
-        return replace(
-            self,
-            images=images,
-            labels=self.labels[index],
-            ids=self.ids[index],
-            hashes=self.hashes[index],
-            groups=None if self.groups is None else self.groups[index],
-            sizes=None if self.sizes is None else self.sizes[index],
+        own = (
+            self.images
+            if isinstance(self.images, Rows)
+            else Rows(self.images, np.arange(len(self)))
         )
+        columns = {name: column[index] for name, column in self._columns.items()}
+        return replace(self, images=Rows(own.base, own.rows[index]), **columns)
 
     def joined(self, other: "ImageSet") -> "ImageSet":
-        """Returns these pictures and then those of another part of the same set, without copying one."""
+        """Appends another part of the same set, without copying pixels."""
         mine, others = self.images, other.images
         assert isinstance(mine, Rows) and isinstance(others, Rows) and mine.base is others.base
-
-        def both(one: np.ndarray | None, two: np.ndarray | None) -> np.ndarray | None:
-            return None if one is None or two is None else np.concatenate([one, two])
-
-        return ImageSet(
-            images=Rows(mine.base, np.concatenate([mine.rows, others.rows])),
-            labels=np.concatenate([self.labels, other.labels]),
-            classes=self.classes,
-            ids=np.concatenate([self.ids, other.ids]),
-            hashes=np.concatenate([self.hashes, other.hashes]),
-            groups=both(self.groups, other.groups),
-            sizes=both(self.sizes, other.sizes),
+        pairs = {name: [column, other._columns[name]] for name, column in self._columns.items()}
+        columns: dict[str, Any] = {name: np.concatenate(pair) for name, pair in pairs.items()}
+        return replace(
+            self, images=Rows(mine.base, np.concatenate([mine.rows, others.rows])), **columns
         )
 
+    @property
+    def _columns(self) -> dict[str, Any]:
+        """All that there is one of for each image, except the images."""
+        columns = {
+            name: getattr(self, name) for name in ("labels", "ids", "hashes", "groups", "sizes")
+        }
+        return {name: column for name, column in columns.items() if column is not None}
+
     def chunks(self) -> Iterator[np.ndarray]:
-        """Yields the pictures in order, some at a time, uint8 `(n, S, S, 3)`."""
+        """Yields the images in order, in chunks, uint8 `(n, S, S, 3)`."""
         step = max(1, CHUNK_BYTES // max(1, self.images[:1].nbytes))
         for start in range(0, len(self), step):
             yield self.images[start : start + step]
 
     @property
     def counts(self) -> np.ndarray:
-        """Pictures of each class, int64 `(K,)`."""
+        """Number of images of each class, int64 `(K,)`."""
         return np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
 
     @cached_property
     def fingerprint(self) -> str:
         """64 hex digits: sha256 of the sorted (content hash, class name) pairs.
 
-        Neither the order of the pictures nor their names count.
+        It depends neither on the order of the images nor on their names.
         """
         names = [*(name.encode("utf-8", "surrogateescape") for name in self.classes), b""]
         pairs = zip(self.hashes.tolist(), self.labels.tolist(), strict=True)

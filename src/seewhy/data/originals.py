@@ -1,4 +1,4 @@
-"""Pictures as their files have them, before anything is cut."""
+"""The original images of a source, before resizing and cropping."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from PIL import Image
 from seewhy.data import Data, sources
 from seewhy.data.images.decode import open_picture, quiet_pillow
 
-SIDE = 512  # pixels that are kept of the longer side, enough to look at
+SIDE = 512  # pixels of the longer side that are kept, enough to look at
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A whole picture, upright, uint8 `(h, w, 3)`, and the width and height in pixels that its file has.
+    """A whole image, upright, uint8 `(h, w, 3)`, and the width and height of its file in pixels.
 
-    `image` is no longer than `SIDE`.
+    The longer side of `image` is at most `SIDE`.
     """
 
     image: np.ndarray
@@ -25,21 +25,15 @@ class Original:
 
 
 def originals(source: Data, ids: Collection[str], layout: str | None = None) -> dict[str, Original]:
-    """Decodes the pictures of these ids again.
-
-    Reads a source that was loaded before; no other picture of it is decoded.
-    """
-    found = {}
+    """Decodes the images with these ids, and no others, from a source that was loaded before."""
+    decoded: dict[str, Original] = {}
     with quiet_pillow():
         for record in sources.find(source, layout).read().records:
-            if record.id in ids and record.id not in found:
-                found[record.id] = _original(open_picture(record.picture))
-                if len(found) == len(ids):
+            if record.id in ids and record.id not in decoded:
+                whole = open_picture(record.picture)
+                width, height = whole.size
+                whole.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+                decoded[record.id] = Original(np.asarray(whole), width, height)
+                if len(decoded) == len(ids):
                     break
-    return found
-
-
-def _original(whole: Image.Image) -> Original:
-    width, height = whole.size
-    whole.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return Original(np.asarray(whole), width, height)
+    return decoded

@@ -1,8 +1,8 @@
 """Train, validation and sealed test: drawn by content, so that names and order do not matter.
 
-Pictures that are identical, or of one group, are one *unit* and never parted. Units are drawn within
+Images that are identical, or of one group, form one *unit* and stay together. Units are drawn within
 their class in the order of a keyed hash, `sha256(seed, group or content)`: the same seed draws the
-same pictures whatever their names, and adding pictures moves few of the others.
+same images whatever their names, and adding images moves few of the others.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, write_csv
 from seewhy.data.images import near_duplicates
@@ -22,14 +23,14 @@ from seewhy.data.imageset import ImageSet
 from seewhy.errors import DataError, UntrainableError, UsageError
 from seewhy.text import visible
 
-WITHOUT_SPLIT = {"val": 0.2, "test": 0.1}  # of a source that has no split at all
+WITHOUT_SPLIT = 0.2, 0.1  # shares of val and test in a source that has no split at all
 
 
 class SealedSet:
     """Test images that training, tuning, thresholds, advice and compression never open.
 
-    Their number, names, classes and hashes may be known, the perceptual ones too: looking for leaks is
-    no reading. The images themselves are behind `unseal`; no attribute gives them.
+    Their number, names, classes and hashes are open, perceptual hashes too: a search for leaks is not an
+    evaluation. The images themselves are behind `unseal`; no attribute gives them.
     """
 
     __slots__ = ("__images",)
@@ -58,9 +59,7 @@ class SealedSet:
 
     def describe(self) -> np.ndarray:
         """Returns the descriptors of `near_duplicates`."""
-        return np.concatenate(
-            [near_duplicates.describe(images) for images in self.__images.chunks()]
-        )
+        return np.concatenate(list(map(near_duplicates.describe, self.__images.chunks())))
 
     def look(self, rows: np.ndarray) -> np.ndarray:
         """Returns what `near_duplicates` compares, to confirm that an image elsewhere is also here."""
@@ -75,18 +74,18 @@ class SealedSet:
         return _manifest("test", self.__images)
 
     def unseal(self) -> ImageSet:
-        """Returns the images; called by `evaluate` alone, which numbers each reading."""
+        """Returns the images; only `evaluate` calls this, and it numbers each reading."""
         return self.__images
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """What training and evaluation start from.
+    """The data that training and evaluation start from.
 
-    `left_out` are training or validation pictures that leak into another split, are beyond the limit,
-    or are none of the classes (label -1); `bad` the files that are no usable picture; `merged` classes
-    that the source spells in several forms of Unicode; `drawn` says that the source brought no split;
-    `notes` are for the user.
+    `left_out` are training or validation images that leak into another split, exceed the limit,
+    or are none of the classes (label -1); `bad` are the files that are no usable image; `merged` are
+    classes that the source spells in several forms of Unicode; `drawn` is true if the source has no
+    split of its own; `notes` are for the user.
     """
 
     train: ImageSet
@@ -106,13 +105,13 @@ class Splits:
 
     @cached_property
     def fingerprint(self) -> str:
-        """64 hex digits over train and val; test is not needed for it."""
+        """64 hex digits over train and val; test is not used."""
         both = f"{self.train.fingerprint} {self.val.fingerprint}"
         return hashlib.sha256(both.encode()).hexdigest()
 
 
 def units(hashes: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Returns the unit of each picture, int64 `(N,)`: what is identical or of one group is one."""
+    """Returns the unit of each image, int64 `(N,)`: identical images, and those of one group, share one."""
     same_content = np.unique(hashes, return_inverse=True)[1]
     if groups is None:
         return same_content
@@ -120,7 +119,7 @@ def units(hashes: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     alone = groups == ""
     same_group[alone] = len(groups) + np.arange(np.count_nonzero(alone))
     unit = same_content
-    while True:  # spread the lowest number through both relations until nothing moves
+    while True:  # spread the lowest number through both relations until nothing changes
         spread = _lowest(same_content, _lowest(same_group, unit))
         if np.array_equal(spread, unit):
             return unit
@@ -128,22 +127,16 @@ def units(hashes: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
 
 
 def ranks(keys: Iterable[bytes], seed: int) -> np.ndarray:
-    """Returns the place of each key in the draw of this seed, uint64: the head of its keyed hash."""
-    start = hashlib.sha256(f"{seed}\n".encode())
-
-    def rank(key: bytes) -> int:
-        digest = start.copy()
-        digest.update(key)
-        return int.from_bytes(digest.digest()[:8], "big")
-
-    return np.fromiter(map(rank, keys), np.uint64)
+    """Returns the rank of each key in the draw of this seed, uint64: the first bytes of its keyed hash."""
+    digests = (hashlib.sha256(f"{seed}\n".encode() + key).digest() for key in keys)
+    return np.fromiter((int.from_bytes(digest[:8], "big") for digest in digests), np.uint64)
 
 
 def draw(labels: np.ndarray, unit: np.ndarray, rank: np.ndarray, share: float) -> np.ndarray:
-    """Returns which pictures are drawn, bool `(N,)`: in each class the first units, about `share`.
+    """Returns which images are drawn, bool `(N,)`: in each class the first units, about `share`.
 
-    A class of two units or more has one drawn and one left at least; one of a single unit none
-    drawn. A unit counts for the lowest of its labels.
+    In a class of two or more units, at least one is drawn and at least one is not; a single unit is
+    never drawn. A unit counts for the lowest of its labels.
     """
     index, size = np.unique(unit, return_inverse=True, return_counts=True)[1:]
     drawn = np.zeros(len(size), bool)
@@ -155,11 +148,11 @@ def draw(labels: np.ndarray, unit: np.ndarray, rank: np.ndarray, share: float) -
 
 
 def folds(labels: np.ndarray, unit: np.ndarray, rank: np.ndarray, count: int) -> np.ndarray:
-    """Returns the fold of each picture, int64 `(N,)` from 0 to `count` - 1: units whole, classes even.
+    """Returns the fold of each image, int64 `(N,)` from 0 to `count` - 1, stratified by class.
 
-    A class's units are laid end to end and cut into `count` equal stretches; a unit belongs where its
-    middle lies. Each class starts with another fold, so that small ones do not fill the same. No fold
-    holds all of a class that has two units or more.
+    The units of a class are laid end to end and cut into `count` equal sections; a unit belongs to the
+    section of its middle. Each class starts with another fold, so that small classes do not fill the same
+    ones. No fold holds all of a class that has two or more units.
     """
     index, size = np.unique(unit, return_inverse=True, return_counts=True)[1:]
     fold = np.zeros(len(size), np.int64)
@@ -171,15 +164,15 @@ def folds(labels: np.ndarray, unit: np.ndarray, rank: np.ndarray, count: int) ->
 
 
 def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
-    """Returns which `limit` pictures are kept, bool `(N,)`: the same share of each class, at least 1.
+    """Returns which `limit` images are kept, bool `(N,)`: the same share of each class, at least 1.
 
-    Raises `DataError` when there are more classes than that.
+    Raises `DataError` if there are more classes than `limit`.
     """
     counts = images.counts
     if limit < np.count_nonzero(counts):
         raise DataError(
-            f"a limit of {limit:,} training pictures cannot hold the {np.count_nonzero(counts)} "
-            "classes: raise --data.limit"
+            f"{limit:,} training images are fewer than the {np.count_nonzero(counts)} classes: "
+            "raise --data.limit"
         )
     exact = limit * counts / counts.sum()
     quota = np.where(counts > 0, np.maximum(1, exact.astype(np.int64)), 0)
@@ -194,44 +187,36 @@ def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
 
 
 def assign(
-    images: ImageSet,
-    given: np.ndarray,
-    val: float,
-    seed: int,
-    limit: int | None,
-    fold: tuple[int, int] | None = None,
-    test: float | None = None,
+    images: ImageSet, original: np.ndarray, config: DataConfig
 ) -> tuple[np.ndarray, list[str]]:
-    """Returns the split of each picture ("train", "val", "test", "left_out") and notes about it.
+    """Returns the split of each image ("train", "val", "test", "left_out") and notes about it.
 
-    `given` is what the source says: "train", "val", "test", or "" for a source without a split. `fold`
-    (i, k) makes val the i-th of k parts of what else would be train and val; test stays as it is.
-    `val` and `test` are shares; the latter raises `UsageError` where the source has splits.
+    `original` is the split in the source: "train", "val", "test", or "" for none. With folds, val is one of
+    k parts of all that is not test. Raises `UsageError` for a share of test if the source has splits.
     """
+    fold, seed = config.held_out, config.split_seed
     if fold is not None:
-        given = np.where(given == "val", "train", given)
+        original = np.where(original == "val", "train", original)
     unit = units(images.hashes, images.groups)
     rank = ranks(_keys(images), seed)
-    split = given.astype("U8")
+    split = original.astype("U8")
     notes = _leave_out_leaks(split, unit)
 
     def move(name: str, source: str, share: float) -> None:
         rows = np.flatnonzero(split == source)
         split[rows[draw(images.labels[rows], unit[rows], rank[rows], share)]] = name
 
-    if "" in given:
-        shares = WITHOUT_SPLIT if test is None else {"val": val, "test": test}
-        move("val", "", shares["val"])
-        move("test", "", shares["test"] / (1 - shares["val"]))
+    if "" in original:
+        val, test = WITHOUT_SPLIT if config.test is None else (config.val, config.test)
+        move("val", "", val)
+        move("test", "", test / (1 - val))
         split[split == ""] = "train"
-        parts = "/".join(f"{100 * part:g}" for part in (1 - sum(shares.values()), *shares.values()))
+        parts = "/".join(f"{100 * part:g}" for part in (1 - (val + test), val, test))
         notes.append(f"no split given: drawn {parts} by content, seed {seed}")
-    elif test is not None:
-        raise UsageError(
-            "data.test has no effect where the source has splits of its own: leave it out"
-        )
-    elif fold is None and "val" not in given and "train" in given:
-        move("val", "train", val)
+    elif config.test is not None:
+        raise UsageError("data.test has no effect if the source has its own splits: leave it out")
+    elif fold is None and "val" not in original and "train" in original:
+        move("val", "train", config.val)
         drawn = np.count_nonzero(split == "val")
         notes.append(f"val: {drawn:,} images drawn from train by content, seed {seed}")
     if fold is not None:
@@ -241,9 +226,9 @@ def assign(
         held = np.count_nonzero(place == fold[0])
         notes.append(f"val: {held:,} of {len(rows):,} images, fold {fold[0]} (0 to {fold[1] - 1})")
     rows = np.flatnonzero(split == "train")
-    if limit is not None and limit < len(rows):
-        split[rows[~part(images.take(rows), limit, rank[rows])]] = "left_out"
-        notes.append(f"train: limited to {limit:,} of {len(rows):,} images")
+    if config.limit is not None and config.limit < len(rows):
+        split[rows[~part(images.take(rows), config.limit, rank[rows])]] = "left_out"
+        notes.append(f"train: limited to {config.limit:,} of {len(rows):,} images")
     return split, notes
 
 
@@ -260,7 +245,7 @@ def check_names(names: tuple[str, ...]) -> None:
 
 
 def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
-    """Raises `DataError` when a class has no training picture, or nothing is left to validate on."""
+    """Raises `UntrainableError` if there is one class, one without training images, or no val."""
     if len(images.classes) < 2:
         raise UntrainableError(
             f"there is one class, {visible(images.classes[0])}",
@@ -271,21 +256,20 @@ def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
     if empty:
         shown = ", ".join(empty[:10]) + (f" and {len(empty) - 10} more" if len(empty) > 10 else "")
         raise UntrainableError(
-            f"no training pictures of {shown}",
-            "add some, or remove the class (its other pictures too)",
+            f"no training images of {shown}",
+            "add some, or remove the class with all its images",
         )
     if not np.any(split == "val"):
         raise UntrainableError(
-            "nothing to validate on", "a class needs two different pictures (or groups) at least"
+            "nothing to validate on", "a class needs two different images (or groups) at least"
         )
 
 
 def write_splits(splits: Splits, path: Path) -> None:
     """Writes `splits.csv`: id, split (train, val, test, left_out), label, content hash, group."""
-    test = () if splits.test is None else splits.test.manifest()
-    opened = ("train", splits.train), ("val", splits.val), ("left_out", splits.left_out)
-    train, val, left_out = (_manifest(name, images) for name, images in opened)
-    rows = [*train, *val, *test, *left_out]
+    rows = [*_manifest("train", splits.train), *_manifest("val", splits.val)]
+    rows += () if splits.test is None else splits.test.manifest()
+    rows += _manifest("left_out", splits.left_out)
     write_csv(("id", "split", "label", "hash", "group"), rows, path)
 
 
@@ -309,7 +293,7 @@ def _keys(images: ImageSet) -> Iterable[bytes]:
 def _by_class(
     labels: np.ndarray, index: np.ndarray, rank: np.ndarray
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields each class with its units, in the order of the draw; `index` (N,) numbers them from 0."""
+    """Yields each class and its units in the order of the draw; `index` (N,) numbers the units from 0."""
     label = np.full(int(index.max(initial=-1)) + 1, np.iinfo(np.int64).max)
     np.minimum.at(label, index, labels)
     first = np.full(len(label), np.iinfo(np.uint64).max, np.uint64)
@@ -320,21 +304,21 @@ def _by_class(
 
 
 def _lowest(relation: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Returns for each picture the lowest value among those it is related to."""
+    """Returns for each image the lowest value among those it is related to."""
     lowest = np.full(int(relation.max(initial=-1)) + 1, np.iinfo(np.int64).max)
     np.minimum.at(lowest, relation, value)
     return lowest[relation]
 
 
 def _leave_out_leaks(split: np.ndarray, unit: np.ndarray) -> list[str]:
-    """Marks pictures whose unit is also in test, or training ones whose unit is also in val."""
+    """Leaves out train and val images whose unit is also in test, and train images also in val."""
     notes = []
     for source, target in (("train", "test"), ("val", "test"), ("train", "val")):
         leak = (split == source) & np.isin(unit, unit[split == target])
         split[leak] = "left_out"
         if leak.any():
             notes.append(
-                f"{source}: {np.count_nonzero(leak):,} images left out, identical to "
-                f"(or of one group with) {target} images"
+                f"{source}: {np.count_nonzero(leak):,} images left out: identical to (or in one "
+                f"group with) {target} images"
             )
     return notes

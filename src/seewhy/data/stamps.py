@@ -1,4 +1,4 @@
-"""What a source holds, as one hash over its files; files that look as they did are not read again."""
+"""One hash over the files of a source; files that have not changed are not read again."""
 
 import errno
 import hashlib
@@ -21,7 +21,7 @@ FORMAT = 2  # of a cache entry; part of the hash
 
 
 def cache_root() -> Path:
-    """Returns the directory of the cache, made where it is missing."""
+    """Returns the directory of the cache, created if it is missing."""
     root = Path(os.environ.get("SEEWHY_CACHE") or "~/.cache/seewhy").expanduser()
     with writable(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -30,15 +30,14 @@ def cache_root() -> Path:
 
 @contextmanager
 def writable(root: Path) -> Iterator[None]:
-    """Turns a refusal to write there into a `DataError` that says what to set."""
+    """Turns a refused write into a `DataError` that names the variable to set."""
     try:
         yield
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
         raise DataError(
-            f"the cache {root} cannot be written ({error.strerror}): set SEEWHY_CACHE to a directory "
-            "that can"
+            f"cannot write to the cache {root} ({error.strerror}): set SEEWHY_CACHE to another directory"
         ) from None
 
 
@@ -53,7 +52,7 @@ _SETTLED = 2_000_000_000  # ns; a younger file may change again within one tick 
 def content_id(source: Source) -> str:
     """Returns 40 hex digits over the names and bytes of a source's files.
 
-    Files that look as they did (size, times, inode) are not read again.
+    Files with the same size, times and inode as before are not read again.
     """
     digest = hashlib.sha256(f"{FORMAT} {source.layout} {source.key}\n".encode())
     for name, content in zip(source.files, _digests(source.root, source.files), strict=True):
@@ -65,31 +64,26 @@ def _digests(root: Path, files: tuple[str, ...]) -> np.ndarray:
     if not files:
         return np.empty(0, "S32")
     index = cache_root() / "stamps" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.npy"
-    known = _load_stamps(index)
+    known = dict(_load_stamps(index).tolist())
     now = time.time_ns()
     keys = np.array([_look(root, name, now - _SETTLED) for name in files], "S16")
-    stamps = np.zeros(len(files), _STAMP)
-    stamps["key"] = keys
-    place = np.minimum(np.searchsorted(known["key"], keys), len(known) - 1)
-    same = (
-        (known["key"][place] == keys) & (keys != b"") if len(known) else np.zeros(len(keys), bool)
-    )
-    stamps["digest"][same] = known["digest"][place[same]]
-    changed = np.flatnonzero(~same)
+    stamps = np.array([(key, known.get(key, b"")) for key in keys.tolist()], _STAMP)
+    changed = np.flatnonzero((stamps["digest"] == b"") | (keys == b""))
     blocks = [changed[start : start + 256] for start in range(0, len(changed), 256)]
     with ThreadPoolExecutor(workers()) as pool:
-        found = pool.map(lambda block: _hash(root, files, block), blocks)
-        for block, digests in zip(blocks, found, strict=True):
+        hashed = pool.map(lambda block: [_hash(root / files[row]) for row in block], blocks)
+        for block, digests in zip(blocks, hashed, strict=True):
             stamps["digest"][block] = digests
     if len(changed):
-        settled = np.sort(stamps[keys != b""], order="key")
+        file = io.BytesIO()
+        np.save(file, np.sort(stamps[keys != b""], order="key"), allow_pickle=False)
         index.parent.mkdir(exist_ok=True)
-        write_atomic(index, _npy(settled))
+        write_atomic(index, file.getvalue())
     return stamps["digest"]
 
 
 def _look(root: Path, name: str, settled: int) -> bytes:
-    """Returns what a file looks like from outside, 16 bytes; nothing where that cannot be trusted."""
+    """Returns 16 bytes over a file's name, size, times and inode; b"" if these cannot be trusted yet."""
     try:
         seen = os.stat(root / name)
     except OSError:
@@ -100,17 +94,12 @@ def _look(root: Path, name: str, settled: int) -> bytes:
     return hashlib.sha256(look + os.fsencode(name)).digest()[:16]
 
 
-def _hash(root: Path, files: tuple[str, ...], rows: np.ndarray) -> list[bytes]:
-    def one(path: Path) -> bytes:
-        try:
-            with open(
-                path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)
-            ) as file:
-                return hashlib.file_digest(file, "sha256").digest()
-        except OSError:
-            return b"unreadable"
-
-    return [one(root / files[row]) for row in rows]
+def _hash(path: Path) -> bytes:
+    try:
+        with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return b"unreadable"
 
 
 def _load_stamps(index: Path) -> np.ndarray:
@@ -119,9 +108,3 @@ def _load_stamps(index: Path) -> np.ndarray:
     except (OSError, ValueError, EOFError):
         return np.empty(0, _STAMP)
     return stamps if stamps.dtype == _STAMP and stamps.ndim == 1 else np.empty(0, _STAMP)
-
-
-def _npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()

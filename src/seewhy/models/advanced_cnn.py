@@ -1,7 +1,7 @@
-"""A net of three wide convolutions and two hidden layers, with batch norm and dropout throughout.
+"""A network of three wide convolutions and two hidden layers, with batch norm and dropout throughout.
 
-Its text is a listing in Keras that leaves open the kernels (3x3, padded to keep the size, here) and
-the activations (ReLU, before each norm). Norms and first weights are Keras's.
+The original is a listing in Keras that does not define the kernels (here 3x3, padded to keep the size) and
+the activations (here ReLU, before each norm). Norms and initial weights are Keras's.
 """
 
 from collections import OrderedDict
@@ -32,7 +32,7 @@ class Block(nn.Module):
 
 
 class AdvancedCNN(Network):
-    """638,730 parameters at ten classes; `dropout` sets one rate in place of the text's five."""
+    """638,730 parameters at ten classes; `dropout` sets one rate instead of the original five."""
 
     def __init__(self, num_classes: int, size: int, options: AdvancedCNNOptions) -> None:
         super().__init__(num_classes, size, options)

@@ -1,4 +1,4 @@
-"""A net as a person draws it: its layers in a few blocks, and which block feeds which."""
+"""A network as a diagram shows it: its layers in a few blocks, and the inputs of each block."""
 
 import operator
 from dataclasses import dataclass, replace
@@ -7,16 +7,16 @@ from torch import fx, nn
 
 from seewhy.models.network import Layer, Network, describe, without_weights
 
-PICTURE = -1  # stands for the picture among a block's inputs
+IMAGE = -1  # stands for the image among a block's inputs
 
 
 @dataclass(frozen=True)
 class Block:
-    """A layer with what follows it place by place (norm, activation, dropout), for one picture.
+    """A layer with the elementwise layers that follow it (norm, activation, dropout), for one image.
 
-    `part` is the piece of the net that it belongs to, empty for none. `kind` is conv, linear, pool,
-    sum or other. `shape` leaves the batch out. `inputs` are the positions of the blocks that it
-    takes from, earlier in the list, or `PICTURE`.
+    `part` is the part of the network that it belongs to, empty for none. `kind` is conv, linear, pool,
+    sum or other. `shape` has no batch dimension. `inputs` are the positions of its input blocks, earlier
+    in the list, or `IMAGE`.
     """
 
     part: str
@@ -29,18 +29,18 @@ class Block:
 
 
 def blocks(network: Network) -> list[Block]:
-    """Groups the layers of a net, in the order in which they are called; the net is not touched.
+    """Groups the layers of a network, in the order of their calls; the network is not changed.
 
-    Raises `torch.fx.proxy.TraceError` for a net whose path depends on the values of a picture.
+    Raises `torch.fx.proxy.TraceError` if the control flow of the network depends on the image.
     """
     copied = without_weights(network)  # tracing adds attributes
     graph = _Tracer().trace(copied)
     layers = {layer.name: layer for layer in describe(network)}
-    found: list[Block] = []
+    grouped: list[Block] = []
     at: dict[fx.Node, int] = {}  # the block whose output a node is
     for node in graph.nodes:
         if node.op == "placeholder":
-            at[node] = PICTURE
+            at[node] = IMAGE
             continue
         inputs = tuple(dict.fromkeys(at[n] for n in node.all_input_nodes if n in at))
         if not inputs or node.op == "output":
@@ -49,55 +49,44 @@ def blocks(network: Network) -> list[Block]:
         if node.op == "call_module":
             module, layer = copied.get_submodule(str(node.target)), layers[str(node.target)]
             part = _part(copied, layer.name)
-            if _follows(module) and source != PICTURE and _goes_on(node, found[source], part):
-                found[source] = _extended(found[source], module, layer)
+            if _follows(module) and source != IMAGE and _goes_on(node, grouped[source], part):
+                grouped[source] = _extended(grouped[source], module, layer)
             elif not isinstance(module, nn.Identity):
-                found.append(_block(part, module, layer, inputs))
-                source = len(found) - 1
+                numbers = layer.output_shape, layer.parameters, layer.flops
+                grouped.append(Block(part, _kind(module), (_words(module),), *numbers, inputs))
+                source = len(grouped) - 1
         elif len(inputs) > 1:
-            last = found[source]  # where paths meet, the shapes are the same
+            last = grouped[source]  # where paths meet, the shapes are the same
             kind = "sum" if node.target is operator.add else "other"
-            found.append(Block(last.part, kind, (kind,), last.shape, 0, 0, inputs))
-            source = len(found) - 1
+            grouped.append(Block(last.part, kind, (kind,), last.shape, 0, 0, inputs))
+            source = len(grouped) - 1
         at[node] = source
-    return found
+    return grouped
 
 
 class _Tracer(fx.Tracer):
-    """Takes every module without parts as one step, whoever wrote it."""
+    """Does not trace into any module without submodules, including the user's own."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return not list(m.children())
 
 
 def _part(network: Network, name: str) -> str:
-    """The first piece of a layer's name, where that is a piece and not the layer itself."""
+    """The first component of a layer's name, unless that is the layer itself."""
     first = name.split(".")[0]
     return first if list(network.get_submodule(first).children()) else ""
 
 
 def _follows(module: nn.Module) -> bool:
-    """Whether a layer is drawn with the one before it."""
+    """Whether a layer is shown with the one before it."""
     kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Flatten, nn.ReLU, nn.Sigmoid, nn.Tanh)
     return isinstance(module, kinds)
 
 
 def _goes_on(node: fx.Node, source: Block, part: str) -> bool:
-    """Whether a block goes on with a step: in the same part, and nobody else took what it had."""
+    """Whether a node extends a block: in the same part, and as the only user of its output."""
     (before,) = node.all_input_nodes
     return source.part == part and len(before.users) == 1
-
-
-def _block(part: str, module: nn.Module, layer: Layer, inputs: tuple[int, ...]) -> Block:
-    return Block(
-        part=part,
-        kind=_kind(module),
-        steps=(_words(module),),
-        shape=layer.output_shape,
-        parameters=layer.parameters,
-        flops=layer.flops,
-        inputs=inputs,
-    )
 
 
 def _extended(block: Block, module: nn.Module, layer: Layer) -> Block:
@@ -120,7 +109,7 @@ def _kind(module: nn.Module) -> str:
 
 
 def _words(module: nn.Module) -> str:
-    """A layer in a few words, with what its shape does not tell."""
+    """A layer in a few words, with its options that the shape does not show."""
     match module:
         case nn.Conv2d():
             stride = f" stride {module.stride[0]}" if module.stride[0] > 1 else ""

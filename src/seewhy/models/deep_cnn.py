@@ -1,8 +1,8 @@
-"""A deep net of sigmoids, whose gradients vanish; batch norm makes it learn.
+"""A deep network of sigmoids, whose gradients vanish; with batch norm it learns.
 
-Six 3x3 convolutions in pairs of 32, 64 and 128 channels, one hidden layer, first weights as Keras
-draws them. A sigmoid's slope is at most 1/4, so seven of them leave the first layer a gradient of
-almost nothing (Hochreiter 1991; Glorot 2010): without batch norm the net guesses.
+Six 3x3 convolutions in pairs of 32, 64 and 128 channels, one hidden layer, initial weights as in Keras.
+A sigmoid's slope is at most 1/4, so after seven of them the gradient of the first layer is almost zero
+(Hochreiter 1991; Glorot 2010): without batch norm the network guesses.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ from seewhy.models.dropout import Dropout
 from seewhy.models.keras import glorot_uniform_, norms
 from seewhy.models.network import Network
 
-MOMENTUM = 0.1  # PyTorch's: its text names no library, and shows what a few epochs do
+MOMENTUM = 0.1  # PyTorch's: the original names no library, and trains for a few epochs
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -53,7 +53,7 @@ class Block(nn.Module):
 class DeepCNN(Network):
     """550,570 parameters at 32x32 with ten classes.
 
-    `batch_norm` puts a norm behind each convolution's activation; `dropout` is the rate after each
+    `batch_norm` adds a norm after each convolution's activation; `dropout` is the rate after each
     pair and after the hidden layer.
     """
 

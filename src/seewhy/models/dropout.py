@@ -1,4 +1,4 @@
-"""Dropout whose random numbers do not hold a processor up."""
+"""Dropout with faster random numbers on a CPU."""
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +8,10 @@ LEAST = 1 / LEVELS
 
 
 class Dropout(nn.Dropout):
-    """Dropout (Srivastava et al. 2014) that draws 16 bits an element on a processor, not 64.
+    """Dropout (Srivastava et al. 2014) that draws 16 bits per element on a CPU, not 64.
 
-    PyTorch draws them one after the other on one core, up to a fifth of a small net's step. The rate
-    is rounded to a 65,536th. Elsewhere, and in evaluation, it is PyTorch's own.
+    PyTorch draws them sequentially on one core, which takes up to a fifth of a small network's step. The
+    rate is rounded to a 65,536th. On other devices, and in evaluation, it is PyTorch's own.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What nets that were written for Keras take from it: batch norm, first weights, padding."""
+"""Keras's batch norm, initial weights and padding, for networks that were written for Keras."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,14 +18,14 @@ def norm2d(channels: int, momentum: float = KERAS_MOMENTUM) -> nn.BatchNorm2d:
 
 
 def norms(batch_norm: bool, momentum: float) -> Callable[[int], nn.Module]:
-    """Gives what makes each norm of a network that can do without: `norm2d`, or nothing in its place."""
+    """Returns the constructor of a network's norms: `norm2d`, or an identity without batch norm."""
     return partial(norm2d, momentum=momentum) if batch_norm else lambda channels: nn.Identity()
 
 
 class DenseNorm(nn.BatchNorm1d):
     """Batch norm of vectors `(N, C)` with Keras's defaults.
 
-    A single picture has no variance to train with, so it is normalised as in evaluation.
+    A single image has no variance, so it is normalised as in evaluation.
     """
 
     def __init__(self, channels: int, momentum: float = KERAS_MOMENTUM) -> None:
@@ -42,7 +42,7 @@ class DenseNorm(nn.BatchNorm1d):
 class SameConv2d(nn.Conv2d):
     """A convolution of square maps with Keras's "same" padding: n pixels become n / stride, rounded up.
 
-    Where the zeros cannot be shared out evenly, the right and the bottom edge get one more.
+    If the number of zeros is odd, the right and the bottom edge get one more.
     """
 
     def forward(self, x: Tensor) -> Tensor:

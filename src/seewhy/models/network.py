@@ -1,4 +1,4 @@
-"""What every net is: features, a head, its own mean and deviation; and what a net is made of."""
+"""The base class of networks (features, head, normalisation), and the layers that a network has."""
 
 from abc import ABC, abstractmethod
 from copy import deepcopy
@@ -12,13 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seewhy.config.networks import NetworkOptions
 
-# A channel that never changes has no deviation; one grey level is the least that uint8 can show.
+# The std of a constant channel is 0; one grey level is the smallest step of uint8.
 STD_FLOOR = 1 / 255
-CHUNK_BYTES = 2**24  # pictures read at a time; ten times as much is in memory for a moment
+CHUNK_BYTES = 2**24  # of images read at a time; ten times as much is in memory then
 
 
-class Pictures(Protocol):
-    """uint8 `(N, H, W, 3)`, counted by `len` and read by slices: an array or a lazy view."""
+class Images(Protocol):
+    """uint8 `(N, H, W, 3)` with `len` and slices: an array or a lazy view."""
 
     def __len__(self) -> int: ...
 
@@ -26,11 +26,11 @@ class Pictures(Protocol):
 
 
 class Network(nn.Module, ABC):
-    """A classifier of square RGB pictures in two halves, `features` and `head`.
+    """A classifier of square RGB images in two parts, `features` and `head`.
 
-    Takes floats `(N, 3, H, W)` in [0, 1] and gives logits `(N, num_classes)`. `head` consumes the
-    one map `(N, C, h, w)` that `features` gives, so explanations and cached features work on every
-    net. `arguments` holds what `build` needs to make the net again, as JSON values.
+    It takes floats `(N, 3, H, W)` in [0, 1] and returns logits `(N, num_classes)`. `head` takes the
+    one map `(N, C, h, w)` that `features` returns, so explanations and cached features work on every
+    network. `arguments` are those of `build` that create the network again, as JSON values.
     """
 
     arguments: dict[str, Any]
@@ -48,30 +48,30 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:
-        """Gives the maps `(N, C, h, w)` of pictures `(N, 3, H, W)` in [0, 1]."""
+        """Returns the maps `(N, C, h, w)` of images `(N, 3, H, W)` in [0, 1]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Gives logits `(N, num_classes)` of pictures `(N, 3, H, W)` in [0, 1]."""
+        """Returns logits `(N, num_classes)` of images `(N, 3, H, W)` in [0, 1]."""
         logits: Tensor = self.head(self.features(x))
         return logits
 
     def normalize(self, x: Tensor) -> Tensor:
-        """Takes the mean off each channel and divides by its deviation."""
+        """Subtracts the mean of each channel and divides by its std."""
         return (x - self.mean[:, None, None]) / self.std[:, None, None]
 
-    def fit_input(self, images: Pictures) -> None:
-        """Sets the buffers that depend on the training pictures, once, before the first step.
+    def fit_input(self, images: Images) -> None:
+        """Sets the buffers that depend on the training images, once, before the first step.
 
-        `images` is uint8 `(N, H, W, 3)`; it is read once, in chunks. The mean and deviation are of
-        all pixels of a channel, exact and the same for every way of chunking.
+        `images` is uint8 `(N, H, W, 3)`; it is read once, in chunks. Mean and std are over all pixels of
+        a channel, exact and independent of the chunks.
         """
         mean, std = channel_statistics(images)
         self.mean.copy_(torch.from_numpy(mean))
         self.std.copy_(torch.from_numpy(np.maximum(std, STD_FLOOR)))
 
 
-def channel_statistics(images: Pictures) -> tuple[np.ndarray, np.ndarray]:
-    """Gives mean and standard deviation `(3,)` over all pixels, in [0, 1], as float64."""
+def channel_statistics(images: Images) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and std `(3,)` over all pixels, in [0, 1], as float64."""
     assert len(images) > 0
     chunk = max(1, CHUNK_BYTES // images[:1].nbytes)
     total, squares, pixels = np.zeros(3, np.int64), np.zeros(3, np.int64), 0
@@ -88,11 +88,11 @@ def channel_statistics(images: Pictures) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a net, for one picture.
+    """One layer of a network, for one image.
 
-    `output_shape` leaves the batch out; it is empty where the module holds parameters that are used
-    without calling it. `parameters` counts a shared tensor where it is first used. `flops` counts
-    two for a multiply-add, and convolutions and matrix products alone, as papers do.
+    `output_shape` has no batch dimension; it is empty if the module's parameters are used without
+    calling it. `parameters` counts a shared tensor where it is first used. `flops` counts two for a
+    multiply-add, and only convolutions and matrix products, as papers do.
     """
 
     name: str
@@ -103,11 +103,11 @@ class Layer:
 
 
 def describe(network: Network) -> list[Layer]:
-    """Lists the layers of a net in the order of their first calls.
+    """Lists the layers of a network in the order of their first calls.
 
-    A layer is a module without parts, or one with parameters or FLOPs beside its parts'; so the
-    layers' figures add up to the net's. One picture without pixels passes through a copy without
-    weights, in eval mode on torch's meta device: nothing is computed, and the net is not touched.
+    A layer is a module without submodules, or one with parameters or FLOPs of its own; so the numbers
+    of the layers add up to those of the network. One image without pixels passes through a copy without
+    weights, in eval mode on torch's meta device: nothing is computed, and the network is not changed.
     """
     copied = without_weights(network).eval()
     calls = _calls(copied, torch.empty(1, 3, network.size, network.size, device="meta"))
@@ -126,31 +126,31 @@ def describe(network: Network) -> list[Layer]:
 
 
 def without_weights(network: Network) -> Network:
-    """Copies a net with all its tensors on the meta device: shapes without memory."""
+    """Copies a network with all its tensors on the meta device: shapes without memory."""
     tensors = [*network.parameters(), *network.buffers()]
     return deepcopy(network, {id(t): torch.empty_like(t, device="meta") for t in tensors})
 
 
 @dataclass
 class _Call:
-    """What a module did: its output's shape, and its FLOPs without its parts'."""
+    """The call of a module: its output's shape, and its FLOPs without those of its submodules."""
 
     shape: tuple[int, ...] = ()
     flops: int = 0
 
 
 def _calls(network: Network, x: Tensor) -> dict[nn.Module, _Call]:
-    """Passes `x` through the net and gives the modules called, in the order of their first calls.
+    """Passes `x` through the network and returns the modules called, in the order of their first calls.
 
-    Leaves hooks behind: the net is a copy.
+    The hooks are not removed: the network is a copy.
     """
     calls: dict[nn.Module, _Call] = {}
-    running: list[nn.Module] = []  # the calls that we are in, outermost first
+    running: list[nn.Module] = []  # the modules being called, outermost first
     counter = FlopCounterMode(display=False)
     credited = 0
 
     def credit() -> None:
-        """Gives the FLOPs since the last time to the innermost module that is running."""
+        """Adds the FLOPs since the last time to the innermost module that is running."""
         nonlocal credited
         total = counter.get_total_flops()
         if running:

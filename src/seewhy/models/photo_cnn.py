@@ -1,6 +1,6 @@
-"""A small net for photographs of 224 pixels: three convolutions, global pooling, one hidden layer.
+"""A small network for photographs of 224 pixels: three convolutions, global pooling, one hidden layer.
 
-Its text is a diagram of a net in Keras; convolutions are padded to keep the size. Norms and first
+The original is a diagram of a network in Keras; convolutions are padded to keep the size. Norms and initial
 weights are Keras's.
 """
 
@@ -15,7 +15,7 @@ from seewhy.models.network import Network
 
 
 class PhotoCNN(Network):
-    """129,290 parameters at ten classes, whatever the size; `batch_norm=False` leaves its norms out."""
+    """129,290 parameters at ten classes, whatever the size; `batch_norm=False` removes its norms."""
 
     def __init__(self, num_classes: int, size: int, options: PhotoCNNOptions) -> None:
         super().__init__(num_classes, size, options)

@@ -1,4 +1,4 @@
-"""The networks by name: how to build one, what it costs. Their options are in `config/networks.py`."""
+"""The networks by name: builds one, or counts its cost. Their options are in `config/networks.py`."""
 
 import difflib
 import importlib
@@ -50,9 +50,9 @@ def build(name: str, /, *, num_classes: int, size: int, **options: float | str |
     """Makes a network with fresh weights for images of `size` pixels a side.
 
     `options` are those of its record in `config.networks`; `None` means the network's default.
-    `Network.arguments` makes the network again: `build(name, **network.arguments)`. Raises `UsageError`
+    `Network.arguments` builds the network again: `build(name, **network.arguments)`. Raises `UsageError`
     for an unknown name, an option that the network lacks, a value out of range, an image too small for
-    the network, or a network too large to be meant, before anything is built.
+    the network, or a network of more than `LARGEST` parameters, before anything is built.
     """
     record = _checked(name, num_classes, size, options)
     _plan(name, num_classes, size, record)
@@ -78,7 +78,7 @@ def name_of(network: nn.Module) -> str | None:
 
 
 def _checked(name: str, num_classes: int, size: int, options: dict[str, Any]) -> NetworkOptions:
-    """The options as a record, all that is asked for being within bounds; it may come from any file."""
+    """The options as a record, all checked; they may come from an untrusted file."""
     if name not in NETWORKS:
         near = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -101,7 +101,7 @@ def _checked(name: str, num_classes: int, size: int, options: dict[str, Any]) ->
         key, value = ".".join(map(str, first["loc"])), reprlib.repr(first["input"])
         raise UsageError(f"{name}: {key}={value} does not fit: {message}") from None
     if size < kind.minimum_size:
-        fitting = [other for other, net in NETWORKS.items() if net.minimum_size <= size]
+        fitting = [other for other, one in NETWORKS.items() if one.minimum_size <= size]
         hint = f"another network ({', '.join(fitting)})" if fitting else "larger images"
         raise UsageError(
             f"{name} needs images of at least {kind.minimum_size} pixels a side, these have "

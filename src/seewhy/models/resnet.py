@@ -1,4 +1,4 @@
-"""ResNet-18 (He et al. 2015, arXiv:1512.03385), with a stem that fits the size of the pictures."""
+"""ResNet-18 (He et al. 2015, arXiv:1512.03385), with a stem that fits the size of the images."""
 
 from collections import OrderedDict
 
@@ -38,7 +38,7 @@ class BasicBlock(nn.Module):
 
 
 def small_stem(channels: int) -> nn.Sequential:
-    """A 3x3 convolution that keeps the resolution, for pictures of up to 64 pixels."""
+    """A 3x3 convolution that keeps the resolution, for images of up to 64 pixels."""
     return nn.Sequential(
         OrderedDict(
             conv=nn.Conv2d(3, channels, 3, padding=1, bias=False),
@@ -84,13 +84,13 @@ class ResNet18(Network):
             )
         )
         for module in self.modules():
-            # Without memory there is nothing to draw, and trying loads PyTorch's compiler: a second.
+            # On the meta device there is nothing to draw, and trying loads PyTorch's compiler: a second.
             if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def features(self, x: Tensor) -> Tensor:
         x = self.normalize(x)  # (N, 3, H, W)
-        x = self.stem(x)  # (N, 64, h, w): h = H for small pictures, H/4 for large ones
+        x = self.stem(x)  # (N, 64, h, w): h = H for small images, H/4 for large ones
         x = self.stage1(x)
         x = self.stage2(x)  # (N, 128, h/2, w/2)
         x = self.stage3(x)  # (N, 256, h/4, w/4)

@@ -1,4 +1,4 @@
-"""Two small nets that a first lesson builds: a plain one and its regularised twin."""
+"""Two small networks for a first lesson: a plain one, and the same with regularisation."""
 
 from collections import OrderedDict
 

@@ -1,4 +1,4 @@
-"""SpeedNet: our small net for fast training on thumbnails, after airbench (Jordan 2024).
+"""SpeedNet: a small network for fast training on thumbnails, after airbench (Jordan 2024).
 
 A fixed whitening layer, three blocks of two convolutions, batch norms with free biases and fixed
 scales, identity-like first weights, and a head whose logits start small.
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.config.networks import SpeedNetOptions
-from seewhy.models.network import Network, Pictures
+from seewhy.models.network import Images, Network
 
 WHITENING_IMAGES = 5_000
 WHITENING_FLOOR = 5e-4
@@ -16,7 +16,7 @@ LOGIT_SCALE = 1 / 9
 
 
 class Whitening(nn.Module):
-    """2x2 patches projected on their principal components, each with both signs, to unit variance."""
+    """Projects 2x2 patches on their principal components, scaled to unit variance, with both signs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Block(nn.Module):
 
 
 class Head(nn.Module):
-    """The strongest answer of each channel, and a linear layer whose logits start small."""
+    """Global max pooling, and a linear layer whose logits start small."""
 
     def __init__(self, inputs: int, num_classes: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class SpeedNet(Network):
         self.block3 = Block(widths[1], widths[2])
         self.head = Head(widths[2], num_classes)
 
-    def fit_input(self, images: Pictures) -> None:
+    def fit_input(self, images: Images) -> None:
         super().fit_input(images)
         stride = -(-len(images) // WHITENING_IMAGES)
         x = torch.tensor(images[::stride]).permute(0, 3, 1, 2) / 255
@@ -94,7 +94,7 @@ class SpeedNet(Network):
 
 
 def _identity_conv(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 3x3 convolution that at first passes its input channels on in its first outputs."""
+    """A 3x3 convolution whose first outputs are initialised to copy its inputs."""
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     with torch.no_grad():
         nn.init.dirac_(conv.weight[: min(inputs, outputs)])

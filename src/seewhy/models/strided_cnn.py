@@ -1,7 +1,7 @@
-"""Two convolutions and one linear layer, to see what strides and kernel sizes do.
+"""Two convolutions and one linear layer, to study the effect of strides and kernel sizes.
 
-Its text describes a net in Keras; convolutions are padded as "same", without which stride 3 would
-leave nothing of 32 pixels. Norms and first weights are Keras's.
+The original describes a network in Keras; convolutions are padded as "same", because with stride 3 no pixel
+of 32 would remain otherwise. Norms and initial weights are Keras's.
 """
 
 from collections import OrderedDict
@@ -24,7 +24,7 @@ class StridedCNN(Network):
         if side == 0:
             least = next(n for n in range(size, 1024) if _side(n, stride) > 0)
             raise UsageError(
-                f"strided_cnn with stride={stride} needs pictures of at least {least} pixels a side, "
+                f"strided_cnn with stride={stride} needs images of at least {least} pixels a side, "
                 f"these have {size}: choose a smaller stride"
             )
         self.conv1 = SameConv2d(3, 32, kernel, stride)

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 
 def start_average(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of the network's state, from which an average can run."""
+    """A copy of the network's state, the start of an average."""
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
 @torch.no_grad()
 def update_average(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
-    """Moves the exponential moving average (Polyak & Juditsky 1992) towards the network's state.
+    """Updates the exponential moving average (Polyak & Juditsky 1992) of the network's state.
 
     Batch-norm statistics are averaged with the weights; counters are copied.
     """
@@ -27,7 +27,7 @@ def update_average(average: dict[str, Tensor], network: nn.Module, decay: float)
 
 @contextmanager
 def averaged(network: nn.Module, average: dict[str, Tensor] | None) -> Iterator[None]:
-    """The network has the averaged weights inside the block, and its own again after it."""
+    """Gives the network the averaged weights within the block, and its own weights after it."""
     if average is None:
         yield
         return

@@ -1,6 +1,6 @@
-"""The batch source: which pictures make step t, augmented, with their soft targets.
+"""The batch source: the augmented images of step t with their soft targets.
 
-Everything is a function of (seed, step), so a run can be resumed at any step with the same bits.
+Everything is a function of (seed, step), so a run can be resumed at any step, bit for bit.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from seewhy.augment import augment
 from seewhy.config.augment import AugmentConfig
 from seewhy.data import ImageSet
 
-# Streams of random numbers that must not touch each other.
+# Independent streams of random numbers.
 ORDER, AUGMENT, NETWORK, WEIGHTS = range(4)
 
 
@@ -28,8 +28,8 @@ def seed_of(seed: int, stream: int, index: int) -> int:
 class Batches:
     """Batches of a training set, by step number.
 
-    The epochs' shuffled orders are laid end to end and cut into batches, so a batch may straddle two
-    epochs, none is short but the last, and no picture is left out. `size` is the network's input side.
+    The shuffled orders of all epochs are concatenated and cut into batches, so a batch may span two
+    epochs, only the last can be short, and no image is left out. `size` is the network's input side.
     """
 
     images: ImageSet
@@ -45,22 +45,16 @@ class Batches:
         return -(-self.epochs * len(self.images) // self.batch_size)
 
     def epochs_done(self, step: int) -> int:
-        """How many epochs are complete once `step` steps are taken."""
+        """The number of epochs that are complete after `step` steps."""
         return min(step * self.batch_size, self.epochs * len(self.images)) // len(self.images)
 
     def rows(self, step: int) -> np.ndarray:
         """Rows of the training set in the batch of `step`."""
-        count = len(self.images)
-        positions = np.arange(
-            step * self.batch_size, min((step + 1) * self.batch_size, self.epochs * count)
-        )
-        epoch_of = positions // count
-        return np.concatenate(
-            [
-                _order(self, int(epoch))[positions[epoch_of == epoch] % count]
-                for epoch in np.unique(epoch_of)
-            ]
-        )
+        count, first = len(self.images), step * self.batch_size
+        positions = np.arange(first, min(first + self.batch_size, self.epochs * count))
+        epochs, places = np.divmod(positions, count)
+        parts = [_order(self, int(e))[places[epochs == e]] for e in np.unique(epochs)]
+        return np.concatenate(parts)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """The batch of `step`: x (B, 3, size, size) floats in [0, 1], targets (B, K) summing to 1."""
@@ -74,7 +68,7 @@ class Batches:
 
 @lru_cache(maxsize=2)
 def _order(batches: Batches, epoch: int) -> np.ndarray:
-    """The order of one epoch: a permutation of the rows, or as many draws with equal classes."""
+    """The order of one epoch: a permutation of the rows, or as many rows with classes equally often."""
     rng = np.random.default_rng(seed_of(batches.seed, ORDER, epoch))
     count = len(batches.images)
     if batches.sampling is None:

@@ -1,7 +1,7 @@
-"""Checkpoints: `step-N/{state.safetensors,state.json}`, whole or not there, newest two and the best.
+"""Checkpoints: `step-N/{state.safetensors,state.json}`, atomic; keeps the best and newest two.
 
-Tensors go to safetensors and numbers to JSON, so that a copied run directory holds no code. A directory
-appears under its name only when all of it is on disk, and counts only when its digest agrees.
+Tensors are stored as safetensors and numbers as JSON, so a copied run directory holds no code. A directory
+gets its name only when all of it is on disk, and is used only if its digest is right.
 """
 
 import dataclasses
@@ -29,11 +29,14 @@ KEPT = 2
 
 
 def save_checkpoint(state: TrainState, directory: Path) -> Path:
-    """Writes `directory/step-N` and drops what is neither the best nor among the newest two.
+    """Writes `directory/step-N` and removes all but the best and the newest two.
 
-    Raises `DivergedError` when a weight is not finite, `DiskFullError` when there is no space.
+    Raises `DivergedError` if a weight is not finite, `DiskFullError` if there is no space.
     """
-    tensors, numbers = _split_optimizer(state.optimizer.state_dict()["state"])
+    optimizer = state.optimizer.state_dict()["state"].items()
+    flat = {f"{index}.{key}": value for index, kept in optimizer for key, value in kept.items()}
+    numbers = {name: value for name, value in flat.items() if not isinstance(value, Tensor)}
+    tensors = {f"optimizer.{name}": flat[name] for name in flat if name not in numbers}
     tensors |= {f"network.{name}": value for name, value in state.network.state_dict().items()}
     if state.average is not None:
         tensors |= {f"average.{name}": value for name, value in state.average.items()}
@@ -42,7 +45,9 @@ def save_checkpoint(state: TrainState, directory: Path) -> Path:
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise DivergedError(f"{name} is no longer finite", state.progress.step)
     size = sum(value.nbytes for value in tensors.values())
-    bytes(2 * size)  # what saving takes: a MemoryError here, where its Rust would panic
+    bytes(
+        2 * size
+    )  # as much as saving needs: raises MemoryError here, where safetensors would panic
     data = safetensors.torch.save(tensors)
     digest = hashlib.sha256(data).hexdigest()
     record = {
@@ -67,9 +72,9 @@ def save_checkpoint(state: TrainState, directory: Path) -> Path:
 
 
 def load_checkpoint(state: TrainState, path: Path) -> str | None:
-    """Fills `state`, built as at the start, from a checkpoint; returns a line when bits may differ.
+    """Restores `state`, a new one, from a checkpoint; returns a line if results may differ in some bits.
 
-    Raises `ModelFileError` when the checkpoint is damaged or of another network.
+    Raises `ModelFileError` if the checkpoint is damaged or of another network.
     """
     data, record = _read(path)
     tensors = safetensors.torch.load(data)
@@ -77,14 +82,17 @@ def load_checkpoint(state: TrainState, path: Path) -> str | None:
     try:
         state.network.load_state_dict(network)
         optimizer = state.optimizer.state_dict()
-        optimizer["state"] = _join_optimizer(_part(tensors, "optimizer."), record["optimizer"])
+        optimizer["state"] = {}
+        for name, value in {**_part(tensors, "optimizer."), **record["optimizer"]}.items():
+            index, key = name.split(".", 1)
+            optimizer["state"].setdefault(int(index), {})[key] = value
         state.optimizer.load_state_dict(optimizer)
     except (RuntimeError, ValueError, KeyError) as error:
         raise ModelFileError(f"{path} is not a checkpoint of this network: {error}") from None
     device = next(state.network.parameters()).device
     if state.average is not None:
         state.average = {name: t.to(device) for name, t in _part(tensors, "average.").items()}
-    fields = TrainProgress.__annotations__  # another version may have fewer, or others beside them
+    fields = TrainProgress.__annotations__  # another version may have other fields
     progress = {key: value for key, value in record["progress"].items() if key in fields}
     state.progress = TrainProgress(**progress)
     threads = torch.get_num_threads()
@@ -94,16 +102,16 @@ def load_checkpoint(state: TrainState, path: Path) -> str | None:
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """The weights that a checkpoint's epoch was judged by: the averaged ones where there are some."""
+    """The weights that a checkpoint was evaluated with: the averaged ones, if there are any."""
     tensors = safetensors.torch.load(_read(path)[0])
     return _part(tensors, "average.") or _part(tensors, "network.")
 
 
 def latest_checkpoint(directory: Path) -> Path | None:
-    """The newest checkpoint that is whole; clears what a killed process left half written."""
+    """The newest complete checkpoint; removes temporary files of killed processes."""
     clear_temporaries(directory)
-    for litter in directory.glob("step-*.tmp"):
-        shutil.rmtree(litter, ignore_errors=True)
+    for temporary in directory.glob("step-*.tmp"):
+        shutil.rmtree(temporary, ignore_errors=True)
     for path in _newest_first(directory):
         try:
             _read(path)
@@ -119,14 +127,14 @@ def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
         data = (path / "state.safetensors").read_bytes()
         whole = record["sha256"] == hashlib.sha256(data).hexdigest()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{path} is not a whole checkpoint: {error}") from None
+        raise ModelFileError(f"{path} is not a complete checkpoint: {error}") from None
     if not whole:
-        raise ModelFileError(f"{path} is damaged: its weights do not have the digest of its record")
+        raise ModelFileError(f"{path} is damaged: the digest of its weights is wrong")
     return data, record
 
 
 def _holds(path: Path, digest: str) -> bool:
-    """Whether a whole checkpoint with tensors of this digest is there already."""
+    """Whether a complete checkpoint with tensors of this digest exists."""
     try:
         return bool(_read(path)[1]["sha256"] == digest)
     except ModelFileError:
@@ -146,25 +154,3 @@ def _prune(directory: Path, keep_step: int) -> None:
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _split_optimizer(
-    state: dict[int, dict[str, Any]],
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    tensors: dict[str, Tensor] = {}
-    numbers: dict[str, Any] = {}
-    for index, entries in state.items():
-        for key, value in entries.items():
-            place = tensors if isinstance(value, Tensor) else numbers
-            place[f"{index}.{key}"] = value
-    return {f"optimizer.{name}": value for name, value in tensors.items()}, numbers
-
-
-def _join_optimizer(
-    tensors: dict[str, Tensor], numbers: dict[str, Any]
-) -> dict[int, dict[str, Any]]:
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in {**tensors, **numbers}.items():
-        index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = value
-    return state

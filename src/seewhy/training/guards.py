@@ -1,4 +1,4 @@
-"""What surrounds a training: signals that stop it, memory that runs out, no compiler, determinism."""
+"""Context managers around training: signals, out of memory, a missing compiler, determinism."""
 
 import signal
 import threading
@@ -15,10 +15,10 @@ _collected: list[list[int]] = []  # the list of the outermost `stopping_signals`
 
 @contextmanager
 def stopping_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM in a list for the block, so that a loop stops at the end of a step.
+    """Collects SIGINT and SIGTERM in a list within the block, so that a loop stops at the end of a step.
 
-    The outermost block alone installs handlers; blocks within it share its list. A loop takes from the
-    list what it honours; what is left at the end goes to the handlers from before.
+    Only the outermost block installs handlers; blocks within it share its list. A loop removes the signals
+    that it handles; one that remains at the end is passed on to the previous handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield []
@@ -46,22 +46,22 @@ def stopping_signals() -> Iterator[list[int]]:
 
 
 def as_exception(number: int) -> BaseException:
-    """What a signal raises once all is saved."""
+    """The exception that a signal raises after everything is saved."""
     return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 @contextmanager
 def deterministic(device: torch.device, seed: int) -> Iterator[None]:
-    """The same bits on the same machine: draws from `seed`, and no choice of convolutions by timing.
+    """Makes results reproducible on one machine: seeded, and without benchmarking of convolutions.
 
-    Random states and cuDNN's flags are as before after the block.
+    Random states and cuDNN's flags are restored after the block.
     """
     before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     gpus = range(torch.cuda.device_count()) if device.type == "cuda" else []
     try:
         with torch.random.fork_rng(gpus):
-            # For a CPU, no GPU is seeded: that takes ten times as long, and could not be taken back.
+            # For a CPU, no GPU is seeded: that takes ten times as long, and could not be undone.
             (torch.default_generator if device.type == "cpu" else torch).manual_seed(seed)
             yield
     finally:
@@ -70,16 +70,15 @@ def deterministic(device: torch.device, seed: int) -> Iterator[None]:
 
 @contextmanager
 def compiler_named() -> Iterator[None]:
-    """Turns a compiler that fails, or is not there, into `UsageError` with advice."""
+    """Turns the failure of a compiler, or its absence, into `UsageError` with advice."""
     try:
         yield
     except Exception as error:
         if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             raise
-        said = str(error).strip().splitlines()[0]
         raise UsageError(
-            f"train.compile=true found no compiler that works ({said}): install g++ (for the CPU) or "
-            "Triton (for CUDA), or start another run without it"
+            f"train.compile=true found no working compiler ({str(error).strip().splitlines()[0]}): "
+            "install g++ (for the CPU) or Triton (for CUDA), or start another run without it"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What training sets and reads in the layers of a network: dropout rates, gradient norms."""
+"""Dropout rates and gradient norms of a network's layers."""
 
 import torch
 from torch import nn
@@ -11,23 +11,23 @@ def check_layers(network: nn.Module, config: TrainConfig) -> None:
     """Raises `UsageError` for an option that would have no effect on this network."""
     if config.dropout_schedule is not None and not _dropouts(network):
         raise UsageError(
-            "train.dropout_schedule has no effect: this net has no dropout layer; leave it out, or "
-            "choose a net that has one (`seewhy models show NAME` lists a net's layers)"
+            "train.dropout_schedule has no effect: this network has no dropout layer; leave it out, or "
+            "choose a network with dropout (`seewhy models show NAME` lists the layers)"
         )
 
 
 def set_dropout(network: nn.Module, rate: float) -> None:
-    """Gives all dropout layers one rate."""
+    """Sets the rate of all dropout layers."""
     for layer in _dropouts(network):
         layer.p = rate
 
 
 @torch.no_grad()
 def gradient_norms(network: nn.Module) -> dict[str, float]:
-    """The Euclidean norm of the loss's gradient by each layer's kernel or matrix, in the net's order.
+    """The Euclidean norm of the loss's gradient by each layer's kernel or matrix, in the network's order.
 
-    Where the first layers' are a tiny part of the last's, the gradient has vanished on its way back
-    (Hochreiter 1991; Glorot 2010).
+    If those of the first layers are tiny compared with the last layer's, the gradient has vanished during
+    backpropagation (Hochreiter 1991; Glorot 2010).
     """
     return {
         name.removesuffix(".weight"): parameter.grad.norm().item()

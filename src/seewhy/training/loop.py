@@ -28,9 +28,9 @@ Validate = Callable[[nn.Module], Mapping[str, float]]
 
 @dataclass
 class TrainProgress:
-    """All that steers a run besides tensors; JSON in a checkpoint.
+    """The state of a run except tensors; stored as JSON in a checkpoint.
 
-    `events_length` is that of the run's events.jsonl, in bytes; None where the run keeps no such file.
+    `events_length` is the length of the run's events.jsonl in bytes; None if the run has no such file.
     """
 
     step: int = 0
@@ -53,7 +53,7 @@ class TrainProgress:
 
 @dataclass
 class TrainState:
-    """All that steers or resumes training: weights, optimiser, average and progress."""
+    """The whole state of training: weights, optimiser, average and progress."""
 
     network: nn.Module
     optimizer: optim.Optimizer
@@ -77,14 +77,14 @@ def train(
     device: torch.device,
     amp: torch.dtype | None = None,
 ) -> Iterator[Step | Epoch]:
-    """Trains until the epochs, the patience or the time limit are spent, yielding every step and epoch.
+    """Trains until the last epoch, the patience or the time limit, and yields every step and epoch.
 
-    The caller may stop at any yield and go on later with the same `state`: same bits. What is set for
-    the whole process, random numbers among it, is set and restored within a step. `mode` is "max" or
-    "min", the better direction of `config.monitor`. Raises `DivergedError` when a loss is not finite.
+    The caller may stop at any yield and continue later with the same `state`, bit for bit. Global settings,
+    such as random states, are set and restored within a step. `mode` is "max" or "min", the better
+    direction of `config.monitor`. Raises `DivergedError` if a loss is not finite.
     """
     network, progress = state.network, state.progress
-    # What is compiled is for whole batches: the last, which may be short, is not worth another go.
+    # The compiled network takes full batches only: compiling again for a short last one is too slow.
     whole = cast(nn.Module, torch.compile(network)) if config.compile else network
     while progress.stopped is None:
         clock = time.monotonic()

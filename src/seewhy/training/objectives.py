@@ -1,4 +1,4 @@
-"""What a step minimises."""
+"""Training objectives."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# (model, x, soft targets) -> (mean loss, logits): the logits make training accuracy free.
+# (model, x, soft targets) -> (mean loss, logits); the logits give the training accuracy.
 Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -26,7 +26,7 @@ def cross_entropy(
 
 
 def balanced_weights(labels: np.ndarray, num_classes: int) -> Tensor:
-    """Weights (K,) inversely proportional to class counts, 1 on average over the pictures."""
+    """Class weights (K,), inversely proportional to class counts, with mean 1 over the images."""
     counts = np.bincount(labels, minlength=num_classes)
     weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return torch.tensor(weights, dtype=torch.float32)

@@ -11,11 +11,11 @@ Groups = list[dict[str, Any]]
 
 
 def sgd(groups: Groups, lr: float, momentum: float) -> optim.Optimizer:
-    """Nesterov's momentum, where there is one."""
+    """SGD with Nesterov momentum, if momentum > 0."""
     return optim.SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
 
 
-# Each takes the groups, the rate and the options of its record.
+# Each takes the parameter groups, the rate and the options of its record.
 OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
     "sgd": sgd,
     "adam": optim.Adam,
@@ -26,11 +26,10 @@ OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
 def build_optimizer(network: nn.Module, config: TrainConfig) -> optim.Optimizer:
     """The optimiser over the trainable parameters, in three groups.
 
-    Weight decay acts on kernels and matrices (He et al. 2019, "Bag of tricks"), or on kernels alone;
-    biases may have a rate of their own (`bias_lr`). Each group's `scale` is its rate as a multiple
-    of the schedule's.
+    Weight decay applies to kernels and matrices (He et al. 2019, "Bag of tricks"), or to kernels only;
+    biases may have their own rate (`bias_lr`). Each group's `scale` multiplies the rate of the schedule.
     """
-    smallest = 4 if config.weight_decay_on == "kernels" else 2  # dimensions of what decays
+    smallest = 4 if config.weight_decay_on == "kernels" else 2  # dimensions of decayed tensors
     decayed: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     biases: list[nn.Parameter] = []

@@ -1,6 +1,6 @@
-"""What changes over a run, learning rate and dropout: pure functions of the progress.
+"""Schedules of the learning rate and of dropout: pure functions of the progress.
 
-A schedule gives the factor in [0, 1] of the learning rate after `epochs` (fractional) of `config.epochs`;
+A schedule returns the factor in [0, 1] of the learning rate after `epochs` (fractional) of `config.epochs`;
 its options are a record in `config/schedules.py`.
 """
 
@@ -18,7 +18,7 @@ RANGE_START = 1e-6
 
 
 def constant(options: Warmed, config: TrainConfig, epochs: float) -> float:
-    """1 after the warm-up; at a plateau, the loop lowers the rate itself, as its factor is state."""
+    """1 after the warm-up; the loop lowers the rate at a plateau, as that factor is part of its state."""
     if options.warmup is not None and epochs < options.warmup:
         return max(epochs / options.warmup, 1e-3)
     return 1.0
@@ -34,7 +34,7 @@ def cosine(options: Cosine, config: TrainConfig, epochs: float) -> float:
 
 
 def one_cycle(options: OneCycle, config: TrainConfig, epochs: float) -> float:
-    """Half a cosine up for 30% of the run, and one down to 1e-4."""
+    """Half a cosine up for 30% of the run, then half a cosine down to 1e-4."""
     progress = epochs / config.epochs
     if progress < ONE_CYCLE_RISE:
         return _anneal(ONE_CYCLE_START, 1.0, progress / ONE_CYCLE_RISE)

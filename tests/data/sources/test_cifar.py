@@ -66,14 +66,14 @@ def test_batches_may_come_without_file_names(tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"labels": [0]}, "1 labels without as many pictures"),
-        ({"labels": ["a", "b"]}, "without a list of int called labels"),
-        ({"labels": b"ab"}, "without a list of int called labels"),
-        ({"labels": [0, 10]}, "has the label 10 and 10 classes"),
-        ({"data": b"x"}, "2 labels without as many pictures"),
-        ({"data": np.zeros((2, 3071), np.uint8)}, "2 labels without as many pictures"),
+        ({"labels": [0]}, "1 labels lacks as many images"),
+        ({"labels": ["a", "b"]}, "lacks the list labels of int"),
+        ({"labels": b"ab"}, "lacks the list labels of int"),
+        ({"labels": [0, 10]}, "has the label 10, but 10 classes"),
+        ({"data": b"x"}, "2 labels lacks as many images"),
+        ({"data": np.zeros((2, 3071), np.uint8)}, "2 labels lacks as many images"),
         ({"filenames": ["a"]}, "2 labels with 1 file names"),
-        ({"filenames": [1, 2]}, "without a list of bytes called filenames"),
+        ({"filenames": [1, 2]}, "lacks the list filenames of bytes"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_refused(tmp_path, change, message):
@@ -99,7 +99,7 @@ def test_without_class_names_it_is_refused(tmp_path, make):
     files = make(BATCHES)
     meta = next(name for name in files if "meta" in name)
     del files[meta]
-    with pytest.raises(DataError, match=f"there is no {meta} beside the batches"):
+    with pytest.raises(DataError, match=f"{meta}, which names the classes, is missing"):
         find(to_folder(files, tmp_path / "x")).read()
 
 
@@ -116,7 +116,7 @@ def test_a_damaged_archive_is_refused(tmp_path):
     with pytest.raises(DataError):
         list(source.read().records)
     path.write_bytes(b"junk")
-    with pytest.raises(DataError, match="none of the layouts"):
+    with pytest.raises(DataError, match="none of the known layouts"):
         find(path)
 
 
@@ -141,7 +141,7 @@ def test_links_and_paths_in_an_archive_lead_nowhere(tmp_path):
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     path = to_archive({**py_files(BATCHES), "zeros": bytes(3 << 20)}, tmp_path / "x.tar.gz")
     monkeypatch.setattr(cifar, "_MAX_ARCHIVE", 2 << 20)
-    with pytest.raises(DataError, match="unpacks to more than CIFAR-10 does"):
+    with pytest.raises(DataError, match="unpacks to more bytes than CIFAR-10"):
         find(path).read()
 
 

@@ -97,7 +97,7 @@ def test_it_is_downloaded_into_the_cache(tmp_path, monkeypatch):
 
 def test_a_place_that_is_none_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("SEEWHY_DATA", str(tmp_path / "none"))
-    with pytest.raises(DataError, match="which is no directory"):
+    with pytest.raises(DataError, match="which is not a directory"):
         sources.find("cifar10")
 
 

@@ -48,7 +48,7 @@ def test_pictures_outside_class_folders_are_passed_over(tmp_path):
     put(tmp_path, "cat/1.png", "cover.png", "dog/1.png")
     source = find_folders(tree_at(tmp_path), None)
     assert source.files == ("cat/1.png", "dog/1.png")
-    assert source.notes == ("1 other files passed over",)
+    assert source.notes == ("1 other files ignored",)
 
 
 def test_what_is_skipped_is_told(tmp_path):
@@ -78,7 +78,7 @@ def test_other_folders_beside_splits_are_passed_over(tmp_path):
     put(tmp_path, "train/a/1.png", "train/cover.png", "extra/a/2.png")
     source = find_split_folders(tree_at(tmp_path), None)
     assert source.files == ("train/a/1.png",)
-    assert source.notes == ("2 other files passed over",)
+    assert source.notes == ("2 other files ignored",)
 
 
 @pytest.mark.parametrize(

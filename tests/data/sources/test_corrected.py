@@ -38,7 +38,7 @@ def test_the_cache_is_that_of_the_source(photos, tmp_path, own_cache):
 
 def test_corrections_of_pictures_that_are_gone_are_told(photos, tmp_path):
     found = load_data(version(tmp_path, photos, [correction(HASH)]))
-    assert "1 corrections are of pictures that are not there any more" in found.notes
+    assert "1 corrections are for images that no longer exist" in found.notes
 
 
 def test_labels_of_test_stay(photos, tmp_path):
@@ -61,7 +61,7 @@ def test_a_class_of_which_all_is_left_out_cannot_be_trained(photos, tmp_path):
     train = load_data(photos).train
     ants = train.hashes[train.labels == train.classes.index("ant")]
     home = version(tmp_path, photos, [correction(digest.decode(), None) for digest in ants])
-    with pytest.raises(DataError, match="no training pictures of ant"):
+    with pytest.raises(DataError, match="no training images of ant"):
         load_data(home)
 
 
@@ -69,9 +69,9 @@ def test_a_class_of_which_all_is_left_out_cannot_be_trained(photos, tmp_path):
     "changes, said",
     [
         ({"corrections": [correction(HASH, "wasp")]}, "wasp, which is no class here"),
-        ({"corrections": [correction("../x")]}, "no list of corrections"),
+        ({"corrections": [correction("../x")]}, "not a list of corrections"),
         ({"format": 2}, "format"),
-        ({"source": "/nowhere/at/all"}, "not there: write where they are now"),
+        ({"source": "/nowhere/at/all"}, "does not exist: change its"),
         ({"more": 1}, "more"),
     ],
 )
@@ -82,5 +82,5 @@ def test_what_is_no_version_is_refused(photos, tmp_path, changes, said):
 
 def test_a_version_names_no_other_version(photos, tmp_path):
     home = version(tmp_path, tmp_path / "new")
-    with pytest.raises(DataError, match="another version as its source"):
+    with pytest.raises(DataError, match="is a version too"):
         load_data(home)

@@ -240,7 +240,7 @@ def test_a_file_that_changes_is_read_again(files, tmp_path):
 
 def test_what_is_no_image_is_a_bad_file(files, tmp_path):
     data = ([tmp_path / "none.png", b"no image", *files[2:]], WORDS)
-    with pytest.raises(DataError, match=r"2 of 30 pictures cannot be used"):
+    with pytest.raises(DataError, match=r"2 of 30 images cannot be used"):
         load_data(data)
     splits = load_data(data, DataConfig(on_bad="skip", max_bad=0.1))
     assert [(bad.path, bad.code) for bad in splits.bad] == [
@@ -262,7 +262,7 @@ def test_the_size_is_known_from_outside_test():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((IMAGES, WORDS[1:]), "memory has 30 images and 29 labels: expected one label an image"),
+        ((IMAGES, WORDS[1:]), "memory has 30 images and 29 labels: expected one label per image"),
         ({"train": (IMAGES, WORDS[:1])}, "train has 30 images and 1 labels"),
         ((IMAGES / 255 - 0.5, WORDS), r"memory/0 has float64 values from .* Save uint8"),
         ((IMAGES > 9, WORDS), "memory/0 is of type ndarray and bool: expected an array, a tensor"),
@@ -273,15 +273,15 @@ def test_the_size_is_known_from_outside_test():
         (Items(IMAGES, LABELS, NAMES[:2]), "memory/2 has the label 2: expected one of ant, bee"),
         (Items(IMAGES, WORDS, NAMES[:2]), "memory/2 has the label cow: expected one of ant, bee"),
         ({"holdout": (IMAGES, WORDS)}, "no split 'holdout': expected train, val or test"),
-        (Frame(path=["a"], name=["b"]), "no column label, among path, name"),
+        (Frame(path=["a"], name=["b"]), "no column label, only path, name"),
         (Frame(path=["a"], label=["b"], split=["c"]), "no split 'c'"),
         (
             Hub({"a": feature("Image")}, [{"a": IMAGES[0]}]),
-            "0 columns may hold the labels, among a",
+            "0 of the columns a may hold the labels",
         ),
         (IMAGES, "this data is of type ndarray: expected"),
         ([1, 2], r"item 0 of memory is of type int, not \(image, label\)"),
-        (({}, []), "there are no images in this data"),
+        (({}, []), "this data has no images"),
         (7, "this data is of type int: expected"),
         ((IMAGES, [WORDS[0]] * 30), "there is one class, ant: a classifier needs two"),
     ],

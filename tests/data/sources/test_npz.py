@@ -151,23 +151,29 @@ def test_values_that_are_none_are_refused_with_a_remedy(tmp_path, values):
 @pytest.mark.parametrize(
     "arrays, message",
     [
-        ({"a": GREY, "b": LABELS}, r"has no pictures, among the arrays a, b; expected are x_train"),
-        ({"x_train": GREY}, "has x_train without its labels"),
-        ({"y": LABELS}, "has y without its pictures"),
-        ({"x": GREY, "y": LABELS, "x_test": GREY}, "has x_test without its labels"),
-        ({"x": GREY, "images": GREY, "y": LABELS}, "x and images, which may both be meant"),
-        ({"x": RGB.transpose(0, 3, 1, 2), "y": LABELS}, r"with channels first, save x\.transpose"),
+        ({"a": GREY, "b": LABELS}, r"has no images, among the arrays a, b; expected are x_train"),
+        ({"x_train": GREY}, "has x_train without labels"),
+        ({"y": LABELS}, "has y without images"),
+        ({"x": GREY, "y": LABELS, "x_test": GREY}, "has x_test without labels"),
+        ({"x": GREY, "images": GREY, "y": LABELS}, "x and images, and either may be the right one"),
+        (
+            {"x": RGB.transpose(0, 3, 1, 2), "y": LABELS},
+            r"If channels come first, save x\.transpose",
+        ),
         ({"x": np.zeros((6, 8, 8, 4), np.uint8), "y": LABELS}, r"expected \(N, H, W, 3\) for RGB"),
         ({"x": np.zeros((0, 8, 8), np.uint8), "y": LABELS[:0]}, r"expected \(N, H, W, 3\)"),
         ({"x": GREY[0], "y": LABELS}, r"expected \(N, H, W, 3\)"),
-        ({"x": GREY > 9, "y": LABELS}, "pictures of 8 x 8 bool: expected uint8"),
+        ({"x": GREY > 9, "y": LABELS}, "images of 8 x 8 bool: expected uint8"),
         ({"x": GREY, "y": LABELS[:5]}, r"y is \(5,\) and x \(6, 8, 8\): expected one label"),
-        ({"x": GREY, "y": np.eye(6, dtype=int)}, r"of one-hot rows, save argmax\(1\)"),
+        ({"x": GREY, "y": np.eye(6, dtype=int)}, r"for one-hot rows, save argmax\(1\)"),
         ({"x": GREY, "y": LABELS / 2}, "bytes of float64: expected integers or text"),
         ({"x": np.asfortranarray(RGB), "y": LABELS}, "Fortran order: save np.ascontiguousarray"),
-        ({"x": GREY, "y": LABELS, "classes": np.array(["a"])}, "no numbers from 0 to 0"),
-        ({"x": GREY, "y": np.array(["a"] * 6), "names": np.array(["a"])}, "no numbers from 0 to 0"),
-        ({"x": GREY, "y": np.zeros(6, [("a", "i4")])}, "Python objects, which would be a pickle"),
+        ({"x": GREY, "y": LABELS, "classes": np.array(["a"])}, "other than the numbers 0 to 0"),
+        (
+            {"x": GREY, "y": np.array(["a"] * 6), "names": np.array(["a"])},
+            "other than the numbers 0 to 0",
+        ),
+        ({"x": GREY, "y": np.zeros(6, [("a", "i4")])}, "Python objects, which need a pickle"),
     ],
 )
 def test_what_leaves_a_doubt_is_named(tmp_path, arrays, message):
@@ -186,7 +192,7 @@ def test_objects_are_never_loaded(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     evil = np.array([Attack()] * 6, object)
     path = save(tmp_path / "x.npz", **{"x": GREY, "y": LABELS, name: evil})
-    refused(path, "Python objects, which would be a pickle")
+    refused(path, "Python objects, which need a pickle")
     beside = save(tmp_path / "y.npz", x=GREY, y=LABELS, more=evil)  # of no use, so never opened
     assert len(records(beside)[1]) == 6
     assert not (tmp_path / "canary").exists()
@@ -217,12 +223,12 @@ def npy(array: np.ndarray) -> bytes:
         (header("(6, 8, 8)") + bytes(385), r"declares \d+ bytes and has \d+"),
         (header(f"({1 << 60}, 8, 8)") + bytes(384), "declares [0-9,]+ bytes and has"),
         (header("(-6, -8, 8)") + bytes(384), "expected|damaged"),
-        (header("(6, 8, 8)", "'|O'") + bytes(384), "would be a pickle"),
+        (header("(6, 8, 8)", "'|O'") + bytes(384), "need a pickle"),
         (header("(6, 8, 8)", "'|U0'"), "damaged|declares|expected"),
         (header("__import__('os')"), "damaged"),
         (header("(" * 3000), "damaged"),
         (header("(6, 8, 8)" + " " * 20_000), "damaged"),
-        (b"\x93NUMPY\3\0" + bytes(100), r"format \(3, 0\), which is not known"),
+        (b"\x93NUMPY\3\0" + bytes(100), r"unknown format \(3, 0\)"),
         (b"junk", "damaged"),
         (b"", "damaged"),
     ],
@@ -236,7 +242,7 @@ def test_pictures_too_large_for_the_decoder_are_refused_from_the_header(tmp_path
     monkeypatch.setattr(npz, "LOCAL", replace(LOCAL, max_pixels=64))
     assert len(records(path)[1]) == 6
     monkeypatch.setattr(npz, "LOCAL", replace(LOCAL, max_pixels=63))
-    refused(path, "pictures of 8 x 8 uint8: .* at most 63 pixels")
+    refused(path, "images of 8 x 8 uint8: .* at most 63 pixels")
 
 
 def test_labels_beyond_the_limit_are_refused(tmp_path, monkeypatch):

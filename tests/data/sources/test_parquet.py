@@ -160,8 +160,8 @@ def test_metadata_that_says_nothing_is_ignored(tmp_path, metadata):
 @pytest.mark.parametrize(
     "columns, message",
     [
-        ({"label": [1]}, "0 columns that may hold the pictures"),
-        ({"img": 1, "other": 1, "label": [1]}, "2 columns that may hold the pictures"),
+        ({"label": [1]}, "0 columns that may hold the images"),
+        ({"img": 1, "other": 1, "label": [1]}, "2 columns that may hold the images"),
         ({"img": 1}, "0 columns that may hold the labels"),
         ({"img": 1, "a": [1], "b": [1]}, r"2 columns that may hold the labels \(a, b\)"),
     ],
@@ -215,7 +215,7 @@ def test_damage_is_named(tmp_path):
     )
     whole = path.read_bytes()
     path.write_bytes(b"junk")
-    with pytest.raises(DataError, match="no readable parquet file"):
+    with pytest.raises(DataError, match="not a readable parquet file"):
         find_parquet(tree_at(tmp_path), None).read()
     path.write_bytes(whole[:4] + b"\xff" * 30 + whole[34:])  # the first page's header
     with pytest.raises(DataError, match=r"damaged at row 0 or after"):

@@ -56,8 +56,8 @@ def test_kaggles_layout(tmp_path):
         ("train/2.png", "truck", "train", None),
     ]
     assert source.notes == (
-        "2 pictures that trainLabels.csv does not name passed over",
-        "1 other files passed over",
+        "2 images that trainLabels.csv does not name were ignored",
+        "1 other files ignored",
     )
 
 
@@ -208,9 +208,7 @@ def test_missing_pictures_are_bad_files_of_the_data(tmp_path):
             put(tmp_path, f"{label}{number}.png", data=encoded(noise(8, 8, number + ord(label))))
     names = [f"{label}{number}" for label in "xy" for number in range(11)]
     write(tmp_path, "id,label\n" + "".join(f"{name},{name[0]}\n" for name in names))
-    with pytest.raises(
-        DataError, match=r"2 of 22 pictures cannot be used: x10 \(not_found: no such"
-    ):
+    with pytest.raises(DataError, match=r"2 of 22 images cannot be used: x10 \(not_found: no such"):
         load_data(tmp_path)
     splits = load_data(tmp_path, DataConfig(on_bad="skip", max_bad=0.1))
     assert [(file.path, file.code) for file in splits.bad] == [
@@ -234,17 +232,17 @@ def test_missing_pictures_are_bad_files_of_the_data(tmp_path):
             r"lines 2 and 3: both name a, as x, train and as x",
         ),
         ("id,label\na,x\ngone,x\ngone,y\n", r"lines 3 and 4: both name gone"),
-        ("id,label\na,\n", r"line 2: no label: fill it in"),
-        ("id,label\n\n,x\n", r"line 3: no name: fill it in"),
-        ("id,label\na,x,y\n", r"line 2: 3 cells, where the header has 2"),
+        ("id,label\na,\n", r"line 2: no label: add it"),
+        ("id,label\n\n,x\n", r"line 3: no name: add it"),
+        ("id,label\na,x,y\n", r"line 2: 3 cells, but the header has 2"),
         ("id,label\na\n", r"line 2: 1 cells"),
         ('id,label\n"a,x\n', r"line 2: unexpected end of data"),
         ("id,label,split\na,x,tset\n", r"line 2: the split is 'tset', not one of train, val"),
-        ("id,label,split\na,x,train\nb,x,\n", r"line 3: no split, while other lines have one"),
+        ("id,label,split\na,x,train\nb,x,\n", r"line 3: no split, but other lines have one"),
         (b"id,label\na,x\nb,\xff\n", r"line 3: not UTF-8: save"),
         (
             "id,label\nq,x\nr,x\n",
-            r"names 2 pictures and none of them is here, such as q \(line 2\)",
+            r"names 2 images and none of them exists, such as q \(line 2\)",
         ),
     ],
 )
@@ -273,7 +271,7 @@ def test_two_tables_are_asked_about(tmp_path):
     put(tmp_path, "a.png", "b.png")
     write(tmp_path, "id,label\na,x\nb,y\n", "one.csv")
     write(tmp_path, "id,label\na,p\nb,q\n", "two.csv")
-    with pytest.raises(DataError, match=r"one\.csv or two\.csv may say .* path of one as --data"):
+    with pytest.raises(DataError, match=r"one\.csv or two\.csv may have .* path of one as --data"):
         sources.find(tmp_path)
     assert labels(tmp_path / "two.csv") == {"a.png": "p", "b.png": "q"}
     assert sources.find(tmp_path / "two.csv").files == ("two.csv", "a.png", "b.png")
@@ -281,7 +279,7 @@ def test_two_tables_are_asked_about(tmp_path):
 
 def test_without_any_table_the_layout_says_what_to_add(tmp_path):
     put(tmp_path, "a.png")
-    with pytest.raises(DataError, match=r"no CSV beside the pictures .* columns id,label"):
+    with pytest.raises(DataError, match=r"no CSV beside the images .* columns id,label"):
         sources.find(tmp_path, "table")
 
 

@@ -82,7 +82,7 @@ def test_a_damaged_picture_in_a_zip_is_a_bad_file(tmp_path):
     place = data.index(b"a/00003.png") + len(b"a/00003.png") + 40
     data[place : place + 4] = b"\xff\xff\xff\xff"
     path.write_bytes(data)
-    with pytest.raises(DataError, match=r"1 of 40 pictures cannot be used: a/00003.png \(undecod"):
+    with pytest.raises(DataError, match=r"1 of 40 images cannot be used: a/00003.png \(undecod"):
         load_data(path)
     found = load_data(path, DataConfig(on_bad="skip", max_bad=0.1))
     assert [(file.path, file.code) for file in found.bad] == [("a/00003.png", "undecodable")]
@@ -136,7 +136,7 @@ def test_what_is_passed_over_is_counted(tmp_path):
     put(put(tmp_path, "a/1.png"), ".x", "b.txt", data=b"")
     os.mkfifo(tmp_path / "pipe")
     assert tree_at(tmp_path).notes(1) == (
-        "2 other files passed over",
+        "2 other files ignored",
         "1 links, pipes or unreadable folders skipped",
     )
     assert tree_at(put(tmp_path / "clean", "a/1.png")).notes(0) == ()

@@ -1,1 +1,1 @@
-"""One picture: its bytes, its colours, and what looks like it."""
+"""Single images: decoding, colours, near-duplicates."""

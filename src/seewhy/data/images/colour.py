@@ -1,12 +1,12 @@
-"""What the values of a picture mean, whatever its mode: 8 bits of sRGB, upright, on white.
+"""Converts an image of any mode to 8-bit sRGB, upright, on white.
 
-- A picture is turned by its EXIF or XMP orientation.
-- Transparency is laid on white; palettes, grey, CMYK, YCbCr and Lab become RGB.
-- A valid ICC profile of at most 1 MiB is converted to sRGB (perceptual), any other is ignored.
+- An image is rotated by its EXIF or XMP orientation.
+- Transparent pixels are blended with white; palettes, grey, CMYK, YCbCr and Lab become RGB.
+- A valid ICC profile of at most 1 MiB is converted to sRGB (perceptual); any other is ignored.
 - 16-bit values keep their upper byte (`v >> 8`), 12-bit ones their upper 8 bits.
-- 32-bit integers and floats say nothing of their scale, so their largest value does: above 255 it
-  is that of 16 bits, else of 8, and floats within 1 are parts of one. Values below 0, above 65,535
-  or not a number are refused.
+- 32-bit integers and floats have no defined scale, so their largest value decides: above 255 they are
+  read as 16 bits, otherwise as 8, and floats up to 1 as parts of 1. Values below 0, above 65,535 or
+  NaN are refused.
 """
 
 import struct
@@ -20,7 +20,7 @@ from seewhy.errors import ImageError
 
 MAX_PROFILE = 1 << 20
 
-# What Pillow answers to a damaged file; anything else is a mistake of ours and is heard.
+# Pillow's errors for a damaged file; any other error is a bug and is not hidden.
 FAULTS = (SyntaxError, OSError, ValueError, EOFError, LookupError, TypeError, struct.error)
 
 _TURNS = {
@@ -37,8 +37,8 @@ _SAYS_ORIENTATION = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Returns a loaded picture turned by its EXIF or XMP orientation; a damaged one is ignored."""
-    # A TIFF has been turned by Pillow while loading, and then says nothing more.
+    """Returns a loaded image rotated by its EXIF or XMP orientation; a damaged one is ignored."""
+    # Pillow rotates a TIFF while loading it, and then removes its orientation.
     if not _SAYS_ORIENTATION & image.info.keys():
         return image
     try:
@@ -49,7 +49,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """Returns a loaded picture in RGB; raises `ImageError` for values beyond 16 bits."""
+    """Returns a loaded image in RGB; raises `ImageError` for values beyond 16 bits."""
     profile = image.info.get("icc_profile")
     image = _eight_bit(image)
     if image.mode in ("La", "RGBa"):  # colours multiplied by their alpha
@@ -81,14 +81,14 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         return Image.fromarray(_scaled(np.asarray(image)))
     if isinstance(transparent, tuple) and max(transparent) > 255:
-        image = image.copy()  # the key of a 16-bit colour picture; its lower bytes are gone
+        image = image.copy()  # the key of a 16-bit colour image; its lower bytes are gone
         del image.info["transparency"]
     return image
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
     lowest, highest = values.min(), values.max()
-    if not (lowest >= 0 and highest <= 65_535):  # so written, it holds for NaN too
+    if not (lowest >= 0 and highest <= 65_535):  # written so that NaN is refused, too
         raise ImageError("unsupported_depth")
     if highest > 255:
         return (values.astype(np.uint16) >> 8).astype(np.uint8)
@@ -98,7 +98,7 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 
 
 def _srgb(image: Image.Image, profile: object) -> Image.Image:
-    """Converts to sRGB by a usable profile, or by the plain rule of the image's mode."""
+    """Converts to sRGB by a usable profile, or else by the default rule of the image's mode."""
     if image.mode not in ("L", "RGB", "CMYK", "LAB"):
         image = image.convert("RGB")
     if not isinstance(profile, bytes) or len(profile) > MAX_PROFILE:
@@ -111,7 +111,7 @@ def _srgb(image: Image.Image, profile: object) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Returns the way from a profile (None: CIE Lab) to sRGB, or None where it does not fit."""
+    """Returns the transform from a profile (None: CIE Lab) to sRGB, or None if it does not fit."""
     try:
         if profile is None:
             source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))

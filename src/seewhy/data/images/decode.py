@@ -1,7 +1,7 @@
-"""From the bytes of a picture to stored pixels: the only place that opens an image.
+"""From the bytes of an image to stored pixels: the only module that opens images.
 
-What its colours mean is said in `colour`. The first frame alone is taken, turned upright.
-Nothing but `ImageError` is raised for a picture, and no global setting of Pillow is changed.
+Colours are converted in `colour`. Only the first frame is read, and rotated upright.
+Only `ImageError` is raised for an image, and no global setting of Pillow is changed.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data.images.colour import FAULTS, to_srgb, upright
 from seewhy.errors import ImageError
 
-# The last is why there is no picture, where a source knows; it is raised when it should be read.
+# The last is the reason why there is no image; it is raised when the image is read.
 Picture = str | Path | bytes | Image.Image | np.ndarray | ImageError
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a picture may cost: file size in bytes, pixels, and the longer side in pixels."""
+    """Limits of an image: file size in bytes, pixels, and the longer side in pixels."""
 
     max_bytes: int
     max_pixels: int
@@ -47,13 +47,12 @@ class Limits:
 LOCAL = Limits(max_bytes=2 << 30, max_pixels=200_000_000, max_side=65_500)
 UPLOAD = Limits(max_bytes=10 << 20, max_pixels=25_000_000, max_side=16_384)
 
-MAX_SCANS = (
-    100  # of a progressive JPEG; encoders write about ten, each costs a pass over the pixels
-)
+# Of a progressive JPEG; encoders write about ten, and each costs a pass over the pixels.
+MAX_SCANS = 100
 
 
 def read(source: Picture, rule: InputRule, limits: Limits = LOCAL) -> np.ndarray:
-    """Returns the stored pixels of one picture, uint8 `(store, store, 3)`, by every way in the same.
+    """Returns the stored pixels of one image, uint8 `(store, store, 3)`, equal for every kind of source.
 
     `source` is a path, the bytes of a file, a Pillow image, or a uint8 array `(H, W, 3)` or `(H, W)`.
     Raises `ImageError`.
@@ -62,7 +61,7 @@ def read(source: Picture, rule: InputRule, limits: Limits = LOCAL) -> np.ndarray
 
 
 def open_picture(source: Picture, limits: Limits = LOCAL) -> Image.Image:
-    """Returns one picture, whatever it comes as, upright and in RGB; raises `ImageError`."""
+    """Returns one image of any kind, upright and in RGB; raises `ImageError`."""
     if isinstance(source, ImageError):
         raise source
     if isinstance(source, Image.Image):
@@ -80,7 +79,7 @@ def read_file(path: str | Path, limits: Limits = LOCAL) -> bytes:
             seen = os.fstat(handle)
             if not stat.S_ISREG(seen.st_mode):
                 raise ImageError("not_a_file")
-            # `read` makes room for all that it is asked for, here for one byte more than should come.
+            # `read` allocates all bytes that are requested, here one more than there should be.
             data = file.read(min(seen.st_size, limits.max_bytes) + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise ImageError("not_found") from None
@@ -94,19 +93,17 @@ def read_file(path: str | Path, limits: Limits = LOCAL) -> bytes:
 
 
 def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
-    """Returns the first frame of a picture file, upright and in RGB; raises `ImageError`.
+    """Returns the first frame of an image file, upright and in RGB; raises `ImageError`.
 
     The size is checked from the header, before any pixel is unpacked.
     """
     if len(data) > limits.max_bytes:
         raise ImageError("too_large", f"{len(data):,} bytes; the limit is {limits.max_bytes:,}")
     plugin = _plugin(data)
-    if plugin is None:
-        raise ImageError("unsupported_format")
     with _as_image_error():
         image = plugin(BytesIO(data))
         _check_size(image.size, limits)
-        if isinstance(image, TiffImageFile):  # a tile is unpacked whole, however small the picture
+        if isinstance(image, TiffImageFile):  # a whole tile is unpacked, even for a small image
             _check_size((image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)), limits)
         if plugin is JpegImageFile:
             _check_scans(data)
@@ -114,7 +111,7 @@ def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
 
 
 def measure(source: Picture) -> tuple[int, int]:
-    """Returns the width and height in a picture's header (before it is turned); raises `ImageError`."""
+    """Returns width and height from an image's header (before rotation); raises `ImageError`."""
     if isinstance(source, ImageError):
         raise source
     if isinstance(source, Image.Image):
@@ -123,15 +120,13 @@ def measure(source: Picture) -> tuple[int, int]:
         return source.shape[1], source.shape[0]
     data = source if isinstance(source, bytes) else read_file(source)
     plugin = _plugin(data)
-    if plugin is None:
-        raise ImageError("unsupported_format")
     with _as_image_error():
         return plugin(BytesIO(data)).size
 
 
 def is_picture(head: bytes) -> bool:
     """Says whether a file that starts with these (at least 16) bytes has an allowed format."""
-    return _plugin(head) is not None
+    return any(magic.match(head) for magic, _ in _FORMATS)
 
 
 def to_rgb(image: Image.Image, limits: Limits = LOCAL) -> Image.Image:
@@ -147,7 +142,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def from_array(array: np.ndarray, limits: Limits = LOCAL) -> Image.Image:
-    """Returns a uint8 array `(H, W, 3)` or grey `(H, W)` as a picture; raises `ImageError`."""
+    """Returns a uint8 array `(H, W, 3)` or grey `(H, W)` as an image; raises `ImageError`."""
     if array.dtype != np.uint8:
         raise ImageError("unsupported_depth", f"an array must be uint8, this one is {array.dtype}")
     if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or 0 in array.shape:
@@ -157,9 +152,9 @@ def from_array(array: np.ndarray, limits: Limits = LOCAL) -> Image.Image:
 
 
 def store(rgb: Image.Image, side: int) -> np.ndarray:
-    """Returns the centre square of a picture at `side` pixels, uint8 `(side, side, 3)`.
+    """Returns the centre square of an image at `side` pixels, uint8 `(side, side, 3)`.
 
-    The shorter side is brought to `side` by bicubic interpolation, antialiased when it shrinks.
+    The shorter side is resized to `side` by bicubic interpolation, antialiased when it shrinks.
     """
     short = min(rgb.size)
     left, top = (rgb.width - short) // 2, (rgb.height - short) // 2
@@ -170,15 +165,15 @@ def store(rgb: Image.Image, side: int) -> np.ndarray:
 
 
 def centre(images: np.ndarray, size: int) -> np.ndarray:
-    """Returns the centre `size` x `size` of stored pictures `(..., S, S, 3)`, as a view."""
+    """Returns the centre `size` x `size` of stored images `(..., S, S, 3)`, as a view."""
     start = (images.shape[-2] - size) // 2
     return images[..., start : start + size, start : start + size, :]
 
 
 def content_hash(rgb: Image.Image | np.ndarray) -> str:
-    """Returns 32 hex digits of the sha256 over the size and the pixels of a whole upright picture.
+    """Returns 32 hex digits of the sha256 over the size and the pixels of a whole upright image.
 
-    The picture may come as its pixels, uint8 `(H, W, 3)`.
+    The image may come as its pixels, uint8 `(H, W, 3)`.
     """
     if isinstance(rgb, np.ndarray):
         height, width = rgb.shape[:2]
@@ -194,7 +189,7 @@ def content_hash(rgb: Image.Image | np.ndarray) -> str:
     return digest.hexdigest()[:32]
 
 
-# ------------------------------------------------------------------ opening, and what may go wrong
+# ------------------------------------------------------------------ opening, and its errors
 
 
 _FORMATS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
@@ -207,12 +202,15 @@ _FORMATS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
 )
 
 
-def _plugin(data: bytes) -> type[ImageFile.ImageFile] | None:
-    """Names the reader by the first bytes alone.
+def _plugin(data: bytes) -> type[ImageFile.ImageFile]:
+    """Returns the reader for a file's first bytes, or raises `ImageError`.
 
-    `Image.open(formats=...)` would do the same, but has its own limit of pixels, a global one.
+    `Image.open(formats=...)` would do the same, but has a global limit of pixels.
     """
-    return next((plugin for magic, plugin in _FORMATS if magic.match(data)), None)
+    for magic, plugin in _FORMATS:
+        if magic.match(data):
+            return plugin
+    raise ImageError("unsupported_format")
 
 
 def _check_size(size: tuple[int, int], limits: Limits) -> None:
@@ -220,11 +218,11 @@ def _check_size(size: tuple[int, int], limits: Limits) -> None:
     if width * height > limits.max_pixels or max(size) > limits.max_side:
         raise ImageError(
             "too_many_pixels",
-            f"{width:,} x {height:,} pixels; at most {limits.max_pixels:,} are taken, "
-            f"and {limits.max_side:,} a side",
+            f"{width:,} x {height:,} pixels; at most {limits.max_pixels:,} are allowed, "
+            f"and {limits.max_side:,} per side",
         )
     if width < 1 or height < 1:
-        raise ImageError("undecodable", "a picture without pixels")
+        raise ImageError("undecodable", "an image without pixels")
 
 
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -232,7 +230,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 def _check_scans(data: bytes) -> None:
     """Refuses a JPEG with more than `MAX_SCANS` scans: each costs a pass over all the pixels."""
-    if data.count(b"\xff\xda") <= MAX_SCANS:  # the rule; what follows passes over metadata
+    if data.count(b"\xff\xda") <= MAX_SCANS:  # nearly always; the rest ignores metadata
         return
     scans, position = 0, 2
     while marker := _MARKER.search(data, position):
@@ -243,9 +241,7 @@ def _check_scans(data: bytes) -> None:
         if kind != 0x01 and len(data) >= position + 2:
             position += int.from_bytes(data[position : position + 2], "big")
     if scans > MAX_SCANS:
-        raise ImageError(
-            "undecodable", f"{scans:,} scans in one JPEG; at most {MAX_SCANS} are taken"
-        )
+        raise ImageError("undecodable", f"{scans:,} scans in a JPEG; at most {MAX_SCANS} are read")
 
 
 @contextmanager
@@ -268,10 +264,10 @@ _quiet_filters = warnings.catch_warnings()
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Keeps Pillow's own warnings about odd files from the user: a picture is taken or refused.
+    """Hides Pillow's warnings about odd files from the user: an image is read or refused.
 
-    `warnings.catch_warnings` is global and not made for threads, so the first decoder in enters it
-    and the last one out leaves it. Entering again inside is cheap.
+    `warnings.catch_warnings` is global and not thread-safe, so the first decoder to start enters it
+    and the last one to finish leaves it. Nesting is cheap.
     """
     global _quiet_users, _quiet_filters
     with _quiet_lock:

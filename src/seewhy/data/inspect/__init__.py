@@ -1,4 +1,4 @@
-"""Looking at data before anything is trained on it: statistics, and what is wrong with it."""
+"""Inspects data before training: statistics, and what is wrong with it."""
 
 from seewhy.data.inspect.findings import Example, Finding, is_wrong, write_findings
 from seewhy.data.inspect.gathered import Gathered, gather

@@ -1,4 +1,4 @@
-"""Pictures that are there twice: identical or alike, across splits, or under two labels."""
+"""Duplicate images: identical or near-duplicates, across splits, or under two labels."""
 
 from collections.abc import Sequence
 
@@ -6,49 +6,37 @@ import numpy as np
 
 from seewhy.data.images import near_duplicates
 from seewhy.data.images.near_duplicates import Pairs
-from seewhy.data.inspect.findings import Example, Finding, Severity
+from seewhy.data.inspect.findings import Example, Finding, Severity, with_examples
 from seewhy.data.inspect.gathered import Gathered
 from seewhy.events import OnEvent
 
 
 def identical_findings(pictures: Gathered) -> list[Finding]:
-    """Finds pictures whose pixels are the same: each with the first of them that tells most."""
+    """Finds images with the same pixels: leaks, pairs under two labels, and copies in one split."""
     leaks, labels, copies = [], [], []
     for rows in _same(pictures.hashes):
         kept = [row for row in rows if pictures.splits[row] != "left_out"]
+        first: dict[str, int] = {}
         for row in rows:
             if pictures.splits[row] == "left_out" and kept:
                 leaks.append(Example("identical", (row, kept[0])))
+            other = first.setdefault(pictures.splits[row], row)
+            if other != row:
+                copies.append(Example("identical", (other, row)))
         opened = [row for row in rows if pictures.labels[row] >= 0]
         for row in opened[1:]:
             if pictures.labels[row] != pictures.labels[opened[0]]:
                 labels.append(Example("identical", (opened[0], row)))
-        first: dict[str, int] = {}
-        for row in rows:
-            other = first.setdefault(pictures.splits[row], row)
-            if other != row:
-                copies.append(Example("identical", (other, row)))
-    return [
-        finding
-        for finding in (
-            _leaks(leaks),
-            _two_labels(
-                "two-labels", "error", "pairs that are identical, under two labels", labels
-            ),
-            Finding(
-                "duplicate",
-                "warning",
-                "pictures that are there already, in the same split",
-                "remove the copies: they count twice",
-                copies,
-            ),
-        )
-        if finding.count
-    ]
+    what, advice = "copies of images in the same split", "remove the copies: they count twice"
+    return with_examples(
+        _leaks(leaks),
+        _two_labels("two-labels", "error", "identical pairs under two labels", labels),
+        Finding("duplicate", "warning", what, advice, copies),
+    )
 
 
 def group_findings(pictures: Gathered) -> list[Finding]:
-    """Finds pictures left out of training because their group is in another split, too."""
+    """Finds images left out of training because their group is also in another split."""
     groups = pictures.opened.groups
     if groups is None:
         return []
@@ -58,16 +46,24 @@ def group_findings(pictures: Gathered) -> list[Finding]:
         for row in np.flatnonzero(pictures.splits == "left_out")
         if pictures.hashes[row] not in kept
     ]
-    what = "pictures of a group (--group-from) that is in a later split, too"
-    return [_leaks(examples, "group-leak", what)] if examples else []
+    what = "images of a group (--group-from) that is also in a later split"
+    return with_examples(_leaks(examples, "group-leak", what))
 
 
 def alike_findings(pictures: Gathered, on_event: OnEvent) -> list[Finding]:
-    """Finds pictures that look alike but are not identical; those of one test split are not compared."""
+    """Finds near-duplicates that are not identical; pairs within test are not reported."""
     if not len(pictures.opened):
         return []
-    if pictures.opened.images.shape[1] < near_duplicates.SMALLEST:
-        return [_too_small()]
+    if pictures.opened.images.shape[1] < (side := near_duplicates.SMALLEST):
+        return [
+            Finding(
+                "not-compared",
+                "note",
+                f"images of less than {side} pixels are not searched for near-duplicates",
+                "none needed: identical ones are found at any size",
+                [Example(f"less than {side} pixels", name="all")],
+            )
+        ]
     distinct = np.unique(pictures.hashes, return_index=True)[1]
     distinct.sort()
     pairs = near_duplicates.near_pairs(
@@ -85,37 +81,24 @@ def alike_findings(pictures: Gathered, on_event: OnEvent) -> list[Finding]:
             copies.append(example)
         if len(shown - {-1}) == 2:
             labels.append(example)
-    found = (
-        Finding(
-            "near-leak",
-            "warning",
-            "pairs that look alike, one on each side of a split",
-            "keep them on one side: put both into one group (--group-from), or remove one",
-            leaks,
-        ),
-        _two_labels(
-            "near-two-labels", "warning", "pairs that look alike, under two labels", labels
-        ),
-        Finding(
-            "near-duplicate",
-            "warning",
-            "pairs that look alike, in one split",
-            "remove copies that show nothing new",
-            copies,
-        ),
+    what, extra = "near-duplicates in two splits", "remove copies that show nothing new"
+    advice = "keep them in one split: put both into one group (--group-from), or remove one"
+    return with_examples(
+        Finding("near-leak", "warning", what, advice, leaks),
+        _two_labels("near-two-labels", "warning", "near-duplicates under two labels", labels),
+        Finding("near-duplicate", "warning", "near-duplicates in one split", extra, copies),
     )
-    return [finding for finding in found if finding.count]
 
 
 def _same(hashes: np.ndarray) -> list[list[int]]:
-    """Returns the rows of each content that is there more than once."""
+    """Returns the rows of each content that occurs more than once."""
     order = np.argsort(hashes, kind="stable")
     ends = np.flatnonzero(hashes[order][1:] != hashes[order][:-1]) + 1
     return [rows.tolist() for rows in np.split(order, ends) if len(rows) > 1]
 
 
 def _examples(pairs: Pairs, distinct: np.ndarray) -> list[Example]:
-    """Returns the pairs, those that agree most first."""
+    """Returns the pairs, the most similar first."""
     return [
         Example(
             f"agreement {pairs.agreement[n]:.2f}" + (", mirrored" if pairs.mirrored[n] else ""),
@@ -128,9 +111,9 @@ def _examples(pairs: Pairs, distinct: np.ndarray) -> list[Example]:
 def _leaks(
     examples: Sequence[Example],
     kind: str = "leak",
-    what: str = "pictures that are in a later split, too",
+    what: str = "images that are also in a later split",
 ) -> Finding:
-    advice = "SeeWhy leaves them out of training; other programs will not: remove them from it"
+    advice = "SeeWhy does not train on them, but other programs will: remove them from this split"
     return Finding(kind, "error", what, advice, examples)
 
 
@@ -142,19 +125,8 @@ def _crowd(crowd: float, examples: Sequence[Example]) -> Finding:
     return Finding(
         "crowd",
         "warning",
-        f"each picture looks like some {crowd:,.0f} others: frames of films, copies made by "
-        "augmentation, or drawings that are alike by nature; pairs of a sample are listed",
-        "where they are frames or copies, keep those of one origin on one side with --group-from",
+        f"each image looks like about {crowd:,.0f} others: frames of films, copies made by "
+        "augmentation, or images of one kind, such as digits; pairs of a sample are listed",
+        "if they are frames or copies, keep those of one origin in one split with --group-from",
         examples,
-    )
-
-
-def _too_small() -> Finding:
-    side = near_duplicates.SMALLEST
-    return Finding(
-        "not-compared",
-        "note",
-        f"pictures of less than {side} pixels are not searched for those that look alike",
-        "none needed: identical ones are found at any size",
-        [Example(f"less than {side} pixels", name="all")],
     )

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, how grave it is, and what to do."""
+"""Findings: what is wrong with a data set, how severe it is, and what to do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SHOWN = 10  # examples in a JSON object; the CSV has all
 
 
 class Example(NamedTuple):
-    """What a finding is about: one picture or two, by their rows in `Gathered`, or else a name."""
+    """One case of a finding: one image or two, by their rows in `Gathered`, or else a name."""
 
     detail: str
     rows: tuple[int, ...] = ()
@@ -22,9 +22,9 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of fault, in words.
+    """One kind of problem.
 
-    An `error` makes training fail or figures false, a `warning` may, a `note` is good to know.
+    An `error` makes training fail or metrics wrong, a `warning` may do so, a `note` is information.
     """
 
     kind: str
@@ -38,13 +38,18 @@ class Finding:
         return len(self.examples)
 
 
+def with_examples(*findings: Finding) -> list[Finding]:
+    """Returns the findings that have examples."""
+    return [finding for finding in findings if finding.examples]
+
+
 def is_wrong(findings: Sequence[Finding]) -> bool:
     """Says whether any finding is more than a note."""
     return any(finding.severity != "note" for finding in findings)
 
 
 def described(finding: Finding, pictures: Gathered) -> dict[str, Any]:
-    """A finding with the first `SHOWN` of its examples, each by its path, split and label."""
+    """A finding with its first `SHOWN` examples, each with its path, split and label."""
     return {
         "kind": finding.kind,
         "severity": finding.severity,
@@ -56,19 +61,17 @@ def described(finding: Finding, pictures: Gathered) -> dict[str, Any]:
 
 
 def write_findings(findings: Sequence[Finding], pictures: Gathered, path: Path) -> None:
-    """Writes `findings.csv`, one row an example; a pair has both its pictures in the row."""
+    """Writes `findings.csv`, one row per example; both images of a pair are in one row."""
     header = ("path", "split", "label", "path_2", "split_2", "label_2", "detail")
     rows = []
     for finding in findings:
-        for example in finding.examples:
-            cells = _cells(example, pictures)
-            text = [cells.get(name, "") for name in header]
-            rows.append([finding.kind, finding.severity, *text])
+        for cells in (_cells(example, pictures) for example in finding.examples):
+            rows.append([finding.kind, finding.severity, *(cells.get(n, "") for n in header)])
     write_csv(("kind", "severity", *header), rows, path)
 
 
 def _cells(example: Example, pictures: Gathered) -> dict[str, str]:
-    """Returns what an example is about; `path` is the name where it is about no picture."""
+    """Returns the cells of an example; `path` is its name if it is not about an image."""
     if not example.rows:
         return {"path": example.name, "detail": example.detail}
     cells = {}

@@ -1,4 +1,4 @@
-"""All pictures of a source in one numbering, test sealed in it as everywhere."""
+"""All images of a source under one numbering; test stays sealed."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from seewhy.data.split import SealedSet, Splits
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """Pictures that may be looked at, and after them those of test, of which only names and hashes are.
+    """The images outside test, and after them those of test, of which only names and hashes are open.
 
-    `splits` says of each "train", "val", "left_out" or "test"; `labels` of those in test is -1.
+    `splits` is "train", "val", "left_out" or "test" for each image; `labels` is -1 for those in test.
     """
 
     opened: ImageSet
@@ -27,11 +27,11 @@ class Gathered:
         return len(self.splits)
 
     def label(self, row: int) -> str:
-        """Returns the name of a picture's class; "" where it is sealed."""
+        """Returns the name of an image's class; "" where it is sealed."""
         return self.opened.classes[self.labels[row]] if self.labels[row] >= 0 else ""
 
     def look(self, rows: np.ndarray) -> np.ndarray:
-        """Returns what `near_duplicates` compares of these rows, sealed ones too."""
+        """Returns the grey levels that `near_duplicates` compares, for any rows, sealed ones too."""
         sealed = rows >= len(self.opened)
         seen = near_duplicates.look(self.opened.images[np.where(sealed, 0, rows)])
         if self.sealed is not None and sealed.any():
@@ -39,7 +39,7 @@ class Gathered:
         return seen
 
     def describe(self) -> np.ndarray:
-        """Returns the descriptors of `near_duplicates` of all pictures, sealed ones too."""
+        """Returns the descriptors of `near_duplicates` of all images, sealed ones too."""
         parts = [near_duplicates.describe(images) for images in self.opened.chunks()]
         if self.sealed is not None:
             parts.append(self.sealed.describe())
@@ -47,11 +47,10 @@ class Gathered:
 
 
 def gather(splits: Splits) -> Gathered:
-    """Puts all pictures of a source into one numbering, save those left out as none of the classes."""
+    """Numbers all images of a source, except those left out as none of the classes."""
     left_out = splits.left_out.take(splits.left_out.labels >= 0)
     opened = splits.train.joined(splits.val).joined(left_out)
-    parts = {"train": splits.train, "val": splits.val, "left_out": left_out}
-    names = [name for name, images in parts.items() for _ in range(len(images))]
+    names = ["train"] * len(splits.train) + ["val"] * len(splits.val) + ["left_out"] * len(left_out)
     sealed = splits.test
     ids, hashes, labels = opened.ids, opened.hashes, opened.labels
     if sealed is not None:

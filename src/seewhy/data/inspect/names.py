@@ -1,29 +1,29 @@
-"""Names of classes that deceive: two that look like one, characters that do not show, numbers."""
+"""Misleading class names: names that look the same, invisible characters, numbers."""
 
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 
-from seewhy.data.inspect.findings import Example, Finding
+from seewhy.data.inspect.findings import Example, Finding, with_examples
 from seewhy.text import visible
 
 
 def name_findings(classes: Sequence[str], merged: Sequence[str] = ()) -> list[Finding]:
-    """Finds traps in the names of classes; `merged` are spelled in several forms of Unicode."""
-    found = [
+    """Finds misleading class names; `merged` are spelled in several forms of Unicode."""
+    return with_examples(
         Finding(
             "alike-names",
             "warning",
             "classes whose names differ only in case, spaces, or characters that look the same",
-            "if they are one class, give them one name; else make the difference plain",
+            "if they are one class, give them one name; otherwise make the difference clear",
             _alike(classes),
         ),
         Finding(
             "odd-names",
             "warning",
-            "names with spaces at an end or in a row, or with characters that do not show",
-            "rename the class: nobody will type it so",
+            "names that begin or end with a space, or have double spaces or invisible characters",
+            "rename the class: people will type it differently",
             [Example(_odd(name), name=name) for name in classes if _odd(name)],
         ),
         Finding(
@@ -36,12 +36,11 @@ def name_findings(classes: Sequence[str], merged: Sequence[str] = ()) -> list[Fi
         Finding(
             "number-names",
             "note",
-            "classes are numbers whose order as text, by which they are numbered here, is another",
+            "class names are numbers, but classes are sorted as text: 10 comes before 2",
             "compare classes by name, never by position; or pad the names: 01, 02, ..., 10",
             _numbers(classes),
         ),
-    ]
-    return [finding for finding in found if finding.count]
+    )
 
 
 def _alike(classes: Sequence[str]) -> list[Example]:
@@ -49,16 +48,14 @@ def _alike(classes: Sequence[str]) -> list[Example]:
     for name in classes:
         looks[_look(name)].append(name)
     return [
-        Example(
-            "looks like " + ", ".join(f"'{visible(name)}'" for name in names[1:]), name=names[0]
-        )
-        for names in looks.values()
-        if len(names) > 1
+        Example("looks like " + ", ".join(f"'{visible(n)}'" for n in others), name=first)
+        for first, *others in looks.values()
+        if others
     ]
 
 
 def _look(name: str) -> str:
-    """Returns what a reader sees of a name: no case, no forms of one letter, no hidden characters."""
+    """Returns a name without case, variants of letters and invisible characters."""
     letters = unicodedata.normalize("NFKC", name).casefold()
     shown = "".join(c for c in letters if unicodedata.category(c) not in ("Cf", "Cc", "Cn", "Co"))
     return " ".join(re.split(r"[\s_-]+", shown.strip()))

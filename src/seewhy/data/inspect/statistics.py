@@ -1,4 +1,4 @@
-"""What a data set holds, in figures."""
+"""Statistics of a data set: counts, sizes, mean and std."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +11,10 @@ from seewhy.data.split import Splits
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Counts of each split and class, and what the pictures outside test are like.
+    """Counts of each split and class, and statistics of the images outside test.
 
-    counts: int64 `(classes,)` by split: train, val, test where there is one, left_out where any
-        is of a class.
-    sizes: int32 `(n, 2)`, width and height of the whole pictures of train and val, in pixels.
+    counts: int64 `(classes,)` by split: train, val, test if there is one, left_out if it has labelled images.
+    sizes: int32 `(n, 2)`, width and height of the whole images of train and val, in pixels.
     mean, std: float64 `(3,)` over the stored pixels of train, RGB in [0, 1].
     """
 
@@ -30,28 +29,24 @@ class Statistics:
 
     @property
     def smallest_and_largest(self) -> tuple[int, int]:
-        """Pictures in the smallest and in the largest class of train."""
+        """The numbers of images in the smallest and in the largest class of train."""
         return int(self.counts["train"].min()), int(self.counts["train"].max())
 
     def json_form(self) -> dict[str, Any]:
-        """The numbers, those of splits by class."""
+        """All numbers; those of splits by class."""
         width, height = self.sizes.T
-        shape = width / height
         return {
             "layout": self.layout,
             "classes": self.classes,
             "splits": {
-                name: {
-                    "n": counts.sum(),
-                    "per_class": dict(zip(self.classes, counts, strict=True)),
-                }
+                name: {"n": counts.sum(), "per_class": dict(zip(self.classes, counts, strict=True))}
                 for name, counts in self.counts.items()
             },
             "sizes": {
                 "distinct": len(np.unique(self.sizes, axis=0)),
                 "width": _spread(width),
                 "height": _spread(height),
-                "width_by_height": _spread(shape),
+                "width_by_height": _spread(width / height),
             },
             "stored": self.stored,
             "mean": self.mean,
@@ -61,7 +56,7 @@ class Statistics:
 
 
 def statistics(splits: Splits) -> Statistics:
-    """Counts and measures a data set; of test only the numbers of its pictures."""
+    """Computes the statistics of a data set; of test, only the numbers of images."""
     counts = {"train": splits.train.counts, "val": splits.val.counts}
     if splits.test is not None:
         counts["test"] = splits.test.counts
@@ -82,23 +77,21 @@ def statistics(splits: Splits) -> Statistics:
 
 
 def _channels(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and deviation of each channel over all pixels; not a number where there are none."""
+    """Returns mean and std of each channel over all pixels; NaN without images."""
     levels = np.arange(256) / 255
-    seen = np.zeros((3, 256), np.int64)
+    histogram = np.zeros((3, 256), np.int64)
     for chunk in images.chunks():
         for channel in range(3):
-            seen[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
+            histogram[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
     with np.errstate(invalid="ignore"):
-        mean = seen @ levels / seen.sum(1)
-        return mean, np.sqrt(np.maximum(seen @ levels**2 / seen.sum(1) - mean**2, 0))
+        pixels = histogram.sum(1)
+        mean = histogram @ levels / pixels
+        return mean, np.sqrt(np.maximum(histogram @ levels**2 / pixels - mean**2, 0))
 
 
 def _spread(values: np.ndarray) -> dict[str, float]:
-    """Returns the smallest, the middle and the largest value."""
+    """Returns the smallest, the median and the largest value."""
     if not len(values):
         return {}
-    return {
-        "min": float(values.min()),
-        "median": float(np.median(values)),
-        "max": float(values.max()),
-    }
+    low, middle, high = map(float, (values.min(), np.median(values), values.max()))
+    return {"min": low, "median": middle, "max": high}

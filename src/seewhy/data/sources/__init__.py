@@ -24,10 +24,10 @@ def find(
     group_from: str | None = None,
     on_event: OnEvent = ignore,
 ) -> Source:
-    """Recognises a source: a path in one of `LAYOUTS`, a name in `NAMED` where no such path is, or `Data`.
+    """Recognises a source: a path in one of `LAYOUTS`, else a name in `NAMED`, or `Data`.
 
-    A version with corrected labels is its source, with these corrections. Raises `DataError` when none
-    fits, or when several do and `layout` does not say which.
+    A version with corrected labels gives its source, with these corrections. Raises `DataError` if no
+    layout fits, or if several do and `layout` is None.
     """
     if not isinstance(source, str | Path):
         if layout is not None:
@@ -36,8 +36,8 @@ def find(
     path = Path(source)
     if is_corrected(path):
         version = read_corrected(path)
-        found = find(version.source, layout or version.layout, group_from, on_event)
-        return replace(found, corrections=version.right, notes=(*found.notes, version.note))
+        origin = find(version.source, layout or version.layout, group_from, on_event)
+        return replace(origin, corrections=version.right, notes=(*origin.notes, version.note))
     if path.exists():
         return recognise(path.resolve(), layout, group_from)
     if str(source) in NAMED:

@@ -1,4 +1,4 @@
-"""CIFAR-10 as its authors give it out: `cifar-10-batches-py` or `-bin`, a folder or the archive of one.
+"""CIFAR-10 as its authors distribute it: `cifar-10-batches-py` or `-bin`, a folder or an archive.
 
 An archive is read in memory, never unpacked to disk.
 """
@@ -39,26 +39,6 @@ class Form(NamedTuple):
     batch: Callable[[bytes], Batch]
 
 
-def fits_py(tree: Tree) -> bool:
-    """Says whether there are batches of the Python format."""
-    return _fits(PY, tree)
-
-
-def fits_bin(tree: Tree) -> bool:
-    """Says whether there are batches of the binary format."""
-    return _fits(BIN, tree)
-
-
-def find_py(tree: Tree, group_from: str | None) -> Source:
-    """Reads `cifar-10-batches-py`; no pickle is run."""
-    return _find(PY, tree)
-
-
-def find_bin(tree: Tree, group_from: str | None) -> Source:
-    """Reads `cifar-10-batches-bin`."""
-    return _find(BIN, tree)
-
-
 def _is_archive(path: Path) -> bool:
     return path.name.endswith(_ARCHIVE) and path.is_file()
 
@@ -78,39 +58,34 @@ def _fits(form: Form, tree: Tree) -> bool:
         return False
 
 
-def _find(form: Form, tree: Tree) -> Source:
+def _find(form: Form, tree: Tree, group_from: str | None) -> Source:
     def wanted(name: str) -> bool:
         return _is_batch(form, name) or name == form.meta
 
-    def unpack() -> dict[str, Callable[[], bytes]]:
+    def whole(name: str) -> bytes:
+        with tree.open(name) as file:
+            return file.read(_MAX_MEMBER)
+
+    def read() -> Reading:
+        if not _is_archive(tree.path):
+            return _read(form, {name: partial(whole, name) for name in names})
         with _members(tree.path) as members:
-            return {name: partial(bytes, read()) for name, read in members if wanted(name)}
+            unpacked = {name: partial(bytes, read()) for name, read in members if wanted(name)}
+        return _read(form, unpacked)
 
-    def sample() -> list[np.ndarray]:
-        return [np.zeros((SIDE, SIDE, 3), np.uint8)]
-
-    if _is_archive(tree.path):
-        root, watched = tree.watched([])
-        return Source(form.layout, root, watched, lambda: _read(form, unpack()), sample)
     names = [name for name in tree.scan.others if wanted(name)]
-    root, watched = tree.watched(names)
-    files = {name: partial(_whole, tree, name) for name in names}
-    return Source(form.layout, root, watched, lambda: _read(form, files), sample)
-
-
-def _whole(tree: Tree, name: str) -> bytes:
-    with tree.open(name) as file:
-        return file.read(_MAX_MEMBER)
+    sample = [np.zeros((SIDE, SIDE, 3), np.uint8)]
+    return Source(form.layout, *tree.watched(names), read, lambda: sample)
 
 
 @contextmanager
 def _members(archive: Path) -> Iterator[Iterator[tuple[str, Callable[[], bytes]]]]:
-    """Gives the files of an archive: the last part of each name, and what reads it before the next."""
+    """Yields the last part of each file's name and a function that reads it before the next one."""
 
     def members(tar: tarfile.TarFile) -> Iterator[tuple[str, Callable[[], bytes]]]:
         for member in tar:
             if member.offset_data + member.size > _MAX_ARCHIVE:
-                raise DataError(f"{visible(archive.name)} unpacks to more than CIFAR-10 does")
+                raise DataError(f"{visible(archive.name)} unpacks to more bytes than CIFAR-10")
             if member.isreg() and member.size <= _MAX_MEMBER:
                 file = tar.extractfile(member)
                 assert file is not None
@@ -123,12 +98,12 @@ def _members(archive: Path) -> Iterator[Iterator[tuple[str, Callable[[], bytes]]
         with tarfile.open(archive) as tar:
             yield members(tar)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{visible(archive.name)} is damaged: {error}. Get it again") from None
+        raise DataError(f"{visible(archive.name)} is damaged: {error}. Download it again") from None
 
 
 def _read(form: Form, files: Mapping[str, Callable[[], bytes]]) -> Reading:
     if form.meta not in files:
-        raise DataError(f"there is no {form.meta} beside the batches, which names the classes")
+        raise DataError(f"{form.meta}, which names the classes, is missing beside the batches")
     names = form.names(files[form.meta]())
     batches = sorted(name for name in files if name != form.meta)
 
@@ -136,12 +111,12 @@ def _read(form: Form, files: Mapping[str, Callable[[], bytes]]) -> Reading:
         for batch in batches:
             split = "test" if batch.startswith("test") else "train"
             pixels, labels, paths = form.batch(files[batch]())
-            pictures = pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
-            for row, (picture, label, path) in enumerate(zip(pictures, labels, paths, strict=True)):
+            images = pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+            for row, (image, label, path) in enumerate(zip(images, labels, paths, strict=True)):
                 if not 0 <= label < len(names):
-                    raise DataError(f"{batch} has the label {label} and {len(names)} classes")
+                    raise DataError(f"{batch} has the label {label}, but {len(names)} classes")
                 key = f"{batch}/{row}" + (f"/{path}" if path else "")
-                yield Record(key, names[label], split, picture)
+                yield Record(key, names[label], split, image)
 
     return Reading(10_000 * len(batches), tuple(names), records())
 
@@ -154,9 +129,7 @@ def _py_batch(data: bytes) -> Batch:
     batch = read_batch(data)
     pixels, labels = batch.get(b"data"), _list(batch, b"labels", int)
     if not isinstance(pixels, np.ndarray) or pixels.shape != (len(labels), PIXELS):
-        raise DataError(
-            f"a batch of {len(labels)} labels without as many pictures of {PIXELS} bytes"
-        )
+        raise DataError(f"a batch of {len(labels)} labels lacks as many images of {PIXELS} bytes")
     if b"filenames" not in batch:
         return pixels, labels, [""] * len(labels)
     paths = [_text(path) for path in _list(batch, b"filenames", bytes)]
@@ -166,18 +139,14 @@ def _py_batch(data: bytes) -> Batch:
 
 
 def _list(batch: dict[bytes, Any], key: bytes, kind: type) -> list[Any]:
-    found = batch.get(key)
-    if not isinstance(found, list) or not all(type(item) is kind for item in found):
-        raise DataError(f"a batch without a list of {kind.__name__} called {key.decode()}")
-    return found
+    values = batch.get(key)
+    if not isinstance(values, list) or not all(type(item) is kind for item in values):
+        raise DataError(f"a batch lacks the list {key.decode()} of {kind.__name__}")
+    return values
 
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
-
-
-def _bin_names(data: bytes) -> list[str]:
-    return _text(data).split()
 
 
 def _bin_batch(data: bytes) -> Batch:
@@ -187,5 +156,7 @@ def _bin_batch(data: bytes) -> Batch:
     return rows[:, 1:], rows[:, 0].tolist(), [""] * len(rows)
 
 
-PY = Form("cifar-py", "", "batches.meta", _py_names, _py_batch)
-BIN = Form("cifar-bin", ".bin", "batches.meta.txt", _bin_names, _bin_batch)
+PY = Form("cifar-py", "", "batches.meta", _py_names, _py_batch)  # no pickle is run
+BIN = Form("cifar-bin", ".bin", "batches.meta.txt", lambda data: _text(data).split(), _bin_batch)
+fits_py, find_py = partial(_fits, PY), partial(_find, PY)
+fits_bin, find_bin = partial(_fits, BIN), partial(_find, BIN)

@@ -1,4 +1,4 @@
-"""CIFAR-10 by its name: found where the user keeps data, else downloaded once."""
+"""CIFAR-10 by name: read from the user's data folder, or else downloaded once."""
 
 import os
 from collections.abc import Iterator
@@ -24,31 +24,27 @@ ARCHIVE = Download(
     "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
 )
 NAMES = (
-    "cifar10",
-    "cifar-10-batches-py",
-    "cifar-10-batches-bin",
-    "cifar-10-python.tar.gz",
-    "cifar-10-binary.tar.gz",
+    *("cifar10", "cifar-10-batches-py", "cifar-10-batches-bin"),
+    *("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz"),
 )
 
 
 def find_cifar10(group_from: str | None, on_event: OnEvent) -> Source:
-    """Returns CIFAR-10 from `$SEEWHY_DATA`, where it may lie in any layout, or from the cache.
+    """Returns CIFAR-10 from `$SEEWHY_DATA`, where it may have any layout, or from the cache.
 
-    Else it is downloaded. Raises `DataError` or `ChecksumError` when that cannot be.
+    Otherwise it is downloaded. Raises `DataError` or `ChecksumError` if that fails.
     """
     path = next(_places(), None) or download(ARCHIVE, cache_root() / "downloads", on_event)
     return replace(recognise(path.resolve(), None, group_from), names=CLASSES)
 
 
 def _places() -> Iterator[Path]:
-    """Yields where CIFAR-10 lies in `$SEEWHY_DATA`: under one of its names, or directly."""
-    given = os.environ.get("SEEWHY_DATA")
-    if not given:
+    """Yields the places of CIFAR-10 in `$SEEWHY_DATA`: under one of its names, or directly."""
+    if not (variable := os.environ.get("SEEWHY_DATA")):
         return
-    home = Path(given).expanduser()
+    home = Path(variable).expanduser()
     if not home.is_dir():
-        raise DataError(f"SEEWHY_DATA is {given}, which is no directory")
+        raise DataError(f"SEEWHY_DATA is {variable}, which is not a directory")
     for folder in (home / "cifar10", home):
         for path in (folder / name for name in NAMES):
             if path.exists() and len(fitting(tree_at(path))) == 1:

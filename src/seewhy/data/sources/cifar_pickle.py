@@ -1,8 +1,8 @@
-"""A closed reader for the pickles in `cifar-10-batches-py`: data in, nothing ever called.
+"""A restricted reader for the pickles in `cifar-10-batches-py`: it reads data and never calls anything.
 
 It knows the opcodes that Python 2 and 3 write at protocol 2 for a dict of strings, lists of numbers
 and strings, and one uint8 array. A name such as `numpy.ndarray` is only compared, never imported;
-any opcode, name or shape beyond that is refused (pickletools describes the format).
+any other opcode, name or shape is refused (pickletools describes the format).
 """
 
 import struct
@@ -20,19 +20,18 @@ _KNOWN = {*_RECONSTRUCT, _NDARRAY, _DTYPE, _ENCODE}
 
 
 def read_batch(data: bytes) -> dict[bytes, Any]:
-    """Returns the dict that a batch file holds; strings are bytes, the pictures a uint8 array.
+    """Returns the dict in a batch file; strings are bytes, the images a uint8 array.
 
-    Raises `DataError` for anything else, also for a pickle that would be harmless.
+    Raises `DataError` for anything else, even for a harmless pickle.
     """
     machine = _Machine(data)
     try:
-        found = machine.run()
+        return machine.run()
     except (LookupError, ValueError, TypeError, struct.error) as error:
         raise DataError(
-            f"no CIFAR-10 batch: {error} (at byte {machine.at:,}). Only the official files are read, "
-            "and code in a pickle is never run: get the archive again"
+            f"not a CIFAR-10 batch: {error} (at byte {machine.at:,}). Only the official files are read, "
+            "and code in a pickle is never run: download the archive again"
         ) from None
-    return found
 
 
 class _Refused(ValueError):
@@ -45,14 +44,14 @@ class _Mark:
 
 @dataclass(frozen=True)
 class _Name:
-    """What a pickle would import; here a label."""
+    """The name of an object that a pickle would import; here it is only text."""
 
     text: str
 
 
 @dataclass
 class _Array:
-    """A uint8 array, empty until its state comes."""
+    """A uint8 array, empty until its state is read."""
 
     value: np.ndarray | None = None
 
@@ -63,7 +62,7 @@ class _Uint8:
 
 @dataclass
 class _Machine:
-    """The stack and the memo of a pickle, and a place in its bytes."""
+    """The stack and the memo of a pickle, and the current position in its bytes."""
 
     data: bytes
     at: int = 0
@@ -75,10 +74,10 @@ class _Machine:
             if opcode not in _OPCODES:
                 raise _Refused(f"opcode {opcode!r}")
             _OPCODES[opcode](self)
-        (found,) = self.stack
-        if not isinstance(found, dict):
+        (batch,) = self.stack
+        if not isinstance(batch, dict):
             raise _Refused("no dict")
-        return {_bytes(key): _plain(value) for key, value in found.items()}
+        return {_bytes(key): _plain(value) for key, value in batch.items()}
 
     def take(self, size: int) -> bytes:
         if not 0 <= size <= len(self.data) - self.at:
@@ -138,7 +137,7 @@ class _Machine:
         ):
             self.stack.append(_Array())
         else:
-            raise _Refused("a call that is no array's")
+            raise _Refused("a call that creates no array")
 
     def build(self) -> None:
         (state,) = self.pop(1)
@@ -149,28 +148,27 @@ class _Machine:
         elif isinstance(target, _Array) and _fits(state, (1,), tuple, _Uint8, (False,), bytes):
             target.value = np.frombuffer(state[4], np.uint8).reshape(state[1])
         else:
-            raise _Refused("a state that is no array's")
+            raise _Refused("a state of something other than an array")
 
 
 def _fits(values: Any, *patterns: Any) -> bool:
     """Says whether a tuple has these items: each of a type, equal to a text, or one of some values."""
     if not isinstance(values, tuple) or len(values) != len(patterns):
         return False
-    for value, pattern in zip(values, patterns, strict=True):
+
+    def fits(value: Any, pattern: Any) -> bool:
         if isinstance(pattern, type):
-            fits = isinstance(value, pattern)
-        else:
-            fits = value in pattern if isinstance(pattern, tuple) else value == pattern
-        if not fits:
-            return False
-    return True
+            return isinstance(value, pattern)
+        return bool(value in pattern if isinstance(pattern, tuple) else value == pattern)
+
+    return all(map(fits, values, patterns))
 
 
 def _bytes(value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode()
     if not isinstance(value, bytes):
-        raise _Refused("a key that is no string")
+        raise _Refused("a key that is not a string")
     return value
 
 

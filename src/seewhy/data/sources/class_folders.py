@@ -1,20 +1,21 @@
-"""Pictures whose folder is their class: `root/<class>/*` and `root/<split>/<class>/*`."""
+"""Images whose folder is their class: `root/<class>/*` and `root/<split>/<class>/*`."""
+
+from functools import partial
 
 from seewhy.data.sources.source import SPLITS, Source
 from seewhy.data.sources.tree import Labelled, Tree, labelled_source
 
 
 def fits_split_folders(tree: Tree) -> bool:
-    """Says whether a folder named for a split holds class folders with pictures."""
-    return any(
-        path.split("/", 1)[0] in SPLITS for path in tree.scan.pictures if path.count("/") > 1
-    )
+    """Says whether a folder named for a split holds class folders with images."""
+    paths = (path.split("/") for path in tree.scan.pictures)
+    return any(parts[0] in SPLITS for parts in paths if len(parts) > 2)
 
 
 def fits_folders(tree: Tree) -> bool:
-    """Says whether folders may be classes: not when they all are named for splits and hold classes.
+    """Says whether the folders may be classes.
 
-    Nor when all are named for splits and hold pictures, which says nothing of their classes.
+    They are not if all are named for splits, whether they hold class folders or only images.
     """
     inside = [path.split("/", 2) for path in tree.scan.pictures if "/" in path]
     if any(parts[0] not in SPLITS for parts in inside):
@@ -23,27 +24,22 @@ def fits_folders(tree: Tree) -> bool:
 
 
 def folder_names(tree: Tree) -> set[str]:
-    """Returns the names of the folders that would be classes in one layout or the other."""
+    """Returns the names of the folders that would be classes in either layout."""
     folders = (path.split("/", 2)[:-1] for path in tree.scan.pictures)
     return {name for names in folders for name in names}
 
 
-def find_folders(tree: Tree, group_from: str | None) -> Source:
-    """Reads `root/<class>/*`; files deeper in a class folder belong to it."""
-    return _find("folders", tree, 1)
-
-
-def find_split_folders(tree: Tree, group_from: str | None) -> Source:
-    """Reads `root/<split>/<class>/*`, split one of train, val, valid, validation, test."""
-    return _find("split-folders", tree, 2)
-
-
-def _find(layout: str, tree: Tree, depth: int) -> Source:
-    pictures = []
+def _find(layout: str, depth: int, tree: Tree, group_from: str | None) -> Source:
+    """Reads images whose class is the `depth`-th folder in their path; deeper folders do not matter."""
+    images = []
     for path in tree.scan.pictures:
         folders = path.split("/", depth)[:-1]
         split = "" if depth == 1 else SPLITS.get(path.split("/", 1)[0])
         if len(folders) == depth and split is not None:
-            pictures.append(Labelled(path, folders[-1], split))
-    unused = len(tree.scan.pictures) - len(pictures) + len(tree.scan.others)
-    return labelled_source(layout, tree, pictures, tree.notes(unused))
+            images.append(Labelled(path, folders[-1], split))
+    unused = len(tree.scan.pictures) - len(images) + len(tree.scan.others)
+    return labelled_source(layout, tree, images, tree.notes(unused))
+
+
+find_folders = partial(_find, "folders", 1)
+find_split_folders = partial(_find, "split-folders", 2)

@@ -1,4 +1,4 @@
-"""scikit-learn's 1,797 scanned digits: the bundled data."""
+"""scikit-learn's 1,797 scanned digits: the data that needs no download."""
 
 from collections.abc import Iterator
 from pathlib import Path

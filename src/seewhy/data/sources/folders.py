@@ -1,7 +1,7 @@
-"""What lies below a folder.
+"""The files below a folder.
 
 Links are followed only to regular files below the same root; pipes, devices and other links are
-named as `not_a_file` and never opened. Hidden files and files that are no pictures are kept apart.
+listed as `not_a_file` and never opened. Hidden files and files that are not images are listed apart.
 """
 
 import os
@@ -12,29 +12,19 @@ from seewhy.data.bad_files import BadFile
 from seewhy.data.images.decode import is_picture
 from seewhy.errors import IMAGE_ERROR_CODES
 
-READABLE = {
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".dib",
-    ".tif",
-    ".tiff",
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+    # These cannot be read: an error names them, so that no image is missing silently.
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng"),
 }
-# Also meant as pictures: a user hears that they cannot be read, instead of missing them.
-FOREIGN = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng"}
 
 
 @dataclass
 class Scan:
-    """What lies below a root, as paths relative to it with "/", sorted.
+    """The files below a root, as sorted paths relative to it with "/".
 
-    `pictures` are meant as such, `skipped` are no files, `others` are all other files but hidden
-    ones, which are only counted.
+    `pictures` are named as images or start like one, `skipped` are not files, `others` are all other
+    files except hidden ones, which are only counted.
     """
 
     pictures: list[str] = field(default_factory=list)
@@ -52,40 +42,40 @@ class Scan:
 
 
 def scan(root: Path) -> Scan:
-    """Looks through a folder and all below it; opens only files whose name says nothing."""
-    found, real_root, waiting = Scan(), root.resolve(), [""]
-    while waiting:  # not by recursion: folders may lie deeper than Python can call
-        waiting += _scan(root, real_root, waiting.pop(), found)
-    found.sort()
-    return found
+    """Lists a folder and all below it; opens only files whose name has no known suffix."""
+    files, real_root, waiting = Scan(), root.resolve(), [""]
+    while waiting:  # not by recursion: folders may be nested deeper than Python can call
+        waiting += _scan(root, real_root, waiting.pop(), files)
+    files.sort()
+    return files
 
 
 def named_as_picture(path: str) -> bool:
-    """Says whether a name promises a picture."""
-    return os.path.splitext(path)[1].lower() in READABLE | FOREIGN
+    """Says whether a name has the suffix of an image."""
+    return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
-def _scan(root: Path, real_root: Path, prefix: str, found: Scan) -> list[str]:
-    """Notes what lies in one folder, and returns the folders in it."""
-    folders: list[str] = []
+def _scan(root: Path, real_root: Path, prefix: str, files: Scan) -> list[str]:
+    """Lists the files of one folder, and returns the folders in it."""
     try:
         with os.scandir(root / prefix) as listing:
             entries = list(listing)
     except OSError:
-        found.skip(prefix.rstrip("/"), "unreadable")
-        return folders
+        files.skip(prefix.rstrip("/"), "unreadable")
+        return []
+    folders: list[str] = []
     for entry in entries:
         path = prefix + entry.name
         if entry.name.startswith("."):
-            found.hidden += 1
+            files.hidden += 1
         elif entry.is_dir(follow_symlinks=False):
             folders.append(path + "/")
         elif not (entry.is_file(follow_symlinks=False) or _inside(entry, real_root)):
-            found.skip(path, "not_a_file")
+            files.skip(path, "not_a_file")
         elif named_as_picture(entry.name) or _starts_as_picture(entry):
-            found.pictures.append(path)
+            files.pictures.append(path)
         else:
-            found.others.append(path)
+            files.others.append(path)
     return folders
 
 

@@ -22,9 +22,9 @@ from seewhy.text import visible
 
 
 class Layout(NamedTuple):
-    """One way in which pictures may lie: what it looks like, does a tree fit, read it.
+    """One way to store images: a pattern for messages, whether a tree fits, and the function that reads it.
 
-    `find(tree, group_from)`: a layout with columns takes the groups from the one of that name.
+    `find(tree, group_from)`: a layout with columns takes the groups from the column of that name.
     """
 
     looks: str
@@ -34,13 +34,9 @@ class Layout(NamedTuple):
 
 LAYOUTS = {
     "folders": Layout("root/<class>/*", fits_folders, find_folders),
-    "split-folders": Layout(
-        "root/{train,val,test}/<class>/*", fits_split_folders, find_split_folders
-    ),
-    "table": Layout("pictures beside a .csv with the columns id,label", fits_table, find_table),
-    "parquet": Layout(
-        "train*.parquet, test*.parquet, ... (or in data/)", fits_parquet, find_parquet
-    ),
+    "split-folders": Layout("root/<split>/<class>/*", fits_split_folders, find_split_folders),
+    "table": Layout("images beside a .csv with the columns id,label", fits_table, find_table),
+    "parquet": Layout("{train,test}*.parquet, or in data/", fits_parquet, find_parquet),
     "npz": Layout(".npz with the arrays x_train, y_train, ...", fits_npz, find_npz),
     "cifar-py": Layout("cifar-10-batches-py, a folder or .tar.gz", fits_py, find_py),
     "cifar-bin": Layout("cifar-10-batches-bin, a folder or .tar.gz", fits_bin, find_bin),
@@ -51,7 +47,7 @@ _BY_FOLDER = ("folders", "split-folders")
 def fitting(tree: Tree) -> list[str]:
     """Returns the names of the layouts that a tree fits.
 
-    Where a table fits and no folder is named like one of its labels, folders are no classes.
+    If a table fits and no folder has the name of one of its labels, folders are not classes.
     """
     names = [name for name, layout in LAYOUTS.items() if layout.fits(tree)]
     if "table" in names and len(names) > 1 and not table_labels(tree) & folder_names(tree):
@@ -60,22 +56,22 @@ def fitting(tree: Tree) -> list[str]:
 
 
 def recognise(path: Path, layout: str | None, group_from: str | None) -> Source:
-    """Returns the source at a path that exists; raises `DataError` unless exactly one layout fits."""
+    """Returns the source at an existing path; raises `DataError` unless exactly one layout fits."""
     if layout is not None and layout not in LAYOUTS:
         raise DataError(f"unknown layout {visible(layout)}: known are {', '.join(LAYOUTS)}")
     tree = tree_at(path)
     names = [layout] if layout else fitting(tree)
     if path.suffix.lower() == ".csv" or (not names and tree.scan.pictures and tree.top(".csv")):
-        names = ["table"]  # which says what the table lacks
+        names = ["table"]  # whose error names what the table lacks
     if not names:
         looks = "\n".join(f"  {name}: {known.looks}" for name, known in LAYOUTS.items())
         raise DataError(
-            f"{visible(str(path))} has none of the layouts that can be read:\n{looks}\n"
-            "Give the folder above the class folders, or move the pictures so"
+            f"{visible(str(path))} has none of the known layouts:\n{looks}\n"
+            "Give the folder above the class folders, or arrange the images in one of these ways"
         )
     if len(names) > 1:
         raise DataError(
-            f"{visible(str(path))} can be read in several ways: say which with --layout "
+            f"{visible(str(path))} fits several layouts: choose one with --layout "
             + " or --layout ".join(names)
         )
     return LAYOUTS[names[0]].find(tree, group_from)

@@ -1,4 +1,4 @@
-"""What a person has in memory: arrays, a table of paths, a data set of PyTorch or of Hugging Face."""
+"""Data in memory: arrays, a table of paths, a data set of PyTorch or of Hugging Face."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ from seewhy.text import visible
 
 
 class Frame(Protocol):
-    """A table, such as a DataFrame of pandas, with the columns `path`, `label`, perhaps `split`, `group`."""
+    """A table, such as a pandas DataFrame, with columns `path`, `label` and optionally `split`, `group`."""
 
     @property
     def columns(self) -> Any: ...
@@ -28,13 +28,13 @@ class Frame(Protocol):
 
 
 class Items(Protocol):
-    """A `Dataset` of PyTorch, whose items are (image, label), or of Hugging Face."""
+    """A `Dataset` of PyTorch with items (image, label), or one of Hugging Face."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, row: Any, /) -> Any: ...
 
 
-# A path or a name; (images, labels); a part for each split; a table of paths; a data set.
+# A path or a name; (images, labels); one of the others for each split; a table of paths; a data set.
 Data = str | Path | tuple[Any, Any] | Mapping[str, Any] | Frame | Items
 
 _EXPECTED = (
@@ -52,7 +52,7 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True)
 class _Part:
-    """One piece of the data: its class names, where it has them, and its rows, read anew at each call."""
+    """One part of the data: its class names, if it has any, and a function that reads its rows."""
 
     name: str
     count: int
@@ -62,7 +62,7 @@ class _Part:
 
 
 def describe(data: Data) -> str:
-    """Names the data in one line: its path or name, or how many images are in memory."""
+    """Describes the data in one line: its path or name, or the number of images in memory."""
     return str(data) if isinstance(data, str | Path) else f"in memory: {_count(data):,} images"
 
 
@@ -73,21 +73,19 @@ def _count(data: Any) -> int:
 
 
 def find_memory(data: Data, group_from: str | None = None) -> Source:
-    """Returns data in memory as a source; it is read once, to know its content.
+    """Returns data in memory as a source; it is read once to hash its content.
 
     Images are uint8 arrays or tensors (H, W, 3), (H, W) or (3, H, W), floats that are multiples of 1/255,
-    Pillow images, bytes of a file, or paths, and the same at each reading. Labels are names, or numbers
-    from 0, which stand for the `classes` of a data set that brings some. `group_from` is a column. Raises
-    `DataError`.
+    Pillow images, bytes of a file, or paths, and must be the same each time they are read. Labels are names,
+    or numbers from 0, which stand for the `classes` of a data set that has any. `group_from` is a column.
+    Raises `DataError`.
     """
-    parts = list(_parts(data, group_from))
+    parts = _parts(data, group_from)
     total = sum(part.count for part in parts)
     if not total:
-        raise DataError(f"there are no images in this data: {_EXPECTED}")
+        raise DataError(f"this data has no images: {_EXPECTED}")
     names = tuple(dict.fromkeys(name for part in parts for name in part.classes or ()))
-    scan = _Scan()
-    for record in _records(parts, names):
-        scan.add(record)
+    scan = _Scan(_records(parts, names))
     classes = names or None
     if all(label.isdecimal() for label in scan.labels):
         classes = names or tuple(sorted(scan.labels, key=lambda label: (int(label), label)))
@@ -105,7 +103,7 @@ def find_memory(data: Data, group_from: str | None = None) -> Source:
 
 
 def images_of(data: Any) -> Iterable[Picture]:
-    """Returns the images of a table or a data set, to be predicted; a list or an iterator as it is."""
+    """Returns the images of a table or a data set, for prediction; a list or an iterator unchanged."""
     if _is_hub(data):
         column = _column("images", "image", "Image", data.features)
         rows = (data[row][column] for row in range(len(data)))
@@ -116,34 +114,33 @@ def images_of(data: Any) -> Iterable[Picture]:
     else:
         items = (data[row] for row in range(len(data)))
         rows = (item[0] if isinstance(item, tuple | list) else item for item in items)
-    return (_picture(image, f"memory/{row}") for row, image in enumerate(rows))
+    return (_image(image, f"memory/{row}") for row, image in enumerate(rows))
 
 
 class _Scan:
-    """What one pass over the records tells; `samples` are what to measure, outside test."""
+    """Facts from one pass over the records; `samples` are images outside test, to measure their size."""
 
-    def __init__(self) -> None:
+    def __init__(self, records: Iterable[Record]) -> None:
         self.digest = hashlib.sha256()
         self.labels: set[str] = set()
         self.files: list[str] = []
         self.samples: list[Picture] = []
-
-    def add(self, record: Record) -> None:
-        sample, content = record.picture, ""
-        if isinstance(record.picture, Path):  # its content is watched as that of any file
-            self.files.append(os.path.abspath(record.picture))
-        else:
-            try:
-                rgb = open_picture(record.picture)
-                content = content_hash(rgb)
-                sample = np.broadcast_to(np.uint8(0), rgb.size[::-1])
-            except ImageError as error:
-                sample, content = error, error.code
-        facts = (record.id, record.label, record.split, record.group, content)
-        self.digest.update(repr(facts).encode())
-        self.labels.add(record.label)
-        if record.split != "test":
-            self.samples.append(sample)
+        for record in records:
+            sample, content = record.picture, ""
+            if isinstance(record.picture, Path):  # the cache hashes the content of files
+                self.files.append(os.path.abspath(record.picture))
+            else:
+                try:
+                    rgb = open_picture(record.picture)
+                    content = content_hash(rgb)
+                    sample = np.broadcast_to(np.uint8(0), rgb.size[::-1])
+                except ImageError as error:
+                    sample, content = error, error.code
+            facts = (record.id, record.label, record.split, record.group, content)
+            self.digest.update(repr(facts).encode())
+            self.labels.add(record.label)
+            if record.split != "test":
+                self.samples.append(sample)
 
 
 def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]:
@@ -151,17 +148,17 @@ def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]
     for part in parts:
         for number, row in enumerate(part.rows()):
             key = f"{part.name}/{number}"
-            picture = _picture(row.image, key)
-            if isinstance(picture, Path):
-                key = str(picture)
+            image = _image(row.image, key)
+            if isinstance(image, Path):
+                key = str(image)
             label = _label(row.label, part.classes or names, key)
             group = _cell(row.group) if part.grouped else no_group
-            yield Record(key, label, row.split, picture, group)
+            yield Record(key, label, row.split, image, group)
 
 
-def _picture(image: Any, key: str) -> Picture:
-    """Returns an image as the decoder takes it: arrays and tensors as uint8 (H, W, 3) or (H, W)."""
-    if isinstance(image, Mapping):  # of Hugging Face, where it was not decoded
+def _image(image: Any, key: str) -> Picture:
+    """Returns an image for the decoder: arrays and tensors as uint8 (H, W, 3) or (H, W)."""
+    if isinstance(image, Mapping):  # of Hugging Face, not yet decoded
         image = image.get("bytes") or image.get("path") or b""
     if isinstance(image, str):
         return Path(image)
@@ -190,27 +187,21 @@ def _label(label: Any, names: tuple[str, ...], key: str) -> str:
             return names[number]
     elif isinstance(number, str) and (number in names or not names):
         return number
-    known = (
-        f"one of {visible(', '.join(names[:20]))}, or its number"
-        if names
-        else "a name, or a number"
-    )
+    known = f"one of {visible(', '.join(names[:20]))}, or its" if names else "a name, or a"
     raise DataError(
-        f"the image {visible(key)} has the label {visible(str(label)[:80])}: expected {known} from 0 (of "
-        "one-hot rows, their argmax)"
+        f"the image {visible(key)} has the label {visible(str(label)[:80])}: expected {known} number from "
+        "0 (for one-hot rows, their argmax)"
     )
 
 
-# ------------------------------------------------------------------ what it comes as
+# ------------------------------------------------------------------ the kinds of data
 
 
-def _parts(data: Any, group_from: str | None) -> Iterator[_Part]:
-    """Yields the pieces of the data: one, or one a split where it is a dict of such."""
-    if not isinstance(data, Mapping):
-        yield _part(data, "", group_from)
-        return
-    for name, part in data.items():
-        yield _part(part, _split(name), group_from)
+def _parts(data: Any, group_from: str | None) -> list[_Part]:
+    """Returns the parts of the data: one per split if it is a dict, else one."""
+    if isinstance(data, Mapping):
+        return [_part(part, _split(name), group_from) for name, part in data.items()]
+    return [_part(data, "", group_from)]
 
 
 def _split(name: Any) -> str:
@@ -241,7 +232,7 @@ def _is_hub(data: Any) -> bool:
 def _of_arrays(name: str, split: str, images: Any, labels: Any) -> _Part:
     if len(images) != len(labels):
         raise DataError(
-            f"{name} has {len(images):,} images and {len(labels):,} labels: expected one label an image"
+            f"{name} has {len(images):,} images and {len(labels):,} labels: expected one label per image"
         )
     return _Part(name, len(images), lambda: map(partial(_Row, split=split), images, labels))
 
@@ -250,7 +241,7 @@ def _of_frame(name: str, split: str, frame: Frame, group_from: str | None) -> _P
     columns = [str(column) for column in frame.columns]
     for missing in [column for column in ("path", "label") if column not in columns]:
         raise DataError(
-            f"the table has no column {missing}, among {visible(', '.join(columns))}: rename the one meant"
+            f"the table has no column {missing}, only {visible(', '.join(columns))}: rename the right one"
         )
     group = group_from or "group"
 
@@ -263,7 +254,7 @@ def _of_frame(name: str, split: str, frame: Frame, group_from: str | None) -> _P
 
 
 def _cell(value: Any) -> str:
-    """The text of a cell, "" for one that is missing (None, or NaN and NA of pandas)."""
+    """The text of a cell, "" if it is missing (None, or NaN and NA of pandas)."""
     return "" if value is None or str(value) in ("nan", "<NA>") else str(value)
 
 
@@ -282,15 +273,15 @@ def _of_hub(name: str, split: str, data: Any, group_from: str | None) -> _Part:
 
 
 def _column(what: str, name: str, kind: str, features: Mapping[str, Any]) -> str:
-    """Returns the column of a kind, or of a name where none or several are of it."""
+    """Returns the column of a kind; if none or several are of that kind, the column of a name."""
     fitting = [column for column in features if type(features[column]).__name__ == kind]
     if len(fitting) == 1:
         return fitting[0]
     if name in features:
         return name
     raise DataError(
-        f"{len(fitting)} columns may hold the {what}, among {visible(', '.join(features))}: rename the one "
-        f"meant to {name}"
+        f"{len(fitting)} of the columns {visible(', '.join(features))} may hold the {what}: rename the "
+        f"right one to {name}"
     )
 
 

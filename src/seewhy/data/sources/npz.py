@@ -1,7 +1,7 @@
-"""NumPy's `.npz` with pictures and labels, as Keras (`x_train`) and MedMNIST (`train_images`) name them.
+"""NumPy's `.npz` with images and labels, as Keras (`x_train`) and MedMNIST (`train_images`) name them.
 
-Objects, which would be pickles, are never loaded. What the header of an array declares is held against
-the zip before anything is read, and pictures come one after the other, never all at once.
+Objects, which would be pickles, are never loaded. The size in the header of an array is compared with
+the zip before anything is read, and images are read in chunks, never all at once.
 """
 
 import math
@@ -49,18 +49,11 @@ class Array(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The pictures and the labels of one split."""
+    """The images and the labels of one split."""
 
     split: str
-    pictures: Array
+    images: Array
     labels: Array
-
-
-class Arrays(NamedTuple):
-    """All of a file that is read; `classes` are the names, where it has them."""
-
-    parts: tuple[Part, ...]
-    classes: Array | None
 
 
 def fits_npz(tree: Tree) -> bool:
@@ -69,7 +62,7 @@ def fits_npz(tree: Tree) -> bool:
 
 
 def find_npz(tree: Tree, group_from: str | None) -> Source:
-    """Reads one `.npz` with pictures and labels, or with such for each split."""
+    """Reads one `.npz` with images and labels, or with both for each split."""
     files = tree.top(".npz")
     if len(files) != 1:
         raise DataError(
@@ -77,16 +70,10 @@ def find_npz(tree: Tree, group_from: str | None) -> Source:
         )
     opened = partial(_opened, tree, files[0])
     with opened() as archive:
-        arrays = _arrays(files[0], archive)
-    height, width = arrays.parts[0].pictures.shape[1:3]
-    root, watched = tree.watched(files)
-    return Source(
-        "npz",
-        root,
-        watched,
-        lambda: _read(files[0], arrays, opened),
-        lambda: [np.zeros((height, width), np.uint8)],
-    )
+        parts, classes = _arrays(files[0], archive)
+    sample = [np.zeros(parts[0].images.shape[1:3], np.uint8)]
+    read = partial(_read, files[0], parts, classes, opened)
+    return Source("npz", *tree.watched(files), read, lambda: sample)
 
 
 @contextmanager
@@ -95,54 +82,51 @@ def _opened(tree: Tree, file: str) -> Iterator[zipfile.ZipFile]:
         with tree.open(file) as raw, open_zip(raw, file) as archive:
             yield archive
     except DAMAGE as error:
-        raise DataError(f"{visible(file)} is damaged: {error}. Make or get it again") from None
+        raise DataError(
+            f"{visible(file)} is damaged: {error}. Create or download it again"
+        ) from None
 
 
-# ------------------------------------------------------------------ what is there
+# ------------------------------------------------------------------ finding the arrays
 
 
-def _arrays(file: str, archive: zipfile.ZipFile) -> Arrays:
-    """Finds pictures, labels and class names by their names, and checks what their headers declare."""
+def _arrays(file: str, archive: zipfile.ZipFile) -> tuple[list[Part], Array | None]:
+    """Finds images, labels and class names (if any) by their names, and checks their headers."""
     entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-    pictures: dict[str, Array] = {}
+    images: dict[str, Array] = {}
     labels: dict[str, Array] = {}
     for name, entry in entries.items():
         match = _ARRAY.fullmatch(name)
         if not match:
             continue
         split = SPLITS.get((match[1] or match[4] or "").lower(), "")
-        found = pictures if match[2] else labels
-        if split in found:
+        arrays = images if match[2] else labels
+        if split in arrays:
             raise DataError(
-                f"{visible(file)} has the arrays {found[split].name} and {visible(name)}, which may "
-                "both be meant: remove one"
+                f"{visible(file)} has the arrays {arrays[split].name} and {visible(name)}, and either "
+                "may be the right one: remove one"
             )
-        found[split] = (_picture_array if match[2] else _label_array)(_array(archive, entry, name))
-    alone = sorted(pictures.keys() ^ labels.keys())
-    if alone or not pictures:
+        arrays[split] = (_image_array if match[2] else _label_array)(_array(archive, entry, name))
+    alone = sorted(images.keys() ^ labels.keys())
+    if alone or not images:
         lacks = " and ".join(
-            f"{(pictures | labels)[split].name} without its "
-            f"{'labels' if split in pictures else 'pictures'}"
+            f"{(images | labels)[split].name} without {'labels' if split in images else 'images'}"
             for split in alone
         )
         raise DataError(
-            f"{visible(file)} has {lacks or 'no pictures'}, among the arrays "
+            f"{visible(file)} has {lacks or 'no images'}, among the arrays "
             f"{visible(', '.join(entries))}; expected are {_EXPECTED}"
         )
     for split, array in labels.items():
-        if len(array.shape) > 2 or math.prod(array.shape) != pictures[split].shape[0]:
+        if len(array.shape) > 2 or math.prod(array.shape) != images[split].shape[0]:
             raise DataError(
-                f"{array.name} is {array.shape} and {pictures[split].name} {pictures[split].shape}: "
-                "expected one label a picture, (N,) or (N, 1); of one-hot rows, save argmax(1)"
+                f"{array.name} is {array.shape} and {images[split].name} {images[split].shape}: "
+                "expected one label per image, (N,) or (N, 1); for one-hot rows, save argmax(1)"
             )
     named = next((entries[name] for name in _CLASSES if name in entries), None)
     classes = None if named is None else _label_array(_array(archive, named, named.filename))
-    parts = (Part(split, pictures[split], labels[split]) for split in pictures)
-    whole = len(pictures) == 1
-    return Arrays(
-        tuple(part if whole or part.split else part._replace(split="train") for part in parts),
-        classes,
-    )
+    unnamed = "" if len(images) == 1 else "train"  # the split of arrays that do not name one
+    return [Part(split or unnamed, images[split], labels[split]) for split in images], classes
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> Array:
@@ -152,11 +136,11 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> Array
         start = file.tell()
     if dtype.hasobject or dtype.names:
         raise DataError(
-            f"the array {name} holds Python objects, which would be a pickle: save numbers, or names "
-            "as np.array(names, dtype=str)"
+            f"the array {name} holds Python objects, which need a pickle: save numbers, or names as "
+            "np.array(names, dtype=str)"
         )
     if fortran:
-        raise DataError(f"the array {name} is in Fortran order: save np.ascontiguousarray of it")
+        raise DataError(f"the array {name} is in Fortran order: save np.ascontiguousarray(array)")
     declared = start + math.prod(shape) * dtype.itemsize
     if declared != entry.file_size:
         raise DataError(
@@ -168,25 +152,24 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> Array
 def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Reads the header of an array: its shape, whether it is in Fortran order, and its type."""
     version = np.lib.format.read_magic(file)
-    read = _HEADERS.get(version)
-    if read is None:
-        raise DataError(f"the array {name} has the format {version}, which is not known here")
+    if version not in _HEADERS:
+        raise DataError(f"the array {name} has the unknown format {version}")
     try:
-        return read(file, max_header_size=_MAX_HEADER)
+        return _HEADERS[version](file, max_header_size=_MAX_HEADER)
     except (SyntaxError, TokenError) as error:
-        raise DataError(f"the array {name} is damaged: {error}. Make or get it again") from None
+        raise DataError(f"the array {name} is damaged: {error}. Save the file again") from None
 
 
-def _picture_array(array: Array) -> Array:
+def _image_array(array: Array) -> Array:
     shape = array.shape
     if len(shape) not in (3, 4) or shape[3:] not in ((), (1,), (3,)) or 0 in shape:
         raise DataError(
             f"{array.name} is {shape}: expected (N, H, W, 3) for RGB, (N, H, W) or (N, H, W, 1) for grey. "
-            "With channels first, save x.transpose(0, 2, 3, 1)"
+            "If channels come first, save x.transpose(0, 2, 3, 1)"
         )
     if array.dtype.kind not in "uif" or shape[1] * shape[2] > LOCAL.max_pixels:
         raise DataError(
-            f"{array.name} has pictures of {shape[1]:,} x {shape[2]:,} {array.dtype}: expected uint8, "
+            f"{array.name} has images of {shape[1]:,} x {shape[2]:,} {array.dtype}: expected uint8, "
             f"and at most {LOCAL.max_pixels:,} pixels each"
         )
     return array
@@ -205,26 +188,24 @@ def _label_array(array: Array) -> Array:
 # ------------------------------------------------------------------ reading
 
 
-def _read(file: str, arrays: Arrays, opened: Open) -> Reading:
+def _read(file: str, parts: list[Part], classes: Array | None, opened: Open) -> Reading:
     with opened() as archive:
-        names = None if arrays.classes is None else _words(_values(archive, arrays.classes))
-        values = [_values(archive, part.labels) for part in arrays.parts]
-    classes = tuple(names) if names else None
-    if classes is None and all(value.dtype.kind in "ui" for value in values):
-        classes = tuple(str(value) for value in np.unique(np.concatenate(values)))
+        names = None if classes is None else _words(_values(archive, classes))
+        values = [_values(archive, part.labels) for part in parts]
+    order = tuple(names) if names else None
+    if order is None and all(value.dtype.kind in "ui" for value in values):
+        order = tuple(str(value) for value in np.unique(np.concatenate(values)))
 
     def records() -> Iterator[Record]:
         with opened() as archive:
-            for part, value in zip(arrays.parts, values, strict=True):
+            for part, value in zip(parts, values, strict=True):
                 labels = _words(value) if names is None else _named(part.labels.name, value, names)
-                with archive.open(part.pictures.entry) as stream:
-                    pictures = _pictures(stream, part.pictures)
-                    for row, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-                        yield Record(
-                            f"{file}/{part.pictures.name}/{row}", label, part.split, picture
-                        )
+                with archive.open(part.images.entry) as stream:
+                    images = _images(stream, part.images)
+                    for row, (image, label) in enumerate(zip(images, labels, strict=True)):
+                        yield Record(f"{file}/{part.images.name}/{row}", label, part.split, image)
 
-    return Reading(sum(len(value) for value in values), classes, records())
+    return Reading(sum(map(len, values)), order, records())
 
 
 def _values(archive: zipfile.ZipFile, array: Array) -> np.ndarray:
@@ -242,39 +223,38 @@ def _words(values: np.ndarray) -> list[str]:
 def _named(array: str, values: np.ndarray, names: list[str]) -> list[str]:
     if values.dtype.kind not in "ui" or values.min() < 0 or values.max() >= len(names):
         raise DataError(
-            f"{array} has labels that are no numbers from 0 to {len(names) - 1}, for which the file "
-            "has names"
+            f"{array} has labels other than the numbers 0 to {len(names) - 1} of the named classes"
         )
     return [names[value] for value in values.tolist()]
 
 
-def _pictures(stream: IO[bytes], array: Array) -> Iterator[np.ndarray]:
-    """Yields pictures, uint8 `(H, W, 3)` or `(H, W)`, from the entry's stream."""
+def _images(stream: IO[bytes], array: Array) -> Iterator[np.ndarray]:
+    """Yields images, uint8 `(H, W, 3)` or `(H, W)`, from the entry's stream."""
     stream.read(array.start)
     count, *shape = array.shape
     size = math.prod(shape) * array.dtype.itemsize
     step = max(1, _CHUNK // size)
     for first in range(0, count, step):
         rows = min(step, count - first)
-        pictures = np.frombuffer(stream.read(rows * size), array.dtype).reshape(rows, *shape)
-        yield from as_uint8(pictures.squeeze(3) if shape[2:] == [1] else pictures, array.name)
+        images = np.frombuffer(stream.read(rows * size), array.dtype).reshape(rows, *shape)
+        yield from as_uint8(images.squeeze(3) if shape[2:] == [1] else images, array.name)
 
 
-def as_uint8(pictures: np.ndarray, name: str) -> np.ndarray:
-    """Returns the grey levels that the values stand for; refuses values that stand for none exactly."""
-    if pictures.dtype == np.uint8:
-        return pictures
-    levels, slack = pictures, 0.0
-    if pictures.dtype.kind == "f":
-        slack = 255 * 2 * float(np.finfo(pictures.dtype).eps)
-        levels = pictures.astype(np.float64) * 255
+def as_uint8(images: np.ndarray, name: str) -> np.ndarray:
+    """Returns the values as grey levels; raises `DataError` for values that are not exactly grey levels."""
+    if images.dtype == np.uint8:
+        return images
+    levels, slack = images, 0.0
+    if images.dtype.kind == "f":
+        slack = 255 * 2 * float(np.finfo(images.dtype).eps)
+        levels = images.astype(np.float64) * 255
     nearest = np.rint(levels)
-    with np.errstate(invalid="ignore"):  # what is no number is not near one either
+    with np.errstate(invalid="ignore"):  # NaN is not near any number
         exact = np.all(np.abs(levels - nearest) <= slack)
     if not exact or nearest.min() < 0 or nearest.max() > 255:
         raise DataError(
-            f"{name} has {pictures.dtype} values from {pictures.min():g} to {pictures.max():g} that are "
-            "no grey levels: expected integers from 0 to 255, or multiples of 1/255 from 0 to 1. Save "
+            f"{name} has {images.dtype} values from {images.min():g} to {images.max():g} that are "
+            "not grey levels: expected integers from 0 to 255, or multiples of 1/255 from 0 to 1. Save "
             "uint8, such as np.rint(255 * (x - x.min()) / np.ptp(x)).astype(np.uint8)"
         )
     return nearest.astype(np.uint8)

@@ -1,8 +1,8 @@
-"""Parquet files in the hub's layout: a column of pictures, a column of labels, a split in the name."""
+"""Parquet files in the layout of Hugging Face: columns of images and labels, a split in the file name."""
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,9 +21,9 @@ _BATCH = 256  # rows read at a time
 
 
 class Columns(NamedTuple):
-    """The columns a file is read by; `names` are the classes where the schema has them."""
+    """The columns that are read; `names` are the classes, if the schema has them."""
 
-    picture: str
+    image: str
     in_struct: bool
     label: str
     group: str | None
@@ -44,15 +44,11 @@ def find_parquet(tree: Tree, group_from: str | None) -> Source:
         raise DataError(
             f"{odd} belongs to no split: name it train*, validation* or test*, or move it away"
         )
-    named = [
-        (file, SPLITS[s[1].lower()] if s else "") for file, s in zip(files, splits, strict=True)
-    ]
+    named = [(f, SPLITS[s[1].lower()] if s else "") for f, s in zip(files, splits, strict=True)]
     column = group_from if group_from and group_from in _schema(tree, files[0]).names else None
-    root, watched = tree.watched(files)
     return Source(
         "parquet",
-        root,
-        watched,
+        *tree.watched(files),
         partial(_read, tree, named, column),
         partial(_sample, tree, named, column),
         key=f"group column {column}" if column else "",
@@ -61,10 +57,8 @@ def find_parquet(tree: Tree, group_from: str | None) -> Source:
 
 
 def _files(tree: Tree) -> list[str]:
-    inside = [name for name in tree.scan.others if name.endswith(".parquet")]
-    return tree.top(".parquet") or [
-        name for name in inside if name.count("/") == 1 and name.startswith("data/")
-    ]
+    inside = re.compile(r"data/[^/]*\.parquet", re.DOTALL)
+    return tree.top(".parquet") or list(filter(inside.fullmatch, tree.scan.others))
 
 
 def _name(file: str) -> str:
@@ -79,42 +73,39 @@ def _schema(tree: Tree, file: str) -> "pa.Schema":
         with tree.open(file) as opened:
             return pq.read_schema(opened)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{visible(_name(file))} is no readable parquet file: {error}") from None
+        raise DataError(f"{visible(_name(file))} is not a readable parquet file: {error}") from None
 
 
 def _read(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Reading:
     import pyarrow.parquet as pq
 
     columns = [_columns(tree, file, column) for file, _ in files]
-    names = {found.names for found in columns}
+    names = {one.names for one in columns}
     if len(names) > 1:
-        raise DataError("the parquet files name different classes: keep one data set in a folder")
+        raise DataError("the parquet files name different classes: use a folder for each data set")
 
     def count(file: str) -> int:
         with tree.open(file) as opened:
             return pq.read_metadata(opened).num_rows
 
     def records() -> Iterator[Record]:
-        for (file, split), found in zip(files, columns, strict=True):
-            yield from _records(tree, file, split, found)
+        for (file, split), of_file in zip(files, columns, strict=True):
+            yield from _records(tree, file, split, of_file)
 
     return Reading(sum(count(file) for file, _ in files), names.pop(), records())
 
 
 def _sample(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Iterable[Picture]:
-    for file, split in files:
-        if split != "test":
-            columns = _columns(tree, file, column)
-            for record in islice(_records(tree, file, split, columns), SAMPLE):
-                yield record.picture
-            return
+    for file, split in [named for named in files if named[1] != "test"][:1]:
+        records = _records(tree, file, split, _columns(tree, file, column))
+        yield from (record.picture for record in islice(records, SAMPLE))
 
 
 def _records(tree: Tree, file: str, split: str, columns: Columns) -> Iterator[Record]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    wanted = [columns.picture, columns.label, *([columns.group] if columns.group else [])]
+    wanted = [columns.image, columns.label, *([columns.group] if columns.group else [])]
     row = 0
     try:
         with tree.open(file) as opened, pq.ParquetFile(opened, pre_buffer=False) as table:
@@ -131,25 +122,21 @@ def _records(tree: Tree, file: str, split: str, columns: Columns) -> Iterator[Re
 def _batch_records(
     file: str, start: int, split: str, batch: "pa.RecordBatch", columns: Columns
 ) -> Iterator[Record]:
-    pictures = batch.column(columns.picture)
+    images = batch.column(columns.image)
     if columns.in_struct:
-        data, paths = pictures.field("bytes").to_pylist(), pictures.field("path").to_pylist()
+        data, paths = images.field("bytes").to_pylist(), images.field("path").to_pylist()
     else:
-        data, paths = pictures.to_pylist(), [None] * len(pictures)
+        data, paths = images.to_pylist(), [None] * len(images)
     labels = batch.column(columns.label).to_pylist()
-    groups = batch.column(columns.group).to_pylist() if columns.group else [None] * len(labels)
-    for offset, (picture, path, label, group) in enumerate(
-        zip(data, paths, labels, groups, strict=True)
+    groups: list[str | None] = [None] * len(labels)
+    if columns.group:
+        values = batch.column(columns.group).to_pylist()
+        groups = ["" if value is None else str(value) for value in values]
+    for row, (image, path, label, group) in enumerate(
+        zip(data, paths, labels, groups, strict=True), start
     ):
-        key = f"{file}/{start + offset}" + (f"/{path}" if path else "")
-        name = _label_name(label, columns.names, key)
-        yield Record(key, name, split, picture or b"", _group(group, columns))
-
-
-def _group(value: Any, columns: Columns) -> str | None:
-    if columns.group is None:
-        return None
-    return "" if value is None else str(value)
+        key = f"{file}/{row}" + (f"/{path}" if path else "")
+        yield Record(key, _label_name(label, columns.names, key), split, image or b"", group)
 
 
 def _label_name(label: Any, names: tuple[str, ...] | None, key: str) -> str:
@@ -158,60 +145,46 @@ def _label_name(label: Any, names: tuple[str, ...] | None, key: str) -> str:
     if names is None:
         return str(label)
     if not 0 <= label < len(names):
-        raise DataError(
-            f"{visible(key)} has the label {label}; the file names 0 to {len(names) - 1}"
-        )
+        raise DataError(f"{visible(key)} has the label {label}, not one of 0 to {len(names) - 1}")
     return names[label]
 
 
 def _columns(tree: Tree, file: str, group: str | None) -> Columns:
-    """Finds the columns by what they hold, and by name only where several hold the same."""
-    import pyarrow as pa
+    """Finds the columns by their types, and by name only if several have the same type."""
+    from pyarrow import types
+
+    def fitting(*fits: Callable[["pa.DataType"], bool], but: str | None = None) -> list[str]:
+        return [f.name for f in schema if f.name != but and any(fit(f.type) for fit in fits)]
+
+    def is_image(kind: "pa.DataType") -> bool:
+        return types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}
 
     schema = _schema(tree, file)
-    structs = [
-        field.name
-        for field in schema
-        if pa.types.is_struct(field.type)
-        and field.type.get_field_index("bytes") >= 0
-        and field.type.get_field_index("path") >= 0
-    ]
-    pictures = structs or [f.name for f in schema if _is_binary(f.type)]
+    structs = fitting(is_image)
+    images = structs or fitting(types.is_binary, types.is_large_binary)
     features = _hub_features(schema)
-    named = [name for name in features if name in schema.names and features[name] is not None]
-    plain = [f.name for f in schema if pa.types.is_integer(f.type) and f.name != group]
-    words = [f.name for f in schema if _is_text(f.type) and f.name != group]
-    label = _one(file, "labels", named or plain or words, schema)
-    names = features.get(label)
-    return Columns(_one(file, "pictures", pictures, schema), bool(structs), label, group, names)
+    labels = [name for name in features if name in schema.names]
+    labels = labels or fitting(types.is_integer, but=group)
+    labels = labels or fitting(types.is_string, types.is_large_string, but=group)
+    label = _one(file, "labels", labels, schema)
+    image = _one(file, "images", images, schema)
+    return Columns(image, bool(structs), label, group, features.get(label))
 
 
-def _one(file: str, what: str, found: list[str], schema: "pa.Schema") -> str:
-    if len(found) > 1 and "label" in found:
+def _one(file: str, what: str, fitting: list[str], schema: "pa.Schema") -> str:
+    if len(fitting) > 1 and "label" in fitting:
         return "label"
-    if len(found) != 1:
+    if len(fitting) != 1:
         raise DataError(
-            f"{visible(_name(file))} has {len(found)} columns that may hold the {what} "
-            f"({visible(', '.join(found or schema.names))}): it should have one"
+            f"{visible(_name(file))} has {len(fitting)} columns that may hold the {what} "
+            f"({visible(', '.join(fitting or schema.names))}): it should have one"
             + (", or one named label" if what == "labels" else " of {bytes, path}")
         )
-    return found[0]
+    return fitting[0]
 
 
-def _is_binary(kind: "pa.DataType") -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _is_text(kind: "pa.DataType") -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _hub_features(schema: "pa.Schema") -> dict[str, tuple[str, ...] | None]:
-    """Returns the class names of each column that the hub's metadata calls a ClassLabel."""
+def _hub_features(schema: "pa.Schema") -> dict[str, tuple[str, ...]]:
+    """Returns the class names of each column that Hugging Face's metadata declares as a ClassLabel."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return {

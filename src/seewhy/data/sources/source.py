@@ -1,4 +1,4 @@
-"""What every layout is read into: a stream of labelled pictures."""
+"""The form that every layout is read into: a stream of labelled images."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 
 
 class Record(NamedTuple):
-    """One labelled picture, not yet decoded; `split` is "train", "val", "test", or "" for none.
+    """One labelled image, not yet decoded; `split` is "train", "val", "test", or "" for none.
 
-    `picture` is an error where the source already knows that there is none. `group` is "" for none,
-    or None in a source without groups.
+    `picture` is an error if the source already knows that it cannot be read. `group` is "" for none, or
+    None in a source without groups.
     """
 
     id: str
@@ -35,13 +35,13 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """A recognised source, nothing of it read yet.
+    """A recognised source whose images are not read yet.
 
-    `files` are the paths below `root` that the records are made of: the cache watches their content.
-    `key` names all else that the records depend on; `grouped` says that they carry groups. `sample`
-    gives some pictures outside test, from which the usual size is known. `skipped` are links, pipes
-    and the like; `names` those of the classes where the source only numbers them; `notes` lines for the user.
-    `corrections` are the right classes of pictures whose labels are wrong, by content hash; None: no class.
+    `files` are the paths below `root` that the records are read from: the cache hashes their content.
+    `key` names everything else that the records depend on; `grouped` is true if they have groups. `sample`
+    returns some images outside test, to measure the usual size. `skipped` are links, pipes and the like;
+    `names` are the class names if the source only numbers its classes; `notes` are lines for the user.
+    `corrections` are the right classes of images with wrong labels, by content hash; None: no class.
     """
 
     layout: str
@@ -61,5 +61,5 @@ SAMPLE = 1_000
 
 
 def evenly(count: int) -> range:
-    """Returns at most `SAMPLE` (or just above) places, evenly over `count`."""
+    """Returns at most about `SAMPLE` positions, spread evenly over `count`."""
     return range(0, count, max(1, count // SAMPLE))

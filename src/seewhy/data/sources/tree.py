@@ -1,4 +1,4 @@
-"""The files that lie at a path: below a folder, in a zip, or one alone. Layouts look at nothing else."""
+"""The files at a path: below a folder, in a zip, or a single one. Layouts open no other files."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +16,10 @@ from seewhy.text import visible
 
 @dataclass(frozen=True)
 class Tree:
-    """Files by their paths below `path`, a folder or a zip; or the one file that `path` is.
+    """Files by their paths below `path`, a folder or a zip; or the one file at `path`.
 
-    Layouts open only what the scan has found, so that no name in a table leads anywhere else.
-    `picture` gives what the decoder reads, or why it cannot: the path in a folder, bytes from a zip.
+    Layouts open only what the scan has listed, so that no name in a table leads anywhere else.
+    `picture` returns what the decoder reads (a path in a folder, bytes from a zip), or an error.
     """
 
     path: Path
@@ -28,29 +28,29 @@ class Tree:
     open: Callable[[str], BinaryIO]
 
     def top(self, suffix: str) -> list[str]:
-        """Returns the files with this ending that lie in no folder."""
+        """Returns the files with this suffix that are not in a folder."""
         files = self.scan.others
         return [name for name in files if "/" not in name and name.lower().endswith(suffix)]
 
     def watched(self, files: list[str]) -> tuple[Path, tuple[str, ...]]:
-        """Returns where these files lie on disk and what they are called there, for the cache."""
+        """Returns the root and the names on disk of these files, for the cache."""
         if self.path.is_dir():
             return self.path, tuple(files)
         return self.path.parent, (self.path.name,)
 
     def notes(self, unused: int) -> tuple[str, ...]:
-        """Returns lines on what is passed over: `unused` files, hidden ones, and what is no file."""
+        """Returns lines on what is ignored: `unused` files, hidden ones, and what is not a file."""
         others, skipped = unused + self.scan.hidden, len(self.scan.skipped)
-        notes = [f"{others:,} other files passed over"] if others else []
+        notes = [f"{others:,} other files ignored"] if others else []
         if skipped:
             notes.append(f"{skipped:,} links, pipes or unreadable folders skipped")
         return tuple(notes)
 
 
 def tree_at(path: Path) -> Tree:
-    """Looks through what lies at a path: for a CSV in its folder, where it is the only one then.
+    """Lists the files at a path; a CSV stands for its folder, without the other files there.
 
-    Raises `ArchiveError` for a zip that is not to be opened.
+    Raises `ArchiveError` for a zip that must not be opened.
     """
     if path.is_dir():
         return Tree(path, scan(path), path.joinpath, lambda name: open(path / name, "rb"))
@@ -64,7 +64,7 @@ def tree_at(path: Path) -> Tree:
 
 
 class Labelled(NamedTuple):
-    """A picture of a tree and what it shows; `split` and `group` as in `Record`."""
+    """An image of a tree and its label; `split` and `group` as in `Record`."""
 
     path: str
     label: str
@@ -75,7 +75,7 @@ class Labelled(NamedTuple):
 def labelled_source(
     layout: str,
     tree: Tree,
-    pictures: Sequence[Labelled],
+    images: Sequence[Labelled],
     notes: tuple[str, ...],
     *,
     table: str | None = None,
@@ -83,25 +83,23 @@ def labelled_source(
     key: str = "",
     grouped: bool = False,
 ) -> Source:
-    """Returns the source of these pictures, and of those that a `table` names and that are `missing`."""
+    """Returns the source of these images, and of those in a `table` that are `missing`."""
 
     def records() -> Iterator[Record]:
-        for path, label, split, group in pictures:
+        for path, label, split, group in images:
             yield Record(path, label, split, tree.picture(path), group)
         for (path, label, split, group), error in missing:
             yield Record(path, label, split, error, group)
 
     def sample() -> Iterable[Picture]:
-        seen = [picture.path for picture in pictures if picture.split != "test"]
+        seen = [image.path for image in images if image.split != "test"]
         return (tree.picture(seen[place]) for place in evenly(len(seen)))
 
-    files = [picture.path for picture in pictures]
-    root, watched = tree.watched([table, *files] if table else files)
+    files = [image.path for image in images]
     return Source(
         layout,
-        root,
-        watched,
-        lambda: Reading(len(pictures) + len(missing), None, records()),
+        *tree.watched([table, *files] if table else files),
+        lambda: Reading(len(images) + len(missing), None, records()),
         sample,
         key=key,
         grouped=grouped,
@@ -112,9 +110,9 @@ def labelled_source(
 
 def _zip(path: Path) -> Tree:
     archive = open_zip(path, path.name)
-    found, entries = scan_zip(archive, path.name)
+    files, entries = scan_zip(archive, path.name)
 
-    def picture(name: str) -> Picture:
+    def image(name: str) -> Picture:
         try:
             return archive.read(entries[name])
         except DAMAGE:
@@ -127,4 +125,4 @@ def _zip(path: Path) -> Tree:
             detail = f"{visible(name)}: {error}"
             raise ArchiveError(visible(path.name), "zip_damaged", detail) from None
 
-    return Tree(path, found, picture, opened)
+    return Tree(path, files, image, opened)
