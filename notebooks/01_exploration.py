@@ -41,7 +41,7 @@ for note in splits.notes:
 # counted.
 
 # %%
-statistics = seewhy.data_statistics(DATA, seewhy.DataConfig(), out=FIGURES / "statistics")
+statistics = seewhy.data_statistics(DATA, out=FIGURES / "statistics")
 Image(FIGURES / "statistics" / "classes.png")
 
 # %% [markdown]
@@ -70,7 +70,7 @@ Image(FIGURES / "statistics" / "overview.png")
 # blurred, a brightness that reveals the class:
 
 # %%
-report = seewhy.check_data(DATA, seewhy.DataConfig(), out=FIGURES / "check")
+report = seewhy.check_data(DATA, out=FIGURES / "check")
 for finding in report.findings:
     print(f"{NAME}, {finding.severity}: {finding.count:,} {finding.what}\n    -> {finding.advice}")
 if not report.findings:

@@ -61,7 +61,7 @@ def test_two_names_with_a_plus_are_an_ensemble_and_a_file_of_that_name_wins(pair
 
 def test_models_that_do_not_fit_together_are_refused(pair, tmp_path):
     other = save(tmp_path / "other.safetensors", ("ant", "bee", "dog"))
-    with pytest.raises(UsageError, match=r"different classes .*cow, dog"):
+    with pytest.raises(UsageError, match=r"different classes .*in one: cow; .*another: dog"):
         seewhy.load([pair[0], other])
     larger = save(tmp_path / "larger.safetensors", size=24)
     with pytest.raises(UsageError, match=r"size=16.* and .*size=24"):

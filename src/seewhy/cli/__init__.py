@@ -1,5 +1,6 @@
 """The command line: one file per verb, loaded when it is called; the only place that prints or exits."""
 
+import difflib
 import importlib
 import mmap
 import resource
@@ -52,7 +53,9 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            raise click.UsageError(f"no verb {args[0]!r}; the verbs are {', '.join(VERBS)}")
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f": did you mean {near[0]}?" if near else ";"
+            raise click.UsageError(f"no verb {args[0]!r}{hint} the verbs are {', '.join(VERBS)}")
         if args and args[0] in VERBS.keys() - LIGHT and not {"-h", "--help"} & set(args):
             _require_memory()
         return super().resolve_command(ctx, args)

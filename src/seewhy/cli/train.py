@@ -52,7 +52,9 @@ def _one(settings: dict[str, Any], resume: bool, as_json: bool) -> None:
         run = seewhy.train(resume=resume, on_event=terminal, **settings)
     page, code = None, 0
     try:
-        page = seewhy.report(run, analyse=True, on_event=Terminal())
+        page = seewhy.report(
+            run, analyse=True, device=run.config["recipe"]["train"]["device"], on_event=Terminal()
+        )
     except Exception as error:
         code = _report_failed(run, error)
     metrics = run.metrics["val"]

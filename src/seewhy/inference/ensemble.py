@@ -37,10 +37,14 @@ class Ensemble(Predictor):
         first, *others = members
         for other in others:
             if set(other.classes) != set(first.classes):
-                apart = sorted(set(other.classes) ^ set(first.classes))
+                apart = (
+                    set(first.classes) - {*other.classes},
+                    set(other.classes) - {*first.classes},
+                )
+                one, two = (", ".join(sorted(names)[:5]) or "none" for names in apart)
                 raise UsageError(
-                    f"the models of an ensemble know different classes ({', '.join(apart[:10])}): combine "
-                    "models that were trained on the same classes"
+                    f"the models of an ensemble have different classes (only in one: {one}; only in another: "
+                    f"{two}): combine models with the same classes"
                 )
             if other.rule != first.rule:
                 raise UsageError(

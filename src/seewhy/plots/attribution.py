@@ -205,9 +205,7 @@ def channel_sheet(channels: "Channels", images: Pixels, rows: int = STRONGEST) -
     cell, left = 0.95, 3.4
     height = TITLE + 0.3 + len(best) * (cell + GAP)
     page = Page(left + count * (cell + GAP) + GAP, height + 0.5)
-    page.text(
-        GAP, 0.33, "The most important channels, and what activates them", **_BOLD
-    )
+    page.text(GAP, 0.33, "The most important channels, and what activates them", **_BOLD)
     page.text(left, TITLE + 0.2, "ring: largest activation", fontsize=8, color=GREY)
     drops = page.axes(0.95, TITLE + 0.3, left - 1.25, len(best) * (cell + GAP) - GAP)
     _drops(drops, [channels.logit_drop[c] for c in best], [channels.accuracy_drop[c] for c in best])

@@ -18,6 +18,9 @@ from seewhy.workflows.check import Report, find_faults
 SHEETS = 100  # classes with an image sheet of their own
 
 
+DEFAULT = DataConfig()
+
+
 @dataclass(frozen=True, eq=False)
 class WrittenSplits:
     """The file that lists the split of each image, and the number of images in each."""
@@ -28,7 +31,7 @@ class WrittenSplits:
 
 def data_statistics(
     data: Data,
-    config: DataConfig,
+    config: DataConfig = DEFAULT,
     *,
     out: str | Path | None = None,
     on_event: OnEvent = ignore,
@@ -47,7 +50,7 @@ def data_statistics(
 
 def check_data(
     data: Data,
-    config: DataConfig,
+    config: DataConfig = DEFAULT,
     *,
     out: str | Path | None = None,
     on_event: OnEvent = ignore,
@@ -67,7 +70,7 @@ def check_data(
 
 def split_data(
     data: Data,
-    config: DataConfig,
+    config: DataConfig = DEFAULT,
     *,
     out: str | Path,
     on_event: OnEvent = ignore,

@@ -1,6 +1,7 @@
 """Evaluates a model on a split."""
 
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,7 +88,8 @@ def own_run(model: str | Path, classifier: Classifier, splits: Splits, split: Sp
     """The run, if `model` is one and the data is its own, or a separate test set."""
     own = splits.fingerprint == classifier.predictor.fingerprint
     separate = split == "test" and not len(splits.train) + len(splits.val)
-    return Run(Path(model)) if Path(model).is_dir() and (own or separate) else None
+    one = isinstance(model, str | PathLike) and Path(model).is_dir()
+    return Run(Path(model)) if one and (own or separate) else None
 
 
 def colour_diagnostics(network: nn.Module | None, images: ImageSet) -> list[Diagnostic]:

@@ -25,7 +25,7 @@ from seewhy.events import OnEvent, ignore
 from seewhy.files import new_folder, to_json, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
-from seewhy.inference.forward import to_input
+from seewhy.inference.forward import full_precision, to_input
 from seewhy.inference.loading import load
 from seewhy.plots import attribution as draw
 from seewhy.workflows.evaluate import read_splits
@@ -71,7 +71,7 @@ def explain(
     if bool(images) == (data is not None):
         raise UsageError("give either images to explain, or --data to take them from")
     chosen = {name: find_method(name) for name in methods}
-    with load(model, device=device) as classifier:
+    with load(model, device=device) as classifier, full_precision():
         network = _network(classifier, chosen, features)
         folder = _new_folder(classifier, target, Path(out))
         part = None if data is None else _part(classifier, data, split, on_event)

@@ -20,6 +20,7 @@ from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import atomic_file, refuse_existing
 from seewhy.inference.classifier import Classifier
+from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
 from seewhy.text import csv_text
 
@@ -39,7 +40,7 @@ def predict(
     A bad image raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is listed in
     `Predictions.errors`. To predict more than once, load the model once: `seewhy.load(model).predict(...)`.
     """
-    with load(model, device=device) as classifier:
+    with load(model, device=device) as classifier, full_precision():
         return classifier.predict(images, on_error=on_error)
 
 
@@ -69,7 +70,7 @@ def label_images(
     """
     if not 1 <= top_k <= MOST_LABELS:
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
-    with load(model, device=device) as classifier:
+    with load(model, device=device) as classifier, full_precision():
         images = list(_expand(paths, on_event))
         if not images:
             named = ", ".join(map(str, paths))

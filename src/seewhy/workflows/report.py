@@ -48,7 +48,7 @@ def report(
     """
     run = run if isinstance(run, Run) else Run(Path(run))
     if analyse:
-        _analyse(run, on_event)
+        _analyse(run, data or run.config["data"], device, on_event)
     stored = read_stored(run)
     place = str(data or stored.config["data"])
     shown = images = None
@@ -68,12 +68,12 @@ def report(
     return page
 
 
-def _analyse(run: Run, on_event: OnEvent) -> None:
-    with load(run.path) as classifier:
+def _analyse(run: Run, data: str | Path, device: str, on_event: OnEvent) -> None:
+    with load(run.path, device=device) as classifier:
         analysis = analyse_validation(
             Predictions.from_parquet(run.predictions("val")),
             classifier,
-            classifier.splits(run.config["data"]),
+            classifier.splits(data),
             on_event=on_event,
         )
     write_analysis(analysis, "val", run.path / "analysis")

@@ -1,6 +1,6 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
-const { key, header, none, classes, names, pictures } = JSON.parse(byId("review").textContent);
+const { key, header, none, classes, names, pictures: items } = JSON.parse(byId("review").textContent);
 const [ID, HASH, LABEL, SUGGESTED, SCORE, LABEL_PROBABILITY, SUGGESTED_PROBABILITY, IMAGE, NEAR] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const NONE = -1; /* the answer that an image belongs to no class */
 const SMALL = 64; /* pixels: images up to this size are shown without interpolation */
@@ -25,38 +25,38 @@ function image(data, alt) {
 function remembered() {
   try {
     const kept = JSON.parse(localStorage.getItem(key));
-    if (Array.isArray(kept) && kept.length === pictures.length
+    if (Array.isArray(kept) && kept.length === items.length
       && kept.every((answer) => answer === null || answer === NONE || classes[answer] !== undefined)) return kept;
   } catch { /* nothing is stored, or the browser blocks storage */ }
-  return pictures.map(() => null);
+  return items.map(() => null);
 }
 const answers = remembered();
 const remember = () => { try { localStorage.setItem(key, JSON.stringify(answers)); } catch { /* then answers last until the page is closed */ } };
 
-const cards = pictures.map((picture, row) => {
-  const [label, guess] = [names[picture[LABEL]], names[picture[SUGGESTED]]];
+const cards = items.map((item, row) => {
+  const [label, guess] = [names[item[LABEL]], names[item[SUGGESTED]]];
   const percent = (rate) => `${Math.round(100 * rate)}%`;
   const card = make("article", "suspect");
   card.tabIndex = -1;
-  card.setAttribute("aria-label", `Image ${row + 1} of ${pictures.length}, labelled ${label}`);
+  card.setAttribute("aria-label", `Image ${row + 1} of ${items.length}, labelled ${label}`);
   const title = make("h2");
   title.append("Labelled ", make("bdi", "", label));
   const looks = make("p");
-  looks.append("Suggested: ", make("bdi", "wrong", guess), ` (${percent(picture[SUGGESTED_PROBABILITY])}; ${label} ${percent(picture[LABEL_PROBABILITY])})`);
+  looks.append("Suggested: ", make("bdi", "wrong", guess), ` (${percent(item[SUGGESTED_PROBABILITY])}; ${label} ${percent(item[LABEL_PROBABILITY])})`);
   const text = make("div");
-  text.append(title, looks, make("p", "id", picture[ID]));
-  text.lastChild.title = picture[ID];
+  text.append(title, looks, make("p", "id", item[ID]));
+  text.lastChild.title = item[ID];
   const shown = make("div", "shown");
-  shown.append(image(picture[IMAGE], `labelled ${label}`), text);
+  shown.append(image(item[IMAGE], `labelled ${label}`), text);
   card.append(shown);
-  if (picture[NEAR].length) {
+  if (item[NEAR].length) {
     const near = make("ol", "near");
     near.setAttribute("aria-label", "Most similar training images");
-    for (const [name, data] of picture[NEAR]) {
-      const item = make("li");
+    for (const [name, data] of item[NEAR]) {
+      const entry = make("li");
       const kind = name === label ? "same" : name === guess ? "other" : "";
-      item.append(image(data, ""), make("bdi", kind, name));
-      near.append(item);
+      entry.append(image(data, ""), make("bdi", kind, name));
+      near.append(entry);
     }
     card.append(near);
   }
@@ -73,8 +73,8 @@ function choices(row, label, guess) {
     element.addEventListener("click", () => answer(row, answers[row] === place ? null : place));
     box.append(element);
   };
-  button("1  Correct: ", label, pictures[row][LABEL]);
-  button("2  Change to ", guess, pictures[row][SUGGESTED]);
+  button("1  Correct: ", label, items[row][LABEL]);
+  button("2  Change to ", guess, items[row][SUGGESTED]);
   if (classes.length > 2) {
     const select = make("select");
     select.setAttribute("aria-label", "Another class");
@@ -82,7 +82,7 @@ function choices(row, label, guess) {
     open.value = "";
     select.append(open);
     names.forEach((name, place) => {
-      if (place === pictures[row][LABEL] || place === pictures[row][SUGGESTED]) return;
+      if (place === items[row][LABEL] || place === items[row][SUGGESTED]) return;
       const option = make("option", "", name);
       option.value = place;
       select.append(option);
@@ -98,21 +98,21 @@ function draw(row) {
   const chosen = answers[row], card = cards[row];
   card.classList.toggle("decided", chosen !== null);
   const [right, wrong, neither] = card.querySelectorAll(".answers button");
-  right.setAttribute("aria-pressed", chosen === pictures[row][LABEL]);
-  wrong.setAttribute("aria-pressed", chosen === pictures[row][SUGGESTED]);
+  right.setAttribute("aria-pressed", chosen === items[row][LABEL]);
+  wrong.setAttribute("aria-pressed", chosen === items[row][SUGGESTED]);
   neither.setAttribute("aria-pressed", chosen === NONE);
   const select = card.querySelector("select");
   if (!select) return;
-  const other = ![null, NONE, pictures[row][LABEL], pictures[row][SUGGESTED]].includes(chosen);
+  const other = ![null, NONE, items[row][LABEL], items[row][SUGGESTED]].includes(chosen);
   select.value = other ? chosen : "";
   select.classList.toggle("chosen", other);
 }
 
 function total() {
   const done = answers.filter((chosen) => chosen !== null).length;
-  const wrong = answers.filter((chosen, row) => chosen !== null && chosen !== pictures[row][LABEL]).length;
-  byId("done").textContent = `${done} of ${pictures.length} reviewed, ${wrong} wrong`;
-  byId("progress").style.transform = `scaleX(${done / pictures.length})`;
+  const wrong = answers.filter((chosen, row) => chosen !== null && chosen !== items[row][LABEL]).length;
+  byId("done").textContent = `${done} of ${items.length} reviewed, ${wrong} wrong`;
+  byId("progress").style.transform = `scaleX(${done / items.length})`;
 }
 
 function answer(row, chosen) {
@@ -146,7 +146,7 @@ document.addEventListener("keydown", (event) => {
   if (choosing && event.key !== "Escape") return;
   const row = current();
   const steps = { ArrowRight: 1, ArrowLeft: -1 };
-  const chosen = { 1: pictures[row][LABEL], 2: pictures[row][SUGGESTED], 4: NONE, 0: null };
+  const chosen = { 1: items[row][LABEL], 2: items[row][SUGGESTED], 4: NONE, 0: null };
   if (event.key in chosen) {
     answer(row, chosen[event.key]);
     if (event.key === "0") cards[row].focus(); else go(row, 1);
@@ -164,7 +164,7 @@ function save() {
   const safe = (text) => (/^[=+\-@\t\r\n\0＝＋－＠]/.test(text) ? `'${text}` : text);
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const written = (chosen) => (chosen === null ? "" : chosen === NONE ? none : safe(classes[chosen]));
-  const rows = pictures.map((p, row) => [safe(p[ID]), p[HASH], safe(classes[p[LABEL]]), safe(classes[p[SUGGESTED]]), p[SCORE],
+  const rows = items.map((p, row) => [safe(p[ID]), p[HASH], safe(classes[p[LABEL]]), safe(classes[p[SUGGESTED]]), p[SCORE],
     written(answers[row])]);
   const text = [header, ...rows].map((cells) => `${cells.map(quoted).join(",")}\r\n`).join("");
   const link = make("a");
