@@ -24,7 +24,7 @@ CARD = """# {name}
 
 - **Network**: {net}, {parameters:,} parameters stored as float16 where they are kernels or matrices;
   {size:.1f} MB.
-- **Input**: the centre of an image as {side}x{side} RGB. **Views averaged**: {views}.
+- **Input**: the centre of an image as {side}x{side} RGB. **TTA views averaged**: {views}.
 - **Classes**: {classes}.
 - **Trained on** the 50,000 training images of CIFAR-10 (Krizhevsky 2009) in a JPEG copy (quality 75), of
   which 5,000 were held for validation: recipe `{name}`, seed 0, {epochs} epochs.

@@ -149,6 +149,7 @@ def test_a_line_break_in_a_file_name_breaks_no_row(run, photos, tmp_path):
         (["models", "show", "resnet19"], "did you mean resnet18"),
         (["recipes", "show", "none-such"], "no recipe"),
         (["dance"], "no verb 'dance'"),
+        (["evaluat"], "did you mean evaluate?"),
     ],
 )
 def test_wrong_use_is_one_line_that_helps_and_exit_2(arguments, message):

@@ -6,6 +6,7 @@ import torch
 from helpers import image_set, tiny_net
 
 from seewhy.config.augment import AugmentConfig
+from seewhy.config.optimisers import OPTIMISERS
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Step
@@ -90,7 +91,7 @@ def test_a_step_is_that_of_plain_torch():
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", OPTIMISERS)
 @pytest.mark.parametrize("stop_at", [1, 4, 5, 8, 12])
 def test_a_resumed_run_has_the_same_bits(tmp_path, optimizer, stop_at):
     config = CONFIG.model_copy(update={"optimizer": optimizer, "lr": 0.01})
