@@ -27,7 +27,7 @@ def test_what_the_training_noticed_comes_first(stored):
     )
     found = advice(replace(stored, diagnostics=(few,)), "photos")
     assert (found[0].finding, found[0].action) == (
-        "Few pictures: 12 of ants: red to train on.",
+        "Few images: 12 of ants: red to train on.",
         "With fewer than 20 a class, more pictures help more than any setting.",
     )
     assert not any("Few" in item.finding for item in found[1:])
@@ -38,7 +38,7 @@ def test_colours_that_do_not_fit_are_in_the_advice(stored):
     (flat,) = diagnostics.in_colours(grey, black, grey)
     (wrong,) = diagnostics.in_colours(black, grey, grey)
     found = advice(replace(stored, diagnostics=(flat, wrong)), "photos")
-    assert found[0].finding == "Flat pictures: all pixels are almost of one colour."
+    assert found[0].finding == "Flat images: all pixels are almost of one colour."
     assert found[1].finding.startswith("Wrong normalisation: the pictures' mean colour is (0.00")
     assert found[1].finding.endswith("(0 is black, 1 white).")
     assert found[1].action.startswith("Are they of another kind, inverted or scaled twice? Look at")
@@ -112,7 +112,7 @@ def test_training_labels_in_order_are_no_advice(stored, count):
     doubts = {"count": count, "train": 0, "folder": "folds"}
     found = advice(with_causes(stored, causes(doubts, ())), "photos")
     assert not any("wrong." in item.finding and "label" in item.finding for item in found)
-    assert any("1 a poor picture; 4 a true confusion" in item.action for item in found)
+    assert any("1 a poor image; 4 a true confusion" in item.action for item in found)
 
 
 def test_where_labels_were_never_judged_the_advice_says_how(stored):

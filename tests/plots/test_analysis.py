@@ -152,7 +152,7 @@ def test_causes_are_counted_and_the_unknown_named() -> None:
     assert all_on_the_page(figure) and "9 most confident mistakes" in figure.get_suptitle()
     axes = figure.axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names[:2] == ["A true confusion", "A poor picture"]
+    assert names[:2] == ["A true confusion", "A poor image"]
     assert names[-1] == "Likely a wrong label"
     assert [text.get_text() for text in axes.texts] == ["7", "2", "0", "0", "not checked"]
     assert [bar.get_width() for bar in axes.patches] == [7, 2, 0, 0, 0]
