@@ -251,7 +251,7 @@ def test_each_score_is_the_figure_of_the_table(drawn: Predictions) -> None:
 def test_an_unknown_score_names_the_known_ones(drawn: Predictions) -> None:
     with pytest.raises(UsageError, match=r"no metric 'f1'.*accuracy.*macro_f1"):
         score("f1", drawn)
-    with pytest.raises(UsageError, match="below six classes"):
+    with pytest.raises(UsageError, match="at least six classes"):
         score("top5", SMALL)
 
 
