@@ -147,7 +147,7 @@ def test_a_loaded_network_can_be_trained_further(tmp_path: Path) -> None:
 def test_an_existing_file_is_never_written_over_untold(tmp_path: Path) -> None:
     path = tmp_path / "m"
     path.write_text("mine")
-    with pytest.raises(UsageError, match="exists and is not written over"):
+    with pytest.raises(UsageError, match="already exists"):
         save(bundle(), path)
     assert path.read_text() == "mine"
     save(bundle(), path, overwrite=True)

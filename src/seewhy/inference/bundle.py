@@ -67,9 +67,7 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise UsageError(
-            f"{visible(str(path))} exists and is not written over: choose another name, or remove it"
-        )
+        raise UsageError(f"{visible(str(path))} already exists: choose another name, or remove it")
     with path_named(path):
         metadata = _describe(bundle)
         network = rounded(bundle.network, half=half)

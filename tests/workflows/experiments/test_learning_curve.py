@@ -59,7 +59,7 @@ def test_no_mistake_at_all_still_has_a_law():
 def test_a_gain_is_told_from_none_and_from_a_curve_that_has_flattened():
     rising = curve([[0.80, 0.81, 0.79], [0.86, 0.85, 0.87], [0.90, 0.91, 0.90]])
     assert rising.more_helps and rising.sentence.startswith(
-        "More pictures would help: from 500 to 1,000"
+        "More images would help: from 500 to 1,000"
     )
     assert "+4.3 points" in rising.sentence
     flat = curve([[0.86, 0.80, 0.83], [0.79, 0.85, 0.84], [0.83, 0.86, 0.80]])

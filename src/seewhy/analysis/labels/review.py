@@ -162,7 +162,7 @@ def write_version(data: str, layout: str | None, review: Review, out: Path) -> C
     The source stays as it is. Raises `UsageError` where `out` exists, or nothing is corrected.
     """
     if out.exists():
-        raise UsageError(f"{out} exists and is not written over: choose another --out")
+        raise UsageError(f"{out} already exists: choose another --out")
     if not review.corrections:
         raise UsageError(
             f"no label is corrected: {review.confirmed:,} are confirmed and {review.open:,} still open. "
