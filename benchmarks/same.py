@@ -61,6 +61,7 @@ TIMES = re.compile(
 )
 TIMED = {
     "seconds",
+    "seconds_mean",
     "elapsed",
     "digest",
     "parents",

@@ -28,7 +28,7 @@ def test_what_the_training_noticed_comes_first(stored):
     found = advice(replace(stored, diagnostics=(few,)), "photos")
     assert (found[0].finding, found[0].action) == (
         "Few images: 12 of ants: red to train on.",
-        "With fewer than 20 a class, more pictures help more than any setting.",
+        "With fewer than 20 a class, more images help more than any setting.",
     )
     assert not any("Few" in item.finding for item in found[1:])
 
@@ -39,7 +39,7 @@ def test_colours_that_do_not_fit_are_in_the_advice(stored):
     (wrong,) = diagnostics.in_colours(black, grey, grey)
     found = advice(replace(stored, diagnostics=(flat, wrong)), "photos")
     assert found[0].finding == "Flat images: all pixels are almost of one colour."
-    assert found[1].finding.startswith("Wrong normalisation: the pictures' mean colour is (0.00")
+    assert found[1].finding.startswith("Wrong normalisation: the images' mean colour is (0.00")
     assert found[1].finding.endswith("(0 is black, 1 white).")
     assert found[1].action.startswith("Are they of another kind, inverted or scaled twice? Look at")
 

@@ -278,7 +278,7 @@ def test_nothing_is_written_over_and_an_empty_review_makes_no_version(photos, tm
     splits = load_data(photos)
     ant = first(splits, "ant")
     some = read_review(review_of(tmp_path, [(ant, "bee")]), splits)
-    with pytest.raises(UsageError, match="not written over"):
+    with pytest.raises(UsageError, match="already exists"):
         write_version(str(photos), None, some, photos)
     none = read_review(review_of(tmp_path, [(ant, "ant")]), splits)
     with pytest.raises(UsageError, match="1 are confirmed and 0 still open"):
