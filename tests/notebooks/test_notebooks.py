@@ -47,7 +47,12 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, **small, **here}
 
 
-@pytest.mark.parametrize("name", NAMES)
+# The others take half a minute each and run in the long tests.
+QUICK = ("02_model_architecture", "03_training_baseline", "04_error_analysis")
+RUN = [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in NAMES]
+
+
+@pytest.mark.parametrize("name", RUN)
 def test_a_notebook_runs(name: str, quick: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, NOTEBOOKS / "run.py", "--out", tmp_path, name]
     done = subprocess.run(command, env=quick, capture_output=True, text=True)
