@@ -8,7 +8,8 @@ import click
 from click.core import ParameterSource
 
 import seewhy
-from seewhy.cli.flags import PATH, show, training_flags
+from seewhy.cli.flags import training_flags
+from seewhy.cli.options import PATH, show
 from seewhy.cli.progress import shown
 from seewhy.config.options import parse_value
 from seewhy.config.plan import load_plan, make_plan

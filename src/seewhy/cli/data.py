@@ -7,8 +7,9 @@ import click
 
 import seewhy
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
-from seewhy.cli.flags import PATH, as_json, config_of, fields, show
+from seewhy.cli.flags import config_of, fields
 from seewhy.cli.labels import apply_review, labels
+from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.preview import command as preview
 from seewhy.cli.progress import Terminal
 

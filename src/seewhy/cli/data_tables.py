@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from seewhy.text import visible
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from seewhy.data.inspect import Example, Statistics
     from seewhy.workflows.check import Report
 
@@ -18,6 +18,8 @@ SHOWN = 3  # examples of a finding
 
 def splits_table(statistics: "Statistics") -> str:
     """The number of images of each class in each split."""
+    import numpy as np  # here, so that help does not load it
+
     width = max(12, *(len(visible(name)) for name in statistics.classes[:MOST]))
     names = list(statistics.counts)
     rows = np.stack(list(statistics.counts.values()), axis=1)
@@ -34,6 +36,8 @@ def splits_table(statistics: "Statistics") -> str:
 
 def statistics_table(statistics: "Statistics") -> str:
     """Counts, sizes and colours."""
+    import numpy as np
+
     sizes, times = np.unique(statistics.sizes, axis=0, return_counts=True)
     facts = {}
     if len(sizes) == 1:
@@ -82,9 +86,9 @@ def _example(example: "Example", report: "Report") -> str:
     )
 
 
-def _size(size: np.ndarray) -> str:
+def _size(size: "np.ndarray") -> str:
     return f"{size[0]}x{size[1]}"
 
 
-def _rgb(values: np.ndarray) -> str:
+def _rgb(values: "np.ndarray") -> str:
     return " ".join(f"{value:.3f}" for value in values)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.cli.flags import PATH, as_json, data_option, device_option, show, split_option
+from seewhy.cli.options import PATH, as_json, data_option, device_option, show, split_option
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import analysis_table, metrics_table
 

@@ -7,7 +7,7 @@ import click
 from click.core import ParameterSource
 
 import seewhy
-from seewhy.cli.flags import PATH, as_json, device_option, show, split_option
+from seewhy.cli.options import PATH, as_json, device_option, show, split_option
 from seewhy.cli.progress import Terminal
 from seewhy.config.names import METHODS
 from seewhy.errors import UsageError

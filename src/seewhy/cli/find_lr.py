@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.cli.flags import show, training_flags
+from seewhy.cli.flags import training_flags
+from seewhy.cli.options import show
 from seewhy.cli.progress import Terminal
 from seewhy.config.recipe import load_recipe
 

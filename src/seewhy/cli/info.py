@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 import seewhy
-from seewhy.cli.flags import as_json, show
+from seewhy.cli.options import as_json, show
 
 if TYPE_CHECKING:
     from seewhy.workflows.models import ModelInfo

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.flags import PATH, as_json, config_of, fields, recipe_flags, show
+from seewhy.cli.flags import config_of, fields, recipe_flags
+from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.progress import Terminal, shown
 from seewhy.cli.tables import table
 from seewhy.text import visible

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.flags import PATH, as_json, show
+from seewhy.cli.options import PATH, as_json, show
 from seewhy.config.networks import ModelConfig
 from seewhy.config.options import options_of, parse_value
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import seewhy
-from seewhy.cli.flags import PATH, device_option
+from seewhy.cli.options import PATH, device_option
 from seewhy.cli.progress import Terminal
 
 

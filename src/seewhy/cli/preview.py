@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.flags import PATH, as_json, recipe_flags, show
+from seewhy.cli.flags import recipe_flags
+from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.progress import Terminal
 from seewhy.config.recipe import load_recipe
 from seewhy.text import visible

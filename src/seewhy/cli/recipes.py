@@ -2,7 +2,7 @@
 
 import click
 
-from seewhy.cli.flags import as_json, show
+from seewhy.cli.options import as_json, show
 from seewhy.config.recipe import load_recipe, recipe_names, to_yaml
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.flags import as_json, data_option, device_option, show
+from seewhy.cli.options import as_json, data_option, device_option, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
 from seewhy.config.names import ATTACKS

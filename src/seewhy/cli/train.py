@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.flags import show, training_flags
+from seewhy.cli.flags import training_flags
+from seewhy.cli.options import show
 from seewhy.cli.progress import Terminal, say, shown
 from seewhy.cli.tables import metrics_table, summary_table
 from seewhy.errors import UsageError, as_user_error

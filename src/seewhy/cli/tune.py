@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.flags import show, training_flags
+from seewhy.cli.flags import training_flags
+from seewhy.cli.options import show
 from seewhy.cli.progress import shown
 from seewhy.cli.tables import table, value
 from seewhy.text import in_points, p_value
