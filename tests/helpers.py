@@ -1,10 +1,18 @@
 """Small things that many tests make."""
 
+import io
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple
+from unittest.mock import patch
+
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from seewhy.cli import main
 from seewhy.data import ImageSet
 from seewhy.inference.bundle import load as load_bundle
 
@@ -68,3 +76,28 @@ def same_weights(first, second):
     """Whether two bundles hold the same bits for weights (their facts, with times, may differ)."""
     a, b = (load_bundle(path).network.state_dict() for path in (first, second))
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+class Printed(NamedTuple):
+    """What a verb wrote to standard output and to standard error."""
+
+    out: str
+    err: str
+
+
+def call(*arguments, code=0, stdin=""):
+    """Runs the command line in this process, which must end with `code`."""
+    # Bytes below, as in a terminal: a name that is not UTF-8 is written as it is.
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape") for _ in range(2))
+    with patch.object(sys, "stdin", io.StringIO(stdin)), redirect_stdout(out), redirect_stderr(err):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        printed = Printed(*(_read(stream) for stream in (out, err)))
+    assert (ended.value.code or 0) == code, printed.err
+    assert "Traceback" not in printed.err
+    return printed
+
+
+def _read(stream):
+    stream.flush()
+    return stream.buffer.getvalue().decode("utf-8", "replace")

@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from helpers import QUICK, write_folder
+from helpers import QUICK, call, write_folder
 
-from seewhy.cli import main
 from seewhy.data import load_data
 from seewhy.data.imageset import Rows
 from seewhy.data.split import SealedSet
@@ -57,16 +56,10 @@ def calibrated(photos, run, tmp_path_factory):
     return out
 
 
-def call(*arguments):
-    with pytest.raises(SystemExit) as ended:
-        main(list(map(str, arguments)))
-    assert not ended.value.code
-
-
 def test_the_test_images_cannot_be_read_here(run, photos):
     assert len(load_data(photos).test)
     with pytest.raises(AssertionError, match="was read"):
-        main(["evaluate", str(run), "--data", str(photos), "--split", "test"])
+        call("evaluate", run, "--data", photos, "--split", "test")
 
 
 def test_training_and_its_report_read_no_test_image(run):

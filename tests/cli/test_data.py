@@ -4,8 +4,8 @@ import csv
 import json
 
 import pytest
-from cli.test_cli import call
 from data.pictures import encoded, put, scenes, write_scenes
+from helpers import call
 
 from seewhy.cli.flags import config_of
 from seewhy.errors import UsageError
@@ -30,22 +30,22 @@ def faulty(photos, tmp_path_factory):
 def test_stats_prints_counts_and_draws_classes(photos, tmp_path):
     out = tmp_path / "out"
     done = call("data", "stats", photos, "--out", out)
-    assert "ant" in done.stdout and "32x32, all" in done.stdout and "mean" in done.stdout
-    assert "train: 24 images, 2 classes" in done.stderr
+    assert "ant" in done.out and "32x32, all" in done.out and "mean" in done.out
+    assert "train: 24 images, 2 classes" in done.err
     assert {path.name for path in out.iterdir()} == {
         *("classes.png", "overview.png", "class-001-ant.png", "class-002-bee.png")
     }
 
 
 def test_stats_gives_one_json_object(photos):
-    found = json.loads(call("data", "stats", photos, "--json", "--size", "16").stdout)
+    found = json.loads(call("data", "stats", photos, "--json", "--size", "16").out)
     assert found["stored"] == 16 and found["splits"]["test"]["per_class"] == {"ant": 12, "bee": 12}
 
 
 def test_check_exits_0_when_all_is_well(photos, tmp_path):
     out = tmp_path / "out"
     done = call("data", "check", photos, "--out", out)
-    assert "no problems found" in done.stdout
+    assert "no problems found" in done.out
     assert [path.name for path in out.iterdir()] == ["findings.csv"]
 
 
@@ -53,7 +53,7 @@ def test_check_exits_1_and_says_what_is_wrong_and_what_to_do(faulty, tmp_path):
     out = tmp_path / "out"
     done = call("data", "check", faulty, "--out", out, code=1)
     for text in ("error  unreadable  1", "error  leak  1", "warning  dark  1", "-> "):
-        assert text in done.stdout
+        assert text in done.out
     assert {path.name for path in out.iterdir()} == {"findings.csv", "leak.png", "dark.png"}
     with open(out / "findings.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -62,7 +62,7 @@ def test_check_exits_1_and_says_what_is_wrong_and_what_to_do(faulty, tmp_path):
 
 
 def test_check_gives_one_json_object(faulty):
-    found = json.loads(call("data", "check", faulty, "--json", code=1).stdout)
+    found = json.loads(call("data", "check", faulty, "--json", code=1).out)
     assert found["wrong"] and {f["kind"] for f in found["findings"]} == {
         "unreadable",
         "leak",
@@ -76,9 +76,7 @@ def test_check_gives_one_json_object(faulty):
 def test_a_directory_that_holds_something_is_not_written_over(photos, tmp_path):
     put(tmp_path, "out/mine.txt", data=b"mine")
     for verb in ("stats", "check"):
-        assert (
-            "is not empty" in call("data", verb, photos, "--out", tmp_path / "out", code=2).stderr
-        )
+        assert "is not empty" in call("data", verb, photos, "--out", tmp_path / "out", code=2).err
 
 
 def test_split_writes_the_manifest_that_a_training_takes(tmp_path):
@@ -87,28 +85,27 @@ def test_split_writes_the_manifest_that_a_training_takes(tmp_path):
         "data", "split", root, "--out", root, "--val", "0.25", "--test", "0.25", "--seed", "3"
     )
     assert (
-        "train       val      test" in done.stdout
-        and "drawn 50/25/25 by content, seed 3" in done.stderr
+        "train       val      test" in done.out and "drawn 50/25/25 by content, seed 3" in done.err
     )
     with open(root / "splits.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert sorted({row["split"] for row in rows}) == ["test", "train", "val"] and len(rows) == 40
-    again = json.loads(call("data", "stats", root / "splits.csv", "--json").stdout)
+    again = json.loads(call("data", "stats", root / "splits.csv", "--json").out)
     assert {name: part["n"] for name, part in again["splits"].items()} == {
         "train": 20,
         "val": 10,
         "test": 10,
     }
-    assert "already exists" in call("data", "split", root, "--out", root, code=2).stderr
+    assert "already exists" in call("data", "split", root, "--out", root, code=2).err
 
 
 def test_split_says_what_has_no_effect(photos, tmp_path):
     out = tmp_path / "out"
     done = call("data", "split", photos, "--out", out, "--test", "0.2", code=2)
-    assert "data.test has no effect" in done.stderr and not out.exists()
+    assert "data.test has no effect" in done.err and not out.exists()
     write_scenes(tmp_path / "d", {"ant": 9, "bee": 9})
     done = call("data", "split", tmp_path / "d", "--out", out, "--val", "0.3", code=2)
-    assert "give --test as well as --val" in done.stderr and not out.exists()
+    assert "give --test as well as --val" in done.err and not out.exists()
 
 
 def test_preview_draws_what_the_network_sees(photos, tmp_path):
@@ -117,19 +114,19 @@ def test_preview_draws_what_the_network_sees(photos, tmp_path):
         *("data", "preview", photos, "--recipe", "regularized-cnn", "--augment.rotate", "15"),
         *("--data.size", "16", "--out", out),
     )
-    assert "the network sees 16x16" in done.stdout and "rotate 15" in done.stdout
+    assert "the network sees 16x16" in done.out and "rotate 15" in done.out
     files = {f"{name}.{kind}" for name in ("input", "augmentation") for kind in ("png", "svg")}
     assert {path.name for path in out.iterdir()} == files
     assert (
         "is not empty"
-        in call("data", "preview", photos, "--recipe", "photos", "--out", out, code=2).stderr
+        in call("data", "preview", photos, "--recipe", "photos", "--out", out, code=2).err
     )
 
 
 def test_preview_gives_one_json_object_and_knows_a_recipe_without_augmentation(photos, tmp_path):
     out = tmp_path / "out"
     done = call("data", "preview", photos, "--recipe", "simple-cnn", "--out", out, "--json")
-    found = json.loads(done.stdout)
+    found = json.loads(done.out)
     assert found["recipe"] == "simple-cnn" and found["augmentation"] == {}
     assert found["files"] == ["input.png", "input.svg"]
     assert found["channels"]["training"] == found["channels"]["evaluation"]

@@ -1,25 +1,10 @@
 import json
 
-import pytest
-from cli.test_calibrate import call
-from helpers import QUICK, write_folder
-
-import seewhy
+from helpers import call
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
-
-
-@pytest.fixture(scope="module")
-def run(photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "run"
-    return seewhy.train(photos, "regularized-cnn", out=out, overrides=QUICK).path
-
-
-def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photos, capsys):
-    said = call(capsys, "evaluate", run, "--data", photos, "--full").out
+def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photos):
+    said = call("evaluate", run, "--data", photos, "--full").out
     for line in (
         "accuracy", "misclassified:", "mean, correct", "mean, wrong", "least sure correct",
         "most sure wrong", "wrong above 90%", "most confused", "macro mean", "weighted mean",
@@ -39,19 +24,19 @@ def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photo
     }
 
 
-def test_full_json_adds_the_analysis_and_nothing_else(run, photos, tmp_path, capsys):
-    plain = json.loads(call(capsys, "evaluate", run, "--data", photos, "--json").out)
+def test_full_json_adds_the_analysis_and_nothing_else(run, photos, tmp_path):
+    plain = json.loads(call("evaluate", run, "--data", photos, "--json").out)
     arguments = ["--full", "--json", "--analysis", tmp_path / "here"]
-    full = json.loads(call(capsys, "evaluate", run, "--data", photos, *arguments).out)
+    full = json.loads(call("evaluate", run, "--data", photos, *arguments).out)
     analysis = full.pop("analysis")
     assert full == plain and set(analysis) >= {"confidence", "curves", "mistakes"}
     assert (tmp_path / "here" / "analysis" / "mistakes-val.json").is_file()
 
 
-def test_of_the_test_split_no_picture_is_shown(run, photos, tmp_path, capsys):
+def test_of_the_test_split_no_picture_is_shown(run, photos, tmp_path):
     here = tmp_path / "here"
     arguments = ["--split", "test", "--full", "--analysis", here]
-    call(capsys, "evaluate", run, "--data", photos, *arguments)
+    call("evaluate", run, "--data", photos, *arguments)
     names = {path.name for path in (here / "figures").iterdir()}
     assert "confidence-test.png" in names
     assert not any(name.startswith(("worst-mistakes", "confused-pairs")) for name in names)

@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
+import helpers
 import pytest
-from helpers import write_folder
 
 from seewhy.analysis.experiments.tuning import Contender, Tuning, ranked
-from seewhy.cli import main
 from seewhy.cli.tune import _summary as tune_summary
 from seewhy.evaluation.stats.summary import difference, summarise
 
@@ -15,21 +14,12 @@ SETTINGS = ["--data.size", "16", "--epochs", "2", "--train.batch_size", "16", "-
 BASE = ["--recipe", "regularized-cnn"]
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return str(write_folder(tmp_path_factory.mktemp("photos") / "photos"))
-
-
 @pytest.fixture
-def call(photos, capsys):
-    """Runs a verb on the photos; gives what it printed, and asserts its exit code."""
+def call(photos):
+    """Runs a verb on the images, with the settings of a quick training."""
 
     def called(*arguments, code=0, recipe=BASE):
-        with pytest.raises(SystemExit) as stop:
-            main([*map(str, arguments), *recipe, "--data", photos, *SETTINGS])
-        said = capsys.readouterr()
-        assert (stop.value.code or 0) == code, said.err
-        return said
+        return helpers.call(*arguments, *recipe, "--data", photos, *SETTINGS, code=code)
 
     return called
 
@@ -45,11 +35,11 @@ def test_seeds_end_with_a_table_and_a_picture(call, tmp_path):
 
 def test_folds_end_with_the_figures_of_all_pictures(call, tmp_path):
     said = call("train", "--folds", "2", "--out", tmp_path / "f")
-    assert "out of fold: 54 images" in said.out and "per fold" in said.out
+    assert "out of fold: 33 images" in said.out and "per fold" in said.out
     pictures = {path.name for path in (tmp_path / "f" / "figures").iterdir()}
     assert {"folds.png", "confusion-oof.png", "per-class-oof.png"} <= pictures
     found = json.loads(call("train", "--folds", "2", "--out", tmp_path / "f", "--json").out)
-    assert found["whole"]["n"] == 54 and found["whole"]["split"] == "oof"
+    assert found["whole"]["n"] == 33 and found["whole"]["split"] == "oof"
 
 
 def test_a_single_run_speaks_json_too(call, tmp_path):
@@ -134,7 +124,7 @@ def test_find_lr_refuses_a_full_folder_before_it_trains(call, tmp_path, monkeypa
 def test_learning_curve_ends_with_a_sentence(call, tmp_path):
     arguments = ["learning-curve", "--shares", "0.5 1", "--seeds", "2", "--out", tmp_path / "c"]
     said = call(*arguments)
-    assert "More images" in said.out and "from 21 to 42" in said.out
+    assert "More images" in said.out and "from 14 to 27" in said.out
     assert (tmp_path / "c" / "figures" / "learning-curve.png").is_file()
     assert "sentence" in json.loads(call(*arguments, "--json").out)
 

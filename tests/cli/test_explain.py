@@ -1,8 +1,7 @@
 import json
 
 import pytest
-from cli.test_calibrate import call
-from helpers import write_folder
+from helpers import call
 
 import seewhy
 from seewhy.attribution.methods import METHODS
@@ -10,11 +9,6 @@ from seewhy.data import InputRule
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.models.registry import build
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("photos") / "photos")
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +25,11 @@ def stored(out):
     return json.loads((out / "explanations.json").read_text())
 
 
-def test_named_pictures_are_explained_tested_and_drawn(model, photos, tmp_path, capsys):
+def test_named_pictures_are_explained_tested_and_drawn(model, photos, tmp_path):
     out = tmp_path / "why"
     paths = [photos / "bee/001.png", photos / "ant/002.png"]
     methods = ["--method", "grad_cam, saliency"]
-    said = call(capsys, "explain", model, *paths, *methods, "--out", out)
+    said = call("explain", model, *paths, *methods, "--out", out)
     found = stored(out)
     assert [row["id"] for row in found["pictures"]] == [str(path) for path in paths]
     predictions = seewhy.load(model).predict(paths)
@@ -57,9 +51,9 @@ def test_named_pictures_are_explained_tested_and_drawn(model, photos, tmp_path, 
     assert found["methods"].keys() == {"grad_cam", "saliency"}
 
 
-def test_pictures_of_a_split_are_chosen_right_and_wrong(model, photos, tmp_path, capsys):
+def test_pictures_of_a_split_are_chosen_right_and_wrong(model, photos, tmp_path):
     arguments = ["explain", model, "--data", photos, "--split", "train", "--no-check"]
-    said = call(capsys, *arguments, "--n", "6", "--out", tmp_path / "both", "--json")
+    said = call(*arguments, "--n", "6", "--out", tmp_path / "both", "--json")
     both = json.loads(said.out)
     assert both == stored(tmp_path / "both")
     right = [row["label"] == row["predicted"] for row in both["pictures"]]
@@ -67,25 +61,25 @@ def test_pictures_of_a_split_are_chosen_right_and_wrong(model, photos, tmp_path,
     assert both["pictures"][0]["methods"] == {"grad_cam": None}
     for only, expected in (("wrong", False), ("right", True)):
         out = tmp_path / only
-        call(capsys, *arguments, "--n", "4", "--only", only, "--out", out)
+        call(*arguments, "--n", "4", "--only", only, "--out", out)
         rows = stored(out)["pictures"]
         assert len(rows) == 4
         assert all((row["label"] == row["predicted"]) == expected for row in rows)
 
 
-def test_the_class_to_explain_can_be_named(model, photos, tmp_path, capsys):
+def test_the_class_to_explain_can_be_named(model, photos, tmp_path):
     out = tmp_path / "why"
     picture = photos / "bee/001.png"
-    call(capsys, "explain", model, picture, "--target", "cow", "--no-check", "--out", out)
+    call("explain", model, picture, "--target", "cow", "--no-check", "--out", out)
     assert stored(out)["pictures"][0]["target"] == "cow"
 
 
-def test_features_are_drawn_and_told(model, photos, tmp_path, capsys):
+def test_features_are_drawn_and_told(model, photos, tmp_path):
     arguments = ["explain", model, "--features", "--no-check", "--out"]
-    call(capsys, *arguments, tmp_path / "one", photos / "bee/001.png")
+    call(*arguments, tmp_path / "one", photos / "bee/001.png")
     names = {path.name for path in (tmp_path / "one").iterdir()}
     assert names == {"explanations.json", "explanations-1.png", "layers.png", "filters.png"}
-    call(capsys, *arguments, tmp_path / "many", "--data", photos, "--n", "2")
+    call(*arguments, tmp_path / "many", "--data", photos, "--n", "2")
     names |= {"channels.png", "class-averages.png"}
     assert {path.name for path in (tmp_path / "many").iterdir()} == names
     found = stored(tmp_path / "many")
@@ -109,26 +103,26 @@ def test_features_are_drawn_and_told(model, photos, tmp_path, capsys):
         (["--data", "digits", "--split", "test"], "'test' is not one of 'train', 'val'"),
     ],
 )
-def test_wrong_use_is_refused_and_leaves_nothing(model, arguments, message, tmp_path, capsys):
+def test_wrong_use_is_refused_and_leaves_nothing(model, arguments, message, tmp_path):
     out = tmp_path / "why"
-    said = call(capsys, "explain", model, *arguments, "--out", out, code=2)
+    said = call("explain", model, *arguments, "--out", out, code=2)
     assert message in said.err and said.out == "" and not any(out.glob("*"))
 
 
-def test_a_method_that_does_not_fit_names_one_that_does(model, photos, tmp_path, capsys):
+def test_a_method_that_does_not_fit_names_one_that_does(model, photos, tmp_path):
     picture, out = photos / "bee/001.png", tmp_path / "why"
-    said = call(capsys, "explain", model, picture, "--method", "cam", "--out", out, code=2)
+    said = call("explain", model, picture, "--method", "cam", "--out", out, code=2)
     assert "take grad_cam" in said.err and not any(out.iterdir())
 
 
-def test_nothing_is_written_over(model, photos, tmp_path, capsys):
+def test_nothing_is_written_over(model, photos, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
-    said = call(capsys, "explain", model, photos / "bee/001.png", "--out", tmp_path, code=2)
+    said = call("explain", model, photos / "bee/001.png", "--out", tmp_path, code=2)
     assert "is not empty" in said.err
-    call(capsys, "explain", model, photos / "bee/001.png", "--out", tmp_path / "note.txt", code=2)
+    call("explain", model, photos / "bee/001.png", "--out", tmp_path / "note.txt", code=2)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
 
 
-def test_help_names_every_method(capsys):
-    shown = call(capsys, "explain", "--help").out
+def test_help_names_every_method():
+    shown = call("explain", "--help").out
     assert all(name in shown.replace("\n", " ") for name in METHODS)

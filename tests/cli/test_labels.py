@@ -7,8 +7,7 @@ import shlex
 
 import numpy as np
 import pytest
-from cli.test_calibrate import call
-from helpers import QUICK, write_folder
+from helpers import QUICK, call, write_folder
 from page.test_review import made
 
 import seewhy
@@ -60,10 +59,10 @@ def suspected(home):
     ]
 
 
-def test_finished_folds_are_taken_as_they_are_and_all_is_written(photos, home, capsys):
+def test_finished_folds_are_taken_as_they_are_and_all_is_written(photos, home):
     count = len(suspected(home))
     assert count
-    said = call(capsys, "data", "labels", photos, "--out", home).out
+    said = call("data", "labels", photos, "--out", home).out
     assert (
         f"{count} of " in said and "agree with" in said and "bee" in said and "apply-review" in said
     )
@@ -88,7 +87,7 @@ def test_the_next_commands_can_be_pasted_whatever_the_names(tmp_path):
     assert shlex.split(command) == [*words, "--group-from", "(.)_", "--seed", "3", "--out", "NEW"]
 
 
-def test_which_pictures_are_test_is_told_by_the_flags_of_the_training(photos, tmp_path, capsys):
+def test_which_pictures_are_test_is_told_by_the_flags_of_the_training(photos, tmp_path):
     plain, other = load_data(photos), load_data(photos, DataConfig(split_seed=1))
     digest = next(key for key in plain.test.hashes if key not in other.test.hashes).decode()
     part = next(p for p in (other.train, other.val) if digest.encode() in p.hashes)
@@ -97,14 +96,14 @@ def test_which_pictures_are_test_is_told_by_the_flags_of_the_training(photos, tm
     review, out = tmp_path / "review.csv", tmp_path / "photos-2"
     review.write_text(f"hash,right_label\n{digest},{right}\n")
     words = ["data", "apply-review", photos, review, "--out", out]
-    assert "sealed test" in call(capsys, *words, code=2).err and not out.exists()
-    told = call(capsys, *words, "--seed", "1").out
+    assert "sealed test" in call(*words, code=2).err and not out.exists()
+    told = call(*words, "--seed", "1").out
     assert told.startswith("1 corrected") and told.endswith("--data.split_seed=1\n")
 
 
-def test_json_is_one_object_and_a_filled_review_is_kept(photos, home, capsys):
+def test_json_is_one_object_and_a_filled_review_is_kept(photos, home):
     (home / "review.csv").write_text("mine")
-    said = call(capsys, "data", "labels", photos, "--out", home, "--json")
+    said = call("data", "labels", photos, "--out", home, "--json")
     found = json.loads(said.out)
     assert found == json.loads((home / "label-issues.json").read_text())
     assert found["count"] == len(found["issues"]) == len(suspected(home))
@@ -112,12 +111,12 @@ def test_json_is_one_object_and_a_filled_review_is_kept(photos, home, capsys):
     (home / "review.csv").unlink()
 
 
-def test_options_that_differ_from_the_folds_are_refused(photos, home, capsys):
-    said = call(capsys, "data", "labels", photos, "--out", home, *FLAGS, "--folds", "3", code=2)
+def test_options_that_differ_from_the_folds_are_refused(photos, home):
+    said = call("data", "labels", photos, "--out", home, *FLAGS, "--folds", "3", code=2)
     assert "was started with" in said.err
 
 
-def test_a_stopped_search_goes_on(photos, tmp_path, capsys, monkeypatch):
+def test_a_stopped_search_goes_on(photos, tmp_path, monkeypatch):
     out = tmp_path / "folds"
     with monkeypatch.context() as patch:
 
@@ -127,18 +126,18 @@ def test_a_stopped_search_goes_on(photos, tmp_path, capsys, monkeypatch):
         patch.setattr("seewhy.workflows.experiments.repetition._out_of_fold", stop)
         assert (
             "run the same command again"
-            in call(capsys, "data", "labels", photos, "--out", out, *FLAGS, code=130).err
+            in call("data", "labels", photos, "--out", out, *FLAGS, code=130).err
         )
 
     def trained(*arguments, **options):
         raise AssertionError("something was trained again")
 
     monkeypatch.setattr("seewhy.workflows.train.training_loop", trained)
-    assert "labels look wrong" in call(capsys, "data", "labels", photos, "--out", out, *FLAGS).out
+    assert "labels look wrong" in call("data", "labels", photos, "--out", out, *FLAGS).out
 
 
-def test_a_review_makes_a_version_that_trains_and_is_judged_anew(photos, home, tmp_path, capsys):
-    call(capsys, "data", "labels", photos, "--out", home)
+def test_a_review_makes_a_version_that_trains_and_is_judged_anew(photos, home, tmp_path):
+    call("data", "labels", photos, "--out", home)
     review, out = tmp_path / "review.csv", tmp_path / "photos-2"
     filled = [{**row, "right_label": row["suggested"]} for row in rows_of(home / "review.csv")]
     splits = load_data(photos)
@@ -150,12 +149,10 @@ def test_a_review_makes_a_version_that_trains_and_is_judged_anew(photos, home, t
         writer = csv.DictWriter(file, list(filled[0]))
         writer.writeheader()
         writer.writerows(filled)
-    said = json.loads(
-        call(capsys, "data", "apply-review", photos, review, "--out", out, "--json").out
-    )
+    said = json.loads(call("data", "apply-review", photos, review, "--out", out, "--json").out)
     counts = {"corrected": len(filled) - 1, "left_out": 1, "confirmed": 0, "open": 0}
     assert {name: said[name] for name in counts} == counts
-    told = call(capsys, "data", "apply-review", photos, review, "--out", tmp_path / "once more").out
+    told = call("data", "apply-review", photos, review, "--out", tmp_path / "once more").out
     assert shlex.split(told.splitlines()[-1])[1:] == [
         *("seewhy", "train", "--data", str(tmp_path / "once more"))
     ]
@@ -165,17 +162,17 @@ def test_a_review_makes_a_version_that_trains_and_is_judged_anew(photos, home, t
     for part in (splits.train, splits.val):
         named = zip(part.ids, part.labels, strict=True)
         assert all(splits.classes[label] == "ant" for key, label in named if "flipped" in key)
-    assert "train the folds again" in call(capsys, "data", "labels", out, "--out", home, code=2).err
-    said = call(capsys, "data", "apply-review", photos, review, "--out", out, code=2)
+    assert "train the folds again" in call("data", "labels", out, "--out", home, code=2).err
+    said = call("data", "apply-review", photos, review, "--out", out, code=2)
     assert "already exists" in said.err
     run = seewhy.train(out, "regularized-cnn", out=tmp_path / "run", overrides=QUICK)
     assert "left out as none of the classes: 1" in (run.path / "log.txt").read_text()
 
 
-def test_the_report_says_how_many_labels_look_wrong(photos, home, tmp_path, capsys):
+def test_the_report_says_how_many_labels_look_wrong(photos, home, tmp_path):
     run = seewhy.train(photos, "regularized-cnn", out=tmp_path / "run", overrides=QUICK).path
-    call(capsys, "data", "labels", photos, "--out", home)
-    said = call(capsys, "evaluate", run, "--data", photos, "--full", "--labels", home).out
+    call("data", "labels", photos, "--out", home)
+    said = call("evaluate", run, "--data", photos, "--full", "--labels", home).out
     assert re.search(r"likely a wrong label +1\n", said)
     stored = {path.name for path in (run / "analysis").iterdir()}
     assert stored >= {"slices-val.json", "causes-val.json"}
@@ -189,24 +186,24 @@ def test_the_report_says_how_many_labels_look_wrong(photos, home, tmp_path, caps
     assert said == [(one["id"], one["true"], one["predicted"]) for one in mistakes]
     assert "is the label wrong?" in (review.parent / "review.html").read_text("utf-8")
     review.write_text(f"hash,right_label\n{rows[0]['hash']},{rows[0]['suggested']}\n")
-    kept = call(capsys, "evaluate", run, "--data", photos, "--full").err
+    kept = call("evaluate", run, "--data", photos, "--full").err
     assert "kept unchanged" in kept and len(rows_of(review)) == 1
-    told = call(capsys, "data", "apply-review", photos, review, "--out", tmp_path / "new").out
+    told = call("data", "apply-review", photos, review, "--out", tmp_path / "new").out
     assert told.startswith("1 corrected")
-    call(capsys, "evaluate", run, "--data", photos, "--full", "--labels", home)
-    call(capsys, "report", run)
+    call("evaluate", run, "--data", photos, "--full", "--labels", home)
+    call("report", run)
     page = (run / "report.html").read_text("utf-8")
     assert "wrong.</bdi>" in page and "apply-review" in page and "review.html" in page
 
 
-def test_labels_that_were_never_judged_are_named(photos, home, tmp_path, capsys, monkeypatch):
+def test_labels_that_were_never_judged_are_named(photos, home, tmp_path, monkeypatch):
     run = home / "fold-0"
 
     def evaluated(*arguments, **options):
         raise AssertionError("the whole evaluation came first")
 
     monkeypatch.setattr("seewhy.workflows.analyse.judge", evaluated)
-    said = call(capsys, "evaluate", run, "--data", photos, "--full", "--labels", tmp_path, code=2)
+    said = call("evaluate", run, "--data", photos, "--full", "--labels", tmp_path, code=2)
     assert "make it with `seewhy data labels`" in said.err
-    said = call(capsys, "evaluate", run, "--data", photos, "--labels", home, code=2)
+    said = call("evaluate", run, "--data", photos, "--labels", home, code=2)
     assert "give --full" in said.err

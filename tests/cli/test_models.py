@@ -2,7 +2,7 @@ import json
 from dataclasses import asdict
 
 import pytest
-from cli.test_cli import call
+from helpers import call
 from PIL import Image
 
 from seewhy.config.networks import NETWORKS
@@ -10,14 +10,14 @@ from seewhy.models.registry import cost
 
 
 def test_every_net_is_listed_with_its_cost():
-    listed = json.loads(call("models", "--json").stdout)["networks"]
+    listed = json.loads(call("models", "--json").out)["networks"]
     assert list(listed) == list(NETWORKS)
     assert listed["advanced_cnn"]["parameters"] == 638_730
 
 
 @pytest.mark.parametrize(("size", "classes"), [(32, 10), (16, 3)])
 def test_the_cost_is_that_of_the_size_and_the_classes(size, classes):
-    shown = json.loads(call("models", "--size", size, "--classes", classes, "--json").stdout)
+    shown = json.loads(call("models", "--size", size, "--classes", classes, "--json").out)
     assert shown["size"] == size and ("speednet" in shown["networks"]) == (size == 32)
     counted = cost("deep_cnn", num_classes=classes, size=size)
     assert shown["networks"]["deep_cnn"] == asdict(counted)
@@ -26,12 +26,12 @@ def test_the_cost_is_that_of_the_size_and_the_classes(size, classes):
 def test_show_takes_the_options_of_a_net_and_draws_it(tmp_path):
     out = tmp_path / "net.png"
     options = ["--stride", "2", "--kernel", "4", "--size", "16", "--classes", "3"]
-    shown = call("models", "show", "strided_cnn", *options, "--out", out).stdout
+    shown = call("models", "show", "strided_cnn", *options, "--out", out).out
     assert "32x8x8" in shown and "64x1x1" in shown
     with Image.open(out, formats=["PNG"]) as picture:
         assert picture.size[0] > 1000
     before = out.read_bytes()
-    assert "already exists" in call("models", "show", "strided_cnn", "--out", out, code=2).stderr
+    assert "already exists" in call("models", "show", "strided_cnn", "--out", out, code=2).err
     assert out.read_bytes() == before
 
 
@@ -45,4 +45,4 @@ def test_show_takes_the_options_of_a_net_and_draws_it(tmp_path):
 )
 def test_options_that_do_not_fit_are_one_line(arguments, message):
     done = call("models", "show", *arguments, code=2)
-    assert message in done.stderr and done.stdout == ""
+    assert message in done.err and done.out == ""

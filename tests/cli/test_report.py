@@ -3,32 +3,14 @@ import re
 import shutil
 
 import pytest
-from cli.test_calibrate import call
-from helpers import QUICK, write_folder
+from helpers import QUICK, call, write_folder
 
 import seewhy
-from seewhy.cli import main
 from seewhy.errors import DataError, UsageError
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
-
-
-@pytest.fixture(scope="module")
-def trained(photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "run"
-    return seewhy.train(photos, "regularized-cnn", out=out, overrides=QUICK).path
-
-
-@pytest.fixture
-def run(trained, tmp_path):
-    return shutil.copytree(trained, tmp_path / "run")
-
-
-def test_the_page_has_pictures_and_each_drawing_lies_in_figures_twice(run, capsys):
-    said = call(capsys, "report", run).out
+def test_the_page_has_pictures_and_each_drawing_lies_in_figures_twice(run):
+    said = call("report", run).out
     assert said.strip() == str(run / "report.html")
     html = (run / "report.html").read_text("utf-8")
     assert 'id="pictures"' in html and "Content-Security-Policy" in html
@@ -38,18 +20,18 @@ def test_the_page_has_pictures_and_each_drawing_lies_in_figures_twice(run, capsy
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_each_drawing_that_the_page_names_is_there(run, photos, capsys, full):
+def test_each_drawing_that_the_page_names_is_there(run, photos, full):
     if full:
-        call(capsys, "evaluate", run, "--data", photos, "--full")
-    call(capsys, "report", run)
+        call("evaluate", run, "--data", photos, "--full")
+    call("report", run)
     named = re.findall(r'href="(figures/[^"]+)"', (run / "report.html").read_text("utf-8"))
     assert named and all((run / name).is_file() for name in named)
 
 
-def test_without_its_data_the_page_has_no_pictures(run, capsys):
+def test_without_its_data_the_page_has_no_pictures(run):
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("photos", "elsewhere"))
-    captured = call(capsys, "report", run)
+    captured = call("report", run)
     assert "without images" in captured.err
     assert 'id="pictures"' not in (run / "report.html").read_text("utf-8")
 
@@ -67,19 +49,16 @@ def test_no_finished_run_is_named(tmp_path):
 
 
 @pytest.fixture
-def train(photos, tmp_path, capsys):
+def train(photos, tmp_path):
     """Trains by the command line, which must end with a code, and gives its directory and what it said."""
     flags = [f"--{name}={value}" for name, value in QUICK.items()]
     out = tmp_path / "run"
 
     def train(code):
         arguments = ["train", "--recipe", "regularized-cnn", "--data", photos, "--json", *flags]
-        with pytest.raises(SystemExit) as ended:
-            main([*map(str, arguments), "--out", str(out)])
-        assert (ended.value.code or 0) == code
-        captured = capsys.readouterr()
-        json.loads(captured.out)
-        return out, captured.err
+        printed = call(*arguments, "--out", out, code=code)
+        json.loads(printed.out)
+        return out, printed.err
 
     return train
 
@@ -116,12 +95,10 @@ def test_a_report_that_the_user_can_put_right_is_one_line(train, monkeypatch):
     assert (out / "model.safetensors").is_file()
 
 
-def test_a_net_that_grad_cam_cannot_explain_has_its_pictures_without_maps(
-    run, photos, capsys, monkeypatch
-):
+def test_a_net_that_grad_cam_cannot_explain_has_its_pictures_without_maps(run, photos, monkeypatch):
     def refuse(*arguments):
         raise UsageError("no features")
 
     monkeypatch.setattr("seewhy.workflows.report.grad_cam", refuse)
-    assert "without maps: no features" in call(capsys, "report", run, "--data", photos).err
+    assert "without maps: no features" in call("report", run, "--data", photos).err
     assert 'id="pictures"' in (run / "report.html").read_text("utf-8")

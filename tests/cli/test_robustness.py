@@ -1,8 +1,7 @@
 import json
 
 import pytest
-from cli.test_calibrate import call
-from helpers import write_folder
+from helpers import call
 
 from seewhy.data import InputRule
 from seewhy.inference import bundle as bundles
@@ -17,11 +16,6 @@ DRAWN = {
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
-
-
-@pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
     network = build("strided_cnn", num_classes=3, size=16)
@@ -30,8 +24,8 @@ def model(tmp_path_factory):
     return path
 
 
-def test_figures_are_stored_told_and_drawn(model, photos, tmp_path, capsys):
-    said = call(capsys, "robustness", model, "--data", photos, "--out", tmp_path)
+def test_figures_are_stored_told_and_drawn(model, photos, tmp_path):
+    said = call("robustness", model, "--data", photos, "--out", tmp_path)
     found = json.loads((tmp_path / "analysis" / "robustness.json").read_text())
     assert len(found["corruptions"]) == 15 and found["n"] < 1000
     for row in found["corruptions"].values():
@@ -44,15 +38,15 @@ def test_figures_are_stored_told_and_drawn(model, photos, tmp_path, capsys):
     assert DRAWN - {n for n in DRAWN if "adversarial" in n} <= drawn <= DRAWN
 
 
-def test_json_is_one_object_and_nothing_is_left_without_a_place(model, photos, capsys):
+def test_json_is_one_object_and_nothing_is_left_without_a_place(model, photos):
     before = set(model.parent.iterdir())
-    said = call(capsys, "robustness", model, "--data", photos, "--n", "2", "--json")
+    said = call("robustness", model, "--data", photos, "--n", "2", "--json")
     found = json.loads(said.out)
     assert found["n"] == 2 and set(found["attacks"]) == {"fgsm", "pgd", "square"}
     assert set(model.parent.iterdir()) == before
 
 
-def test_wrong_use_is_refused(model, photos, tmp_path, capsys):
-    said = call(capsys, "robustness", model, "--data", tmp_path / "no", code=2)
+def test_wrong_use_is_refused(model, photos, tmp_path):
+    said = call("robustness", model, "--data", tmp_path / "no", code=2)
     assert str(tmp_path / "no") in said.err
-    call(capsys, "robustness", model, "--data", photos, "--n", "0", code=2)
+    call("robustness", model, "--data", photos, "--n", "0", code=2)

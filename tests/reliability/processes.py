@@ -8,7 +8,8 @@ from multiprocessing import forkserver
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     ["pytest", "pyarrow.parquet", "scipy.optimize", "sklearn.metrics", "torch._dynamo"]
-    + ["seewhy.cli.train", "seewhy.cli.predict", "seewhy.cli.evaluate"]
+    + [f"seewhy.cli.{verb}" for verb in ("train", "evaluate", "predict")]
+    + [f"seewhy.workflows.{verb}" for verb in ("train", "evaluate", "predict", "report")]
 )
 
 

@@ -149,7 +149,7 @@ def _expand(paths: Iterable[str | Path], on_event: OnEvent) -> Iterator[str]:
             yield from (str(Path(path, image)) for image in folder.pictures)
             yield from (str(Path(path, file.path)) for file in folder.skipped)
             if folder.others:
-                on_event(Note(f"{path}: {folder.others:,} other files ignored"))
+                on_event(Note(f"{path}: {len(folder.others):,} other files ignored"))
         elif glob.has_magic(path) and not Path(path).exists():
             yield from sorted(p for p in glob.glob(path, recursive=True) if not Path(p).is_dir())
         else:
