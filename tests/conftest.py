@@ -21,8 +21,9 @@ def fixed_seeds() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keeps the tests out of the user's cache and data."""
-    cache = tmp_path_factory.mktemp("cache")
+    """Keeps the tests out of the user's cache and data; the workers of xdist share one cache."""
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEEWHY_CACHE", str(cache))
         patch.delenv("SEEWHY_DATA", raising=False)

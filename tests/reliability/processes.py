@@ -10,6 +10,7 @@ CONTEXT.set_forkserver_preload(
     ["pytest", "pyarrow.parquet", "scipy.optimize", "sklearn.metrics", "torch._dynamo"]
     + [f"seewhy.cli.{verb}" for verb in ("train", "evaluate", "predict")]
     + [f"seewhy.workflows.{verb}" for verb in ("train", "evaluate", "predict", "report")]
+    + ["seewhy.workflows.experiments.tuning", "optuna.storages"]
 )
 
 
