@@ -18,8 +18,9 @@ demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, pr
 	  '$(BIN)/seewhy train --recipe photos --data FOLDER          your own photos, one folder per class' \
 	  '$(BIN)/seewhy predict fast IMAGE.jpg                       a model that comes with the package'
 
-test: check  ## all checks and tests, in ten minutes on two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+# Three workers for two cores: tests that wait for a process leave a core to the others.
+test: check  ## all checks and tests, in eight minutes on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 test-long: $(INSTALLED)  ## the full-size tests
 	$(BIN)/python -m pytest -q -m long

@@ -100,7 +100,7 @@ def test_the_list_names_existing_files() -> None:
         ("a.py", 'x = f"{n} Pictures"  # learns by heart', {"pictures", "learns by heart"}),
         ("a.py", 'picture = stored["pictures"]', set()),
         ("a.py", '"""The field `pictures` of a record."""', set()),
-        ("a.jinja", '<html><p id="pictures">{{ pictures }} symptoms</p></html>', {"symptoms"}),
+        ("a.jinja", '<html><p id="images">{{ pictures }} symptoms</p></html>', {"symptoms"}),
         ("a.js", 'say("no picture"); /* honesty */ const pictures = [];', {"picture", "honesty"}),
         ("a.md", 'A `picture` of `the pictures`: "pictures": 3', {"pictures"}),
         ("a.md", "Departed, with a lie detector", {"lie detector"}),

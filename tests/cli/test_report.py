@@ -13,7 +13,7 @@ def test_the_page_has_pictures_and_each_drawing_lies_in_figures_twice(run):
     said = call("report", run).out
     assert said.strip() == str(run / "report.html")
     html = (run / "report.html").read_text("utf-8")
-    assert 'id="pictures"' in html and "Content-Security-Policy" in html
+    assert 'id="images"' in html and "Content-Security-Policy" in html
     for name in ("curves", "confusion-val", "per-class-val"):
         assert (run / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
         assert b"<svg" in (run / "figures" / f"{name}.svg").read_bytes()
@@ -33,7 +33,7 @@ def test_without_its_data_the_page_has_no_pictures(run):
     config.write_text(config.read_text().replace("photos", "elsewhere"))
     captured = call("report", run)
     assert "without images" in captured.err
-    assert 'id="pictures"' not in (run / "report.html").read_text("utf-8")
+    assert 'id="images"' not in (run / "report.html").read_text("utf-8")
 
 
 def test_other_data_are_refused(run, tmp_path):
@@ -101,4 +101,4 @@ def test_a_net_that_grad_cam_cannot_explain_has_its_pictures_without_maps(run, p
 
     monkeypatch.setattr("seewhy.workflows.report.grad_cam", refuse)
     assert "without maps: no features" in call("report", run, "--data", photos).err
-    assert 'id="pictures"' in (run / "report.html").read_text("utf-8")
+    assert 'id="images"' in (run / "report.html").read_text("utf-8")

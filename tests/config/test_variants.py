@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seewhy.config.networks import NETWORKS, ModelConfig
 from seewhy.config.optimisers import OPTIMISERS, AdamW, Sgd
@@ -104,6 +104,8 @@ def test_a_new_variant_brings_its_fields_to_the_section() -> None:
 
     @flat(kind={"plain": Variant, "lion": Lion})
     class Toy(BaseModel):
+        model_config = ConfigDict(defer_build=True)
+
         kind: str = "plain"
         last: int = 0
 

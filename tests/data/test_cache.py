@@ -108,7 +108,7 @@ def test_an_entry_holds_what_reading_one_by_one_gives(home, pictures):
 
 def test_warm_is_cold_and_decodes_nothing(home, pictures, monkeypatch):
     cold = get(pictures)
-    decoded = count_calls(monkeypatch, cache, "open_picture")
+    decoded = count_calls(monkeypatch, cache, "open_image")
     assert same(get(pictures), cold) and decoded == []
     get(pictures, InputRule(size=6, store=6))
     assert len(decoded) == 9  # another stored side is another entry
@@ -352,7 +352,7 @@ def test_space_is_asked_for_before_anything_is_decoded(home, pictures, monkeypat
         raise DiskFullError("full")
 
     monkeypatch.setattr(cache, "require_space", refuse)
-    decoded = count_calls(monkeypatch, cache, "open_picture")
+    decoded = count_calls(monkeypatch, cache, "open_image")
     with pytest.raises(DiskFullError):
         get(pictures)
     assert decoded == []
@@ -399,7 +399,7 @@ def test_one_bad_picture_of_32_leaves_the_others_as_they_are(home, tmp_path):
 def test_bad_pictures_are_remembered(home, pictures, monkeypatch):
     (pictures / "a/00001.png").write_bytes(b"junk")
     first = get(pictures)
-    decoded = count_calls(monkeypatch, cache, "open_picture")
+    decoded = count_calls(monkeypatch, cache, "open_image")
     assert get(pictures).bad == first.bad != () and decoded == []
 
 
@@ -468,7 +468,7 @@ def test_anonymous_memory_does_not_grow_with_the_pictures(home, tmp_path):
 def test_chunks_are_bounded_in_rows_and_bytes():
     records = [cache.Record(str(n), "a", "", bytes(1 << 20)) for n in range(20)]
     assert max(len(chunk) for chunk, _ in cache._chunks(records, 8)) == 4
-    small = [record._replace(picture=b"") for record in records * 10]
+    small = [record._replace(image=b"") for record in records * 10]
     assert max(len(chunk) for chunk, _ in cache._chunks(small, 8)) == cache._CHUNK_ROWS
     assert max(len(chunk) for chunk, _ in cache._chunks(small, 2048)) == 1
     for chunks in (cache._chunks(records, 8), cache._chunks(small, 300)):

@@ -12,11 +12,11 @@ from seewhy.analysis.overview import analyse_predictions
 from seewhy.evaluation.metrics import metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.files import to_json
-from seewhy.page.pictures import Pictures, choose_rows
+from seewhy.page.images import ShownImages, choose_rows
 from seewhy.page.stored import Stored
 
 
-def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Stored, Pictures]:
+def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Stored, ShownImages]:
     """A run over these classes in which about every third prediction is wrong."""
     k = len(classes)
     rng = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Store
     rows = choose_rows(found, worst, None)
     images = rng.integers(0, 255, (len(rows), 8, 8, 3), np.uint8)
     maps = rng.normal(size=(len(rows), 8, 8)).astype(np.float32)
-    return stored, Pictures(rows, found, images, maps)
+    return stored, ShownImages(rows, found, images, maps)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from plots.test_metrics import ODD, drawn, measured, names, picture, texts
 
 from seewhy.analysis.confidence import confidence
 from seewhy.analysis.slices import find_slices
-from seewhy.evaluation.decision.ood import choose_scope
+from seewhy.evaluation.decision.ood import choose_ood_score
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import class_curves
 from seewhy.files import to_json
@@ -17,9 +17,9 @@ from seewhy.plots.analysis import (
     class_heat_map,
     confidence_histograms,
     mistakes_by_cause,
+    ood_curve,
     ranking_curves,
     risk_coverage_curve,
-    scope_curve,
     weak_slices,
 )
 from seewhy.plots.style import LIGHT_VERMILION
@@ -161,8 +161,8 @@ def test_causes_are_counted_and_the_unknown_named() -> None:
 def test_the_scope_curve_marks_the_threshold() -> None:
     p = answered()
     others = replace(p, logits=p.logits * 0.2)
-    found = to_json(choose_scope(p, others))
-    figure = drawn(scope_curve, found)
+    found = to_json(choose_ood_score(p, others))
+    figure = drawn(ood_curve, found)
     dot = figure.axes[0].lines[2]
     assert (dot.get_xdata()[0], dot.get_ydata()[0]) == pytest.approx(
         (1 - found["caught"]["value"], found["kept"]["value"])

@@ -17,8 +17,8 @@ from seewhy.plots.data import (
     class_counts,
     class_sheet,
     finding_sheet,
+    image_sizes,
     overview,
-    picture_sizes,
     telling_number,
 )
 
@@ -65,10 +65,10 @@ def test_no_pictures_at_all_are_drawn_too():
 
 
 def test_sizes_are_drawn_where_they_are():
-    one = picture(picture_sizes(figures(train=[1, 2])))
+    one = picture(image_sizes(figures(train=[1, 2])))
     moved = figures(train=[1, 2])
     moved = replace(moved, sizes=np.array([[500, 375], [375, 500], [300, 2000]], np.int32))
-    assert one.std() > 5 and not np.array_equal(one, picture(picture_sizes(moved)))
+    assert one.std() > 5 and not np.array_equal(one, picture(image_sizes(moved)))
 
 
 def test_an_overview_shows_pictures_of_each_class(splits):

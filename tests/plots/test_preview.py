@@ -59,5 +59,5 @@ def test_each_step_of_each_augmentation_is_drawn():
     found = ladders(images, 16, AugmentConfig(brightness=0.3, flip=0.5))
     picture = drawn(ladder_sheet(images[0], found))
     for ladder in found:
-        for step in ladder.pictures:
+        for step in ladder.images:
             assert (picture == step[8, 8]).all(2).sum() > 50

@@ -33,7 +33,7 @@ def found(root: Path, **options: str) -> dict[str, list[str]]:
     result = report(root, **options)
     return {
         finding.kind: sorted(
-            " ".join(str(result.pictures.ids[row]) for row in example.rows) or example.name
+            " ".join(str(result.gathered.ids[row]) for row in example.rows) or example.name
             for example in finding.examples
         )
         for finding in result.findings
@@ -106,7 +106,7 @@ def test_labels_of_test_are_not_read(root):
     copy(root, "test/ant/003.png", "train/bee/again.png")
     assert found(root) == {"leak": ["train/bee/again.png test/ant/003.png"]}
     result = report(root)
-    assert result.pictures.label(result.findings[0].examples[0].rows[1]) == ""
+    assert result.gathered.label(result.findings[0].examples[0].rows[1]) == ""
 
 
 @pytest.mark.parametrize("change", [jpeg, mirrored])

@@ -45,7 +45,7 @@ def test_models_are_compared_on_the_same_pictures_with_what_they_cost(
         assert 0 < one.latency.low <= one.latency.median <= one.latency.high
         assert one.gap.low <= one.gap.value <= one.gap.high
     val = seewhy.load(run).splits(photos).val
-    assert found.comparison.n == len(val) == len(found.pictures)
+    assert found.comparison.n == len(val) == len(found.images)
     predicted = seewhy.load(spoilt).predict_set(val).predicted
     assert np.array_equal(found.comparison.answers[1], predicted[found.comparison.rows[1]])
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -61,7 +61,7 @@ def test_test_is_compared_by_what_evaluate_has_stored(run, photos, tmp_path):
         seewhy.evaluate(path, photos, "test")
     before = seewhy.Run(run).metrics["test"]["reading"]
     found = seewhy.compare([run, twin], photos, "test")
-    assert found.comparison.n == 9 and found.pictures is None and found.contenders[0].gap is None
+    assert found.comparison.n == 9 and found.images is None and found.contenders[0].gap is None
     assert seewhy.Run(run).metrics["test"]["reading"] == before
 
 

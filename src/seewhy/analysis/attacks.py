@@ -32,17 +32,17 @@ def pgd(
     """
     generator = torch.Generator(x.device).manual_seed(seed)
     start = torch.rand(x.shape, generator=generator, device=x.device) * 2 - 1
-    found = (x + radius * start).clamp(0, 1)
+    adversarial = (x + radius * start).clamp(0, 1)
     step = 2.5 * radius / steps
     open_ = torch.arange(len(x), device=x.device)
     for _ in range(steps):
-        gradient, right = _gradient_and_right(model, found[open_], labels[open_])
+        gradient, right = _gradient_and_right(model, adversarial[open_], labels[open_])
         open_, gradient = open_[right], gradient[right]
         if not len(open_):
             break
-        moved = found[open_] + step * gradient.sign()
-        found[open_] = moved.clamp(x[open_] - radius, x[open_] + radius).clamp(0, 1)
-    return found
+        moved = adversarial[open_] + step * gradient.sign()
+        adversarial[open_] = moved.clamp(x[open_] - radius, x[open_] + radius).clamp(0, 1)
+    return adversarial
 
 
 def square(
@@ -59,14 +59,14 @@ def square(
         return drawn.to(x.device)
 
     n, channels, height, width = x.shape
-    found = (x + radius * signs(n, channels, 1, width)).clamp(0, 1)
-    margin = _margin(model, found, labels)
+    adversarial = (x + radius * signs(n, channels, 1, width)).clamp(0, 1)
+    margin = _margin(model, adversarial, labels)
     for query in range(1, queries):
         open_ = torch.nonzero(margin > 0)[:, 0]
         if not len(open_):
             break
         side = _side(query, queries, min(height, width))
-        trial = found[open_].clone()
+        trial = adversarial[open_].clone()
         corners = torch.stack(
             [
                 torch.randint(0, extent - side + 1, (len(open_),), generator=generator)
@@ -82,8 +82,8 @@ def square(
         reached = _margin(model, trial, labels[open_])
         better = reached < margin[open_]
         chosen = open_[better]
-        found[chosen], margin[chosen] = trial[better], reached[better]
-    return found
+        adversarial[chosen], margin[chosen] = trial[better], reached[better]
+    return adversarial
 
 
 ATTACKS: dict[str, Attack] = {"fgsm": fgsm, "pgd": pgd, "square": square}

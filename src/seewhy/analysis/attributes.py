@@ -15,15 +15,15 @@ def attributes(images: ImageSet) -> dict[str, NDArray[np.floating]]:
     image in pixels.
     """
     measures = measure_all(images)
-    found: dict[str, NDArray[np.floating]] = {
+    values: dict[str, NDArray[np.floating]] = {
         "brightness": measures.brightness,
         "contrast": measures.contrast,
         "sharpness": measures.sharpness,
         "colourfulness": np.concatenate([np.empty(0), *map(colourfulness, images.chunks())]),
     }
     if images.sizes is not None:
-        found["size"] = images.sizes.min(1).astype(np.float64)
-    return found
+        values["size"] = images.sizes.min(1).astype(np.float64)
+    return values
 
 
 def colourfulness(images: NDArray[np.uint8]) -> NDArray[np.float64]:

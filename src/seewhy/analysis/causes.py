@@ -19,7 +19,7 @@ from seewhy.analysis.neighbours import Neighbours, nearest
 from seewhy.data import ImageSet
 from seewhy.data.images import near_duplicates
 from seewhy.data.inspect.quality import measure_all, quality_findings
-from seewhy.evaluation.decision.ood import class_means, scope_scores
+from seewhy.evaluation.decision.ood import class_means, ood_scores
 from seewhy.evaluation.decision.record import Scope
 from seewhy.evaluation.predictions import Predictions
 
@@ -145,8 +145,10 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
             reasons["scope"] = unfamiliar
         reasons.setdefault("confusion", _confusion(mistake, near[place]))
         cause = next(iter(reasons))
-        said = tuple(text for key, text in reasons.items() if key == cause or key != "confusion")
-        explained.append(Explained(mistake.row, cause, said, near[place]))
+        evidence_texts = tuple(
+            text for key, text in reasons.items() if key == cause or key != "confusion"
+        )
+        explained.append(Explained(mistake.row, cause, evidence_texts, near[place]))
     counted = Counter(one.cause for one in explained)
     looked: dict[Cause, bool] = {
         "duplicate": comparable,
@@ -173,10 +175,10 @@ def _comparable(evidence: Evidence) -> bool:
 
 def _near(rows: NDArray[np.int64], evidence: Evidence, comparable: bool) -> list[tuple[Near, ...]]:
     """The training images nearest to each; none where the network has no features."""
-    found, known, train = evidence.found.embeddings, evidence.known.embeddings, evidence.train
-    if found is None or known is None or not len(rows):
+    embeddings, known, train = evidence.found.embeddings, evidence.known.embeddings, evidence.train
+    if embeddings is None or known is None or not len(rows):
         return [()] * len(rows)
-    near = nearest(found[rows], known)
+    near = nearest(embeddings[rows], known)
     same = _same(rows, near, evidence) if comparable else np.zeros(near.rows.shape, bool)
     return [
         tuple(
@@ -202,11 +204,11 @@ def _same(rows: NDArray[np.int64], near: Neighbours, evidence: Evidence) -> NDAr
 
 def _poor(images: ImageSet, stored_side: int) -> list[list[str]]:
     """What is poor about each image."""
-    found: list[list[str]] = [[] for _ in range(len(images))]
+    faults: list[list[str]] = [[] for _ in range(len(images))]
     for finding in quality_findings(images, measure_all(images), stored_side):
         for example in finding.examples:
-            found[example.rows[0]].append(_POOR[finding.kind])
-    return found
+            faults[example.rows[0]].append(_POOR[finding.kind])
+    return faults
 
 
 def _strange(evidence: Evidence) -> NDArray[np.bool_] | None:
@@ -218,11 +220,11 @@ def _strange(evidence: Evidence) -> NDArray[np.bool_] | None:
     scope = evidence.scope
     if scope is not None:
         means = np.array(scope.means) if scope.means else None
-        return scope_scores(scope.score, evidence.found, means) < scope.threshold
+        return ood_scores(scope.score, evidence.found, means) < scope.threshold
     means = class_means(evidence.known)
     if means is None or len(evidence.val) < FEWEST:
         return None
-    scores = scope_scores("similarity", evidence.found, means)
+    scores = ood_scores("similarity", evidence.found, means)
     return np.asarray(scores < np.quantile(scores, UNFAMILIAR))
 
 

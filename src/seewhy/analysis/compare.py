@@ -74,13 +74,13 @@ class ModelDifference:
         )
         if self.real:
             return f"{better} is better than {worse}: {points}. The difference is real."
-        said = f"{self.first} and {self.second} cannot be told apart on {self.n:,} images"
+        sentence = f"{self.first} and {self.second} cannot be told apart on {self.n:,} images"
         if gain.value == 0:
-            return f"{said}: they are equally often right."
+            return f"{sentence}: they are equally often right."
         disagreement = (len(self.first_only) + len(self.second_only)) / self.n
         needed = images_needed(gain.value, disagreement)
         return (
-            f"{said}: {better} has {points}, which may be chance; about {_rounded(needed):,} would tell "
+            f"{sentence}: {better} has {points}, which may be chance; about {_rounded(needed):,} would tell "
             "so small a difference."
         )
 
@@ -234,9 +234,9 @@ def _labelled_hashes(predictions: Predictions, hashes: NDArray[np.bytes_]) -> ND
 
 
 def _require_same_classes(predictions: dict[str, Predictions]) -> None:
-    (first, found), *others = predictions.items()
+    (first, reference), *others = predictions.items()
     for name, other in others:
-        apart = sorted(set(found.classes) ^ set(other.classes))
+        apart = sorted(set(reference.classes) ^ set(other.classes))
         if apart:
             shown = ", ".join(visible(c) for c in apart[:10])
             raise DataError(
@@ -279,11 +279,11 @@ class ComparedModel:
 
 @dataclass(frozen=True, eq=False)
 class ModelComparison:
-    """Models compared on one split, with what they cost. `pictures` are those compared; None of test."""
+    """Models compared on one split, with what they cost. `images` are those compared; None of test."""
 
     contenders: tuple[ComparedModel, ...]
     comparison: Comparison
-    pictures: ImageSet | None
+    images: ImageSet | None
 
     def json_form(self) -> dict[str, Any]:
         """The models with what they cost and their metrics, and the differences of all pairs."""

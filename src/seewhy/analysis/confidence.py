@@ -76,8 +76,8 @@ def confidence(predictions: Predictions) -> Confidence:
 def _extreme(predictions: Predictions, score: Floats) -> tuple[float, str]:
     """The highest score and its image's id; NaN and "" where no image counts."""
     row = int(score.argmax())
-    found = float(score[row])
-    return (found, str(predictions.ids[row])) if np.isfinite(found) else (np.nan, "")
+    value = float(score[row])
+    return (value, str(predictions.ids[row])) if np.isfinite(value) else (np.nan, "")
 
 
 def _mean(values: Floats) -> Interval:

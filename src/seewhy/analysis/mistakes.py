@@ -117,12 +117,12 @@ def _pairs(predictions: Predictions, rows: np.ndarray, table: np.ndarray) -> tup
     classes = predictions.classes
     confused = table - np.diag(np.diagonal(table))
     order = np.argsort(-confused, axis=None, kind="stable")[:PAIRS]
-    found = []
-    for true, given in zip(*np.unravel_index(order, table.shape), strict=True):
-        count = int(confused[true, given])
+    pairs = []
+    for true, predicted in zip(*np.unravel_index(order, table.shape), strict=True):
+        count = int(confused[true, predicted])
         if count:
-            own = (predictions.labels[rows] == true) & (predictions.predicted[rows] == given)
+            own = (predictions.labels[rows] == true) & (predictions.predicted[rows] == predicted)
             examples = (mistake_at(predictions, row) for row in rows[own][:EXAMPLES])
             rate = wilson(count, int(table[true].sum()))
-            found.append(Pair(classes[true], classes[given], count, rate, tuple(examples)))
-    return tuple(found)
+            pairs.append(Pair(classes[true], classes[predicted], count, rate, tuple(examples)))
+    return tuple(pairs)

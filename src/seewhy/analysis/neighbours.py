@@ -33,16 +33,16 @@ def nearest(
     for start in range(0, len(embeddings), _BLOCK):
         block = slice(start, start + _BLOCK)
         cosine = _directions(embeddings[block], mean) @ base.T
-        found = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
-        values = np.take_along_axis(cosine, found, axis=1)
+        candidates = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
+        values = np.take_along_axis(cosine, candidates, axis=1)
         order = np.argsort(-values, axis=1, kind="stable")
-        rows[block] = np.take_along_axis(found, order, axis=1)
+        rows[block] = np.take_along_axis(candidates, order, axis=1)
         similarity[block] = np.take_along_axis(values, order, axis=1)
     return Neighbours(rows, similarity)
 
 
 def _directions(vectors: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
     """Unit vectors (N, D) from the mean (1, D); no more than one copy is made."""
-    found = vectors - mean
-    found /= np.maximum(np.sqrt(np.einsum("nd,nd->n", found, found)), 1e-9)[:, None]
-    return found
+    directions = vectors - mean
+    directions /= np.maximum(np.sqrt(np.einsum("nd,nd->n", directions, directions)), 1e-9)[:, None]
+    return directions

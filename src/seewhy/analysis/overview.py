@@ -33,9 +33,9 @@ def analyse_predictions(predictions: Predictions) -> Analysis:
     )
 
 
-def write_analysis(found: Analysis, split: str, folder: Path) -> None:
+def write_analysis(analysis: Analysis, split: str, folder: Path) -> None:
     """Writes each part that was worked out to a file of its own: confidence-SPLIT.json and so on."""
-    for field in fields(found):
-        part = getattr(found, field.name)
+    for field in fields(analysis):
+        part = getattr(analysis, field.name)
         if part is not None:
             write_json(part, folder / f"{field.name}-{split}.json")

@@ -69,7 +69,7 @@ def trails(x: Images, length: int, sigma: float, degrees: Floats) -> Images:
     weights /= weights.sum()
     angles = np.deg2rad(degrees)
     place = np.arange(side)
-    found = np.zeros_like(x)
+    blurred = np.zeros_like(x)
     for step, weight in enumerate(weights):
         if weight < 1e-4:
             break
@@ -77,8 +77,8 @@ def trails(x: Images, length: int, sigma: float, degrees: Floats) -> Images:
         across = np.rint(step * np.cos(angles)).astype(int)[:, None]
         rows = np.clip(place + down, 0, side - 1)[:, :, None]
         columns = np.clip(place + across, 0, side - 1)[:, None, :]
-        found += np.float32(weight) * x[np.arange(n)[:, None, None], rows, columns]
-    return found
+        blurred += np.float32(weight) * x[np.arange(n)[:, None, None], rows, columns]
+    return blurred
 
 
 def scattered(x: Images, reach: int, rng: np.random.Generator) -> Images:
@@ -199,8 +199,8 @@ def jpeg(x: Images, quality: int) -> Images:
 
 def by_pillow(x: Images, change: Callable[[Image.Image], Image.Image]) -> Images:
     """Each image changed as a Pillow image."""
-    found = np.stack([np.asarray(change(Image.fromarray(one))) for one in to_bytes(x)])
-    return np.asarray(found / 255, np.float32)
+    changed = np.stack([np.asarray(change(Image.fromarray(one))) for one in to_bytes(x)])
+    return np.asarray(changed / 255, np.float32)
 
 
 def _mirrored(places: Floats, side: int) -> Floats:

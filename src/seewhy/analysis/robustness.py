@@ -126,13 +126,13 @@ def measure_robustness(
     attacks = {name: _attacked(subject, name, clean) for name in ATTACKS}
     adversarial = _adversarial(subject, clean)
     subject.finish()
-    by_picture = np.concatenate(list(errors.values())).mean(0)
-    lost = by_picture - ~clean
+    by_image = np.concatenate(list(errors.values())).mean(0)
+    lost = by_image - ~clean
     return Robustness(
         n=len(chosen),
         clean=_rate(clean),
         corruptions={name: tuple(map(_rate, ~wrong)) for name, wrong in errors.items()},
-        mean_corruption_error=percentiles(float(by_picture.mean()), drawn_means(by_picture)),
+        mean_corruption_error=percentiles(float(by_image.mean()), drawn_means(by_image)),
         lost=percentiles(float(lost.mean()), drawn_means(lost)),
         worst=max(errors, key=lambda name: float(errors[name].mean())),
         transformations=curves,

@@ -42,11 +42,11 @@ class Telling:
 
 def numbers(images: ImageSet, measures: Measures) -> dict[str, np.ndarray]:
     """Returns by name the numbers `(N,)` of each image that may tell its label."""
-    found = {name: getattr(measures, name) for name in MEASURED}
+    values = {name: getattr(measures, name) for name in MEASURED}
     if images.sizes is not None:
         width, height = images.sizes.T.astype(np.float64)
-        found |= {"width": width, "height": height, "width by height": width / height}
-    return found
+        values |= {"width": width, "height": height, "width by height": width / height}
+    return values
 
 
 def shortcuts(images: ImageSet, values: Mapping[str, np.ndarray], seed: int = 0) -> list[Telling]:
@@ -54,8 +54,8 @@ def shortcuts(images: ImageSet, values: Mapping[str, np.ndarray], seed: int = 0)
 
     Classes of fewer than `FEWEST` images are left out.
     """
-    found = [one for one in telling(images, values, seed) if one.low >= GIVEN_AWAY]
-    return sorted(found, key=lambda one: -one.low)
+    strong = [one for one in telling(images, values, seed) if one.low >= GIVEN_AWAY]
+    return sorted(strong, key=lambda one: -one.low)
 
 
 def telling(images: ImageSet, values: Mapping[str, np.ndarray], seed: int = 0) -> list[Telling]:
@@ -88,16 +88,16 @@ def _telling(name: str, value: np.ndarray, labels: np.ndarray, large: np.ndarray
     )
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     guessed = cross_val_predict(tree, value[:, None], labels, cv=folds)
-    found = []
+    candidates = []
     for label in large:
         own, taken = labels == label, guessed == label
         share, false = (wilson(int(taken[rows].sum()), int(rows.sum())) for rows in (own, ~own))
         low = difference(share, false).low
-        found.append(Telling(name, int(label), share.value, false.value, low))
-    return found
+        candidates.append(Telling(name, int(label), share.value, false.value, low))
+    return candidates
 
 
-def shortcut_findings(found: Sequence[Telling], classes: Sequence[str]) -> list[Finding]:
+def shortcut_findings(shortcuts: Sequence[Telling], classes: Sequence[str]) -> list[Finding]:
     """Says of numbers that give a class away which and how well."""
     examples = [
         Example(
@@ -105,7 +105,7 @@ def shortcut_findings(found: Sequence[Telling], classes: Sequence[str]) -> list[
             f"{one.false:.0%} of the others for it",
             name=classes[one.label],
         )
-        for one in found
+        for one in shortcuts
     ]
     finding = Finding(
         "shortcut",

@@ -85,13 +85,13 @@ def find_slices(predictions: Predictions, attributes: Mapping[str, NDArray[np.fl
     classes = _Factor("class", np.where(counted, labels, -1), predictions.classes)
     factors = [classes]
     factors += [_fifths(name, values, counted) for name, values in attributes.items()]
-    found = [piece for factor in factors for piece in _alone(factor, wrong, counted)]
+    pieces = [piece for factor in factors for piece in _alone(factor, wrong, counted)]
     for first, second in combinations(factors, 2):
-        found += _together(first, second, wrong)
-    corrected = holm([piece.slice.p for piece in found])
+        pieces += _together(first, second, wrong)
+    corrected = holm([piece.slice.p for piece in pieces])
     tested = [
         replace(piece, slice=replace(piece.slice, p=p))
-        for piece, p in zip(found, corrected, strict=True)
+        for piece, p in zip(pieces, corrected, strict=True)
     ]
     tested.sort(key=lambda piece: (piece.slice.p, -piece.slice.rate.value))
     weak = sum(piece.slice.weak for piece in tested)
@@ -122,7 +122,7 @@ def _alone(
     errors = np.bincount(factor.codes[inside & wrong], minlength=len(factor.parts))
     for part in np.flatnonzero((sizes >= SMALLEST) & (n - sizes >= SMALLEST)):
         size, mistakes = int(sizes[part]), int(errors[part])
-        found = Slice(
+        tested = Slice(
             name=factor.parts[part],
             factors=(factor.name,),
             n=size,
@@ -131,7 +131,7 @@ def _alone(
             rest=wilson(e - mistakes, n - size),
             p=_worse(mistakes, size, e, n),
         )
-        yield _Piece(found, ((factor, int(part)),))
+        yield _Piece(tested, ((factor, int(part)),))
 
 
 def _together(first: _Factor, second: _Factor, wrong: NDArray[np.bool_]) -> Iterator[_Piece]:
@@ -152,7 +152,7 @@ def _together(first: _Factor, second: _Factor, wrong: NDArray[np.bool_]) -> Iter
         # Worse than both: the larger p-value is that of the claim (an intersection-union test).
         ps = [_worse(e, n, mistakes, size) for size, mistakes in parents]
         rests = [wilson(mistakes - e, size - n) for size, mistakes in parents]
-        found = Slice(
+        tested = Slice(
             name=f"{first.parts[i]}, {second.parts[j]}",
             factors=(first.name, second.name),
             n=n,
@@ -161,7 +161,7 @@ def _together(first: _Factor, second: _Factor, wrong: NDArray[np.bool_]) -> Iter
             rest=max(rests, key=lambda rest: rest.value),
             p=max(ps),
         )
-        yield _Piece(found, ((first, int(i)), (second, int(j))))
+        yield _Piece(tested, ((first, int(i)), (second, int(j))))
 
 
 def _worse(errors: int, n: int, all_errors: int, total: int) -> float:

@@ -106,13 +106,13 @@ def _without_each(
 
     Both are (1 + C, B); a channel that is left out is at its mean everywhere.
     """
-    found = [_answers(head, maps, labels)]
+    answers = [_answers(head, maps, labels)]
     for channel, mean in enumerate(means):
         own = maps[:, channel].clone()
         maps[:, channel] = mean
-        found.append(_answers(head, maps, labels))
+        answers.append(_answers(head, maps, labels))
         maps[:, channel] = own
-    right, logits = zip(*found, strict=True)
+    right, logits = zip(*answers, strict=True)
     return torch.stack(right), torch.stack(logits)
 
 

@@ -96,7 +96,7 @@ def explain_images(
             parts.append(_explain(network, x, classes[rows], method, check))
             done += len(x)
             on_event(Progress("explaining", done, len(images) * len(methods)))
-        maps[name] = np.concatenate([found for found, _ in parts])
+        maps[name] = np.concatenate([part_maps for part_maps, _ in parts])
         if check:
             checks[name] = concat([part for _, part in parts if part is not None])
     return Explanations(images, predictions, targets, maps, checks)

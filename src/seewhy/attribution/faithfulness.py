@@ -113,10 +113,10 @@ def faithfulness(model: nn.Module, images: Tensor, targets: Tensor, method: Meth
         correlations += rank_correlation(places, others.abs() if method in BY_SIZE else others)
     moved = torch.stack([places.roll(by, (1, 2)) for by in _moves(*maps.shape[1:])], 1)
     with explaining(model), torch.no_grad():
-        found = [
+        each = [
             _curves(model, x[None], *one) for x, *one in zip(images, targets, moved, strict=True)
         ]
-    curves = torch.stack(found) if found else images.new_zeros(0, 2, MOVES**2, STEPS + 1)
+    curves = torch.stack(each) if each else images.new_zeros(0, 2, MOVES**2, STEPS + 1)
     deletion, insertion = curves.cpu().numpy().swapaxes(0, 1)  # each (N, 9, 9), the map's own first
     gain = area(insertion) - area(deletion)
     return Faithfulness(

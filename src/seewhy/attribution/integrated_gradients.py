@@ -19,11 +19,11 @@ def integrated_gradients(model: nn.Module, images: Tensor, targets: Tensor) -> T
     """
     from captum.attr import IntegratedGradients
 
-    found: Tensor = IntegratedGradients(model).attribute(
+    attributions: Tensor = IntegratedGradients(model).attribute(
         images.requires_grad_(),
         mean_colour(model, images),
         targets,
         n_steps=STEPS,
         internal_batch_size=len(images),
     )
-    return found.sum(1)
+    return attributions.sum(1)

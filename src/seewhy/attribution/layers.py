@@ -15,13 +15,13 @@ def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     The parts are the model's own children, called by name, as far as they make maps; the last are
     those that its head takes. Leaves no trace.
     """
-    found: dict[str, Tensor] = {}
+    maps: dict[str, Tensor] = {}
     hooks = []
 
     def keep(name: str) -> Any:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and output.ndim == 4:
-                found[name] = output.detach().clone()
+                maps[name] = output.detach().clone()
 
         return hook
 
@@ -33,7 +33,7 @@ def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
         finally:
             for handle in hooks:
                 handle.remove()
-    return found
+    return maps
 
 
 def first_filters(model: nn.Module) -> Tensor:

@@ -23,7 +23,7 @@ def occlusion(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     window = 3, -(-height // WINDOWS), -(-width // WINDOWS)
     strides = 3, -(-window[1] // 2), -(-window[2] // 2)
     with torch.no_grad():
-        found: Tensor = Occlusion(model).attribute(
+        attributions: Tensor = Occlusion(model).attribute(
             images, window, strides, mean_colour(model, images), targets
         )
-    return found[:, 0]  # the same for each colour
+    return attributions[:, 0]  # the same for each colour

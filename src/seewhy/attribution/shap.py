@@ -32,11 +32,11 @@ def shap(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
             def value(
                 present: Tensor, x: Tensor = x, absent: Tensor = absent, t: Tensor = target
             ) -> Tensor:
-                found = []
+                logits = []
                 for part in present[:, None].split(batch):
                     mixed = torch.where(part, x, absent)
-                    found.append(target_logits(model, mixed, t.expand(len(mixed))))
-                return torch.cat(found)
+                    logits.append(target_logits(model, mixed, t.expand(len(mixed))))
+                return torch.cat(logits)
 
             nothing = torch.zeros(x.shape[1:], dtype=torch.bool, device=x.device)
             maps.append(owen_values(value, nothing))
@@ -77,11 +77,11 @@ def owen_values(value: Callable[[Tensor], Tensor], nothing: Tensor) -> Tensor:
         if not halved:
             break
         terms = [*_halve(value, halved), *terms[len(halved) :]]
-    found = torch.zeros(nothing.shape, dtype=torch.float64)
+    values = torch.zeros(nothing.shape, dtype=torch.float64)
     for term in terms:
         top, left, bottom, right = term.block
-        found[top:bottom, left:right] += term.share / term.area
-    return found.to(nothing.device, torch.float32)
+        values[top:bottom, left:right] += term.share / term.area
+    return values.to(nothing.device, torch.float32)
 
 
 def _halve(value: Callable[[Tensor], Tensor], terms: list[_Term]) -> list[_Term]:
@@ -91,18 +91,18 @@ def _halve(value: Callable[[Tensor], Tensor], terms: list[_Term]) -> list[_Term]
         _with(term.present, half) for term, pair in zip(terms, halves, strict=True) for half in pair
     ]
     worth = value(torch.stack(joined)).tolist()
-    found = []
+    halved = []
     for number, (term, (first, second)) in enumerate(zip(terms, halves, strict=True)):
         with_first, with_second = joined[2 * number : 2 * number + 2]
         one, other = worth[2 * number : 2 * number + 2]
         weight = term.weight / 2
-        found += [
+        halved += [
             _Term(first, term.present, term.before, one, weight),
             _Term(first, with_second, other, term.after, weight),
             _Term(second, term.present, term.before, other, weight),
             _Term(second, with_first, one, term.after, weight),
         ]
-    return found
+    return halved
 
 
 def _halves(block: tuple[int, int, int, int]) -> tuple[tuple[int, int, int, int], ...]:

@@ -36,7 +36,7 @@ class Ladder:
 
     name: str
     value: float
-    pictures: np.ndarray
+    images: np.ndarray
     amounts: tuple[str, ...]
 
 
@@ -70,13 +70,13 @@ def ladders(images: np.ndarray, size: int, config: AugmentConfig) -> list[Ladder
             continue
         mode = config.padding_mode if name in _REACH_OUT and value else None
         alone = AugmentConfig(**{name: value, "padding_mode": mode})
-        pictures, amounts = [], []
+        augmented, amounts = [], []
         for draws, amount in steps(value):
             draw = {key: torch.full((2,), draws.get(key, 0.5)) for key in DRAWS}
             x, targets = augment_by(draw, stored, torch.eye(2), size, alone)
-            pictures.append(_pixels(x)[0])
+            augmented.append(_pixels(x)[0])
             amounts.append(amount.format(kept=f"{targets[0, 0]:.0%}"))
-        all_ladders.append(Ladder(name, value, np.stack(pictures), tuple(amounts)))
+        all_ladders.append(Ladder(name, value, np.stack(augmented), tuple(amounts)))
     return all_ladders
 
 

@@ -62,7 +62,7 @@ def statistics_table(statistics: "Statistics") -> str:
 def findings_text(report: "Report") -> str:
     """Each finding with some examples and advice."""
     if not report.findings:
-        return f"{len(report.pictures):,} images: no problems found"
+        return f"{len(report.gathered):,} images: no problems found"
     parts = []
     for finding in report.findings:
         examples = [_example(example, report) for example in finding.examples[:SHOWN]]
@@ -75,7 +75,7 @@ def findings_text(report: "Report") -> str:
 
 
 def _example(example: "Example", report: "Report") -> str:
-    images = report.pictures
+    images = report.gathered
     named = " = ".join(
         f"{visible(str(images.ids[row]))} ({images.splits[row]}"
         + (f", {visible(images.label(row))})" if images.label(row) else ")")

@@ -2,15 +2,16 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from math import isnan
-from typing import Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from seewhy.cli.tables import value
 from seewhy.events import Diagnostic, Epoch, Event, Note, Progress, RunFinished, RunStarted, Step
 from seewhy.text import visible
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 TRAINING = "{desc} |{bar:20}| {percentage:3.0f}% {postfix} {remaining} left"
 
@@ -23,7 +24,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self._run: RunStarted | None = None
-        self._bar: tqdm[Any] | None = None
+        self._bar: "tqdm[Any] | None" = None
         self._what = ""
         self._rate = 0.0
         self._validation = ""
@@ -54,8 +55,8 @@ class Terminal:
 
     def write(self, line: str) -> None:
         """Shows a permanent line."""
-        with tqdm.external_write_mode(file=sys.stderr):
-            print(visible(line), file=sys.stderr, flush=True)
+        with nullcontext() if self._bar is None else self._bar.external_write_mode(sys.stderr):
+            say(line)
 
     def _note(self, text: str) -> None:
         if text not in self._notes:
@@ -64,6 +65,8 @@ class Terminal:
 
     def _bar_of(self, what: str, total: int, **options: Any) -> "tqdm[Any]":
         """The bar of `what`, which replaces any other."""
+        from tqdm import tqdm  # here, so that --help need not load it
+
         if self._bar is None or self._what != what:
             self.close()
             self._bar = tqdm(total=total, desc=what, leave=False, disable=None, **options)

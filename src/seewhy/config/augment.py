@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class AugmentConfig(BaseModel):
     """Augmentation of training images; a field that is not set is off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     flip: float | None = Field(
         None, gt=0, le=1, description="chance of mirroring left and right (0 to 1)"

@@ -26,14 +26,14 @@ MAX_EXTENDS = 8
 class Recipe(BaseModel):
     """All options of a training run, except its data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field("custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="name")
     about: str = Field("", max_length=500, description="its purpose, in one line")
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    augment: AugmentConfig = AugmentConfig()
-    train: TrainConfig = TrainConfig()
+    data: DataConfig = Field(default_factory=DataConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    augment: AugmentConfig = Field(default_factory=AugmentConfig)
+    train: TrainConfig = Field(default_factory=TrainConfig)
     views: tuple[View, ...] = Field(
         ("identity",),
         min_length=1,

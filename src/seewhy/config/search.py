@@ -13,7 +13,7 @@ _FIXED = ("train.seed", "train.monitor", "train.monitor_mode", "train.device")
 class Space(BaseModel):
     """The values that a field may take: all from `low` to `high`, or one of `choices`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     low: int | float | None = Field(None, description="smallest value")
     high: int | float | None = Field(None, description="largest value")

@@ -28,10 +28,12 @@ class Variant(BaseModel):
 def flat(**registries: Mapping[str, type[Variant]]) -> Callable[[type[Section]], type[Section]]:
     """Adds to a section, after each named field, the options of that field's variants.
 
-    A field keeps unit, range and description of the record; its default is None.
+    A field keeps unit, range and description of the record; its default is None. The section has
+    `defer_build`, so that its validation is built with them.
     """
 
     def add(section: type[Section]) -> type[Section]:
+        assert section.model_config.get("defer_build")
         fields: dict[str, FieldInfo] = {}
         for name, field in section.model_fields.items():
             fields[name] = field
@@ -40,7 +42,6 @@ def flat(**registries: Mapping[str, type[Variant]]) -> Callable[[type[Section]],
                 fields |= _options(registries[name])
         section.model_fields.clear()
         section.model_fields.update(fields)
-        section.model_rebuild(force=True)
         return section
 
     return add

@@ -29,10 +29,10 @@ from PIL import Image
 from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, check_bad
 from seewhy.data.images.decode import (
-    Picture,
+    ImageLike,
     content_hash,
     measure,
-    open_picture,
+    open_image,
     quiet_pillow,
     store,
 )
@@ -118,16 +118,16 @@ _SMALL = 16 << 10
 
 
 def _decode_chunk(chunk: list[Record], side: int) -> list[_Decoded | ImageError]:
-    def one(image: Picture) -> _Decoded | ImageError:
+    def one(image: ImageLike) -> _Decoded | ImageError:
         try:
-            rgb = open_picture(image)
+            rgb = open_image(image)
         except ImageError as error:
             return error
         pixels = store(rgb, side)
         return _Decoded(pixels, content_hash(pixels if rgb.size == (side, side) else rgb), rgb.size)
 
     with quiet_pillow():
-        return [one(record.picture) for record in chunk]
+        return [one(record.image) for record in chunk]
 
 
 def _chunks(records: Iterable[Record], side: int) -> Iterator[tuple[list[Record], bool]]:
@@ -137,7 +137,7 @@ def _chunks(records: Iterable[Record], side: int) -> Iterator[tuple[list[Record]
     rows = max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // (3 * side * side)))
     for record in records:
         chunk.append(record)
-        weight += _weight(record.picture)
+        weight += _weight(record.image)
         if len(chunk) == rows or weight >= _CHUNK_BYTES:
             yield chunk, weight > _SMALL * len(chunk)
             chunk, weight = [], 0
@@ -145,7 +145,7 @@ def _chunks(records: Iterable[Record], side: int) -> Iterator[tuple[list[Record]
         yield chunk, weight > _SMALL * len(chunk)
 
 
-def _weight(image: Picture) -> int:
+def _weight(image: ImageLike) -> int:
     """Returns about how many bytes an image takes before it is decoded."""
     match image:
         case bytes():

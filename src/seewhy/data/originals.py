@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy.data import Data, sources
-from seewhy.data.images.decode import open_picture, quiet_pillow
+from seewhy.data.images.decode import open_image, quiet_pillow
 
 SIDE = 512  # pixels of the longer side that are kept, enough to look at
 
@@ -30,7 +30,7 @@ def originals(source: Data, ids: Collection[str], layout: str | None = None) -> 
     with quiet_pillow():
         for record in sources.find(source, layout).read().records:
             if record.id in ids and record.id not in decoded:
-                whole = open_picture(record.picture)
+                whole = open_image(record.image)
                 width, height = whole.size
                 whole.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
                 decoded[record.id] = Original(np.asarray(whole), width, height)

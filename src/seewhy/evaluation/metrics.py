@@ -178,7 +178,7 @@ def _class_metrics(
 ) -> dict[str, ClassMetrics]:
     """The metrics of each class: rates with Wilson intervals, all others with bootstrap intervals."""
     f1, redrawn_f1 = counts.f1(), redrawn.f1()
-    found = {}
+    by_class = {}
     for k, name in enumerate(classes):
         right, support = int(counts.right[k]), int(counts.support[k])
         precision = wilson(right, int(counts.predicted[k]) * (support > 0))
@@ -194,10 +194,10 @@ def _class_metrics(
             ),
         }
         values = {name: interval.value for name, interval in intervals.items()}
-        found[name] = ClassMetrics(
+        by_class[name] = ClassMetrics(
             **values, support=support, accuracy=values["recall"], intervals=intervals
         )
-    return found
+    return by_class
 
 
 def labelled(predictions: Predictions) -> Predictions:

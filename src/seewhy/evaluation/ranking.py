@@ -68,8 +68,8 @@ def areas(scores: Floats, labels: NDArray[np.int64]) -> tuple[Floats, Floats]:
     a class that no image has, or all have.
     """
     once = np.ones((len(labels), 1))
-    found = np.array([order.areas(once)[:, 0] for order in ranked_classes(scores, labels)])
-    return found[:, 0], found[:, 1]
+    both_areas = np.array([order.areas(once)[:, 0] for order in ranked_classes(scores, labels)])
+    return both_areas[:, 0], both_areas[:, 1]
 
 
 @dataclass(frozen=True, eq=False)

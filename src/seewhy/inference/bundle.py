@@ -163,8 +163,8 @@ def _build(about: Metadata) -> nn.Module:
             network = build(name, num_classes=len(about.classes), size=about.rule.size, **arguments)
         return network.float().eval()
     except Exception as error:  # whatever a stranger's arguments lead to is the file's fault
-        said = " ".join(str(error).split())[:200]
-        raise ModelFileError(f"its architecture {name!r} cannot be built: {said}") from None
+        cause = " ".join(str(error).split())[:200]
+        raise ModelFileError(f"its architecture {name!r} cannot be built: {cause}") from None
 
 
 def _require_own_tensors(
@@ -173,15 +173,15 @@ def _require_own_tensors(
     state: dict[str, Tensor] = network.state_dict()
     expected = {_WEIGHTS + name: _signatures(tensor) for name, tensor in state.items()}
     expected[_GOLDEN] = [("F32", (golden.COUNT, classes))]
-    found = {entry.name: (entry.dtype, entry.shape) for entry in entries}
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
+    stored = {entry.name: (entry.dtype, entry.shape) for entry in entries}
+    for name in sorted(expected.keys() | stored.keys()):
+        if name not in stored:
             raise ModelFileError(f"its architecture has a tensor {name!r} that the file lacks")
         if name not in expected:
             raise ModelFileError(f"its tensor {name[:80]!r} is not one of its architecture")
-        if found[name] not in expected[name]:
+        if stored[name] not in expected[name]:
             raise ModelFileError(
-                f"its tensor {name!r} is {_written(found[name])}, and its architecture has "
+                f"its tensor {name!r} is {_written(stored[name])}, and its architecture has "
                 f"{_written(expected[name][0])}"
             )
 

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -12,14 +14,14 @@ import numpy as np
 from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
 from seewhy.data import Data, ImageSet, Splits, load_data
-from seewhy.data.images.decode import Picture, centre, read
+from seewhy.data.images.decode import ImageLike, centre, read
 from seewhy.data.sources.memory import images_of
 from seewhy.errors import ImageError, UsageError
 from seewhy.evaluation.decision.answers import answers, embedding_size
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import Predictions, concat
-from seewhy.events import OnEvent, Progress, ignore
-from seewhy.inference.predictor import Predictor, at_a_time
+from seewhy.events import OnEvent, ignore
+from seewhy.inference.predictor import Predictor, predict_batches
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,13 +86,13 @@ class Classifier:
         """Writes the model to one file; never over another. Raises `UsageError` when one is there."""
         self.predictor.save(Path(path))
 
-    def preprocess(self, image: Picture) -> np.ndarray:
+    def preprocess(self, image: ImageLike) -> np.ndarray:
         """One image as the network sees it, uint8 (size, size, 3). Raises `ImageError`."""
         return centre(read(image, self.rule)[None], self.rule.size)[0]
 
     def predict(
         self,
-        images: Picture | Iterable[Picture],
+        images: ImageLike | Iterable[ImageLike],
         *,
         on_error: Literal["raise", "row"] = "raise",
     ) -> Predictions:
@@ -107,7 +109,7 @@ class Classifier:
         return concat(chunks)
 
     def predict_chunks(
-        self, images: Iterable[Picture], *, on_error: Literal["raise", "row"] = "raise"
+        self, images: Iterable[ImageLike], *, on_error: Literal["raise", "row"] = "raise"
     ) -> Iterator[Predictions]:
         """Predicts a stream of images in order, a few hundred in memory at a time."""
         remaining = iter(images)
@@ -126,7 +128,7 @@ class Classifier:
         return pool[1]
 
     def _predict_read(
-        self, images: Sequence[Picture], arrays: Sequence[np.ndarray | ImageError], first: int
+        self, images: Sequence[ImageLike], arrays: Sequence[np.ndarray | ImageError], first: int
     ) -> Predictions:
         good = [row for row, array in enumerate(arrays) if not isinstance(array, ImageError)]
         logits = np.full((len(arrays), len(self.classes)), np.nan, np.float32)
@@ -136,10 +138,12 @@ class Classifier:
             embeddings = np.full((len(arrays), width), np.nan, np.float32)
         if good:
             stored = np.stack([arrays[row] for row in good])  # type: ignore[misc]
-            found = self.predict_set(unlabelled(stored, self.classes), embed=width is not None)
-            logits[good] = found.logits
+            predictions = self.predict_set(
+                unlabelled(stored, self.classes), embed=width is not None
+            )
+            logits[good] = predictions.logits
             if embeddings is not None:
-                embeddings[good] = found.embeddings
+                embeddings[good] = predictions.embeddings
         return Predictions(
             logits=logits,
             labels=None,
@@ -163,24 +167,9 @@ class Classifier:
         what: str = "predicting",
     ) -> Predictions:
         """Predicts a set that was loaded by this model's rule, in fp32; `embed` keeps the embeddings."""
-        n, size = len(images), self.rule.size
-        logits = np.empty((n, len(self.classes)), np.float32)
-        embeddings = []
-        step = at_a_time(size**2)
-        for start in range(0, n, step):
-            seen = centre(images.images[start : start + step], size)
-            logits[start : start + step], pooled = self.predictor.outputs(seen, embed)
-            if pooled is not None:
-                embeddings.append(pooled)
-            on_event(Progress(what, min(start + step, n), n))
-        return Predictions(
-            logits,
-            images.labels,
-            images.classes,
-            images.ids,
-            embeddings=np.concatenate(embeddings) if embeddings else None,
-            temperature=self.decision.temperature,
-        )
+        outputs = partial(self.predictor.outputs, embed=embed)
+        predictions = predict_batches(images, self.rule.size, outputs, on_event=on_event, what=what)
+        return replace(predictions, temperature=self.decision.temperature)
 
     def splits(
         self,
@@ -212,8 +201,8 @@ class Classifier:
         return answers(self.decision, predictions)
 
 
-def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | ImageError]:
-    def read_one(image: Picture) -> np.ndarray | ImageError:
+def _reader(rule: InputRule, on_error: str) -> Callable[[ImageLike], np.ndarray | ImageError]:
+    def read_one(image: ImageLike) -> np.ndarray | ImageError:
         try:
             return read(image, rule)
         except ImageError as error:
@@ -224,14 +213,14 @@ def _reader(rule: InputRule, on_error: str) -> Callable[[Picture], np.ndarray | 
     return read_one
 
 
-def _many(images: Any) -> Iterable[Picture]:
+def _many(images: Any) -> Iterable[ImageLike]:
     if isinstance(images, np.ndarray):
         return images if images.ndim == 4 else [images]
     many = isinstance(images, Iterable) or hasattr(images, "__getitem__")
     return images_of(images) if many and not isinstance(images, str | Path | bytes) else [images]
 
 
-def _name(image: Picture, number: int) -> str:
+def _name(image: ImageLike, number: int) -> str:
     return str(image) if isinstance(image, str | Path) else str(number)
 
 

@@ -153,8 +153,8 @@ def read(path: Path) -> bytearray:
 def parse(data: bytearray) -> tuple[Header, memoryview]:
     """The header of a bundle's bytes and its data bytes, after all checks that need no network."""
     _require_bundle(bytes(data[:512]), len(data))
-    said, found = bytes(data[_DIGITS]), digest(data)
-    if said != found.encode():
+    stored, computed = bytes(data[_DIGITS]), digest(data)
+    if stored != computed.encode():
         raise ModelFileError(
             "it is damaged or was changed after it was written (its digest does not match): fetch "
             "or make it again"
@@ -166,7 +166,7 @@ def parse(data: bytearray) -> tuple[Header, memoryview]:
     if not isinstance(about, dict) or set(about) != {"digest", "seewhy"}:
         raise ModelFileError("its metadata has other entries than digest and seewhy")
     tensors = _entries(header, len(body))
-    return Header(_metadata(about["seewhy"]), tensors, found, len(data)), body
+    return Header(_metadata(about["seewhy"]), tensors, computed, len(data)), body
 
 
 def read_header(path: Path) -> Header:
@@ -233,10 +233,10 @@ def _json(text: bytes, what: str) -> dict[str, Any]:
     """A JSON object without double keys and without NaN."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
+        fields = dict(pairs)
+        if len(fields) < len(pairs):
             raise ValueError("a key comes twice")
-        return found
+        return fields
 
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is no number")

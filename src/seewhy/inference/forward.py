@@ -9,11 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seewhy.data.images.decode import centre
 from seewhy.errors import DivergedError
 from seewhy.evaluation.predictions import Predictions
-from seewhy.events import OnEvent, Progress, ignore
-from seewhy.inference.predictor import at_a_time
+from seewhy.events import OnEvent, ignore
+from seewhy.inference.predictor import Outputs, predict_batches
 
 if TYPE_CHECKING:
     from seewhy.data.imageset import ImageSet
@@ -49,32 +48,21 @@ def predict(
     and torch's precision settings are as before. Raises `DivergedError` when a logit is NaN or
     infinite.
     """
-    n = len(images)
-    batch_size = batch_size or at_a_time(size**2)
-    logits = np.empty((n, len(images.classes)), np.float32)
-    embeddings = []
+
+    def outputs(batch: NDArray[np.uint8]) -> Outputs:
+        x = to_input(batch, device)
+        with torch.autocast(x.device.type, amp, enabled=amp is not None):
+            return outputs_of(network, x, views, embed)
+
     with evaluating(network), full_precision():
-        for start in range(0, n, batch_size):
-            rows = slice(start, min(start + batch_size, n))
-            x = to_input(centre(images.images[rows], size), device)
-            with torch.autocast(x.device.type, amp, enabled=amp is not None):
-                logits[rows], pooled = outputs_of(network, x, views, embed)
-            if pooled is not None:
-                embeddings.append(pooled)
-            on_event(Progress("predicting", rows.stop, n))
-    require_finite(logits)
-    return Predictions(
-        logits,
-        images.labels,
-        images.classes,
-        images.ids,
-        embeddings=np.concatenate(embeddings) if embeddings else None,
-    )
+        predictions = predict_batches(
+            images, size, outputs, batch_size=batch_size, on_event=on_event
+        )
+    require_finite(predictions.logits)
+    return predictions
 
 
-def outputs_of(
-    network: nn.Module, x: Tensor, views: Sequence[str], embed: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+def outputs_of(network: nn.Module, x: Tensor, views: Sequence[str], embed: bool) -> Outputs:
     """Logits (B, K) of a batch as the network takes it, views averaged, and its embeddings (B, D).
 
     The embeddings are None unless asked for, and where the network has no `features` and `head`.

@@ -61,8 +61,8 @@ def logits(network: nn.Module, size: int) -> NDArray[np.float32]:
 
 def replay(network: nn.Module, size: int, expected: NDArray[np.float32]) -> None:
     """Raises `ModelFileError` unless the outputs on the patterns equal those stored."""
-    found = logits(network, size)
-    apart = float(np.abs(found - expected).max())
+    computed = logits(network, size)
+    apart = float(np.abs(computed - expected).max())
     allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if not apart <= allowed:
         raise ModelFileError(

@@ -1,7 +1,7 @@
 """The seam of everything that predicts: a PyTorch bundle, an ONNX file, an ensemble."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.data import InputRule
+from seewhy.data import ImageSet, InputRule
+from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.record import Decision
+from seewhy.evaluation.predictions import Predictions
+from seewhy.events import OnEvent, Progress, ignore
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,9 +46,9 @@ class Predictor(ABC):
 
     @abstractmethod
     def outputs(self, images: NDArray[np.uint8], embed: bool = False) -> Outputs:
-        """Logits float32 (N, K) of images uint8 (N, size, size, 3), untempered, views averaged.
+        """Logits float32 (B, K) of a batch, uint8 (B, size, size, 3), untempered, views averaged.
 
-        With `embed` also embeddings (N, D), the pooled feature maps, where the model has some. Threads may
+        With `embed` also embeddings (B, D), the pooled feature maps, where the model has some. Threads may
         call it at once: it touches no state of the process. Raises `DivergedError` for a logit that is not
         finite.
         """
@@ -64,6 +67,38 @@ class Predictor(ABC):
         Raises `UsageError` when one is there, and for a model that is not one file.
         """
         raise UsageError("this model is not one file: save the models that it is made of")
+
+
+def predict_batches(
+    images: ImageSet,
+    size: int,
+    outputs: Callable[[NDArray[np.uint8]], Outputs],
+    *,
+    batch_size: int | None = None,
+    on_event: OnEvent = ignore,
+    what: str = "predicting",
+) -> Predictions:
+    """Predicts a set in batches; `outputs` gives the logits and the embeddings of one.
+
+    A batch is of 256 images, of fewer where they are large; the model sees their centre `size` x `size`.
+    """
+    n = len(images)
+    batch_size = batch_size or at_a_time(size**2)
+    logits = np.empty((n, len(images.classes)), np.float32)
+    embeddings = []
+    for start in range(0, n, batch_size):
+        rows = slice(start, min(start + batch_size, n))
+        logits[rows], pooled = outputs(centre(images.images[rows], size))
+        if pooled is not None:
+            embeddings.append(pooled)
+        on_event(Progress(what, rows.stop, n))
+    return Predictions(
+        logits,
+        images.labels,
+        images.classes,
+        images.ids,
+        embeddings=np.concatenate(embeddings) if embeddings else None,
+    )
 
 
 def at_a_time(pixels: int) -> int:

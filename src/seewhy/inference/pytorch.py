@@ -13,7 +13,7 @@ from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import place
 from seewhy.inference.forward import outputs_of, require_finite, to_input
-from seewhy.inference.predictor import Outputs, Predictor, at_a_time
+from seewhy.inference.predictor import Outputs, Predictor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,19 +36,11 @@ class PyTorchPredictor(Predictor):
         )
 
     def outputs(self, images: NDArray[np.uint8], embed: bool = False) -> Outputs:
-        logits = np.empty((len(images), len(self.classes)), np.float32)
-        embeddings = []
-        step = at_a_time(self.rule.size**2)
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            for start in range(0, len(images), step):
-                x = to_input(images[start : start + step], self.device)
-                logits[start : start + step], pooled = outputs_of(
-                    self.bundle.network, x, self.views, embed
-                )
-                if pooled is not None:
-                    embeddings.append(pooled)
+            x = to_input(images, self.device)
+            logits, embeddings = outputs_of(self.bundle.network, x, self.views, embed)
         require_finite(logits)
-        return logits, np.concatenate(embeddings) if embeddings else None
+        return logits, embeddings
 
     def differentiable(self) -> nn.Module:
         return copy.deepcopy(self.bundle.network)

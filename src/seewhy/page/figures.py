@@ -11,11 +11,11 @@ from seewhy.page.stored import Stored
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.metrics import curves
 from seewhy.plots.robustness import robustness_drawings
-from seewhy.plots.sheets import Pictures
+from seewhy.plots.sheets import Pixels
 from seewhy.plots.style import Drawings, write_drawings
 
 
-def draw_figures(stored: Stored, images: Pictures | None, folder: Path) -> None:
+def draw_figures(stored: Stored, images: Pixels | None, folder: Path) -> None:
     """Writes the figures of all stored results to `folder` as PNG and SVG, replacing existing files.
 
     `images` uint8 (N, H, W, 3) are the validation images; without them no mistakes are drawn.

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from seewhy.analysis.training_curves import best_row
 from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.page import charts, robustness, story
-from seewhy.page.pictures import MOST_CLASSES, Pictures, packed, thumbnail
+from seewhy.page.images import MOST_CLASSES, ShownImages, packed, thumbnail
 from seewhy.page.settings import flat, settings
 from seewhy.page.stored import Stored
 from seewhy.page.template import embedded, page
@@ -33,18 +33,18 @@ METRICS = {
 PLAIN = {"mcc", "nll", "auroc"}  # not shown as percentages
 
 
-def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str = "") -> str:
+def render(stored: Stored, data: str, images: ShownImages | None, *, figures: str = "") -> str:
     """The page as HTML, made from stored results alone.
 
     `data` is the path of the dataset, for the commands on the page; `figures` the folder of the figures as
-    files, relative to the page, or empty. Without `pictures` the page has no images.
+    files, relative to the page, or empty. Without `images` the page has no images.
     """
     return page(
         "report.html.jinja",
         ["report.css"],
         "report.js",
         figures_at=figures,
-        pictures=None if pictures is None else _shown(stored, pictures),
+        images=None if images is None else _shown(stored, images),
         charts=charts,
         robustness=robustness,
         duration=duration,
@@ -68,17 +68,17 @@ def render(stored: Stored, data: str, pictures: Pictures | None, *, figures: str
     )
 
 
-def _shown(stored: Stored, pictures: Pictures) -> Markup:
+def _shown(stored: Stored, images: ShownImages) -> Markup:
     """The images for the script, as JSON that cannot contain markup."""
-    place = {int(row): number for number, row in enumerate(pictures.rows)}
+    place = {int(row): number for number, row in enumerate(images.rows)}
     mistakes = stored.analysis.get("mistakes", {}).get("worst", [])
     return embedded(
         {
             "classes": [visible(name) for name in stored.classes],
-            "pictures": packed(pictures),
+            "images": packed(images),
             "mistakes": [place[one["row"]] for one in mistakes if one["row"] in place],
             "causes": {place[row]: cause for row, cause in _causes(stored).items() if row in place},
-            "near": {row: thumbnail(image) for row, image in pictures.near.items()},
+            "near": {row: thumbnail(image) for row, image in images.near.items()},
         }
     )
 

@@ -4,7 +4,7 @@ import hashlib
 
 from seewhy.analysis.labels.review import HEADER, NONE
 from seewhy.analysis.labels.suspects import Suspects
-from seewhy.page.pictures import thumbnail
+from seewhy.page.images import thumbnail
 from seewhy.page.template import embedded, page
 from seewhy.text import visible
 
@@ -18,7 +18,7 @@ def render_review(suspects: Suspects, command: str, *, mistakes: bool = False) -
     shown = suspects.shown
     listed = suspects.found[: len(shown.images)]
     digests = "".join(one.hash for one in suspects.found)
-    pictures = [
+    images = [
         [
             visible(one.id),
             one.hash,
@@ -53,7 +53,7 @@ def render_review(suspects: Suspects, command: str, *, mistakes: bool = False) -
                 "none": NONE,
                 "classes": suspects.classes,
                 "names": [visible(name) for name in suspects.classes],
-                "pictures": pictures,
+                "images": images,
             }
         ),
     )

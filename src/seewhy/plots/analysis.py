@@ -261,7 +261,7 @@ def mistakes_by_cause(causes: Mapping[str, Any]) -> Figure:
 
 
 @png
-def scope_curve(scope: Mapping[str, Any]) -> Figure:
+def ood_curve(scope: Mapping[str, Any]) -> Figure:
     """ROC curve of the out-of-distribution score; `scope` as printed by `calibrate --json`."""
     figure = Figure(figsize=(5.6, 5.4))
     axes = figure.add_subplot()

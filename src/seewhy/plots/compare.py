@@ -39,7 +39,7 @@ def _draw_disagreement(
     compared: ModelComparison, right: str, wrong: str, rows: NDArray[np.int64], folder: Path
 ) -> None:
     """Writes a sheet of the images that one model gets right and the other wrong."""
-    images = compared.pictures
+    images = compared.images
     if not len(rows) or images is None:
         return
     classes = compared.comparison.classes

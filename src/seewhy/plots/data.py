@@ -65,7 +65,7 @@ def class_counts(figures: Statistics) -> Figure:
 
 
 @png
-def picture_sizes(figures: Statistics) -> Figure:
+def image_sizes(figures: Statistics) -> Figure:
     """Width and height of the original images of train and val as dots, and the stored size."""
     width, height = figures.sizes.T
     figure = Figure(figsize=(6.4, 6.2))

@@ -6,7 +6,7 @@ from typing import Any
 from seewhy.evaluation.metrics import Reliability
 from seewhy.plots import analysis as analysis_figures
 from seewhy.plots import metrics as figures
-from seewhy.plots.sheets import Pictures, confused_pairs, sheet, worst_mistakes
+from seewhy.plots.sheets import Pixels, confused_pairs, sheet, worst_mistakes
 from seewhy.plots.style import Drawings
 
 
@@ -14,7 +14,7 @@ def split_drawings(
     metrics: Mapping[str, Any],
     bins: Reliability | None = None,
     analysis: Mapping[str, Any] | None = None,
-    images: Pictures | None = None,
+    images: Pixels | None = None,
 ) -> Drawings:
     """All figures that the records of a split allow.
 

@@ -64,7 +64,7 @@ def ladder_sheet(seen: np.ndarray, ladders: "Sequence[Ladder]") -> Figure:
     """Each augmentation alone, over its range, on the image `seen`."""
     rows = [_Row("not augmented", "", [(seen, "")])]
     for ladder in ladders:
-        tiles = list(zip(ladder.pictures, ladder.amounts, strict=True))
+        tiles = list(zip(ladder.images, ladder.amounts, strict=True))
         rows.append(_Row(ladder.name, f"{ladder.value:g}", tiles))
     mixing = any(ladder.name in ("mixup", "cutmix") for ladder in ladders)
     return _grid(rows, {}, "Each augmentation alone, over its range", EVEN + MIXED * mixing)

@@ -15,7 +15,7 @@ from seewhy.analysis.labels.suspects import Shown
 from seewhy.data import Rows
 from seewhy.plots.style import GREY, VERMILION, Page, png, short
 
-Pictures = NDArray[np.uint8] | Rows
+Pixels = NDArray[np.uint8] | Rows
 
 COLUMNS = 8
 MOST = 64  # images on a sheet
@@ -44,7 +44,7 @@ class Tile:
         return ((self.true, "black"), (self.predicted, VERMILION), (self.remark, GREY))
 
 
-def worst_mistakes(mistakes: Mapping[str, Any], images: Pictures) -> tuple[list[Tile], str]:
+def worst_mistakes(mistakes: Mapping[str, Any], images: Pixels) -> tuple[list[Tile], str]:
     """Tiles and title for `sheet` of the most confident mistakes, as in analysis/mistakes-val.json.
 
     `images` uint8 (N, H, W, 3) are all images of the split; each mistake names its row.
@@ -56,7 +56,7 @@ def worst_mistakes(mistakes: Mapping[str, Any], images: Pictures) -> tuple[list[
     return [_tile(mistake, images) for mistake in worst], title
 
 
-def confused_pairs(mistakes: Mapping[str, Any], images: Pictures) -> tuple[list[Tile | None], str]:
+def confused_pairs(mistakes: Mapping[str, Any], images: Pixels) -> tuple[list[Tile | None], str]:
     """Tiles and title for `sheet` of the most confused pairs, a new line for each; as `worst_mistakes`."""
     pairs = mistakes["pairs"][:PAIRS]
     tiles: list[Tile | None] = []
@@ -82,7 +82,7 @@ def draw_suspects(suspects: Sequence[Suspect], shown: Shown) -> bytes:
     return sheet(tiles, title)
 
 
-def _tile(mistake: Mapping[str, Any], images: Pictures) -> Tile:
+def _tile(mistake: Mapping[str, Any], images: Pixels) -> Tile:
     answer = f"{mistake['predicted']} {mistake['confidence']:.0%}"
     return Tile(images[mistake["row"]], mistake["true"], answer)
 

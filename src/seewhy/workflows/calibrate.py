@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seewhy.data import Data, ImageSet, sources
-from seewhy.data.images.decode import Picture, read
+from seewhy.data.images.decode import ImageLike, read
 from seewhy.data.sources.folders import scan
 from seewhy.errors import DataError, ImageError, UsageError
 from seewhy.evaluation.decision.fit import Calibration, fit_decision
@@ -22,7 +22,7 @@ from seewhy.inference.classifier import Classifier, unlabelled
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
 from seewhy.inference.pytorch import PyTorchPredictor
-from seewhy.plots.analysis import risk_coverage_curve, scope_curve
+from seewhy.plots.analysis import ood_curve, risk_coverage_curve
 from seewhy.workflows.evaluate import read_splits
 
 MOST_OTHERS = 2_000  # OOD images that are used
@@ -104,18 +104,18 @@ def _draw(calibration: Calibration, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "risk-coverage.png", risk_coverage_curve(record["risk_coverage"]))
     if calibration.scope is not None:
-        write_atomic(folder / "scope.png", scope_curve(record["scope"]))
+        write_atomic(folder / "scope.png", ood_curve(record["scope"]))
 
 
 def _others(classifier: Classifier, data: str | Path) -> ImageSet:
     """OOD images by the model's input rule, evenly spaced among all; labels are ignored."""
     folder = Path(data)
-    if folder.is_dir() and (names := scan(folder).pictures):
-        images: Iterable[Picture | ImageError] = (folder / name for name in names)
+    if folder.is_dir() and (names := scan(folder).images):
+        images: Iterable[ImageLike | ImageError] = (folder / name for name in names)
         total = len(names)
     else:
         reading = sources.find(data).read()
-        images, total = (record.picture for record in reading.records), reading.total
+        images, total = (record.image for record in reading.records), reading.total
     stored = []
     for image in islice(images, 0, None, -(-total // MOST_OTHERS)):
         with suppress(ImageError):  # unreadable images are left out

@@ -27,7 +27,7 @@ class Report:
     """
 
     findings: tuple[Finding, ...]
-    pictures: Gathered
+    gathered: Gathered
     values: dict[str, np.ndarray]
     shortcuts: tuple[Telling, ...]
 
@@ -40,8 +40,8 @@ class Report:
         """The findings without their evidence."""
         return {
             "wrong": self.wrong,
-            "n": len(self.pictures),
-            "findings": [described(finding, self.pictures) for finding in self.findings],
+            "n": len(self.gathered),
+            "findings": [described(finding, self.gathered) for finding in self.findings],
         }
 
 

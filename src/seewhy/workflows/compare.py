@@ -84,7 +84,7 @@ def compare(
             for m in range(len(models))
         ),
         comparison=comparison,
-        pictures=None if images is None else images.take(comparison.rows[0]),
+        images=None if images is None else images.take(comparison.rows[0]),
     )
     if folder is not None:
         write_json(result, folder / "compare.json")

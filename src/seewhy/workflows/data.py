@@ -63,7 +63,7 @@ def check_data(
     splits = _load(data, config, on_event, trainable=False)
     report = find_faults(splits, on_event)
     if folder is not None:
-        write_findings(report.findings, report.pictures, folder / "findings.csv")
+        write_findings(report.findings, report.gathered, folder / "findings.csv")
         _draw_findings(report, folder)
     return report
 
@@ -100,7 +100,7 @@ def _load(data: Data, config: DataConfig, on_event: OnEvent, trainable: bool = T
 def _draw_statistics(splits: Splits, measured: Statistics, folder: Path) -> None:
     write_atomic(folder / "classes.png", draw.class_counts(measured))
     if len(np.unique(measured.sizes, axis=0)) > 1:
-        write_atomic(folder / "sizes.png", draw.picture_sizes(measured))
+        write_atomic(folder / "sizes.png", draw.image_sizes(measured))
     write_atomic(folder / "overview.png", draw.overview(splits.train))
     for label, name in enumerate(splits.classes[:SHEETS]):
         # Class names are untrusted: only their plain characters go into the file name.
@@ -110,10 +110,10 @@ def _draw_statistics(splits: Splits, measured: Statistics, folder: Path) -> None
 
 def _draw_findings(report: Report, folder: Path) -> None:
     for finding in report.findings:
-        sheet = draw.finding_sheet(finding, report.pictures)
+        sheet = draw.finding_sheet(finding, report.gathered)
         if sheet is not None:
             write_atomic(folder / f"{finding.kind}.png", sheet)
-    images = report.pictures.opened
+    images = report.gathered.opened
     for number in {one.number for one in report.shortcuts}:
         labels = {one.label for one in report.shortcuts if one.number == number}
         drawn = draw.telling_number(number, report.values[number], images, labels)

@@ -12,7 +12,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from seewhy.data.images.decode import Picture
+from seewhy.data.images.decode import ImageLike
 from seewhy.data.sources.folders import scan
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.answers import decides
@@ -30,7 +30,7 @@ MOST_LABELS = 100
 
 def predict(
     model: str | PathLike[str] | Sequence[str | PathLike[str]],
-    images: Picture | Iterable[Picture],
+    images: ImageLike | Iterable[ImageLike],
     *,
     on_error: Literal["raise", "row"] = "raise",
     device: str = "auto",
@@ -146,7 +146,7 @@ def _expand(paths: Iterable[str | Path], on_event: OnEvent) -> Iterator[str]:
     for path in map(str, paths):
         if Path(path).is_dir():
             folder = scan(Path(path))
-            yield from (str(Path(path, image)) for image in folder.pictures)
+            yield from (str(Path(path, image)) for image in folder.images)
             yield from (str(Path(path, file.path)) for file in folder.skipped)
             if folder.others:
                 on_event(Note(f"{path}: {len(folder.others):,} other files ignored"))

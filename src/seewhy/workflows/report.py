@@ -19,7 +19,7 @@ from seewhy.inference.device import device_of
 from seewhy.inference.forward import to_input
 from seewhy.inference.loading import load
 from seewhy.page.figures import draw_figures
-from seewhy.page.pictures import MOST_CLASSES, Pictures, choose_rows
+from seewhy.page.images import MOST_CLASSES, ShownImages, choose_rows
 from seewhy.page.report import render
 from seewhy.page.stored import Stored, read_stored
 from seewhy.plots import sheets
@@ -81,7 +81,7 @@ def _analyse(run: Run, data: str | Path, device: str, on_event: OnEvent) -> None
 
 def _shown_images(
     run: Run, stored: Stored, data: str, device: str, on_event: OnEvent
-) -> tuple[Pictures, sheets.Pictures]:
+) -> tuple[ShownImages, sheets.Pixels]:
     """The images of the report, with their maps, and all of validation.
 
     Raises `DataError` for other data.
@@ -103,7 +103,7 @@ def _shown_images(
         rows = choose_rows(predictions, [mistake["row"] for mistake in mistakes["worst"]], pairs)
         images = centre(val.images[rows], classifier.rule.size)
         maps = _maps(classifier, images, predictions.predicted[rows], on_event)
-    return Pictures(rows, predictions, images, maps, _near(stored, splits.train)), val.images
+    return ShownImages(rows, predictions, images, maps, _near(stored, splits.train)), val.images
 
 
 def _near(stored: Stored, train: ImageSet) -> dict[int, NDArray[np.uint8]]:

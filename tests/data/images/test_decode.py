@@ -36,7 +36,7 @@ from seewhy.data.images.decode import (
     content_hash,
     decode,
     from_array,
-    is_picture,
+    is_image,
     measure,
     quiet_pillow,
     read,
@@ -73,7 +73,7 @@ def test_a_file_cut_short_is_refused(kind):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_only_a_head_is_refused(kind):
     data = encoded(noise(), kind)
-    assert is_picture(data[:16])
+    assert is_image(data[:16])
     for size in range(16):
         assert code(decode, data[:size]) in ("unsupported_format", "undecodable")
 
@@ -99,7 +99,7 @@ def test_only_a_head_is_refused(kind):
 def test_other_formats_are_refused_by_their_first_bytes(data):
     assert code(decode, data) == "unsupported_format"
     assert code(measure, data) == "unsupported_format"
-    assert not is_picture(data)
+    assert not is_image(data)
 
 
 def test_formats_that_pillow_knows_but_we_do_not_are_refused():

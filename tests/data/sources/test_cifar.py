@@ -49,7 +49,7 @@ def test_every_form_gives_the_same_pictures(tmp_path, form, archive):
     expected = [picture for pixels, _, _ in BATCHES.values() for picture in pixels]
     for record, pixels in zip(found, expected, strict=True):
         red, green, blue = pixels.reshape(3, 32, 32)
-        assert np.array_equal(record.picture, np.stack([red, green, blue], 2))
+        assert np.array_equal(record.image, np.stack([red, green, blue], 2))
     labels = [label for _, labels, _ in BATCHES.values() for label in labels]
     assert [record.label for record in found] == [CLASSES[label] for label in labels]
     suffix = ".bin" if form == "cifar-bin" else ""

@@ -134,5 +134,5 @@ def test_the_sample_is_spread_evenly_and_leaves_test_out(tmp_path, monkeypatch):
 def test_records_open_nothing(tmp_path):
     put(tmp_path, "a/1.png", data=b"no picture")
     (record,) = find_folders(tree_at(tmp_path), None).read().records
-    assert record.picture == tmp_path / "a/1.png" and record.group is None
-    assert not isinstance(record.picture, np.ndarray)
+    assert record.image == tmp_path / "a/1.png" and record.group is None
+    assert not isinstance(record.image, np.ndarray)

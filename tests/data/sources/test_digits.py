@@ -14,7 +14,7 @@ def records():
 
 
 def test_values_of_16_become_values_of_255():
-    found = np.stack([record.picture for record in records()])
+    found = np.stack([record.image for record in records()])
     values = load_digits().images
     assert found.dtype == np.uint8 and found.shape == (1797, 8, 8)
     assert np.array_equal(found, np.round(values * 255 / 16))

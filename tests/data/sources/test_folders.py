@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.pictures import encoded, noise, put
 
-from seewhy.data.images.decode import is_picture
+from seewhy.data.images.decode import is_image
 from seewhy.data.sources.folders import scan
 
 PNG = encoded(noise())
@@ -15,7 +15,7 @@ PNG = encoded(noise())
 
 def test_pictures_are_found_at_any_depth_in_plain_order(tmp_path):
     put(tmp_path, "b/x.png", "a/10.jpg", "a/9.JPEG", "a/B.tif", "a/deep/er/1.webp", "é/ü.gif")
-    assert scan(tmp_path).pictures == [
+    assert scan(tmp_path).images == [
         *("a/10.jpg", "a/9.JPEG", "a/B.tif", "a/deep/er/1.webp", "b/x.png", "é/ü.gif")
     ]
 
@@ -24,7 +24,7 @@ def test_hidden_and_other_files_are_counted(tmp_path):
     put(tmp_path, "a/1.png", "a/.2.png", ".git/3.png", "a/.DS_Store")
     put(tmp_path, "a/Thumbs.db", "notes.txt", "a/page.html", data=b"<html>")
     found = scan(tmp_path)
-    assert found.pictures == ["a/1.png"] and found.skipped == []
+    assert found.images == ["a/1.png"] and found.skipped == []
     assert (len(found.others), found.hidden) == (3, 3)  # a hidden folder counts once
 
 
@@ -32,15 +32,15 @@ def test_a_picture_is_known_by_its_bytes_where_its_name_says_nothing(tmp_path):
     put(tmp_path, "a/picture", "a/photo.data", "a/tricky.txt")
     put(tmp_path, "a/empty", data=b"")
     found = scan(tmp_path)
-    assert found.pictures == ["a/photo.data", "a/picture", "a/tricky.txt"] and found.others == [
+    assert found.images == ["a/photo.data", "a/picture", "a/tricky.txt"] and found.others == [
         "a/empty"
     ]
 
 
 def test_a_name_that_promises_a_picture_is_taken_at_its_word(tmp_path):
     put(tmp_path, "a/text.png", "a/phone.HEIC", "a/new.avif", data=b"no picture at all")
-    assert not is_picture(b"no picture at all")
-    assert scan(tmp_path).pictures == ["a/new.avif", "a/phone.HEIC", "a/text.png"]
+    assert not is_image(b"no picture at all")
+    assert scan(tmp_path).images == ["a/new.avif", "a/phone.HEIC", "a/text.png"]
 
 
 def test_what_is_no_regular_file_below_the_root_is_named_and_not_opened(tmp_path, monkeypatch):
@@ -59,7 +59,7 @@ def test_what_is_no_regular_file_below_the_root_is_named_and_not_opened(tmp_path
         monkeypatch.chdir(root / "a")
         listener.bind("socket")
         found = scan(root)
-    assert found.pictures == ["a/1.png", "b/2.png"] and found.others == []
+    assert found.images == ["a/1.png", "b/2.png"] and found.others == []
     assert {(file.path, file.code) for file in found.skipped} == {
         (f"a/{name}", "not_a_file")
         for name in (
@@ -73,9 +73,9 @@ def test_a_link_to_a_file_below_the_root_is_followed(tmp_path):
     root = put(tmp_path / "root", "a/1.png")
     (root / "b").mkdir()
     (root / "b/2.png").symlink_to("../a/1.png")
-    assert scan(root).pictures == ["a/1.png", "b/2.png"]
+    assert scan(root).images == ["a/1.png", "b/2.png"]
     (tmp_path / "link").symlink_to(root, target_is_directory=True)
-    assert scan(tmp_path / "link").pictures == ["a/1.png", "b/2.png"]
+    assert scan(tmp_path / "link").images == ["a/1.png", "b/2.png"]
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     found = scan(tmp_path)
-    assert found.pictures == ["a/1.png"]
+    assert found.images == ["a/1.png"]
     assert [(file.path, file.code) for file in found.skipped] == [("b", "unreadable")]
 
 
@@ -101,7 +101,7 @@ def test_folders_may_lie_deeper_than_python_can_call(tmp_path):
     picture = folders[-1] / "1.png"
     picture.write_bytes(PNG)
     try:
-        assert scan(tmp_path).pictures == [picture.relative_to(tmp_path).as_posix()]
+        assert scan(tmp_path).images == [picture.relative_to(tmp_path).as_posix()]
     finally:
         picture.unlink()
         for folder in folders[:0:-1]:
@@ -111,4 +111,4 @@ def test_folders_may_lie_deeper_than_python_can_call(tmp_path):
 def test_names_that_are_no_utf8_are_kept(tmp_path):
     name = os.fsdecode(b"a/\xff\xfe.png")
     put(tmp_path, name)
-    assert scan(tmp_path).pictures == [name]
+    assert scan(tmp_path).images == [name]

@@ -64,7 +64,7 @@ def test_splits_are_in_the_names_of_arrays(tmp_path, names, compressed):
     assert classes == ("0", "1", "2", "10")
     assert [record.split for record in found] == ["train"] * 4 + ["test"] * 2
     assert [record.label for record in found] == ["0", "1", "2", "0", "1", "10"]
-    assert all(np.array_equal(r.picture, p) for r, p in zip(found, RGB, strict=True))
+    assert all(np.array_equal(r.image, p) for r, p in zip(found, RGB, strict=True))
     first = next(iter(ARRAYS[names]))
     assert found[0].id == f"x.npz/{first}/0"
 
@@ -96,7 +96,7 @@ def test_classes_may_have_names(tmp_path):
 def test_grey_comes_with_and_without_a_channel(tmp_path):
     for name, images in (("a", GREY), ("b", GREY[..., None])):
         _, found = records(save(tmp_path / f"{name}.npz", images=images, labels=LABELS))
-        assert np.array_equal(found[3].picture, GREY[3])
+        assert np.array_equal(found[3].image, GREY[3])
 
 
 def test_all_is_loaded_as_any_source(tmp_path):
@@ -112,7 +112,7 @@ def test_all_is_loaded_as_any_source(tmp_path):
 def test_many_chunks_are_as_one(tmp_path, monkeypatch):
     path = save(tmp_path / "x.npz", True, images=RGB, labels=LABELS)
     monkeypatch.setattr(npz, "_CHUNK", 2 * RGB[0].nbytes + 1)
-    assert all(np.array_equal(r.picture, p) for r, p in zip(records(path)[1], RGB, strict=True))
+    assert all(np.array_equal(r.image, p) for r, p in zip(records(path)[1], RGB, strict=True))
 
 
 # ------------------------------------------------------------------ values
@@ -125,7 +125,7 @@ def test_values_that_are_grey_levels_are_taken_exactly(tmp_path, kind):
     if values.dtype.kind == "f":
         values = (levels / 255).astype(kind)
     _, found = records(save(tmp_path / "x.npz", images=values, labels=LABELS[:4]))
-    assert np.array_equal(np.stack([record.picture for record in found]), levels)
+    assert np.array_equal(np.stack([record.image for record in found]), levels)
 
 
 @pytest.mark.parametrize(
@@ -287,4 +287,4 @@ def test_a_mutant_is_read_or_refused(tmp_path_factory, data):
         _, found = records(folder / "x.npz")
     except DataError:
         return
-    assert all(np.array_equal(r.picture, p) for r, p in zip(found, GREY, strict=True))
+    assert all(np.array_equal(r.image, p) for r, p in zip(found, GREY, strict=True))

@@ -100,7 +100,7 @@ def test_files_are_read_in_order_with_their_rows(tmp_path):
     assert reading.total == 7 and reading.classes == ("cat", "dog")
     assert [record.split for record in records] == ["test"] + ["train"] * 6
     assert records[4].id == "train-00001-of-00002.parquet/0/p3.png"
-    assert np.array_equal(np.asarray(decode(records[5].picture)), noise(4, 4, 4))
+    assert np.array_equal(np.asarray(decode(records[5].image)), noise(4, 4, 4))
 
 
 def test_integers_without_names_and_words_are_classes_as_they_are(tmp_path):
@@ -187,7 +187,7 @@ def test_a_label_that_is_none_or_has_no_name_is_an_error(tmp_path, label):
 def test_a_row_without_bytes_is_a_bad_picture(tmp_path):
     missing = [{"bytes": None, "path": "elsewhere.png"}, None]
     write(tmp_path / "train.parquet", {"img": pictures(1) + missing, "label": [0, 0, 0]})
-    assert [record.picture for record in find_parquet(tree_at(tmp_path), None).read().records][
+    assert [record.image for record in find_parquet(tree_at(tmp_path), None).read().records][
         1:
     ] == [
         b"",

@@ -30,8 +30,8 @@ def rows(root: Path, group_from: str | None = None) -> list[tuple[str, str, str,
     reading = find_table(tree_at(root), group_from).read()
     found = []
     for record in reading.records:
-        failed = isinstance(record.picture, ImageError)
-        key = f"{record.id} {record.picture.code}" if failed else record.id
+        failed = isinstance(record.image, ImageError)
+        key = f"{record.id} {record.image.code}" if failed else record.id
         found.append((key, record.label, record.split, record.group))
     assert len(found) == reading.total
     return found
@@ -199,7 +199,7 @@ def test_a_name_that_leads_elsewhere_is_a_bad_file(tmp_path, monkeypatch, name, 
     records = list(source.read().records)
     assert opened == []
     assert [record.id for record in records] == ["a.png", name]
-    assert records[1].picture.code == code and source.files == ("labels.csv", "a.png")
+    assert records[1].image.code == code and source.files == ("labels.csv", "a.png")
 
 
 def test_missing_pictures_are_bad_files_of_the_data(tmp_path):

@@ -105,7 +105,7 @@ def test_a_damaged_table_in_a_zip_stops(tmp_path):
 def test_a_folder_is_opened_only_where_asked(tmp_path):
     put(put(tmp_path, "a/1.png", "b/2.png"), "x.csv", data=b"")
     tree = tree_at(tmp_path)
-    assert tree.picture("a/1.png") == tmp_path / "a/1.png"
+    assert tree.image("a/1.png") == tmp_path / "a/1.png"
     assert tree.watched(["a/1.png"]) == (tmp_path, ("a/1.png",))
     assert tree.top(".csv") == ["x.csv"] and tree.top(".npz") == []
 
@@ -113,7 +113,7 @@ def test_a_folder_is_opened_only_where_asked(tmp_path):
 def test_a_zip_gives_bytes_and_is_watched_as_a_whole(tmp_path):
     put(tmp_path / "root", "a/1.png", "b/2.png")
     tree = tree_at(zip_of(tmp_path / "root", tmp_path / "x.ZIP"))
-    assert tree.picture("a/1.png") == (tmp_path / "root/a/1.png").read_bytes()
+    assert tree.image("a/1.png") == (tmp_path / "root/a/1.png").read_bytes()
     assert tree.watched(["a/1.png"]) == (tmp_path, ("x.ZIP",))
     with tree.open("b/2.png") as file:
         assert file.read(4) == b"\x89PNG"
@@ -123,7 +123,7 @@ def test_a_table_by_its_path_stands_alone_in_its_folder(tmp_path):
     put(put(tmp_path, "a/1.png"), "one.csv", "two.csv", data=b"")
     tree = tree_at(tmp_path / "two.csv")
     assert tree.path == tmp_path and tree.scan.others == ["two.csv"]
-    assert tree.scan.pictures == ["a/1.png"]
+    assert tree.scan.images == ["a/1.png"]
 
 
 def test_a_file_alone_is_its_own_tree(tmp_path):

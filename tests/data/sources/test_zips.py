@@ -46,7 +46,7 @@ def code(data: io.BytesIO, limits=LOCAL_ZIP) -> str:
 
 def pictures(files: dict[str, bytes]) -> list[str]:
     with open_zip(zipped(files), "x.zip") as archive:
-        return scan_zip(archive, "x.zip")[0].pictures
+        return scan_zip(archive, "x.zip")[0].images
 
 
 # ------------------------------------------------------------------ limits, each at itself and one more
@@ -180,9 +180,9 @@ def test_a_zip_is_scanned_as_a_folder_is():
     files = dict.fromkeys([*names, ".git/x.png"], PNG) | {"labels.csv": b"", "Thumbs.db": b""}
     with open_zip(zipped(files), "x.zip") as archive:
         found, entries = scan_zip(archive, "x.zip")
-    assert found.pictures == ["cat/1.png", "dog/2.JPG", "dog/photo"]
+    assert found.images == ["cat/1.png", "dog/2.JPG", "dog/photo"]
     assert found.others == ["Thumbs.db", "labels.csv"] and found.hidden == 3
-    assert set(entries) == {*found.pictures, *found.others}
+    assert set(entries) == {*found.images, *found.others}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_name_that_leads_elsewhere_is_skipped(name):
     assert [(file.path, file.code) for file in found.skipped] == [
         (name.replace("\\", "/"), "not_a_file")
     ]
-    assert not found.pictures and not entries
+    assert not found.images and not entries
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_names_in_any_language_with_and_without_the_flag(name):
     for data in (with_flag, io.BytesIO(raw)):
         with open_zip(data, "x.zip") as archive:
             found, entries = scan_zip(archive, "x.zip")
-            assert found.pictures == sorted([name, "b/2.png"])
+            assert found.images == sorted([name, "b/2.png"])
             assert archive.read(entries[name]) == PNG
 
 
@@ -235,7 +235,7 @@ def test_names_of_dos_stay_what_they_are():
     data = named(info, PNG).getvalue().replace(b"x", b"\x81", 1)
     data = data[:-60] + data[-60:].replace(b"x", b"\x81")
     with open_zip(io.BytesIO(data), "x.zip") as archive:
-        assert scan_zip(archive, "x.zip")[0].pictures == ["ü"]
+        assert scan_zip(archive, "x.zip")[0].images == ["ü"]
 
 
 # ------------------------------------------------------------------ mutants
@@ -250,7 +250,7 @@ def test_a_mutant_is_read_or_refused(data):
     try:
         with open_zip(io.BytesIO(mutant), "x.zip") as archive:
             found, entries = scan_zip(archive, "x.zip")
-            for name in found.pictures:
+            for name in found.images:
                 try:
                     assert len(archive.read(entries[name])) < 10 * len(PNG)
                 except DAMAGE:

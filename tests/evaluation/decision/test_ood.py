@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from seewhy.evaluation.decision.ood import choose_scope, class_means, scope_scores
+from seewhy.evaluation.decision.ood import choose_ood_score, class_means, ood_scores
 from seewhy.evaluation.predictions import Predictions
 
 CLASSES = ("a", "b", "c")
@@ -29,16 +29,16 @@ def test_scores_by_hand() -> None:
         np.array([[1, 2, 3]], np.float32), None, CLASSES, np.array(["x"]), np.array([[3, 4]], "f4")
     )
     exponents = np.exp([1.0, 2, 3])
-    assert scope_scores("probability", p) == pytest.approx([exponents[2] / exponents.sum()])
-    assert scope_scores("max_logit", p).tolist() == [3]
-    assert scope_scores("energy", p) == pytest.approx([np.log(exponents.sum())])
+    assert ood_scores("probability", p) == pytest.approx([exponents[2] / exponents.sum()])
+    assert ood_scores("max_logit", p).tolist() == [3]
+    assert ood_scores("energy", p) == pytest.approx([np.log(exponents.sum())])
     means = np.array([[1.0, 0], [0, 1], [-1, 0]])
-    assert scope_scores("similarity", p, means) == pytest.approx([0.8])
+    assert ood_scores("similarity", p, means) == pytest.approx([0.8])
 
 
 def test_large_logits_overflow_nowhere() -> None:
     p = replace(seen(2, 0, 0, 0), logits=np.array([[1e4, 0, 0], [0, -1e4, 0]], np.float32))
-    assert scope_scores("energy", p) == pytest.approx([1e4, np.log(2)])
+    assert ood_scores("energy", p) == pytest.approx([1e4, np.log(2)])
 
 
 def test_class_means_are_unit_vectors_and_absent_classes_are_near_nothing() -> None:
@@ -57,17 +57,17 @@ def test_class_means_are_unit_vectors_and_absent_classes_are_near_nothing() -> N
 )
 def test_the_score_in_which_the_others_differ_is_chosen(strength, angle, best) -> None:
     inside, outside = seen(800, 4, 0.2, 1), seen(600, strength, angle, 2)
-    found = choose_scope(inside, outside)
+    found = choose_ood_score(inside, outside)
     assert found.score == best or (best == "energy" and found.score in ("max_logit", "probability"))
     assert (found.means is not None) == (found.score == "similarity")
     assert found.auroc.low <= found.auroc.value <= found.auroc.high and found.auroc.value > 0.8
     assert 0.9 < found.kept.value < 0.99 and found.caught.value > 0.3
-    scores = scope_scores(found.score, outside, found.means)
+    scores = ood_scores(found.score, outside, found.means)
     assert (scores < found.threshold).mean() == pytest.approx(found.caught.value, abs=0.08)
 
 
 def test_others_of_the_same_kind_are_not_told_apart() -> None:
-    found = choose_scope(seen(1_000, 3, 0.2, 1), seen(1_000, 3, 0.2, 2))
+    found = choose_ood_score(seen(1_000, 3, 0.2, 1), seen(1_000, 3, 0.2, 2))
     assert found.auroc.low < 0.5 < found.auroc.high + 0.02
     assert found.caught.value < 0.12
 
@@ -78,11 +78,11 @@ def test_few_pictures_of_many_features_are_not_their_own_evidence(seed) -> None:
         embeddings = np.random.default_rng(seed).normal(size=(n, 512)).astype(np.float32)
         return replace(seen(n, 3, 0.2, seed), embeddings=embeddings)
 
-    found = choose_scope(noise(150, seed), noise(150, seed + 9))
+    found = choose_ood_score(noise(150, seed), noise(150, seed + 9))
     assert found.areas["similarity"] < 0.65  # 0.8 where each image is part of its class's mean
 
 
 def test_without_embeddings_similarity_is_no_candidate() -> None:
     inside = replace(seen(100, 3, 0.2, 1), embeddings=None)
-    found = choose_scope(inside, replace(seen(100, 0, 0.2, 2), embeddings=None))
+    found = choose_ood_score(inside, replace(seen(100, 0, 0.2, 2), embeddings=None))
     assert set(found.areas) == {"probability", "max_logit", "energy"}

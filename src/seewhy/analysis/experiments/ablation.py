@@ -156,26 +156,26 @@ def _notes(result: Ablation) -> str:
 
 
 def _score(row: ResultRow, percent: bool) -> str:
-    found = row.figures.get("score")
-    if found is None:
+    score = row.figures.get("score")
+    if score is None:
         return "diverged"
-    if isnan(found.sd):
-        return f"{found.mean:.2%}" if percent else f"{found.mean:.4f}"
-    return f"{found.mean:.2%} ± {found.sd:.2%}" if percent else f"{found.mean:.4f} ± {found.sd:.4f}"
+    if isnan(score.sd):
+        return f"{score.mean:.2%}" if percent else f"{score.mean:.4f}"
+    return f"{score.mean:.2%} ± {score.sd:.2%}" if percent else f"{score.mean:.4f} ± {score.sd:.4f}"
 
 
 def _points(change: Difference | None, metric: str) -> str:
     return "" if change is None else in_points(change.mean, change.low, change.high, metric)
 
 
-def _mean(found: Summary | None, form: str) -> str:
+def _mean(summary: Summary | None, form: str) -> str:
     """The mean of the values that there are, with their number where some are missing."""
-    values = [] if found is None else [value for value in found.values if not isnan(value)]
-    if found is None or not values:
+    values = [] if summary is None else [value for value in summary.values if not isnan(value)]
+    if summary is None or not values:
         return "-"
     mean = sum(values) / len(values)
     text = f"{100 * mean:+.1f}" if form == "points" else form.format(mean)
-    return text if len(values) == len(found.values) else f"{text} ({len(values)})"
+    return text if len(values) == len(summary.values) else f"{text} ({len(values)})"
 
 
 def as_csv(result: Ablation) -> str:

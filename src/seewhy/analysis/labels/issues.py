@@ -41,22 +41,22 @@ def label_issues(labels: NDArray[np.int64], probabilities: Floats) -> LabelIssue
     is the likeliest class. Images without a label (-1) are left alone.
     """
     kept = np.flatnonzero(labels >= 0)
-    given, chances = labels[kept], probabilities[kept]
+    kept_labels, chances = labels[kept], probabilities[kept]
     n, k = chances.shape
     if n == 0:
         nothing = np.empty(0, np.int64)
         return LabelIssues(nothing, nothing, np.empty(0), np.zeros((k, k)), 0.0)
-    joint = confident_joint(given, chances)
+    joint = confident_joint(kept_labels, chances)
     noise = float(1 - np.trace(joint))
     # How likely each class is the true one, given the image and that it was labelled so.
     of_true = np.divide(joint, joint.sum(0), out=np.zeros((k, k)), where=joint.sum(0) > 0)
-    likely = chances * (of_true[given] + RARE)
+    likely = chances * (of_true[kept_labels] + RARE)
     likely /= likely.sum(axis=1, keepdims=True)
-    scores = 1 - likely[np.arange(n), given]
-    likely[np.arange(n), given] = -1
+    scores = 1 - likely[np.arange(n), kept_labels]
+    likely[np.arange(n), kept_labels] = -1
     order = np.argsort(-scores, kind="stable")[: round(n * noise)]
-    found = order[chances.argmax(axis=1)[order] != given[order]]
-    return LabelIssues(kept[found], likely.argmax(axis=1)[found], scores[found], joint, noise)
+    issues = order[chances.argmax(axis=1)[order] != kept_labels[order]]
+    return LabelIssues(kept[issues], likely.argmax(axis=1)[issues], scores[issues], joint, noise)
 
 
 def confident_joint(labels: NDArray[np.int64], probabilities: Floats) -> Floats:

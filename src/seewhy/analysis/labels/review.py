@@ -86,8 +86,8 @@ def _suspect(row: dict[str, str]) -> Suspect:
     score, label, suggested = (float(row[name]) for name in _NUMBERS)
     if not all(0 <= number <= 1 for number in (score, label, suggested)):  # nan is not
         raise ValueError("a number is not in [0, 1]")
-    key, given, likely = (plain_cell(row[name]) for name in ("id", "label", "suggested"))
-    return Suspect(key, row["hash"], given, likely, score, label, suggested)
+    key, name, likely = (plain_cell(row[column]) for column in ("id", "label", "suggested"))
+    return Suspect(key, row["hash"], name, likely, score, label, suggested)
 
 
 def write_review(suspects: Iterable[Suspect], path: Path) -> None:
@@ -111,7 +111,7 @@ def read_review(path: Path, splits: Splits) -> Review:
         for digest, key, label in zip(part.hashes, part.ids, part.labels, strict=True):
             known.setdefault(bytes(digest), {}).setdefault(names[label], str(key))
     sealed = set() if splits.test is None else set(splits.test.hashes.tolist())
-    said: dict[str, tuple[int, str]] = {}
+    answered: dict[str, tuple[int, str]] = {}
     still_open = 0
     for line, content, cell in _rows(path):
         whole = plain_cell(cell)  # a class may begin or end with a space
@@ -140,20 +140,20 @@ def read_review(path: Path, splits: Splits) -> Review:
                 f"{', '.join(visible(name) for name in splits.classes[:20])}, {NONE!r} to leave the "
                 "image out, or nothing while it is open"
             )
-        first, before = said.setdefault(content, (line, answer))
+        first, before = answered.setdefault(content, (line, answer))
         if before != answer:
             raise DataError(
                 f"{here}: {visible(answer)}, while line {first:,} says {visible(before)} of the same "
                 "image: keep the right one"
             )
     corrections = []
-    for content, (_, answer) in said.items():
+    for content, (_, answer) in answered.items():
         copies = known[content.encode()]
         if set(copies) != {answer}:
             key, was = next(iter(copies.values())), ", ".join(copies)
             label = None if answer == NONE else answer
             corrections.append(Correction(hash=content, id=key, was=was, label=label))
-    return Review(tuple(corrections), len(said) - len(corrections), still_open)
+    return Review(tuple(corrections), len(answered) - len(corrections), still_open)
 
 
 def write_version(data: str, layout: str | None, review: Review, out: Path) -> Corrected:

@@ -51,20 +51,20 @@ class Suspects:
         return {**numbers, "count": len(self.found), "issues": self.found}
 
 
-def suspected_mistakes(found: Analysis, splits: Splits) -> Suspects:
+def suspected_mistakes(analysis: Analysis, splits: Splits) -> Suspects:
     """The surest mistakes of validation as suspects: the label may be wrong, and not the network.
 
     Each has the network's answer as suggestion, and its confidence as score.
     """
-    assert found.causes is not None, "of validation they are worked out"
-    worst = found.mistakes.worst
+    assert analysis.causes is not None, "of validation they are worked out"
+    worst = analysis.mistakes.worst
     rows = np.array([mistake.row for mistake in worst], np.int64)
-    near = [[one.row for one in mistake.nearest] for mistake in found.causes.mistakes]
+    near = [[one.row for one in mistake.nearest] for mistake in analysis.causes.mistakes]
     hashes = splits.val.hashes[rows].tolist()
     return Suspects(
         classes=splits.classes,
-        n=found.mistakes.n,
-        agreed=1 - found.mistakes.rate.value,
+        n=analysis.mistakes.n,
+        agreed=1 - analysis.mistakes.rate.value,
         weak=False,
         noise=None,
         found=tuple(
@@ -99,8 +99,8 @@ def shown_images(images: ImageSet, train: ImageSet, near: NDArray[np.int64]) -> 
 def _small(images: ImageSet) -> NDArray[np.uint8]:
     """Images no larger than they are looked at."""
     side = min(SIDE, images.images.shape[1])
-    found = np.empty((len(images), side, side, 3), np.uint8)
-    for row, small in enumerate(found):
+    thumbnails = np.empty((len(images), side, side, 3), np.uint8)
+    for row, small in enumerate(thumbnails):
         whole = Image.fromarray(images.images[row])
         small[:] = np.asarray(whole.resize((side, side), Image.Resampling.LANCZOS))
-    return found
+    return thumbnails

@@ -32,7 +32,7 @@ from seewhy.data.images.colour import FAULTS, to_srgb, upright
 from seewhy.errors import ImageError
 
 # The last is the reason why there is no image; it is raised when the image is read.
-Picture = str | Path | bytes | Image.Image | np.ndarray | ImageError
+ImageLike = str | Path | bytes | Image.Image | np.ndarray | ImageError
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,16 @@ UPLOAD = Limits(max_bytes=10 << 20, max_pixels=25_000_000, max_side=16_384)
 MAX_SCANS = 100
 
 
-def read(source: Picture, rule: InputRule, limits: Limits = LOCAL) -> np.ndarray:
+def read(source: ImageLike, rule: InputRule, limits: Limits = LOCAL) -> np.ndarray:
     """Returns the stored pixels of one image, uint8 `(store, store, 3)`, equal for every kind of source.
 
     `source` is a path, the bytes of a file, a Pillow image, or a uint8 array `(H, W, 3)` or `(H, W)`.
     Raises `ImageError`.
     """
-    return store(open_picture(source, limits), rule.store)
+    return store(open_image(source, limits), rule.store)
 
 
-def open_picture(source: Picture, limits: Limits = LOCAL) -> Image.Image:
+def open_image(source: ImageLike, limits: Limits = LOCAL) -> Image.Image:
     """Returns one image of any kind, upright and in RGB; raises `ImageError`."""
     if isinstance(source, ImageError):
         raise source
@@ -110,7 +110,7 @@ def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
         return _rgb(image)
 
 
-def measure(source: Picture) -> tuple[int, int]:
+def measure(source: ImageLike) -> tuple[int, int]:
     """Returns width and height from an image's header (before rotation); raises `ImageError`."""
     if isinstance(source, ImageError):
         raise source
@@ -124,7 +124,7 @@ def measure(source: Picture) -> tuple[int, int]:
         return plugin(BytesIO(data)).size
 
 
-def is_picture(head: bytes) -> bool:
+def is_image(head: bytes) -> bool:
     """Says whether a file that starts with these (at least 16) bytes has an allowed format."""
     return any(magic.match(head) for magic, _ in _FORMATS)
 

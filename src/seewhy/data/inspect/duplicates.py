@@ -11,21 +11,21 @@ from seewhy.data.inspect.gathered import Gathered
 from seewhy.events import OnEvent
 
 
-def identical_findings(pictures: Gathered) -> list[Finding]:
+def identical_findings(images: Gathered) -> list[Finding]:
     """Finds images with the same pixels: leaks, pairs under two labels, and copies in one split."""
     leaks, labels, copies = [], [], []
-    for rows in _same(pictures.hashes):
-        kept = [row for row in rows if pictures.splits[row] != "left_out"]
+    for rows in _same(images.hashes):
+        kept = [row for row in rows if images.splits[row] != "left_out"]
         first: dict[str, int] = {}
         for row in rows:
-            if pictures.splits[row] == "left_out" and kept:
+            if images.splits[row] == "left_out" and kept:
                 leaks.append(Example("identical", (row, kept[0])))
-            other = first.setdefault(pictures.splits[row], row)
+            other = first.setdefault(images.splits[row], row)
             if other != row:
                 copies.append(Example("identical", (other, row)))
-        opened = [row for row in rows if pictures.labels[row] >= 0]
+        opened = [row for row in rows if images.labels[row] >= 0]
         for row in opened[1:]:
-            if pictures.labels[row] != pictures.labels[opened[0]]:
+            if images.labels[row] != images.labels[opened[0]]:
                 labels.append(Example("identical", (opened[0], row)))
     what, advice = "copies of images in the same split", "remove the copies: they count twice"
     return with_examples(
@@ -35,26 +35,26 @@ def identical_findings(pictures: Gathered) -> list[Finding]:
     )
 
 
-def group_findings(pictures: Gathered) -> list[Finding]:
+def group_findings(images: Gathered) -> list[Finding]:
     """Finds images left out of training because their group is also in another split."""
-    groups = pictures.opened.groups
+    groups = images.opened.groups
     if groups is None:
         return []
-    kept = set(pictures.hashes[pictures.splits != "left_out"].tolist())
+    kept = set(images.hashes[images.splits != "left_out"].tolist())
     examples = [
         Example(f"group {groups[row]}", (int(row),))
-        for row in np.flatnonzero(pictures.splits == "left_out")
-        if pictures.hashes[row] not in kept
+        for row in np.flatnonzero(images.splits == "left_out")
+        if images.hashes[row] not in kept
     ]
     what = "images of a group (--group-from) that is also in a later split"
     return with_examples(_leaks(examples, "group-leak", what))
 
 
-def alike_findings(pictures: Gathered, on_event: OnEvent) -> list[Finding]:
+def alike_findings(images: Gathered, on_event: OnEvent) -> list[Finding]:
     """Finds near-duplicates that are not identical; pairs within test are not reported."""
-    if not len(pictures.opened):
+    if not len(images.opened):
         return []
-    if pictures.opened.images.shape[1] < (side := near_duplicates.SMALLEST):
+    if images.opened.images.shape[1] < (side := near_duplicates.SMALLEST):
         return [
             Finding(
                 "not-compared",
@@ -64,17 +64,17 @@ def alike_findings(pictures: Gathered, on_event: OnEvent) -> list[Finding]:
                 [Example(f"less than {side} pixels", name="all")],
             )
         ]
-    distinct = np.unique(pictures.hashes, return_index=True)[1]
+    distinct = np.unique(images.hashes, return_index=True)[1]
     distinct.sort()
     pairs = near_duplicates.near_pairs(
-        pictures.describe()[distinct], lambda rows: pictures.look(distinct[rows]), on_event
+        images.describe()[distinct], lambda rows: images.look(distinct[rows]), on_event
     )
     if pairs.crowd is not None:
         return [_crowd(pairs.crowd, _examples(pairs, distinct))]
     leaks, labels, copies = [], [], []
     for example in _examples(pairs, distinct):
         rows = list(example.rows)
-        where, shown = set(pictures.splits[rows]), set(pictures.labels[rows])
+        where, shown = set(images.splits[rows]), set(images.labels[rows])
         if len(where - {"left_out"}) == 2:
             leaks.append(example)
         elif where != {"test"}:

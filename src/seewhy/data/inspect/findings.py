@@ -48,7 +48,7 @@ def is_wrong(findings: Sequence[Finding]) -> bool:
     return any(finding.severity != "note" for finding in findings)
 
 
-def described(finding: Finding, pictures: Gathered) -> dict[str, Any]:
+def described(finding: Finding, images: Gathered) -> dict[str, Any]:
     """A finding with its first `SHOWN` examples, each with its path, split and label."""
     return {
         "kind": finding.kind,
@@ -56,27 +56,27 @@ def described(finding: Finding, pictures: Gathered) -> dict[str, Any]:
         "count": finding.count,
         "what": finding.what,
         "advice": finding.advice,
-        "examples": [_cells(example, pictures) for example in finding.examples[:SHOWN]],
+        "examples": [_cells(example, images) for example in finding.examples[:SHOWN]],
     }
 
 
-def write_findings(findings: Sequence[Finding], pictures: Gathered, path: Path) -> None:
+def write_findings(findings: Sequence[Finding], images: Gathered, path: Path) -> None:
     """Writes `findings.csv`, one row per example; both images of a pair are in one row."""
     header = ("path", "split", "label", "path_2", "split_2", "label_2", "detail")
     rows = []
     for finding in findings:
-        for cells in (_cells(example, pictures) for example in finding.examples):
+        for cells in (_cells(example, images) for example in finding.examples):
             rows.append([finding.kind, finding.severity, *(cells.get(n, "") for n in header)])
     write_csv(("kind", "severity", *header), rows, path)
 
 
-def _cells(example: Example, pictures: Gathered) -> dict[str, str]:
+def _cells(example: Example, images: Gathered) -> dict[str, str]:
     """Returns the cells of an example; `path` is its name if it is not about an image."""
     if not example.rows:
         return {"path": example.name, "detail": example.detail}
     cells = {}
     for suffix, row in zip(("", "_2"), example.rows, strict=False):
-        cells[f"path{suffix}"] = str(pictures.ids[row])
-        cells[f"split{suffix}"] = str(pictures.splits[row])
-        cells[f"label{suffix}"] = pictures.label(row)
+        cells[f"path{suffix}"] = str(images.ids[row])
+        cells[f"split{suffix}"] = str(images.splits[row])
+        cells[f"label{suffix}"] = images.label(row)
     return cells | {"detail": example.detail}

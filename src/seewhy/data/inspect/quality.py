@@ -82,7 +82,7 @@ def quality_findings(images: ImageSet, measures: Measures, stored_side: int) -> 
     is_flat = (measures.range < CONTRAST) & ~is_dark & ~is_bright
     sharp = measures.sharpness
     is_blurred = (sharp < SHARP) & ~is_flat & ~is_dark & ~is_bright
-    found = [
+    findings = [
         _finding("dark", "nearly black all over", is_dark, measures.dark, "light"),
         _finding("bright", "nearly white all over", is_bright, -measures.bright, "light"),
         _finding("flat", "with hardly any contrast", is_flat, measures.range, "range"),
@@ -94,11 +94,11 @@ def quality_findings(images: ImageSet, measures: Measures, stored_side: int) -> 
         elongation, enlargement = longer / shorter, stored_side / shorter
         long = f"more than {LONG:g} times as long as wide: the centre square leaves most of it out"
         small = f"enlarged more than {ENLARGED:g} times to the {stored_side} pixels of the others"
-        found += [
+        findings += [
             _finding("odd-shape", long, elongation > LONG, -elongation, "length by width"),
             _finding("small", small, enlargement > ENLARGED, -enlargement, "enlarged"),
         ]
-    return with_examples(*found)
+    return with_examples(*findings)
 
 
 def _finding(kind: str, what: str, chosen: np.ndarray, measured: np.ndarray, name: str) -> Finding:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seewhy.data.bad_files import BadFile
-from seewhy.data.images.decode import is_picture
+from seewhy.data.images.decode import is_image
 from seewhy.errors import IMAGE_ERROR_CODES
 
 SUFFIXES = {
@@ -23,11 +23,11 @@ SUFFIXES = {
 class Scan:
     """The files below a root, as sorted paths relative to it with "/".
 
-    `pictures` are named as images or start like one, `skipped` are not files, `others` are all other
+    `images` are named as images or start like one, `skipped` are not files, `others` are all other
     files except hidden ones, which are only counted.
     """
 
-    pictures: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
     skipped: list[BadFile] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     hidden: int = 0
@@ -36,7 +36,7 @@ class Scan:
         self.skipped.append(BadFile(path, code, IMAGE_ERROR_CODES[code]))
 
     def sort(self) -> None:
-        self.pictures.sort()
+        self.images.sort()
         self.others.sort()
         self.skipped.sort(key=lambda file: file.path)
 
@@ -50,7 +50,7 @@ def scan(root: Path) -> Scan:
     return files
 
 
-def named_as_picture(path: str) -> bool:
+def named_as_image(path: str) -> bool:
     """Says whether a name has the suffix of an image."""
     return os.path.splitext(path)[1].lower() in SUFFIXES
 
@@ -72,8 +72,8 @@ def _scan(root: Path, real_root: Path, prefix: str, files: Scan) -> list[str]:
             folders.append(path + "/")
         elif not (entry.is_file(follow_symlinks=False) or _inside(entry, real_root)):
             files.skip(path, "not_a_file")
-        elif named_as_picture(entry.name) or _starts_as_picture(entry):
-            files.pictures.append(path)
+        elif named_as_image(entry.name) or _starts_as_image(entry):
+            files.images.append(path)
         else:
             files.others.append(path)
     return folders
@@ -88,9 +88,9 @@ def _inside(entry: os.DirEntry[str], real_root: Path) -> bool:
     return target.is_file() and target.is_relative_to(real_root)
 
 
-def _starts_as_picture(entry: os.DirEntry[str]) -> bool:
+def _starts_as_image(entry: os.DirEntry[str]) -> bool:
     try:
         with open(entry.path, "rb") as file:
-            return is_picture(file.read(16))
+            return is_image(file.read(16))
     except OSError:
         return False

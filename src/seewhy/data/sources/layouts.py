@@ -61,7 +61,7 @@ def recognise(path: Path, layout: str | None, group_from: str | None) -> Source:
         raise DataError(f"unknown layout {visible(layout)}: known are {', '.join(LAYOUTS)}")
     tree = tree_at(path)
     names = [layout] if layout else fitting(tree)
-    if path.suffix.lower() == ".csv" or (not names and tree.scan.pictures and tree.top(".csv")):
+    if path.suffix.lower() == ".csv" or (not names and tree.scan.images and tree.top(".csv")):
         names = ["table"]  # whose error names what the table lacks
     if not names:
         looks = "\n".join(f"  {name}: {known.looks}" for name, known in LAYOUTS.items())

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from seewhy.data.images.decode import Picture, content_hash, open_picture
+from seewhy.data.images.decode import ImageLike, content_hash, open_image
 from seewhy.data.sources.npz import as_uint8
 from seewhy.data.sources.source import SPLITS, Reading, Record, Source, evenly
 from seewhy.errors import DataError, ImageError
@@ -102,7 +102,7 @@ def find_memory(data: Data, group_from: str | None = None) -> Source:
     )
 
 
-def images_of(data: Any) -> Iterable[Picture]:
+def images_of(data: Any) -> Iterable[ImageLike]:
     """Returns the images of a table or a data set, for prediction; a list or an iterator unchanged."""
     if _is_hub(data):
         column = _column("images", "image", "Image", data.features)
@@ -124,14 +124,14 @@ class _Scan:
         self.digest = hashlib.sha256()
         self.labels: set[str] = set()
         self.files: list[str] = []
-        self.samples: list[Picture] = []
+        self.samples: list[ImageLike] = []
         for record in records:
-            sample, content = record.picture, ""
-            if isinstance(record.picture, Path):  # the cache hashes the content of files
-                self.files.append(os.path.abspath(record.picture))
+            sample, content = record.image, ""
+            if isinstance(record.image, Path):  # the cache hashes the content of files
+                self.files.append(os.path.abspath(record.image))
             else:
                 try:
-                    rgb = open_picture(record.picture)
+                    rgb = open_image(record.image)
                     content = content_hash(rgb)
                     sample = np.broadcast_to(np.uint8(0), rgb.size[::-1])
                 except ImageError as error:
@@ -156,7 +156,7 @@ def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]
             yield Record(key, label, row.split, image, group)
 
 
-def _image(image: Any, key: str) -> Picture:
+def _image(image: Any, key: str) -> ImageLike:
     """Returns an image for the decoder: arrays and tensors as uint8 (H, W, 3) or (H, W)."""
     if isinstance(image, Mapping):  # of Hugging Face, not yet decoded
         image = image.get("bytes") or image.get("path") or b""

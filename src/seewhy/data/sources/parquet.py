@@ -7,7 +7,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from seewhy.data.images.decode import Picture
+from seewhy.data.images.decode import ImageLike
 from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError
@@ -95,10 +95,10 @@ def _read(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Readi
     return Reading(sum(count(file) for file, _ in files), names.pop(), records())
 
 
-def _sample(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Iterable[Picture]:
+def _sample(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Iterable[ImageLike]:
     for file, split in [named for named in files if named[1] != "test"][:1]:
         records = _records(tree, file, split, _columns(tree, file, column))
-        yield from (record.picture for record in islice(records, SAMPLE))
+        yield from (record.image for record in islice(records, SAMPLE))
 
 
 def _records(tree: Tree, file: str, split: str, columns: Columns) -> Iterator[Record]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seewhy.data.bad_files import BadFile
-from seewhy.data.images.decode import Picture
+from seewhy.data.images.decode import ImageLike
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -14,14 +14,14 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 class Record(NamedTuple):
     """One labelled image, not yet decoded; `split` is "train", "val", "test", or "" for none.
 
-    `picture` is an error if the source already knows that it cannot be read. `group` is "" for none, or
+    `image` is an error if the source already knows that it cannot be read. `group` is "" for none, or
     None in a source without groups.
     """
 
     id: str
     label: str
     split: str
-    picture: Picture
+    image: ImageLike
     group: str | None = None
 
 
@@ -48,7 +48,7 @@ class Source:
     root: Path
     files: tuple[str, ...]
     read: Callable[[], Reading]
-    sample: Callable[[], Iterable[Picture]]
+    sample: Callable[[], Iterable[ImageLike]]
     key: str = ""
     grouped: bool = False
     names: tuple[str, ...] | None = None

@@ -48,7 +48,7 @@ class Table(NamedTuple):
 
 def fits_table(tree: Tree) -> bool:
     """Says whether there are images, and a CSV of their names and labels beside them."""
-    return bool(tree.scan.pictures) and bool(_labelled(tree))
+    return bool(tree.scan.images) and bool(_labelled(tree))
 
 
 def table_labels(tree: Tree) -> set[str]:
@@ -74,7 +74,7 @@ def find_table(tree: Tree, group_from: str | None) -> Source:
         for (path, row), split in zip(named.items(), _splits(named), strict=True)
     ]
     notes = []
-    if unused := len(tree.scan.pictures) - len(named):
+    if unused := len(tree.scan.images) - len(named):
         notes.append(f"{unused:,} images that {visible(files[0])} does not name were ignored")
     if table.left_out:
         notes.append(f"{table.left_out:,} rows of {visible(files[0])} belong to no split")
@@ -254,7 +254,7 @@ def _finder(tree: Tree, file: str) -> Callable[[Row], str | None]:
 
     If the CSV has the name of a split (`trainLabels.csv`) and a folder has it too, only that is searched.
     """
-    images = tree.scan.pictures
+    images = tree.scan.images
     if match := _SPLIT.match(file):
         split = SPLITS[match[0].lower()]
         images = [path for path in images if SPLITS.get(path.split("/")[0]) == split] or images

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from seewhy.data.images.decode import Picture
+from seewhy.data.images.decode import ImageLike
 from seewhy.data.sources.folders import Scan, scan
 from seewhy.data.sources.source import Reading, Record, Source, evenly
 from seewhy.data.sources.zips import DAMAGE, open_zip, scan_zip
@@ -19,12 +19,12 @@ class Tree:
     """Files by their paths below `path`, a folder or a zip; or the one file at `path`.
 
     Layouts open only what the scan has listed, so that no name in a table leads anywhere else.
-    `picture` returns what the decoder reads (a path in a folder, bytes from a zip), or an error.
+    `image` returns what the decoder reads (a path in a folder, bytes from a zip), or an error.
     """
 
     path: Path
     scan: Scan
-    picture: Callable[[str], Picture]
+    image: Callable[[str], ImageLike]
     open: Callable[[str], BinaryIO]
 
     def top(self, suffix: str) -> list[str]:
@@ -87,13 +87,13 @@ def labelled_source(
 
     def records() -> Iterator[Record]:
         for path, label, split, group in images:
-            yield Record(path, label, split, tree.picture(path), group)
+            yield Record(path, label, split, tree.image(path), group)
         for (path, label, split, group), error in missing:
             yield Record(path, label, split, error, group)
 
-    def sample() -> Iterable[Picture]:
+    def sample() -> Iterable[ImageLike]:
         seen = [image.path for image in images if image.split != "test"]
-        return (tree.picture(seen[place]) for place in evenly(len(seen)))
+        return (tree.image(seen[place]) for place in evenly(len(seen)))
 
     files = [image.path for image in images]
     return Source(
@@ -112,7 +112,7 @@ def _zip(path: Path) -> Tree:
     archive = open_zip(path, path.name)
     files, entries = scan_zip(archive, path.name)
 
-    def image(name: str) -> Picture:
+    def image(name: str) -> ImageLike:
         try:
             return archive.read(entries[name])
         except DAMAGE:

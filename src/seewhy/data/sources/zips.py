@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from seewhy.data.images.decode import is_picture
-from seewhy.data.sources.folders import Scan, named_as_picture
+from seewhy.data.images.decode import is_image
+from seewhy.data.sources.folders import Scan, named_as_image
 from seewhy.data.sources.source import SPLITS
 from seewhy.errors import ArchiveError
 from seewhy.text import visible
@@ -124,8 +124,8 @@ def scan_zip(archive: zipfile.ZipFile, name: str) -> tuple[Scan, Entries]:
             entries[path] = entry
     entries = _below_the_one_folder(entries)
     for path, entry in entries.items():
-        image = named_as_picture(path) or _starts_as_picture(archive, entry)
-        (files.pictures if image else files.others).append(path)
+        image = named_as_image(path) or _starts_as_image(archive, entry)
+        (files.images if image else files.others).append(path)
     files.sort()
     return files, entries
 
@@ -147,9 +147,9 @@ def _below_the_one_folder(entries: Entries) -> Entries:
     return {path.removeprefix(top + "/"): entry for path, entry in entries.items()}
 
 
-def _starts_as_picture(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+def _starts_as_image(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
     try:
         with archive.open(entry) as file:
-            return is_picture(file.read(16))
+            return is_image(file.read(16))
     except DAMAGE:
         return False

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.evaluation.decision.ood import scope_scores
+from seewhy.evaluation.decision.ood import ood_scores
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import Predictions
 
@@ -35,6 +35,6 @@ def answers(decision: Decision, predictions: Predictions) -> NDArray[Any]:
     if decision.scope is not None:
         scope = decision.scope
         means = np.array(scope.means) if scope.means else None
-        texts[scope_scores(scope.score, predictions, means) < scope.threshold] = OUT_OF_SCOPE
+        texts[ood_scores(scope.score, predictions, means) < scope.threshold] = OUT_OF_SCOPE
     texts[predictions.predicted < 0] = ""
     return texts

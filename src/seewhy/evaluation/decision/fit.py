@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from seewhy.evaluation.decision.ood import ScopeFit, choose_scope
+from seewhy.evaluation.decision.ood import OodFit, choose_ood_score
 from seewhy.evaluation.decision.record import Decision, Scope
 from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.decision.threshold import (
@@ -29,7 +29,7 @@ class Calibration:
     nll_after: Interval
     risk_coverage: RiskCoverage
     threshold: Threshold | None
-    scope: ScopeFit | None
+    scope: OodFit | None
 
     @property
     def decision(self) -> Decision:
@@ -73,7 +73,7 @@ def fit_decision(
         threshold = threshold_for_coverage(sure, correct, coverage)
     scope = None
     if outside is not None:
-        scope = choose_scope(tempered, replace(outside, temperature=tempered.temperature))
+        scope = choose_ood_score(tempered, replace(outside, temperature=tempered.temperature))
     return Calibration(
         n=len(tempered),
         temperature=tempered.temperature,

@@ -4,7 +4,7 @@ For all scores, higher is more familiar. `probability` is the confidence (Hendry
 `max_logit` the largest logit (Hendrycks et al. 2022); `energy` the log of the sum of the exponentials
 of the logits (Liu et al. 2020); `similarity` the cosine between the image's embedding and the nearest
 mean embedding of a class. Which serves best depends on the network and on what else it is shown, so
-`choose_scope` measures them all.
+`choose_ood_score` measures them all.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ REPLICATES = 400
 
 
 @dataclass(frozen=True, eq=False)
-class ScopeFit:
+class OodFit:
     """The score that tells familiar images from others best, with its threshold.
 
     `areas` are the ROC areas by which it was chosen, on one half of the other images; `auroc`, `curve`,
@@ -45,7 +45,7 @@ class ScopeFit:
     caught: Interval
 
 
-def scope_scores(score: Score, predictions: Predictions, means: Floats | None = None) -> Floats:
+def ood_scores(score: Score, predictions: Predictions, means: Floats | None = None) -> Floats:
     """How familiar each image looks, (N,); NaN for an image that could not be read."""
     if score == "probability":
         return predictions.confidence()
@@ -72,7 +72,7 @@ def class_means(predictions: Predictions) -> Floats | None:
     return np.round(_units(np.stack(sums)), 4)
 
 
-def choose_scope(inside: Predictions, outside: Predictions, seed: int = 0) -> ScopeFit:
+def choose_ood_score(inside: Predictions, outside: Predictions, seed: int = 0) -> OodFit:
     """Measures each score on familiar labelled images against others, and keeps the best.
 
     Chosen and given its threshold on one half of both, at which 95% of the familiar are kept; measured
@@ -88,15 +88,15 @@ def choose_scope(inside: Predictions, outside: Predictions, seed: int = 0) -> Sc
     def scores(name: Score, half: bool) -> tuple[Floats, Floats]:
         known, others = inside.take(first == half), outside.take(second == half)
         seen = half and name == "similarity"  # the means are of these very images
-        familiar = _left_out_similarity(known) if seen else scope_scores(name, known, means)
-        return familiar, scope_scores(name, others, means)
+        familiar = _left_out_similarity(known) if seen else ood_scores(name, known, means)
+        return familiar, ood_scores(name, others, means)
 
     areas = {name: _area(*scores(name, True)) for name in names}
     best = max(names, key=lambda name: areas[name])
     threshold = float(np.quantile(scores(best, True)[0], 1 - KEPT))
     familiar, other = scores(best, False)
     own = np.arange(len(familiar) + len(other)) < len(familiar)
-    return ScopeFit(
+    return OodFit(
         score=best,
         threshold=threshold,
         means=means if best == "similarity" else None,
@@ -114,9 +114,9 @@ def _left_out_similarity(predictions: Predictions) -> Floats:
     units, labels = _units(predictions.embeddings), predictions.labels
     sums = np.zeros((len(predictions.classes), units.shape[1]))
     np.add.at(sums, labels, units)
-    found = units @ _units(sums).T
-    found[np.arange(len(units)), labels] = (units * _units(sums[labels] - units)).sum(1)
-    return np.asarray(found.max(axis=1))
+    similarity = units @ _units(sums).T
+    similarity[np.arange(len(units)), labels] = (units * _units(sums[labels] - units)).sum(1)
+    return np.asarray(similarity.max(axis=1))
 
 
 def _area(familiar: Floats, other: Floats) -> float:

@@ -22,9 +22,9 @@ def fit_temperature(predictions: Predictions) -> float:
     kept = labelled(predictions)
     if (kept.predicted == kept.labels).all():
         return 1.0
-    found = minimize_scalar(
+    optimum = minimize_scalar(
         lambda log_t: log_loss(replace(kept, temperature=float(np.exp(log_t)))),
         bounds=(np.log(LOWEST), np.log(HIGHEST)),
         method="bounded",
     )
-    return float(np.exp(found.x))
+    return float(np.exp(optimum.x))

@@ -63,12 +63,12 @@ def paired_counts(
     cells, counts = np.unique(np.stack([labels, *answers]), axis=1, return_counts=True)
     draws = np.random.default_rng(0).multinomial(len(labels), counts / len(labels), replicates)
     support = _summed(draws, cells[0], k)
-    found = []
-    for given in cells[1:]:
-        own = given == cells[0]
-        right = _summed(draws[:, own], given[own], k)
-        found.append(ClassCounts(right, support, _summed(draws, given, k)))
-    return found
+    by_model = []
+    for predicted in cells[1:]:
+        own = predicted == cells[0]
+        right = _summed(draws[:, own], predicted[own], k)
+        by_model.append(ClassCounts(right, support, _summed(draws, predicted, k)))
+    return by_model
 
 
 def drawn_means(values: Floats) -> Floats:
@@ -150,11 +150,11 @@ def _ece_by_chance(
 ) -> Floats:
     """Calibration errors of answers that are right exactly as often as they say, (B,)."""
     rng = np.random.default_rng((seed, 1))
-    found = np.empty(replicates)
+    errors = np.empty(replicates)
     for b in range(replicates):
         gaps = (rng.random(len(confidence)) < confidence) - confidence
-        found[b] = np.abs(np.bincount(bins, gaps)).sum() / len(confidence)
-    return found
+        errors[b] = np.abs(np.bincount(bins, gaps)).sum() / len(confidence)
+    return errors
 
 
 def _summed(draws: NDArray[np.int64], place: NDArray[np.int64], k: int) -> NDArray[np.int64]:

@@ -58,16 +58,16 @@ def summarise(values: Sequence[float], lowest: float = -inf, highest: float = in
 def difference(values: Sequence[float], others: Sequence[float]) -> Difference:
     """`values` less `others`, pair by pair: what a change did under the same seeds."""
     pairs = [value - other for value, other in zip(values, others, strict=True)]
-    found = summarise(pairs)
-    if isnan(found.sd):
+    summary = summarise(pairs)
+    if isnan(summary.sd):
         p = nan
     elif not any(pairs):
         p = 1.0
-    elif found.sd < 1e-12:
+    elif summary.sd < 1e-12:
         p = nan
     else:
-        p = _p_value(found.mean / (found.sd / sqrt(len(pairs))), len(pairs) - 1)
-    return Difference(found.values, found.mean, found.sd, found.low, found.high, p)
+        p = _p_value(summary.mean / (summary.sd / sqrt(len(pairs))), len(pairs) - 1)
+    return Difference(summary.values, summary.mean, summary.sd, summary.low, summary.high, p)
 
 
 def verdict(change: Difference, p: float) -> Literal["higher", "lower", "no difference shown"]:

@@ -25,7 +25,7 @@ function make(tag, kind, text) {
   return element;
 }
 
-const data = byId("pictures") ? JSON.parse(byId("pictures").textContent) : null;
+const data = byId("images") ? JSON.parse(byId("images").textContent) : null;
 const [ID, TRUE, PREDICTED, CONFIDENCE, IMAGE, MAP] = [0, 1, 2, 3, 4, 5];
 const [CAUSE, REASONS, NEAREST] = [0, 1, 2];
 
@@ -55,7 +55,7 @@ function card(entry) {
 
 /* A mistake with its most likely cause and the most similar training images. */
 function explained(number) {
-  const entry = data.pictures[number], figure = card(entry), cause = data.causes[number];
+  const entry = data.images[number], figure = card(entry), cause = data.causes[number];
   if (!cause) return figure;
   const near = make("ol", "near");
   near.setAttribute("aria-label", "Most similar training images");
@@ -79,7 +79,7 @@ function open(button) {
   title.replaceChildren(make("bdi", "", data.classes[truth]));
   if (truth === predicted) title.append(", predicted correctly");
   else title.append(" predicted as ", make("bdi", "wrong", data.classes[predicted]));
-  const shown = data.pictures.filter((p) => p[TRUE] === truth && p[PREDICTED] === predicted).slice(0, 12);
+  const shown = data.images.filter((p) => p[TRUE] === truth && p[PREDICTED] === predicted).slice(0, 12);
   const count = Number(button.dataset.count);
   byId("cell-note").textContent = (shown.length < count ? `${shown.length} of ${count.toLocaleString("en")} images, ` : "")
     + (truth === predicted ? "lowest confidence first" : "highest confidence first")
@@ -126,7 +126,7 @@ if (gallery && data) {
   const more = byId("more");
   let all = false;
   const fill = (select, field) => {
-    const present = new Set(data.mistakes.map((number) => data.pictures[number][field]));
+    const present = new Set(data.mistakes.map((number) => data.images[number][field]));
     for (const place of [...present].sort((a, b) => a - b)) {
       const option = make("option", "", data.classes[place]);
       option.value = place;
@@ -137,7 +137,7 @@ if (gallery && data) {
   fill(filters.said, PREDICTED);
   const draw = () => {
     const kept = data.mistakes.filter((number) => {
-      const p = data.pictures[number];
+      const p = data.images[number];
       return (filters.true.value === "" || p[TRUE] === Number(filters.true.value))
         && (filters.said.value === "" || p[PREDICTED] === Number(filters.said.value))
         && p[CONFIDENCE] >= Number(filters.sure.value)

@@ -1,6 +1,6 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
-const { key, header, none, classes, names, pictures: items } = JSON.parse(byId("review").textContent);
+const { key, header, none, classes, names, images: items } = JSON.parse(byId("review").textContent);
 const [ID, HASH, LABEL, SUGGESTED, SCORE, LABEL_PROBABILITY, SUGGESTED_PROBABILITY, IMAGE, NEAR] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const NONE = -1; /* the answer that an image belongs to no class */
 const SMALL = 64; /* pixels: images up to this size are shown without interpolation */

@@ -6,8 +6,8 @@ from page.conftest import made
 from PIL import Image
 
 from seewhy.evaluation.predictions import Predictions
-from seewhy.page import pictures as module
-from seewhy.page.pictures import A_CELL, choose_rows, packed
+from seewhy.page import images as module
+from seewhy.page.images import A_CELL, choose_rows, packed
 
 
 def predictions(n=200, k=3):
@@ -50,7 +50,7 @@ def test_pictures_and_maps_are_small_webp():
 
 def test_a_map_that_speaks_for_nothing_is_clear():
     _, pictures = made(("ant", "bee", "cow"))
-    none = module.Pictures(
+    none = module.ShownImages(
         pictures.rows, pictures.predictions, pictures.images, -abs(pictures.maps)
     )
     glow = Image.open(io.BytesIO(base64.b64decode(str(packed(none)[0][5]))))

@@ -20,7 +20,7 @@ STRONG = 0.95  # quantile of the maps' maxima that is drawn at full strength
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class ShownImages:
     """Some images of the validation split, with predictions and attribution maps.
 
     `rows` (N,) are their rows in `predictions`; `images` uint8 (N, H, W, 3) as the network sees them;
@@ -63,17 +63,17 @@ def choose_rows(
     return np.array([row for row in shown if row in kept], np.int64)
 
 
-def packed(pictures: Pictures) -> list[list[object]]:
+def packed(shown: ShownImages) -> list[list[object]]:
     """Each image as [id, true class, prediction, confidence, image, map]; the last two are base64 WebP."""
-    shown = pictures.predictions.take(pictures.rows)
-    assert shown.labels is not None
+    predictions = shown.predictions.take(shown.rows)
+    assert predictions.labels is not None
     columns = (
-        [visible(str(name)) for name in shown.ids],
-        shown.labels.tolist(),
-        shown.predicted.tolist(),
-        shown.confidence().round(4).tolist(),
-        map(thumbnail, pictures.images),
-        map(_map, _strengths(pictures.maps)),
+        [visible(str(name)) for name in predictions.ids],
+        predictions.labels.tolist(),
+        predictions.predicted.tolist(),
+        predictions.confidence().round(4).tolist(),
+        map(thumbnail, shown.images),
+        map(_map, _strengths(shown.maps)),
     )
     return [list(row) for row in zip(*columns, strict=True)]
 
