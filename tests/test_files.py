@@ -35,6 +35,11 @@ def test_a_write_replaces_the_whole_file_and_leaves_no_litter(tmp_path):
     assert path.read_bytes() == b"two" and os.listdir(tmp_path) == ["a.json"]
 
 
+def test_a_write_makes_the_directory(tmp_path):
+    write_atomic(tmp_path / "new" / "folder" / "a.json", b"one")
+    assert (tmp_path / "new" / "folder" / "a.json").read_bytes() == b"one"
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     write_atomic(path, b"one")

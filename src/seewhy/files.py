@@ -21,7 +21,8 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 def write_atomic(path: Path, data: bytes) -> None:
     """Writes `data` to `path` so that a crash leaves either the old file or the new one, never a part.
 
-    Raises `DiskFullError` if there is no space; the old file is intact and no temporary file remains.
+    Makes the directory if there is none. Raises `DiskFullError` if there is no space; the old file is
+    intact and no temporary file remains.
     """
     with atomic_file(path, len(data)) as file:
         file.write(data)
@@ -51,8 +52,7 @@ def to_json(record: Any) -> Any:
 
 
 def write_json(record: Any, path: Path) -> None:
-    """Writes a record to a file, atomically; makes the directory if there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a record to a file, atomically."""
     write_atomic(path, json.dumps(to_json(record), indent=1).encode())
 
 
@@ -64,10 +64,12 @@ def atomic_file(path: Path, size: int = 0) -> Iterator[BinaryIO]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with full_disk_named(path, size), open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        with full_disk_named(path, size):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -14,8 +14,8 @@ from PIL import Image
 from seewhy.config.networks import NETWORKS
 from seewhy.models.blocks import blocks
 from seewhy.models.registry import build
-from seewhy.plots.network import draw_gradient_norms, gradient_norms, network
-from seewhy.plots.style import style
+from seewhy.plots.network import gradient_norms, network
+from seewhy.plots.style import style, write_drawings
 
 
 def drawn(draw: Any, *args: Any) -> Figure:
@@ -111,6 +111,6 @@ def test_many_layers_with_long_names_have_room(tmp_path: Path) -> None:
     by_layer = drawn(gradient_norms, rows).axes[1]
     boxes = [label.get_window_extent() for label in by_layer.get_yticklabels()]
     assert not any(a.overlaps(b) for a, b in pairwise(boxes))
-    draw_gradient_norms(rows, tmp_path / "figures")
+    write_drawings({"gradient-norms": (gradient_norms, [rows])}, tmp_path / "figures")
     with Image.open(tmp_path / "figures" / "gradient-norms.png", formats=["PNG"]) as picture:
         assert picture.size[0] == 1500

@@ -1,6 +1,7 @@
 """A data set's statistics and findings as plain text."""
 
 from collections.abc import Sequence
+from itertools import islice
 from textwrap import indent
 from typing import TYPE_CHECKING
 
@@ -18,25 +19,24 @@ SHOWN = 3  # examples of a finding
 
 def splits_table(statistics: "Statistics") -> str:
     """The number of images of each class in each split."""
-    import numpy as np  # here, so that help does not load it
-
     width = max(12, *(len(visible(name)) for name in statistics.classes[:MOST]))
     names = list(statistics.counts)
-    rows = np.stack(list(statistics.counts.values()), axis=1)
+    counts = list(statistics.counts.values())
 
     def line(name: str, counts: Sequence[int]) -> str:
         return f"{visible(name):<{width}}" + "".join(f"{count:>10,}" for count in counts)
 
     lines = [" " * width + "".join(f"{name:>10}" for name in names)]
-    lines += [line(name, row) for name, row in zip(statistics.classes[:MOST], rows, strict=False)]
+    rows = zip(statistics.classes, *counts, strict=True)
+    lines += [line(name, row) for name, *row in islice(rows, MOST)]
     if len(statistics.classes) > MOST:
         lines.append(f"... and {len(statistics.classes) - MOST:,} more classes (see --json)")
-    return "\n".join([*lines, line("all", rows.sum(0))])
+    return "\n".join([*lines, line("all", [count.sum() for count in counts])])
 
 
 def statistics_table(statistics: "Statistics") -> str:
     """Counts, sizes and colours."""
-    import numpy as np
+    import numpy as np  # here, so that help does not load it
 
     sizes, times = np.unique(statistics.sizes, axis=0, return_counts=True)
     facts = {}

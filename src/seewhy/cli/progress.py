@@ -24,7 +24,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self._run: RunStarted | None = None
-        self._bar: "tqdm[Any] | None" = None
+        self._bar: tqdm[Any] | None = None
         self._what = ""
         self._rate = 0.0
         self._validation = ""

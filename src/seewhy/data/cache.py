@@ -97,7 +97,6 @@ def shorter_side(source: Source, content: str) -> int | None:
     if not sides:
         return None
     side = sorted(sides)[len(sides) // 2]
-    file.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(file, f"{side} {hashlib.sha256(str(side).encode()).hexdigest()}\n".encode())
     return side
 

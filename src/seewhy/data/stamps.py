@@ -77,7 +77,6 @@ def _digests(root: Path, files: tuple[str, ...]) -> np.ndarray:
     if len(changed):
         file = io.BytesIO()
         np.save(file, np.sort(stamps[keys != b""], order="key"), allow_pickle=False)
-        index.parent.mkdir(exist_ok=True)
         write_atomic(index, file.getvalue())
     return stamps["digest"]
 

@@ -22,7 +22,6 @@ ON_A_SHEET = 40
 
 def draw_comparison(compared: ModelComparison, folder: Path) -> None:
     """Writes the figures of a comparison to `folder` as PNG, replacing existing files."""
-    folder.mkdir(parents=True, exist_ok=True)
     trained = [contender for contender in compared.contenders if contender.history]
     if trained:
         write_atomic(folder / "curves.png", curves_side_by_side(trained))

@@ -37,7 +37,7 @@ def draw_seeds(result: Seeds, folder: Path) -> None:
     if not isnan(accuracy.sd):
         title += f"\n(95% CI of the mean {mean.low:.1%} to {mean.high:.1%})"
     histories = [run.history for run in result.runs]
-    _write(folder / "seeds.png", repeats(histories, ends, ("mean", mean), title))
+    write_atomic(folder / "seeds.png", repeats(histories, ends, ("mean", mean), title))
 
 
 def draw_folds(result: Folds, folder: Path) -> None:
@@ -52,29 +52,14 @@ def draw_folds(result: Folds, folder: Path) -> None:
         f"(95% CI {whole.low:.1%} to {whole.high:.1%})"
     )
     histories = [run.history for run in result.runs]
-    _write(folder / "folds.png", repeats(histories, ends, ("all", whole), title))
-
-
-def draw_ablation(result: Ablation, folder: Path) -> None:
-    """Writes `ablation.png` to `folder`."""
-    _write(folder / "ablation.png", ablation(result))
+    write_atomic(folder / "folds.png", repeats(histories, ends, ("all", whole), title))
 
 
 def draw_tuning(result: Tuning, folder: Path) -> None:
     """Writes `history.png` and, if known, `importance.png` to `folder`."""
-    _write(folder / "history.png", tuning_history(result))
+    write_atomic(folder / "history.png", tuning_history(result))
     if result.importance:
-        _write(folder / "importance.png", importance(result))
-
-
-def draw_lr_range(result: LrRange, folder: Path) -> None:
-    """Writes `find-lr.png` to `folder`."""
-    _write(folder / "find-lr.png", lr_range(result))
-
-
-def draw_learning_curve(result: LearningCurve, folder: Path) -> None:
-    """Writes `learning-curve.png` to `folder`."""
-    _write(folder / "learning-curve.png", learning_curve(result))
+        write_atomic(folder / "importance.png", importance(result))
 
 
 @png
@@ -262,11 +247,6 @@ def learning_curve(result: LearningCurve) -> Figure:
     axes.legend(handles=handles, loc="lower right", fontsize=9)
     figure.suptitle(f"More images {result.verdict}")
     return figure
-
-
-def _write(path: Path, image: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, image)
 
 
 def _summary(axes: Axes, y: int, score: Summary, colour: str) -> None:

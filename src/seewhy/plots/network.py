@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
@@ -13,7 +12,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Line
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from seewhy.plots.style import GREY, LIGHT_BLUE, LIGHT_VERMILION, PALE, png, short, write_drawings
+from seewhy.plots.style import GREY, LIGHT_BLUE, LIGHT_VERMILION, PALE, png, short
 
 if TYPE_CHECKING:
     from seewhy.models.blocks import Block
@@ -104,11 +103,6 @@ def _connect(axes: Axes, source: int, target: int, beside: Sequence[int]) -> Non
     )
     arrow.set_joinstyle("round")
     axes.add_patch(arrow)
-
-
-def draw_gradient_norms(rows: Sequence[Mapping[str, float]], folder: Path) -> None:
-    """Writes the gradient norms to `folder` as PNG and SVG; `rows` as in gradient_norms.csv."""
-    write_drawings({"gradient-norms": (gradient_norms, [rows])}, folder)
 
 
 @png

@@ -123,7 +123,6 @@ Drawings = dict[
 
 def write_drawings(drawings: Drawings, folder: Path) -> None:
     """Writes each figure to `folder` as PNG and SVG, replacing existing files."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, (drawing, arguments) in drawings.items():
         for kind, data in zip(("png", "svg"), drawing.both(*arguments), strict=True):
             write_atomic(folder / f"{name}.{kind}", data)

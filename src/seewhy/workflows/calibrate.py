@@ -101,7 +101,6 @@ def _report_dropped(bundle: Bundle, calibration: Calibration, on_event: OnEvent)
 
 def _draw(calibration: Calibration, folder: Path) -> None:
     record = to_json(calibration)
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "risk-coverage.png", risk_coverage_curve(record["risk_coverage"]))
     if calibration.scope is not None:
         write_atomic(folder / "scope.png", ood_curve(record["scope"]))

@@ -85,7 +85,6 @@ def split_data(
     splits = _load(data, config, on_event)
     if splits.drawn and "val" in config.model_fields_set and config.test is None:
         raise UsageError("the data has no splits of its own: give --test as well as --val")
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_splits(splits, path)
     return WrittenSplits(path, statistics(splits))
 

@@ -23,7 +23,8 @@ from seewhy.page.images import MOST_CLASSES, ShownImages, choose_rows
 from seewhy.page.report import render
 from seewhy.page.stored import Stored, read_stored
 from seewhy.plots import sheets
-from seewhy.plots.network import draw_gradient_norms
+from seewhy.plots.network import gradient_norms
+from seewhy.plots.style import write_drawings
 from seewhy.run import Run
 from seewhy.workflows.analyse import analyse_validation
 
@@ -60,9 +61,8 @@ def report(
         on_event(Note(f"without images: {error}"))
     draw_figures(stored, images, run.figures)
     if run.gradient_norms:
-        draw_gradient_norms(run.gradient_norms, run.figures)
+        write_drawings({"gradient-norms": (gradient_norms, [run.gradient_norms])}, run.figures)
     page = Path(out) if out is not None else run.path / "report.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
     figures = "figures" if page.parent.resolve() == run.path.resolve() else ""
     write_atomic(page, render(stored, place, shown, figures=figures).encode())
     return page

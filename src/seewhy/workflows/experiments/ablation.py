@@ -19,7 +19,7 @@ from seewhy.events import Note, OnEvent, RunFinished, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.inference import bundle as bundles
 from seewhy.models.registry import cost
-from seewhy.plots.experiments import draw_ablation
+from seewhy.plots import experiments as draw
 from seewhy.run import Run
 from seewhy.workflows.evaluate import evaluate
 from seewhy.workflows.experiments.task import Task, bounds, held
@@ -61,7 +61,7 @@ def ablate(
         write_json(result, home / "ablation.json")
         write_atomic(home / "ablation.md", result.markdown().encode())
         write_atomic(home / "ablation.csv", as_csv(result).encode())
-    draw_ablation(result, home / "figures")
+    write_atomic(home / "figures" / "ablation.png", draw.ablation(result))
     return result
 
 

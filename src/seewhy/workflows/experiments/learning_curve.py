@@ -13,8 +13,8 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import by_name
 from seewhy.evaluation.stats.summary import summarise
 from seewhy.events import OnEvent, ignore
-from seewhy.files import write_json
-from seewhy.plots.experiments import draw_learning_curve
+from seewhy.files import write_atomic, write_json
+from seewhy.plots import experiments as draw
 from seewhy.workflows.experiments.task import Task, held, require_count
 
 
@@ -62,7 +62,7 @@ def learning_curve(
         validated = measured[0].runs[0].metrics["val"]["n"]
         result = LearningCurve(home, metric, tuple(measured), fit(measured, validated))
         write_json(result, home / "learning_curve.json")
-    draw_learning_curve(result, home / "figures")
+    write_atomic(home / "figures" / "learning-curve.png", draw.learning_curve(result))
     return result
 
 

@@ -12,8 +12,8 @@ from seewhy.config.schedules import SCHEDULES
 from seewhy.data import Data, load_data
 from seewhy.errors import DivergedError, UsageError
 from seewhy.events import OnEvent, Step, ignore
-from seewhy.files import write_json
-from seewhy.plots.experiments import draw_lr_range
+from seewhy.files import write_atomic, write_json
+from seewhy.plots import experiments as draw
 from seewhy.workflows.experiments.task import claimed, place
 from seewhy.workflows.train import training_events
 
@@ -77,7 +77,7 @@ def find_lr(
     result = read(chosen.name, [step.lr for step in done], own_losses(done))
     if out is not None:
         home = claimed(out, "find-lr")
-        draw_lr_range(result, home)
+        write_atomic(home / "find-lr.png", draw.lr_range(result))
         write_json(result, home / "find-lr.json")
     return result
 
