@@ -18,7 +18,7 @@ from seewhy.inference.bundle import load as load_bundle
 
 
 def image_set(labels, size=8, classes=None, seed=0):
-    """Pictures whose brightness tells their label, with some noise: a set that can be learnt."""
+    """Images whose brightness tells their label, with some noise: a set that can be learnt."""
     labels = np.asarray(labels, np.int64)
     classes = classes or tuple(f"class {k}" for k in range(int(labels.max()) + 1))
     rng = np.random.default_rng(seed)

@@ -42,4 +42,4 @@ def test_the_card_says_the_accuracy_that_is_measured(name, shared_data):
     )
     some = splits.test.unseal().take(np.arange(1000))
     accuracy = 100 * (classifier.predict_set(some).predicted == some.labels).mean()
-    assert low - 4 < accuracy < high + 4  # three standard errors of a thousand pictures
+    assert low - 4 < accuracy < high + 4  # three standard errors of a thousand images

@@ -47,7 +47,7 @@ def test_a_linear_model_falls_exactly_where_the_radius_reaches_its_plane(case) -
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_changes_stay_in_the_ball_and_in_the_picture(name: str, case) -> None:
+def test_changes_stay_in_the_ball_and_in_the_image(name: str, case) -> None:
     model, x, labels = case
     x = (x * 3 - 1).clamp(0, 1)  # with values at both ends
     found = ATTACKS[name](model, x, labels, 0.05)
@@ -55,7 +55,7 @@ def test_changes_stay_in_the_ball_and_in_the_picture(name: str, case) -> None:
     assert found.min() >= 0 and found.max() <= 1 and not found.requires_grad
 
 
-def test_square_turns_pictures_within_its_queries(case) -> None:
+def test_square_turns_images_within_its_queries(case) -> None:
     model, x, labels = case
     model.calls = 0
     found = square(model, x, labels, 0.08, queries=120)

@@ -25,7 +25,7 @@ def test_the_measure_is_that_of_the_paper() -> None:
     )
 
 
-def test_each_picture_is_measured_and_the_size_is_that_of_the_whole_picture() -> None:
+def test_each_image_is_measured_and_the_size_is_that_of_the_whole_image() -> None:
     images = image_set(np.arange(12) % 3, size=16)
     assert set(attributes(images)) == {"brightness", "contrast", "sharpness", "colourfulness"}
     sized = replace(images, sizes=np.array([[40, 30]] * 12, np.int32))

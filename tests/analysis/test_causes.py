@@ -81,19 +81,19 @@ def test_each_cause_is_found_where_it_was_made(evidence) -> None:
     ]
 
 
-def test_the_nearest_training_pictures_are_the_evidence(evidence) -> None:
+def test_the_nearest_training_images_are_the_evidence(evidence) -> None:
     near = causes(evidence).mistakes[DUPLICATE].nearest
     assert (near[0].row, near[0].id, near[0].label, near[0].same) == (1, "t1", "bee", True)
     assert near[0].similarity == pytest.approx(1) and not any(one.same for one in near[1:])
 
 
-def test_the_same_picture_under_the_same_label_is_no_cause(evidence) -> None:
+def test_the_same_image_under_the_same_label_is_no_cause(evidence) -> None:
     train = replace(evidence.train, labels=np.zeros(100, np.int64))
     found = causes(replace(evidence, train=train)).mistakes[DUPLICATE]
     assert found.cause == "confusion" and found.nearest[0].same
 
 
-def test_pictures_that_are_alike_by_nature_are_not_called_duplicates(evidence) -> None:
+def test_images_that_are_alike_by_nature_are_not_called_duplicates(evidence) -> None:
     noise = np.random.default_rng(0).integers(0, 8, (100, 32, 32, 3), np.uint8)
     train = replace(evidence.train, images=evidence.val.images[[DUPLICATE]] // 2 + noise)
     found = causes(replace(evidence, train=train))
@@ -125,7 +125,7 @@ def test_a_label_that_was_corrected_is_no_longer_doubted(evidence) -> None:
     assert (found.labels.count, found.labels.train) == (0, 0)
 
 
-def test_of_few_pictures_the_least_familiar_is_not_called_out_of_scope(evidence) -> None:
+def test_of_few_images_the_least_familiar_is_not_called_out_of_scope(evidence) -> None:
     def first(n):
         few = evidence.val.take(np.arange(n))
         found = predicted(few, 5, evidence.found.embeddings[:n])

@@ -104,7 +104,7 @@ def test_other_classes_are_refused() -> None:
         compared(a, replace(a, classes=("ant", "bee", "cow", "owl")))
 
 
-def test_pictures_are_paired_by_content_whatever_their_order() -> None:
+def test_images_are_paired_by_content_whatever_their_order() -> None:
     a, b = model(0.9, 500), model(0.8, 500, seed=1)
     order = np.random.default_rng(0).permutation(500)[:300]
     found = compare_predictions(
@@ -115,7 +115,7 @@ def test_pictures_are_paired_by_content_whatever_their_order() -> None:
     assert np.array_equal(found.answers[1], b.predicted[found.rows[0]])
 
 
-def test_identical_pictures_count_once_and_unlabelled_ones_never() -> None:
+def test_identical_images_count_once_and_unlabelled_ones_never() -> None:
     twice = np.array([b"x", b"y", b"x", b""])
     assert common_rows([twice, np.array([b"", b"x", b"z", b"y"])]).tolist() == [[0, 1], [1, 3]]
     a = model(0.9, 4)
@@ -129,7 +129,7 @@ def test_nothing_in_common_is_said() -> None:
         compare_predictions({"a": a, "b": a}, [hashes(5), hashes(10)[5:]], "val")
 
 
-def test_other_labels_for_the_same_pictures_are_refused() -> None:
+def test_other_labels_for_the_same_images_are_refused() -> None:
     a = model(0.9, 5)
     with pytest.raises(DataError, match="other labels for the same images"):
         compared(a, replace(a, labels=(a.labels + 1) % 4))

@@ -29,7 +29,7 @@ def test_they_are_the_fifteen_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_each_changes_every_picture_and_the_seed_fixes_it(name: str, pictures) -> None:
+def test_each_changes_every_image_and_the_seed_fixes_it(name: str, pictures) -> None:
     found = corrupted(pictures, name, 4)
     assert found.shape == pictures.shape and found.dtype == np.uint8
     assert (np.abs(found.astype(int) - pictures).mean((1, 2, 3)) > 1).all()
@@ -44,7 +44,7 @@ def test_each_changes_every_picture_and_the_seed_fixes_it(name: str, pictures) -
         if n not in ("glass_blur", "elastic_transform", "frost", "snow", "motion_blur")
     ],
 )  # of these the paper's strengths are not in order for the eye
-def test_more_is_further_from_the_picture(name: str, pictures) -> None:
+def test_more_is_further_from_the_image(name: str, pictures) -> None:
     apart = [np.abs(corrupted(pictures, name, s).astype(int) - pictures).mean() for s in range(5)]
     assert apart == sorted(apart)
 
@@ -72,7 +72,7 @@ def test_contrast_brightness_and_fog_by_hand() -> None:
     assert fog.max() <= 200 and fog.min() >= 0
 
 
-def test_lengths_grow_with_the_picture() -> None:
+def test_lengths_grow_with_the_image() -> None:
     """A large image that is blurred looks like the small one that is blurred."""
     rng = np.random.default_rng(0)
     small = np.kron(rng.integers(0, 256, (1, 8, 8, 3)), np.ones((1, 4, 4, 1))).astype(np.uint8)
@@ -83,13 +83,13 @@ def test_lengths_grow_with_the_picture() -> None:
         assert apart < 0.5 * np.abs(blurred - small).mean(), name
 
 
-def test_equal_pictures_are_not_given_equal_noise(monkeypatch) -> None:
+def test_equal_images_are_not_given_equal_noise(monkeypatch) -> None:
     monkeypatch.setattr("seewhy.analysis.pixels.PART", 32 * 32)
     found = corrupted(np.full((3, 32, 32, 3), 128, np.uint8), "gaussian_noise", 2)
     assert not np.array_equal(found[0], found[1]) and not np.array_equal(found[1], found[2])
 
 
-def test_examples_begin_with_the_picture_as_it_is(pictures) -> None:
+def test_examples_begin_with_the_image_as_it_is(pictures) -> None:
     found = examples(pictures[:1])
     assert list(found) == list(CORRUPTIONS)
     for name, shown in found.items():

@@ -46,7 +46,7 @@ def test_uneven_classes_are_named_until_they_are_balanced() -> None:
     assert diagnostics.in_labels(labels(99, 20, 50), CLASSES, TrainConfig()) == []
 
 
-def test_a_class_of_few_pictures_is_named() -> None:
+def test_a_class_of_few_images_is_named() -> None:
     (seen,) = diagnostics.in_labels(labels(19, 20, 20), CLASSES, TrainConfig())
     assert "19 of ant" in seen.text
 
@@ -56,7 +56,7 @@ def test_chance_is_the_largest_class_or_an_even_share() -> None:
     assert diagnostics.chance(labels(60, 20, 20), TrainConfig(sampling="balanced")) == 1 / 3
 
 
-def test_pictures_of_another_kind_are_recognised() -> None:
+def test_images_of_another_kind_are_recognised() -> None:
     expected, std = np.array([0.49, 0.48, 0.45]), np.full(3, 0.25)
     assert diagnostics.in_colours(expected + 0.19, std, expected) == []
     (inverted,) = diagnostics.in_colours(np.array([0.49, 0.48, 0.7]), std, expected)

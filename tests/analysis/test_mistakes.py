@@ -43,7 +43,7 @@ def test_a_mistake_says_how_sure_it_was_and_what_the_truth_got() -> None:
     assert worst.true_probability == pytest.approx(1 / (e + 3))
 
 
-def test_unlabelled_and_unreadable_pictures_are_no_mistakes() -> None:
+def test_unlabelled_and_unreadable_images_are_no_mistakes() -> None:
     logits = np.array([[9, 0], [np.nan, np.nan], [0, 9]], np.float32)
     p = Predictions(
         logits, np.array([-1, 0, 0]), ("a", "b"), np.arange(3), errors={1: ("undecodable", "x")}

@@ -14,7 +14,7 @@ def test_the_nearest_are_those_of_the_largest_cosine() -> None:
     assert found.similarity == pytest.approx(np.sort(cosine, axis=1)[:, ::-1][:, :5], abs=1e-5)
 
 
-def test_a_picture_of_the_set_is_nearest_to_itself() -> None:
+def test_an_image_of_the_set_is_nearest_to_itself() -> None:
     base = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     found = nearest(base[[7]], base)
     assert found.rows[0, 0] == 7 and found.similarity[0, 0] == pytest.approx(1)

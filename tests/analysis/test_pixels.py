@@ -82,7 +82,7 @@ def test_jpeg_loses_more_the_smaller_the_file(x) -> None:
     assert losses[0] < losses[1] < losses[2] and losses[0] < 0.06
 
 
-def test_bytes_are_changed_in_parts_each_picture_once_and_in_order(monkeypatch) -> None:
+def test_bytes_are_changed_in_parts_each_image_once_and_in_order(monkeypatch) -> None:
     images = np.random.default_rng(0).integers(0, 256, (7, 4, 4, 3), np.uint8)
     monkeypatch.setattr(pixels, "PART", 32)
     seen: list[int] = []

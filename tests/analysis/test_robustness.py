@@ -80,7 +80,7 @@ def test_the_bar_runs_once_from_beginning_to_end(tried) -> None:
     assert done == sorted(done) and done.count(done[-1]) == 1
 
 
-def test_adversarial_pictures_are_close_and_taken_for_another_class(classifier, tried) -> None:
+def test_adversarial_images_are_close_and_taken_for_another_class(classifier, tried) -> None:
     shown = tried[1]
     assert shown is not None and len(shown.labels) > 0
     assert (shown.answers != shown.labels).all()
@@ -95,7 +95,7 @@ def test_without_a_label_there_is_nothing_to_measure(classifier, images) -> None
         measure_robustness(classifier, replace(images, labels=np.full(60, -1)))
 
 
-def test_of_pictures_sorted_by_class_an_attack_on_few_sees_every_class(
+def test_of_images_sorted_by_class_an_attack_on_few_sees_every_class(
     classifier, images, monkeypatch
 ) -> None:
     """All are so bright that they are taken for light ones, half of them rightly, whatever is done."""

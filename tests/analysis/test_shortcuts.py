@@ -17,7 +17,7 @@ def found(images: np.ndarray, labels, sizes=None):
 LABELS = np.arange(120) % 3
 
 
-def test_pictures_that_have_nothing_in_common_give_nothing_away():
+def test_images_that_have_nothing_in_common_give_nothing_away():
     assert found(scenes(120, 16), LABELS) == []
 
 
@@ -64,7 +64,7 @@ def test_the_interval_is_newcombes():
     assert one.low == pytest.approx(1 - np.hypot(wilson, wilson), abs=1e-4)
 
 
-def test_few_pictures_prove_nothing():
+def test_few_images_prove_nothing():
     labels = np.repeat([0, 1], 9)
     assert telling(a_set(scenes(18, 8), labels), {"x": labels * 1.0}) == []
     labels = np.repeat([0, 1], 10)

@@ -89,7 +89,7 @@ def test_what_is_equal_or_unknown_cuts_nothing() -> None:
     }  # fmt: skip
 
 
-def test_small_parts_and_pictures_without_label_are_left_alone() -> None:
+def test_small_parts_and_images_without_label_are_left_alone() -> None:
     labels, attributes, rng = drawn(300, 5)
     labels[:20] = 3
     labels[20:] = np.minimum(labels[20:], 2)

@@ -33,7 +33,7 @@ def test_training_colours_have_its_mean_and_deviation_and_are_colours() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 9, 32])
-def test_blurring_keeps_a_flat_picture_and_the_range(size: int) -> None:
+def test_blurring_keeps_a_flat_image_and_the_range(size: int) -> None:
     flat = torch.full((1, 3, size, size), 0.3)
     torch.testing.assert_close(blurred(flat), flat)
     soft = blurred(pictures(2, size))

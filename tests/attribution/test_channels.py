@@ -48,7 +48,7 @@ def test_the_channel_that_decides_is_found_and_what_its_loss_costs() -> None:
     assert found.logit_drop[1].value == pytest.approx(0, abs=1e-6)
 
 
-def test_the_most_exciting_pictures_come_first_with_the_place() -> None:
+def test_the_most_exciting_images_come_first_with_the_place() -> None:
     images = coloured()
     images.images[7, 2, 5, 1] = 255
     images.images[:, :, :, 1] = np.minimum(images.images[:, :, :, 1], 250)
@@ -59,7 +59,7 @@ def test_the_most_exciting_pictures_come_first_with_the_place() -> None:
     assert found.peaks[1, :2].tolist() == [[2.5 / 8, 5.5 / 8], [6.5 / 8, 1.5 / 8]]
 
 
-def test_progress_is_told_and_few_pictures_are_enough() -> None:
+def test_progress_is_told_and_few_images_are_enough() -> None:
     heard = []
     found = channels(Colours(), coloured(2), size=8, on_event=heard.append)
     assert [(one.done, one.total) for one in heard] == [(2, 2)] and found.exciting.shape == (3, 2)

@@ -27,7 +27,7 @@ def predicted(count: int = 10, labels=None) -> Predictions:
     return Predictions(logits, labels, CLASSES, np.arange(count).astype(str).astype(object))
 
 
-def test_each_picture_is_explained_by_each_method_and_tested() -> None:
+def test_each_image_is_explained_by_each_method_and_tested() -> None:
     targets, heard = np.arange(10) % 3, []
     methods = {name: METHODS[name] for name in ("grad_cam", "saliency")}
     found = explain_images(

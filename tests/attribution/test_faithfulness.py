@@ -55,7 +55,7 @@ def constant(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     return torch.ones_like(images[:, 0])
 
 
-def test_the_curves_start_and_end_at_the_whole_picture_and_at_none() -> None:
+def test_the_curves_start_and_end_at_the_whole_image_and_at_none() -> None:
     model, x, targets = patch_net(), bright(), first_class()
     found = faithfulness(model, x, targets, integrated_gradients)
     for curves, start, end in (
@@ -143,7 +143,7 @@ def test_the_area_is_the_mean_height() -> None:
     assert area(np.array([[1, 1, 1], [1, 0, 0]], np.float32)) == pytest.approx([1, 0.25])
 
 
-def test_a_picture_is_judged_alone() -> None:
+def test_an_image_is_judged_alone() -> None:
     model, x, targets = SmallNet(flat_head(16)), pictures(3), classes()
     whole = faithfulness(model, x, targets, grad_cam)
     parts = concat([faithfulness(model, x[[row]], targets[[row]], grad_cam) for row in range(3)])

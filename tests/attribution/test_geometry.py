@@ -68,7 +68,7 @@ def test_the_gradient_of_an_inner_cell_is_centred_there(layers) -> None:
     assert down.centres()[middle].item() == pytest.approx(centre.item(), abs=1e-3)
 
 
-def test_a_side_for_itself_where_the_picture_is_not_square() -> None:
+def test_a_side_for_itself_where_the_image_is_not_square() -> None:
     down, across = found(Stack(conv(3, 2, 1), conv(3, 2, 1)), 40, 24)
     assert down == Axis(0.5, 4, 10, 40) and across == Axis(0.5, 4, 6, 24)
 
@@ -78,7 +78,7 @@ def test_cells_that_appear_together_share_the_stride() -> None:
     assert found(model, 32, 32)[0] == Axis(2, 4, 8, 32)
 
 
-def test_where_other_sizes_are_refused_the_cells_tile_the_picture() -> None:
+def test_where_other_sizes_are_refused_the_cells_tile_the_image() -> None:
     class Fixed(Stack):
         def features(self, x: Tensor) -> Tensor:
             if x.shape[2:] != (32, 32):
@@ -90,14 +90,14 @@ def test_where_other_sizes_are_refused_the_cells_tile_the_picture() -> None:
 
 
 @pytest.mark.parametrize("kept", [threading.Lock(), torch.ones(1, requires_grad=True) * 2])
-def test_where_a_network_cannot_be_copied_the_cells_tile_the_picture(kept) -> None:
+def test_where_a_network_cannot_be_copied_the_cells_tile_the_image(kept) -> None:
     model = Stack(conv(3, 2, 1), conv(3, 2, 1))
     model.kept = kept
     assert found(model, 40, 24) == (Axis(2, 4, 10, 40), Axis(2, 4, 6, 24))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_cells_of_every_net_lie_in_the_picture(name: str) -> None:
+def test_the_cells_of_every_net_lie_in_the_image(name: str) -> None:
     size = max(32, NETWORKS[name].minimum_size)
     axis, _ = found(build(name, num_classes=2, size=size).eval(), size, size)
     assert axis.first > 0 and axis.centres()[-1] < size and axis.step >= 1

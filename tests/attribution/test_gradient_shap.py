@@ -17,7 +17,7 @@ def test_of_a_linear_net_it_is_weights_times_difference_from_the_mean_baseline()
 
 
 @pytest.mark.parametrize(("samples", "error"), [(64, 0.25), (1024, 0.05)])
-def test_a_map_adds_up_to_what_the_logit_gained_over_the_flat_pictures_on_average(
+def test_a_map_adds_up_to_what_the_logit_gained_over_the_flat_images_on_average(
     samples: int, error: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(gradient_shap.__wrapped__.__globals__, "SAMPLES", samples)

@@ -6,7 +6,7 @@ from seewhy.attribution.method import check, explaining, halves, maps_and_gradie
 from seewhy.errors import UsageError
 
 
-def test_inside_the_model_is_frozen_in_eval_mode_and_pictures_have_gradients() -> None:
+def test_inside_the_model_is_frozen_in_eval_mode_and_images_have_gradients() -> None:
     model = SmallNet().train()
     with torch.no_grad(), explaining(model):
         assert not any(module.training for module in model.modules())
@@ -41,5 +41,5 @@ def test_halves_are_asked_for_by_name() -> None:
         halves(model.conv)
 
 
-def test_pictures_in_range_pass_the_door() -> None:
+def test_images_in_range_pass_the_door() -> None:
     check(torch.tensor([0.0, 1.0, 0.5]).expand(2, 4, 3).reshape(2, 3, 2, 2), classes(2))

@@ -37,7 +37,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @EVERY_METHOD
-def test_a_map_a_picture_float32_signed_and_not_scaled(method: Method) -> None:
+def test_a_map_an_image_float32_signed_and_not_scaled(method: Method) -> None:
     model, x, targets = SmallNet(), pictures(), classes()
     maps = method(model, x, targets)
     assert maps.shape == (3, 8, 8) and maps.dtype == torch.float32 and not maps.requires_grad
@@ -85,7 +85,7 @@ def test_no_batch_holds_more_pixels_than_fit(
 
 
 @EVERY_METHOD
-def test_no_pictures_give_no_maps(method: Method) -> None:
+def test_no_images_give_no_maps(method: Method) -> None:
     assert method(SmallNet(), pictures(0), classes(0)).shape == (0, 8, 8)
 
 

@@ -9,7 +9,7 @@ from seewhy.attribution.baseline import blurred
 from seewhy.attribution.shap import owen_values, shap
 
 
-def test_a_map_adds_up_to_what_the_logit_gained_over_the_blurred_picture() -> None:
+def test_a_map_adds_up_to_what_the_logit_gained_over_the_blurred_image() -> None:
     model, x, targets = SmallNet(flat_head(64)).eval(), pictures(3, 16), classes()
     with torch.no_grad():
         gained = (model(x) - model(blurred(x))).gather(1, targets[:, None])[:, 0]

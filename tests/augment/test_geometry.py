@@ -1,4 +1,4 @@
-"""Crops, mirrors and warps against NumPy and SciPy, one picture at a time."""
+"""Crops, mirrors and warps against NumPy and SciPy, one image at a time."""
 
 import math
 from typing import Any
@@ -63,16 +63,14 @@ def test_the_largest_draw_times_a_count_of_places_stays_below_it() -> None:
 @pytest.mark.parametrize(
     ("padding", "side", "size"), [(0, 8, 8), (8, 8, 8), (9, 8, 4)], ids=["nothing", "8", "9"]
 )
-def test_a_crop_that_the_pictures_do_not_allow_is_refused(
-    padding: int, side: int, size: int
-) -> None:
+def test_a_crop_that_the_images_do_not_allow_is_refused(padding: int, side: int, size: int) -> None:
     config = AugmentConfig(crop_padding=padding)
     with pytest.raises(UsageError, match=f"crop_padding={padding} .* choose 1 to 7"):
         augment(pictures(2, side), one_hot(2), size, config, torch.Generator())
 
 
 def bilinear(picture: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Reads a picture at pixel centres given in pixels, the edge repeated beyond."""
+    """Reads an image at pixel centres given in pixels, the edge repeated beyond."""
     side = len(picture)
     result: Any = 0
     rows, columns = (np.clip(places, 0, side - 1) for places in (rows, columns))
@@ -127,7 +125,7 @@ STILL = dict.fromkeys(("flip", "rotate", "down", "right", "zoom", "shear"), 0.5)
 
 
 def warped(images: torch.Tensor, size: int, chance: dict[str, float], **options: Any) -> np.ndarray:
-    """Warps pictures by draws of our choice: 0 and 1 are the ends of a range, 0.5 its middle."""
+    """Warps images by draws of our choice: 0 and 1 are the ends of a range, 0.5 its middle."""
     edges = dict.fromkeys(("top", "left", "area", "aspect"), 0.5)
     draw = {k: torch.full((len(images),), v) for k, v in {**STILL, **edges, **chance}.items()}
     x = warp(images, size, AugmentConfig(**options), draw)
@@ -154,7 +152,7 @@ def test_a_quarter_turn_is_that_of_numpy(degrees: float, turns: int, side: int) 
 @pytest.mark.parametrize(
     ("fill", "numpys"), [("zero", "constant"), ("nearest", "edge"), ("reflect", "symmetric")]
 )
-def test_a_shift_by_whole_pixels_is_a_slice_of_the_padded_picture(fill: Any, numpys: Any) -> None:
+def test_a_shift_by_whole_pixels_is_a_slice_of_the_padded_image(fill: Any, numpys: Any) -> None:
     images = pictures(3, 16)
     x = warped(images, 16, {"down": 1.0, "right": 0.0}, shift=0.25, padding_mode=fill)
     padded = np.pad(images.numpy(), ((0, 0), (4, 4), (4, 4), (0, 0)), numpys)

@@ -58,13 +58,13 @@ def test_one_seed_gives_the_same_bits_and_another_gives_others(crop: dict[str, A
 
 
 @pytest.mark.parametrize("crop", CROPS)
-def test_two_equal_pictures_of_a_batch_are_varied_differently(crop: dict[str, Any]) -> None:
+def test_two_equal_images_of_a_batch_are_varied_differently(crop: dict[str, Any]) -> None:
     x, _ = varied(pictures(1, 10).expand(8, -1, -1, -1), 8, **ALL, **crop)
     assert all(not np.array_equal(one, two) for one, two in pairwise(x))
 
 
 @pytest.mark.parametrize("crop", CROPS)
-def test_a_picture_is_varied_alike_in_a_batch_of_any_size(crop: dict[str, Any]) -> None:
+def test_an_image_is_varied_alike_in_a_batch_of_any_size(crop: dict[str, Any]) -> None:
     images = pictures(50, 10)
     large, _ = varied(images, 8, **ALL, **crop)
     small, _ = varied(images[:3], 8, **ALL, **crop)
@@ -92,7 +92,7 @@ def test_all_chance_comes_from_the_generator() -> None:
     assert torch.equal(generator.get_state(), fresh.get_state())  # one draw, whatever is on
 
 
-def test_the_pictures_and_targets_given_are_not_written_to() -> None:
+def test_the_images_and_targets_given_are_not_written_to() -> None:
     images, targets = pictures(6, 8), one_hot(6)
     kept = images.clone()
     config = AugmentConfig(**ALL, crop_padding=2, padding_mode="zero", mixup=1, cutmix=1)
@@ -101,7 +101,7 @@ def test_the_pictures_and_targets_given_are_not_written_to() -> None:
 
 
 @pytest.mark.parametrize("crop", CROPS)
-def test_everything_stays_on_the_device_of_the_pictures(crop: dict[str, Any]) -> None:
+def test_everything_stays_on_the_device_of_the_images(crop: dict[str, Any]) -> None:
     config = AugmentConfig(**ALL, **crop, mixup=1, cutmix=1)
     images, targets = pictures(4, 10).to("meta"), one_hot(4).to("meta")
     x, y = augment(images, targets, 8, config, torch.Generator())

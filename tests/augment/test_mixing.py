@@ -43,7 +43,7 @@ def test_erasing_paints_one_box_within_its_limits_in_the_mean_colour() -> None:
 
 
 def shares(targets: Tensor, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The partner of each picture, and the share of itself that its target tells."""
+    """The partner of each image, and the share of itself that its target tells."""
     order = np.argsort([draw["partner"] for draw in draws_of(count, seed)], kind="stable")
     partner = np.empty(count, dtype=int)
     partner[order] = np.roll(order, 1)
@@ -74,7 +74,7 @@ def test_mixup_is_the_convex_combination_that_its_target_tells() -> None:
         want = share[row] * plain[row] + (1 - share[row]) * plain[partner[row]]
         np.testing.assert_allclose(x[row], want, atol=1e-5)
     known = share[~np.isnan(share)]
-    assert len(np.unique(known)) == len(known)  # a share of its own for each picture
+    assert len(np.unique(known)) == len(known)  # a share of its own for each image
 
 
 def test_cutmix_pastes_one_box_and_tells_the_area_that_is_kept() -> None:
@@ -95,7 +95,7 @@ def test_cutmix_pastes_one_box_and_tells_the_area_that_is_kept() -> None:
     assert known.min() < 0.2 and known.max() > 0.9
 
 
-def test_a_cutmix_box_in_the_picture_has_the_drawn_area() -> None:
+def test_a_cutmix_box_in_the_image_has_the_drawn_area() -> None:
     size = 64
     _, targets = varied(pictures(300, size), size, cutmix=1)
     _, share = shares(targets, 300)
@@ -111,7 +111,7 @@ def test_a_cutmix_box_in_the_picture_has_the_drawn_area() -> None:
     assert inside > 30
 
 
-def test_with_both_each_picture_takes_one_of_the_two() -> None:
+def test_with_both_each_image_takes_one_of_the_two() -> None:
     size, count = 8, 400
     images = pictures(count, size)
     both, targets = varied(images, size, mixup=1, cutmix=1)
@@ -124,7 +124,7 @@ def test_with_both_each_picture_takes_one_of_the_two() -> None:
     np.testing.assert_allclose(targets, want, atol=1e-6)
 
 
-def test_a_batch_of_one_picture_mixes_with_itself() -> None:
+def test_a_batch_of_one_image_mixes_with_itself() -> None:
     images = pictures(1, 8)
     x, targets = varied(images, 8, mixup=1, cutmix=1)
     np.testing.assert_allclose(x, images.numpy() / 255, atol=1e-6)

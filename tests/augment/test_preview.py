@@ -38,7 +38,7 @@ def test_versions_are_what_a_training_draws():
         assert np.allclose(found.shares[:, turn], (targets * own).sum(1))
 
 
-def test_pictures_of_one_class_keep_their_whole_target_when_mixed():
+def test_images_of_one_class_keep_their_whole_target_when_mixed():
     found = versions(scenes(2, 8), np.array([0, 0]), 8, AugmentConfig(mixup=1), 4, seed=0)
     assert np.allclose(found.shares, 1)
 
@@ -57,7 +57,7 @@ def test_a_ladder_for_each_augmentation_that_is_on():
 
 
 @pytest.mark.parametrize("name", ["rotate", "shift", "zoom", "shear"])
-def test_the_middle_of_a_warp_is_the_picture_and_its_ends_are_not(name):
+def test_the_middle_of_a_warp_is_the_image_and_its_ends_are_not(name):
     images = scenes(2, 16)
     (ladder,) = ladders(images, 16, AugmentConfig(**{name: 0.5 if name == "zoom" else 1}))
     differs = np.abs(ladder.images.astype(int) - images[0]).max((1, 2, 3))
@@ -90,7 +90,7 @@ def test_crops_show_the_corners_with_what_lies_beyond(mode, beyond):
     assert (ladder.images[4][-2:] == (0 if beyond else 200)).all()
 
 
-def test_a_crop_without_padding_moves_in_the_stored_picture():
+def test_a_crop_without_padding_moves_in_the_stored_image():
     images = scenes(2, 10)
     (ladder,) = ladders(images, 8, AugmentConfig(crop_padding=0))
     assert np.array_equal(ladder.images[0], images[0, :8, :8])

@@ -1,4 +1,4 @@
-"""What the tests of augmentation share: pictures, a batch varied, and the draws behind it."""
+"""What the tests of augmentation share: images, a batch varied, and the draws behind it."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def one_hot(count: int, classes: int = 5) -> Tensor:
 
 
 def varied(images: Tensor, size: int, seed: int = 0, **options: Any) -> tuple[np.ndarray, Tensor]:
-    """Gives the pictures as `(B, size, size, 3)` and the targets."""
+    """Gives the images as `(B, size, size, 3)` and the targets."""
     config, generator = AugmentConfig(**options), torch.Generator().manual_seed(seed)
     x, targets = augment(images, one_hot(len(images)), size, config, generator)
     assert x.dtype == torch.float32 and x.shape == (len(images), 3, size, size)
@@ -30,6 +30,6 @@ def varied(images: Tensor, size: int, seed: int = 0, **options: Any) -> tuple[np
 
 
 def draws_of(count: int, seed: int = 0) -> list[dict[str, float]]:
-    """The draws of each picture, as `augment` makes them from the same seed."""
+    """The draws of each image, as `augment` makes them from the same seed."""
     rows = torch.rand(count, len(DRAWS), generator=torch.Generator().manual_seed(seed))
     return [dict(zip(DRAWS, row.tolist(), strict=True)) for row in rows]

@@ -26,7 +26,7 @@ def test_help_names_every_verb_and_train_every_field():
     assert all(f"--{option.name}" in shown for option in options())
 
 
-def test_train_ends_with_figures_pictures_and_the_next_command(run, photos, tmp_path):
+def test_train_ends_with_figures_images_and_the_next_command(run, photos, tmp_path):
     out = tmp_path / "run"
     settings = [*SETTINGS, "--train.gradient_norms", "2"]
     done = call("train", "--recipe", "regularized-cnn", "--data", photos, "--out", out, *settings)

@@ -16,7 +16,7 @@ def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photo
     parts = ("confidence", "curves", "mistakes", "slices", "causes")
     assert stored >= {f"{part}-val.json" for part in parts}
     slices = json.loads((run / "analysis" / "slices-val.json").read_text())
-    assert slices["tested"] == 0  # parts of so few pictures are not tested
+    assert slices["tested"] == 0  # parts of so few images are not tested
     drawn = {path.name for path in (run / "figures").iterdir()}
     assert drawn >= {
         *("class-heat-map-val.png", "ranking-val.png", "confidence-val.png"),
@@ -33,7 +33,7 @@ def test_full_json_adds_the_analysis_and_nothing_else(run, photos, tmp_path):
     assert (tmp_path / "here" / "analysis" / "mistakes-val.json").is_file()
 
 
-def test_of_the_test_split_no_picture_is_shown(run, photos, tmp_path):
+def test_of_the_test_split_no_image_is_shown(run, photos, tmp_path):
     here = tmp_path / "here"
     arguments = ["--split", "test", "--full", "--analysis", here]
     call("evaluate", run, "--data", photos, *arguments)

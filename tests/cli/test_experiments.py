@@ -24,7 +24,7 @@ def call(photos):
     return called
 
 
-def test_seeds_end_with_a_table_and_a_picture(call, tmp_path):
+def test_seeds_end_with_a_table_and_an_image(call, tmp_path):
     said = call("train", "--seeds", "2", "--out", tmp_path / "s")
     assert "95% interval of the mean" in said.out and "balanced accuracy" in said.out
     assert "1/2  seed-0" in said.err and said.err.count("no split given") == 1
@@ -33,7 +33,7 @@ def test_seeds_end_with_a_table_and_a_picture(call, tmp_path):
     assert found == json.loads((tmp_path / "s" / "seeds.json").read_text())
 
 
-def test_folds_end_with_the_figures_of_all_pictures(call, tmp_path):
+def test_folds_end_with_the_figures_of_all_images(call, tmp_path):
     said = call("train", "--folds", "2", "--out", tmp_path / "f")
     assert "out of fold: 33 images" in said.out and "per fold" in said.out
     pictures = {path.name for path in (tmp_path / "f" / "figures").iterdir()}

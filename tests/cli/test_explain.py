@@ -13,7 +13,7 @@ from seewhy.models.registry import build
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """An untrained model of the pictures: it errs as often as it likes."""
+    """An untrained model of the images: it errs as often as it likes."""
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
     network = build("regularized_cnn", num_classes=3, size=16)
     rule = InputRule(size=16, store=16)
@@ -25,7 +25,7 @@ def stored(out):
     return json.loads((out / "explanations.json").read_text())
 
 
-def test_named_pictures_are_explained_tested_and_drawn(model, photos, tmp_path):
+def test_named_images_are_explained_tested_and_drawn(model, photos, tmp_path):
     out = tmp_path / "why"
     paths = [photos / "bee/001.png", photos / "ant/002.png"]
     methods = ["--method", "grad_cam, saliency"]
@@ -51,7 +51,7 @@ def test_named_pictures_are_explained_tested_and_drawn(model, photos, tmp_path):
     assert found["methods"].keys() == {"grad_cam", "saliency"}
 
 
-def test_pictures_of_a_split_are_chosen_right_and_wrong(model, photos, tmp_path):
+def test_images_of_a_split_are_chosen_right_and_wrong(model, photos, tmp_path):
     arguments = ["explain", model, "--data", photos, "--split", "train", "--no-check"]
     said = call(*arguments, "--n", "6", "--out", tmp_path / "both", "--json")
     both = json.loads(said.out)

@@ -26,7 +26,7 @@ FILES = {"label-issues.csv", "label-issues.json", "label-issues.png", "review.cs
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Colours tell the class of each picture, and two lie in the wrong folder, one with an odd name."""
+    """Colours tell the class of each image, and two lie in the wrong folder, one with an odd name."""
     root = write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
     for number, name in (("010", "=1+1"), ("011", "011")):
         (root / "ant" / f"{number}.png").rename(root / "bee" / f"{name}-flipped.png")
@@ -87,7 +87,7 @@ def test_the_next_commands_can_be_pasted_whatever_the_names(tmp_path):
     assert shlex.split(command) == [*words, "--group-from", "(.)_", "--seed", "3", "--out", "NEW"]
 
 
-def test_which_pictures_are_test_is_told_by_the_flags_of_the_training(photos, tmp_path):
+def test_which_images_are_test_is_told_by_the_flags_of_the_training(photos, tmp_path):
     plain, other = load_data(photos), load_data(photos, DataConfig(split_seed=1))
     digest = next(key for key in plain.test.hashes if key not in other.test.hashes).decode()
     part = next(p for p in (other.train, other.val) if digest.encode() in p.hashes)
@@ -178,7 +178,7 @@ def test_the_report_says_how_many_labels_look_wrong(photos, home, tmp_path):
     assert stored >= {"slices-val.json", "causes-val.json"}
     causes = json.loads((run / "analysis" / "causes-val.json").read_text())
     assert causes["labels"]["count"] == len(suspected(home))
-    assert causes["counts"]["label"] == 1 and causes["unknown"] == ["scope"]  # of 7 pictures
+    assert causes["counts"]["label"] == 1 and causes["unknown"] == ["scope"]  # of 7 images
     review = run / "analysis" / "review.csv"
     mistakes = json.loads((run / "analysis" / "mistakes-val.json").read_text())["worst"]
     rows = rows_of(review)

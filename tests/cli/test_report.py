@@ -9,7 +9,7 @@ import seewhy
 from seewhy.errors import DataError, UsageError
 
 
-def test_the_page_has_pictures_and_each_drawing_lies_in_figures_twice(run):
+def test_the_page_has_images_and_each_drawing_lies_in_figures_twice(run):
     said = call("report", run).out
     assert said.strip() == str(run / "report.html")
     html = (run / "report.html").read_text("utf-8")
@@ -28,7 +28,7 @@ def test_each_drawing_that_the_page_names_is_there(run, photos, full):
     assert named and all((run / name).is_file() for name in named)
 
 
-def test_without_its_data_the_page_has_no_pictures(run):
+def test_without_its_data_the_page_has_no_images(run):
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("photos", "elsewhere"))
     captured = call("report", run)
@@ -95,7 +95,7 @@ def test_a_report_that_the_user_can_put_right_is_one_line(train, monkeypatch):
     assert (out / "model.safetensors").is_file()
 
 
-def test_a_net_that_grad_cam_cannot_explain_has_its_pictures_without_maps(run, photos, monkeypatch):
+def test_a_net_that_grad_cam_cannot_explain_has_its_images_without_maps(run, photos, monkeypatch):
     def refuse(*arguments):
         raise UsageError("no features")
 

@@ -1,9 +1,9 @@
-"""Reads many bad pictures in a process of its own and says how it went: one JSON line (R1, R4).
+"""Reads many bad images in a process of its own and says how it went: one JSON line (R1, R4).
 
     python tests/data/corpus.py SEED COUNT [FOLDER]
     python tests/data/corpus.py bombs FOLDER
 
-COUNT seeded mutants, of generated pictures and of the files in FOLDER where given, which are read
+COUNT seeded mutants, of generated images and of the files in FOLDER where given, which are read
 as they are as well. Anything but `ImageError` ends it with a traceback and the input in `attacks/`.
 """
 
@@ -102,7 +102,7 @@ def bombs() -> dict[str, bytes]:
 
 
 def tiff_of(directories: int = 1, tile: int = 16) -> bytes:
-    """A picture of 10x10 in a single compressed tile, and more directories behind its own."""
+    """A image of 10x10 in a single compressed tile, and more directories behind its own."""
     data = zlib.compress(bytes(tile * tile)) if tile < 100 else zlib.compress(bytes(100))
     tags = [(256, 10), (257, 10), (258, 8), (259, 8), (262, 1), (277, 1)]
     tags += [(322, tile), (323, tile), (324, 8), (325, len(data))]

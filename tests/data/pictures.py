@@ -1,4 +1,4 @@
-"""Pictures and picture files made on the spot, for tests; and what must happen to bad ones."""
+"""Images and image files made on the spot, for tests; and what must happen to bad ones."""
 
 import io
 import struct
@@ -15,7 +15,7 @@ from seewhy.errors import ImageError
 LOSSLESS = ("PNG", "TIFF", "WEBP", "BMP")
 RAMP = np.arange(65536, dtype=np.uint16).reshape(256, 256)
 
-# How an upright picture lies in the file, by its orientation tag (TIFF 6.0, EXIF 2.3).
+# How an upright image lies in the file, by its orientation tag (TIFF 6.0, EXIF 2.3).
 STORED = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -161,7 +161,7 @@ def near(data: bytes, expected: object, within: int = 2) -> None:
 
 
 def class_folders(root: Path, counts: dict[str, int], side: int = 8, start: int = 0) -> Path:
-    """Writes `counts[name]` different pictures to each folder `root/name`, PNG."""
+    """Writes `counts[name]` different images to each folder `root/name`, PNG."""
     seed = start
     for name, count in counts.items():
         folder = root / name
@@ -173,7 +173,7 @@ def class_folders(root: Path, counts: dict[str, int], side: int = 8, start: int 
 
 
 def put(root: Path, *names: str, data: bytes | None = None) -> Path:
-    """Writes a file (the same picture, or `data`) under each of these names."""
+    """Writes a file (the same image, or `data`) under each of these names."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def put(root: Path, *names: str, data: bytes | None = None) -> Path:
 
 
 def scenes(count: int, side: int = 32, seed: int = 0) -> np.ndarray:
-    """Pictures with as much detail of each size as nature's (amplitude 1/f), uint8 (N, side, side, 3)."""
+    """Images with as much detail of each size as nature's (amplitude 1/f), uint8 (N, side, side, 3)."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))
     frequency[0, 0] = np.inf

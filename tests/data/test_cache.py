@@ -70,7 +70,7 @@ def same(one: Stored, other: Stored) -> bool:
 # ------------------------------------------------------------------ what is stored
 
 
-def test_sizes_are_of_the_whole_pictures(home, tmp_path):
+def test_sizes_are_of_the_whole_images(home, tmp_path):
     put(tmp_path / "p", "a/1.png", data=encoded(noise(30, 20)))
     put(tmp_path / "p", "b/2.png", data=encoded(noise(9, 40)))
     found = get(tmp_path / "p")
@@ -116,7 +116,7 @@ def test_warm_is_cold_and_decodes_nothing(home, pictures, monkeypatch):
     assert len(decoded) == 9  # the part of it that is looked at is not
 
 
-def test_pictures_come_in_order_whether_threads_help_or_not(home, tmp_path, monkeypatch):
+def test_images_come_in_order_whether_threads_help_or_not(home, tmp_path, monkeypatch):
     root = class_folders(tmp_path / "many", {"a": 40, "b": 40})
     monkeypatch.setattr(cache, "_CHUNK_ROWS", 3)
     found = get(root)
@@ -376,10 +376,10 @@ def test_a_cache_that_may_not_be_written_is_an_error(home, pictures, monkeypatch
         load_data(pictures)
 
 
-# ------------------------------------------------------------------ bad pictures
+# ------------------------------------------------------------------ bad images
 
 
-def test_one_bad_picture_of_32_leaves_the_others_as_they_are(home, tmp_path):
+def test_one_bad_image_of_32_leaves_the_others_as_they_are(home, tmp_path):
     """R6: at each place."""
     root = class_folders(tmp_path / "p", {"a": 16, "b": 16})
     good = get(root)
@@ -396,14 +396,14 @@ def test_one_bad_picture_of_32_leaves_the_others_as_they_are(home, tmp_path):
     assert same(get(root), good)
 
 
-def test_bad_pictures_are_remembered(home, pictures, monkeypatch):
+def test_bad_images_are_remembered(home, pictures, monkeypatch):
     (pictures / "a/00001.png").write_bytes(b"junk")
     first = get(pictures)
     decoded = count_calls(monkeypatch, cache, "open_image")
     assert get(pictures).bad == first.bad != () and decoded == []
 
 
-def test_no_good_picture_at_all_is_an_error_and_no_entry(home, tmp_path):
+def test_no_good_image_at_all_is_an_error_and_no_entry(home, tmp_path):
     (tmp_path / "p/a").mkdir(parents=True)
     (tmp_path / "p/a/x.png").write_bytes(b"junk")
     with pytest.raises(
@@ -413,7 +413,7 @@ def test_no_good_picture_at_all_is_an_error_and_no_entry(home, tmp_path):
     assert entries(home) == []
 
 
-def test_an_error_of_our_own_is_not_taken_for_a_bad_picture(home, pictures, monkeypatch):
+def test_an_error_of_our_own_is_not_taken_for_a_bad_image(home, pictures, monkeypatch):
     monkeypatch.setattr(cache, "store", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         get(pictures)
@@ -452,13 +452,13 @@ print(max(peak + [anonymous()]))
 
 
 def anonymous_peak(pictures: Path) -> int:
-    """The highest anonymous memory of a process that reads these pictures and goes over them, bytes."""
+    """The highest anonymous memory of a process that reads these images and goes over them, bytes."""
     command = [sys.executable, "-c", MEASURE, str(pictures)]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) * 1024
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-def test_anonymous_memory_does_not_grow_with_the_pictures(home, tmp_path):
+def test_anonymous_memory_does_not_grow_with_the_images(home, tmp_path):
     few = class_folders(tmp_path / "few", {"a": 150, "b": 150}, side=16)
     many = class_folders(tmp_path / "many", {"a": 600, "b": 600}, side=16)
     growth = anonymous_peak(many) - anonymous_peak(few)
@@ -476,7 +476,7 @@ def test_chunks_are_bounded_in_rows_and_bytes():
 
 
 def test_few_chunks_wait_at_a_time(monkeypatch):
-    """Else a slow disk would pile decoded pictures up in memory."""
+    """Else a slow disk would pile decoded images up in memory."""
     given = 0
 
     def records():

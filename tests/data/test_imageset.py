@@ -60,7 +60,7 @@ def test_rows_beyond_the_end_are_an_error():
             rows[key]
 
 
-def test_a_part_of_a_part_shares_the_pictures():
+def test_a_part_of_a_part_shares_the_images():
     groups = strings(list("uvwxyz"))
     part = a_set(groups=groups).take(np.array([4, 1, 0])).take(np.array([False, True, True]))
     assert part.images.base is IMAGES and part.images.rows.tolist() == [1, 0]
@@ -71,7 +71,7 @@ def test_a_part_of_a_part_shares_the_pictures():
     assert part.classes == ("a", "b")
 
 
-def test_a_part_keeps_the_sizes_of_its_pictures():
+def test_a_part_keeps_the_sizes_of_its_images():
     sizes = np.arange(12, dtype=np.int32).reshape(6, 2)
     part = replace(a_set(), sizes=sizes).take(np.array([4, 1]))
     assert part.sizes.tolist() == [[8, 9], [2, 3]] and a_set().take(np.array([1])).sizes is None
@@ -96,6 +96,6 @@ def test_the_fingerprint_is_of_contents_and_class_names_alone():
     assert whole.take(order[:5]).fingerprint != whole.fingerprint
 
 
-def test_an_unlabelled_picture_has_a_fingerprint_of_its_own():
+def test_an_unlabelled_image_has_a_fingerprint_of_its_own():
     last = a_set(labels=(0, 1, 0, 1, 1, -1)).fingerprint
     assert last not in (a_set(labels=(0, 1, 0, 1, 1, 1)).fingerprint, a_set().fingerprint)

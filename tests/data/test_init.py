@@ -65,7 +65,7 @@ def test_given_splits_are_kept(tmp_path):
     assert splits.notes == ("train: 10 images, 2 classes, 8x8, from split-folders; val: 5 images",)
 
 
-def test_the_rule_follows_the_pictures_or_a_model(root):
+def test_the_rule_follows_the_images_or_a_model(root):
     assert load_data(root).rule == InputRule(size=10, store=10)
     assert load_data(root, DataConfig(size=6)).rule == InputRule(size=6, store=6)
     rule = InputRule(size=12, store=14)
@@ -122,7 +122,7 @@ def test_a_class_that_the_model_lacks_is_refused(root):
         load_data(root, classes=("cat", "Dog"))
 
 
-def test_a_model_may_be_given_test_pictures_alone(tmp_path):
+def test_a_model_may_be_given_test_images_alone(tmp_path):
     class_folders(tmp_path / "test", {"a": 3, "b": 3})
     splits = load_data(tmp_path, classes=("b", "a"))
     assert (len(splits.train), len(splits.val), len(splits.test)) == (0, 0, 6)
@@ -240,7 +240,7 @@ def test_forms_of_unicode_that_are_one_class_are_told(tmp_path):
     assert f"{composed} is spelled in several forms of Unicode: one class" in splits.notes
 
 
-def test_bad_pictures_stop_or_are_left_out(root, tmp_path):
+def test_bad_images_stop_or_are_left_out(root, tmp_path):
     good = load_data(root)
     for number in range(4):
         (root / f"cat/0000{number}x.png").write_bytes(b"junk")
@@ -260,7 +260,7 @@ def test_bad_pictures_stop_or_are_left_out(root, tmp_path):
     assert len((tmp_path / "bad_files.csv").read_text().splitlines()) == 5
 
 
-def test_what_is_no_picture_is_passed_over_and_told(root):
+def test_what_is_no_image_is_passed_over_and_told(root):
     (root / "notes.txt").write_text("x")
     (root / "cat/.hidden.png").write_bytes(b"junk")
     os.mkfifo(root / "dog/pipe")
@@ -290,7 +290,7 @@ def test_groups_by_a_pattern_are_never_parted(tmp_path):
     assert set(splits.train.groups) == found[0]
 
 
-def test_pictures_without_a_group_are_on_their_own(root):
+def test_images_without_a_group_are_on_their_own(root):
     splits = load_data(root, DataConfig(group_from=r"cat/(0000)"))
     groups = [*splits.train.groups, *splits.val.groups, *splits.test.unseal().groups]
     assert groups.count("0000") == 10 and groups.count("") == 30
@@ -322,11 +322,11 @@ def test_a_pattern_that_groups_nothing_is_an_error(root, pattern, error):
 # ------------------------------------------------------------------ leaks and limits
 
 
-def test_a_training_picture_that_is_in_test_is_left_out(tmp_path):
+def test_a_training_image_that_is_in_test_is_left_out(tmp_path):
     class_folders(tmp_path / "train", {"a": 10, "b": 10})
     class_folders(tmp_path / "test", {"a": 2, "b": 2}, start=50)
     same = tmp_path / "test/a/copy.bmp"
-    same.write_bytes(encoded(noise(8, 8, 3), "BMP"))  # the same picture, another file
+    same.write_bytes(encoded(noise(8, 8, 3), "BMP"))  # the same image, another file
     splits = load_data(tmp_path)
     assert splits.left_out.ids.tolist() == ["train/a/00003.png"]
     assert "train/a/00003.png" not in ids(splits, "train") | ids(splits, "val")
@@ -341,7 +341,7 @@ def test_a_limit_takes_the_same_share_of_each_class(root):
         load_data(root, DataConfig(limit=1))
 
 
-def test_folds_hold_each_picture_of_train_and_val_out_once(root):
+def test_folds_hold_each_image_of_train_and_val_out_once(root):
     whole = load_data(root)
     parts = [load_data(root, DataConfig(folds=3, fold=fold)) for fold in range(3)]
     held = sorted(key for splits in parts for key in splits.val.ids)

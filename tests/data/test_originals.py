@@ -1,4 +1,4 @@
-"""Pictures come as their files have them, whatever they lie in."""
+"""Images come as their files have them, whatever they lie in."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from seewhy.data.originals import originals
 from seewhy.errors import ImageError
 
 
-def test_pictures_come_whole_and_upright(tmp_path):
+def test_images_come_whole_and_upright(tmp_path):
     tall = noise(30, 20)
     put(tmp_path, "ant/0.png", data=encoded(tall))
     put(tmp_path, "bee/1.png", data=encoded(Image.fromarray(tall), exif=exif(3)))
@@ -20,7 +20,7 @@ def test_pictures_come_whole_and_upright(tmp_path):
     assert np.array_equal(found["bee/1.png"].image, tall[::-1, ::-1])
 
 
-def test_a_large_picture_is_kept_no_larger_than_it_is_looked_at(tmp_path):
+def test_a_large_image_is_kept_no_larger_than_it_is_looked_at(tmp_path):
     put(tmp_path, "ant/0.png", data=encoded(noise(300, 1200)))
     found = originals(tmp_path, {"ant/0.png"})["ant/0.png"]
     assert (found.width, found.height, found.image.shape) == (1200, 300, (128, 512, 3))

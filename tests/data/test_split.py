@@ -34,7 +34,7 @@ def strings(values: list[str]) -> np.ndarray:
 
 
 def a_set(labels, contents=None, groups=None, classes=None) -> ImageSet:
-    """Pictures of one pixel; `contents` are numbers that stand for what is to be seen."""
+    """Images of one pixel; `contents` are numbers that stand for what is to be seen."""
     contents = range(len(labels)) if contents is None else contents
     return ImageSet(
         np.zeros((len(labels), 1, 1, 3), np.uint8),
@@ -52,7 +52,7 @@ def split_of(images, given="train", val=0.1, seed=0, limit=None):
 
 
 def brute_units(contents, groups) -> list[set[int]]:
-    """Joins pictures one pair at a time."""
+    """Joins images one pair at a time."""
     parts = [{number} for number in range(len(contents))]
     for a in range(len(contents)):
         for b in range(a):
@@ -175,7 +175,7 @@ def test_a_share_of_test_that_would_have_no_effect_is_refused():
         assign(a_set([0, 0, 0]), np.array(["train"] * 3), DataConfig(val=0.3, test=0.2))
 
 
-def test_two_pictures_of_a_class_are_trained_and_validated_on():
+def test_two_images_of_a_class_are_trained_and_validated_on():
     split, _ = split_of(a_set([0, 0, 1, 1, 1]), "")
     assert sorted(split[:2]) == ["train", "val"] and sorted(split[2:]) == ["test", "train", "val"]
 
@@ -203,7 +203,7 @@ def test_the_seed_draws_anew():
     assert shared < 10  # of 20; 2 are expected by chance
 
 
-def test_adding_pictures_moves_few():
+def test_adding_images_moves_few():
     before, after = a_set([0] * 1000), a_set([0] * 1100)
     old, new = split_of(before)[0], split_of(after)[0][:1000]
     assert np.count_nonzero(old != new) <= 20
@@ -285,18 +285,18 @@ def test_what_is_in_a_later_split_too_is_left_out():
     ]
 
 
-def test_a_group_leaks_as_a_picture_does():
+def test_a_group_leaks_as_an_image_does():
     given = ["train", "train", "test"]
     split, _ = split_of(a_set([0, 0, 0], groups=["x", "y", "x"]), [*given[:2], "test"])
     assert split[0] == "left_out" and split[2] == "test"
-    # a chain: 0 is the picture 1, which is of the group of 3
+    # a chain: 0 is the image 1, which is of the group of 3
     images = a_set([0] * 5, [1, 1, 2, 3, 4], ["u", "v", "w", "v", "z"])
     split, _ = split_of(images, ["train"] * 3 + ["test", "train"])
     assert split[[0, 1, 3]].tolist() == ["left_out", "left_out", "test"]
     assert "left_out" not in split[[2, 4]]
 
 
-def test_one_picture_under_two_labels_is_one_unit():
+def test_one_image_under_two_labels_is_one_unit():
     images = a_set([0, 1] * 20, [n // 2 for n in range(40)])
     split, _ = split_of(images, val=0.3)
     assert np.array_equal(split[::2], split[1::2]) and "val" in split
@@ -339,7 +339,7 @@ def test_a_limit_beyond_all_changes_nothing():
 # ------------------------------------------------------------------ refusals
 
 
-def test_a_class_without_training_pictures_is_named():
+def test_a_class_without_training_images_is_named():
     images = a_set([0, 0, 1, 2], classes=("a", "b\x1b", "c"))
     with pytest.raises(DataError, match=r"no training images of b\\x1b, c: add some"):
         check_classes_trained(images, np.array(["train", "val", "val", "left_out"]))
@@ -374,7 +374,7 @@ def splits(images: ImageSet, split: list[str]) -> Splits:
     )
 
 
-def test_the_manifest_has_a_row_a_picture(tmp_path):
+def test_the_manifest_has_a_row_an_image(tmp_path):
     images = a_set([0, 1, 0, 1], groups=["g", "=h", "", "k"], classes=("a", "-b"))
     images.ids[1], images.ids[2] = "@b/1,\n.png", "\udcff.png"
     write_splits(splits(images, ["val", "train", "left_out", "test"]), tmp_path / "splits.csv")

@@ -114,7 +114,7 @@ def test_a_binary_problem_has_the_area_of_its_one_curve() -> None:
     assert metrics(p, "val").auroc == pytest.approx(roc_auc_score(labels, p.probabilities()[:, 1]))
 
 
-def test_a_class_without_pictures_is_left_out_of_the_means() -> None:
+def test_a_class_without_images_is_left_out_of_the_means() -> None:
     """As in scikit-learn's balanced accuracy; class b has no image, and is predicted once."""
     m = metrics(answers([0, 0, 1, 2], [0, 0, 2, 2], 3), "test")
     assert m.balanced_accuracy == pytest.approx((1 + 0.5) / 2)
@@ -218,7 +218,7 @@ def test_correlation_and_average_precision_agree_with_scikit_learn(drawn: Predic
     )
 
 
-def test_pictures_without_label_and_unreadable_ones_do_not_count() -> None:
+def test_images_without_label_and_unreadable_ones_do_not_count() -> None:
     logits = [[5, 0], [0, 5], [np.nan, np.nan], [0, 5]]
     found = metrics(predictions(logits, [0, -1, 0, 0], {2: ("undecodable", "cut short")}), "val")
     assert (found.n, found.accuracy.value) == (2, 0.5)

@@ -30,7 +30,7 @@ def test_areas_agree_with_scikit_learn_ties_and_all(tied) -> None:
         assert precision[k] == pytest.approx(average_precision_score(labels == k, scores[:, k]))
 
 
-def test_weights_count_like_repeated_pictures(tied) -> None:
+def test_weights_count_like_repeated_images(tied) -> None:
     scores, labels = tied
     weights = np.random.default_rng(0).integers(0, 4, len(labels))
     found = Ranked.of(scores[:, 0], labels == 0).areas(weights[:, None].astype(float))[:, 0]
@@ -58,7 +58,7 @@ def test_curves_are_thinned_and_keep_their_area(tied) -> None:
         assert curves.precision[-1] == pytest.approx((labels == k).mean())
 
 
-def test_a_class_without_pictures_has_no_curve() -> None:
+def test_a_class_without_images_has_no_curve() -> None:
     p = Predictions(
         np.eye(3, dtype=np.float32)[:2], np.array([0, 1]), ("a", "b", "c"), np.arange(2)
     )

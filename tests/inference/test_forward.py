@@ -88,7 +88,7 @@ def test_the_record_is_of_the_whole_split_in_eval_mode() -> None:
     assert found.logits.dtype == np.float32
 
 
-def test_each_picture_passes_once_and_is_read_a_batch_at_a_time() -> None:
+def test_each_image_passes_once_and_is_read_a_batch_at_a_time() -> None:
     net, images = Net(), pictures(40)
     predict(net, images, size=8, batch_size=16)
     assert images.read == [16, 16, 8]
@@ -210,7 +210,7 @@ def test_progress_is_told_of_each_batch() -> None:
 
 
 @pytest.mark.parametrize("size, first", [(8, 40), (128, 4), (512, 1)])
-def test_a_batch_is_smaller_where_pictures_are_larger(monkeypatch, size, first) -> None:
+def test_a_batch_is_smaller_where_images_are_larger(monkeypatch, size, first) -> None:
     monkeypatch.setattr("seewhy.inference.predictor.MOST_PIXELS", 1 << 16)
     many = Pictures(np.broadcast_to(np.uint8(0), (40, size, size, 3)))
     predict(Net(), many, size=size)
@@ -225,7 +225,7 @@ def test_nan_is_refused_and_counted() -> None:
         predict(net, pictures(40), size=8)
 
 
-def test_no_pictures_give_an_empty_record() -> None:
+def test_no_images_give_an_empty_record() -> None:
     found = predict(Net(), pictures(0), size=8)
     assert found.logits.shape == (0, 3) and len(found) == 0
 

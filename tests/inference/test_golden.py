@@ -12,7 +12,7 @@ from seewhy.inference import golden
 from seewhy.inference.bundle import load, save
 
 
-def test_changed_code_is_caught_by_the_golden_pictures(tmp_path: Path, monkeypatch) -> None:
+def test_changed_code_is_caught_by_the_golden_images(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "m"
     save(bundle(trained("speednet", 20)), path)
     load(path)
@@ -72,7 +72,7 @@ def test_patterns_are_the_same_bytes_for_ever() -> None:
     assert digests == {1: "054230d57f2236c2", 4: "04cb36578b896994", 32: "49b7ff2375e79a8a"}
 
 
-def test_patterns_are_eight_unlike_pictures_of_full_range() -> None:
+def test_patterns_are_eight_unlike_images_of_full_range() -> None:
     pictures = golden.patterns(32)
     assert pictures.shape == (8, 32, 32, 3) and pictures.dtype == np.uint8
     assert len({picture.tobytes() for picture in pictures}) == 8

@@ -16,7 +16,7 @@ def blocks_of(name: str, **options: float) -> list[Block]:
 
 
 @EVERY_NET
-def test_blocks_add_up_to_the_net_and_lead_from_picture_to_logits(name: str) -> None:
+def test_blocks_add_up_to_the_net_and_lead_from_image_to_logits(name: str) -> None:
     found = blocks_of(name)
     whole = cost(name, num_classes=10, size=32)
     assert sum(block.parameters for block in found) == whole.parameters

@@ -47,7 +47,7 @@ def test_any_size_from_the_smallest_gives_one_map_and_the_logits_of_its_head(
 
 
 @EVERY_NET
-def test_a_single_picture_of_the_smallest_size_can_be_trained_on(name: str) -> None:
+def test_a_single_image_of_the_smallest_size_can_be_trained_on(name: str) -> None:
     size = NETWORKS[name].minimum_size
     fitted(name, size).train()(batch(1, size)).sum().backward()
 
@@ -70,7 +70,7 @@ def test_in_eval_mode_an_answer_does_not_depend_on_the_rest_of_the_batch(name: s
 
 
 @EVERY_NET
-def test_the_memory_layout_of_the_pictures_changes_nothing(name: str) -> None:
+def test_the_memory_layout_of_the_images_changes_nothing(name: str) -> None:
     network = fitted(name).eval()
     x = batch(4, 32).contiguous()
     turned = x.contiguous(memory_format=torch.channels_last)
@@ -116,11 +116,11 @@ def test_a_net_without_features_is_no_net() -> None:
         Network(num_classes=2, size=8)  # type: ignore[abstract]
 
 
-# --- the mean and deviation of the pictures
+# --- the mean and deviation of the images
 
 
 class Lazy:
-    """Pictures that can be counted and sliced, and nothing else."""
+    """Images that can be counted and sliced, and nothing else."""
 
     def __init__(self, images: np.ndarray) -> None:
         self.images = images
@@ -145,12 +145,12 @@ def test_mean_and_deviation_are_those_of_all_pixels_however_read(
     np.testing.assert_allclose(std, images.std((0, 1, 2)) / 255, rtol=1e-12)
 
 
-def test_the_brightest_pictures_do_not_overflow() -> None:
+def test_the_brightest_images_do_not_overflow() -> None:
     mean, std = channel_statistics(np.full((600, 96, 96, 3), 255, dtype=np.uint8))
     assert mean.tolist() == [1, 1, 1] and std.tolist() == [0, 0, 0]
 
 
-def test_the_fitted_pictures_are_normal_and_a_constant_channel_is_zero() -> None:
+def test_the_fitted_images_are_normal_and_a_constant_channel_is_zero() -> None:
     images = pictures(50, 8)
     images[..., 2] = 77
     network = build("simple_cnn", num_classes=2, size=8)
@@ -182,7 +182,7 @@ class Odd(Network):
         self.head = nn.Sequential(
             nn.Flatten(),
             nn.Linear(4 * size * size, num_classes),
-            nn.BatchNorm1d(num_classes, affine=False),  # takes one picture in eval mode alone
+            nn.BatchNorm1d(num_classes, affine=False),  # takes one image in eval mode alone
         )
 
     def features(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""ResNet-18: the sizes of its paper, a stem for each size of picture."""
+"""ResNet-18: the sizes of its paper, a stem for each size of image."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def test_parameters_and_flops_at_imagenet_size_are_the_papers() -> None:
 @pytest.mark.parametrize(
     ("size", "stem", "last"), [(9, 9, 2), (32, 32, 4), (64, 64, 8), (65, 17, 3), (224, 56, 7)]
 )
-def test_the_stem_fits_the_size_of_the_pictures(size: int, stem: int, last: int) -> None:
+def test_the_stem_fits_the_size_of_the_images(size: int, stem: int, last: int) -> None:
     shapes = {
         layer.name: layer.output_shape
         for layer in describe(build("resnet18", num_classes=2, size=size))

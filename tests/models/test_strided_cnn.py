@@ -64,7 +64,7 @@ def test_strides_and_kernels(stride: int, kernel: int, sides: tuple[int, ...], i
 
 
 @pytest.mark.parametrize(("stride", "least"), [(1, 4), (2, 11), (3, 22)])
-def test_pictures_of_which_nothing_would_be_left_are_refused(stride: int, least: int) -> None:
+def test_images_of_which_nothing_would_be_left_are_refused(stride: int, least: int) -> None:
     network = build("strided_cnn", num_classes=2, size=least, stride=stride).train()
     assert network(torch.rand(1, 3, least, least)).shape == (1, 2)
     with pytest.raises(UsageError, match=f"at least {least} pixels a side, these have {least - 1}"):

@@ -87,7 +87,7 @@ def test_mistakes_are_filtered(page):
 
 
 def explained(names=("bee", "ant")):
-    """A run whose mistakes have causes, the first three poor pictures, with their evidence."""
+    """A run whose mistakes have causes, the first three poor images, with their evidence."""
     stored, pictures = made(CLASSES)
     worst = stored.analysis["mistakes"]["worst"]
     near = [{"row": 5 + n, "id": "t", "label": name, "same": not n} for n, name in enumerate(names)]

@@ -40,7 +40,7 @@ def test_mistakes_are_shown_in_any_case_and_cells_share_what_room_there_is(monke
     assert {(p.labels[r], p.predicted[r]) for r in choose_rows(p, [], [(0, 1)])} == {(0, 1)}
 
 
-def test_pictures_and_maps_are_small_webp():
+def test_images_and_maps_are_small_webp():
     _, pictures = made(("ant", "bee", "cow"))
     first = packed(pictures)[0]
     picture, glow = (Image.open(io.BytesIO(base64.b64decode(str(data)))) for data in first[4:])

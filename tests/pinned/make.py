@@ -3,7 +3,7 @@
     python tests/pinned/make.py tests/pinned
 
 `finished/` is a whole run, `unfinished/` the same run stopped after its second epoch,
-`calibrated.safetensors` a bundle with a threshold and a rule for pictures of another kind, `recipe.yaml`
+`calibrated.safetensors` a bundle with a threshold and a rule for images of another kind, `recipe.yaml`
 a recipe of a user. All but the recipe are made from the digits that come with scikit-learn.
 """
 

@@ -88,7 +88,7 @@ def test_a_map_is_drawn_on_a_given_scale_and_not_on_its_own() -> None:
     assert shared_scale(maps) == 2.0 and shared_scale(np.zeros((1, 4, 4))) > 0
 
 
-def test_the_picture_shows_through_in_grey_where_there_is_no_evidence() -> None:
+def test_the_image_shows_through_in_grey_where_there_is_no_evidence() -> None:
     image = pictures(1)[0]
     shown = overlay(image, np.zeros((8, 8)), 1.0, 8)
     assert (shown == shown[..., :1]).all()
@@ -102,7 +102,7 @@ def test_the_picture_shows_through_in_grey_where_there_is_no_evidence() -> None:
 @pytest.mark.parametrize(
     "methods", [("grad_cam",), ("grad_cam", "shap", "saliency"), tuple(METHODS)]
 )
-def test_a_sheet_holds_each_picture_with_all_its_maps_and_nothing_is_cut_off(
+def test_a_sheet_holds_each_image_with_all_its_maps_and_nothing_is_cut_off(
     count: int, methods: tuple[str, ...]
 ) -> None:
     found = explained(count, methods)
@@ -116,7 +116,7 @@ def test_a_sheet_holds_each_picture_with_all_its_maps_and_nothing_is_cut_off(
         assert not any(boxes[first].overlaps(other) for other in boxes[first + 1 :])
 
 
-def test_all_pictures_are_on_some_sheet() -> None:
+def test_all_images_are_on_some_sheet() -> None:
     for methods in (("cam",), tuple(METHODS)):
         parts = sheets(explained(40, methods, size=4))
         assert [row for part in parts for row in part] == list(range(40)) and len(parts) > 1

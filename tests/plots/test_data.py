@@ -60,7 +60,7 @@ def test_counts_are_drawn_for_any_classes(classes):
     assert one.std() > 10 and not np.array_equal(one, other[: len(one)])
 
 
-def test_no_pictures_at_all_are_drawn_too():
+def test_no_images_at_all_are_drawn_too():
     assert picture(class_counts(figures(train=[0, 0], val=[0, 0]))).std() > 5
 
 
@@ -71,7 +71,7 @@ def test_sizes_are_drawn_where_they_are():
     assert one.std() > 5 and not np.array_equal(one, picture(image_sizes(moved)))
 
 
-def test_an_overview_shows_pictures_of_each_class(splits):
+def test_an_overview_shows_images_of_each_class(splits):
     drawn = picture(overview(splits.train))
     for row in range(len(splits.train)):
         colour = splits.train.images[row].reshape(-1, 3)[0]
@@ -113,7 +113,7 @@ def test_pairs_are_side_by_side_and_test_is_covered(splits):
     assert np.mean(np.all(drawn == 236, axis=2)) > 0.05
 
 
-def test_a_finding_about_no_picture_has_no_sheet(splits):
+def test_a_finding_about_no_image_has_no_sheet(splits):
     assert finding_sheet(finding(Example("detail", name="a")), gather(splits)) is None
 
 

@@ -66,7 +66,7 @@ def history(epochs: int, **columns: float) -> list[dict[str, float]]:
 
 
 def drawn(draw: Any, *args: Any) -> Figure:
-    """The figure behind a picture, laid out as it is in the picture."""
+    """The figure behind an image, laid out as it is in the image."""
     with style():
         figure: Figure = draw.__wrapped__(*args)
         FigureCanvasAgg(figure).draw()
@@ -108,7 +108,7 @@ def test_the_matrix_shows_shares_and_counts() -> None:
     m = measured(names(5))
     axes = drawn(confusion_matrix, to_json(m)).axes[0]
     shares = axes.images[0].get_array()
-    assert shares.mask[0].all() and not shares.mask[1:].any()  # the class without pictures
+    assert shares.mask[0].all() and not shares.mask[1:].any()  # the class without images
     assert np.allclose(shares[1:].sum(axis=1), 1)
     written = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in axes.texts}
     assert written == {

@@ -45,7 +45,7 @@ def test_every_net_is_drawn_whole_and_nothing_overlaps(name: str) -> None:
     (axes,) = figure.axes
     boxes = [p.get_window_extent() for p in axes.patches if isinstance(p, FancyBboxPatch)]
     arrows = [p for p in axes.patches if isinstance(p, FancyArrowPatch)]
-    assert len(boxes) == len(found) + 1  # and the picture
+    assert len(boxes) == len(found) + 1  # and the image
     assert len(arrows) == sum(len(block.inputs) for block in found)
     written = {text for text, _ in shown}
     for block in found:

@@ -1,4 +1,4 @@
-"""The drawings of a preview show the pictures that they are given, framed and named."""
+"""The drawings of a preview show the images that they are given, framed and named."""
 
 import io
 
@@ -32,7 +32,7 @@ def sheet(config: AugmentConfig, classes=("a", "b")) -> np.ndarray:
     return drawn(input_sheet(examples, originals, rule, found))
 
 
-def test_each_way_station_of_a_picture_is_drawn():
+def test_each_way_station_of_an_image_is_drawn():
     picture = sheet(AugmentConfig())
     for colour in np.unique(scenes(2, 20)[0, 2:18, 2:18].reshape(-1, 3), axis=0)[::20]:
         assert (picture == colour).all(2).any()

@@ -21,7 +21,7 @@ from seewhy.plots.robustness import (
 
 
 def tried(n: int = 40) -> dict[str, Any]:
-    """A model that recognises ever less of `n` pictures; fog costs most, the last corruption nothing."""
+    """A model that recognises ever less of `n` images; fog costs most, the last corruption nothing."""
 
     def falling(strengths: tuple[float, ...], by: float = 0.1) -> tuple[Any, ...]:
         return tuple(wilson(round(n * max(0.9 - by * k, 0)), n) for k in range(len(strengths)))
@@ -91,7 +91,7 @@ def test_the_difference_is_amplified_to_the_full_range() -> None:
     assert "at most 2 of 255" in figure.get_suptitle()
 
 
-def test_odd_names_and_a_single_picture_are_drawn() -> None:
+def test_odd_names_and_a_single_image_are_drawn() -> None:
     count = len(ODD) - 1
     assert picture(adversarial_sheet(adversarial(count), ODD)).size[0] > 500
     assert all_on_the_page(drawn(adversarial_sheet, adversarial(1), ("w" * 60, "x" * 60)))

@@ -33,12 +33,12 @@ def test_captions_stay_on_the_page_and_apart() -> None:
     assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
 
 
-def test_a_single_picture_has_room_for_its_title() -> None:
+def test_a_single_image_has_room_for_its_title() -> None:
     figure = drawn(sheet, tiles(1), "The 1 most confident of 1 mistakes: true class, prediction")
     assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes_of(figure))
 
 
-def test_pictures_are_shown_as_they_are_and_places_left_free() -> None:
+def test_images_are_shown_as_they_are_and_places_left_free() -> None:
     some = tiles(3)
     figure = drawn(sheet, [some[0], None, some[1]], "title")
     shown = [axes.images[0].get_array() for axes in figure.axes]
@@ -49,7 +49,7 @@ def test_pictures_are_shown_as_they_are_and_places_left_free() -> None:
     assert large.axes[0].images[0].get_interpolation() == "antialiased"
 
 
-def test_the_surest_mistakes_and_each_pair_have_their_pictures() -> None:
+def test_the_surest_mistakes_and_each_pair_have_their_images() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 200)
     logits = rng.normal(size=(200, 3)).astype(np.float32)

@@ -39,5 +39,5 @@ def test_a_figure_is_drawn_once_for_both_files(tmp_path) -> None:
     assert len(made) == 1
 
 
-def test_a_notebook_shows_a_drawing_as_the_picture_that_it_is() -> None:
+def test_a_notebook_shows_a_drawing_as_the_image_that_it_is() -> None:
     assert bars(3)._repr_png_() == bytes(bars(3))

@@ -1,4 +1,4 @@
-"""What these proofs share: a seed that a failure prints, and a small folder of pictures."""
+"""What these proofs share: a seed that a failure prints, and a small folder of images."""
 
 import os
 import random

@@ -23,7 +23,7 @@ STEPS = 8
 
 
 def poison_batch(step, value):
-    """Multiplies the pictures of one step by a value."""
+    """Multiplies the images of one step by a value."""
     make = Batches.__call__
 
     def poisoned(batches, number):

@@ -38,7 +38,7 @@ def run(photos, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory):
-    """Two classes of pictures that take 48 MB each when they are decoded."""
+    """Two classes of images that take 48 MB each when they are decoded."""
     root = tmp_path_factory.mktemp("large")
     for label in range(2):
         (root / str(label)).mkdir()
@@ -157,7 +157,7 @@ def read_small(path):
     assert len(read_file(path)) == path.stat().st_size
 
 
-def test_a_small_picture_takes_little_memory_to_read(photos):
+def test_a_small_image_takes_little_memory_to_read(photos):
     """Whatever the limit on a file's size is, it is not made room for."""
     assert processes.run(read_small, next(photos.rglob("*.png"))) == 0
 

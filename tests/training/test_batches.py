@@ -21,7 +21,7 @@ def test_epochs_are_permutations_laid_end_to_end_without_loss():
     assert len({tuple(rows[e * 10 : e * 10 + 10]) for e in range(3)}) == 3
 
 
-def test_an_epoch_is_done_when_its_last_picture_was_in_a_step():
+def test_an_epoch_is_done_when_its_last_image_was_in_a_step():
     assert [batches().epochs_done(step) for step in range(9)] == [0, 0, 0, 1, 1, 2, 2, 2, 3]
 
 
@@ -38,7 +38,7 @@ def test_a_batch_is_a_function_of_seed_and_step_alone():
     assert torch.equal(y.sum(1), torch.ones(4))
 
 
-def test_the_rows_pictures_come_with_their_labels():
+def test_the_rows_images_come_with_their_labels():
     b = batches()
     x, y = b(1)
     rows = b.rows(1)

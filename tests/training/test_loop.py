@@ -178,7 +178,7 @@ def test_whole_batches_are_compiled_and_nothing_of_it_is_kept(tmp_path, monkeypa
     monkeypatch.setattr(torch, "compile", Compiled)
     config = CONFIG.model_copy(update={"compile": True})
     state = finished(*job(config), config)
-    assert sizes == [16] * 11  # and 4 pictures are left
+    assert sizes == [16] * 11  # and 4 images are left
     plain = finished(*job(CONFIG), CONFIG).network.state_dict()
     assert state.network.state_dict().keys() == plain.keys()
     assert all(torch.equal(t, plain[name]) for name, t in state.network.state_dict().items())

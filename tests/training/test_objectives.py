@@ -19,7 +19,7 @@ def test_cross_entropy_by_hand_with_smoothing_and_soft_targets():
     assert given is logits or torch.equal(given, logits)
 
 
-def test_balanced_weights_average_one_over_the_pictures():
+def test_balanced_weights_average_one_over_the_images():
     labels = np.array([0] * 6 + [1] * 2 + [3] * 1)
     weights = balanced_weights(labels, 4)
     assert (weights[labels].mean()).item() == pytest.approx(1)

@@ -59,7 +59,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory):
-    """Loose pictures of another kind: no classes, one of them damaged."""
+    """Loose images of another kind: no classes, one of them damaged."""
     folder = tmp_path_factory.mktemp("others")
     rng = np.random.default_rng(1)
     for number in range(60):
@@ -124,7 +124,7 @@ def test_an_ensemble_is_calibrated_by_its_members(model, photos, tmp_path) -> No
         seewhy.calibrate(f"{model}+{twin}", photos, out=tmp_path / "new.safetensors")
 
 
-def test_an_unreadable_picture_has_no_answer(loaded, others) -> None:
+def test_an_unreadable_image_has_no_answer(loaded, others) -> None:
     means = tuple((1.0,) + (0.0,) * 39 for _ in CLASSES)
     scope = Scope(score="similarity", threshold=-1.0, means=means)
     decision = Decision(threshold=0.1, scope=scope)

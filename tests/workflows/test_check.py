@@ -73,7 +73,7 @@ def test_unreadable(root):
     assert report(root).findings[0].severity == "error"
 
 
-def test_an_identical_picture_in_a_later_split_is_a_leak(root):
+def test_an_identical_image_in_a_later_split_is_a_leak(root):
     copy(root, "test/ant/003.png", "train/ant/again.png")
     copy(root, "val/bee/004.png", "train/bee/again.png")
     assert found(root) == {
@@ -85,7 +85,7 @@ def test_an_identical_picture_in_a_later_split_is_a_leak(root):
     assert report(root).findings[0].severity == "error"
 
 
-def test_a_picture_twice_in_a_split(root):
+def test_an_image_twice_in_a_split(root):
     copy(root, "train/ant/003.png", "train/ant/again.png", "train/ant/third.png")
     assert found(root) == {
         "duplicate": [
@@ -95,7 +95,7 @@ def test_a_picture_twice_in_a_split(root):
     }
 
 
-def test_one_picture_under_two_labels(root):
+def test_one_image_under_two_labels(root):
     copy(root, "train/ant/003.png", "train/bee/again.png")
     kinds = found(root)
     assert kinds["two-labels"] == ["train/ant/003.png train/bee/again.png"]
@@ -110,7 +110,7 @@ def test_labels_of_test_are_not_read(root):
 
 
 @pytest.mark.parametrize("change", [jpeg, mirrored])
-def test_a_picture_that_looks_like_one_of_another_split(root, change):
+def test_an_image_that_looks_like_one_of_another_split(root, change):
     copy(root, "test/ant/003.png", "train/ant/again.png", change=change)
     copy(root, "train/bee/003.png", "val/bee/again.png", change=change)
     assert found(root) == {
@@ -121,13 +121,13 @@ def test_a_picture_that_looks_like_one_of_another_split(root, change):
     }
 
 
-def test_a_picture_that_looks_like_one_of_its_split(root):
+def test_an_image_that_looks_like_one_of_its_split(root):
     copy(root, "train/ant/003.png", "train/ant/again.png", change=jpeg)
     copy(root, "test/ant/003.png", "test/ant/again.png", change=jpeg)  # no matter of ours
     assert found(root) == {"near-duplicate": ["train/ant/003.png train/ant/again.png"]}
 
 
-def test_pictures_that_look_alike_under_two_labels(root):
+def test_images_that_look_alike_under_two_labels(root):
     copy(root, "train/ant/003.png", "train/bee/again.png", change=jpeg)
     kinds = found(root)
     assert kinds["near-two-labels"] == ["train/ant/003.png train/bee/again.png"]
@@ -153,14 +153,14 @@ SCENE = scenes(1, 32, seed=9)[0]
         ("small", scenes(1, 12, seed=8)[0]),
     ],
 )
-def test_pictures_that_show_little(root, kind, picture):
+def test_images_that_show_little(root, kind, picture):
     put(root, "val/ant/planted.png", data=encoded(picture.astype(np.uint8)))
     kinds = found(root)
     kinds.pop("blurry", None) if kind == "small" else None  # what is enlarged is blurred, too
     assert kinds == {kind: ["val/ant/planted.png"]}
 
 
-def test_pictures_of_test_are_not_judged(root):
+def test_images_of_test_are_not_judged(root):
     put(root, "test/ant/dark.png", data=encoded(SCENE // 5))
     assert found(root) == {}
 
@@ -197,7 +197,7 @@ def test_what_training_would_refuse(tmp_path):
     assert "cannot be shown" in report(tmp_path).findings[0].examples[0].detail
 
 
-def test_small_pictures_are_not_compared(tmp_path):
+def test_small_images_are_not_compared(tmp_path):
     write_scenes(tmp_path, {"a": 20, "b": 20}, side=12)
     (finding,) = report(tmp_path).findings
     assert (finding.kind, finding.severity) == ("not-compared", "note")
@@ -229,7 +229,7 @@ def test_the_gravest_come_first(root):
     assert [finding.severity for finding in report(root).findings] == ["error", "warning"]
 
 
-def test_the_same_pictures_give_the_same_findings(root):
+def test_the_same_images_give_the_same_findings(root):
     copy(root, "test/ant/003.png", "train/ant/again.png", change=jpeg)
     one, other = found(root), found(root)
     assert one == other

@@ -33,9 +33,7 @@ def spoilt(run, tmp_path_factory):
     return path
 
 
-def test_models_are_compared_on_the_same_pictures_with_what_they_cost(
-    run, spoilt, photos, tmp_path
-):
+def test_models_are_compared_on_the_same_images_with_what_they_cost(run, spoilt, photos, tmp_path):
     found = seewhy.compare([run, spoilt], photos, out=tmp_path / "out")
     trained, other = found.contenders
     assert (trained.name, other.name) == ("trained", "spoilt.safetensors")

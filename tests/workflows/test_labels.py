@@ -16,7 +16,7 @@ from seewhy.workflows.labels import find_suspects
 
 @pytest.fixture(scope="module")
 def flipped(tmp_path_factory):
-    """Three classes that colours tell apart, of which two pictures lie in the wrong folder."""
+    """Three classes that colours tell apart, of which two images lie in the wrong folder."""
     root = write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
     for name in ("010", "011"):
         (root / "ant" / f"{name}.png").rename(root / "bee" / f"flipped-{name}.png")

@@ -361,7 +361,7 @@ def test_data_with_another_class_is_refused_by_evaluate(run, photos, tmp_path):
         seewhy.evaluate(run.path, other, "val")
 
 
-def test_one_picture_by_every_way_in(run, photos):
+def test_one_image_by_every_way_in(run, photos):
     classifier = seewhy.load(run.path)
     path = photos / "bee" / "003.png"
     image = Image.open(path)
@@ -373,7 +373,7 @@ def test_one_picture_by_every_way_in(run, photos):
     assert np.abs(together - alone).max() <= 1e-4 * max(1, np.abs(alone).max())
 
 
-def test_one_bad_picture_leaves_the_others_as_they_were(run, photos):
+def test_one_bad_image_leaves_the_others_as_they_were(run, photos):
     classifier = seewhy.load(run.path)
     good = sorted(photos.rglob("*.png"))[:9]
     expected = classifier.predict(good).logits
@@ -413,7 +413,7 @@ def test_a_sign_of_trouble_is_shown_as_it_appears_and_kept_in_the_log(photos, tm
     before = run.metrics, run.predictions("val").read_bytes()
     seewhy.evaluate(run.path, bleached, "val", on_event=events.append)
     assert "wrong normalisation" in [e.kind for e in events if isinstance(e, Diagnostic)]
-    assert (run.metrics, run.predictions("val").read_bytes()) == before  # those of its own pictures
+    assert (run.metrics, run.predictions("val").read_bytes()) == before  # those of its own images
 
 
 def test_environment_and_log_are_plain(run):

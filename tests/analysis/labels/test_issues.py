@@ -67,7 +67,7 @@ def test_right_labels_of_a_sure_model_are_left_alone() -> None:
     assert len(found.rows) == 0 and found.noise == 0
 
 
-def test_pictures_without_label_are_left_alone_and_rows_keep_their_places() -> None:
+def test_images_without_label_are_left_alone_and_rows_keep_their_places() -> None:
     labels = np.array([-1, 0, 0, -1, 1, 1, 1, 1])
     chances = np.concatenate([[[0.5, 0.5]], EASY[:2], [[0.5, 0.5]], EASY[2:]])
     found = label_issues(labels, chances)

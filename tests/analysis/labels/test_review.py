@@ -86,7 +86,7 @@ def test_the_version_differs_in_the_corrected_label_alone(photos, tmp_path):
     assert "contents with a corrected label: 1" in after.notes
 
 
-def test_none_of_these_leaves_a_picture_out_and_a_later_version_takes_it_in_again(photos, tmp_path):
+def test_none_of_these_leaves_an_image_out_and_a_later_version_takes_it_in_again(photos, tmp_path):
     splits = load_data(photos)
     ant, bee = first(splits, "ant"), first(splits, "bee")
     held = splits.val.hashes[0].decode()
@@ -109,7 +109,7 @@ def test_none_of_these_leaves_a_picture_out_and_a_later_version_takes_it_in_agai
     assert found.pop(bee) is None and ant not in found and set(found.values()) <= {"bee"}
 
 
-def test_all_copies_of_a_picture_are_left_out_with_groups(tmp_path):
+def test_all_copies_of_an_image_are_left_out_with_groups(tmp_path):
     photos = class_folders(tmp_path / "photos", {"ant": 12, "bee": 12})
     digest = first(load_data(photos), "ant")
     splits = load_data(photos)
@@ -142,7 +142,7 @@ def test_a_class_that_is_called_none_of_these_is_not_confused(tmp_path):
     assert read_review(review_of(tmp_path, [(first(splits, NONE), "ant")]), splits).corrections
 
 
-def test_the_source_is_left_as_it_is_and_its_pictures_are_not_copied(photos, tmp_path):
+def test_the_source_is_left_as_it_is_and_its_images_are_not_copied(photos, tmp_path):
     before = {path: path.read_bytes() for path in photos.rglob("*.png")}
     corrected(photos, tmp_path, [(first(load_data(photos), "ant"), "bee")])
     assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
@@ -179,7 +179,7 @@ def test_a_version_of_a_version_holds_all_corrections_and_takes_back_some(photos
     assert found["source"] == str(photos)
 
 
-def test_all_copies_of_a_picture_get_the_right_label(tmp_path):
+def test_all_copies_of_an_image_get_the_right_label(tmp_path):
     photos = class_folders(
         tmp_path / "photos", {f"{s}/{n}": 6 for s in ("train", "val") for n in "ab"}
     )

@@ -1,4 +1,4 @@
-"""What the values of a picture mean: golden pixels for every orientation, mode, depth and profile (R5)."""
+"""What the values of an image mean: golden pixels for every orientation, mode, depth and profile (R5)."""
 
 import struct
 
@@ -30,7 +30,7 @@ from seewhy.data.images.decode import decode, measure, to_rgb
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_turned_pictures_come_out_upright(kind, orientation):
+def test_turned_images_come_out_upright(kind, orientation):
     upright = blocks()
     stored = np.ascontiguousarray(STORED[orientation](upright))
     options = {"tiffinfo": {274: orientation}} if kind == "TIFF" else {"exif": exif(orientation)}
@@ -239,7 +239,7 @@ def test_a_12_bit_tiff_keeps_its_upper_8_bits():
     ids=["16 bits", "8 bits", "just above 8 bits"],
 )
 @pytest.mark.parametrize("kind", [np.int32, np.float32, np.int16])
-def test_the_largest_value_says_the_scale_of_a_deep_picture(kind, values, expected):
+def test_the_largest_value_says_the_scale_of_a_deep_image(kind, values, expected):
     if kind is np.int16 and max(values) > 32767:
         values, expected = [0, 256, 32767], [0, 1, 127]
     form = 3 if kind is np.float32 else 2

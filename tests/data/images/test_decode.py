@@ -1,4 +1,4 @@
-"""What a picture means: golden pixels for every mode and format, and every refusal (R4, R5, R7)."""
+"""What an image means: golden pixels for every mode and format, and every refusal (R4, R5, R7)."""
 
 import hashlib
 import io
@@ -137,7 +137,7 @@ def test_the_size_is_refused_before_pixels_are_looked_for():
     assert code(decode, webp) == "too_many_pixels"
 
 
-def test_large_pictures_are_ours_to_allow():
+def test_large_images_are_ours_to_allow():
     assert decode(encoded(Image.new("1", (9_000, 10_001)), "PNG")).size == (9_000, 10_001)
 
 
@@ -155,7 +155,7 @@ def test_a_jpeg_may_have_so_many_scans_and_no_more():
     assert code(decode, scans(data, MAX_SCANS + 1 - first)) == "undecodable"
 
 
-def test_what_looks_like_scans_in_metadata_or_behind_the_picture_does_not_count():
+def test_what_looks_like_scans_in_metadata_or_behind_the_image_does_not_count():
     data = encoded(blocks(), "JPEG")
     comment = b"\xff\xda" * 300
     within = data[:2] + b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment + data[2:]
@@ -177,7 +177,7 @@ def zlib_bomb(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5_000), (5_000, 1), (16_384, 1), (1, 16_384)])
-def test_thin_pictures_are_read(shape):
+def test_thin_images_are_read(shape):
     picture = noise(*shape)
     assert np.array_equal(pixels(encoded(picture)), picture)
     assert read(picture, InputRule(size=4, store=4)).shape == (4, 4, 3)
@@ -194,7 +194,7 @@ def test_thin_pictures_are_read(shape):
         (np.zeros((1, 4, 4, 3), np.uint8), "undecodable"),
     ],
 )
-def test_arrays_that_are_no_pictures_are_refused(array, expected):
+def test_arrays_that_are_no_images_are_refused(array, expected):
     assert code(from_array, array) == expected
 
 
@@ -267,7 +267,7 @@ def test_no_setting_of_pillow_is_changed():
     assert Image.MAX_IMAGE_PIXELS == 1024**3 // 4 // 3
 
 
-# ------------------------------------------------------------------ the stored picture
+# ------------------------------------------------------------------ the stored image
 
 
 def test_every_way_in_gives_the_same_pixels(tmp_path):
@@ -301,7 +301,7 @@ def odd_modes() -> list[Image.Image]:
     ]
 
 
-def test_a_picture_given_is_left_as_it_was():
+def test_an_image_given_is_left_as_it_was():
     image = Image.open(io.BytesIO(encoded(noise(), exif=exif(6), icc_profile=profile(2, 1, 0))))
     image.load()
     info, before = dict(image.info), image.tobytes()
@@ -321,7 +321,7 @@ def test_the_centre_square_is_kept():
 
 
 @pytest.mark.parametrize("width, height", [(96, 64), (64, 96), (64, 64), (160, 32)])
-def test_the_shorter_side_is_resized_as_the_whole_picture_would_be(width, height):
+def test_the_shorter_side_is_resized_as_the_whole_image_would_be(width, height):
     picture = Image.fromarray(noise(height, width))
     whole = picture.resize((width // 4, height // 4), Image.Resampling.BICUBIC)
     side = min(whole.size)
@@ -354,7 +354,7 @@ def test_the_hash_is_over_the_size_and_the_pixels():
     assert content_hash(Image.fromarray(wide)) == content_hash(wide)
 
 
-def test_the_hash_is_of_the_picture_not_of_the_file():
+def test_the_hash_is_of_the_image_not_of_the_file():
     upright = {content_hash(decode(encoded(noise(), kind))) for kind in LOSSLESS}
     turned = encoded(np.ascontiguousarray(STORED[6](noise())), exif=exif(6))
     assert upright == {content_hash(decode(turned))}

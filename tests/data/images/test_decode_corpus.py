@@ -1,4 +1,4 @@
-"""Thousands of bad pictures: none crashes, hangs, or gets anything but `ImageError` out (R1, R4)."""
+"""Thousands of bad images: none crashes, hangs, or gets anything but `ImageError` out (R1, R4)."""
 
 import json
 import os

@@ -57,7 +57,7 @@ DISGUISES = {
 
 @pytest.mark.parametrize("side", [32, 64])
 @pytest.mark.parametrize("disguise", DISGUISES)
-def test_a_picture_is_known_in_disguise(disguise, side):
+def test_an_image_is_known_in_disguise(disguise, side):
     images = scenes(40, side)
     copies = changed(images[:20], DISGUISES[disguise])
     both = np.concatenate([images, copies])
@@ -68,7 +68,7 @@ def test_a_picture_is_known_in_disguise(disguise, side):
 
 
 @pytest.mark.parametrize("side", [16, 32, 147])
-def test_different_pictures_are_no_pairs(side):
+def test_different_images_are_no_pairs(side):
     images = scenes(400, side, seed=1)
     vectors = describe(images)
     assert len(near_pairs(vectors, lambda rows: look(images[rows])).rows) == 0
@@ -76,7 +76,7 @@ def test_different_pictures_are_no_pairs(side):
     assert cosine.std() == pytest.approx(1 / np.sqrt(63), rel=0.25)
 
 
-def test_one_frame_around_two_pictures_makes_them_no_pair():
+def test_one_frame_around_two_images_makes_them_no_pair():
     images = scenes(40, 32, seed=2)
     framed = np.full_like(images, 255)
     framed[:, 5:27, 5:27] = images[:, 5:27, 5:27] // 3
@@ -86,7 +86,7 @@ def test_one_frame_around_two_pictures_makes_them_no_pair():
     assert agreement(look(framed[rows[:, 0]]), look(framed[rows[:, 1]])).max() < CONFIRMED
 
 
-def test_one_horizon_makes_two_pictures_no_pair():
+def test_one_horizon_makes_two_images_no_pair():
     sky, sea = np.full((32, 32, 3), 220, np.uint8), np.full((32, 32, 3), 90, np.uint8)
     views = np.stack([np.concatenate([sky[:16], sea[:16]])] * 2)
     views[0, 10:16, 6:14] = 20
@@ -120,7 +120,7 @@ def test_a_crowd_is_told_from_a_sample(monkeypatch):
     )
 
 
-def test_flat_pictures_say_nothing():
+def test_flat_images_say_nothing():
     flat = np.full((3, 32, 32, 3), 128, np.uint8)
     flat[1] += 1
     assert np.isfinite(describe(flat)).all() and np.isfinite(look(flat)).all()

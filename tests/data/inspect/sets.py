@@ -1,4 +1,4 @@
-"""Sets of pictures in memory, for tests."""
+"""Sets of images in memory, for tests."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from seewhy.data.imageset import ImageSet
 
 
 def a_set(images, labels=None, classes=None, hashes=None, sizes=None, groups=None) -> ImageSet:
-    """A set of these pictures, each of its own content unless `hashes` says otherwise."""
+    """A set of these images, each of its own content unless `hashes` says otherwise."""
     count = len(images)
     labels = np.zeros(count, np.int64) if labels is None else np.asarray(labels, np.int64)
     hashes = range(count) if hashes is None else hashes

@@ -40,7 +40,7 @@ def test_json_holds_the_first_examples_and_all_their_number(pictures):
     }
 
 
-def test_a_pair_has_both_pictures_and_a_name_stands_alone(pictures):
+def test_a_pair_has_both_images_and_a_name_stands_alone(pictures):
     found = described(finding("note", Example("d", (0, 5)), Example("n", name="x")), pictures)
     pair, name = found["examples"]
     assert pair["path_2"] == str(pictures.ids[5]) and pair["split_2"] == "val"

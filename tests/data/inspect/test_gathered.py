@@ -1,4 +1,4 @@
-"""All pictures in one numbering, test among them by names and hashes alone."""
+"""All images in one numbering, test among them by names and hashes alone."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from seewhy.data.images.near_duplicates import describe, look
 from seewhy.data.inspect.gathered import gather
 
 
-def test_all_pictures_are_numbered_and_test_is_covered(tmp_path):
+def test_all_images_are_numbered_and_test_is_covered(tmp_path):
     write_scenes(
         tmp_path, {f"{split}/{name}": 4 for split in ("train", "val", "test") for name in "ab"}
     )
@@ -33,7 +33,7 @@ def test_all_pictures_are_numbered_and_test_is_covered(tmp_path):
     assert np.allclose(found.look(np.array([1, 2])), look(whole[[1, 2]]))
 
 
-def test_pictures_of_no_class_are_not_among_them(tmp_path):
+def test_images_of_no_class_are_not_among_them(tmp_path):
     write_scenes(tmp_path, {f"{split}/{name}": 4 for split in ("train", "val") for name in "ab"})
     splits = load_data(tmp_path, DataConfig(size=32, limit=5))
     labels = splits.left_out.labels.copy()

@@ -25,7 +25,7 @@ def with_one(picture: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("side", [8, 32, 147])
-def test_clean_pictures_have_no_faults(side):
+def test_clean_images_have_no_faults(side):
     assert kinds(scenes(200, side, seed=3), stored=side) == {}
 
 
@@ -43,13 +43,13 @@ def test_each_fault_is_found_alone(kind):
     assert kinds(with_one(FAULTS[kind])) == {kind: [9]}
 
 
-def test_an_enlarged_picture_is_blurred():
+def test_an_enlarged_image_is_blurred():
     small = Image.fromarray(SCENE).resize((20, 20), Image.Resampling.BICUBIC)
     assert kinds(with_one(np.asarray(small.resize((64, 64))))) == {"blurry": [9]}
 
 
 @pytest.mark.parametrize("level, kind", [(0, "dark"), (63, "dark"), (128, "flat"), (255, "bright")])
-def test_a_picture_of_one_colour_has_one_fault(level, kind):
+def test_an_image_of_one_colour_has_one_fault(level, kind):
     assert kinds(with_one(np.full((32, 32, 3), level))) == {kind: [9]}
 
 

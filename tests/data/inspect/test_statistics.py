@@ -1,4 +1,4 @@
-"""Figures of a data set are those of its pictures, and nothing of test but its number."""
+"""Figures of a data set are those of its images, and nothing of test but its number."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ def splits(tmp_path):
     return load_data(tmp_path, DataConfig(size=32))
 
 
-def test_counts_and_colours_are_those_of_the_pictures(splits):
+def test_counts_and_colours_are_those_of_the_images(splits):
     found = statistics(splits)
     assert {name: counts.tolist() for name, counts in found.counts.items()} == {
         "train": [6, 3],
@@ -58,7 +58,7 @@ def test_what_is_left_out_is_counted(tmp_path):
     assert "left_out" not in statistics(replace(splits, left_out=of_no_class)).counts
 
 
-def test_without_training_pictures_there_is_no_colour(tmp_path):
+def test_without_training_images_there_is_no_colour(tmp_path):
     write_scenes(tmp_path, {"test/a": 2, "test/b": 2})
     found = to_json(statistics(load_data(tmp_path, trainable=False)))
     assert found["mean"] == [None] * 3 and found["sizes"]["width"] == {}

@@ -1,4 +1,4 @@
-"""CIFAR-10 as its authors give it out: folder or archive, Python or binary, all the same pictures."""
+"""CIFAR-10 as its authors give it out: folder or archive, Python or binary, all the same images."""
 
 import io
 import os
@@ -32,7 +32,7 @@ def records(path):
 
 @pytest.mark.parametrize("archive", [None, "x.tar.gz", "x.tgz", "x.tar"])
 @pytest.mark.parametrize("form", ["cifar-py", "cifar-py 3", "cifar-bin"])
-def test_every_form_gives_the_same_pictures(tmp_path, form, archive):
+def test_every_form_gives_the_same_images(tmp_path, form, archive):
     files = {
         "cifar-py": lambda: py_files(BATCHES),
         "cifar-py 3": lambda: py_files(BATCHES, of_python_3),

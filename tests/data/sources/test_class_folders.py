@@ -44,7 +44,7 @@ def test_a_class_is_the_first_folder(tmp_path):
     assert source.read().classes is None  # sorted plainly by the cache
 
 
-def test_pictures_outside_class_folders_are_passed_over(tmp_path):
+def test_images_outside_class_folders_are_passed_over(tmp_path):
     put(tmp_path, "cat/1.png", "cover.png", "dog/1.png")
     source = find_folders(tree_at(tmp_path), None)
     assert source.files == ("cat/1.png", "dog/1.png")

@@ -36,7 +36,7 @@ def test_the_cache_is_that_of_the_source(photos, tmp_path, own_cache):
     assert set((own_cache / "sets").iterdir()) == entries
 
 
-def test_corrections_of_pictures_that_are_gone_are_told(photos, tmp_path):
+def test_corrections_of_images_that_are_gone_are_told(photos, tmp_path):
     found = load_data(version(tmp_path, photos, [correction(HASH)]))
     assert "1 corrections are for images that no longer exist" in found.notes
 

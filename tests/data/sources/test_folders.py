@@ -13,7 +13,7 @@ from seewhy.data.sources.folders import scan
 PNG = encoded(noise())
 
 
-def test_pictures_are_found_at_any_depth_in_plain_order(tmp_path):
+def test_images_are_found_at_any_depth_in_plain_order(tmp_path):
     put(tmp_path, "b/x.png", "a/10.jpg", "a/9.JPEG", "a/B.tif", "a/deep/er/1.webp", "é/ü.gif")
     assert scan(tmp_path).images == [
         *("a/10.jpg", "a/9.JPEG", "a/B.tif", "a/deep/er/1.webp", "b/x.png", "é/ü.gif")
@@ -28,7 +28,7 @@ def test_hidden_and_other_files_are_counted(tmp_path):
     assert (len(found.others), found.hidden) == (3, 3)  # a hidden folder counts once
 
 
-def test_a_picture_is_known_by_its_bytes_where_its_name_says_nothing(tmp_path):
+def test_an_image_is_known_by_its_bytes_where_its_name_says_nothing(tmp_path):
     put(tmp_path, "a/picture", "a/photo.data", "a/tricky.txt")
     put(tmp_path, "a/empty", data=b"")
     found = scan(tmp_path)
@@ -37,7 +37,7 @@ def test_a_picture_is_known_by_its_bytes_where_its_name_says_nothing(tmp_path):
     ]
 
 
-def test_a_name_that_promises_a_picture_is_taken_at_its_word(tmp_path):
+def test_a_name_that_promises_an_image_is_taken_at_its_word(tmp_path):
     put(tmp_path, "a/text.png", "a/phone.HEIC", "a/new.avif", data=b"no picture at all")
     assert not is_image(b"no picture at all")
     assert scan(tmp_path).images == ["a/new.avif", "a/phone.HEIC", "a/text.png"]

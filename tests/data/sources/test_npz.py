@@ -237,7 +237,7 @@ def test_a_header_that_lies_is_refused_before_memory_is_taken(tmp_path, data, me
     refused(write(tmp_path / "x.npz", x=data, y=npy(LABELS)), message)
 
 
-def test_pictures_too_large_for_the_decoder_are_refused_from_the_header(tmp_path, monkeypatch):
+def test_images_too_large_for_the_decoder_are_refused_from_the_header(tmp_path, monkeypatch):
     path = save(tmp_path / "x.npz", x=GREY, y=LABELS)
     monkeypatch.setattr(npz, "LOCAL", replace(LOCAL, max_pixels=64))
     assert len(records(path)[1]) == 6

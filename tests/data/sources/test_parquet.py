@@ -111,7 +111,7 @@ def test_integers_without_names_and_words_are_classes_as_they_are(tmp_path):
     assert find_parquet(tree_at(tmp_path / "a"), None).read().classes is None
 
 
-def test_pictures_may_be_plain_bytes(tmp_path):
+def test_images_may_be_plain_bytes(tmp_path):
     data = [picture["bytes"] for picture in pictures(2)]
     write(tmp_path / "train.parquet", {"png": data, "label": [0, 1]})
     assert [row[0] for row in rows(tmp_path)] == ["train.parquet/0", "train.parquet/1"]
@@ -184,7 +184,7 @@ def test_a_label_that_is_none_or_has_no_name_is_an_error(tmp_path, label):
         rows(tmp_path)
 
 
-def test_a_row_without_bytes_is_a_bad_picture(tmp_path):
+def test_a_row_without_bytes_is_a_bad_image(tmp_path):
     missing = [{"bytes": None, "path": "elsewhere.png"}, None]
     write(tmp_path / "train.parquet", {"img": pictures(1) + missing, "label": [0, 0, 0]})
     assert [record.image for record in find_parquet(tree_at(tmp_path), None).read().records][

@@ -1,4 +1,4 @@
-"""Pictures beside a CSV: names to pictures, never to other files; faults named with their line."""
+"""Images beside a CSV: names to images, never to other files; faults named with their line."""
 
 import csv
 import os
@@ -26,7 +26,7 @@ def write(root: Path, text: str | bytes, name: str = "labels.csv") -> Path:
 
 
 def rows(root: Path, group_from: str | None = None) -> list[tuple[str, str, str, str | None]]:
-    """What is read, a missing picture marked with its code."""
+    """What is read, a missing image marked with its code."""
     reading = find_table(tree_at(root), group_from).read()
     found = []
     for record in reading.records:
@@ -61,7 +61,7 @@ def test_kaggles_layout(tmp_path):
     )
 
 
-def test_numbered_pictures_two_folders_down(tmp_path):
+def test_numbered_images_two_folders_down(tmp_path):
     put(tmp_path, *(f"cifar10/cifar10/{n}.png" for n in range(3)), "notes.txt")
     write(tmp_path, "id,label\n0,cat\n1,dog\n2,cat\n", "cifar10Labels.csv")
     assert sources.find(tmp_path).layout == "table"
@@ -84,7 +84,7 @@ def test_the_more_telling_column_is_taken(tmp_path):
 @pytest.mark.parametrize(
     "name", ["d/a.png", "./d/a.png", "d\\a.png", "a.png", "a", "d/a", "c/d/a.png"]
 )
-def test_a_picture_is_found_by_its_path_or_the_end_of_it(tmp_path, name):
+def test_an_image_is_found_by_its_path_or_the_end_of_it(tmp_path, name):
     put(tmp_path, "c/d/a.png", "c/d/ba.png", "c/xd/a2.png")
     write(tmp_path, f"path,label\n{name},x\n")
     assert labels(tmp_path) == {"c/d/a.png": "x"}
@@ -96,7 +96,7 @@ def test_the_whole_path_wins_over_the_end_of_another(tmp_path):
     assert labels(tmp_path) == {"a.png": "x", "d/a.png": "y"}
 
 
-def test_a_name_may_mean_one_picture_only(tmp_path):
+def test_a_name_may_mean_one_image_only(tmp_path):
     put(tmp_path, "c/a.png", "d/a.png")
     write(tmp_path, "id,label\na,x\n")
     with pytest.raises(DataError, match=r"labels\.csv, line 2: a may be c/a\.png or d/a\.png"):
@@ -202,7 +202,7 @@ def test_a_name_that_leads_elsewhere_is_a_bad_file(tmp_path, monkeypatch, name, 
     assert records[1].image.code == code and source.files == ("labels.csv", "a.png")
 
 
-def test_missing_pictures_are_bad_files_of_the_data(tmp_path):
+def test_missing_images_are_bad_files_of_the_data(tmp_path):
     for label in "xy":
         for number in range(10):
             put(tmp_path, f"{label}{number}.png", data=encoded(noise(8, 8, number + ord(label))))

@@ -75,7 +75,7 @@ def test_a_zip_is_as_the_folder(tmp_path, layout, below):
     assert sorted(tmp_path.rglob("*")) == before  # nothing is unpacked
 
 
-def test_a_damaged_picture_in_a_zip_is_a_bad_file(tmp_path):
+def test_a_damaged_image_in_a_zip_is_a_bad_file(tmp_path):
     class_folders(tmp_path / "root", {"a": 20, "b": 20})
     path = zip_of(tmp_path / "root", tmp_path / "x.zip")
     data = bytearray(path.read_bytes())

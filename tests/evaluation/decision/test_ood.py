@@ -73,7 +73,7 @@ def test_others_of_the_same_kind_are_not_told_apart() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_few_pictures_of_many_features_are_not_their_own_evidence(seed) -> None:
+def test_few_images_of_many_features_are_not_their_own_evidence(seed) -> None:
     def noise(n: int, seed: int) -> Predictions:
         embeddings = np.random.default_rng(seed).normal(size=(n, 512)).astype(np.float32)
         return replace(seen(n, 3, 0.2, seed), embeddings=embeddings)

@@ -48,7 +48,7 @@ def test_a_coverage_is_reached_and_not_by_more_than_needed() -> None:
     assert threshold_for_coverage(sure, correct, 1.0).coverage.value == 1
 
 
-def test_a_promised_precision_holds_on_other_pictures() -> None:
+def test_a_promised_precision_holds_on_other_images() -> None:
     """A threshold at which the fitted share itself is 95% would fail in half of the trials."""
     others_sure, others_correct = answers(200_000, 99)
     kept = []

@@ -35,7 +35,7 @@ def test_percentiles_by_hand_and_undefined_replicates_left_out() -> None:
     assert np.isnan(percentiles(np.nan, np.arange(3.0)).high)
 
 
-def test_drawn_counts_add_up_and_spread_as_pictures_drawn_one_by_one() -> None:
+def test_drawn_counts_add_up_and_spread_as_images_drawn_one_by_one() -> None:
     drawn = drawn_counts(TABLE, replicates=4_000)
     assert (drawn.support.sum(1) == 100).all() and (drawn.predicted.sum(1) == 100).all()
     assert (drawn.right <= np.minimum(drawn.support, drawn.predicted)).all()
@@ -57,7 +57,7 @@ def test_the_seed_fixes_the_replicates() -> None:
     assert not np.array_equal(drawn_counts(TABLE, seed=1).right, drawn_counts(TABLE).right)
 
 
-def test_replicates_of_pictures_spread_as_pictures_drawn_one_by_one() -> None:
+def test_replicates_of_images_spread_as_images_drawn_one_by_one() -> None:
     scores, labels = drawn_set(500)
     drawn = drawn_images(scores, labels, by_bins(scores))
     confidence, correct = np.exp(scores.max(1)), scores.argmax(1) == labels

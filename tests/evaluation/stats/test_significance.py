@@ -29,7 +29,7 @@ def test_no_alarm_is_raised_twenty_times_in_twenty_one() -> None:
     assert 0.03 < np.mean(alarms) < 0.07
 
 
-def test_the_pictures_needed_find_the_difference_four_times_in_five() -> None:
+def test_the_images_needed_find_the_difference_four_times_in_five() -> None:
     n = round(images_needed(0.03, 0.10))
     rng = np.random.default_rng(0)
     found = []

@@ -1,4 +1,4 @@
-"""What the tests of experiments share: a small folder of pictures that is not quite easy."""
+"""What the tests of experiments share: a small folder of images that is not quite easy."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from seewhy.workflows import train as module
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
-    """Three classes of 30 pictures, ten photographers of nine each, whose colour hints at the class."""
+    """Three classes of 30 images, ten photographers of nine each, whose colour hints at the class."""
     root, rng = tmp_path_factory.mktemp("photos") / "photos", np.random.default_rng(0)
     for label, name in enumerate(("ant", "bee", "cow")):
         (root / name).mkdir(parents=True)

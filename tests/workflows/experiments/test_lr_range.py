@@ -66,10 +66,10 @@ def test_the_range_test_runs_the_recipes_own_training_and_leaves_nothing(
     assert set(os.listdir(tmp_path)) <= {f"torchinductor_{getpass.getuser()}"}  # PyTorch's own
 
 
-def test_many_pictures_are_limited_to_one_epoch(photos):
+def test_many_images_are_limited_to_one_epoch(photos):
     seen = []
     overrides = {**QUICK, "train.batch_size": 2}
-    with suppress(UsageError):  # so few pictures a step are mostly noise
+    with suppress(UsageError):  # so few images a step are mostly noise
         find_lr(photos, "regularized-cnn", steps=20, overrides=overrides, on_event=seen.append)
     steps = [event for event in seen if isinstance(event, Step)]
     assert {(one.epoch, one.total_steps) for one in steps} == {(1, 20)}

@@ -99,7 +99,7 @@ def members(run):
         return list(csv.DictReader(file))
 
 
-def test_every_picture_is_predicted_once_by_the_run_that_had_not_seen_it(photos, grouped):
+def test_every_image_is_predicted_once_by_the_run_that_had_not_seen_it(photos, grouped):
     whole = load_data(photos, DataConfig(size=16, group_from=r"(p\d)-"))
     predictions = Predictions.from_parquet(grouped.predictions)
     assert sorted(predictions.ids) == sorted([*whole.train.ids, *whole.val.ids])
