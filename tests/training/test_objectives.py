@@ -4,7 +4,6 @@ import torch
 from helpers import tiny_net
 
 from seewhy.config.training import TrainConfig
-from seewhy.inference.device import pick_amp, pick_device
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.objectives import balanced_weights, cross_entropy
 from seewhy.training.optimisers import build_optimizer
@@ -58,9 +57,3 @@ def test_an_average_by_hand_and_the_network_restored_after_an_error():
         assert torch.allclose(network.linear.weight, before + 0.25)
         raise RuntimeError
     assert torch.allclose(network.linear.weight, before + 1)
-
-
-def test_formats_and_devices():
-    cpu = pick_device("cpu")
-    assert pick_amp("fp32", cpu) is None and pick_amp("bf16", cpu) is torch.bfloat16
-    assert pick_device("auto").type in ("cpu", "cuda", "mps")

@@ -11,7 +11,10 @@ from seewhy.inference.memory import keep_freed_memory
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` prefers CUDA, then Apple's GPU, then the CPU."""
+    """The device of that name; `auto` prefers CUDA, then Apple's GPU, then the CPU.
+
+    Raises `UsageError` for a device that is not here.
+    """
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -19,7 +22,7 @@ def pick_device(name: str) -> torch.device:
     }
     if name == "auto":
         return torch.device(next(kind for kind, here in available.items() if here))
-    if not available[name]:
+    if not available.get(name):
         here = ", ".join(kind for kind, there in available.items() if there)
         raise UsageError(
             f"device={name} is not available on this machine with this PyTorch build: use {here}"
