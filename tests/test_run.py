@@ -1,7 +1,12 @@
+import json
+import math
+import subprocess
+import sys
+
 import pytest
 
 from seewhy.events import Diagnostic, Epoch, Note, RunFinished, RunStarted
-from seewhy.run import Run
+from seewhy.run import Run, resumable_run, writing
 
 EVENTS = [
     RunStarted("runs/fast", 5, "accuracy"),
@@ -49,3 +54,31 @@ def test_a_file_shorter_than_recorded_is_not_filled_up(tmp_path):
 def test_a_run_begun_before_there_was_such_a_file_keeps_none(tmp_path):
     assert Run(tmp_path).add_events(EVENTS, None) is None
     assert Run(tmp_path).events is None and not list(tmp_path.iterdir())
+
+
+def test_a_number_that_is_none_is_null_in_the_events(tmp_path):
+    run = Run(tmp_path)
+    run.add_events([Epoch(1, 0.1, 2.5, 0.25, {"auroc": math.nan}, True, 1.5)], 0)
+    (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert json.loads(line, parse_constant=pytest.fail)["validation"] == {"auroc": None}
+    assert run.events[0].validation == {"auroc": None}
+
+
+def test_temporaries_of_a_dead_process_are_removed_and_of_a_living_one_kept(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as living:
+        for pid in (dead.pid, living.pid, "nobody"):
+            (tmp_path / f".log.{pid}.tmp").touch()
+        with writing(Run(tmp_path)):
+            left = {path.name for path in tmp_path.glob(".*.tmp")}
+        assert left == {f".log.{living.pid}.tmp"}
+        living.communicate(b"\n")
+
+
+def test_the_newest_run_is_resumed_where_an_older_one_was_removed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("fast", "fast-3", "fast-10", "fast-seeds", "faster"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert resumable_run(None, "fast").path.name == "fast-10"
+    assert resumable_run(None, "photos").path.name == "photos"

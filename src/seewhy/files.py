@@ -102,12 +102,21 @@ def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
 
 
 def clear_temporaries(directory: Path) -> None:
-    """Removes the temporary files that killed processes left in a directory and below it.
-
-    It cannot tell them from those of a running process: hold the directory's lock.
-    """
+    """Removes the temporary files that killed processes left in a directory and below it."""
     for path in list(directory.rglob(".*.tmp")):
-        path.unlink(missing_ok=True)
+        if not _runs(path.name.split(".")[-2]):
+            path.unlink(missing_ok=True)
+
+
+def _runs(pid: str) -> bool:
+    """Whether a process of this machine has this number."""
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 @contextmanager

@@ -4,11 +4,12 @@ import csv
 import json
 import os
 import platform
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args
@@ -96,7 +97,10 @@ class Run:
 
     @property
     def events(self) -> list[StoredEvent] | None:
-        """The records of `events.jsonl`, without an incomplete last line; None if there is no such file."""
+        """The records of `events.jsonl`, without an incomplete last line; None if there is no such file.
+
+        A number that was NaN or infinite is None.
+        """
         path = self.path / "events.jsonl"
         if not path.is_file():
             return None
@@ -111,7 +115,7 @@ class Run:
         """
         if length is None:
             return None
-        lines = [json.dumps({"type": type(event).__name__, **asdict(event)}) for event in events]
+        lines = [json.dumps({"type": type(event).__name__, **to_json(event)}) for event in events]
         text = "".join(f"{line}\n" for line in lines).encode()
         path = self.path / "events.jsonl"
         with full_disk_named(path, len(text)), open(path, "ab") as file:
@@ -191,11 +195,9 @@ def resumable_run(out: Path | None, recipe: str) -> Run:
     """The run to resume: `out`, or the newest of `runs/RECIPE*`; a new one if there is none."""
     if out is not None:
         return _claim(out, resume=True)
-    number = 1
-    while _default_path(recipe, number + 1).is_dir():
-        number += 1
-    run = Run(_default_path(recipe, number))
-    return run if run.path.is_dir() else new_run(None, recipe)
+    names = (path.name.removeprefix(recipe) for path in Path("runs").glob(f"{recipe}*"))
+    numbers = [int(name[1:] or 1) for name in names if re.fullmatch(r"(-\d+)?", name)]
+    return Run(_default_path(recipe, max(numbers))) if numbers else new_run(None, recipe)
 
 
 def _claim(out: Path, resume: bool) -> Run:

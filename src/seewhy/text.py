@@ -5,6 +5,7 @@ name may contain both (OWASP ASVS 5.0, 1.2.10).
 """
 
 import csv
+import difflib
 import io
 from collections.abc import Iterable
 from math import isnan
@@ -47,6 +48,19 @@ def plain_cell(cell: str) -> str:
 def visible(text: str) -> str:
     """Returns `text` with control characters and undecodable bytes escaped, for a message."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Asks for the known name that is nearest; empty if none is near."""
+    names = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f": did you mean {names[0]}?" if names else ""
+
+
+def no_such(kind: str, name: str, known: Iterable[str]) -> str:
+    """Says that there is no such name, and which there are, the nearest first."""
+    names = list(known)
+    asks = near(name, names)
+    return f"there is no {kind} {name!r}{asks or ':'} {'C' if asks else 'c'}hoose one of {', '.join(names)}"
 
 
 def in_points(mean: float, low: float, high: float, metric: str) -> str:

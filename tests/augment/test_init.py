@@ -8,7 +8,7 @@ import pytest
 import torch
 from augment.varied import draws_of, one_hot, pictures, varied
 
-from seewhy.augment import DRAWS, augment, to_input
+from seewhy.augment import DRAWS, augment, centre_crop
 from seewhy.config.augment import AugmentConfig
 
 
@@ -23,12 +23,12 @@ def test_without_options_the_centre_comes_out() -> None:
 def test_evaluation_and_training_without_options_are_the_same_bits(side: int, size: int) -> None:
     images = pictures(4, side)
     x, _ = augment(images, one_hot(4), size, AugmentConfig(), torch.Generator())
-    assert torch.equal(x, to_input(images, size))
-    assert to_input(images, size).is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(x, centre_crop(images, size))
+    assert centre_crop(images, size).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_black_is_zero_and_white_is_one() -> None:
-    x = to_input(
+    x = centre_crop(
         torch.tensor([0, 255], dtype=torch.uint8).repeat_interleave(27).view(2, 3, 3, 3), 3
     )
     assert torch.equal(x[0], torch.zeros(3, 3, 3)) and torch.equal(x[1], torch.ones(3, 3, 3))

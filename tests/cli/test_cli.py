@@ -104,6 +104,15 @@ def test_a_formula_in_a_file_name_is_not_one_in_the_csv(run, photos, tmp_path, m
     assert row.startswith("'=1+1.png,ok")
 
 
+def test_a_reader_that_has_seen_enough_is_no_failure(run, photos):
+    command = f'{sys.executable} -m seewhy predict "$@" | head -1; exit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(
+        ["bash", "-c", command, "bash", run, *[photos] * 30], capture_output=True, text=True
+    )
+    assert done.stdout.startswith("path,status") and done.stderr.count("\n") <= 1
+    assert "Error" not in done.stderr and done.returncode in (0, 141)
+
+
 def test_a_line_break_in_a_file_name_breaks_no_row(run, photos, tmp_path):
     image = tmp_path / "images" / "a\rb\n.png"
     image.parent.mkdir()
@@ -129,8 +138,8 @@ def test_other_files_of_a_folder_are_counted(run, photos, tmp_path):
         (["train", "--set", "train.lrr=3"], "did you mean train.lr"),
         (["train", "--train.epochs", "0", "--data", "digits"], "train.epochs"),
         (["train", "--data", "/no/such/place", "--recipe", "digits"], "/no/such/place"),
-        (["evaluate", "none-such", "--data", "digits"], "shipped models"),
-        (["predict", "none-such", "x.jpg"], "shipped models"),
+        (["evaluate", "none-such", "--data", "digits"], "shipped model "),
+        (["predict", "none-such", "x.jpg"], "shipped model "),
         (["models", "show", "resnet19"], "did you mean resnet18"),
         (["recipes", "show", "none-such"], "no recipe"),
         (["dance"], "no verb 'dance'"),

@@ -134,6 +134,7 @@ def test_learning_curve_ends_with_a_sentence(call, tmp_path):
     [
         (["train", "--seeds", "2", "--folds", "2"], "choose one"),
         (["train", "--seeds", "0"], "1 or more"),
+        (["train", "--folds", "2", "--resume"], "leave out --resume"),
         (["ablate"], "either --rows FILE, or --without and --with"),
         (["ablate", "--with", "train.lr"], "expected KEY=VALUE"),
         (["ablate", "--without", "train.lrr"], "no recipe field"),

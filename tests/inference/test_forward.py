@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import DivergedError
-from seewhy.inference.forward import predict, to_input
+from seewhy.inference.forward import full_precision, predict, to_input
 from seewhy.models.registry import build
 
 CLASSES = ("a", "b", "c")
@@ -245,3 +245,15 @@ def test_embeddings_are_the_means_of_the_maps_over_the_views_and_change_no_logit
 
 def test_a_network_without_halves_has_no_embeddings() -> None:
     assert predict(Net(), pictures(), size=8, embed=True).embeddings is None
+
+
+def test_of_two_that_want_full_precision_the_last_restores_it() -> None:
+    conv = torch.backends.mkldnn.conv
+    before = conv.fp32_precision
+    first, second = full_precision(), full_precision()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert conv.fp32_precision == "ieee"
+    second.__exit__(None, None, None)
+    assert conv.fp32_precision == before

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import torch
 from helpers import image_set
@@ -61,3 +64,12 @@ def test_balanced_sampling_shows_every_class_equally_often():
 def test_streams_of_random_numbers_do_not_meet():
     seeds = {seed_of(s, stream, i) for s in range(4) for stream in range(4) for i in range(50)}
     assert len(seeds) == 4 * 4 * 50 and all(0 <= s < 2**63 for s in seeds)
+
+
+def test_a_training_set_is_not_kept_in_memory():
+    kept = batches()
+    kept(0)
+    images = weakref.ref(kept.images)
+    del kept
+    gc.collect()
+    assert images() is None

@@ -5,8 +5,6 @@
 signed, not scaled. `METHODS` names them all.
 """
 
-import difflib
-
 from seewhy.attribution.cam import cam
 from seewhy.attribution.grad_cam import grad_cam
 from seewhy.attribution.grad_cam_plus_plus import grad_cam_plus_plus
@@ -19,6 +17,7 @@ from seewhy.attribution.saliency import saliency
 from seewhy.attribution.shap import shap
 from seewhy.attribution.smooth_grad import smooth_grad
 from seewhy.errors import UsageError
+from seewhy.text import no_such
 
 METHODS: dict[str, Method] = {
     "cam": cam,
@@ -39,7 +38,5 @@ PERTURBATION = ("occlusion", "shap")  # they change pixels and need no gradient
 def find_method(name: str) -> Method:
     """The method of that name. Raises `UsageError` with the known and the nearest."""
     if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"there is no method {name!r}: there are {', '.join(METHODS)}{hint}")
+        raise UsageError(no_such("method", name, METHODS))
     return METHODS[name]

@@ -8,7 +8,7 @@ from seewhy.augment.geometry import crop, to_float, warp
 from seewhy.augment.mixing import erase, mix
 from seewhy.config.augment import AugmentConfig
 
-__all__ = ["augment", "to_input"]
+__all__ = ["augment", "centre_crop"]
 
 # One row of draws per image and one column per use, always all columns: so the draws of an image depend
 # neither on the rest of its batch nor on the other augmentations.
@@ -20,10 +20,10 @@ DRAWS = (
 )
 
 
-def to_input(images: Tensor, size: int) -> Tensor:
+def centre_crop(images: Tensor, size: int) -> Tensor:
     """Returns the centre of uint8 images `(B, S, S, 3)` as floats `(B, 3, size, size)` in [0, 1].
 
-    Every image that is not augmented is prepared by this function. The result is channels last in memory.
+    The result is channels last in memory.
     """
     assert images.shape[1] >= size
     start = (images.shape[1] - size) // 2
@@ -55,7 +55,7 @@ def augment_by(
     elif config.crop_padding is not None or config.flip is not None:
         x = to_float(crop(images, size, config, draw))
     else:
-        x = to_input(images, size).permute(0, 2, 3, 1).flatten(2)
+        x = centre_crop(images, size).permute(0, 2, 3, 1).flatten(2)
     x = recolour(x, config, draw)
     if config.erasing is not None:
         x = erase(x, config.erasing, draw)

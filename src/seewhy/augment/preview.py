@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seewhy.augment import DRAWS, augment, augment_by, to_input
+from seewhy.augment import DRAWS, augment, augment_by, centre_crop
 from seewhy.augment.mixing import ERASED_AREA, beta
 from seewhy.config.augment import AugmentConfig
 
@@ -51,7 +51,7 @@ def versions(
     generator = torch.Generator().manual_seed(seed)
     drawn = [augment(stored, own.float(), size, config, generator) for _ in range(count)]
     return Versions(
-        seen=_pixels(to_input(stored, size)),
+        seen=_pixels(centre_crop(stored, size)),
         varied=np.stack([_pixels(x) for x, _ in drawn], 1),
         shares=np.stack([(targets * own).sum(1).numpy() for _, targets in drawn], 1),
     )

@@ -1,8 +1,8 @@
 """The command line: one file per verb, loaded when it is called; the only place that prints or exits."""
 
-import difflib
 import importlib
 import mmap
+import os
 import resource
 import sys
 from typing import Any
@@ -11,7 +11,7 @@ import click
 
 from seewhy import __version__
 from seewhy.errors import MemoryLimitError, as_user_error
-from seewhy.text import visible
+from seewhy.text import no_such, visible
 
 VERBS = {
     "train": "Train a classifier from labelled images.",
@@ -53,12 +53,17 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], VERBS, n=1)
-            hint = f": did you mean {near[0]}?" if near else ";"
-            raise click.UsageError(f"no verb {args[0]!r}{hint} the verbs are {', '.join(VERBS)}")
+            raise click.UsageError(no_such("verb", args[0], VERBS))
         if args and args[0] in VERBS.keys() - LIGHT and not {"-h", "--help"} & set(args):
             _require_memory()
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader has seen enough; click would exit with 1
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(141)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
@@ -89,9 +94,6 @@ def main(arguments: list[str] | None = None) -> Any:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
     except Exception as error:
         user_error = as_user_error(error)
         if user_error is None:

@@ -36,6 +36,8 @@ def command(
     """
     if seeds is not None and folds is not None:
         raise UsageError("--seeds and --folds are two experiments: choose one")
+    if resume and (seeds is not None or folds is not None):
+        raise UsageError("--seeds and --folds continue by themselves: leave out --resume")
     if seeds is not None:
         with shown() as terminal:
             over_seeds = seewhy.seeds(count=seeds, on_event=terminal, **settings)

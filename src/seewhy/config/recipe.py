@@ -1,6 +1,5 @@
 """Recipes: YAML files that fix data, model, augmentation and training, read into one typed record."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from seewhy.config.options import Option, options_of
 from seewhy.config.search import Space, check
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
+from seewhy.text import near, no_such
 
 SHIPPED = Path(__file__).parent / "recipes"
 MAX_BYTES = 1_000_000
@@ -103,11 +103,7 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
         text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
         label = name
     else:
-        near = difflib.get_close_matches(name, recipe_names(), n=1)
-        hint = f": did you mean {near[0]}?" if near else ""
-        raise UsageError(
-            f"no recipe or file {name!r}{hint} The recipes are {', '.join(recipe_names())}"
-        )
+        raise UsageError(no_such("recipe or file", name, recipe_names()))
     try:
         tree = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
@@ -146,7 +142,7 @@ def _explain(error: ValidationError) -> str:
         return f"unknown field {dotted}{_nearest(dotted)}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "literal_error":
-        message += _near(str(first["input"]), re.findall(r"'(.*?)'", first["ctx"]["expected"]))
+        message += near(str(first["input"]), re.findall(r"'(.*?)'", first["ctx"]["expected"]))
     value = first["input"]
     got = "" if isinstance(value, dict) else f" (got {value!r})"
     return f"{dotted}: {message}{got}" if dotted else message
@@ -154,9 +150,4 @@ def _explain(error: ValidationError) -> str:
 
 def _nearest(dotted: str) -> str:
     names = [option.name for option in options()]
-    return _near(dotted, names) or ": `seewhy recipes show fast` lists them"
-
-
-def _near(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f": did you mean {near[0]}?" if near else ""
+    return near(dotted, names) or ": `seewhy recipes show fast` lists them"

@@ -4,7 +4,7 @@ Only images with a label count. A class without images has no rate: its own metr
 are None, and it is left out of balanced accuracy, of the macro means and of the ROC area.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Any
@@ -295,14 +295,18 @@ METRICS: dict[str, Callable[[Predictions], float]] = {
 def score(name: str, predictions: Predictions) -> float:
     """One metric of `METRICS`, computed alone: early stopping and the choice of the best epoch use it.
 
-    Raises `UsageError` for an unknown name, or for top5 below six classes, and `DataError`
-    when no image has a label.
+    Raises `UsageError` as `require_metric` does, and `DataError` when no image has a label.
     """
+    require_metric(name, predictions.classes)
+    return METRICS[name](labelled(predictions))
+
+
+def require_metric(name: str, classes: Sequence[str]) -> None:
+    """Raises `UsageError` for an unknown metric, or for top5 below six classes."""
     if name not in METRICS:
         raise UsageError(f"there is no metric {name!r}: choose one of {', '.join(METRICS)}")
-    if name == "top5" and len(predictions.classes) < 6:
+    if name == "top5" and len(classes) < 6:
         raise UsageError("top5 needs at least six classes: choose another metric")
-    return METRICS[name](labelled(predictions))
 
 
 def by_name(stored: Mapping[str, Any]) -> dict[str, float]:

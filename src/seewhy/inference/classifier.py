@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from pydantic import ValidationError
 
 from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
@@ -189,7 +190,12 @@ class Classifier:
                 "the models of this ensemble were trained on different splits of their data, so that one's "
                 "test images may be another's training images: combine models of one split"
             )
-        config = DataConfig(**{**trained, **(options or {})})
+        try:
+            config = DataConfig(**{**trained, **(options or {})})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            names = ".".join(map(str, first["loc"]))
+            raise UsageError(f"options: {names}: {first['msg']} (got {first['input']!r})") from None
         return load_data(data, config, rule=self.rule, classes=self.classes, on_event=on_event)
 
     def answers(self, predictions: Predictions) -> np.ndarray:

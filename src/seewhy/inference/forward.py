@@ -1,5 +1,6 @@
 """One pass of a network over a split."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -109,17 +110,32 @@ def evaluating(network: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+_precision_lock = threading.Lock()
+_precise_users = 0
+_precision_before: list[str] = []
+
+
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """True float32 products for the block: no TF32 on a GPU, no bfloat16 on a processor."""
+    """True float32 products for the block: no TF32 on a GPU, no bfloat16 on a processor.
+
+    The setting is the process's own: of several threads, the first sets it and the last restores it.
+    """
+    global _precise_users, _precision_before
     cudnn: Any = torch.backends.cudnn
     mkldnn: Any = torch.backends.mkldnn
     backends: list[Any] = [cudnn.conv, torch.backends.cuda.matmul, mkldnn.conv, mkldnn.matmul]
-    before = [backend.fp32_precision for backend in backends]
+    with _precision_lock:
+        _precise_users += 1
+        if _precise_users == 1:
+            _precision_before = [backend.fp32_precision for backend in backends]
+            for backend in backends:
+                backend.fp32_precision = "ieee"
     try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
         yield
     finally:
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
+        with _precision_lock:
+            _precise_users -= 1
+            if _precise_users == 0:
+                for backend, precision in zip(backends, _precision_before, strict=True):
+                    backend.fp32_precision = precision

@@ -1,12 +1,12 @@
 """Which file a name stands for: a bundle, a run directory, a shipped model, or several of these."""
 
-import difflib
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
 
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.run import Run
+from seewhy.text import no_such
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 
@@ -41,12 +41,7 @@ def find_model(model: str | Path) -> Path:
         return path
     if str(model) in shipped_models():
         return SHIPPED / f"{model}.safetensors"
-    near = difflib.get_close_matches(str(model), shipped_models(), n=1)
-    hint = f": did you mean {near[0]}?" if near else ""
-    raise UsageError(
-        f"no file, run or shipped model {str(model)!r}{hint} "
-        f"The shipped models are {', '.join(shipped_models())}"
-    )
+    raise UsageError(no_such("file, run or shipped model", str(model), shipped_models()))
 
 
 def shipped_models() -> list[str]:

@@ -1,4 +1,4 @@
-"""The seam of everything that predicts: a PyTorch bundle, an ONNX file, an ensemble."""
+"""The seam of everything that predicts: a PyTorch bundle, an ensemble."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -31,7 +31,8 @@ class Predictor(ABC):
     `classes` name the logits in order; `rule` makes its input from an image; `decision` makes an answer of
     its logits; `views` are the test-time augmentations over which logits are averaged; `digest` is its
     permanent identifier, 64 hex digits; `facts` say how it was trained; `fingerprint` is that of the training
-    data; `parents` are the digests of what it was made from; `parameters` counts its weights.
+    data; `parents` are the digests of what it was made from; `parameters` counts its weights; `mean` is the
+    colour (3,), 0 to 1, by which its network centres images, None where that is not known.
     """
 
     classes: tuple[str, ...]
@@ -43,6 +44,7 @@ class Predictor(ABC):
     fingerprint: str
     parents: tuple[str, ...]
     parameters: int
+    mean: NDArray[np.float32] | None = None
 
     @abstractmethod
     def outputs(self, images: NDArray[np.uint8], embed: bool = False) -> Outputs:

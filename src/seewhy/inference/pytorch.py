@@ -14,6 +14,7 @@ from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import place
 from seewhy.inference.forward import outputs_of, require_finite, to_input
 from seewhy.inference.predictor import Outputs, Predictor
+from seewhy.models.network import Network
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,11 +28,12 @@ class PyTorchPredictor(Predictor):
     def of(bundle: Bundle, device: torch.device) -> "PyTorchPredictor":
         """The predictor of a bundle, which stays as it is."""
         own = replace(bundle, network=place(copy.deepcopy(bundle.network).eval(), device))
-        shared = [field.name for field in fields(Predictor) if field.name != "parameters"]
+        shared = {field.name for field in fields(Predictor)} - {"parameters", "mean"}
         return PyTorchPredictor(
             bundle=own,
             device=device,
             parameters=sum(tensor.numel() for tensor in own.network.parameters()),
+            mean=own.network.mean.cpu().numpy() if isinstance(own.network, Network) else None,
             **{name: getattr(own, name) for name in shared},
         )
 

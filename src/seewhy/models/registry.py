@@ -1,6 +1,5 @@
 """The networks by name: builds one, or counts its cost. Their options are in `config/networks.py`."""
 
-import difflib
 import importlib
 import reprlib
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from torch import nn
 from seewhy.config.networks import NETWORKS, NetworkOptions
 from seewhy.errors import UsageError
 from seewhy.models.network import Layer, Network, describe
+from seewhy.text import no_such
 
 __all__ = [
     "Cost",
@@ -80,9 +80,7 @@ def name_of(network: nn.Module) -> str | None:
 def _checked(name: str, num_classes: int, size: int, options: dict[str, Any]) -> NetworkOptions:
     """The options as a record, all checked; they may come from an untrusted file."""
     if name not in NETWORKS:
-        near = difflib.get_close_matches(name, NETWORKS, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"there is no network {name!r}: there are {', '.join(NETWORKS)}{hint}")
+        raise UsageError(no_such("network", name, NETWORKS))
     kind = NETWORKS[name]
     options = {key: value for key, value in options.items() if value is not None}
     for key in options:

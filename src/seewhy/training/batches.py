@@ -3,8 +3,9 @@
 Everything is a function of (seed, step), so a run can be resumed at any step, bit for bit.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -40,6 +41,12 @@ class Batches:
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
     sampling: Literal["balanced"] | None = None
 
+    @cached_property
+    def _order(self) -> Callable[[int], np.ndarray]:
+        """The order of an epoch; a batch needs those of two."""
+        order = partial(_order, self.images.labels, self.sampling, self.seed)
+        return lru_cache(maxsize=2)(order)
+
     @property
     def total_steps(self) -> int:
         return -(-self.epochs * len(self.images) // self.batch_size)
@@ -53,7 +60,7 @@ class Batches:
         count, first = len(self.images), step * self.batch_size
         positions = np.arange(first, min(first + self.batch_size, self.epochs * count))
         epochs, places = np.divmod(positions, count)
-        parts = [_order(self, int(e))[places[epochs == e]] for e in np.unique(epochs)]
+        parts = [self._order(int(e))[places[epochs == e]] for e in np.unique(epochs)]
         return np.concatenate(parts)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
@@ -66,14 +73,12 @@ class Batches:
         return augment(images, targets, self.size, self.augmentation, generator)
 
 
-@lru_cache(maxsize=2)
-def _order(batches: Batches, epoch: int) -> np.ndarray:
+def _order(labels: np.ndarray, sampling: str | None, seed: int, epoch: int) -> np.ndarray:
     """The order of one epoch: a permutation of the rows, or as many rows with classes equally often."""
-    rng = np.random.default_rng(seed_of(batches.seed, ORDER, epoch))
-    count = len(batches.images)
-    if batches.sampling is None:
+    rng = np.random.default_rng(seed_of(seed, ORDER, epoch))
+    count = len(labels)
+    if sampling is None:
         return rng.permutation(count)
-    labels = batches.images.labels
     classes = np.unique(labels)
     share = -(-count // len(classes))
     drawn = []

@@ -25,7 +25,7 @@ from seewhy.page.settings import review_command
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
-from seewhy.workflows.evaluate import Split, judge, own_run, part, read_splits, store
+from seewhy.workflows.evaluate import Split, judge, own_run, part_of, read_splits, store
 from seewhy.workflows.labels import write_for_review
 
 
@@ -90,10 +90,10 @@ def analyse(
         if analysis is not None and home is not None:
             write_analysis(analysis, split, home / "analysis")
             on_event(Note(f"analysis: {home / 'analysis'}   plots: {Run(home).figures}"))
-            if split == "val":
+            if split == "val" and isinstance(data, str | Path):
                 _write_mistakes_for_review(analysis, classifier, splits, data, home, on_event)
     if home is not None:
-        images = part(splits, split).images if full and split != "test" else None
+        images = part_of(splits, split).images if full and split != "test" else None
         written = to_json(analysis) if analysis else {}
         drawings = split_drawings(to_json(measured), measured.reliability, written, images)
         write_drawings(drawings, Run(home).figures)

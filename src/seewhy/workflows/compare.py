@@ -27,7 +27,7 @@ from seewhy.inference.locate import find_models
 from seewhy.plots.compare import draw_comparison
 from seewhy.run import Run
 from seewhy.text import escape_cell
-from seewhy.workflows.evaluate import Split, part
+from seewhy.workflows.evaluate import Split, part_of, read_splits
 
 TRAIN_SAMPLE = 2_000  # training images for the generalisation gap
 ROUNDS, SECONDS = 30, 3.0  # limits of the timing; the first that is reached ends it
@@ -135,8 +135,8 @@ def _predicted(
     split: Split,
     on_event: OnEvent,
 ) -> _ModelPredictions:
-    splits = classifier.splits(data, options, on_event=on_event)
-    images = part(splits, split)
+    splits = read_splits(classifier, data, options, on_event)
+    images = part_of(splits, split)
     predictions = classifier.predict_set(images, on_event=on_event)
     gap = None
     if split == "val" and len(splits.train):

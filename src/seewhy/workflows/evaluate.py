@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from seewhy.analysis import diagnostics
@@ -16,7 +18,7 @@ from seewhy.events import Diagnostic, Note, OnEvent, ignore
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
-from seewhy.models.network import Network, channel_statistics
+from seewhy.models.network import channel_statistics
 from seewhy.run import Run
 
 Split = Literal["train", "val", "test"]
@@ -76,8 +78,8 @@ def judge(
     """Evaluates a loaded model on loaded data, as `evaluate` does; stores nothing."""
     if split != "test" and splits.fingerprint != classifier.predictor.fingerprint:
         on_event(Note("these are not the images that the model was trained and validated on"))
-    images = part(splits, split)
-    for diagnostic in colour_diagnostics(classifier.predictor.differentiable(), images):
+    images = part_of(splits, split)
+    for diagnostic in colour_diagnostics(classifier.predictor.mean, images):
         on_event(diagnostic)
     with full_precision():
         predictions = classifier.predict_set(images, embed=embed, on_event=on_event)
@@ -92,16 +94,18 @@ def own_run(model: str | Path, classifier: Classifier, splits: Splits, split: Sp
     return Run(Path(model)) if one and (own or separate) else None
 
 
-def colour_diagnostics(network: nn.Module | None, images: ImageSet) -> list[Diagnostic]:
-    """Diagnostics if a network's colour normalisation does not fit a sample of the images."""
-    if not isinstance(network, Network):
+def colour_diagnostics(mean: NDArray[np.float32] | None, images: ImageSet) -> list[Diagnostic]:
+    """Diagnostics if the colour by which a network centres images does not fit a sample of them."""
+    if mean is None:
         return []
     sample = images.images[:: max(1, len(images) // COLOUR_SAMPLE)]
-    return diagnostics.in_colours(*channel_statistics(sample), network.mean.cpu().numpy())
+    return diagnostics.in_colours(*channel_statistics(sample), mean)
 
 
-def part(splits: Splits, split: Split) -> ImageSet:
-    """The images of one split. Raises `UsageError` if the data has no test split."""
+def part_of(splits: Splits, split: Split) -> ImageSet:
+    """The images of one split. Raises `UsageError` if there is no such split."""
+    if split not in get_args(Split):
+        raise UsageError(f"no split {split!r}: the splits are {', '.join(get_args(Split))}")
     if split != "test":
         return splits.train if split == "train" else splits.val
     if splits.test is None:

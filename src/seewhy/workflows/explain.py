@@ -19,6 +19,7 @@ from seewhy.attribution.method import Method
 from seewhy.attribution.methods import PERTURBATION, find_method
 from seewhy.data import Data, ImageSet
 from seewhy.data.images.decode import centre
+from seewhy.data.sources import describe
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import OnEvent, ignore
@@ -28,7 +29,7 @@ from seewhy.inference.device import device_of
 from seewhy.inference.forward import full_precision, to_input
 from seewhy.inference.loading import load
 from seewhy.plots import attribution as draw
-from seewhy.workflows.evaluate import read_splits
+from seewhy.workflows.evaluate import part_of, read_splits
 
 # Most images (random, seed 0) and pixels for the statistics of channels and classes: 334 images at 224 pixels
 FEATURE_IMAGES, FEATURE_PIXELS = 1000, 1 << 24
@@ -124,11 +125,12 @@ def _new_folder(classifier: Classifier, target: str | None, out: Path) -> Path:
 def _part(
     classifier: Classifier, data: Data, split: Literal["train", "val"], on_event: OnEvent
 ) -> ImageSet:
-    splits = read_splits(classifier, data, on_event=on_event)
-    part = splits.val if split == "val" else splits.train
-    if not len(part):
-        raise UsageError(f"{data} has no {split} images: choose the other --split")
-    return part
+    if split not in ("train", "val"):
+        raise UsageError(f"images of {split} are not explained: choose train or val")
+    images = part_of(read_splits(classifier, data, on_event=on_event), split)
+    if not len(images):
+        raise UsageError(f"{describe(data)} has no {split} images: choose the other --split")
+    return images
 
 
 def _named(

@@ -88,6 +88,10 @@ def find_label_issues(
     """
     from seewhy.plots.sheets import draw_suspects
 
+    if not isinstance(data, str | Path):
+        raise UsageError(
+            "labels are reviewed in files: save the images as a folder, and give its path"
+        )
     changes = overrides or {}
     home = Path(out or Path("runs", f"{load_recipe(recipe or 'fast', changes).name}-folds"))
     explicit = recipe is not None or folds is not None or changes

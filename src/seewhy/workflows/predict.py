@@ -54,7 +54,7 @@ class Labelled:
 
 def label_images(
     model: str | Path,
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     out: str | Path | IO[str],
     *,
     top_k: int = 3,
@@ -70,6 +70,7 @@ def label_images(
     """
     if not 1 <= top_k <= MOST_LABELS:
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
+    paths = [paths] if isinstance(paths, str | Path) else paths
     with load(model, device=device) as classifier, full_precision():
         images = list(_expand(paths, on_event))
         if not images:

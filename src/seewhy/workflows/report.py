@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.overview import write_analysis
 from seewhy.attribution.grad_cam import grad_cam
-from seewhy.data import ImageSet
+from seewhy.data import Data, ImageSet
 from seewhy.data.images.decode import centre
+from seewhy.data.sources import describe
 from seewhy.errors import DataError, SeeWhyError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
@@ -33,7 +34,7 @@ CHUNK = 64  # images explained at a time, to bound memory
 
 def report(
     run: Run | str | Path,
-    data: str | Path | None = None,
+    data: Data | None = None,
     *,
     analyse: bool = False,
     out: str | Path | None = None,
@@ -49,12 +50,12 @@ def report(
     """
     run = run if isinstance(run, Run) else Run(Path(run))
     if analyse:
-        _analyse(run, data or run.config["data"], device, on_event)
+        _analyse(run, run.config["data"] if data is None else data, device, on_event)
     stored = read_stored(run)
-    place = str(data or stored.config["data"])
+    source = stored.config["data"] if data is None else data
     shown = images = None
     try:
-        shown, images = _shown_images(run, stored, place, device, on_event)
+        shown, images = _shown_images(run, stored, source, device, on_event)
     except SeeWhyError as error:
         if data is not None:
             raise
@@ -64,11 +65,11 @@ def report(
         write_drawings({"gradient-norms": (gradient_norms, [run.gradient_norms])}, run.figures)
     page = Path(out) if out is not None else run.path / "report.html"
     figures = "figures" if page.parent.resolve() == run.path.resolve() else ""
-    write_atomic(page, render(stored, place, shown, figures=figures).encode())
+    write_atomic(page, render(stored, describe(source), shown, figures=figures).encode())
     return page
 
 
-def _analyse(run: Run, data: str | Path, device: str, on_event: OnEvent) -> None:
+def _analyse(run: Run, data: Data, device: str, on_event: OnEvent) -> None:
     with load(run.path, device=device) as classifier:
         analysis = analyse_validation(
             Predictions.from_parquet(run.predictions("val")),
@@ -80,7 +81,7 @@ def _analyse(run: Run, data: str | Path, device: str, on_event: OnEvent) -> None
 
 
 def _shown_images(
-    run: Run, stored: Stored, data: str, device: str, on_event: OnEvent
+    run: Run, stored: Stored, data: Data, device: str, on_event: OnEvent
 ) -> tuple[ShownImages, sheets.Pixels]:
     """The images of the report, with their maps, and all of validation.
 
@@ -92,8 +93,8 @@ def _shown_images(
         val = splits.val
         if not np.array_equal(val.ids, predictions.ids):
             raise DataError(
-                f"{data} does not have the validation images of {run.path}: give the data that it was "
-                f"evaluated on, or evaluate this data (`seewhy evaluate {run.path} --data {data} --full`)"
+                f"{describe(data)} does not have the validation images of {run.path}: give the data that it "
+                "was evaluated on, or evaluate this data first"
             )
         mistakes = stored.analysis.get("mistakes", {"worst": [], "pairs": []})
         pairs = None

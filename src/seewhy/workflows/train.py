@@ -20,7 +20,7 @@ from seewhy.data.sources import describe
 from seewhy.errors import DivergedError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
-from seewhy.evaluation.metrics import by_name, metrics, score
+from seewhy.evaluation.metrics import by_name, metrics, require_metric, score
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import (
     Diagnostic,
@@ -122,6 +122,7 @@ def training_events(
     if start is not None:
         chosen = _recipe_for(chosen, start)
     splits = load_data(data, chosen.data, on_event=on_event, rule=start.rule if start else None)
+    require_metric(chosen.train.monitor, splits.classes)
     network = _build(chosen, splits, start, model)
     check_layers(network, chosen.train)
     target = None if out is None else Path(out)
@@ -172,7 +173,8 @@ def _events(job: _Job, config: Mapping[str, Any], resume: bool) -> Generator[Eve
         yield from initial
         _write_start(run, config, splits)
         diagnosed = diagnostics.in_labels(splits.train.labels, splits.classes, recipe.train)
-        diagnosed += colour_diagnostics(job.network, splits.train)
+        mean = job.network.mean.numpy() if isinstance(job.network, Network) else None
+        diagnosed += colour_diagnostics(mean, splits.train)
         yield from _logged(run, diagnosed)
         place(job.network, job.device)
         state = TrainState.start(job.network, recipe.train)
