@@ -36,7 +36,7 @@ def command(
     layout: str | None,
     **settings: Any,
 ) -> None:
-    """Measure MODEL (a bundle, a run directory or a shipped model's name) on a split.
+    """Measure MODEL (a model file, a run directory or a shipped model's name) on a split.
 
     A run directory keeps the metrics in metrics.json, the predictions in predictions-SPLIT.parquet and the
     plots in figures/, if the data is its own; each evaluation on test is numbered. --full also writes

@@ -1,4 +1,4 @@
-"""Which file a name stands for: a bundle, a run directory, a shipped model, or several of these."""
+"""Which file a name stands for: a model file, a run directory, a shipped model, or several of these."""
 
 from collections.abc import Sequence
 from os import PathLike, fspath
@@ -15,7 +15,7 @@ def find_models(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> l
     """The model files that a name, several names, or "A+B" stand for; an existing path wins."""
     if not isinstance(model, str | PathLike):
         if not model:
-            raise UsageError("no model is named: name a bundle, a run directory or a shipped model")
+            raise UsageError("no model is named: name a model file, a run directory or a shipped model")
         return [file for name in model for file in find_models(name)]
     model = fspath(model)
     names = model.split("+")
@@ -27,7 +27,7 @@ def find_models(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> l
 
 
 def find_model(model: str | Path) -> Path:
-    """The model file that a bundle's path, a run directory or a shipped name stands for."""
+    """The model file that a path, a run directory or a shipped name stands for."""
     path = Path(model)
     if path.is_dir():
         run = Run(path)

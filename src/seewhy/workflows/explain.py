@@ -47,14 +47,14 @@ class Explained:
 
 def explain(
     model: str | Path,
-    images: Sequence[str | Path] = (),
+    images: str | Path | Sequence[str | Path] = (),
     *,
     out: str | Path,
     data: Data | None = None,
     split: Literal["train", "val"] = "val",
     only: Literal["wrong", "right"] | None = None,
     count: int = 8,
-    methods: Sequence[str] = ("grad_cam",),
+    methods: str | Sequence[str] = "grad_cam",
     target: str | None = None,
     features: bool = False,
     check: bool = True,
@@ -69,6 +69,8 @@ def explain(
     `out` is a new folder. Raises `UsageError` for options that exclude each other, `DataError` for an image
     that cannot be read.
     """
+    images = [images] if isinstance(images, str | Path) else images
+    methods = [methods] if isinstance(methods, str) else methods
     if bool(images) == (data is not None):
         raise UsageError("give either images to explain, or --data to take them from")
     chosen = {name: find_method(name) for name in methods}
