@@ -15,7 +15,9 @@ def find_models(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> l
     """The model files that a name, several names, or "A+B" stand for; an existing path wins."""
     if not isinstance(model, str | PathLike):
         if not model:
-            raise UsageError("no model is named: name a model file, a run directory or a shipped model")
+            raise UsageError(
+                "no model is named: name a model file, a run directory or a shipped model"
+            )
         return [file for name in model for file in find_models(name)]
     model = fspath(model)
     names = model.split("+")
