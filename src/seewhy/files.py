@@ -104,12 +104,12 @@ def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
 def clear_temporaries(directory: Path) -> None:
     """Removes the temporary files that killed processes left in a directory and below it."""
     for path in list(directory.rglob(".*.tmp")):
-        if not _runs(path.name.split(".")[-2]):
+        if not _is_alive(path.name.split(".")[-2]):
             path.unlink(missing_ok=True)
 
 
-def _runs(pid: str) -> bool:
-    """Whether a process of this machine has this number."""
+def _is_alive(pid: str) -> bool:
+    """Whether a process of this number is running on this machine."""
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, ValueError, OverflowError):
