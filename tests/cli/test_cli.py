@@ -151,6 +151,12 @@ def test_wrong_use_is_one_line_that_helps_and_exit_2(arguments, message):
     assert message in done.err and done.out == ""
 
 
+def test_an_error_of_several_lines_has_them(tmp_path):
+    (tmp_path / "data").mkdir()
+    done = call("train", "--recipe", "digits", "--data", tmp_path / "data", code=2)
+    assert "\\n" not in done.err and len(done.err.splitlines()) > 3
+
+
 def test_models_recipes_and_info(run):
     assert "545,098" in call("models").out
     assert set(json.loads(call("models", "--json").out)["networks"]) >= {

@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> Any:
         user_error = as_user_error(error)
         if user_error is None:
             raise
-        click.echo(f"seewhy: {visible(str(user_error))}", err=True)
+        click.echo("seewhy: " + "\n".join(map(visible, str(user_error).splitlines())), err=True)
         sys.exit(user_error.exit_code)
 
 
