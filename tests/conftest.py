@@ -31,6 +31,25 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve images of each of three classes, to be read only."""
+    from helpers import write_folder  # here, since it loads torch
+
+    return write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
+
+
+@pytest.fixture(scope="session")
+def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a run on `photos`, to be read only."""
+    from helpers import QUICK
+
+    import seewhy
+
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return seewhy.train(photos, "regularized-cnn", out=out, overrides=QUICK).path
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder with `cifar10` and `hymenoptera`; tests that need it are skipped without it."""
     beside = Path(__file__).parents[2] / "shared"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from helpers import QUICK, call, write_folder
+from helpers import QUICK, call
 
 from seewhy.data import load_data
 from seewhy.data.imageset import Rows
@@ -35,11 +35,6 @@ def unreadable():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SealedSet, "__init__", sealed)
         yield
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
 
 
 @pytest.fixture(scope="module")

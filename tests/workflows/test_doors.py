@@ -2,43 +2,33 @@
 
 import numpy as np
 import pytest
-from helpers import QUICK, write_folder
+from helpers import QUICK
 
 import seewhy
 from seewhy.errors import UsageError
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
-
-
-@pytest.fixture(scope="module")
-def run(photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "run"
-    return seewhy.train(photos, "regularized-cnn", out=out, overrides=QUICK)
+from seewhy.run import Run
 
 
 @pytest.mark.parametrize("split", ["Test", "tset", ""])
-def test_an_unknown_split_gives_no_other_ones_metrics(run, photos, split):
+def test_an_unknown_split_gives_no_other_ones_metrics(trained, photos, split):
     with pytest.raises(UsageError, match=r"no split .*train, val, test"):
-        seewhy.evaluate(run.path, photos, split)
-    assert set(run.metrics) == {"val"}
+        seewhy.evaluate(trained, photos, split)
+    assert set(Run(trained).metrics) == {"val"}
 
 
 @pytest.mark.parametrize("split", ["test", "Val"])
-def test_images_of_test_are_not_explained(run, photos, tmp_path, split):
+def test_images_of_test_are_not_explained(trained, photos, tmp_path, split):
     with pytest.raises(UsageError, match="choose train or val"):
-        seewhy.explain(run.path, data=photos, split=split, out=tmp_path / "why")
+        seewhy.explain(trained, data=photos, split=split, out=tmp_path / "why")
 
 
-def test_a_wrong_option_is_named(run, photos):
+def test_a_wrong_option_is_named(trained, photos):
     with pytest.raises(UsageError, match=r"options: on_bad: .*got 'skp'"):
-        seewhy.evaluate(run.path, photos, options={"on_bad": "skp"})
+        seewhy.evaluate(trained, photos, options={"on_bad": "skp"})
 
 
-def test_a_single_path_is_labelled(run, photos, tmp_path):
-    labelled = seewhy.label_images(run.path, str(photos / "bee"), tmp_path / "out.csv")
+def test_a_single_path_is_labelled(trained, photos, tmp_path):
+    labelled = seewhy.label_images(trained, str(photos / "bee"), tmp_path / "out.csv")
     assert (labelled.images, labelled.bad) == (12, 0)
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from seewhy.cli.options import DATA, PATH, Verb, as_json
 from seewhy.config.data import DataConfig
-from seewhy.config.options import parse_value
+from seewhy.config.options import first_fault, parse_value
 from seewhy.config.recipe import options
 from seewhy.errors import UsageError
 
@@ -91,10 +91,8 @@ def config_of(values: Mapping[str, str | None], **defaults: Any) -> DataConfig:
     try:
         return DataConfig(**defaults | {k: v for k, v in values.items() if v is not None})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        flag = f"{_flag(name)} {first['input']}: " if name else ""
-        raise UsageError(flag + first["msg"].removeprefix("Value error, ")) from None
+        name, reason, value = first_fault(error)
+        raise UsageError((f"{_flag(name)} {value}: " if name else "") + reason) from None
 
 
 def _flag(name: str) -> str:

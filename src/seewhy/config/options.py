@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from seewhy.errors import UsageError
@@ -44,6 +44,13 @@ def parse_value(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         raise UsageError(f"{text!r} is not a value: expected a number, a word or a list") from None
+
+
+def first_fault(error: ValidationError) -> tuple[str, str, Any]:
+    """The first field that is wrong, by dotted name ("" for the whole record), the reason and the value."""
+    first = error.errors(include_url=False)[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    return ".".join(map(str, first["loc"])), reason, first["input"]
 
 
 def _kind(annotation: Any) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from seewhy.config.options import first_fault
 from seewhy.config.recipe import Recipe, load_recipe, options
 from seewhy.errors import UsageError
 
@@ -102,9 +103,8 @@ def make_plan(tree: Any, label: str) -> Plan:
     try:
         return Plan.model_validate(tree)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "it"
-        raise UsageError(f"{label}: {place}: {first['msg']} (got {first['input']!r})") from None
+        name, reason, value = first_fault(error)
+        raise UsageError(f"{label}: {name or 'it'}: {reason} (got {value!r})") from None
 
 
 def variants(plan: Plan, overrides: Mapping[str, Any]) -> list[Variant]:

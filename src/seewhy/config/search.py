@@ -6,6 +6,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from seewhy.config.options import first_fault
+
 # Fields that change how a trial is measured, or its random numbers, but not the model.
 _FIXED = ("train.seed", "train.monitor", "train.monitor_mode", "train.device")
 
@@ -49,7 +51,7 @@ def check(name: str, space: Space, field: FieldInfo) -> None:
         try:
             adapter.validate_python(value)
         except ValidationError as error:
-            reason = error.errors(include_url=False)[0]["msg"]
+            reason = first_fault(error)[1]
             raise ValueError(f"search {name}: {value!r} does not fit: {reason}") from None
 
 

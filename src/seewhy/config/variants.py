@@ -12,6 +12,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
+from seewhy.config.options import first_fault
+
 Section = TypeVar("Section", bound=BaseModel)
 Record = TypeVar("Record", bound="Variant")
 
@@ -66,8 +68,7 @@ def chosen(section: BaseModel, field: str, registry: Mapping[str, type[Record]])
     try:
         record = registry[name](**options)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ValueError(first["msg"].removeprefix("Value error, ")) from None
+        raise ValueError(first_fault(error)[1]) from None
     record.require_fit(section)
     return record
 

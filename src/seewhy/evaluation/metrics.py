@@ -24,6 +24,7 @@ from seewhy.evaluation.stats.bootstrap import (
     percentiles,
 )
 from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.text import no_such
 
 BINS = 15  # of the calibration error, as in Guo et al. 2017
 RATES = ("precision", "recall", "f1")
@@ -304,7 +305,7 @@ def score(name: str, predictions: Predictions) -> float:
 def require_metric(name: str, classes: Sequence[str]) -> None:
     """Raises `UsageError` for an unknown metric, or for top5 below six classes."""
     if name not in METRICS:
-        raise UsageError(f"there is no metric {name!r}: choose one of {', '.join(METRICS)}")
+        raise UsageError(no_such("metric", name, METRICS))
     if name == "top5" and len(classes) < 6:
         raise UsageError("top5 needs at least six classes: choose another metric")
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
+from seewhy.config.options import first_fault
 from seewhy.data import Data, ImageSet, Splits, load_data
 from seewhy.data.images.decode import ImageLike, centre, read
 from seewhy.data.sources.memory import images_of
@@ -193,9 +194,8 @@ class Classifier:
         try:
             config = DataConfig(**{**trained, **(options or {})})
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            names = ".".join(map(str, first["loc"]))
-            raise UsageError(f"options: {names}: {first['msg']} (got {first['input']!r})") from None
+            name, reason, value = first_fault(error)
+            raise UsageError(f"options: {name}: {reason} (got {value!r})") from None
         return load_data(data, config, rule=self.rule, classes=self.classes, on_event=on_event)
 
     def answers(self, predictions: Predictions) -> np.ndarray:

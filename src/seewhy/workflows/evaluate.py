@@ -20,6 +20,7 @@ from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
 from seewhy.models.network import channel_statistics
 from seewhy.run import Run
+from seewhy.text import no_such
 
 Split = Literal["train", "val", "test"]
 
@@ -105,7 +106,7 @@ def colour_diagnostics(mean: NDArray[np.float32] | None, images: ImageSet) -> li
 def part_of(splits: Splits, split: Split) -> ImageSet:
     """The images of one split. Raises `UsageError` if there is no such split."""
     if split not in get_args(Split):
-        raise UsageError(f"no split {split!r}: the splits are {', '.join(get_args(Split))}")
+        raise UsageError(no_such("split", split, get_args(Split)))
     if split != "test":
         return splits.train if split == "train" else splits.val
     if splits.test is None:

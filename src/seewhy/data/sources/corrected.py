@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from seewhy.config.options import first_fault
 from seewhy.errors import DataError
 from seewhy.text import visible
 
@@ -65,8 +66,8 @@ def read_corrected(path: Path) -> Corrected:
     except (OSError, ValidationError) as error:
         reason = str(error).splitlines()[-1]
         if isinstance(error, ValidationError):
-            first = error.errors(include_url=False)[0]
-            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            name, fault, _ = first_fault(error)
+            reason = f"{name}: {fault}"
         raise DataError(
             f"{visible(str(file))} is not a list of corrections ({visible(reason)}): create it with "
             "`seewhy data apply-review`"
