@@ -7,6 +7,9 @@ from .config.recipe import load_recipe as load_recipe
 from .data import ImageSet as ImageSet
 from .data import Splits as Splits
 from .data import load_data as load_data
+from .data.cache_sets import check_cache as check_cache
+from .data.cache_sets import list_cache as list_cache
+from .data.cache_sets import remove_cached as remove_cached
 from .errors import SeeWhyError as SeeWhyError
 from .evaluation.metrics import Metrics as Metrics
 from .evaluation.metrics import metrics as metrics

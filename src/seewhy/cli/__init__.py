@@ -23,6 +23,7 @@ VERBS = {
     "find-lr": "Find a learning rate in one short training.",
     "learning-curve": "Estimate whether more images would help.",
     "data": "Inspect a data set: its contents, its problems, its splits.",
+    "cache": "List, check or empty the cache of decoded images.",
     "models": "List the networks and the shipped models; `show NAME` prints the layer table.",
     "recipes": "List the recipes; `show NAME` prints one in full.",
     "info": "Show what a model file contains.",

@@ -21,7 +21,7 @@ from seewhy.data.split import (
     check_names,
     write_splits,
 )
-from seewhy.data.stamps import cache_root, content_id, writable
+from seewhy.data.stamps import cache_root, content_of, writable
 from seewhy.errors import DataError, UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.text import visible
@@ -62,7 +62,7 @@ def load_data(
     """
     origin = sources.find(source, config.layout, config.group_from, on_event)
     with writable(cache_root()):
-        content = content_id(origin)
+        content = content_of(origin)
         if rule is None:
             rule = InputRule.resolve(config.size, shorter_side(origin, content) or config.size)
         read = stored(origin, rule, content, on_event)

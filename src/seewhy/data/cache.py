@@ -1,14 +1,15 @@
-"""Images decoded once: one entry per source and stored side, on disk, verified whenever it is opened.
+"""Images decoded once: a set per source and input rule, verified when it is opened.
 
     $SEEWHY_CACHE (~/.cache/seewhy)
-      stamps/<root>.npy               size, times, inode and sha256 of each file last seen
+      stamps/<root>.npz               size, times, inode and sha256 of each file last seen
       sets/<content>/side.txt         the median shorter side of these images
-      sets/<content>/store-32-v1/     images.npy labels.npy splits.npy hashes.npy sizes.npy
-                                      table.json checksums.json
+      sets/<content>/<rule>/          set.json table.json labels.npy splits.npy hashes.npy sizes.npy
+                                      rows.npy checksums.json stamps.json, and `used`, empty
+      pixels/<rule>/<segment>/        the images of all sets (`segments`)
 
-`content` is a hash over the names and bytes of the source's files. An entry appears by one rename, so a
+`content` is a hash over the names and bytes of the source's files. A set appears by one rename, so a
 killed process leaves no partial one; a damaged one is built again. Nothing here is a pickle, and images
-are not kept in memory: rows are written one after the other and read through a memory map.
+are not kept in memory: they are written one after the other and read through a memory map.
 """
 
 import dataclasses
@@ -16,31 +17,36 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, check_bad
+from seewhy.data.cache_sets import ABOUT, USED, About, make_room
+from seewhy.data.checksums import intact, write_checksums
 from seewhy.data.images.decode import (
     ImageLike,
     content_hash,
     measure,
     open_image,
     quiet_pillow,
+    read_file,
     store,
 )
+from seewhy.data.imageset import Rows
+from seewhy.data.segments import Facts, Pixels, new_segment, open_images
 from seewhy.data.sources.source import Record, Source
-from seewhy.data.stamps import cache_root, workers
+from seewhy.data.stamps import Content, cache_root, workers
 from seewhy.errors import DataError, ImageError
-from seewhy.events import OnEvent, Progress, ignore
-from seewhy.files import atomic_directory, exclusive, require_space, write_atomic
+from seewhy.events import Note, OnEvent, Progress, ignore
+from seewhy.files import atomic_directory, exclusive, require_space, write_atomic, write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +57,7 @@ class Stored:
     `pixels` is the original size, for people.
     """
 
-    images: np.ndarray
+    images: np.ndarray | Rows
     labels: np.ndarray
     splits: np.ndarray
     hashes: np.ndarray
@@ -64,28 +70,36 @@ class Stored:
     pixels: str
 
 
-def stored(source: Source, rule: InputRule, content: str, on_event: OnEvent = ignore) -> Stored:
+def stored(source: Source, rule: InputRule, content: Content, on_event: OnEvent = ignore) -> Stored:
     """Returns the images of a source at `rule.store` pixels a side, from the cache or into it.
 
     If two processes ask at the same time, one builds. Raises `DataError` if no image can be used.
     """
-    home = cache_root() / "sets" / content
+    home = cache_root() / "sets" / content.id
     home.mkdir(parents=True, exist_ok=True)
     entry = home / f"store-{rule.store}-v{rule.version}"
     if (opened := _open(entry)) is not None:
         return opened
     with exclusive(entry.with_suffix(".lock"), wait=True):
-        if (opened := _open(entry)) is not None:
-            return opened
-        _build(source, rule.store, entry, on_event)
-        if (opened := _open(entry)) is not None:
-            return opened
+        for _ in range(
+            3
+        ):  # another process may remove what this one has just written, to make room
+            if (opened := _open(entry)) is not None:
+                return opened
+            _build(source, rule.store, content, entry, on_event)
+            if removed := len(make_room(entry)):
+                sets = "1 set that was" if removed == 1 else f"{removed:,} sets that were"
+                on_event(
+                    Note(
+                        f"{sets} used longest ago left the cache, which is limited to SEEWHY_CACHE_GB"
+                    )
+                )
     raise DataError(f"{entry} is damaged right after it was written: check the disk")
 
 
-def shorter_side(source: Source, content: str) -> int | None:
+def shorter_side(source: Source, content: Content) -> int | None:
     """Returns the median shorter side of the images outside test, in pixels; None if there are none."""
-    file = cache_root() / "sets" / content / "side.txt"
+    file = cache_root() / "sets" / content.id / "side.txt"
     with suppress(OSError, ValueError):
         text, digest = file.read_text("ascii").split()
         if digest == hashlib.sha256(text.encode()).hexdigest():
@@ -106,8 +120,40 @@ def shorter_side(source: Source, content: str) -> int | None:
 
 class _Decoded(NamedTuple):
     pixels: np.ndarray
-    hash: str
-    size: tuple[int, int]
+    facts: Facts
+
+
+# An image that is decoded, the row of one that is stored, or the reason why there is none.
+_Read = _Decoded | int | ImageError
+
+
+class _Reader:
+    """Reads images, unless the cache has them: files are known by the digests of their bytes."""
+
+    def __init__(self, side: int, pixels: Pixels, source: Source, content: Content) -> None:
+        self._side, self._pixels = side, pixels
+        paths = (f"{source.root}/{name}" for name in source.files)
+        self._digests = dict(zip(paths, content.digests.tolist(), strict=True))
+
+    def read(self, image: ImageLike) -> _Read:
+        row = (
+            self._pixels.find(self._digests.get(str(image), b""))
+            if isinstance(image, Path)
+            else None
+        )
+        if row is not None:
+            return row
+        try:
+            data = read_file(image) if isinstance(image, Path) else image
+            digest = hashlib.sha256(data).hexdigest()[:32] if isinstance(data, bytes) else None
+            if digest and (row := self._pixels.find(digest.encode())) is not None:
+                return row
+            rgb = open_image(data)
+        except ImageError as error:
+            return error
+        pixels = store(rgb, self._side)
+        whole = content_hash(pixels if rgb.size == (self._side, self._side) else rgb).encode()
+        return _Decoded(pixels, Facts(digest.encode() if digest else whole, whole, *rgb.size))
 
 
 _CHUNK_ROWS, _CHUNK_BYTES = 64, 4 << 20
@@ -116,17 +162,9 @@ _CHUNK_ROWS, _CHUNK_BYTES = 64, 4 << 20
 _SMALL = 16 << 10
 
 
-def _decode_chunk(chunk: list[Record], side: int) -> list[_Decoded | ImageError]:
-    def one(image: ImageLike) -> _Decoded | ImageError:
-        try:
-            rgb = open_image(image)
-        except ImageError as error:
-            return error
-        pixels = store(rgb, side)
-        return _Decoded(pixels, content_hash(pixels if rgb.size == (side, side) else rgb), rgb.size)
-
+def _read_chunk(chunk: list[Record], read: Callable[[ImageLike], _Read]) -> list[_Read]:
     with quiet_pillow():
-        return [one(record.image) for record in chunk]
+        return [read(record.image) for record in chunk]
 
 
 def _chunks(records: Iterable[Record], side: int) -> Iterator[tuple[list[Record], bool]]:
@@ -159,19 +197,19 @@ def _weight(image: ImageLike) -> int:
     return 0
 
 
-def _decoded(
-    records: Iterable[Record], side: int
-) -> Iterator[tuple[list[Record], list[_Decoded | ImageError]]]:
+def _read_all(
+    records: Iterable[Record], side: int, read: Callable[[ImageLike], _Read]
+) -> Iterator[tuple[list[Record], list[_Read]]]:
     """Yields chunks in order while the next ones are decoded."""
     threads = workers()
-    waiting: deque[tuple[list[Record], Future[list[_Decoded | ImageError]]]] = deque()
+    waiting: deque[tuple[list[Record], Future[list[_Read]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for chunk, threads_pay in _chunks(records, side):
-            future: Future[list[_Decoded | ImageError]] = Future()
+            future: Future[list[_Read]] = Future()
             if threads_pay:
-                future = pool.submit(_decode_chunk, chunk, side)
+                future = pool.submit(_read_chunk, chunk, read)
             else:
-                future.set_result(_decode_chunk(chunk, side))
+                future.set_result(_read_chunk(chunk, read))
             waiting.append((chunk, future))
             if len(waiting) > 2 * threads:
                 done, result = waiting.popleft()
@@ -191,21 +229,18 @@ class _Table:
         self.groups: list[str] = []
         self.bad: list[BadFile] = []
         self.sizes: list[tuple[int, int]] = []
+        self.rows: list[int] = []
         self.spellings: dict[str, str] = {}
 
-    def add(self, record: Record, result: _Decoded | ImageError) -> bool:
-        """Adds one image, or a bad file; returns whether it is a row."""
-        if isinstance(result, ImageError):
-            self.bad.append(BadFile(record.id, result.code, str(result)))
-            return False
+    def add(self, record: Record, row: int, facts: Facts) -> None:
+        self.rows.append(row)
         self.ids.append(record.id)
         self.labels.append(self.spellings.setdefault(record.label, _nfc(record.label)))
         self.splits.append(record.split)
-        self.hashes.append(result.hash.encode())
+        self.hashes.append(facts.hash)
         if record.group is not None:
             self.groups.append(record.group)
-        self.sizes.append(result.size)
-        return True
+        self.sizes.append((facts.width, facts.height))
 
     @property
     def merged(self) -> list[str]:
@@ -216,35 +251,38 @@ def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _build(source: Source, side: int, entry: Path, on_event: OnEvent) -> None:
+def _build(source: Source, side: int, content: Content, entry: Path, on_event: OnEvent) -> None:
     reading = source.read()
-    require_space(entry.parent, reading.total * side * side * 3, f"the cache of {source.layout}")
+    home = cache_root() / "pixels" / entry.name
+    home.mkdir(parents=True, exist_ok=True)
+    require_space(home, reading.total * side * side * 3, f"the cache of {source.layout}")
     table = _Table()
-    done = 0
+    with new_segment(home, side) as segment:
+        pixels = Pixels(home, segment)
+        read = _Reader(side, pixels, source, content).read
+        done = 0
+        for records, results in _read_all(reading.records, side, read):
+            for record, result in zip(records, results, strict=True):
+                if isinstance(result, ImageError):
+                    table.bad.append(BadFile(record.id, result.code, str(result)))
+                    continue
+                row = result if isinstance(result, int) else pixels.add(*result)
+                table.add(record, row, pixels.facts(row))
+            done += len(records)
+            on_event(Progress("reading", done, max(done, reading.total)))
+        if not table.ids:
+            check_bad(table.bad, done, "error", 0)
+            raise DataError(f"no images in {source.root}")
+    segments, rows = pixels.used(np.array(table.rows, np.int64))
+    classes = tuple(dict.fromkeys(map(_nfc, reading.classes or sorted(set(table.labels)))))
+    about = About(
+        str(source.root), source.layout, len(rows), side, [path.name for path in segments]
+    )
     with atomic_directory(entry) as directory:
-        with open(directory / "images.npy", "wb") as file:
-            _write_header(file, 0, side)
-            start = file.tell()
-            for records, results in _decoded(reading.records, side):
-                for record, result in zip(records, results, strict=True):
-                    if table.add(record, result) and isinstance(result, _Decoded):
-                        file.write(result.pixels.tobytes())
-                done += len(records)
-                on_event(Progress("reading", done, max(done, reading.total)))
-            if not table.ids:
-                check_bad(table.bad, done, "error", 0)
-                raise DataError(f"no images in {source.root}")
-            file.seek(0)
-            _write_header(file, len(table.ids), side)
-            assert file.tell() == start, "the header of an .npy grew"
-        classes = tuple(dict.fromkeys(map(_nfc, reading.classes or sorted(set(table.labels)))))
         _write_table(directory, table, classes)
-        write_atomic(directory / "checksums.json", json.dumps(_checksums(directory)).encode())
-
-
-def _write_header(file: BinaryIO, rows: int, side: int) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": (rows, side, side, 3)}
-    np.lib.format.write_array_header_1_0(file, header)
+        np.save(directory / "rows.npy", rows)
+        write_json(about, directory / ABOUT)
+        write_checksums(directory)
 
 
 def _write_table(directory: Path, table: _Table, classes: tuple[str, ...]) -> None:
@@ -271,37 +309,26 @@ def _write_table(directory: Path, table: _Table, classes: tuple[str, ...]) -> No
 
 # ------------------------------------------------------------------ opening
 
-_BLOCK = 4 << 20
-
-
-def _checksums(directory: Path) -> dict[str, list[str]]:
-    """Returns the sha256 of each 4 MiB of each file of an entry."""
-    files = sorted(file for file in directory.iterdir() if file.name != "checksums.json")
-    blocks = [(file, start) for file in files for start in range(0, file.stat().st_size, _BLOCK)]
-
-    def digest(block: tuple[Path, int]) -> str:
-        with open(block[0], "rb") as file:
-            file.seek(block[1])
-            return hashlib.sha256(file.read(_BLOCK)).hexdigest()
-
-    checksums: dict[str, list[str]] = {file.name: [] for file in files}
-    with ThreadPoolExecutor(workers()) as pool:
-        for (file, _), value in zip(blocks, pool.map(digest, blocks), strict=True):
-            checksums[file.name].append(value)
-    return checksums
-
 
 def _open(entry: Path) -> Stored | None:
     """Returns an entry, or None if it is missing or damaged."""
     try:
-        if json.loads((entry / "checksums.json").read_bytes()) != _checksums(entry):
-            return None
-    except (OSError, ValueError):
+        return _read_entry(entry) if intact(entry) else None
+    except FileNotFoundError:  # removed by another process
         return None
-    # The checksums are right, so the entry is as it was written: from here on it is trusted.
+
+
+def _read_entry(entry: Path) -> Stored | None:
+    home = cache_root() / "pixels" / entry.name
+    segments = [home / name for name in json.loads((entry / ABOUT).read_bytes())["segments"]]
+    images = open_images(segments, np.load(entry / "rows.npy", allow_pickle=False))
+    if images is None:
+        return None
+    with suppress(OSError):  # a cache that may only be read
+        (entry / USED).touch()
     facts = json.loads((entry / "table.json").read_bytes())
     return Stored(
-        images=np.asarray(np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)),
+        images=images,
         labels=np.load(entry / "labels.npy", allow_pickle=False),
         splits=np.load(entry / "splits.npy", allow_pickle=False).astype(str),
         hashes=np.load(entry / "hashes.npy", allow_pickle=False),

@@ -1,7 +1,7 @@
 """Labelled images at their stored size, and subsets that copy no pixels."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,13 +11,37 @@ import numpy as np
 CHUNK_BYTES = 8 << 20  # of images processed together; about ten times as much is in memory then
 
 
+class Stack:
+    """Arrays of equal rows, read as one: the rows of the first, then those of the second, ..."""
+
+    def __init__(self, parts: Sequence[np.ndarray]) -> None:
+        self.parts = parts
+        self._starts = np.cumsum([0, *map(len, parts)])
+        self.shape = (int(self._starts[-1]), *parts[0].shape[1:])
+        self.dtype, self.ndim = parts[0].dtype, parts[0].ndim
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Returns a row, or a copy of the rows in an array."""
+        number = np.searchsorted(self._starts, rows, "right") - 1
+        if np.ndim(rows) == 0:
+            return np.asarray(self.parts[number][rows - self._starts[number]])
+        picked = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for part in np.unique(number):
+            mine = number == part
+            picked[mine] = self.parts[part][rows[mine] - self._starts[part]]
+        return picked
+
+
 class Rows:
     """A read-only view of some rows of an array, in any order.
 
     Indexing copies only the rows that are requested, so a memory-mapped file is never read whole.
     """
 
-    def __init__(self, base: np.ndarray, rows: np.ndarray) -> None:
+    def __init__(self, base: np.ndarray | Stack, rows: np.ndarray) -> None:
         assert rows.dtype.kind in "iu", rows.dtype
         self.base, self.rows = base, rows
 

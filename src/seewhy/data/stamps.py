@@ -8,7 +8,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -17,7 +20,7 @@ from seewhy.errors import DataError
 from seewhy.files import write_atomic
 
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
-FORMAT = 2  # of a cache entry; part of the hash
+FORMAT = 3  # of a cache entry; part of the hash
 
 
 def cache_root() -> Path:
@@ -45,65 +48,100 @@ def workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_STAMP = np.dtype([("key", "S16"), ("digest", "S32")])
 _SETTLED = 2_000_000_000  # ns; a younger file may change again within one tick of its clock
 
 
-def content_id(source: Source) -> str:
-    """Returns 40 hex digits over the names and bytes of a source's files.
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a source's files hold: `id`, 40 hex digits over their names and bytes, and 32 for each file."""
 
-    Files with the same size, times and inode as before are not read again.
-    """
+    id: str
+    digests: np.ndarray
+
+
+def content_of(source: Source) -> Content:
+    """Hashes the files of a source; those with the same size, times and inode as before are not read."""
+    digests = _digests(source.root, source.files)
     digest = hashlib.sha256(f"{FORMAT} {source.layout} {source.key}\n".encode())
-    for name, content in zip(source.files, _digests(source.root, source.files), strict=True):
-        digest.update(os.fsencode(name) + b"\0" + content.ljust(32, b"\0"))
-    return digest.hexdigest()[:40]
+    digest.update(_joined(source.files) + b"\0\0" + digests.tobytes())
+    return Content(digest.hexdigest()[:40], digests)
+
+
+def _joined(names: tuple[str, ...]) -> bytes:
+    return os.fsencode("\0".join(names))
+
+
+class _Stamps(NamedTuple):
+    """Files as they were last seen: their names, what `_look` returned, and their digests."""
+
+    names: bytes
+    looks: np.ndarray
+    digests: np.ndarray
+
+    def of(self, files: tuple[str, ...]) -> "_Stamps":
+        """Returns the stamps of these files, in this order; a file that is not known looks like none."""
+        names = _joined(files)
+        if names == self.names:
+            return self
+        row = {name: place for place, name in enumerate(self.names.split(b"\0"))}
+        rows = np.array([row.get(name, -1) for name in names.split(b"\0")], int)
+        looks = np.append(self.looks, [_UNKNOWN], axis=0)
+        return _Stamps(names, looks[rows], np.append(self.digests, b"")[rows])
+
+
+_UNKNOWN = (-1, -1, -1, -1)  # what no file looks like
 
 
 def _digests(root: Path, files: tuple[str, ...]) -> np.ndarray:
+    """Returns 32 hex digits of the sha256 of each file, bytes `(N,)`."""
     if not files:
         return np.empty(0, "S32")
-    index = cache_root() / "stamps" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.npy"
-    known = dict(_load_stamps(index).tolist())
-    now = time.time_ns()
-    keys = np.array([_look(root, name, now - _SETTLED) for name in files], "S16")
-    stamps = np.array([(key, known.get(key, b"")) for key in keys.tolist()], _STAMP)
-    changed = np.flatnonzero((stamps["digest"] == b"") | (keys == b""))
+    index = cache_root() / "stamps" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.npz"
+    names, seen, digests = _load(index).of(files)
+    settled = time.time_ns() - _SETTLED
+    looks = np.array([_look(f"{root}/{name}", settled) for name in files], np.int64)
+    changed = np.flatnonzero((looks != seen).any(axis=1) | (looks == _UNKNOWN).all(axis=1))
+    if not len(changed):
+        return digests
+    digests = digests.copy()
     blocks = [changed[start : start + 256] for start in range(0, len(changed), 256)]
     with ThreadPoolExecutor(workers()) as pool:
         hashed = pool.map(lambda block: [_hash(root / files[row]) for row in block], blocks)
-        for block, digests in zip(blocks, hashed, strict=True):
-            stamps["digest"][block] = digests
-    if len(changed):
-        file = io.BytesIO()
-        np.save(file, np.sort(stamps[keys != b""], order="key"), allow_pickle=False)
-        write_atomic(index, file.getvalue())
-    return stamps["digest"]
+        for block, values in zip(blocks, hashed, strict=True):
+            digests[block] = values
+    file = io.BytesIO()
+    np.savez(file, names=np.frombuffer(names, np.uint8), looks=looks, digests=digests)
+    write_atomic(index, file.getvalue())
+    return digests
 
 
-def _look(root: Path, name: str, settled: int) -> bytes:
-    """Returns 16 bytes over a file's name, size, times and inode; b"" if these cannot be trusted yet."""
+def _look(path: str, settled: int) -> tuple[int, int, int, int]:
+    """Returns a file's size, times and inode; `_UNKNOWN` if these cannot be trusted yet."""
     try:
-        seen = os.stat(root / name)
+        seen = os.stat(path)
     except OSError:
-        return b""
+        return _UNKNOWN
     if seen.st_ctime_ns > settled:
-        return b""
-    look = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}\n".encode()
-    return hashlib.sha256(look + os.fsencode(name)).digest()[:16]
+        return _UNKNOWN
+    return seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino & (1 << 63) - 1
 
 
 def _hash(path: Path) -> bytes:
     try:
         with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
-            return hashlib.file_digest(file, "sha256").digest()
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32].encode()
     except OSError:
         return b"unreadable"
 
 
-def _load_stamps(index: Path) -> np.ndarray:
+def _load(index: Path) -> _Stamps:
+    """Returns the stamps in a file; none if it is missing or damaged."""
+    nothing = _Stamps(b"", np.empty((0, 4), np.int64), np.empty(0, "S32"))
     try:
-        stamps = np.load(index, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return np.empty(0, _STAMP)
-    return stamps if stamps.dtype == _STAMP and stamps.ndim == 1 else np.empty(0, _STAMP)
+        with np.load(index, allow_pickle=False) as file:
+            stamps = _Stamps(file["names"].tobytes(), file["looks"], file["digests"])
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+        return nothing
+    count = stamps.names.count(b"\0") + 1
+    right = stamps.looks.shape == (count, 4) and stamps.digests.shape == (count,)
+    return stamps if right and stamps.digests.dtype == "S32" else nothing

@@ -13,7 +13,7 @@ import seewhy
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data
 from seewhy.data.sources import describe, find
-from seewhy.data.stamps import content_id
+from seewhy.data.stamps import content_of
 from seewhy.errors import DataError, UsageError
 
 RNG = np.random.default_rng(0)
@@ -220,7 +220,7 @@ def test_pandas_is_taken(files):
 
 def test_the_content_tells_data_apart_and_knows_them_again():
     def content(images, labels):
-        return content_id(find((images, labels)))
+        return content_of(find((images, labels)))
 
     changed = IMAGES.copy()
     changed[3, 0, 0, 0] ^= 1
@@ -233,9 +233,9 @@ def test_a_file_that_changes_is_read_again(files, tmp_path):
     path = tmp_path / "x.png"
     path.write_bytes(files[0].read_bytes())
     data = ([path, *files[1:]], WORDS)
-    before = content_id(find(data))
+    before = content_of(find(data))
     path.write_bytes(files[3].read_bytes())
-    assert content_id(find(data)) != before
+    assert content_of(find(data)) != before
 
 
 def test_what_is_no_image_is_a_bad_file(files, tmp_path):

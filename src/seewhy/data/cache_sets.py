@@ -1,0 +1,183 @@
+"""What the cache holds: its sets listed, checked, removed, and kept within a limit of bytes."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from seewhy.data.checksums import intact
+from seewhy.data.stamps import cache_root
+from seewhy.errors import UsageError
+from seewhy.text import no_such, visible
+
+ABOUT, USED = "set.json", ".used"  # files of a set; the time of the second is that of the last use
+LIMIT = 20.0  # GB
+
+
+@dataclass(frozen=True)
+class About:
+    """Where a set was read from, and the segments that hold its images of `side` pixels."""
+
+    source: str
+    layout: str
+    images: int
+    side: int
+    segments: list[str]
+
+
+@dataclass(frozen=True)
+class CachedSet:
+    """A set of images in the cache.
+
+    `id` are 8 hex digits; `bytes` is what its images and their table take, also where other sets hold
+    the same images; `last_used` is in UTC.
+    """
+
+    id: str
+    source: str
+    layout: str
+    images: int
+    side: int
+    bytes: int
+    last_used: str
+
+
+@dataclass(frozen=True)
+class CacheContents:
+    """The cache: its directory, the bytes that it takes on disk, its limit, and its sets, last used first."""
+
+    directory: Path
+    bytes: int
+    limit: int
+    sets: tuple[CachedSet, ...]
+
+
+class _Entry:
+    """A set on disk; one of an older version has no images that could be used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = hashlib.sha256(f"{path.parent.name}/{path.name}".encode()).hexdigest()[:8]
+
+    @cached_property
+    def about(self) -> About:
+        try:
+            return About(**json.loads((self.path / ABOUT).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return About("", "older version", 0, 0, [])
+
+    @property
+    def segments(self) -> set[Path]:
+        return {_pixels() / self.path.name / name for name in self.about.segments}
+
+    @property
+    def used(self) -> float:
+        file = self.path / USED
+        return (file if file.exists() else self.path).stat().st_mtime
+
+    def is_intact(self) -> bool:
+        return all(intact(path, every_byte=True) for path in (self.path, *self.segments))
+
+    def described(self) -> CachedSet:
+        one = self.about
+        size = _bytes(self.path) + 3 * one.side**2 * one.images
+        used = datetime.fromtimestamp(self.used, UTC).isoformat(timespec="seconds")
+        return CachedSet(self.id, one.source, one.layout, one.images, one.side, size, used)
+
+
+def list_cache() -> CacheContents:
+    """Returns what the cache holds; damage is not looked for, see `check_cache`."""
+    sets = tuple(entry.described() for entry in _entries())
+    return CacheContents(cache_root(), _bytes(cache_root()), _limit(), sets)
+
+
+def check_cache() -> tuple[CachedSet, ...]:
+    """Reads every byte of all sets, removes those that are damaged, and returns them.
+
+    They are built again when they are needed.
+    """
+    damaged = [entry for entry in _entries() if not entry.is_intact()]
+    return _remove(damaged)
+
+
+def remove_cached(
+    ids: Iterable[str] | None = None, *, unused_days: float = 0
+) -> tuple[CachedSet, ...]:
+    """Removes sets from the cache, and returns them; a training that reads one goes on.
+
+    ids: of `CachedSet`; None means all sets. unused_days: only those not used for so many days.
+    Raises `UsageError` for an id that no set has.
+    """
+    entries = _entries()
+    if ids is not None:
+        wanted = set(ids)
+        for unknown in wanted - {entry.id for entry in entries}:
+            raise UsageError(no_such("set in the cache", unknown, [entry.id for entry in entries]))
+        entries = [entry for entry in entries if entry.id in wanted]
+    before = time.time() - unused_days * 86_400
+    return _remove([entry for entry in entries if entry.used <= before])
+
+
+def make_room(keep: Path) -> tuple[CachedSet, ...]:
+    """Removes the sets used longest ago until the cache is within its limit; never the one at `keep`."""
+    _remove_unused_segments()
+    removed: list[CachedSet] = []
+    oldest_last = [entry for entry in _entries() if entry.path != keep]
+    while oldest_last and _bytes(_pixels()) + _bytes(_sets()) > _limit():
+        removed += _remove([oldest_last.pop()])
+    return tuple(removed)
+
+
+def _remove(entries: list[_Entry]) -> tuple[CachedSet, ...]:
+    removed = tuple(entry.described() for entry in entries)
+    for entry in entries:
+        shutil.rmtree(entry.path, ignore_errors=True)
+    _remove_unused_segments()
+    return removed
+
+
+def _remove_unused_segments() -> None:
+    """Removes images that are in no set; one that another process is building is then built again."""
+    used = {path for entry in _entries() for path in entry.segments}
+    for path in _pixels().glob("*/*"):
+        if path not in used and path.suffix != ".tmp":
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _entries() -> list[_Entry]:
+    """Returns the sets, newest use first."""
+    paths = (path for path in _sets().glob("*/*") if path.is_dir() and path.suffix != ".tmp")
+    return sorted(map(_Entry, paths), key=lambda entry: entry.used, reverse=True)
+
+
+def _sets() -> Path:
+    return cache_root() / "sets"
+
+
+def _pixels() -> Path:
+    return cache_root() / "pixels"
+
+
+def _bytes(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def _limit() -> int:
+    """Returns the limit in bytes, from `$SEEWHY_CACHE_GB`."""
+    text = os.environ.get("SEEWHY_CACHE_GB") or str(LIMIT)
+    try:
+        gigabytes = float(text)
+    except ValueError:
+        gigabytes = math.nan
+    if not gigabytes >= 0:
+        raise UsageError(
+            f"SEEWHY_CACHE_GB is {visible(text)}: expected gigabytes, such as {LIMIT:g}"
+        )
+    return int(min(gigabytes, 1e9) * 1e9)
