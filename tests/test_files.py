@@ -2,6 +2,7 @@ import errno
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,14 +14,17 @@ import numpy as np
 import pytest
 
 from seewhy import files
-from seewhy.errors import DiskFullError, LockedError, UsageError
+from seewhy.errors import DiskFullError, LockedError, UnwritableError, UsageError
 from seewhy.evaluation.stats.intervals import wilson
 from seewhy.files import (
     atomic_directory,
+    atomic_file,
     exclusive,
+    make_directory,
     new_folder,
-    refuse_existing,
+    require_new,
     require_space,
+    require_writable,
     to_json,
     write_atomic,
     write_json,
@@ -137,9 +141,9 @@ def test_a_folder_that_holds_something_is_refused_and_an_empty_one_taken(tmp_pat
 
 
 def test_what_is_there_is_never_written_over(tmp_path):
-    refuse_existing(tmp_path / "new.csv")
+    require_new(tmp_path / "new.csv")
     with pytest.raises(UsageError, match="already exists"):
-        refuse_existing(tmp_path)
+        require_new(tmp_path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,3 +188,29 @@ def test_a_record_with_a_shape_of_its_own_is_written_in_it_wherever_it_stands() 
         "one": {"twice": None, "count": 2},
         "many": [{"twice": None, "count": 2}],
     }
+
+
+def test_where_nothing_can_be_made_is_an_error_that_names_it_and_makes_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    under_a_file = tmp_path / "file" / "run" / "out.csv"
+    too_long = tmp_path / ("n" * 300)
+    for out in (under_a_file, too_long):
+        for refused in (require_writable, require_new, make_directory):
+            with pytest.raises(UnwritableError, match=re.escape(f"cannot write {out} (")):
+                refused(out)
+        with pytest.raises(UnwritableError, match="choose another --out"):
+            write_atomic(out, b"x")
+    for out in (tmp_path / "new" / "folder" / "out.csv", tmp_path, tmp_path / "file"):
+        require_writable(out)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is only on Linux")
+def test_a_directory_where_even_root_may_not_write_is_named():
+    with pytest.raises(UnwritableError, match=r"cannot write /proc/runs \("):
+        require_writable(Path("/proc/runs"))
+
+
+def test_an_error_of_the_block_is_not_taken_for_one_of_the_output(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "out"):
+        (tmp_path / "no such input").read_bytes()

@@ -2,10 +2,11 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 
-from seewhy.text import csv_text, escape_cell, visible
+from seewhy.text import command_line, csv_text, escape_cell, visible
 
 FORMULAS = [
     "=1+1",
@@ -62,3 +63,8 @@ def test_numbers_stay_numbers_and_are_written_in_full_or_as_asked():
 def test_control_characters_are_spelled_out(text, shown):
     assert visible(text) == shown
     visible(text).encode()
+
+
+def test_a_command_survives_blanks_and_control_characters_in_its_words():
+    assert command_line("report", Path("my runs/a b")) == "seewhy report 'my runs/a b'"
+    assert "\n" not in command_line("train", "--data", "a\nb")

@@ -7,6 +7,7 @@
     │   ├── ImageError        one image that cannot be used; has a `code`
     │   └── ArchiveError      a zip that is damaged or must not be opened; has a `code`
     ├── ModelFileError        a model file that is damaged, foreign or unsafe
+    ├── UnwritableError       a file or directory that cannot be made
     ├── DiskFullError         exit 3: no space left while writing
     ├── MemoryLimitError      exit 4: no memory left (RAM or GPU)
     ├── ChecksumError         exit 5: a download with the wrong checksum
@@ -146,6 +147,18 @@ class DiskFullError(SeeWhyError):
 
 
 @dataclass(eq=False)
+class UnwritableError(SeeWhyError):
+    """A `path` that the system refuses to make or to write, and its reason."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        where = "choose another --out, or work in another directory"
+        return f"cannot write {self.path} ({self.reason}): {where}"
+
+
+@dataclass(eq=False)
 class MemoryLimitError(SeeWhyError):
     """No memory left; `cause` is what ran out, `batch_size` that of the training run, if any."""
 
@@ -218,6 +231,20 @@ class DivergedError(SeeWhyError):
 
 # EFBIG is the error of a file-size limit (`ulimit -f`).
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+# Of a path that cannot be made: no permission, a file among its folders, a name that is too long, ...
+UNWRITABLE = {
+    *(
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.EISDIR,
+    ),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
+}
 
 # Messages of libraries when memory, address space or threads run out, besides `MemoryError`.
 _NO_MEMORY = re.compile(

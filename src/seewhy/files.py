@@ -7,13 +7,21 @@ import math
 import os
 import shutil
 import socket
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seewhy.errors import FULL, DiskFullError, LockedError, UsageError
+from seewhy.errors import (
+    FULL,
+    UNWRITABLE,
+    DiskFullError,
+    LockedError,
+    UnwritableError,
+    UsageError,
+)
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -21,8 +29,8 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 def write_atomic(path: Path, data: bytes) -> None:
     """Writes `data` to `path` so that a crash leaves either the old file or the new one, never a part.
 
-    Makes the directory if there is none. Raises `DiskFullError` if there is no space; the old file is
-    intact and no temporary file remains.
+    Makes the directory if there is none. Raises `DiskFullError` if there is no space, `UnwritableError` if
+    the system refuses; the old file is intact and no temporary file remains.
     """
     with atomic_file(path, len(data)) as file:
         file.write(data)
@@ -65,14 +73,18 @@ def atomic_file(path: Path, size: int = 0) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with full_disk_named(path, size):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "wb") as file:
+            make_directory(path.parent)
+            with refusal_named(path):
+                file = open(temporary, "wb")  # noqa: SIM115 (closed below)
+            with file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with refusal_named(path):
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
     sync_directory(path.parent)
 
 
@@ -88,7 +100,7 @@ def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         with full_disk_named(path, size):
-            temporary.mkdir(parents=True)
+            make_directory(temporary)
             yield temporary
             for file in temporary.iterdir():
                 with open(file, "rb") as handle:
@@ -130,18 +142,51 @@ def full_disk_named(path: Path, size: int) -> Iterator[None]:
         raise DiskFullError(path, size) from None
 
 
+@contextmanager
+def refusal_named(path: Path) -> Iterator[None]:
+    """Raises `UnwritableError` if the system refuses to make `path` in the block."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise UnwritableError(path, str(error.strerror)) from None
+
+
+def make_directory(path: Path) -> None:
+    """Makes a directory and those above it, durably; raises `UnwritableError` if that cannot be."""
+    if not path.is_dir():
+        with refusal_named(path):
+            path.mkdir(parents=True, exist_ok=True)
+            sync_directory(path.parent)
+
+
 def new_folder(out: Path) -> Path:
     """Makes the directory; raises `UsageError` if it is not empty: nothing is overwritten."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is not empty: choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
+    make_directory(out)
     return out
 
 
-def refuse_existing(out: Path) -> None:
-    """Raises `UsageError` if `out` exists: nothing is overwritten."""
-    if out.exists():
+def require_new(out: Path) -> None:
+    """Raises `UsageError` if `out` exists, `UnwritableError` if it cannot be made; makes nothing."""
+    if os.path.lexists(out):
         raise UsageError(f"{out} already exists: choose another --out")
+    require_writable(out)
+
+
+def require_writable(out: Path) -> None:
+    """Raises `UnwritableError` if nothing can be made at `out`; makes nothing.
+
+    A verb asks this before its work, so that the work is not lost.
+    """
+    with refusal_named(out):
+        if out.is_file():
+            out = out.parent
+        there = next(path for path in (out, *out.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
 
 
 def sync_directory(path: Path) -> None:
@@ -170,7 +215,8 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
     """
     import fcntl
 
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    with refusal_named(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

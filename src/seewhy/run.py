@@ -22,6 +22,7 @@ from seewhy.files import (
     clear_temporaries,
     exclusive,
     full_disk_named,
+    make_directory,
     sync_directory,
     to_json,
     write_atomic,
@@ -70,6 +71,18 @@ class Run:
         """The recipe, the data and their digests, as saved at the start."""
         loaded: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text("utf-8"))
         return loaded
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        stored: dict[str, Any] = json.loads((self.path / "environment.json").read_text("utf-8"))
+        return stored
+
+    @property
+    def data(self) -> str:
+        """Its data as given; a path that leads nowhere from here is taken from where the training ran."""
+        given: str = self.config["data"]
+        there = Path(self.environment.get("directory", ""), given)
+        return str(there) if there.exists() and not Path(given).exists() else given
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -150,10 +163,11 @@ class Run:
             write_json(stored, self.path / "metrics.json")
 
     def write_environment(self) -> None:
-        """Stores the machine and the package versions of the run."""
+        """Stores the working directory, the machine and the package versions of the run."""
         import torch
 
         facts = {
+            "directory": os.getcwd(),
             "python": platform.python_version(),
             "platform": platform.platform(),
             "processor": _processor(),
@@ -182,8 +196,9 @@ def new_run(out: Path | None, recipe: str) -> Run:
     number = 1
     while True:
         path = _default_path(recipe, number)
+        make_directory(path.parent)
         try:
-            path.mkdir(parents=True)
+            path.mkdir()
         except FileExistsError:
             number += 1
         else:
@@ -203,8 +218,7 @@ def resumable_run(out: Path | None, recipe: str) -> Run:
 def _claim(out: Path, resume: bool) -> Run:
     """The run at `out`: an empty directory, or with `resume` one that contains a started run."""
     if not out.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        sync_directory(out.parent)
+        make_directory(out)
     if out.is_dir():
         names = {path.name for path in out.iterdir()}
         if not names or (resume and names & {"config.yaml", "run.lock"}):

@@ -7,10 +7,16 @@ name may contain both (OWASP ASVS 5.0, 1.2.10).
 import csv
 import difflib
 import io
+import shlex
 from collections.abc import Iterable
 from math import isnan
 
 _FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")
+
+
+def command_line(*words: object) -> str:
+    """A command of `seewhy` that a person can copy into a terminal, whatever the names in it."""
+    return visible(shlex.join(["seewhy", *map(str, words)]))
 
 
 def escape_cell(text: str) -> str:

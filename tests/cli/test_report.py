@@ -7,6 +7,7 @@ from helpers import QUICK, call, write_folder
 
 import seewhy
 from seewhy.errors import DataError, UsageError
+from seewhy.run import Run
 
 
 def test_the_page_has_images_and_each_drawing_lies_in_figures_twice(run):
@@ -28,12 +29,26 @@ def test_each_drawing_that_the_page_names_is_there(run, photos, full):
     assert named and all((run / name).is_file() for name in named)
 
 
-def test_without_its_data_the_page_has_no_images(run):
+def test_without_its_data_a_report_has_no_images_and_replaces_none(run, tmp_path):
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("photos", "elsewhere"))
-    captured = call("report", run)
-    assert "without images" in captured.err
-    assert 'id="images"' not in (run / "report.html").read_text("utf-8")
+    page = run / "report.html"
+    call("report", run)
+    assert 'id="images"' not in page.read_text("utf-8")
+    page.write_text("with images")
+    refused = call("report", run, code=2).err
+    assert "is kept" in refused and "--data" in refused and page.read_text() == "with images"
+    assert "without images" in call("report", run, "--out", tmp_path / "other.html").err
+
+
+def test_a_report_finds_the_data_of_its_run_from_elsewhere(run, photos, tmp_path, monkeypatch):
+    """A path that was given relative to where the training ran."""
+    config, environment = run / "config.yaml", run / "environment.json"
+    config.write_text(config.read_text().replace(str(photos), photos.name))
+    environment.write_text(json.dumps({**Run(run).environment, "directory": str(photos.parent)}))
+    monkeypatch.chdir(tmp_path)
+    call("report", run)
+    assert 'id="images"' in (run / "report.html").read_text("utf-8")
 
 
 def test_other_data_are_refused(run, tmp_path):

@@ -1,11 +1,14 @@
 """What a Python user may get wrong is one sentence, and data in memory goes where a path does."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from helpers import QUICK
 
 import seewhy
-from seewhy.errors import UsageError
+from seewhy.data import sources
+from seewhy.errors import UnwritableError, UsageError
 from seewhy.run import Run
 
 
@@ -46,3 +49,26 @@ def test_data_in_memory_are_analysed_and_reported(tmp_path):
     assert "in memory: 60 images" in page and 'id="images"' in page
     with pytest.raises(UsageError, match="give its path"):
         seewhy.find_label_issues(data, out=tmp_path / "labels")
+
+
+def test_an_output_that_cannot_be_made_is_refused_before_the_work(trained, photos, tmp_path):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "out.csv"
+    works = (
+        lambda: seewhy.train(photos, "simple-cnn", out=out),
+        lambda: seewhy.analyse(trained, photos, csv=out),
+        lambda: seewhy.label_images(trained, photos, out),
+        lambda: seewhy.report(trained, photos, out=out),
+        lambda: seewhy.explain(trained, data=photos, out=out),
+        lambda: seewhy.data_statistics(photos, out=out),
+        lambda: seewhy.split_data(photos, out=out),
+        lambda: seewhy.calibrate(trained, photos, out=tmp_path / "file" / "model.safetensors"),
+        lambda: seewhy.seeds(2, photos, "simple-cnn", out=out),
+        lambda: seewhy.find_label_issues(photos, "simple-cnn", out=out),
+    )
+    for work in works:
+        with (
+            patch.object(sources, "find", side_effect=AssertionError("read the data")),
+            pytest.raises(UnwritableError, match="cannot write"),
+        ):
+            work()

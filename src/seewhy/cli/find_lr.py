@@ -11,6 +11,7 @@ from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
 from seewhy.cli.progress import Terminal
 from seewhy.config.recipe import load_recipe
+from seewhy.text import command_line
 
 
 @click.command()
@@ -34,6 +35,7 @@ def command(
         result = seewhy.find_lr(
             data, recipe, steps=steps, out=home, overrides=overrides, on_event=terminal
         )
+    rate = ("--train.lr", f"{result.suggested:.2g}")
     show(
         result,
         as_json,
@@ -41,6 +43,6 @@ def command(
             f"suggested  {result.suggested:.2g}   where the loss falls fastest\n"
             f"cautious   {result.cautious:.2g}   a tenth of the rate of the lowest loss\n\n"
             f"plot: {home / 'find-lr.png'}   "
-            f"next: seewhy train --recipe {recipe} --data {data} --train.lr {result.suggested:.2g}"
+            f"next: {command_line('train', '--recipe', recipe, '--data', data, *rate)}"
         ),
     )

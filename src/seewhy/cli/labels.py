@@ -1,6 +1,5 @@
 """`seewhy data labels` and `seewhy data apply-review`: find labels that look wrong, and correct them."""
 
-import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from seewhy.cli.flags import config_of, fields, recipe_flags
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.progress import Terminal, shown
 from seewhy.cli.tables import table
-from seewhy.text import visible
+from seewhy.text import command_line, visible
 
 if TYPE_CHECKING:
     from seewhy.workflows.labels import LabelFindings
@@ -66,7 +65,7 @@ def apply_review(
     lines = [
         ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()),
         f"{visible(str(out))}: {made.note}",
-        f"next: {visible(shlex.join(['seewhy', 'train', '--data', str(out), *own]))}",
+        f"next: {command_line('train', '--data', out, *own)}",
     ]
     show(made, as_json, lambda _: "\n".join(lines))
 

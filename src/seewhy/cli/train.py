@@ -12,6 +12,7 @@ from seewhy.cli.options import show
 from seewhy.cli.progress import Terminal, say, shown
 from seewhy.cli.tables import metrics_table, summary_table
 from seewhy.errors import UsageError, as_user_error
+from seewhy.text import command_line
 
 if TYPE_CHECKING:
     from seewhy.analysis.experiments.repetition import Folds, Seeds
@@ -61,13 +62,12 @@ def _one(settings: dict[str, Any], resume: bool, as_json: bool) -> None:
     except Exception as error:
         code = _report_failed(run, error)
     metrics = run.metrics["val"]
-    data, split = settings["data"], "test" if run.split_sizes["test"] else "val --full"
+    data, split = settings["data"], ["test"] if run.split_sizes["test"] else ["val", "--full"]
     lines = [metrics_table(metrics, f"model {run.path}")]
     if page is not None:
         lines.append(f"\nreport: {page}")
-    lines.append(
-        f"\nrun: {run.path}   next: seewhy evaluate {run.path} --data {data} --split {split}"
-    )
+    following = command_line("evaluate", run.path, "--data", data, "--split", *split)
+    lines.append(f"\nrun: {run.path}   next: {following}")
     show({"run": run.path, "val": metrics}, as_json, lambda _: "\n".join(lines))
     sys.exit(code)
 
@@ -80,7 +80,9 @@ def _report_failed(run: "Run", error: Exception) -> int:
         for line in "".join(traceback.format_exception(error)).splitlines():
             run.log(line)
         reason = f"{type(error).__name__}: {error}; its traceback is in {run.path / 'log.txt'}"
-    say(f"the run is finished, but its report failed: {reason} (`seewhy report {run.path}`)")
+    say(
+        f"the run is finished, but its report failed: {reason} (`{command_line('report', run.path)}`)"
+    )
     return 1 if user_error is None else 0
 
 

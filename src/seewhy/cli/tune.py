@@ -9,7 +9,7 @@ from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
 from seewhy.cli.progress import shown
 from seewhy.cli.tables import table, value
-from seewhy.text import in_points, p_value
+from seewhy.text import command_line, in_points, p_value
 
 if TYPE_CHECKING:
     from seewhy.analysis.experiments.tuning import Tuning
@@ -67,7 +67,6 @@ def _summary(result: "Tuning", data: str) -> str:
         )
         lines.append(f"most important: {most}")
     if result.best is not result.contenders[0]:
-        lines.append(
-            f"\nrecipe: {result.recipe}   next: seewhy train --recipe {result.recipe} --data {data}"
-        )
+        following = command_line("train", "--recipe", result.recipe, "--data", data)
+        lines.append(f"\nrecipe: {result.recipe}   next: {following}")
     return "\n".join(lines)

@@ -73,7 +73,7 @@ def read_stored(run: Run) -> Stored:
         config=run.config,
         history=run.history,
         metrics=run.metrics,
-        environment=json.loads((run.path / "environment.json").read_text("utf-8")),
+        environment=run.environment,
         analysis=_analysis(run.path / "analysis", "val", ""),
         test_analysis=_analysis(run.path / "analysis", "test"),
         counts=counts,

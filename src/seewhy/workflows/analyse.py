@@ -16,7 +16,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import refuse_existing, to_json
+from seewhy.files import require_new, to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of, pick_amp
 from seewhy.inference.forward import full_precision, predict
@@ -67,7 +67,7 @@ def analyse(
             "--labels is for the causes of mistakes on validation: give --full, and no other --split"
         )
     if csv is not None:
-        refuse_existing(Path(csv))
+        require_new(Path(csv))
     suspects = None if labels is None else read_suspects(Path(labels))
     with load(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)

@@ -15,7 +15,7 @@ from seewhy.data.sources.folders import scan
 from seewhy.errors import DataError, ImageError, UsageError
 from seewhy.evaluation.decision.fit import Calibration, fit_decision
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import refuse_existing, to_json, write_atomic
+from seewhy.files import require_new, to_json, write_atomic
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier, unlabelled
@@ -61,7 +61,7 @@ def calibrate(
     if precision is not None and coverage is not None:
         raise UsageError("--precision and --coverage both set the threshold: give one of them")
     file = Path(out)
-    refuse_existing(file)
+    require_new(file)
     with load(model, device=device) as classifier:
         bundle = _bundle(classifier)
         splits = read_splits(classifier, data, options, on_event)

@@ -26,7 +26,7 @@ from seewhy.inference.loading import load
 from seewhy.inference.locate import find_models
 from seewhy.plots.compare import draw_comparison
 from seewhy.run import Run
-from seewhy.text import escape_cell
+from seewhy.text import command_line, escape_cell
 from seewhy.workflows.evaluate import Split, part_of, read_splits
 
 TRAIN_SAMPLE = 2_000  # training images for the generalisation gap
@@ -151,9 +151,10 @@ def _stored(path: Path) -> _ModelPredictions:
     """The predictions that `evaluate --split test` has stored in a run directory."""
     run = Run(path)
     if not run.predictions("test").is_file():
+        evaluate = command_line("evaluate", path, "--data", run.data, "--split", "test")
         raise UsageError(
-            f"{path} has no stored test predictions: make them with `seewhy evaluate {path} --data "
-            "... --split test`, which numbers each evaluation on test"
+            f"{path} has no stored test predictions: make them with `{evaluate}`, which numbers each "
+            "evaluation on test"
         )
     predictions = Predictions.from_parquet(run.predictions("test"))
     with open(run.path / "splits.csv", newline="", encoding="utf-8") as file:

@@ -11,7 +11,7 @@ from seewhy.data import Data, Splits, load_data, write_splits
 from seewhy.data.inspect import Statistics, statistics, write_findings
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import new_folder, refuse_existing, write_atomic
+from seewhy.files import new_folder, require_new, write_atomic
 from seewhy.plots import data as draw
 from seewhy.workflows.check import Report, find_faults
 
@@ -81,7 +81,7 @@ def split_data(
     has no splits of its own.
     """
     path = Path(out) / "splits.csv"
-    refuse_existing(path)
+    require_new(path)
     splits = _load(data, config, on_event)
     if splits.drawn and "val" in config.model_fields_set and config.test is None:
         raise UsageError("the data has no splits of its own: give --test as well as --val")

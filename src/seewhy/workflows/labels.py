@@ -27,7 +27,7 @@ from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import wilson
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import refuse_existing, write_atomic, write_json
+from seewhy.files import require_new, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import load
 from seewhy.page.review import render_review
@@ -152,7 +152,7 @@ def apply_review(
     changed. Raises `DataError` naming a row that does not fit the data, and `UsageError` if `out` exists or
     nothing is corrected.
     """
-    refuse_existing(Path(out))
+    require_new(Path(out))
     config = config or DataConfig(on_bad="skip", max_bad=1)
     splits = load_data(data, config, trainable=False, on_event=on_event)
     answers = read_review(Path(review), splits)

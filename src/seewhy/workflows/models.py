@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seewhy.config.networks import NETWORKS, STORED_COST
-from seewhy.files import refuse_existing, write_atomic
+from seewhy.files import require_new, write_atomic
 from seewhy.inference.container import Header, read_header
 from seewhy.inference.locate import find_model
 
@@ -61,7 +61,7 @@ def network_layers(
     from seewhy.models.registry import build, describe
 
     if out is not None:
-        refuse_existing(Path(out))
+        require_new(Path(out))
     network = build(name, num_classes=classes, size=size, **options or {})
     if out is not None:
         from seewhy.plots import network as draw

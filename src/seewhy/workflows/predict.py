@@ -18,7 +18,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
-from seewhy.files import atomic_file, refuse_existing
+from seewhy.files import atomic_file, require_new
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
@@ -109,7 +109,7 @@ def _opened(out: str | Path | IO[str]) -> Iterator[IO[str]]:
     path = Path(out)
     if path.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"--out {path}: expected a name that ends in .csv or .jsonl")
-    refuse_existing(path)
+    require_new(path)
     with atomic_file(path) as file:
         text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
         yield text

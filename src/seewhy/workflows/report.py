@@ -14,7 +14,7 @@ from seewhy.data.sources import describe
 from seewhy.errors import DataError, SeeWhyError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import write_atomic
+from seewhy.files import require_writable, write_atomic
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import to_input
@@ -45,25 +45,31 @@ def report(
 
     It shows what is stored and computes only where the network looked; `analyse` first analyses the stored
     validation predictions. `data` is where the images are; if it is not given and the training data is no
-    longer there, the report has no images. Raises `UsageError` for an unfinished run, `DataError` for other
-    data.
+    longer there, the report has no images, and replaces none. Raises `UsageError` for an unfinished run,
+    `DataError` for other data.
     """
     run = run if isinstance(run, Run) else Run(Path(run))
+    page = Path(out) if out is not None else run.path / "report.html"
+    require_writable(page)
     if analyse:
-        _analyse(run, run.config["data"] if data is None else data, device, on_event)
+        _analyse(run, run.data if data is None else data, device, on_event)
     stored = read_stored(run)
-    source = stored.config["data"] if data is None else data
+    source = run.data if data is None else data
     shown = images = None
     try:
         shown, images = _shown_images(run, stored, source, device, on_event)
     except SeeWhyError as error:
         if data is not None:
             raise
+        if page.exists():
+            raise DataError(
+                f"{error}. {page} is kept, since the new report would have no images: give the data with "
+                "--data, or another --out for a report without them"
+            ) from None
         on_event(Note(f"without images: {error}"))
     draw_figures(stored, images, run.figures)
     if run.gradient_norms:
         write_drawings({"gradient-norms": (gradient_norms, [run.gradient_norms])}, run.figures)
-    page = Path(out) if out is not None else run.path / "report.html"
     figures = "figures" if page.parent.resolve() == run.path.resolve() else ""
     write_atomic(page, render(stored, describe(source), shown, figures=figures).encode())
     return page

@@ -33,7 +33,7 @@ from seewhy.events import (
     StoredEvent,
     ignore,
 )
-from seewhy.files import require_space
+from seewhy.files import require_space, require_writable
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import pick_amp, pick_device, place
@@ -118,6 +118,7 @@ def training_events(
     block is left earlier can be resumed. Raises as `train` does.
     """
     chosen = load_recipe(recipe, overrides)
+    require_writable(Path("runs") if out is None else Path(out))
     start = bundles.load(find_model(init), model=model) if init is not None else None
     if start is not None:
         chosen = _recipe_for(chosen, start)

@@ -12,7 +12,7 @@ from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import Data
 from seewhy.errors import UsageError
 from seewhy.events import Event, OnEvent, RunFinished, RunStarted
-from seewhy.files import clear_temporaries, exclusive, sync_directory
+from seewhy.files import clear_temporaries, exclusive, make_directory
 from seewhy.run import Run
 from seewhy.workflows.train import training_events
 
@@ -116,9 +116,7 @@ def held(out: str | Path | None, name: str) -> Iterator[Path]:
 def claimed(out: str | Path | None, name: str) -> Path:
     """Makes the directory of an experiment, new or continued. Raises `UsageError` as `place` does."""
     home = place(out, name)
-    if not home.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        sync_directory(home.parent)
+    make_directory(home)
     (home / LOCK).touch()
     return home
 
