@@ -155,8 +155,8 @@ def refusal_named(path: Path) -> Iterator[None]:
 
 def make_directory(path: Path) -> None:
     """Makes a directory and those above it, durably; raises `UnwritableError` if that cannot be."""
-    if not path.is_dir():
-        with refusal_named(path):
+    with refusal_named(path):
+        if not path.is_dir():
             path.mkdir(parents=True, exist_ok=True)
             sync_directory(path.parent)
 

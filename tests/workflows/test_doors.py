@@ -63,7 +63,7 @@ def test_an_output_that_cannot_be_made_is_refused_before_the_work(trained, photo
         lambda: seewhy.data_statistics(photos, out=out),
         lambda: seewhy.split_data(photos, out=out),
         lambda: seewhy.calibrate(trained, photos, out=tmp_path / "file" / "model.safetensors"),
-        lambda: seewhy.seeds(2, photos, "simple-cnn", out=out),
+        lambda: seewhy.seeds(photos, "simple-cnn", 2, out=out),
         lambda: seewhy.find_label_issues(photos, "simple-cnn", out=out),
     )
     for work in works:
