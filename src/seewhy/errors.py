@@ -69,13 +69,14 @@ class ImageError(DataError):
 
 IMAGE_ERROR_CODES = {
     "undecodable": "the file is damaged or cut short",
-    "unsupported_format": "not a JPEG, PNG, WebP, GIF, BMP or TIFF",
+    "unsupported_format": "not a JPEG, PNG, WebP, GIF, BMP, TIFF, PNM or AVIF",
     "unsupported_depth": "pixel values outside 0 to 65,535",
     "too_many_pixels": "more pixels than the limit, or a side that is too long",
     "too_large": "more bytes than the limit",
     "not_a_file": "not a regular file inside the folder (link, pipe, device)",
     "not_found": "no such file",
     "unreadable": "the file cannot be opened",
+    "empty_folder": "an empty folder, which is no class",
 }
 
 

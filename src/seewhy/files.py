@@ -169,6 +169,16 @@ def new_folder(out: Path) -> Path:
     return out
 
 
+def named_path(name: str | Path) -> Path:
+    """The path that a user means: `~` is the home directory, unless there is a file of that name."""
+    path = Path(name)
+    if not str(name).startswith("~") or path.exists():
+        return path
+    with suppress(RuntimeError):  # of an unknown user
+        path = path.expanduser()
+    return path
+
+
 def require_new(out: Path) -> None:
     """Raises `UsageError` if `out` exists, `UnwritableError` if it cannot be made; makes nothing."""
     if os.path.lexists(out):

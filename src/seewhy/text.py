@@ -8,7 +8,7 @@ import csv
 import difflib
 import io
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import isnan
 
 _FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")
@@ -54,6 +54,12 @@ def plain_cell(cell: str) -> str:
 def visible(text: str) -> str:
     """Returns `text` with control characters and undecodable bytes escaped, for a message."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(names: Sequence[str], most: int = 5) -> str:
+    """Returns the first of these names, visible, and how many more there are."""
+    shown = ", ".join(map(visible, names[:most]))
+    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -13,10 +13,12 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile
 from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.split import (
+    MAX_NAME_BYTES,
     SealedSet,
     Splits,
     assign,
     check_classes_trained,
+    check_names,
     draw,
     folds,
     part,
@@ -24,7 +26,7 @@ from seewhy.data.split import (
     units,
     write_splits,
 )
-from seewhy.errors import DataError, UsageError
+from seewhy.errors import DataError, UntrainableError, UsageError
 
 
 def strings(values: list[str]) -> np.ndarray:
@@ -348,6 +350,19 @@ def test_a_class_without_training_images_is_named():
 def test_one_class_is_an_error():
     with pytest.raises(DataError, match="there is one class, a: a classifier needs two"):
         check_classes_trained(a_set([0, 0]), np.array(["train", "val"]))
+
+
+def test_names_that_a_model_file_cannot_hold_are_refused_before_training():
+    check_names(("a" * 256, "猫", 'with "quotes"'))
+    for name in ("a" * 257, "", "a\nb", "\ud800"):
+        with pytest.raises(UntrainableError, match="the class name"):
+            check_names((name, "b"))
+    fitting = tuple(f"{number:0251}" for number in range(MAX_NAME_BYTES // 256 - 1))
+    check_names(fitting)
+    with pytest.raises(UntrainableError, match=r"2,049 class names of .* bytes do not fit"):
+        check_names((*fitting, "a" * 251, "b" * 251))
+    with pytest.raises(UntrainableError, match="has space for 100,000 names"):
+        check_names(tuple(map(str, range(100_001))))
 
 
 def test_nothing_to_validate_on_is_an_error():

@@ -21,10 +21,13 @@ SHORT = {
     "train.amp": "--amp",
     "train.compile": "--compile",
     "data.layout": "--layout",
+    "data.follow_links": "--follow-links",
     "data.group_from": "--group-from",
     "data.on_bad": "--on-bad",
     "data.max_bad": "--max-bad",
 }
+# Given without a value; `--set` takes them back.
+SWITCHES = {"data.follow_links"}
 
 
 def training_flags(suffix: str = "") -> Callable[[Verb], Verb]:
@@ -54,8 +57,8 @@ def recipe_flags(verb: Verb) -> Verb:
             *names,
             f"--{option.name}",
             _parameter(option.name),
-            metavar=option.kind,
             help=option.field.description,
+            **_value(option.name, option.kind),
         )(command)
     return click.option(
         "--set", "settings", multiple=True, metavar="KEY=VALUE", help="set any recipe field"
@@ -80,7 +83,8 @@ def fields(*names: str) -> Callable[[Verb], Verb]:
     def add(verb: Verb) -> Verb:
         for name in reversed(names):
             about = DataConfig.model_fields[name].description
-            verb = click.option(_flag(name), name, metavar="VALUE", help=about)(verb)
+            value = _value(f"data.{name}", "VALUE")
+            verb = click.option(_flag(name), name, help=about, **value)(verb)
         return verb
 
     return add
@@ -93,6 +97,13 @@ def config_of(values: Mapping[str, str | None], **defaults: Any) -> DataConfig:
     except ValidationError as error:
         name, reason, value = first_fault(error)
         raise UsageError((f"{_flag(name)} {value}: " if name else "") + reason) from None
+
+
+def _value(name: str, kind: str) -> dict[str, Any]:
+    """How click reads the value of a field."""
+    if name in SWITCHES:
+        return {"is_flag": True, "flag_value": "true", "default": None}
+    return {"metavar": kind}
 
 
 def _flag(name: str) -> str:

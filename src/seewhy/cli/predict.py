@@ -16,8 +16,16 @@ from seewhy.cli.progress import Terminal
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--out", type=PATH, help="FILE.csv or FILE.jsonl [CSV to stdout]")
 @click.option("--top-k", default=3, show_default=True, help="labels per image (1 to 100)")
+@click.option("--follow-links", is_flag=True, help="follow links that lead out of a folder, too")
 @device_option
-def command(model: str, paths: tuple[str, ...], out: Path | None, top_k: int, device: str) -> None:
+def command(
+    model: str,
+    paths: tuple[str, ...],
+    out: Path | None,
+    top_k: int,
+    follow_links: bool,
+    device: str,
+) -> None:
     """Label images with MODEL: files, folders, globs, or - for a list on standard input.
 
     Writes one row per input, in order, including unreadable ones. Exits 1 if any row is not ok. For a
@@ -31,6 +39,7 @@ def command(model: str, paths: tuple[str, ...], out: Path | None, top_k: int, de
         out or click.open_file("-", "w", errors="backslashreplace"),
         top_k=top_k,
         device=device,
+        follow_links=follow_links,
         on_event=terminal,
     )
     if result.bad:

@@ -42,6 +42,9 @@ class DataConfig(BaseModel):
     layout: str | None = Field(
         None, description="layout of the source, if it is ambiguous; None: recognised"
     )
+    follow_links: bool = Field(
+        False, description="read files behind links that lead out of the folder, too"
+    )
     group_from: str | None = Field(
         None,
         description="images kept together in one split: a pattern with one (group) that is matched in "

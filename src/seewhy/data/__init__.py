@@ -60,7 +60,7 @@ def load_data(
 
     Raises `DataError` for data that cannot be used, `UsageError` for a wrong config.
     """
-    origin = sources.find(source, config.layout, config.group_from, on_event)
+    origin = sources.find(source, config.layout, config.group_from, on_event, config.follow_links)
     with writable(cache_root()):
         content = content_of(origin)
         if rule is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from seewhy.config.data import DataConfig
 from seewhy.data import Data, sources
 from seewhy.data.images.decode import open_image, quiet_pillow
 
@@ -24,11 +25,16 @@ class Original:
     height: int
 
 
-def originals(source: Data, ids: Collection[str], layout: str | None = None) -> dict[str, Original]:
-    """Decodes the images with these ids, and no others, from a source that was loaded before."""
+def originals(
+    source: Data,
+    ids: Collection[str],
+    config: DataConfig = DataConfig(),  # noqa: B008 (frozen)
+) -> dict[str, Original]:
+    """Decodes the images with these ids, and no others, from a source that was loaded with this `config`."""
     decoded: dict[str, Original] = {}
     with quiet_pillow():
-        for record in sources.find(source, layout).read().records:
+        origin = sources.find(source, config.layout, follow_links=config.follow_links)
+        for record in origin.read().records:
             if record.id in ids and record.id not in decoded:
                 whole = open_image(record.image)
                 width, height = whole.size

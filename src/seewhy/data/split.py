@@ -6,6 +6,7 @@ same images whatever their names, and adding images moves few of the others.
 """
 
 import hashlib
+import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from seewhy.data.imageset import ImageSet
 from seewhy.errors import DataError, UntrainableError, UsageError
 from seewhy.text import visible
 
+# Of the class names in a model file, whose header has 1 MiB; the rest is for its other facts.
+MAX_CLASSES, MAX_NAME_BYTES = 100_000, 1 << 19
 WITHOUT_SPLIT = 0.2, 0.1  # shares of val and test in a source that has no split at all
 
 
@@ -242,6 +245,15 @@ def check_names(names: tuple[str, ...]) -> None:
                 "characters that cannot be shown",
                 "rename it",
             )
+    # The header is JSON that holds the metadata as JSON.
+    listed = json.dumps(names, ensure_ascii=False, separators=(",", ":"))
+    size = len(json.dumps(listed, ensure_ascii=False).encode())
+    if len(names) > MAX_CLASSES or size > MAX_NAME_BYTES:
+        raise UntrainableError(
+            f"{len(names):,} class names of {size:,} bytes do not fit into a model file, which has space for "
+            f"{MAX_CLASSES:,} names and {MAX_NAME_BYTES:,} bytes",
+            "shorten the names",
+        )
 
 
 def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:

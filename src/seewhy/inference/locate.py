@@ -5,6 +5,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from seewhy.errors import ModelFileError, UsageError
+from seewhy.files import named_path
 from seewhy.run import Run
 from seewhy.text import no_such
 
@@ -30,7 +31,7 @@ def find_models(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> l
 
 def find_model(model: str | Path) -> Path:
     """The model file that a path, a run directory or a shipped name stands for."""
-    path = Path(model)
+    path = named_path(model)
     if path.is_dir():
         run = Run(path)
         if not run.finished:

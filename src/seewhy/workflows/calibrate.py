@@ -15,7 +15,7 @@ from seewhy.data.sources.folders import scan
 from seewhy.errors import DataError, ImageError, UsageError
 from seewhy.evaluation.decision.fit import Calibration, fit_decision
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import require_new, to_json, write_atomic
+from seewhy.files import named_path, require_new, to_json, write_atomic
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier, unlabelled
@@ -108,7 +108,7 @@ def _draw(calibration: Calibration, folder: Path) -> None:
 
 def _others(classifier: Classifier, data: str | Path) -> ImageSet:
     """OOD images by the model's input rule, evenly spaced among all; labels are ignored."""
-    folder = Path(data)
+    folder = named_path(data)
     if folder.is_dir() and (names := scan(folder).images):
         images: Iterable[ImageLike | ImageError] = (folder / name for name in names)
         total = len(names)

@@ -13,16 +13,16 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from seewhy.data.images.decode import ImageLike
-from seewhy.data.sources.folders import scan
+from seewhy.data.sources.folders import LITTER, scan
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
-from seewhy.files import atomic_file, require_new
+from seewhy.files import atomic_file, named_path, require_new
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
-from seewhy.text import csv_text
+from seewhy.text import csv_text, shortened
 
 SKIPPED = {"not_a_file"}
 MOST_LABELS = 100
@@ -59,6 +59,7 @@ def label_images(
     *,
     top_k: int = 3,
     device: str = "auto",
+    follow_links: bool = False,
     on_event: OnEvent = ignore,
 ) -> Labelled:
     """Labels files, folders and globs: one row per image, in order, including unreadable ones.
@@ -66,13 +67,14 @@ def label_images(
     `out` is a new .csv or .jsonl file, written atomically, or a text stream, to which CSV is written
     row by row. A row has path, status ("ok", "error", "skipped"), `top_k` (1 to 100) labels with their
     confidences, best first, the model's digest, an error's code and text, and for a calibrated model its
-    answer. Raises `UsageError` if there are no images.
+    answer. `follow_links` labels images behind links that lead out of a folder, too. Raises `UsageError` if
+    there are no images.
     """
     if not 1 <= top_k <= MOST_LABELS:
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
     paths = [paths] if isinstance(paths, str | Path) else paths
     with load(model, device=device) as classifier, full_precision():
-        images = list(_expand(paths, on_event))
+        images = list(_expand(paths, follow_links, on_event))
         if not images:
             named = ", ".join(map(str, paths))
             raise UsageError(f"no images in {named}: give files, or folders with images")
@@ -142,16 +144,41 @@ def _row(
     return row
 
 
-def _expand(paths: Iterable[str | Path], on_event: OnEvent) -> Iterator[str]:
+def _expand(
+    paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent
+) -> Iterator[str | Path]:
     """The images of the arguments: every named file, and those in folders and globs."""
     for path in map(str, paths):
+        if path.startswith("~"):
+            path = str(named_path(path))
         if Path(path).is_dir():
-            folder = scan(Path(path))
+            folder = scan(Path(path), follow_links)
             yield from (str(Path(path, image)) for image in folder.images)
             yield from (str(Path(path, file.path)) for file in folder.skipped)
             if folder.others:
                 on_event(Note(f"{path}: {len(folder.others):,} other files ignored"))
+            if folder.outputs:
+                on_event(Note(f"{path}: output of SeeWhy, ignored: {shortened(folder.outputs)}"))
+            if links := folder.left_links():
+                on_event(Note(f"{path}: {links}"))
         elif glob.has_magic(path) and not Path(path).exists():
-            yield from sorted(p for p in glob.glob(path, recursive=True) if not Path(p).is_dir())
+            matches = _matches(path)
+            yield from matches
+            if not matches:
+                on_event(Note(f"{path}: no file matches"))
         else:
             yield path
+
+
+def _matches(pattern: str) -> list[str]:
+    """The files of a glob, without litter. Brackets in the name of a folder that exists are no pattern."""
+    parts = pattern.split("/")
+    known = next(n for n in range(len(parts) - 1, -1, -1) if not n or Path(*parts[:n]).exists())
+    literal, rest = "/".join(parts[:known]), parts[known:]
+    files = glob.glob("/".join([glob.escape(literal), *rest] if known else rest), recursive=True)
+    return sorted(
+        file
+        for file in files
+        if not Path(file).is_dir()
+        and not any(part.lower() in LITTER for part in file[len(literal) :].split("/"))
+    )

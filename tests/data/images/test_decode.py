@@ -6,6 +6,7 @@ import os
 import struct
 import threading
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ from seewhy.data.images.decode import (
     store,
     to_rgb,
 )
+from seewhy.data.images.formats import OPTIONAL
 from seewhy.errors import ImageError
 
 # ------------------------------------------------------------------ frames
@@ -60,7 +62,7 @@ def test_the_first_frame_is_taken_and_none_are_counted(kind, monkeypatch):
 
 # ------------------------------------------------------------------ refusals
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -90,10 +92,11 @@ def test_only_a_head_is_refused(kind):
         b"\x80\x02}q\x00.",  # pickle
         b"PK\x03\x04",
         b"8BPS\0\x01",
-        b"P6\n1 1\n255\n\0\0\0",
+        b"P6 is a processor",
+        b"P7\nWIDTH 1\n",  # PAM
         b"\0\0\1\0\1\0",  # ICO
         b"RIFF\0\0\0\0WAVE",
-        b"\0\0\0\x1cftypavif",
+        b"\0\0\0\x1cftypmp42",
     ],
 )
 def test_other_formats_are_refused_by_their_first_bytes(data):
@@ -102,8 +105,39 @@ def test_other_formats_are_refused_by_their_first_bytes(data):
     assert not is_image(data)
 
 
+@pytest.mark.parametrize(
+    "data, remedy",
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0", r'HEIC needs `pip install "seewhy\[heic\]"`'),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL is not read: save it as JPEG or PNG"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000 is not read"),
+    ],
+)
+def test_photographs_in_other_formats_are_refused_with_the_remedy(data, remedy):
+    if b"heic" in data and find_spec("pillow_heif"):
+        pytest.skip("pillow-heif is installed")
+    with pytest.raises(ImageError, match=remedy) as caught:
+        decode(data)
+    assert caught.value.code == "unsupported_format"
+
+
+@pytest.mark.parametrize("magic", [b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"])
+def test_pnm_is_read(magic):
+    bits = {b"P1": b"0 1", b"P2": b"255 0", b"P3": b"255 255 255 0 0 0", b"P4": b"\x40"}
+    body = {**bits, b"P5": b"\xff\0", b"P6": b"\xff\xff\xff\0\0\0"}[magic]
+    depth = b"" if magic in (b"P1", b"P4") else b"255\n"
+    assert pixels(magic + b"\n# made by hand\n2 1\n" + depth + body).tolist() == [
+        [[255, 255, 255], [0, 0, 0]]
+    ]
+
+
+@pytest.mark.skipif("AVIF" not in OPTIONAL, reason="this Pillow has no AVIF")
+def test_avif_is_read():
+    near(encoded(blocks(), "AVIF", quality=100, subsampling="4:4:4"), blocks(), within=6)
+
+
 def test_formats_that_pillow_knows_but_we_do_not_are_refused():
-    for kind in ("PPM", "ICO", "TGA", "PCX", "SGI", "JPEG2000", "DDS"):
+    for kind in ("ICO", "TGA", "PCX", "SGI", "JPEG2000", "DDS"):
         assert code(decode, encoded(noise(16, 16), kind)) == "unsupported_format"
 
 

@@ -1,8 +1,6 @@
 """CIFAR-10 as its authors give it out: folder or archive, Python or binary, all the same images."""
 
-import io
 import os
-import tarfile
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from data.cifar_files import (
     to_folder,
 )
 
-from seewhy.data.sources import cifar, find
+from seewhy.data.sources import find
 from seewhy.data.sources.cifar10 import CLASSES
 from seewhy.errors import DataError
 
@@ -116,37 +114,5 @@ def test_a_damaged_archive_is_refused(tmp_path):
     with pytest.raises(DataError):
         list(source.read().records)
     path.write_bytes(b"junk")
-    with pytest.raises(DataError, match="none of the known layouts"):
+    with pytest.raises(DataError, match="damaged"):
         find(path)
-
-
-def test_links_and_paths_in_an_archive_lead_nowhere(tmp_path):
-    secret = tmp_path / "secret"
-    secret.write_bytes(py_files(BATCHES)["test_batch"])
-    path = tmp_path / "x.tar"
-    with tarfile.open(path, "w") as tar:
-        for name, data in py_files({"data_batch_1": BATCHES["data_batch_1"]}).items():
-            member = tarfile.TarInfo(f"../../{name}")
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE):
-            member = tarfile.TarInfo("a/test_batch")
-            member.type, member.linkname = kind, str(secret)
-            tar.addfile(member)
-    _, found = records(path)
-    assert {record.split for record in found} == {"train"} and len(found) == 4
-    assert sorted(os.listdir(tmp_path)) == ["secret", "x.tar"]
-
-
-def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    path = to_archive({**py_files(BATCHES), "zeros": bytes(3 << 20)}, tmp_path / "x.tar.gz")
-    monkeypatch.setattr(cifar, "_MAX_ARCHIVE", 2 << 20)
-    with pytest.raises(DataError, match="unpacks to more bytes than CIFAR-10"):
-        find(path).read()
-
-
-def test_a_member_that_is_too_large_is_not_read(tmp_path, monkeypatch):
-    path = to_archive(py_files(BATCHES), tmp_path / "x.tar.gz")
-    monkeypatch.setattr(cifar, "_MAX_MEMBER", 10_000)
-    _, found = records(path)
-    assert [record.split for record in found] == ["train"] * 3 + ["test"] * 2

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from data.pictures import class_folders, encoded, noise, put
 
+from seewhy.data import sources
 from seewhy.data.sources.class_folders import (
     find_folders,
     find_split_folders,
@@ -14,6 +15,7 @@ from seewhy.data.sources.class_folders import (
     folder_names,
 )
 from seewhy.data.sources.tree import tree_at
+from seewhy.errors import DataError
 
 PNG = encoded(noise())
 
@@ -78,7 +80,104 @@ def test_other_folders_beside_splits_are_passed_over(tmp_path):
     put(tmp_path, "train/a/1.png", "train/cover.png", "extra/a/2.png")
     source = find_split_folders(tree_at(tmp_path), None)
     assert source.files == ("train/a/1.png",)
-    assert source.notes == ("2 other files ignored",)
+    assert source.notes == (
+        "folders beside the splits were ignored: extra",
+        "2 other files ignored",
+    )
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        ("train", "test"),
+        ("Training", "Testing"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("training_set/training_set", "test_set/test_set"),
+        ("train/images", "test/images"),
+        ("Final_Training/Images", "Final_Test/Images"),
+        ("train/train/images", "test1/test1/images"),
+    ],
+)
+def test_classes_may_lie_deeper_in_a_split(tmp_path, above):
+    train, test = above
+    put(tmp_path, f"{train}/a/1.png", f"{train}/b/x/2.png", f"{test}/a/3.png", f"{test}/b/4.png")
+    source = sources.find(tmp_path)
+    assert source.layout == "split-folders"
+    assert sorted(row[1:] for row in rows(source)) == [
+        *(("a", "test"), ("a", "train"), ("b", "test"), ("b", "train"))
+    ]
+
+
+def test_a_class_named_like_a_split_is_asked_about(tmp_path):
+    put(tmp_path, "test/a/1.png", "bus/a/2.png")
+    with pytest.raises(DataError, match=r"layouts \(test may be a split or a class, beside bus\)"):
+        sources.find(tmp_path)
+    assert {row[1] for row in rows(sources.find(tmp_path, "folders"))} == {"bus", "test"}
+
+
+def test_the_only_class_of_a_split_is_no_folder_between(tmp_path):
+    put(tmp_path, "train/cat/1.png", "train/dog/1.png", "val/cat/2021/1.png", "val/cat/2022/2.png")
+    assert {row[1] for row in rows(sources.find(tmp_path))} == {"cat", "dog"}
+
+
+def test_test_images_without_class_folders_are_said(tmp_path):
+    put(tmp_path, "train/images/a/1.png", "train/images/b/1.png", "test/images/1.png")
+    source = sources.find(tmp_path)
+    assert {row[1:] for row in rows(source)} == {("a", "train"), ("b", "train")}
+    assert "test: 1 images in no class folder were ignored" in source.notes
+
+
+def test_images_in_the_folders_of_splits_alone_are_refused_with_a_hint(tmp_path):
+    for number in range(5):
+        put(tmp_path, f"train/cat.{number}.jpg", f"train/dog.{number}.jpg", f"test1/{number}.jpg")
+    with pytest.raises(DataError) as caught:
+        sources.find(tmp_path)
+    assert "test1, train are named for splits, and hold images but no class" in str(caught.value)
+    assert "say their class (cat, dog): --layout file-names" in str(caught.value)
+    source = sources.find(tmp_path, "file-names")
+    assert {row[1:] for row in rows(source)} == {("cat", "train"), ("dog", "train")}
+    assert "5 other files ignored" in source.notes
+
+
+@pytest.mark.parametrize(
+    "name, label",
+    [
+        ("cat.0.jpg", "cat"),
+        ("great_pyrenees_12.jpg", "great_pyrenees"),
+        ("n01440764_10026.JPEG", "n01440764"),
+        ("truck (3).png", "truck"),
+        ("deep/er/cat-1.png", "cat"),
+    ],
+)
+def test_a_file_name_without_its_number_is_a_class(tmp_path, name, label):
+    (row,) = rows(sources.find(put(tmp_path, name), "file-names"))
+    assert row == (name, label, "")
+
+
+def test_file_names_without_a_class_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no image in .* is named for its class"):
+        sources.find(put(tmp_path, "1.png", "cat.png"), "file-names")
+
+
+# ------------------------------------------------------------------ folders without images
+
+
+def test_a_class_folder_without_images_is_said(tmp_path):
+    put(tmp_path, "cat/1.png", "dog/1.png", "runs/photos/x.png", "runs/photos/run.lock")
+    put(tmp_path, "runs/photos/config.yaml", "docs/notes/x.xml", data=b"text")
+    (tmp_path / "fox/deep").mkdir(parents=True)
+    source = sources.find(tmp_path)
+    assert {row[1] for row in rows(source)} == {"cat", "dog"}
+    assert "not read as classes, since no image is in them: docs" in source.notes
+    assert "not read as classes, since they are empty: fox" in source.notes
+    assert "output of SeeWhy, ignored: runs/photos" in source.notes
+    assert [(file.path, file.code) for file in source.skipped] == [("fox", "empty_folder")]
+
+
+def test_a_class_folder_without_images_in_a_split_is_said(tmp_path):
+    put(tmp_path, "train/cat/1.png", "train/dog/1.png", "val/cat/2.png")
+    (tmp_path / "val/dog").mkdir()
+    assert [file.path for file in sources.find(tmp_path).skipped] == ["val/dog"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +188,13 @@ def test_other_folders_beside_splits_are_passed_over(tmp_path):
         (["train/a/1.png"], (False, True)),
         (["train/a/b/c/1.png", "test/a/1.png"], (False, True)),
         (["train/a/1.png", "bus/1.png"], (True, True)),
-        (["train/a/1.png", "train/1.png"], (True, True)),
+        (["train/a/1.png", "train/1.png"], (False, True)),
+        (["train/a/1.png", "test1/1.png"], (False, True)),  # its test images have no labels
+        (["train/a/1.png", "test/a/1.png", "pred/1/1.png"], (False, True)),
+        (["train/a/1.png", "test/a/1.png", "extra/a/1.png"], (True, True)),
+        (["train/a/1.png", "test/b/1.png", "extra/c/1.png"], (True, True)),
+        (["test/1.png", "bus/1.png", "car/1.png"], (True, False)),  # a class of tests
+        (["Train/1.png", "test1/2.png"], (False, False)),
         (["train/a/1.png", "labels/1.txt"], (False, True)),
         (["train/1.png", "test/2.png"], (False, False)),  # splits without classes
         (["1.png"], (False, False)),

@@ -25,7 +25,32 @@ def test_hidden_and_other_files_are_counted(tmp_path):
     put(tmp_path, "a/Thumbs.db", "notes.txt", "a/page.html", data=b"<html>")
     found = scan(tmp_path)
     assert found.images == ["a/1.png"] and found.skipped == []
-    assert (len(found.others), found.hidden) == (3, 3)  # a hidden folder counts once
+    assert (len(found.others), found.hidden) == (2, 4)  # a hidden folder counts once
+
+
+def test_the_litter_of_other_programs_is_passed_over(tmp_path):
+    put(tmp_path, "a/1.png", "a/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "__MACOSX/a/._1.png")
+    put(
+        tmp_path,
+        "#recycle/2.png",
+        "$RECYCLE.BIN/3.png",
+        "lost+found/4.png",
+        ".ipynb_checkpoints/5.png",
+    )
+    put(tmp_path, "a/._6.png", "a/desktop.ini", "@__thumb/7.jpg", "System Volume Information/8.png")
+    found = scan(tmp_path)
+    assert found.images == ["a/1.png"] and found.others == [] and found.folders == ["a"]
+    assert found.hidden == 10
+
+
+def test_what_seewhy_has_written_is_passed_over(tmp_path):
+    put(tmp_path, "a/1.png", "runs/photos/figures/x.png", "out/y.png", "maps/z.png", "tuned/w.png")
+    put(tmp_path, "runs/photos/run.lock", "runs/photos/config.yaml", "out/findings.csv", data=b"")
+    put(tmp_path, "maps/explanations.json", "tuned/experiment.lock", data=b"")
+    found = scan(tmp_path)
+    assert found.images == ["a/1.png"] and found.folders == ["a", "runs"]
+    assert found.outputs == ["maps", "out", "runs/photos", "tuned"]
+    assert scan(tmp_path / "out").images == ["y.png"]  # the folder that is named is read
 
 
 def test_an_image_is_known_by_its_bytes_where_its_name_says_nothing(tmp_path):
@@ -76,6 +101,23 @@ def test_a_link_to_a_file_below_the_root_is_followed(tmp_path):
     assert scan(root).images == ["a/1.png", "b/2.png"]
     (tmp_path / "link").symlink_to(root, target_is_directory=True)
     assert scan(tmp_path / "link").images == ["a/1.png", "b/2.png"]
+
+
+def test_links_to_folders_are_followed_once(tmp_path):
+    store, root = put(tmp_path / "store", "cat/1.png", "x.png"), put(tmp_path / "root", "a/1.png")
+    (root / "b").symlink_to(store / "cat")
+    (root / "c").symlink_to(store / "cat")
+    (root / "up").symlink_to("..")
+    (root / "in").symlink_to("a")
+    (root / "x.png").symlink_to(store / "x.png")
+    left = scan(root)
+    assert left.images == ["a/1.png"]
+    assert "not followed (4): b, c, up, x.png. Read" in left.left_links()
+    found = scan(root, follow_links=True)
+    assert found.images == ["a/1.png", "b/1.png", "up/store/x.png", "x.png"]
+    assert found.links["b/1.png"] == store / "cat/1.png" and "a/1.png" not in found.links
+    assert [file.path for file in found.skipped] == ["c", "in", "up/root", "up/store/cat"]
+    assert found.left_links() == ""
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):

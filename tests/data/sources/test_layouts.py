@@ -32,7 +32,7 @@ def test_what_fits_none_lists_all(tmp_path):
 
 def test_an_unknown_layout_and_source_list_the_known(tmp_path):
     with pytest.raises(
-        DataError, match="unknown layout zip: known are folders, split-folders, table"
+        DataError, match="unknown layout zip: known are folders, split-folders, file-names"
     ):
         find(tmp_path, "zip")
     with pytest.raises(DataError, match=r"no data at no/such\\x1b: .* one of digits, cifar10"):
@@ -51,5 +51,14 @@ def test_each_source_says_what_it_is(tmp_path):
     class_folders(tmp_path, {"a": 1})
     assert sources.find(tmp_path).layout == "folders"
     assert set(LAYOUTS) == {
-        *("folders", "split-folders", "table", "parquet", "npz", "cifar-py", "cifar-bin")
+        *(
+            "folders",
+            "split-folders",
+            "file-names",
+            "table",
+            "parquet",
+            "npz",
+            "cifar-py",
+            "cifar-bin",
+        )
     }

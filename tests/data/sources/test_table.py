@@ -237,7 +237,7 @@ def test_missing_images_are_bad_files_of_the_data(tmp_path):
         ("id,label\na,x,y\n", r"line 2: 3 cells, but the header has 2"),
         ("id,label\na\n", r"line 2: 1 cells"),
         ('id,label\n"a,x\n', r"line 2: unexpected end of data"),
-        ("id,label,split\na,x,tset\n", r"line 2: the split is 'tset', not one of train, val"),
+        ("id,label,split\na,x,tset\n", r"line 2: the split is 'tset', not one of train, "),
         ("id,label,split\na,x,train\nb,x,\n", r"line 3: no split, but other lines have one"),
         (b"id,label\na,x\nb,\xff\n", r"line 3: not UTF-8: save"),
         (

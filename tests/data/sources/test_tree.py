@@ -1,6 +1,7 @@
 """Every layout is the same by folder, by file and in a zip."""
 
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from data.sources.test_parquet import write as write_parquet
 
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data, sources
+from seewhy.data.images.decode import open_image
 from seewhy.data.sources.tree import tree_at
-from seewhy.errors import ArchiveError, DataError
+from seewhy.errors import ArchiveError, DataError, ImageError
 
 
 def table(root: Path) -> None:
@@ -61,11 +63,17 @@ def zip_of(root: Path, path: Path, below: str = "") -> Path:
     return path
 
 
-@pytest.mark.parametrize("below", ["", "photos/"])
+def tar_of(root: Path, path: Path, below: str = "") -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(root, below or ".")
+    return path
+
+
+@pytest.mark.parametrize("pack, below", [(zip_of, ""), (zip_of, "photos/"), (tar_of, "photos")])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_zip_is_as_the_folder(tmp_path, layout, below):
+def test_an_archive_is_as_the_folder(tmp_path, layout, pack, below):
     LAYOUTS[layout](tmp_path / "root")
-    path = zip_of(tmp_path / "root", tmp_path / "x.zip", below)
+    path = pack(tmp_path / "root", tmp_path / f"x.{pack.__name__[:3]}", below)
     before = sorted(tmp_path.rglob("*"))
     folder, zipped = load_data(tmp_path / "root"), load_data(path)
     assert folder.layout == zipped.layout == layout == sources.find(path).layout
@@ -140,3 +148,73 @@ def test_what_is_passed_over_is_counted(tmp_path):
         "1 links, pipes or unreadable folders skipped",
     )
     assert tree_at(put(tmp_path / "clean", "a/1.png")).notes(0) == ()
+
+
+# ------------------------------------------------------------------ folders around the data
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("below", ["data-set", "data-set/archive"])
+def test_folders_that_hold_everything_are_looked_through(tmp_path, layout, below):
+    LAYOUTS[layout](tmp_path / "alone")
+    (tmp_path / "root" / below).parent.mkdir(parents=True)
+    (tmp_path / "alone").rename(tmp_path / "root" / below)
+    put(tmp_path / "root", "README.md", "__MACOSX/x/._1.png", data=b"text")
+    found = load_data(tmp_path / "root")
+    assert found.layout == layout and len(found.classes) in (2, 10)
+    assert f"read below {below}, the folder that holds everything" in found.notes
+
+
+def test_a_class_alone_is_no_folder_around_the_data(tmp_path):
+    source = sources.find(put(tmp_path, "cat/1.png", "cat/deep/2.png"))
+    assert {record.label for record in source.read().records} == {"cat"}
+
+
+def test_a_chosen_layout_that_fits_is_not_looked_through(tmp_path):
+    put(tmp_path, "cat/2021/1.png", "cat/2022/2.png")
+    source = sources.find(tmp_path, "folders")
+    assert {record.label for record in source.read().records} == {"cat"}
+
+
+# ------------------------------------------------------------------ links
+
+
+def linked(tmp_path: Path) -> Path:
+    class_folders(tmp_path / "store", {"cat": 20, "dog": 20})
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/train").symlink_to(tmp_path / "store")
+    return tmp_path / "root"
+
+
+def test_links_that_lead_out_are_followed_if_wanted(tmp_path):
+    root = linked(tmp_path)
+    with pytest.raises(
+        DataError, match=r"not followed \(1\): train. Read them with --follow-links"
+    ):
+        load_data(root)
+    found = load_data(root, DataConfig(follow_links=True))
+    assert found.classes == ("cat", "dog") and "train/cat/00000.png" in found.train.ids
+
+
+def test_a_file_that_becomes_a_link_after_the_scan_is_not_opened(tmp_path):
+    root = class_folders(tmp_path / "root", {"a": 2, "b": 2})
+    put(root, "labels.csv", data=b"id,label")
+    tree = tree_at(root)
+    secret = put(tmp_path, "secret.png") / "secret.png"
+    for name in ("a/00000.png", "labels.csv"):
+        (root / name).unlink()
+        (root / name).symlink_to(secret)
+    with pytest.raises(ImageError) as caught:
+        open_image(tree.image("a/00000.png"))
+    assert caught.value.code == "unreadable"
+    with pytest.raises(OSError, match="symbolic"):
+        tree.open("labels.csv")
+    assert open_image(root / "a/00000.png").size == (16, 12)  # a link that is named is followed
+
+
+def test_a_named_link_to_a_file_is_followed(tmp_path):
+    parquet(tmp_path / "hub")
+    (tmp_path / "hub/data/train-0.parquet").rename(tmp_path / "blob")
+    link = tmp_path / "train.parquet"
+    link.symlink_to("blob")
+    assert load_data(link).layout == "parquet"

@@ -12,7 +12,8 @@ from data.pictures import encoded, noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seewhy.data.sources.zips import DAMAGE, LOCAL_ZIP, SMALL, UPLOADED_ZIP, open_zip, scan_zip
+from seewhy.data.sources.archives import LOCAL_ARCHIVE, SMALL, UPLOADED_ARCHIVE
+from seewhy.data.sources.zips import DAMAGE, open_zip, scan_zip
 from seewhy.errors import ARCHIVE_ERROR_CODES, ArchiveError, DataError
 
 PNG = encoded(noise())
@@ -33,7 +34,7 @@ def named(info: zipfile.ZipInfo, content: bytes = PNG) -> io.BytesIO:
     return data
 
 
-def code(data: io.BytesIO, limits=LOCAL_ZIP) -> str:
+def code(data: io.BytesIO, limits=LOCAL_ARCHIVE) -> str:
     """The code of the refusal; "" for none."""
     try:
         with open_zip(data, "x.zip", limits) as archive:
@@ -53,12 +54,14 @@ def pictures(files: dict[str, bytes]) -> list[str]:
 
 
 def test_the_limits_of_an_upload_are_those_agreed():
-    assert UPLOADED_ZIP.max_entries == 10_000 and UPLOADED_ZIP.max_ratio == 100
-    assert UPLOADED_ZIP.max_total == 1 << 30 and UPLOADED_ZIP.max_entry == 10 << 20
+    assert UPLOADED_ARCHIVE.max_entries == 10_000 and UPLOADED_ARCHIVE.max_ratio == 100
+    assert UPLOADED_ARCHIVE.max_total == 1 << 30 and UPLOADED_ARCHIVE.max_entry == 10 << 20
 
 
 @pytest.mark.parametrize(
-    "limits", [UPLOADED_ZIP, pytest.param(LOCAL_ZIP, marks=pytest.mark.long)], ids=["up", "local"]
+    "limits",
+    [UPLOADED_ARCHIVE, pytest.param(LOCAL_ARCHIVE, marks=pytest.mark.long)],
+    ids=["up", "local"],
 )
 def test_entries(limits):
     count = limits.max_entries
@@ -70,8 +73,8 @@ def test_entries(limits):
 def test_the_list_of_entries():
     data = zipped({"a" * 50: b"", "b" * 50: b""})
     size = 2 * (46 + 50)
-    assert code(data, replace(LOCAL_ZIP, max_directory=size)) == ""
-    assert code(data, replace(LOCAL_ZIP, max_directory=size - 1)) == "zip_directory"
+    assert code(data, replace(LOCAL_ARCHIVE, max_directory=size)) == ""
+    assert code(data, replace(LOCAL_ARCHIVE, max_directory=size - 1)) == "zip_directory"
 
 
 def test_the_list_of_entries_is_refused_before_it_is_read(monkeypatch):
@@ -87,20 +90,20 @@ def test_the_list_of_entries_in_zip64(monkeypatch):
     monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
     data = zipped({"a": b"", "b": b""})
     assert b"PK\6\6" in data.getvalue()
-    assert code(data, replace(LOCAL_ZIP, max_directory=2 * 47)) == ""
-    assert code(data, replace(LOCAL_ZIP, max_directory=2 * 47 - 1)) == "zip_directory"
+    assert code(data, replace(LOCAL_ARCHIVE, max_directory=2 * 47)) == ""
+    assert code(data, replace(LOCAL_ARCHIVE, max_directory=2 * 47 - 1)) == "zip_directory"
 
 
 def test_one_entry():
     data = zipped({"a": bytes(100), "b": b""})
-    assert code(data, replace(LOCAL_ZIP, max_entry=100)) == ""
-    assert code(data, replace(LOCAL_ZIP, max_entry=99)) == "zip_entry"
+    assert code(data, replace(LOCAL_ARCHIVE, max_entry=100)) == ""
+    assert code(data, replace(LOCAL_ARCHIVE, max_entry=99)) == "zip_entry"
 
 
 def test_all_entries():
     data = zipped({"a": bytes(100), "b": bytes(50)})
-    assert code(data, replace(LOCAL_ZIP, max_total=150)) == ""
-    assert code(data, replace(LOCAL_ZIP, max_total=149)) == "zip_total"
+    assert code(data, replace(LOCAL_ARCHIVE, max_total=150)) == ""
+    assert code(data, replace(LOCAL_ARCHIVE, max_total=149)) == "zip_total"
 
 
 def test_the_ratio():
@@ -181,7 +184,8 @@ def test_a_zip_is_scanned_as_a_folder_is():
     with open_zip(zipped(files), "x.zip") as archive:
         found, entries = scan_zip(archive, "x.zip")
     assert found.images == ["cat/1.png", "dog/2.JPG", "dog/photo"]
-    assert found.others == ["Thumbs.db", "labels.csv"] and found.hidden == 3
+    assert found.others == ["labels.csv"] and found.hidden == 4
+    assert found.folders == ["cat", "dog"]
     assert set(entries) == {*found.images, *found.others}
 
 

@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
+from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from seewhy.config.input_rule import InputRule
 from seewhy.data.images.colour import FAULTS, to_srgb, upright
+from seewhy.data.images.formats import FORMATS, Reader, why_not
 from seewhy.errors import ImageError
+
+
+class ListedPath(type(Path())):  # type: ignore[misc]
+    """A path without links, found by listing a folder; a link that takes its place is not followed."""
+
 
 # The last is the reason why there is no image; it is raised when the image is read.
 ImageLike = str | Path | bytes | Image.Image | np.ndarray | ImageError
@@ -73,8 +75,9 @@ def open_image(source: ImageLike, limits: Limits = LOCAL) -> Image.Image:
 
 def read_file(path: str | Path, limits: Limits = LOCAL) -> bytes:
     """Returns the bytes of a regular file; a pipe or device is refused without waiting for it."""
+    links = os.O_NOFOLLOW if isinstance(path, ListedPath) else 0
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | links)
         with open(handle, "rb") as file:
             seen = os.fstat(handle)
             if not stat.S_ISREG(seen.st_mode):
@@ -126,7 +129,7 @@ def measure(source: ImageLike) -> tuple[int, int]:
 
 def is_image(head: bytes) -> bool:
     """Says whether a file that starts with these (at least 16) bytes has an allowed format."""
-    return any(magic.match(head) for magic, _ in _FORMATS)
+    return any(magic.match(head) for magic, _ in FORMATS)
 
 
 def to_rgb(image: Image.Image, limits: Limits = LOCAL) -> Image.Image:
@@ -192,25 +195,15 @@ def content_hash(rgb: Image.Image | np.ndarray) -> str:
 # ------------------------------------------------------------------ opening, and its errors
 
 
-_FORMATS: tuple[tuple[re.Pattern[bytes], type[ImageFile.ImageFile]], ...] = (
-    (re.compile(rb"\xff\xd8\xff"), JpegImageFile),
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImageFile),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), WebPImageFile),
-    (re.compile(rb"GIF8[79]a"), GifImageFile),
-    (re.compile(rb"BM"), BmpImageFile),
-    (re.compile(rb"II\*\0|MM\0\*|II\+\0|MM\0\+"), TiffImageFile),
-)
-
-
-def _plugin(data: bytes) -> type[ImageFile.ImageFile]:
+def _plugin(data: bytes) -> Reader:
     """Returns the reader for a file's first bytes, or raises `ImageError`.
 
     `Image.open(formats=...)` would do the same, but has a global limit of pixels.
     """
-    for magic, plugin in _FORMATS:
+    for magic, plugin in FORMATS:
         if magic.match(data):
             return plugin
-    raise ImageError("unsupported_format")
+    raise ImageError("unsupported_format", why_not(data))
 
 
 def _check_size(size: tuple[int, int], limits: Limits) -> None:

@@ -11,6 +11,7 @@ from seewhy.data.sources.memory import Data, describe, find_memory
 from seewhy.data.sources.source import Source
 from seewhy.errors import DataError, UsageError
 from seewhy.events import OnEvent, ignore
+from seewhy.files import named_path
 from seewhy.text import visible
 
 __all__ = ["LAYOUTS", "NAMED", "Data", "Source", "describe", "find"]
@@ -23,9 +24,11 @@ def find(
     layout: str | None = None,
     group_from: str | None = None,
     on_event: OnEvent = ignore,
+    follow_links: bool = False,
 ) -> Source:
     """Recognises a source: a path in one of `LAYOUTS`, else a name in `NAMED`, or `Data`.
 
+    `~` in a path is the home directory. `follow_links` reads files behind links that lead out of the folder.
     A version with corrected labels gives its source, with these corrections. Raises `DataError` if no
     layout fits, or if several do and `layout` is None.
     """
@@ -33,13 +36,15 @@ def find(
         if layout is not None:
             raise UsageError("data.layout has no effect on data in memory: leave it out")
         return find_memory(source, group_from)
-    path = Path(source)
+    path = named_path(source)
     if is_corrected(path):
         version = read_corrected(path)
-        origin = find(version.source, layout or version.layout, group_from, on_event)
+        origin = find(version.source, layout or version.layout, group_from, on_event, follow_links)
         return replace(origin, corrections=version.right, notes=(*origin.notes, version.note))
     if path.exists():
-        return recognise(path.resolve(), layout, group_from)
+        # A link to a file keeps its own name, which tells the kind of the file.
+        real = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+        return recognise(real, layout, group_from, follow_links)
     if str(source) in NAMED:
         return NAMED[str(source)](group_from, on_event)
     raise DataError(

@@ -1,15 +1,8 @@
-"""CIFAR-10 as its authors distribute it: `cifar-10-batches-py` or `-bin`, a folder or an archive.
-
-An archive is read in memory, never unpacked to disk.
-"""
+"""CIFAR-10 as its authors distribute it: `cifar-10-batches-py` or `-bin`, a folder or an archive."""
 
 import re
-import tarfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +11,10 @@ from seewhy.data.sources.cifar_pickle import read_batch
 from seewhy.data.sources.source import Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError
-from seewhy.text import visible
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
-_ARCHIVE = (".tar.gz", ".tgz", ".tar")
-_MAX_MEMBER, _MAX_ARCHIVE = 64 << 20, 1 << 30  # bytes unpacked; the real ones: 31 and 186 MB
+_MAX_BATCH = 64 << 20  # bytes; a real one has 31 MB
 _BATCH = re.compile(r"data_batch_\d+|test_batch")
 
 Batch = tuple[np.ndarray, list[int], list[str]]  # (N, 3072) uint8, labels, file names (or none)
@@ -39,66 +30,23 @@ class Form(NamedTuple):
     batch: Callable[[bytes], Batch]
 
 
-def _is_archive(path: Path) -> bool:
-    return path.name.endswith(_ARCHIVE) and path.is_file()
-
-
 def _is_batch(form: Form, name: str) -> bool:
     return name.endswith(form.suffix) and bool(_BATCH.fullmatch(name.removesuffix(form.suffix)))
 
 
 def _fits(form: Form, tree: Tree) -> bool:
-    if not _is_archive(tree.path):
-        return any(_is_batch(form, name) for name in tree.scan.others)
-    try:
-        with _members(tree.path) as members:
-            forms = (one for name, _ in members for one in (PY, BIN) if _is_batch(one, name))
-            return next(forms, None) is form
-    except DataError:
-        return False
+    return any(_is_batch(form, name) for name in tree.scan.others)
 
 
 def _find(form: Form, tree: Tree, group_from: str | None) -> Source:
-    def wanted(name: str) -> bool:
-        return _is_batch(form, name) or name == form.meta
-
     def whole(name: str) -> bytes:
         with tree.open(name) as file:
-            return file.read(_MAX_MEMBER)
+            return file.read(_MAX_BATCH)
 
-    def read() -> Reading:
-        if not _is_archive(tree.path):
-            return _read(form, {name: partial(whole, name) for name in names})
-        with _members(tree.path) as members:
-            unpacked = {name: partial(bytes, read()) for name, read in members if wanted(name)}
-        return _read(form, unpacked)
-
-    names = [name for name in tree.scan.others if wanted(name)]
+    names = [name for name in tree.scan.others if _is_batch(form, name) or name == form.meta]
+    files = {name: partial(whole, name) for name in names}
     sample = [np.zeros((SIDE, SIDE, 3), np.uint8)]
-    return Source(form.layout, *tree.watched(names), read, lambda: sample)
-
-
-@contextmanager
-def _members(archive: Path) -> Iterator[Iterator[tuple[str, Callable[[], bytes]]]]:
-    """Yields the last part of each file's name and a function that reads it before the next one."""
-
-    def members(tar: tarfile.TarFile) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        for member in tar:
-            if member.offset_data + member.size > _MAX_ARCHIVE:
-                raise DataError(f"{visible(archive.name)} unpacks to more bytes than CIFAR-10")
-            if member.isreg() and member.size <= _MAX_MEMBER:
-                file = tar.extractfile(member)
-                assert file is not None
-                yield member.name.rsplit("/", 1)[-1], file.read
-        assert tar.fileobj is not None
-        while tar.fileobj.tell() < _MAX_ARCHIVE and tar.fileobj.read(1 << 20):
-            pass  # to the end, where gzip has its checksum
-
-    try:
-        with tarfile.open(archive) as tar:
-            yield members(tar)
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{visible(archive.name)} is damaged: {error}. Download it again") from None
+    return Source(form.layout, *tree.watched(names), partial(_read, form, files), lambda: sample)
 
 
 def _read(form: Form, files: Mapping[str, Callable[[], bytes]]) -> Reading:

@@ -8,7 +8,11 @@ from typing import NamedTuple
 from seewhy.data.bad_files import BadFile
 from seewhy.data.images.decode import ImageLike
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 class Record(NamedTuple):

@@ -1,4 +1,4 @@
-"""The files at a path: below a folder, in a zip, or a single one. Layouts open no other files."""
+"""The files at a path: below a folder, in a zip or a tar, or a single one. Layouts open no other files."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -6,12 +6,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from seewhy.data.images.decode import ImageLike
-from seewhy.data.sources.folders import Scan, scan
+from seewhy.data.images.decode import ImageLike, ListedPath
+from seewhy.data.images.formats import OPTIONAL
+from seewhy.data.sources import tars
+from seewhy.data.sources.folders import LINKED, Scan, open_listed, scan
 from seewhy.data.sources.source import Reading, Record, Source, evenly
+from seewhy.data.sources.splits import lone
 from seewhy.data.sources.zips import DAMAGE, open_zip, scan_zip
 from seewhy.errors import ArchiveError, ImageError
-from seewhy.text import visible
+from seewhy.text import shortened, visible
 
 
 @dataclass(frozen=True)
@@ -19,13 +22,15 @@ class Tree:
     """Files by their paths below `path`, a folder or a zip; or the one file at `path`.
 
     Layouts open only what the scan has listed, so that no name in a table leads anywhere else.
-    `image` returns what the decoder reads (a path in a folder, bytes from a zip), or an error.
+    `image` returns what the decoder reads (a path in a folder, bytes from a zip), or an error. `below` are
+    the folders that were looked through.
     """
 
     path: Path
     scan: Scan
     image: Callable[[str], ImageLike]
     open: Callable[[str], BinaryIO]
+    below: str = ""
 
     def top(self, suffix: str) -> list[str]:
         """Returns the files with this suffix that are not in a folder."""
@@ -38,27 +43,50 @@ class Tree:
             return self.path, tuple(files)
         return self.path.parent, (self.path.name,)
 
+    def inside(self) -> "Tree | None":
+        """Returns the tree below the one folder that holds all images, or without any images all folders."""
+        folder = lone(self.scan.images or [path for path in self.scan.others if "/" in path])
+        if folder is None:
+            return None
+
+        def path(name: str) -> str:
+            return f"{folder}/{name}"
+
+        return Tree(
+            self.path / folder if self.path.is_dir() else self.path,
+            self.scan.inside(folder),
+            lambda name: self.image(path(name)),
+            lambda name: self.open(path(name)),
+            f"{self.below}/{folder}".lstrip("/"),
+        )
+
     def notes(self, unused: int) -> tuple[str, ...]:
         """Returns lines on what is ignored: `unused` files, hidden ones, and what is not a file."""
-        others, skipped = unused + self.scan.hidden, len(self.scan.skipped)
+        others = unused + self.scan.hidden
+        skipped = sum(file.error != LINKED for file in self.scan.skipped)
         notes = [f"{others:,} other files ignored"] if others else []
+        if self.scan.outputs:
+            notes.append(f"output of SeeWhy, ignored: {shortened(self.scan.outputs)}")
+        notes += filter(None, [self.scan.left_links()])
         if skipped:
             notes.append(f"{skipped:,} links, pipes or unreadable folders skipped")
         return tuple(notes)
 
 
-def tree_at(path: Path) -> Tree:
+def tree_at(path: Path, follow_links: bool = False) -> Tree:
     """Lists the files at a path; a CSV stands for its folder, without the other files there.
 
-    Raises `ArchiveError` for a zip that must not be opened.
+    Raises `ArchiveError` for a zip or tar that must not be opened.
     """
     if path.is_dir():
-        return Tree(path, scan(path), path.joinpath, lambda name: open(path / name, "rb"))
+        return _folder(path, follow_links)
     if path.suffix.lower() == ".csv":
-        beside = tree_at(path.parent)
+        beside = tree_at(path.parent, follow_links)
         return replace(beside, scan=replace(beside.scan, others=[path.name]))
     if path.suffix.lower() == ".zip":
         return _zip(path)
+    if path.name.lower().endswith(tars.SUFFIXES):
+        return _tar(path)
     alone = Scan(others=[path.name])
     return Tree(path, alone, path.parent.joinpath, lambda name: open(path, "rb"))
 
@@ -101,11 +129,20 @@ def labelled_source(
         *tree.watched([table, *files] if table else files),
         lambda: Reading(len(images) + len(missing), None, records()),
         sample,
-        key=key,
+        key=f"{key} {' '.join(OPTIONAL)}",  # an image in a format that is read since then is read again
         grouped=grouped,
         skipped=tuple(tree.scan.skipped),
         notes=notes,
     )
+
+
+def _folder(path: Path, follow_links: bool) -> Tree:
+    files, root = scan(path, follow_links), ListedPath(path)
+
+    def real(name: str) -> ListedPath:
+        return files.links.get(name) or root / name
+
+    return Tree(path, files, real, lambda name: open_listed(real(name)))
 
 
 def _zip(path: Path) -> Tree:
@@ -126,3 +163,9 @@ def _zip(path: Path) -> Tree:
             raise ArchiveError(visible(path.name), "zip_damaged", detail) from None
 
     return Tree(path, files, image, opened)
+
+
+def _tar(path: Path) -> Tree:
+    state = path.stat()
+    tar = tars.open_tar(path, (state.st_size, state.st_mtime_ns, state.st_ino))
+    return Tree(path, tar.scan, tar.read, lambda name: BytesIO(tar.read(name)))
