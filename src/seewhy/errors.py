@@ -5,7 +5,7 @@
     ├── DataError             images, labels or splits that cannot be used
     │   ├── UntrainableError  classes that no classifier can be trained on
     │   ├── ImageError        one image that cannot be used; has a `code`
-    │   └── ArchiveError      a zip that is damaged or must not be opened; has a `code`
+    │   └── ArchiveError      a zip or tar that is damaged or must not be opened; has a `code`
     ├── ModelFileError        a model file that is damaged, foreign or unsafe
     ├── UnwritableError       a file or directory that cannot be made
     ├── DiskFullError         exit 3: no space left while writing
@@ -82,7 +82,7 @@ IMAGE_ERROR_CODES = {
 
 @dataclass(eq=False)
 class ArchiveError(DataError):
-    """A zip that is damaged or must not be opened; `code` is one of `ARCHIVE_ERROR_CODES`."""
+    """A zip or tar that is damaged or must not be opened; `code` is one of `ARCHIVE_ERROR_CODES`."""
 
     archive: str
     code: str
