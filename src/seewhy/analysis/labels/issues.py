@@ -1,20 +1,25 @@
 """Labels that look wrong, by what models say that have not seen the image: confident learning.
 
-The confident joint is that of Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in
-Dataset Labels", 2021. Images are ranked by Bayes' rule with the noise that it estimates, where the paper
-prunes each pair of classes by margins; `benchmarks/label_issues.py` compares the two. Probabilities must be
-out of sample (validation, or out of fold): a network believes what it was trained on.
+How many are wrong is estimated by the confident joint of Northcutt, Jiang and Chuang, "Confident Learning:
+Estimating Uncertainty in Dataset Labels", 2021. Which are wrong is ranked by Bayes' rule: `wrong_chances`.
+`benchmarks/label_issues.py` compares it with other rankings. Probabilities must be out of sample
+(validation, or out of fold): a network believes what it was trained on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.evaluation.decision.temperature import fit_temperature
+from seewhy.evaluation.predictions import Predictions
+
 Floats = NDArray[np.float64]
 
-
-RARE = 1e-3  # the least chance of one label in place of another: the joint has zeros by chance
+RARE = 1e-3  # the least share of wrong labels that is assumed
+SHARPER = 1.5  # takes out of the probabilities what wrong labels taught the network
+CAUTION = 10.0  # how fast the noise that networks see is trusted less as they dispute more labels
+ROUNDS = 3  # of expectation and maximisation; more change nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +53,50 @@ def label_issues(labels: NDArray[np.int64], probabilities: Floats) -> LabelIssue
         return LabelIssues(nothing, nothing, np.empty(0), np.zeros((k, k)), 0.0)
     joint = confident_joint(kept_labels, chances)
     noise = float(1 - np.trace(joint))
-    # How likely each class is the true one, given the image and that it was labelled so.
-    of_true = np.divide(joint, joint.sum(0), out=np.zeros((k, k)), where=joint.sum(0) > 0)
-    likely = chances * (of_true[kept_labels] + RARE)
-    likely /= likely.sum(axis=1, keepdims=True)
-    scores = 1 - likely[np.arange(n), kept_labels]
+    likely = true_class_chances(kept_labels, chances)
+    right = likely[np.arange(n), kept_labels]
     likely[np.arange(n), kept_labels] = -1
-    order = np.argsort(-scores, kind="stable")[: round(n * noise)]
+    # By the chance of being right: that of being wrong is rounded to 1 for the surest.
+    order = np.argsort(right, kind="stable")[: round(n * noise)]
     issues = order[chances.argmax(axis=1)[order] != kept_labels[order]]
-    return LabelIssues(kept[issues], likely.argmax(axis=1)[issues], scores[issues], joint, noise)
+    return LabelIssues(kept[issues], likely.argmax(axis=1)[issues], 1 - right[issues], joint, noise)
+
+
+def true_class_chances(labels: NDArray[np.int64], probabilities: Floats) -> Floats:
+    """How likely each class is the true one, (N, K), given the image and that it was labelled so.
+
+    By Bayes' rule, with the share of each class's images that get each label estimated by expectation and
+    maximisation. Networks that dispute many labels confuse classes themselves: the more they dispute, the
+    more evenly wrong labels are taken to be spread over the classes, which ranks by the probability of
+    the label alone.
+    """
+    n, k = probabilities.shape
+    answers = Predictions(
+        logits=np.log(np.maximum(probabilities, 1e-30)).astype(np.float32),
+        labels=labels,
+        classes=tuple(map(str, range(k))),
+        ids=np.arange(n).astype(str),
+    )
+    sharp = replace(answers, temperature=fit_temperature(answers) / SHARPER)
+    shown = sharp.probabilities()
+    shown[:, np.bincount(labels, minlength=k) == 0] = 0  # a class without labels is never suggested
+    disputed = float((probabilities.argmax(axis=1) != labels).mean())
+    pseudo = CAUTION * disputed**2 * n / k + 1  # images of each class whose wrong labels are even
+    given = _evenly_wrong(0.1, k)
+    for _ in range(ROUNDS):
+        likely = shown * given[labels]
+        likely /= likely.sum(axis=1, keepdims=True)
+        counts = np.stack([likely[labels == label].sum(axis=0) for label in range(k)])
+        even = _evenly_wrong(float(1 - np.trace(counts) / n), k)
+        given = (counts + pseudo * even) / (counts.sum(axis=0) + pseudo)
+    likely = shown * given[labels]
+    return likely / likely.sum(axis=1, keepdims=True)
+
+
+def _evenly_wrong(share: float, k: int) -> Floats:
+    """The chance of each label (row) for each true class (column), where wrong ones are spread evenly."""
+    share = max(share, RARE)
+    return np.full((k, k), share / max(k - 1, 1)) + np.eye(k) * (1 - share - share / max(k - 1, 1))
 
 
 def confident_joint(labels: NDArray[np.int64], probabilities: Floats) -> Floats:
