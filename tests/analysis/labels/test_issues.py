@@ -62,6 +62,38 @@ def test_planted_flips_are_found(kind: str) -> None:
     assert surest.mean() > 0.9
 
 
+def alike(kind: str, n: int = 4_000, k: int = 10):
+    """Labels, a tenth of them wrong, and probabilities of a network that confuses pairs of classes itself.
+
+    `uniform` flips to any class, `class_wise` to the other one of the pair, `hard` mostly where it is confused.
+    """
+    rng = np.random.default_rng(0)
+    rows, true, confusion = np.arange(n), rng.integers(0, k, n), rng.uniform(0, 3, n)
+    logits = rng.normal(size=(n, k))
+    logits[rows, true] += 3
+    logits[rows, true ^ 1] += confusion
+    wrong = rng.random(n) < 0.1 * (confusion / 1.5 if kind == "hard" else 1)
+    other = (true + rng.integers(1, k, n)) % k if kind == "uniform" else true ^ 1
+    chances = np.exp(logits)
+    return np.where(wrong, other, true), wrong, chances / chances.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("kind", ["uniform", "class_wise", "hard"])
+def test_what_a_network_confuses_itself_does_not_come_before_wrong_labels(kind: str) -> None:
+    given, wrong, chances = alike(kind)
+    first = wrong[label_issues(given, chances).rows[:100]].mean()
+    own = chances[np.arange(len(given)), given]
+    others = np.where(np.eye(10)[given] == 1, 0, chances).max(axis=1)
+    for doubt in (-own, others - own):  # by self-confidence, and by the normalised margin
+        assert first >= wrong[np.argsort(-doubt)[:100]].mean() - 0.03
+
+
+def test_the_surest_are_ordered_by_the_last_digits() -> None:
+    given, chances = np.array([0, 0] + [0, 1] * 10), np.array([[0.9, 0.1], [0.1, 0.9]] * 11)
+    chances[:2] = [[1e-20, 1], [1e-25, 1]]
+    assert label_issues(given, chances).rows.tolist() == [1, 0]
+
+
 def test_right_labels_of_a_sure_model_are_left_alone() -> None:
     found = label_issues(np.array([0, 0, 0, 1, 1, 1]), EASY)
     assert len(found.rows) == 0 and found.noise == 0
