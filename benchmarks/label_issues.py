@@ -6,7 +6,7 @@
 Three kinds of noise on 10,000 images of CIFAR-10 and 1,000 of scikit-learn's digits: `uniform`, to any other
 class; `class_wise`, each class to the one that a weak network takes it for most; `instance_dependent`, labels
 drawn from the weak network's answers, mostly where it errs, as people err on hard images. The weak network
-(`simple-cnn`, few epochs) is trained on other images. `fast` (for the digits: `digits`) is trained on all folds
+(`simple-cnn`, few epochs) is trained on other images. `fast` (for digits: `digits`) is trained on all folds
 but one, with the wrong labels. With `--quick`, one narrow network is trained by `fast` on other images, and
 only a last layer is fitted in each fold (for the digits: on the pixels): minutes, not hours. All rankings get
 the same out-of-fold probabilities.

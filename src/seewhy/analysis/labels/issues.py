@@ -1,7 +1,7 @@
 """Labels that look wrong, by what models say that have not seen the image: confident learning.
 
 How many are wrong is estimated by the confident joint of Northcutt, Jiang and Chuang, "Confident Learning:
-Estimating Uncertainty in Dataset Labels", 2021. Which are wrong is ranked by Bayes' rule: `wrong_chances`.
+Estimating Uncertainty in Dataset Labels", 2021. Which are wrong is ranked by Bayes' rule: `true_class_chances`.
 `benchmarks/label_issues.py` compares it with other rankings. Probabilities must be out of sample
 (validation, or out of fold): a network believes what it was trained on.
 """
@@ -17,9 +17,9 @@ from seewhy.evaluation.predictions import Predictions
 Floats = NDArray[np.float64]
 
 RARE = 1e-3  # the least share of wrong labels that is assumed
-SHARPER = 1.5  # takes out of the probabilities what wrong labels taught the network
-CAUTION = 10.0  # how fast the noise that networks see is trusted less as they dispute more labels
-ROUNDS = 3  # of expectation and maximisation; more change nothing
+PSEUDO = 10  # images of each class that are added, with evenly wrong labels
+ROUNDS = 5  # of expectation and maximisation
+CLEAR = 0.1  # the share of the noise that must follow the classes to be half believed
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +65,9 @@ def label_issues(labels: NDArray[np.int64], probabilities: Floats) -> LabelIssue
 def true_class_chances(labels: NDArray[np.int64], probabilities: Floats) -> Floats:
     """How likely each class is the true one, (N, K), given the image and that it was labelled so.
 
-    By Bayes' rule, with the share of each class's images that get each label estimated by expectation and
-    maximisation. Networks that dispute many labels confuse classes themselves: the more they dispute, the
-    more evenly wrong labels are taken to be spread over the classes, which ranks by the probability of
-    the label alone.
+    By Bayes' rule, with calibrated probabilities (N, K) and the share of each true class's images that get
+    each label: estimated by expectation and maximisation where that explains the labels clearly better than
+    wrong labels spread evenly over the classes, else the latter, which ranks by the label's probability.
     """
     n, k = probabilities.shape
     answers = Predictions(
@@ -77,25 +76,31 @@ def true_class_chances(labels: NDArray[np.int64], probabilities: Floats) -> Floa
         classes=tuple(map(str, range(k))),
         ids=np.arange(n).astype(str),
     )
-    sharp = replace(answers, temperature=fit_temperature(answers) / SHARPER)
-    shown = sharp.probabilities()
+    shown = replace(answers, temperature=fit_temperature(answers)).probabilities()
     shown[:, np.bincount(labels, minlength=k) == 0] = 0  # a class without labels is never suggested
-    disputed = float((probabilities.argmax(axis=1) != labels).mean())
-    pseudo = CAUTION * disputed**2 * n / k + 1  # images of each class whose wrong labels are even
-    given = _evenly_wrong(0.1, k)
+    even = by_class = _evenly_wrong(0.1, k)
     for _ in range(ROUNDS):
-        likely = shown * given[labels]
+        likely = shown * by_class[labels]
         likely /= likely.sum(axis=1, keepdims=True)
         counts = np.stack([likely[labels == label].sum(axis=0) for label in range(k)])
-        even = _evenly_wrong(float(1 - np.trace(counts) / n), k)
-        given = (counts + pseudo * even) / (counts.sum(axis=0) + pseudo)
-    likely = shown * given[labels]
+        noise = max(float(1 - np.trace(counts) / n), RARE)
+        even = _evenly_wrong(noise, k)
+        by_class = (counts + PSEUDO * even) / (counts.sum(axis=0) + PSEUDO)
+    # By Akaike's criterion; noise log k is what labels tell if the class says which label is given.
+    gain = _log_likelihood(shown, by_class, labels) - _log_likelihood(shown, even, labels)
+    clear = max(gain - k * (k - 1) / (2 * n), 0) / (noise * np.log(max(k, 2)))
+    trusted = clear**2 / (clear**2 + CLEAR**2)
+    likely = shown * (trusted * by_class + (1 - trusted) * even)[labels]
     return likely / likely.sum(axis=1, keepdims=True)
+
+
+def _log_likelihood(shown: Floats, given: Floats, labels: NDArray[np.int64]) -> float:
+    """The mean log of the probability of the labels, by `given` (K, K), the share of each class's labels."""
+    return float(np.log((shown * given[labels]).sum(axis=1)).mean())
 
 
 def _evenly_wrong(share: float, k: int) -> Floats:
     """The chance of each label (row) for each true class (column), where wrong ones are spread evenly."""
-    share = max(share, RARE)
     return np.full((k, k), share / max(k - 1, 1)) + np.eye(k) * (1 - share - share / max(k - 1, 1))
 
 
