@@ -47,7 +47,7 @@ def test_a_planted_error_is_named_with_its_true_class() -> None:
     labels = np.array([0, 0, 1, 1, 1, 1])  # the third is of class 0
     found = label_issues(labels, EASY)
     assert found.rows.tolist() == [2] and found.suggested.tolist() == [0]
-    assert found.scores[0] > 0.5 and found.noise == pytest.approx(1 / 6)
+    assert found.scores[0] > 0.4 and found.noise == pytest.approx(1 / 6)
 
 
 @pytest.mark.parametrize("kind", ["symmetric", "asymmetric"])
@@ -63,9 +63,9 @@ def test_planted_flips_are_found(kind: str) -> None:
 
 
 def alike(kind: str, n: int = 4_000, k: int = 10):
-    """Labels, a tenth of them wrong, and probabilities of a network that confuses pairs of classes itself.
+    """Labels, a tenth wrong, and probabilities of a network that confuses pairs of classes itself.
 
-    `uniform` flips to any class, `class_wise` to the other one of the pair, `hard` mostly where it is confused.
+    `uniform` flips to any class, `class_wise` to the other of the pair, `hard` mostly where it is confused.
     """
     rng = np.random.default_rng(0)
     rows, true, confusion = np.arange(n), rng.integers(0, k, n), rng.uniform(0, 3, n)
@@ -86,6 +86,14 @@ def test_what_a_network_confuses_itself_does_not_come_before_wrong_labels(kind: 
     others = np.where(np.eye(10)[given] == 1, 0, chances).max(axis=1)
     for doubt in (-own, others - own):  # by self-confidence, and by the normalised margin
         assert first >= wrong[np.argsort(-doubt)[:100]].mean() - 0.03
+
+
+def test_scores_are_chances() -> None:
+    """The share of wrong labels among the named is near the mean of their scores."""
+    given, wrong, chances = alike("uniform")
+    found = label_issues(given, chances)
+    sure = found.scores > 0.8
+    assert wrong[found.rows[sure]].mean() == pytest.approx(found.scores[sure].mean(), abs=0.1)
 
 
 def test_the_surest_are_ordered_by_the_last_digits() -> None:

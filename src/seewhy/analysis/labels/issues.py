@@ -1,9 +1,9 @@
 """Labels that look wrong, by what models say that have not seen the image: confident learning.
 
 How many are wrong is estimated by the confident joint of Northcutt, Jiang and Chuang, "Confident Learning:
-Estimating Uncertainty in Dataset Labels", 2021. Which are wrong is ranked by Bayes' rule: `true_class_chances`.
-`benchmarks/label_issues.py` compares it with other rankings. Probabilities must be out of sample
-(validation, or out of fold): a network believes what it was trained on.
+Estimating Uncertainty in Dataset Labels", 2021. Which are wrong is ranked by Bayes' rule
+(`true_class_chances`); `benchmarks/label_issues.py` compares it with other rankings. Probabilities must be
+out of sample (validation, or out of fold): a network believes what it was trained on.
 """
 
 from dataclasses import dataclass, replace
@@ -59,7 +59,12 @@ def label_issues(labels: NDArray[np.int64], probabilities: Floats) -> LabelIssue
     # By the chance of being right: that of being wrong is rounded to 1 for the surest.
     order = np.argsort(right, kind="stable")[: round(n * noise)]
     issues = order[chances.argmax(axis=1)[order] != kept_labels[order]]
-    return LabelIssues(kept[issues], likely.argmax(axis=1)[issues], 1 - right[issues], joint, noise)
+    # Networks trained on wrong labels expect them; raised to as many as the joint says are wrong.
+    expected = float(right.mean())
+    raised = noise * expected / max((1 - noise) * (1 - expected), 1e-12)
+    odds = raised * (1 - right[issues])
+    scores = odds / (odds + right[issues])
+    return LabelIssues(kept[issues], likely.argmax(axis=1)[issues], scores, joint, noise)
 
 
 def true_class_chances(labels: NDArray[np.int64], probabilities: Floats) -> Floats:
