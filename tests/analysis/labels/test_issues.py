@@ -120,3 +120,10 @@ def test_a_class_without_labels_is_never_suggested() -> None:
     chances = np.array([[0.1, 0.1, 0.8]] + [[0.8, 0.1, 0.1]] * 2 + [[0.1, 0.8, 0.1]] * 3)
     found = label_issues(labels, chances)
     assert 2 not in found.suggested and found.joint[:, 2].sum() == 0
+
+
+def test_an_image_that_only_looks_like_a_class_without_labels_is_no_fault() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 0] * 20)
+    chances = np.array([[0.0, 0.0, 1.0]] + [[1.0, 0.0, 0.0]] * 2 + [[0.0, 1.0, 0.0]] * 3)
+    found = label_issues(labels, np.tile(chances, (20, 1)))
+    assert np.isfinite(found.scores).all() and 2 not in found.suggested

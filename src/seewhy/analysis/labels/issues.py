@@ -81,7 +81,8 @@ def true_class_chances(labels: NDArray[np.int64], probabilities: Floats) -> Floa
         classes=tuple(map(str, range(k))),
         ids=np.arange(n).astype(str),
     )
-    shown = replace(answers, temperature=fit_temperature(answers)).probabilities()
+    calibrated = replace(answers, temperature=fit_temperature(answers)).probabilities()
+    shown = np.maximum(calibrated, 1e-300)
     shown[:, np.bincount(labels, minlength=k) == 0] = 0  # a class without labels is never suggested
     even = by_class = _evenly_wrong(0.1, k)
     for _ in range(ROUNDS):
@@ -91,9 +92,11 @@ def true_class_chances(labels: NDArray[np.int64], probabilities: Floats) -> Floa
         noise = max(float(1 - np.trace(counts) / n), RARE)
         even = _evenly_wrong(noise, k)
         by_class = (counts + PSEUDO * even) / (counts.sum(axis=0) + PSEUDO)
-    # By Akaike's criterion; noise log k is what labels tell if the class says which label is given.
+    # Less what so many shares gain by chance (Wilks 1938), of what is gained where the class determines
+    # the wrong label.
     gain = _log_likelihood(shown, by_class, labels) - _log_likelihood(shown, even, labels)
-    clear = max(gain - k * (k - 1) / (2 * n), 0) / (noise * np.log(max(k, 2)))
+    chance = k * (k - 1) / (2 * n)
+    clear = max(gain - chance, 0) / (noise * np.log(max(k, 2)))
     trusted = clear**2 / (clear**2 + CLEAR**2)
     likely = shown * (trusted * by_class + (1 - trusted) * even)[labels]
     return likely / likely.sum(axis=1, keepdims=True)
