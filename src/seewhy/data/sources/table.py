@@ -126,11 +126,10 @@ def _splits(tree: Tree, files: Sequence[str]) -> dict[str, str]:
 def _files(tree: Tree) -> list[str]:
     """Returns what may be a table: files at the top, else `metadata.csv` and the like in splits."""
     others = tree.scan.others
-    if len(others) == 1 and others[0].lower().endswith(SUFFIXES):  # perhaps the one that is given
-        return others
+    if len(others) == 1 and "/" not in others[0]:  # perhaps the one that is given
+        return [file for file in others if file.lower().endswith(SUFFIXES)]
     named = [file for file in others if file.lower().endswith(IN_FOLDERS)]
-    top = [file for file in named if "/" not in file]
-    if top:
+    if top := [file for file in named if "/" not in file]:
         return top
     splits = _splits(tree, ())
     return [f for f in named if _PER_FOLDER.fullmatch(f) and f.partition("/")[0] in splits]
