@@ -86,10 +86,12 @@ class Printed(NamedTuple):
 
 
 def call(*arguments, code=0, stdin=""):
-    """Runs the command line in this process, which must end with `code`."""
+    """Runs the command line in this process, which must end with `code`; `stdin` is text or bytes."""
+    data = stdin if isinstance(stdin, bytes) else stdin.encode("utf-8", "surrogateescape")
+    typed = io.TextIOWrapper(io.BytesIO(data), "utf-8", "surrogateescape")
     # Bytes below, as in a terminal: a name that is not UTF-8 is written as it is.
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape") for _ in range(2))
-    with patch.object(sys, "stdin", io.StringIO(stdin)), redirect_stdout(out), redirect_stderr(err):
+    with patch.object(sys, "stdin", typed), redirect_stdout(out), redirect_stderr(err):
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
         printed = Printed(*(_read(stream) for stream in (out, err)))

@@ -54,7 +54,8 @@ class UntrainableError(DataError):
 class ImageError(DataError):
     """One image that cannot be used.
 
-    `code` is one of `IMAGE_ERROR_CODES`; the message never holds a path, so that it can be shown to anyone.
+    `code` is one of `IMAGE_ERROR_CODES`. The decoder's message never holds a path, so that it can be shown to
+    anyone; code that was given a path adds it.
     """
 
     code: str

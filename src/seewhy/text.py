@@ -4,13 +4,25 @@ A spreadsheet evaluates a cell that starts like a formula, a terminal obeys cont
 name may contain both (OWASP ASVS 5.0, 1.2.10).
 """
 
+import codecs
 import csv
 import difflib
 import io
+import re
 import shlex
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from math import isnan
 
+_MARKS = {  # the longer first: that of UTF-32 starts like that of UTF-16
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+_START = 4096  # bytes that tell UTF-16 without a mark
+_QUOTED = re.compile(r"(['\"]).+\1", re.DOTALL)
 _FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")
 
 
@@ -49,6 +61,37 @@ def csv_text(rows: Iterable[Iterable[object]], floats: str = "") -> str:
 def plain_cell(cell: str) -> str:
     """Reverses `escape_cell`: removes the `'` that it has added, and no other."""
     return cell[1:] if cell.startswith("'") and escape_cell(cell[1:]) == cell else cell
+
+
+def decoded(data: bytes) -> tuple[str, str]:
+    """Returns text of unknown encoding, and the name of the encoding.
+
+    A byte-order mark decides; without one, zeros at every other byte mean UTF-16; what is not UTF-8 is
+    Windows-1252, or Latin-1 where that has no character.
+    """
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace"), encoding
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(data) > 3 and data[first:_START:2].count(0) > 0.4 * len(data[first:_START:2]):
+            return data.decode(encoding, "replace"), encoding
+    for encoding in ("utf-8", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return data.decode(encoding), encoding
+    return data.decode("latin-1"), "latin-1"
+
+
+def listed(data: bytes) -> list[str]:
+    """Returns the lines of a list of paths, without blanks and quotes at their ends; blank ones are left out.
+
+    The encoding is that of `decoded`, but bytes that are not UTF-8 are kept as they are in file names. Lines
+    end with any of LF, CRLF and NUL.
+    """
+    text, encoding = decoded(data)
+    if encoding in ("cp1252", "latin-1"):
+        text = data.decode("utf-8", "surrogateescape")
+    lines = [line.strip() for line in re.split(r"[\r\n\0]", text)]
+    return [line[1:-1] if _QUOTED.fullmatch(line) else line for line in lines if line]
 
 
 def visible(text: str) -> str:

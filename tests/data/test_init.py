@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from seewhy.config.data import DataConfig
+from seewhy.config.recipe import load_recipe
 from seewhy.data import InputRule, Splits, load_data, write_bad_files
+from seewhy.data.class_names import class_names
 from seewhy.data.images.decode import read
 from seewhy.errors import DataError, UsageError
 
@@ -172,12 +174,13 @@ def check_classes_by_name(tmp_path_factory, trained: set[str], seen: set[str]) -
     folder = tmp_path_factory.mktemp("classes")
     class_folders(folder / "train", dict.fromkeys(sorted(trained), 2))
     class_folders(folder / "seen" / "test", dict.fromkeys(sorted(seen), 1), start=500)
-    nfc = {unicodedata.normalize("NFC", name) for name in trained}
-    if len(nfc) < 2:
+    named = set(class_names(trained).values())
+    if len(named) < 2:
         return
     model = load_data(folder / "train", DataConfig(layout="folders")).classes
-    assert model == tuple(sorted(nfc))
-    extra = {unicodedata.normalize("NFC", name) for name in seen} - nfc
+    assert model == tuple(sorted(named))
+    name = class_names([*model, *seen])
+    extra = {name[one] for one in seen} - {name[one] for one in model}
     config = DataConfig(layout="split-folders")
     if extra:
         with pytest.raises(DataError, match="classes that the model lacks"):
@@ -186,7 +189,7 @@ def check_classes_by_name(tmp_path_factory, trained: set[str], seen: set[str]) -
     test = load_data(folder / "seen", config, classes=model).test.unseal()
     assert len(test) == len(seen)
     for key, label in zip(test.ids, test.labels, strict=True):
-        assert model[label] == unicodedata.normalize("NFC", key.split("/")[1])
+        assert name[model[label]] == name[key.split("/")[1]]
 
 
 @st.composite
@@ -217,11 +220,11 @@ def test_labels_go_by_name_in_200_sets(tmp_path_factory, sets):
 
 def test_what_cannot_be_trained_on_can_be_looked_at(tmp_path):
     class_folders(tmp_path / "train", {"a": 3})
-    class_folders(tmp_path / "test", {"a": 1, "b\n": 2}, start=50)
+    class_folders(tmp_path / "test", {"a": 1, "b\a": 2}, start=50)
     with pytest.raises(DataError, match=r"has characters that|no training images"):
         load_data(tmp_path)
     splits = load_data(tmp_path, trainable=False)
-    assert splits.classes == ("a", "b\n") and len(splits.test) == 3
+    assert splits.classes == ("a", "b\a") and len(splits.test) == 3
 
 
 def test_val_and_test_may_be_chosen_where_there_is_no_split(root):
@@ -232,12 +235,36 @@ def test_val_and_test_may_be_chosen_where_there_is_no_split(root):
         DataConfig(val=0.5, test=0.5)
 
 
+def test_an_option_of_the_split_is_never_ignored(root, tmp_path):
+    with pytest.raises(
+        UsageError, match=r"data\.val 0\.3 alone has no effect.* give --test as well"
+    ):
+        load_data(root, DataConfig(val=0.3))
+    with pytest.raises(UsageError, match="alone has no effect"):
+        load_data(root, load_recipe("fast", {"data.val": 0.3}).data)
+    as_drawn = load_data(root)
+    for config in (
+        DataConfig(val=0.2),
+        load_recipe("strided-cnn").data,
+        load_recipe("digits").data,
+    ):
+        assert load_data(root, config).fingerprint == as_drawn.fingerprint
+    # A run that was stored before goes on as it was split.
+    stored = DataConfig.model_validate(DataConfig(val=0.3).model_dump())
+    assert load_data(root, stored).fingerprint == as_drawn.fingerprint
+    assert len(load_data(root, DataConfig(test=0.25)).test) == 10  # with val 0.1, the default
+    class_folders(tmp_path / "own" / "train", {"a": 8, "b": 8})
+    class_folders(tmp_path / "own" / "val", {"a": 2, "b": 2}, start=50)
+    notes = load_data(tmp_path / "own", DataConfig(val=0.3)).notes
+    assert "data.val 0.3 has no effect: the source has its own val" in notes
+
+
 def test_forms_of_unicode_that_are_one_class_are_told(tmp_path):
     composed, decomposed = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
     class_folders(tmp_path / "train", {composed: 3, decomposed: 3, "b": 3})
     splits = load_data(tmp_path)
     assert splits.classes == ("b", composed) and splits.merged == (composed,)
-    assert f"{composed} is spelled in several forms of Unicode: one class" in splits.notes
+    assert f"{composed} is spelled in several ways: read as one class" in splits.notes
 
 
 def test_bad_images_stop_or_are_left_out(root, tmp_path):

@@ -50,7 +50,7 @@ def a_set(labels, contents=None, groups=None, classes=None) -> ImageSet:
 
 def split_of(images, given="train", val=0.1, seed=0, limit=None):
     given = np.array([given] * len(images) if isinstance(given, str) else given)
-    return assign(images, given, DataConfig(val=val, split_seed=seed, limit=limit))
+    return assign(images, given, DataConfig(val=val, test=None, split_seed=seed, limit=limit))
 
 
 def brute_units(contents, groups) -> list[set[int]]:
@@ -104,7 +104,7 @@ def test_a_unit_is_never_on_two_sides(rows, grouped, kind, seed):
     )
     says = {"none": [""] * len(rows), "train": ["train"] * len(rows), "all": [r[3] for r in rows]}
     before = np.array(says[kind])
-    split, _ = assign(images, before, DataConfig(val=0.3, split_seed=seed))
+    split, _ = assign(images, before, DataConfig(val=0.3, test=None, split_seed=seed))
     assert set(split) <= {"train", "val", "test", "left_out"}
     unit = units(images.hashes, images.groups)
     for number in set(unit.tolist()):
@@ -233,7 +233,7 @@ def test_every_unit_is_held_out_once_and_whole_and_test_stays_sealed(rows, group
     )
     says = {"none": [""] * len(rows), "train": ["train"] * len(rows), "all": [r[3] for r in rows]}
     before = np.array(says[kind])
-    test = assign(images, before, DataConfig(val=0.3))[0] == "test"
+    test = assign(images, before, DataConfig(val=0.3, test=None))[0] == "test"
     configs = [DataConfig(val=0.3, fold=fold, folds=count) for fold in range(count)]
     parts = [assign(images, before, config)[0] for config in configs]
     unit = units(images.hashes, images.groups)

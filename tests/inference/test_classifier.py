@@ -1,3 +1,4 @@
+import io
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -6,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from helpers import TinyNet, image_set, tiny_net
+from PIL import Image
 
 import seewhy
 from seewhy.data import InputRule
-from seewhy.errors import UsageError
+from seewhy.errors import ImageError, UsageError
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import predict
@@ -19,6 +21,12 @@ from seewhy.inference.pytorch import PyTorchPredictor
 def predictor(network=None, **changes):
     made = Bundle(network or tiny_net().eval(), ("a", "b", "c"), InputRule(size=8, store=8))
     return PyTorchPredictor.of(replace(made, **changes), torch.device("cpu"))
+
+
+def png_of(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture
@@ -131,3 +139,89 @@ def test_what_is_not_one_file_is_not_saved(tmp_path):
     both = Classifier(Ensemble.of([predictor(), predictor()]))
     with pytest.raises(UsageError, match="not one file"):
         both.save(tmp_path / "both.safetensors")
+
+
+# ------------------------------------------------------------------ images in every form
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
+GREY = PIXELS[..., 0]
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    with Classifier(predictor()) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        list(PIXELS),
+        torch.from_numpy(PIXELS),
+        torch.from_numpy(PIXELS).permute(0, 3, 1, 2),
+        torch.from_numpy(PIXELS).permute(0, 3, 1, 2) / 255,
+        list(torch.from_numpy(PIXELS).permute(0, 3, 1, 2) / 255),
+        PIXELS.transpose(0, 3, 1, 2),
+        PIXELS / 255,
+        PIXELS.astype(np.float32),
+        (Image.fromarray(image) for image in PIXELS),
+        np.concatenate([PIXELS, np.full((5, 8, 8, 1), 255, np.uint8)], 3),
+        [(image, "a label") for image in PIXELS],
+        [{"bytes": png_of(image), "path": None} for image in PIXELS],
+    ],
+)
+def test_images_are_understood_as_in_training(classifier, images):
+    expected = classifier.predict(PIXELS).logits
+    assert np.array_equal(classifier.predict(images).logits, expected)
+
+
+@pytest.mark.parametrize("greys", [GREY, GREY[..., None], torch.from_numpy(GREY), list(GREY)])
+def test_a_stack_of_grey_images_is_many(classifier, greys):
+    expected = classifier.predict([Image.fromarray(image) for image in GREY]).logits
+    assert np.array_equal(classifier.predict(greys).logits, expected)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        PIXELS[0],
+        torch.from_numpy(PIXELS[0]).permute(2, 0, 1),
+        PIXELS[0] / 255,
+        Image.fromarray(PIXELS[0]),
+        png_of(PIXELS[0]),
+    ],
+)
+def test_one_image_is_one(classifier, image):
+    assert np.array_equal(classifier.predict(image).logits, classifier.predict(PIXELS[:1]).logits)
+    assert np.array_equal(classifier.preprocess(image), classifier.preprocess(PIXELS[0]))
+
+
+def test_an_array_that_may_be_one_or_three_images_is_refused(classifier):
+    with pytest.raises(UsageError, match=r"\(3, 8, 8\) is either one image .* x\[None\] for one"):
+        classifier.predict(GREY[:3])
+    assert len(classifier.predict(GREY[:3, ..., None])) == 3
+
+
+def test_what_is_no_image_is_refused(classifier):
+    for thing in (None, 7):
+        with pytest.raises(
+            UsageError, match=f"a {type(thing).__name__} is no image: expected a path"
+        ):
+            classifier.predict(thing)
+
+
+def test_an_error_names_the_image(classifier, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    with pytest.raises(ImageError, match=r"bad\.jpg: not a JPEG") as caught:
+        classifier.predict([PIXELS[0], tmp_path / "bad.jpg"])
+    assert caught.value.code == "unsupported_format"
+    for bad, reason in [
+        (PIXELS[1] - 0.5, "float64 values from"),
+        (PIXELS[1] > 9, "values of type bool"),
+        (PIXELS[:1], "an array must be"),
+        (None, "values of type NoneType"),
+    ]:
+        with pytest.raises(ImageError, match=f"^image 1: {reason}"):
+            classifier.predict([PIXELS[0], bad])
+        answers = classifier.predict([PIXELS[0], bad, PIXELS[2]], on_error="row")
+        assert list(answers.errors) == [1] and np.isfinite(answers.logits[[0, 2]]).all()

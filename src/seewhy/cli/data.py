@@ -26,7 +26,7 @@ def command() -> None:
 @click.argument("data")
 @click.option("--out", type=PATH, help="a new directory for plots")
 @as_json
-@fields("layout", "follow_links", "group_from", "on_bad", "max_bad", "size")
+@fields("layout", "follow_links", "label_column", "group_from", "on_bad", "max_bad", "size")
 def stats(data: str, out: Path | None, as_json: bool, **values: str | None) -> None:
     """Count and measure DATA: classes, splits, sizes, colours; plot its classes.
 
@@ -43,7 +43,7 @@ def stats(data: str, out: Path | None, as_json: bool, **values: str | None) -> N
 @click.argument("data")
 @click.option("--out", type=PATH, help="a new directory for findings.csv and plots")
 @as_json
-@fields("layout", "follow_links", "group_from", "size")
+@fields("layout", "follow_links", "label_column", "group_from", "size")
 def check_data(data: str, out: Path | None, as_json: bool, **values: str | None) -> None:
     """Find problems of DATA: unreadable, duplicated, leaking, mislabelled, dark, blurred images, ...
 
@@ -59,7 +59,10 @@ def check_data(data: str, out: Path | None, as_json: bool, **values: str | None)
 @click.argument("data")
 @click.option("--out", type=PATH, required=True, help="directory for the new splits.csv")
 @as_json
-@fields("val", "test", "split_seed", "group_from", "layout", "follow_links", "on_bad", "max_bad")
+@fields(
+    *("val", "test", "split_seed", "label_column", "group_from"),
+    *("layout", "follow_links", "on_bad", "max_bad"),
+)
 def split(data: str, out: Path, as_json: bool, **values: str | None) -> None:
     """Split DATA as for training, and write the split of each image to splits.csv.
 

@@ -26,6 +26,7 @@ from seewhy.cli.tables import analysis_table, metrics_table
 @click.option("--on-bad", type=click.Choice(["error", "skip"]), help="as for train")
 @click.option("--max-bad", type=click.FloatRange(0, 1), help="as for train")
 @click.option("--layout", help="as for train")
+@click.option("--label-column", help="as for train")
 @click.option("--follow-links", is_flag=True, help="as for train")
 @device_option
 def command(
@@ -35,6 +36,7 @@ def command(
     on_bad: str | None,
     max_bad: float | None,
     layout: str | None,
+    label_column: str | None,
     follow_links: bool,
     **settings: Any,
 ) -> None:
@@ -44,7 +46,13 @@ def command(
     plots in figures/, if the data is its own; each evaluation on test is numbered. --full also writes
     analysis/.
     """
-    fields = {"on_bad": on_bad, "max_bad": max_bad, "layout": layout, "follow_links": follow_links}
+    fields = {
+        "on_bad": on_bad,
+        "max_bad": max_bad,
+        "layout": layout,
+        "label_column": label_column,
+        "follow_links": follow_links,
+    }
     options = {name: value for name, value in fields.items() if value not in (None, False)}
     result = seewhy.analyse(model, data, options=options, on_event=Terminal(), **settings)
     record = seewhy.to_json(result.metrics)

@@ -22,6 +22,7 @@ SHORT = {
     "train.compile": "--compile",
     "data.layout": "--layout",
     "data.follow_links": "--follow-links",
+    "data.label_column": "--label-column",
     "data.group_from": "--group-from",
     "data.on_bad": "--on-bad",
     "data.max_bad": "--max-bad",

@@ -47,7 +47,7 @@ def labels(data: str, as_json: bool, **settings: Any) -> None:
 @click.argument("review", type=PATH)
 @click.option("--out", type=PATH, required=True, help="a new directory for the new version")
 @as_json
-@fields("layout", "follow_links", "group_from", "val", "test", "split_seed")
+@fields("layout", "follow_links", "label_column", "group_from", "val", "test", "split_seed")
 def apply_review(
     data: str, review: Path, out: Path, as_json: bool, layout: str | None, **values: str | None
 ) -> None:

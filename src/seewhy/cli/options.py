@@ -11,7 +11,7 @@ import seewhy
 
 Verb = Callable[..., Any]
 
-DATA = "digits, cifar10, a folder or an archive"
+DATA = "digits, cifar10, a folder, an archive or a table"
 PATH = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 data_option = click.option("--data", required=True, help=DATA)

@@ -9,6 +9,8 @@ import click
 import seewhy
 from seewhy.cli.options import PATH, device_option
 from seewhy.cli.progress import Terminal
+from seewhy.errors import UsageError
+from seewhy.text import listed
 
 
 @click.command()
@@ -26,7 +28,7 @@ def command(
     follow_links: bool,
     device: str,
 ) -> None:
-    """Label images with MODEL: files, folders, globs, or - for a list on standard input.
+    """Label images with MODEL: files, folders, globs, lists (.txt), or - for a list on standard input.
 
     Writes one row per input, in order, including unreadable ones. Exits 1 if any row is not ok. For a
     calibrated model the last column, answer, is its class, "not sure" or "out of scope". A+B is the
@@ -53,7 +55,9 @@ def command(
 def _named(paths: Iterable[str]) -> Iterator[str]:
     """The arguments, - replaced by the lines of standard input."""
     for path in paths:
-        if path == "-":
-            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
-        else:
+        if path != "-":
             yield path
+        elif lines := listed(sys.stdin.buffer.read()):
+            yield from lines
+        else:
+            raise UsageError("the list on standard input is empty: expected a path per line")

@@ -20,8 +20,8 @@ class DataConfig(BaseModel):
         0.1,
         gt=0,
         lt=1,
-        description="share of train drawn for validation if the source has none; a source without "
-        "any split is split 70/20/10, unless `test` is set",
+        description="share of train drawn for validation if the source has none; for a source without "
+        "any split give `test` too, or it is split 70/20/10",
     )
     test: float | None = Field(
         None,
@@ -44,6 +44,11 @@ class DataConfig(BaseModel):
     )
     follow_links: bool = Field(
         False, description="read files behind links that lead out of the folder, too"
+    )
+    label_column: str | None = Field(
+        None,
+        description="column with the classes, of a table or of parquet, if several may be; None: `label`, "
+        "or the only one",
     )
     group_from: str | None = Field(
         None,

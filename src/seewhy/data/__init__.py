@@ -11,6 +11,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data import sources
 from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
 from seewhy.data.cache import Stored, shorter_side, stored
+from seewhy.data.class_names import class_names, differ_by_case
 from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.sources import Data, Source
 from seewhy.data.split import (
@@ -60,7 +61,10 @@ def load_data(
 
     Raises `DataError` for data that cannot be used, `UsageError` for a wrong config.
     """
-    origin = sources.find(source, config.layout, config.group_from, on_event, config.follow_links)
+    follow, column = config.follow_links, config.label_column
+    origin = sources.find(
+        source, config.layout, config.group_from, on_event, follow_links=follow, label_column=column
+    )
     with writable(cache_root()):
         content = content_of(origin)
         if rule is None:
@@ -99,15 +103,21 @@ def load_data(
 
 def _aligned(read: Stored, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
     """Returns the labels as positions in `classes`, and a note on classes without images."""
+    name = class_names([*classes, *read.classes])
+    position = {name[known]: number for number, known in enumerate(classes)}
+    if len(position) < len(classes):  # an older model tells 1 from 01
+        name = {label: label for label in name}
+        position = {known: number for number, known in enumerate(classes)}
     present = [read.classes[number] for number in np.unique(read.labels)]
-    if extra := [visible(name) for name in present if name not in classes]:
+    if extra := [visible(label) for label in present if name[label] not in position]:
         raise DataError(
             f"the data has classes that the model lacks: {', '.join(extra[:10])}; the model has "
             f"{', '.join(map(visible, classes[:20]))}. Remove or rename them"
         )
-    position = {name: number for number, name in enumerate(classes)}
-    labels = np.array([position.get(name, -1) for name in read.classes], np.int64)[read.labels]
-    missing = [visible(name) for name in classes if name not in present]
+    places = np.array([position.get(name[label], -1) for label in read.classes], np.int64)
+    labels = places[read.labels]
+    seen = set(labels.tolist())
+    missing = [visible(known) for number, known in enumerate(classes) if number not in seen]
     return labels, [f"no images of {', '.join(missing)}"] if missing else []
 
 
@@ -165,7 +175,15 @@ def _notes(source: Source, read: Stored) -> list[str]:
     first += f", {len(read.classes)} classes, {read.pixels}, from {source.layout}"
     notes = ["; ".join([first, *others]), *source.notes]
     for name in read.merged:
-        notes.append(f"{visible(name)} is spelled in several forms of Unicode: one class")
+        notes.append(f"{visible(name)} is spelled in several ways: read as one class")
+    for alike in differ_by_case(read.classes):
+        notes.append(
+            f"the classes {visible(', '.join(alike))} differ only by case: rename one if they are one"
+        )
+    if read.unlabelled:
+        notes.append(
+            f"{read.unlabelled:,} images without a label (empty, None or NaN) were left out"
+        )
     if read.bad:
         notes.append(f"{len(read.bad):,} images cannot be used and were left out")
     return notes

@@ -15,7 +15,6 @@ are not kept in memory: they are written one after the other and read through a 
 import dataclasses
 import hashlib
 import json
-import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +30,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, check_bad
 from seewhy.data.cache_sets import ABOUT, USED, About, make_room
 from seewhy.data.checksums import intact, write_checksums
+from seewhy.data.class_names import class_names
 from seewhy.data.images.decode import (
     ImageLike,
     content_hash,
@@ -53,8 +53,8 @@ from seewhy.files import atomic_directory, exclusive, require_space, write_atomi
 class Stored:
     """A whole source at one stored side: arrays by row, and the bad files.
 
-    `merged` are classes that the source spells in several forms of Unicode, and that are one class (NFC);
-    `pixels` is the original size, for people.
+    `merged` are classes that the source spells in several ways (`class_names`); `unlabelled` is the number
+    of records without a label, which are not stored; `pixels` is the original size, for people.
     """
 
     images: np.ndarray | Rows
@@ -66,6 +66,7 @@ class Stored:
     groups: np.ndarray | None
     classes: tuple[str, ...]
     merged: tuple[str, ...]
+    unlabelled: int
     bad: tuple[BadFile, ...]
     pixels: str
 
@@ -230,25 +231,25 @@ class _Table:
         self.bad: list[BadFile] = []
         self.sizes: list[tuple[int, int]] = []
         self.rows: list[int] = []
-        self.spellings: dict[str, str] = {}
+        self.unlabelled = 0
+
+    def labelled(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yields the records that have a label, and counts the others."""
+        for record in records:
+            if record.label.strip():
+                yield record
+            else:
+                self.unlabelled += 1
 
     def add(self, record: Record, row: int, facts: Facts) -> None:
         self.rows.append(row)
         self.ids.append(record.id)
-        self.labels.append(self.spellings.setdefault(record.label, _nfc(record.label)))
+        self.labels.append(record.label)
         self.splits.append(record.split)
         self.hashes.append(facts.hash)
         if record.group is not None:
             self.groups.append(record.group)
         self.sizes.append((facts.width, facts.height))
-
-    @property
-    def merged(self) -> list[str]:
-        return sorted(name for name, n in Counter(self.spellings.values()).items() if n > 1)
-
-
-def _nfc(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def _build(source: Source, side: int, content: Content, entry: Path, on_event: OnEvent) -> None:
@@ -261,7 +262,7 @@ def _build(source: Source, side: int, content: Content, entry: Path, on_event: O
         pixels = Pixels(home, segment)
         read = _Reader(side, pixels, source, content).read
         done = 0
-        for records, results in _read_all(reading.records, side, read):
+        for records, results in _read_all(table.labelled(reading.records), side, read):
             for record, result in zip(records, results, strict=True):
                 if isinstance(result, ImageError):
                     table.bad.append(BadFile(record.id, result.code, str(result)))
@@ -272,25 +273,29 @@ def _build(source: Source, side: int, content: Content, entry: Path, on_event: O
             on_event(Progress("reading", done, max(done, reading.total)))
         if not table.ids:
             check_bad(table.bad, done, "error", 0)
-            raise DataError(f"no images in {source.root}")
+            without = f"none of {table.unlabelled:,} images has a label" if table.unlabelled else ""
+            raise DataError(without or f"no images in {source.root}")
     segments, rows = pixels.used(np.array(table.rows, np.int64))
-    classes = tuple(dict.fromkeys(map(_nfc, reading.classes or sorted(set(table.labels)))))
     about = About(
         str(source.root), source.layout, len(rows), side, [path.name for path in segments]
     )
     with atomic_directory(entry) as directory:
-        _write_table(directory, table, classes)
+        _write_table(directory, table, reading.classes)
         np.save(directory / "rows.npy", rows)
         write_json(about, directory / ABOUT)
         write_checksums(directory)
 
 
-def _write_table(directory: Path, table: _Table, classes: tuple[str, ...]) -> None:
+def _write_table(directory: Path, table: _Table, order: tuple[str, ...] | None) -> None:
     assert len(table.groups) in (0, len(table.ids)), (
         "either all images of a source have groups or none"
     )
+    name = class_names([*(order or ()), *dict.fromkeys(table.labels)])
+    used = {label: name[label] for label in dict.fromkeys(table.labels)}
+    classes = tuple(dict.fromkeys(map(name.__getitem__, order) if order else sorted(used.values())))
     number = {name: index for index, name in enumerate(classes)}
-    np.save(directory / "labels.npy", np.array([number[name] for name in table.labels], np.int64))
+    labels = np.array([number[name[label]] for label in table.labels], np.int64)
+    np.save(directory / "labels.npy", labels)
     np.save(directory / "splits.npy", np.array(table.splits, "S5"))
     np.save(directory / "hashes.npy", np.array(table.hashes, "S32"))
     np.save(directory / "sizes.npy", np.array(table.sizes, np.int32))
@@ -298,7 +303,8 @@ def _write_table(directory: Path, table: _Table, classes: tuple[str, ...]) -> No
     pixels = "{}x{}".format(*sizes.pop()) if len(sizes) == 1 else "of several sizes"
     facts = {
         "classes": classes,
-        "merged": table.merged,
+        "merged": sorted(name for name, n in Counter(used.values()).items() if n > 1),
+        "unlabelled": table.unlabelled,
         "bad": [dataclasses.astuple(file) for file in table.bad],
         "pixels": pixels,
         "ids": table.ids,
@@ -337,6 +343,7 @@ def _read_entry(entry: Path) -> Stored | None:
         groups=None if facts["groups"] is None else _strings(facts["groups"]),
         classes=tuple(facts["classes"]),
         merged=tuple(facts["merged"]),
+        unlabelled=facts["unlabelled"],
         bad=tuple(BadFile(*row) for row in facts["bad"]),
         pixels=facts["pixels"],
     )

@@ -32,8 +32,9 @@ def originals(
 ) -> dict[str, Original]:
     """Decodes the images with these ids, and no others, from a source that was loaded with this `config`."""
     decoded: dict[str, Original] = {}
+    follow, column = config.follow_links, config.label_column
+    origin = sources.find(source, config.layout, follow_links=follow, label_column=column)
     with quiet_pillow():
-        origin = sources.find(source, config.layout, follow_links=config.follow_links)
         for record in origin.read().records:
             if record.id in ids and record.id not in decoded:
                 whole = open_image(record.image)

@@ -87,7 +87,7 @@ class Splits:
 
     `left_out` are training or validation images that leak into another split, exceed the limit,
     or are none of the classes (label -1); `bad` are the files that are no usable image; `merged` are
-    classes that the source spells in several forms of Unicode; `drawn` is true if the source has no
+    classes that the source spells in several ways; `drawn` is true if the source has no
     split of its own; `notes` are for the user.
     """
 
@@ -209,7 +209,16 @@ def assign(
         rows = np.flatnonzero(split == source)
         split[rows[draw(images.labels[rows], unit[rows], rank[rows], share)]] = name
 
+    # A stored recipe has all fields, and its runs were split as it says now.
+    val_given = config.model_fields_set & {"val", "test"} == {"val"} and fold is None
+    if val_given and "val" in original:
+        notes.append(f"data.val {config.val:g} has no effect: the source has its own val")
     if "" in original:
+        if val_given and config.val != WITHOUT_SPLIT[0]:
+            raise UsageError(
+                f"data.val {config.val:g} alone has no effect, since the data has no splits of its own: give "
+                "--test as well as --val (in training, --data.test and --data.val)"
+            )
         val, test = WITHOUT_SPLIT if config.test is None else (config.val, config.test)
         move("val", "", val)
         move("test", "", test / (1 - val))

@@ -20,7 +20,7 @@ from seewhy.errors import DataError
 from seewhy.files import write_atomic
 
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
-FORMAT = 3  # of a cache entry; part of the hash
+FORMAT = 4  # of a cache entry; part of the hash
 
 
 def cache_root() -> Path:

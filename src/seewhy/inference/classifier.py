@@ -1,7 +1,7 @@
 """A trained classifier: what `seewhy.load` gives. It predicts paths, PIL images, arrays or bytes."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.events import OnEvent, ignore
 from seewhy.inference.predictor import Predictor, predict_batches
+from seewhy.text import visible
 
 if TYPE_CHECKING:
     from torch import nn
@@ -90,7 +91,11 @@ class Classifier:
 
     def preprocess(self, image: ImageLike) -> np.ndarray:
         """One image as the network sees it, uint8 (size, size, 3). Raises `ImageError`."""
-        return centre(read(image, self.rule)[None], self.rule.size)[0]
+        (one,) = images_of(image)
+        stored = _read(one, self.rule)
+        if isinstance(stored, ImageError):
+            raise stored
+        return centre(stored[None], self.rule.size)[0]
 
     def predict(
         self,
@@ -98,13 +103,14 @@ class Classifier:
         *,
         on_error: Literal["raise", "row"] = "raise",
     ) -> Predictions:
-        """Predicts one image or many: paths, PIL images, uint8 arrays (H, W, 3), encoded bytes, or the images
-        of a table or a data set in memory (`seewhy.load_data`).
+        """Predicts one image or many, in all forms that `seewhy.train` takes.
 
-        A bad image raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is
+        These are paths, PIL images, encoded bytes, arrays, tensors, and tables and data sets in memory.
+        (H, W), (H, W, 3) and a tensor (3, H, W) are one image; (N, H, W) and four dimensions are many. A bad
+        image raises `ImageError` that names it, or with `on_error="row"` becomes a row of NaN logits that is
         named in `Predictions.errors`.
         """
-        chunks = list(self.predict_chunks(_many(images), on_error=on_error))
+        chunks = list(self.predict_chunks(images_of(images), on_error=on_error))
         if not chunks:
             nothing = np.empty((0, len(self.classes)), np.float32)
             return Predictions(nothing, None, self.classes, np.array([], object))
@@ -118,8 +124,12 @@ class Classifier:
         count = max(1, min(CHUNK, CHUNK_PIXELS // self.rule.store**2))
         first = 0
         while chunk := list(islice(remaining, count)):
-            read_one = _reader(self.rule, on_error)
-            yield self._predict_read(chunk, list(self._readers().map(read_one, chunk)), first)
+            arrays = list(self._readers().map(partial(_read, rule=self.rule), chunk))
+            for row, error in enumerate(arrays):
+                if on_error == "raise" and isinstance(error, ImageError):
+                    name = _name(chunk[row], first + row, "image ")
+                    raise ImageError(error.code, f"{visible(name)}: {error}")
+            yield self._predict_read(chunk, arrays, first)
             first += len(chunk)
 
     def _readers(self) -> ThreadPoolExecutor:
@@ -207,27 +217,15 @@ class Classifier:
         return answers(self.decision, predictions)
 
 
-def _reader(rule: InputRule, on_error: str) -> Callable[[ImageLike], np.ndarray | ImageError]:
-    def read_one(image: ImageLike) -> np.ndarray | ImageError:
-        try:
-            return read(image, rule)
-        except ImageError as error:
-            if on_error == "raise":
-                raise
-            return error
-
-    return read_one
+def _read(image: ImageLike, rule: InputRule) -> np.ndarray | ImageError:
+    try:
+        return read(image, rule)
+    except ImageError as error:
+        return error
 
 
-def _many(images: Any) -> Iterable[ImageLike]:
-    if isinstance(images, np.ndarray):
-        return images if images.ndim == 4 else [images]
-    many = isinstance(images, Iterable) or hasattr(images, "__getitem__")
-    return images_of(images) if many and not isinstance(images, str | Path | bytes) else [images]
-
-
-def _name(image: ImageLike, number: int) -> str:
-    return str(image) if isinstance(image, str | Path) else str(number)
+def _name(image: ImageLike, number: int, prefix: str = "") -> str:
+    return str(image) if isinstance(image, str | Path) else f"{prefix}{number}"
 
 
 def unlabelled(stored: np.ndarray, classes: tuple[str, ...]) -> ImageSet:

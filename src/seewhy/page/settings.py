@@ -28,6 +28,7 @@ def review_command(data: str, recipe: Mapping[str, Any], review: str) -> str:
     usual, drawn = DataConfig(), DataConfig.model_validate(recipe["data"])
     flags = {
         "--layout": "layout",
+        "--label-column": "label_column",
         "--group-from": "group_from",
         "--val": "val",
         "--test": "test",

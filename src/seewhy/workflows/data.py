@@ -9,7 +9,6 @@ import numpy as np
 from seewhy.config.data import DataConfig
 from seewhy.data import Data, Splits, load_data, write_splits
 from seewhy.data.inspect import Statistics, statistics, write_findings
-from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import new_folder, require_new, write_atomic
 from seewhy.plots import data as draw
@@ -77,14 +76,11 @@ def split_data(
 ) -> WrittenSplits:
     """Splits a data set as for training and writes `out`/splits.csv.
 
-    Raises `UsageError` if that file exists, and for a validation share without a test share if the data
-    has no splits of its own.
+    Raises `UsageError` if that file exists.
     """
     path = Path(out) / "splits.csv"
     require_new(path)
     splits = _load(data, config, on_event)
-    if splits.drawn and "val" in config.model_fields_set and config.test is None:
-        raise UsageError("the data has no splits of its own: give --test as well as --val")
     write_splits(splits, path)
     return WrittenSplits(path, statistics(splits))
 

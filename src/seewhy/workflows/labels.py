@@ -156,7 +156,7 @@ def apply_review(
     config = config or DataConfig(on_bad="skip", max_bad=1)
     splits = load_data(data, config, trainable=False, on_event=on_event)
     answers = read_review(Path(review), splits)
-    write_version(str(data), config.layout, answers, Path(out))
+    write_version(str(data), config.layout, answers, Path(out), config.label_column)
     left_out = sum(one.label is None for one in answers.corrections)
     return ReviewedData(
         data=str(data),

@@ -3,8 +3,10 @@
 import glob
 import io
 import json
+import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from seewhy.data.images.decode import ImageLike
+from seewhy.data.images.decode import ImageLike, read_file
 from seewhy.data.sources.folders import LITTER, scan
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.answers import decides
@@ -22,10 +24,11 @@ from seewhy.files import atomic_file, named_path, require_new
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
-from seewhy.text import csv_text, shortened
+from seewhy.text import csv_text, listed, shortened
 
 SKIPPED = {"not_a_file"}
 MOST_LABELS = 100
+_ESCAPED = re.compile(r"\\(udc[89a-f][0-9a-f])")
 
 
 def predict(
@@ -35,7 +38,7 @@ def predict(
     on_error: Literal["raise", "row"] = "raise",
     device: str = "auto",
 ) -> Predictions:
-    """Predicts one image or many: paths, PIL images, uint8 arrays (H, W, 3) or encoded bytes.
+    """Predicts one image or many, in all forms that `train` takes: see `Classifier.predict`.
 
     A bad image raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is listed in
     `Predictions.errors`. To predict more than once, load the model once: `seewhy.load(model).predict(...)`.
@@ -62,7 +65,9 @@ def label_images(
     follow_links: bool = False,
     on_event: OnEvent = ignore,
 ) -> Labelled:
-    """Labels files, folders and globs: one row per image, in order, including unreadable ones.
+    """Labels files, folders, globs and lists: one row per image, in order, including unreadable ones.
+
+    A list is a .txt file with a path per line, from the working directory or from the list's folder.
 
     `out` is a new .csv or .jsonl file, written atomically, or a text stream, to which CSV is written
     row by row. A row has path, status ("ok", "error", "skipped"), `top_k` (1 to 100) labels with their
@@ -113,7 +118,7 @@ def _opened(out: str | Path | IO[str]) -> Iterator[IO[str]]:
         raise UsageError(f"--out {path}: expected a name that ends in .csv or .jsonl")
     require_new(path)
     with atomic_file(path) as file:
-        text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
+        text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
         yield text
         text.detach()
 
@@ -147,8 +152,17 @@ def _row(
 def _expand(
     paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent
 ) -> Iterator[str | Path]:
-    """The images of the arguments: every named file, and those in folders and globs."""
+    """The images of the arguments: every named file, and those in folders, globs and lists."""
     for path in map(str, paths):
+        if Path(path).suffix.lower() == ".txt" and Path(path).is_file():
+            lines = listed(read_file(path))
+            if not lines:
+                raise UsageError(f"the list {path} is empty: expected a path per line")
+            beside = Path(path).parent
+            listed_paths = (_found(line, (Path(), beside)) for line in lines)
+            yield from _expand(listed_paths, follow_links, on_event)
+            continue
+        path = _found(path, (Path(),))
         if path.startswith("~"):
             path = str(named_path(path))
         if Path(path).is_dir():
@@ -182,3 +196,15 @@ def _matches(pattern: str) -> list[str]:
         if not Path(file).is_dir()
         and not any(part.lower() in LITTER for part in file[len(literal) :].split("/"))
     )
+
+
+def _found(path: str, folders: Sequence[Path]) -> str:
+    """The path as it is on disk, where a list writes it from another folder or its bytes in another way.
+
+    Bytes that are not UTF-8 are escaped as in our tables (`\\udce9`), or are a name in Windows-1252.
+    """
+    forms = [path, _ESCAPED.sub(lambda byte: chr(int(byte[1][1:], 16)), path)]
+    with suppress(UnicodeError):
+        forms.append(path.encode("utf-8", "surrogateescape").decode("cp1252"))
+    places = (str(folder / form) for folder in folders for form in forms)
+    return next((place for place in places if os.path.lexists(place)), path)

@@ -14,6 +14,7 @@ from seewhy.data.sources.class_folders import (
     fits_split_folders,
     folder_names,
 )
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.tree import tree_at
 from seewhy.errors import DataError
 
@@ -35,7 +36,7 @@ def test_a_class_is_the_first_folder(tmp_path):
     put(tmp_path, "cat/1.png", "cat/more/2.png", "10/x.png", "2/x.png", "Zebra/x.png")
     tree = tree_at(tmp_path)
     assert fits_folders(tree) and not fits_split_folders(tree)
-    source = find_folders(tree_at(tmp_path), None)
+    source = find_folders(tree_at(tmp_path), Columns())
     assert rows(source) == [
         ("10/x.png", "10", ""),
         ("2/x.png", "2", ""),
@@ -48,7 +49,7 @@ def test_a_class_is_the_first_folder(tmp_path):
 
 def test_images_outside_class_folders_are_passed_over(tmp_path):
     put(tmp_path, "cat/1.png", "cover.png", "dog/1.png")
-    source = find_folders(tree_at(tmp_path), None)
+    source = find_folders(tree_at(tmp_path), Columns())
     assert source.files == ("cat/1.png", "dog/1.png")
     assert source.notes == ("1 other files ignored",)
 
@@ -56,7 +57,7 @@ def test_images_outside_class_folders_are_passed_over(tmp_path):
 def test_what_is_skipped_is_told(tmp_path):
     put(tmp_path, "cat/1.png")
     os.mkfifo(tmp_path / "cat/pipe")
-    source = find_folders(tree_at(tmp_path), None)
+    source = find_folders(tree_at(tmp_path), Columns())
     assert source.notes == ("1 links, pipes or unreadable folders skipped",)
     assert [file.path for file in source.skipped] == ["cat/pipe"]
 
@@ -69,7 +70,7 @@ def test_splits_have_the_names_in_use(tmp_path, val):
     put(tmp_path, "train/a/1.png", f"{val}/a/2.png", "test/b/deep/3.png")
     tree = tree_at(tmp_path)
     assert fits_split_folders(tree) and not fits_folders(tree)
-    assert sorted(rows(find_split_folders(tree_at(tmp_path), None))) == [
+    assert sorted(rows(find_split_folders(tree_at(tmp_path), Columns()))) == [
         ("test/b/deep/3.png", "b", "test"),
         ("train/a/1.png", "a", "train"),
         (f"{val}/a/2.png", "a", "val"),
@@ -78,7 +79,7 @@ def test_splits_have_the_names_in_use(tmp_path, val):
 
 def test_other_folders_beside_splits_are_passed_over(tmp_path):
     put(tmp_path, "train/a/1.png", "train/cover.png", "extra/a/2.png")
-    source = find_split_folders(tree_at(tmp_path), None)
+    source = find_split_folders(tree_at(tmp_path), Columns())
     assert source.files == ("train/a/1.png",)
     assert source.notes == (
         "folders beside the splits were ignored: extra",
@@ -230,7 +231,7 @@ def test_the_sample_is_spread_evenly_and_leaves_test_out(tmp_path, monkeypatch):
     monkeypatch.setattr("seewhy.data.sources.source.SAMPLE", 10)
     paths = [
         path.relative_to(tmp_path).as_posix()
-        for path in find_split_folders(tree_at(tmp_path), None).sample()
+        for path in find_split_folders(tree_at(tmp_path), Columns()).sample()
     ]
     assert len(paths) == 10 and all(path.startswith("train/") for path in paths)
     assert sum(path.startswith("train/a/") for path in paths) == 5
@@ -238,6 +239,6 @@ def test_the_sample_is_spread_evenly_and_leaves_test_out(tmp_path, monkeypatch):
 
 def test_records_open_nothing(tmp_path):
     put(tmp_path, "a/1.png", data=b"no picture")
-    (record,) = find_folders(tree_at(tmp_path), None).read().records
+    (record,) = find_folders(tree_at(tmp_path), Columns()).read().records
     assert record.image == tmp_path / "a/1.png" and record.group is None
     assert not isinstance(record.image, np.ndarray)

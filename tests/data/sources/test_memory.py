@@ -1,5 +1,6 @@
 """Data in memory: arrays, tables and data sets are read as the same images in files are."""
 
+import json
 from io import BytesIO
 
 import numpy as np
@@ -31,7 +32,7 @@ class Frame:
         self.columns = list(columns)
 
     def __len__(self):
-        return len(self._values["path"])
+        return len(next(iter(self._values.values())))
 
     def __getitem__(self, column):
         return self._values[column]
@@ -215,6 +216,61 @@ def test_pandas_is_taken(files):
     assert splits == {"test", ""}
 
 
+def test_tables_of_pyarrow_and_polars_are_taken(files):
+    pyarrow = pytest.importorskip("pyarrow")
+    names = [str(path) for path in files]
+    table = pyarrow.table({"path": names, "label": WORDS, "split": ["test", None] * 15})
+    assert {(row.label, row.split) for row in records(table)[1]} == {
+        (word, split) for word in NAMES for split in ("test", "")
+    }
+    assert records(table)[1] == records(Frame(**table.to_pydict()))[1]
+    decoded = load_data((IMAGES, WORDS), DataConfig(val=0.2))
+    images = [{"bytes": png(image), "path": None} for image in IMAGES]
+    hidden = pyarrow.table({"image": images, "label": LABELS})
+    features = {"label": {"names": NAMES, "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    named = load_data(hidden.replace_schema_metadata(metadata), DataConfig(val=0.2))
+    assert named.fingerprint == decoded.fingerprint and named.classes == tuple(NAMES)
+    assert load_data(hidden).classes == ("0", "1", "2")
+
+
+def test_a_frame_is_read_as_a_csv_is(files):
+    names = [str(path) for path in files]
+    frame = Frame(Filename=names, age=list(range(30)), Breed=WORDS)
+    with pytest.raises(DataError, match=r"2 columns may hold the labels \(age, Breed\)"):
+        records(frame)
+    source = find(frame, label_column="breed")
+    assert [record.label for record in source.read().records] == WORDS
+    hot = Frame(path=names, **{name: [float(w == name) for w in WORDS] for name in NAMES})
+    assert [row.label for row in records(hot)[1]] == WORDS
+    with pytest.raises(UsageError, match="label_column has no effect on data without columns"):
+        load_data((IMAGES, WORDS), DataConfig(label_column="breed"))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        LABELS.astype(np.float32),
+        torch.from_numpy(LABELS).double(),
+        torch.nn.functional.one_hot(torch.from_numpy(LABELS)),
+        np.eye(3)[LABELS],
+        [np.int64(label) for label in LABELS],
+        [f" {label} " for label in LABELS],
+        LABELS[:, None],
+    ],
+)
+def test_labels_in_every_form_are_the_same_classes(labels):
+    classes, rows = records((IMAGES, labels))
+    assert classes == ("0", "1", "2") and [row.label for row in rows] == [str(k) for k in LABELS]
+
+
+def test_images_without_a_label_are_left_out_and_counted():
+    labels = [None, float("nan"), -1, *WORDS[3:]]
+    splits = load_data((IMAGES, labels))
+    assert "3 images without a label (empty, None or NaN) were left out" in splits.notes
+    assert splits.classes == tuple(NAMES)
+
+
 # ------------------------------------------------------------------ content
 
 
@@ -264,16 +320,18 @@ def test_the_size_is_known_from_outside_test():
     [
         ((IMAGES, WORDS[1:]), "memory has 30 images and 29 labels: expected one label per image"),
         ({"train": (IMAGES, WORDS[:1])}, "train has 30 images and 1 labels"),
-        ((IMAGES / 255 - 0.5, WORDS), r"memory/0 has float64 values from .* Save uint8"),
-        ((IMAGES > 9, WORDS), "memory/0 is of type ndarray and bool: expected an array, a tensor"),
-        ((IMAGES, np.eye(30)), "memory/0 has the label .* argmax"),
-        ((IMAGES, LABELS - 1), "memory/0 has the label -1: expected a name, or a number from 0"),
-        ((IMAGES, LABELS / 2), r"memory/0 has the label 0\.0: expected a name"),
-        ((IMAGES, [None, *WORDS[1:]]), "memory/0 has the label None"),
+        ((IMAGES / 255 - 0.5, WORDS), r"memory/0 has float64 values from .* save np"),
+        ((IMAGES > 9, WORDS), "memory/0 has values of type bool: expected uint8"),
+        ((IMAGES, np.full((30, 2), 0.5)), "rows of labels .* that are not one-hot"),
+        ((IMAGES, list(np.eye(30))), "memory/0 has the label .* argmax"),
+        ((IMAGES, LABELS - 2), "memory/0 has the label -2: expected a name, or a number from 0"),
+        ((IMAGES, LABELS / 2), r"memory/1 has the label 0\.5: expected a name"),
         (Items(IMAGES, LABELS, NAMES[:2]), "memory/2 has the label 2: expected one of ant, bee"),
         (Items(IMAGES, WORDS, NAMES[:2]), "memory/2 has the label cow: expected one of ant, bee"),
         ({"holdout": (IMAGES, WORDS)}, "no split 'holdout': expected train, val or test"),
-        (Frame(path=["a"], name=["b"]), "no column label, only path, name"),
+        (Frame(path=["a"]), "no column label, only path"),
+        (Frame(path=["a"], x=["b"], y=["c"]), r"2 columns may hold the labels \(x, y\)"),
+        (Frame(what=["a"], label=["b"]), "no column path, only what, label"),
         (Frame(path=["a"], label=["b"], split=["c"]), "no split 'c'"),
         (
             Hub({"a": feature("Image")}, [{"a": IMAGES[0]}]),

@@ -9,7 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from data.pictures import encoded, noise
 
+from seewhy.config.data import DataConfig
+from seewhy.data import load_data
 from seewhy.data.images.decode import decode
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.parquet import find_parquet, fits_parquet
 from seewhy.data.sources.tree import tree_at
 from seewhy.errors import DataError
@@ -49,7 +52,7 @@ def label_feature(*names: str) -> dict[str, object]:
 
 
 def rows(root: Path, column: str | None = None) -> list[tuple[str, str, str, str | None]]:
-    reading = find_parquet(tree_at(root), column).read()
+    reading = find_parquet(tree_at(root), Columns(group=column)).read()
     found = [(r.id, r.label, r.split, r.group) for r in reading.records]
     assert len(found) == reading.total
     return found
@@ -89,7 +92,7 @@ def test_files_are_read_in_order_with_their_rows(tmp_path):
         {"image": pictures(1, 9), "label": [1]},
         label_feature("cat", "dog"),
     )
-    source = find_parquet(tree_at(tmp_path), None)
+    source = find_parquet(tree_at(tmp_path), Columns())
     assert source.files == (
         "data/test-0.parquet",
         "data/train-00000-of-00002.parquet",
@@ -108,7 +111,7 @@ def test_integers_without_names_and_words_are_classes_as_they_are(tmp_path):
     write(tmp_path / "b/train.parquet", {"img": pictures(2), "kind": ["dog", "cat"]})
     assert [row[1] for row in rows(tmp_path / "a")] == ["2", "10", "2"]
     assert [row[1] for row in rows(tmp_path / "b")] == ["dog", "cat"]
-    assert find_parquet(tree_at(tmp_path / "a"), None).read().classes is None
+    assert find_parquet(tree_at(tmp_path / "a"), Columns()).read().classes is None
 
 
 def test_images_may_be_plain_bytes(tmp_path):
@@ -133,10 +136,10 @@ def test_a_column_of_groups_is_taken_where_it_is(tmp_path):
         tmp_path / "train.parquet",
         {"img": pictures(3), "label": [0, 1, 1], "patient": [7, 8, None]},
     )
-    source = find_parquet(tree_at(tmp_path), "patient")
+    source = find_parquet(tree_at(tmp_path), Columns(group="patient"))
     assert source.grouped and [row[3] for row in rows(tmp_path, "patient")] == ["7", "8", ""]
-    assert source.key != find_parquet(tree_at(tmp_path), None).key
-    assert not find_parquet(tree_at(tmp_path), "p(.)").grouped
+    assert source.key != find_parquet(tree_at(tmp_path), Columns()).key
+    assert not find_parquet(tree_at(tmp_path), Columns(group="p(.)")).grouped
 
 
 @pytest.mark.parametrize(
@@ -170,24 +173,56 @@ def test_columns_that_leave_a_doubt_are_named(tmp_path, columns, message):
     columns = {name: pictures(1) if value == 1 else value for name, value in columns.items()}
     write(tmp_path / "train.parquet", columns)
     with pytest.raises(DataError, match=message):
-        find_parquet(tree_at(tmp_path), None).read()
+        find_parquet(tree_at(tmp_path), Columns()).read()
 
 
-@pytest.mark.parametrize("label", [None, -1, 2])
-def test_a_label_that_is_none_or_has_no_name_is_an_error(tmp_path, label):
+@pytest.mark.parametrize("label", [-2, 2])
+def test_a_label_that_has_no_name_is_an_error(tmp_path, label):
     write(
         tmp_path / "train.parquet",
         {"img": pictures(2), "label": [0, label]},
         label_feature("a", "b"),
     )
-    with pytest.raises(DataError, match=r"train.parquet/1/p1.png has (no|the) label"):
+    with pytest.raises(DataError, match=r"train.parquet/1/p1.png has the label"):
         rows(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([0, None, -1, 1], ["a", "", "", "b"]),
+        (["x", None, "nan", " y "], ["x", "", "", "y"]),
+        ([0.0, float("nan"), None, 12.0], ["0", "", "", "12"]),
+    ],
+)
+def test_a_missing_label_is_none(tmp_path, labels, expected):
+    features = label_feature("a", "b") if expected[0] == "a" else None
+    write(tmp_path / "train.parquet", {"img": pictures(4), "label": labels}, features)
+    assert [row[1] for row in rows(tmp_path)] == expected
+
+
+def test_the_label_column_may_be_chosen(tmp_path):
+    columns = {"img": pictures(2), "fine_label": [3, 4], "coarse_label": [1, 0]}
+    features = {
+        "coarse_label": {"names": ["fish", "fruit"], "_type": "ClassLabel"},
+        "fine_label": {"names": list("abcde"), "_type": "ClassLabel"},
+    }
+    path = write(tmp_path / "train.parquet", columns, features)
+    with pytest.raises(DataError, match=r"coarse_label, fine_label\).* --label-column"):
+        load_data(path)
+    fine, coarse = (
+        load_data(path, DataConfig(label_column=name), trainable=False)
+        for name in ("fine_label", "coarse_label")
+    )
+    assert fine.classes == tuple("abcde") and coarse.classes == ("fish", "fruit")
+    with pytest.raises(DataError, match="no column fine_labels: did you mean fine_label"):
+        load_data(path, DataConfig(label_column="fine_labels"))
 
 
 def test_a_row_without_bytes_is_a_bad_image(tmp_path):
     missing = [{"bytes": None, "path": "elsewhere.png"}, None]
     write(tmp_path / "train.parquet", {"img": pictures(1) + missing, "label": [0, 0, 0]})
-    assert [record.image for record in find_parquet(tree_at(tmp_path), None).read().records][
+    assert [record.image for record in find_parquet(tree_at(tmp_path), Columns()).read().records][
         1:
     ] == [
         b"",
@@ -199,14 +234,14 @@ def test_files_of_different_classes_are_refused(tmp_path):
     write(tmp_path / "train.parquet", {"img": pictures(1), "label": [0]}, label_feature("a"))
     write(tmp_path / "test.parquet", {"img": pictures(1), "label": [0]}, label_feature("b"))
     with pytest.raises(DataError, match="name different classes"):
-        find_parquet(tree_at(tmp_path), None).read()
+        find_parquet(tree_at(tmp_path), Columns()).read()
 
 
 def test_a_file_of_no_split_among_others_is_refused(tmp_path):
     write(tmp_path / "train.parquet", {"img": pictures(1), "label": [0]})
     write(tmp_path / "unsupervised.parquet", {"img": pictures(1), "label": [0]})
     with pytest.raises(DataError, match=r"unsupervised\.parquet belongs to no split"):
-        find_parquet(tree_at(tmp_path), None)
+        find_parquet(tree_at(tmp_path), Columns())
 
 
 def test_damage_is_named(tmp_path):
@@ -216,7 +251,7 @@ def test_damage_is_named(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(b"junk")
     with pytest.raises(DataError, match="not a readable parquet file"):
-        find_parquet(tree_at(tmp_path), None).read()
+        find_parquet(tree_at(tmp_path), Columns()).read()
     path.write_bytes(whole[:4] + b"\xff" * 30 + whole[34:])  # the first page's header
     with pytest.raises(DataError, match=r"damaged at row 0 or after"):
         rows(tmp_path)
@@ -225,7 +260,9 @@ def test_damage_is_named(tmp_path):
 def test_the_sample_is_of_train(tmp_path):
     write(tmp_path / "test.parquet", {"img": pictures(2, 50), "label": [0, 1]})
     write(tmp_path / "train.parquet", {"img": pictures(2), "label": [0, 1]})
-    assert list(find_parquet(tree_at(tmp_path), None).sample()) == [p["bytes"] for p in pictures(2)]
+    assert list(find_parquet(tree_at(tmp_path), Columns()).sample()) == [
+        p["bytes"] for p in pictures(2)
+    ]
 
 
 def test_a_folder_without_parquet_does_not_fit(tmp_path):
@@ -237,7 +274,7 @@ def test_a_folder_without_parquet_does_not_fit(tmp_path):
 def test_cifar10_has_its_names_from_the_schema(shared_data):
     from seewhy.data.sources.cifar10 import CLASSES
 
-    reading = find_parquet(tree_at(shared_data / "cifar10"), None).read()
+    reading = find_parquet(tree_at(shared_data / "cifar10"), Columns()).read()
     assert reading.classes == CLASSES and reading.total == 60_000
     first = next(reading.records)
     assert (first.id, first.label, first.split) == ("test.parquet/0/cat_0000.jpg", "cat", "test")

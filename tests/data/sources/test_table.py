@@ -3,6 +3,7 @@
 import csv
 import os
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data, sources, write_splits
-from seewhy.data.sources import table
+from seewhy.data.sources import spreadsheet
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.table import find_table, fits_table
 from seewhy.data.sources.tree import tree_at
-from seewhy.errors import DataError, ImageError
+from seewhy.errors import DataError, ImageError, UsageError
 
 
 def write(root: Path, text: str | bytes, name: str = "labels.csv") -> Path:
@@ -27,7 +29,7 @@ def write(root: Path, text: str | bytes, name: str = "labels.csv") -> Path:
 
 def rows(root: Path, group_from: str | None = None) -> list[tuple[str, str, str, str | None]]:
     """What is read, a missing image marked with its code."""
-    reading = find_table(tree_at(root), group_from).read()
+    reading = find_table(tree_at(root), Columns(group=group_from)).read()
     found = []
     for record in reading.records:
         failed = isinstance(record.image, ImageError)
@@ -118,14 +120,18 @@ def test_a_column_of_splits_and_one_of_groups(tmp_path):
         ("2.png", "y", "test", ""),
         ("3.png", "y", "train", "p"),
     ]
-    assert "1 rows of labels.csv belong to no split" in find_table(tree_at(tmp_path), None).notes
+    assert (
+        "1 rows of labels.csv belong to no split" in find_table(tree_at(tmp_path), Columns()).notes
+    )
 
 
 def test_groups_may_come_from_another_column_or_a_pattern(tmp_path):
     put(tmp_path, *(f"{n}.png" for n in range(4)))
     write(tmp_path, "id,label,group,Patient\n0,x,g,1\n1,y,g,2\n2,x,h,1\n3,y,h,2\n")
     assert [row[3] for row in rows(tmp_path, "Patient")] == ["1", "2", "1", "2"]
-    by_column, by_pattern = (find_table(tree_at(tmp_path), g) for g in ("Patient", "(.)"))
+    by_column, by_pattern = (
+        find_table(tree_at(tmp_path), Columns(group=g)) for g in ("Patient", "(.)")
+    )
     assert by_column.grouped and not by_pattern.grouped and by_column.key != by_pattern.key
     config = DataConfig(group_from=r"([01])\.", size=8)
     assert set(load_data(tmp_path, config, trainable=False).train.groups) <= {"0", "1", ""}
@@ -169,7 +175,6 @@ def test_our_own_manifest_is_such_a_table(tmp_path):
         ("c/../../outside.png", "not_a_file"),
         ("..\\outside.png", "not_a_file"),
         ("{root}/../outside.png", "not_a_file"),
-        ("{root}/a.png", "not_a_file"),
         ("/dev/zero", "not_a_file"),
         ("out.png", "not_a_file"),
         ("pipe.png", "not_a_file"),
@@ -190,7 +195,7 @@ def test_a_name_that_leads_elsewhere_is_a_bad_file(tmp_path, monkeypatch, name, 
     os.mkfifo(root / "pipe.png")
     name = name.replace("{root}", str(root))
     write(root, f"path,label\na.png,x\n{name},y\n")
-    source = find_table(tree_at(root), None)
+    source = find_table(tree_at(root), Columns())
     opened = []
     real = os.open
     monkeypatch.setattr(
@@ -223,8 +228,16 @@ def test_missing_images_are_bad_files_of_the_data(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("id,kind\na,x\n", r"line 1: no column label or class, only id, kind: rename"),
-        ("name,label\na,x\n", r"line 1: no column path or .* or id, only name, label"),
+        ("id\na\n", r"line 1: no column label or class, only id: rename the right one, or choose"),
+        (
+            "id,kind,size\na,x,3\n",
+            r"line 1: 2 columns may hold the labels \(kind, size\): choose one",
+        ),
+        ("id,class,target\na,x,y\n", r"line 1: 2 columns may hold the labels \(class, target\)"),
+        (
+            "name,label\na,x\n",
+            r"line 1: no column path or .* or id, only name, label: .* first line path,label",
+        ),
         ("", r"line 1: no column"),
         ("id,label\na,x\na.png,y\n", r"lines 2 and 3: both name a\.png, as x and as y: keep"),
         (
@@ -232,17 +245,17 @@ def test_missing_images_are_bad_files_of_the_data(tmp_path):
             r"lines 2 and 3: both name a, as x, train and as x",
         ),
         ("id,label\na,x\ngone,x\ngone,y\n", r"lines 3 and 4: both name gone"),
-        ("id,label\na,\n", r"line 2: no label: add it"),
         ("id,label\n\n,x\n", r"line 3: no name: add it"),
         ("id,label\na,x,y\n", r"line 2: 3 cells, but the header has 2"),
         ("id,label\na\n", r"line 2: 1 cells"),
         ('id,label\n"a,x\n', r"line 2: unexpected end of data"),
         ("id,label,split\na,x,tset\n", r"line 2: the split is 'tset', not one of train, "),
         ("id,label,split\na,x,train\nb,x,\n", r"line 3: no split, but other lines have one"),
-        (b"id,label\na,x\nb,\xff\n", r"line 3: not UTF-8: save"),
+        (b"PK\3\4", r"is a zip or an Excel file, no text: save it as CSV"),
         (
             "id,label\nq,x\nr,x\n",
-            r"names 2 images and none of them exists, such as q \(line 2\)",
+            r"names 2 images and none of them exists, such as q, r: looked among the 2 images below .*, "
+            r"such as a\.png, b\.png; give the folder",
         ),
     ],
 )
@@ -256,8 +269,8 @@ def test_a_fault_is_named_with_its_line(tmp_path, text, message):
 
 def test_a_table_that_lacks_a_column_says_so_without_being_asked_for(tmp_path):
     put(tmp_path, "train/a.png", "test/b.png")
-    write(tmp_path, "id,breed\na,x\n")
-    with pytest.raises(DataError, match=r"labels\.csv, line 1: no column label or class"):
+    write(tmp_path, "name,breed\na,x\n")
+    with pytest.raises(DataError, match=r"labels\.csv, line 1: no column path"):
         sources.find(tmp_path)
 
 
@@ -297,7 +310,7 @@ def test_folders_named_like_labels_leave_a_doubt(tmp_path):
 def test_a_table_that_is_too_large_is_refused(tmp_path, monkeypatch):
     put(tmp_path, "a.png")
     text = "id,label\na,x\n"
-    monkeypatch.setattr(table, "MAX_BYTES", len(text))
+    monkeypatch.setattr(spreadsheet, "MAX_BYTES", len(text))
     assert labels(write(tmp_path, text)) == {"a.png": "x"}
     with pytest.raises(DataError, match=r"labels\.csv has more than 13 bytes"):
         rows(write(tmp_path, text + "\n"))
@@ -352,3 +365,268 @@ def test_whatever_a_table_holds_is_read_or_refused(text, tmp_path_factory):
         except DataError:
             continue
         assert {key for key, *_ in found if " not_" not in key} <= {"a.png", "b/c.png"}
+
+
+# ------------------------------------------------------------------ paths from elsewhere
+
+
+@pytest.fixture
+def photos_with_table(tmp_path, monkeypatch):
+    """Ten images in two folders, a function that writes their names, and one that reads them back."""
+    names = [f"images/{folder}/{number}.png" for folder in "ab" for number in range(5)]
+    root = put(tmp_path / "home" / "set", *names)
+    monkeypatch.chdir(tmp_path / "home")
+
+    def read(*spelled: str) -> tuple[set[tuple[str, str]], tuple[str, ...]]:
+        rows = "".join(f'"{name}",{n // 5}\n' for n, name in enumerate(spelled))
+        write(root, "path,label\n" + rows)
+        source = sources.find(root)
+        return {(record.id, record.label) for record in source.read().records}, source.notes
+
+    expected = {(name, str(n // 5)) for n, name in enumerate(names)}
+    return root, names, read, expected
+
+
+@pytest.mark.parametrize(
+    ("spell", "note"),
+    [
+        (lambda root, name: f"{root}/{name}", "as paths that lead into"),
+        (lambda root, name: f"set/{name}", "as paths that lead into"),
+        (lambda root, name: f"./set/../set/{name}", "as paths that lead into"),
+        (lambda root, name: f"SET/{name}".upper(), "and in other upper or lower case"),
+        (lambda root, name: f"C:\\Users\\me\\set/{name}", "without their first part, C:/Users/me/"),
+        (lambda root, name: f"/kaggle/input/{name}", "without their first part, /kaggle/input/"),
+        (lambda root, name: name.replace(".png", ".PNG"), "found in other upper or lower case"),
+        (lambda root, name: f"D:\\x\\{name}".upper(), "D:/X/ and in other upper or lower case"),
+        (lambda root, name: f" {name} ", "without blanks or quotes at their ends"),
+        (lambda root, name: f"'{name}'", "without blanks or quotes at their ends"),
+        (lambda root, name: name.replace("/", "\\"), None),
+        (lambda root, name: name.removesuffix(".png"), None),
+        (lambda root, name: name.removeprefix("images/"), None),
+    ],
+)
+def test_a_path_from_elsewhere_is_found_and_said(photos_with_table, spell, note):
+    root, names, read, expected = photos_with_table
+    found, notes = read(*(spell(root, name) for name in names))
+    assert found == expected
+    assert [line for line in notes if "were found" in line and note and note in line] == list(
+        notes if note else ()
+    )
+
+
+def test_an_absolute_path_through_a_link_is_found(photos_with_table, tmp_path):
+    root, names, read, expected = photos_with_table
+    (tmp_path / "link").symlink_to(root)
+    assert read(*(f"{tmp_path}/link/{name}" for name in names))[0] == expected
+
+
+def test_names_that_differ_only_by_case_are_not_confused(tmp_path):
+    put(tmp_path, "a.png", "A.png", "b.PNG")
+    write(tmp_path, "id,label\na.png,x\nA.png,y\nb.png,z\n")
+    assert labels(tmp_path) == {"a.png": "x", "A.png": "y", "b.PNG": "z"}
+    put(tmp_path, "c/1.png", "C/1.png")
+    write(tmp_path, "id,label\na.png,x\nc/1.PNG,y\n")
+    with pytest.raises(DataError, match=r"line 3: c/1\.PNG may be C/1\.png or c/1\.png"):
+        rows(tmp_path)
+
+
+def test_a_path_is_never_cut_to_an_image_of_another_folder(tmp_path):
+    put(tmp_path, "cat/1.png", "cat/2.png", "cow/3.png")
+    write(tmp_path, "path,label\ndog/1.png,dog\ndog/2.png,dog\n")
+    with pytest.raises(DataError, match=r"none of them exists, such as dog/1\.png, dog/2\.png"):
+        rows(tmp_path)
+    write(tmp_path, "path,label\n/other/dog/1.png,dog\ncow/3.png,cow\n")
+    assert labels(tmp_path) == {"cow/3.png": "cow", "/other/dog/1.png not_a_file": "dog"}
+
+
+def test_absolute_paths_outside_have_their_own_remedy(tmp_path):
+    put(tmp_path, "a.png")
+    write(tmp_path, "path,label\n/elsewhere/x.png,b\n")
+    with pytest.raises(DataError, match=r"give the table in memory: seewhy\.train\(pandas"):
+        rows(tmp_path)
+
+
+def test_names_that_are_not_utf_8_are_read_back(tmp_path):
+    raw = os.fsdecode(b"caf\xe9.png")
+    put(tmp_path / "a", *(f"{n}.png" for n in range(4)))
+    put(tmp_path / "a", raw, data=encoded(noise(8, 8, 99)))
+    write(
+        tmp_path / "a", "id,label\n" + "".join(f"{n},{n % 2}\n" for n in range(4)) + "caf\xe9,1\n"
+    )
+    assert (raw, "1") in labels(tmp_path / "a").items()
+    splits = load_data(tmp_path / "a", DataConfig(size=8), trainable=False)
+    (tmp_path / "a" / "labels.csv").unlink()
+    write_splits(splits, tmp_path / "a" / "splits.csv")
+    assert b"caf\\udce9.png" in (tmp_path / "a" / "splits.csv").read_bytes()
+    again = load_data(tmp_path / "a" / "splits.csv", DataConfig(size=8), trainable=False)
+    assert again.fingerprint == splits.fingerprint
+
+
+# ------------------------------------------------------------------ other tables
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.tsv", "id\tlabel\n0\tx\n1\ty\n"),
+        ("labels.csv", "sep=;\nid;label\n0;x\n1;y\n"),
+        ("labels.csv", "id|label\r\n0|x\r\n1|y\r\n"),
+        ("labels.csv", "Image ID,Target\n0,x\n1,y\n"),
+        ("labels.csv", "image_id,target\n0,x\n1,y\n"),
+        ("labels.csv", "id,breed\n0,x\n1,y\n"),
+        ("labels.csv", ",id,breed\n0,0,x\n1,1,y\n"),
+        ("labels.csv", "id,x,y\n0,1,0\n1,0,1\n"),
+        ("labels.csv", "image,x,y,z\n0,1.0,0.0,\n1,0.0,1.0,0.0\n"),
+        (
+            "metadata.jsonl",
+            '{"file_name": "0.png", "label": "x"}\n\n{"file_name": "1", "label": "y"}\n',
+        ),
+    ],
+)
+def test_a_table_as_others_write_it(tmp_path, name, text):
+    put(tmp_path, "0.png", "1.png")
+    write(tmp_path, text, name)
+    for path in (tmp_path, tmp_path / name):
+        source = sources.find(path)
+        assert {r.id: r.label for r in source.read().records} == {"0.png": "x", "1.png": "y"}
+
+
+def test_a_text_file_is_a_table_if_it_is_given(tmp_path):
+    put(tmp_path, "0.png", "1.png")
+    write(tmp_path, "id\tlabel\n0\tx\n1\ty\n", "labels.txt")
+    assert sources.find(tmp_path / "labels.txt").layout == "table"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_encodings_without_a_mark_are_recognised(tmp_path, encoding):
+    put(tmp_path, *(f"{n}.png" for n in range(3)))
+    write(tmp_path, "id,label\n0,Käse\n1,crème\n2,Ei\n".encode(encoding))
+    assert labels(tmp_path) == {"0.png": "Käse", "1.png": "crème", "2.png": "Ei"}
+    said = "labels.csv is not UTF-8: read as Windows-1252" in sources.find(tmp_path).notes
+    assert said == (encoding == "cp1252")
+
+
+def test_what_was_decided_about_columns_is_said(tmp_path):
+    put(tmp_path, "0.png", "1.png")
+    write(tmp_path, "id,breed\n0,x\n1,y\n")
+    assert "labels from the column breed of labels.csv" in sources.find(tmp_path).notes
+    write(tmp_path, "id,Nevus,Melanoma\n0,1,0\n1,0,1\n")
+    source = sources.find(tmp_path)
+    assert "labels from 2 one-hot columns: Nevus, Melanoma" in source.notes
+    assert {record.label for record in source.read().records} == {"Nevus", "Melanoma"}
+
+
+def test_several_labels_in_one_row_are_refused(tmp_path):
+    put(tmp_path, *(f"{n}.png" for n in range(150)))
+    lines = [f"{n},{n % 2},{1 - n % 2}\n" for n in range(150)]
+    lines[140] = "140,1,1\n"
+    write(tmp_path, "id,x,y\n" + "".join(lines))
+    with pytest.raises(DataError, match=r"line 142: several labels, x, y: expected one label"):
+        rows(tmp_path)
+    write(tmp_path, "id,x,y\n" + "".join(lines).replace("140,1,1", "140,0.5,1"))
+    with pytest.raises(DataError, match=r"line 142: '0\.5' in a one-hot column: expected 0 or 1"):
+        rows(tmp_path)
+
+
+def test_the_label_column_may_be_chosen(tmp_path):
+    put(tmp_path, "0.png", "1.png")
+    write(tmp_path, "id,label,Breed\n0,a,x\n1,a,y\n")
+    source = sources.find(tmp_path, label_column="breed")
+    assert [record.label for record in source.read().records] == ["x", "y"]
+    assert source.key != sources.find(tmp_path).key
+    with pytest.raises(
+        DataError, match=r"line 1: no column bred: did you mean Breed\? \(--label-col"
+    ):
+        sources.find(tmp_path, label_column="bred")
+    put(tmp_path / "f", "a/1.png", "b/2.png")
+    for data in (tmp_path / "f", "digits"):
+        with pytest.raises(UsageError, match="--label-column has no effect on"):
+            sources.find(data, label_column="breed")
+
+
+def test_a_label_column_is_found_beside_class_folders(tmp_path):
+    put(tmp_path, "a/0.png", "b/1.png")
+    write(tmp_path, "id,size,breed\n0,1,x\n1,2,y\n")
+    assert sources.find(tmp_path).layout == "folders"
+    assert sources.find(tmp_path, label_column="breed").layout == "table"
+
+
+def test_hugging_faces_folder_has_a_table_in_each_split(tmp_path):
+    put(tmp_path, "train/1.png", "train/2.png", "test/1.png")
+    write(tmp_path / "train", "file_name,label\n1.png,x\n2.png,y\n", "metadata.csv")
+    write(tmp_path / "test", "file_name,label\n1.png,y\n", "metadata.csv")
+    assert sources.find(tmp_path).layout == "table"
+    assert rows(tmp_path) == [
+        ("test/1.png", "y", "test", None),
+        ("train/1.png", "x", "train", None),
+        ("train/2.png", "y", "train", None),
+    ]
+
+
+def test_a_table_for_each_split(tmp_path):
+    put(tmp_path, *(f"images/{n}.png" for n in range(3)))
+    write(tmp_path, "id,label\n0,x\n1,y\n", "train.csv")
+    write(tmp_path, "id,label\n2,x\n", "test.csv")
+    assert [row[:3] for row in rows(tmp_path)] == [
+        ("images/0.png", "x", "train"),
+        ("images/1.png", "y", "train"),
+        ("images/2.png", "x", "test"),
+    ]
+    write(tmp_path, "id,label\n1,x\n", "test.csv")
+    with pytest.raises(DataError, match=r"images/1\.png is in two tables"):
+        rows(tmp_path)
+
+
+# ------------------------------------------------------------------ zips
+
+
+def zip_up(file: Path, **members: bytes) -> None:
+    file.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name.replace("__", "/") + ".png", data)
+
+
+@pytest.mark.parametrize("inner", ["", "images__"])
+@pytest.mark.parametrize("given", ["", "images.zip", "labels.csv"])
+@pytest.mark.parametrize("extracted", [False, True])
+def test_images_in_a_zip_with_their_table_beside_it(tmp_path, inner, given, extracted):
+    root = tmp_path / "set"
+    zip_up(root / "images.zip", **{f"{inner}{n}": encoded(noise(8, 8, n)) for n in range(4)})
+    write(root, "id,label\n" + "".join(f"{n},{n % 2}\n" for n in range(4)))
+    (root / "train.py").write_text("import seewhy")
+    zip_up(root / "model.keras", config=b"{}")
+    if extracted:
+        with zipfile.ZipFile(root / "images.zip") as archive:
+            archive.extractall(root / "images" if not inner else root)
+    source = sources.find(root / given)
+    assert source.layout == "table"
+    records = list(source.read().records)
+    assert [(r.id, r.label) for r in records] == [(f"images/{n}.png", str(n % 2)) for n in range(4)]
+    splits = load_data(root / given, DataConfig(size=8), trainable=False)
+    assert len(splits.bad) == 0 and sum(len(s) for s in (splits.train, splits.val)) >= 3
+    if not extracted or given == "images.zip":
+        assert set(source.files) == {"images.zip", "labels.csv"}
+
+
+def test_a_zip_for_each_split_and_labels_for_one(tmp_path):
+    for split in ("train", "test"):
+        zip_up(tmp_path / f"{split}.zip", **{str(n): encoded(noise(8, 8, n)) for n in range(2)})
+    write(tmp_path, "id,label\n0,x\n1,y\n", "trainLabels.csv")
+    assert [row[:3] for row in rows_of(sources.find(tmp_path))] == [
+        ("train/0.png", "x", "train"),
+        ("train/1.png", "y", "train"),
+    ]
+
+
+def rows_of(source):
+    return [(r.id, r.label, r.split) for r in source.read().records]
+
+
+def test_a_zip_that_is_not_looked_into_is_named(tmp_path):
+    put(tmp_path, "logo.png")
+    zip_up(tmp_path / "photos.zip", a=encoded(noise(8, 8)))
+    write(tmp_path, "id,label\na,x\n")
+    with pytest.raises(DataError, match=r"Nothing was looked for in photos\.zip: extract it, or"):
+        sources.find(tmp_path)
+    assert rows_of(sources.find(tmp_path / "photos.zip")) == [("photos/a.png", "x", "")]

@@ -156,7 +156,9 @@ def read_review(path: Path, splits: Splits) -> Review:
     return Review(tuple(corrections), len(answered) - len(corrections), still_open)
 
 
-def write_version(data: str, layout: str | None, review: Review, out: Path) -> Corrected:
+def write_version(
+    data: str, layout: str | None, review: Review, out: Path, label_column: str | None = None
+) -> Corrected:
     """Writes a version of `data` with the corrections of a review, and of the version that it is, if any.
 
     The source stays as it is. Raises `UsageError` where `out` exists, or nothing is corrected.
@@ -173,13 +175,15 @@ def write_version(data: str, layout: str | None, review: Review, out: Path) -> C
     source = str(path.resolve()) if path.exists() else data
     if is_corrected(path):
         before = read_corrected(path)
-        known, source, layout = before.corrections, before.source, layout or before.layout
+        known, source = before.corrections, before.source
+        layout = layout or before.layout
+        label_column = label_column or before.label_column
     merged = {one.hash: one for one in known}
     for one in review.corrections:
         was = merged[one.hash].was if one.hash in merged else one.was
         merged[one.hash] = one.model_copy(update={"was": was})
     kept = tuple(one for one in merged.values() if one.was != one.label)
-    version = Corrected(source=source, layout=layout, corrections=kept)
+    version = Corrected(source=source, layout=layout, label_column=label_column, corrections=kept)
     out.mkdir(parents=True)
     try:
         write_atomic(out / FILE, version.model_dump_json(indent=1).encode())

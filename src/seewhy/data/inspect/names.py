@@ -10,7 +10,7 @@ from seewhy.text import visible
 
 
 def name_findings(classes: Sequence[str], merged: Sequence[str] = ()) -> list[Finding]:
-    """Finds misleading class names; `merged` are spelled in several forms of Unicode."""
+    """Finds misleading class names; `merged` are spelled in several ways."""
     return with_examples(
         Finding(
             "alike-names",
@@ -29,9 +29,9 @@ def name_findings(classes: Sequence[str], merged: Sequence[str] = ()) -> list[Fi
         Finding(
             "unicode-names",
             "warning",
-            "names that the source writes in several forms of Unicode; each is read as one class",
-            "rename the folders or labels to one form (NFC), or other programs will see two classes",
-            [Example("composed and decomposed letters", name=name) for name in merged],
+            "names that the source spells in several ways: forms of Unicode, blanks at the ends, 1 and 1.0",
+            "each is read as one class; rename the folders or labels, or other programs will see two",
+            [Example("several spellings", name=name) for name in merged],
         ),
         Finding(
             "number-names",

@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from seewhy.data.sources.cifar10 import find_cifar10
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.corrected import is_corrected, read_corrected
 from seewhy.data.sources.digits import find_digits
-from seewhy.data.sources.layouts import LAYOUTS, recognise
+from seewhy.data.sources.layouts import LAYOUTS, no_label_column, recognise
 from seewhy.data.sources.memory import Data, describe, find_memory
 from seewhy.data.sources.source import Source
 from seewhy.errors import DataError, UsageError
@@ -25,6 +26,7 @@ def find(
     group_from: str | None = None,
     on_event: OnEvent = ignore,
     follow_links: bool = False,
+    label_column: str | None = None,
 ) -> Source:
     """Recognises a source: a path in one of `LAYOUTS`, else a name in `NAMED`, or `Data`.
 
@@ -35,17 +37,26 @@ def find(
     if not isinstance(source, str | Path):
         if layout is not None:
             raise UsageError("data.layout has no effect on data in memory: leave it out")
-        return find_memory(source, group_from)
+        return find_memory(source, Columns(label_column, group_from))
     path = named_path(source)
     if is_corrected(path):
         version = read_corrected(path)
-        origin = find(version.source, layout or version.layout, group_from, on_event, follow_links)
+        origin = find(
+            version.source,
+            layout or version.layout,
+            group_from,
+            on_event,
+            follow_links,
+            label_column or version.label_column,
+        )
         return replace(origin, corrections=version.right, notes=(*origin.notes, version.note))
     if path.exists():
         # A link to a file keeps its own name, which tells the kind of the file.
         real = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
-        return recognise(real, layout, group_from, follow_links)
+        return recognise(real, layout, Columns(label_column, group_from), follow_links)
     if str(source) in NAMED:
+        if label_column is not None:
+            raise no_label_column(str(source))
         return NAMED[str(source)](group_from, on_event)
     raise DataError(
         f"no data at {visible(str(source))}: give a folder or file, or one of {', '.join(NAMED)}"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seewhy.data.sources.cifar_pickle import read_batch
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.source import Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError
@@ -38,7 +39,7 @@ def _fits(form: Form, tree: Tree) -> bool:
     return any(_is_batch(form, name) for name in tree.scan.others)
 
 
-def _find(form: Form, tree: Tree, group_from: str | None) -> Source:
+def _find(form: Form, tree: Tree, columns: Columns) -> Source:
     def whole(name: str) -> bytes:
         with tree.open(name) as file:
             return file.read(_MAX_BATCH)

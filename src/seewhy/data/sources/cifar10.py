@@ -7,6 +7,7 @@ from pathlib import Path
 
 from seewhy.data.download import Download, download
 from seewhy.data.sources.class_folders import folder_names
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.layouts import LAYOUTS, fitting, recognise
 from seewhy.data.sources.source import Source
 from seewhy.data.sources.tree import tree_at
@@ -35,7 +36,7 @@ def find_cifar10(group_from: str | None, on_event: OnEvent) -> Source:
     Otherwise it is downloaded. Raises `DataError` or `ChecksumError` if that fails.
     """
     path = next(_places(), None) or download(ARCHIVE, cache_root() / "downloads", on_event)
-    return replace(recognise(path.resolve(), None, group_from), names=CLASSES)
+    return replace(recognise(path.resolve(), None, Columns(group=group_from)), names=CLASSES)
 
 
 def _places() -> Iterator[Path]:
@@ -60,7 +61,7 @@ def _is_cifar10(path: Path) -> bool:
     if len(names) != 1:
         return False
     if names[0] == "parquet":
-        return LAYOUTS["parquet"].find(tree, None).read().classes == CLASSES
+        return LAYOUTS["parquet"].find(tree, Columns()).read().classes == CLASSES
     if names[0] in ("folders", "split-folders"):
         return set(CLASSES) <= folder_names(tree)
     return names[0] in ("cifar-py", "cifar-bin")

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from seewhy.data.bad_files import BadFile
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.folders import folders_of
 from seewhy.data.sources.source import Source
 from seewhy.data.sources.splits import from_folders, lone, same_split, split_folders
@@ -70,7 +71,7 @@ def folder_names(tree: Tree) -> set[str]:
     return {name for names in folders for name in names}
 
 
-def find_folders(tree: Tree, group_from: str | None) -> Source:
+def find_folders(tree: Tree, columns: Columns) -> Source:
     """Reads images whose class is the first folder in their path; deeper folders do not matter."""
     images = [
         Labelled(path, folder, "")
@@ -81,7 +82,7 @@ def find_folders(tree: Tree, group_from: str | None) -> Source:
     return _source("folders", tree, images, classes)
 
 
-def find_split_folders(tree: Tree, group_from: str | None) -> Source:
+def find_split_folders(tree: Tree, columns: Columns) -> Source:
     """Reads images whose class is a folder in the folder of a split; deeper folders do not matter."""
     tops = _by_folder(tree.scan.images)
     splits = _splits(tops)
@@ -103,7 +104,7 @@ def find_split_folders(tree: Tree, group_from: str | None) -> Source:
     return _source("split-folders", tree, images, classes, notes)
 
 
-def find_file_names(tree: Tree, group_from: str | None) -> Source:
+def find_file_names(tree: Tree, columns: Columns) -> Source:
     """Reads images whose class is their name without a number at its end; folders may be splits."""
     tops = _by_folder(tree.scan.images)
     splits = {split.folder: split.split for split in _splits(tops)}

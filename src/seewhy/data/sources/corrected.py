@@ -38,6 +38,9 @@ class Corrected(BaseModel):
     format: Literal[1] = Field(1, description="version of this file format")
     source: str = Field(description="a path, or the name of data such as cifar10")
     layout: str | None = Field(None, description="layout of the source, if it is ambiguous")
+    label_column: str | None = Field(
+        None, description="column of the source's labels, if several may be"
+    )
     corrections: tuple[Correction, ...] = Field(description="one for each content")
 
     @property

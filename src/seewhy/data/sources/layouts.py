@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from seewhy.data.sources.beside import with_tables, with_zips
 from seewhy.data.sources.cifar import find_bin, find_py, fits_bin, fits_py
 from seewhy.data.sources.class_folders import (
     doubt,
@@ -16,12 +17,15 @@ from seewhy.data.sources.class_folders import (
     folder_names,
     hint,
 )
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.npz import find_npz, fits_npz
 from seewhy.data.sources.parquet import find_parquet, fits_parquet
 from seewhy.data.sources.source import Source
-from seewhy.data.sources.table import find_table, fits_table, table_labels
+from seewhy.data.sources.spreadsheet import IN_FOLDERS as TABLES
+from seewhy.data.sources.spreadsheet import SUFFIXES
+from seewhy.data.sources.table import find_table, fits_table, has_table, table_labels
 from seewhy.data.sources.tree import Tree, tree_at
-from seewhy.errors import DataError
+from seewhy.errors import DataError, UsageError
 from seewhy.text import visible
 
 
@@ -29,20 +33,21 @@ class Layout(NamedTuple):
     """One way to store images: a pattern for messages, whether a tree fits, and the function that reads it.
 
     A layout that fits no tree is read only if it is chosen.
-    `find(tree, group_from)`: a layout with columns takes the groups from the column of that name.
+    `find(tree, columns)`: a layout with `columns` takes labels and groups from those that the user names.
     """
 
     looks: str
     fits: Callable[[Tree], bool]
-    find: Callable[[Tree, str | None], Source]
+    find: Callable[[Tree, Columns], Source]
+    columns: bool = False
 
 
 LAYOUTS = {
     "folders": Layout("root/<class>/*", fits_folders, find_folders),
     "split-folders": Layout("root/<split>/<class>/*", fits_split_folders, find_split_folders),
     "file-names": Layout("<class>.<number>.jpg, if chosen", lambda tree: False, find_file_names),
-    "table": Layout("images beside a .csv with the columns id,label", fits_table, find_table),
-    "parquet": Layout("{train,test}*.parquet, or in data/", fits_parquet, find_parquet),
+    "table": Layout("images beside a .csv with the columns id,label", fits_table, find_table, True),
+    "parquet": Layout("{train,test}*.parquet, or in data/", fits_parquet, find_parquet, True),
     "npz": Layout(".npz with the arrays x_train, y_train, ...", fits_npz, find_npz),
     "cifar-py": Layout("cifar-10-batches-py", fits_py, find_py),
     "cifar-bin": Layout("cifar-10-batches-bin", fits_bin, find_bin),
@@ -62,16 +67,23 @@ def fitting(tree: Tree) -> list[str]:
 
 
 def recognise(
-    path: Path, layout: str | None, group_from: str | None, follow_links: bool = False
+    path: Path, layout: str | None, columns: Columns, follow_links: bool = False
 ) -> Source:
     """Returns the source at an existing path; raises `DataError` unless exactly one layout fits."""
     if layout is not None and layout not in LAYOUTS:
         raise DataError(f"unknown layout {visible(layout)}: known are {', '.join(LAYOUTS)}")
     tree = tree_at(path, follow_links)
-    if layout is None or not LAYOUTS[layout].fits(tree):
+    if not tree.scan.images and has_table(tree):
+        tree = with_zips(tree)
+    elif layout is None or not LAYOUTS[layout].fits(tree):
         tree = innermost(tree)
     names = [layout] if layout else fitting(tree)
-    if path.suffix.lower() == ".csv" or (not names and tree.scan.images and tree.top(".csv")):
+    if not names and path.suffix.lower() == ".zip" and fits_table(beside := with_tables(tree)):
+        tree, names = beside, ["table"]
+    tables = any(map(tree.top, TABLES))
+    if columns.label and not layout:
+        names = [name for name in names if LAYOUTS[name].columns] or ([] if tables else names)
+    if path.suffix.lower() in SUFFIXES or (not names and tree.scan.images and tables):
         names = ["table"]  # whose error names what the table lacks
     if not names:
         raise DataError(_nothing_fits(path, tree))
@@ -80,11 +92,18 @@ def recognise(
             f"{visible(str(path))} fits several layouts{doubt(tree)}: choose one with --layout "
             + " or --layout ".join(names)
         )
-    source = LAYOUTS[names[0]].find(tree, group_from)
+    if columns.label and not LAYOUTS[names[0]].columns:
+        raise no_label_column(f"the layout {names[0]}")
+    source = LAYOUTS[names[0]].find(tree, columns)
     if not tree.below:
         return source
     note = f"read below {visible(tree.below)}, the folder that holds everything"
     return replace(source, notes=(note, *source.notes))
+
+
+def no_label_column(what: str) -> UsageError:
+    """Says that a label column was named for data without columns."""
+    return UsageError(f"--label-column has no effect on {what}, which has no columns: leave it out")
 
 
 def innermost(tree: Tree) -> Tree:

@@ -11,15 +11,24 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
+from seewhy.data.class_names import label_text, one_label_each
+from seewhy.data.images.arrays import CHANNELS, Scale, as_array, image_of_array
 from seewhy.data.images.decode import ImageLike, content_hash, open_image
-from seewhy.data.sources.npz import as_uint8
+from seewhy.data.sources.columns import (
+    SAMPLE,
+    Columns,
+    image_column,
+    label_columns,
+    place_of,
+)
+from seewhy.data.sources.parquet import hub_features
 from seewhy.data.sources.source import SPLITS, Reading, Record, Source, evenly
-from seewhy.errors import DataError, ImageError
+from seewhy.errors import DataError, ImageError, UsageError
 from seewhy.text import visible
 
 
 class Frame(Protocol):
-    """A table, such as a pandas DataFrame, with columns `path`, `label` and optionally `split`, `group`."""
+    """A table of pandas, polars or pyarrow, with columns `path`, `label` and optionally `split`, `group`."""
 
     @property
     def columns(self) -> Any: ...
@@ -39,7 +48,8 @@ Data = str | Path | tuple[Any, Any] | Mapping[str, Any] | Frame | Items
 
 _EXPECTED = (
     'expected (images, labels), a dict such as {"train": (images, labels), "test": ...}, a table with the '
-    "columns path and label, a PyTorch Dataset of (image, label), or a Hugging Face Dataset"
+    "columns path and label (pandas, polars, pyarrow), a PyTorch Dataset of (image, label), or a Hugging "
+    "Face Dataset"
 )
 
 
@@ -72,22 +82,22 @@ def _count(data: Any) -> int:
     return len(data[0] if isinstance(data, tuple) else data)
 
 
-def find_memory(data: Data, group_from: str | None = None) -> Source:
+def find_memory(data: Data, columns: Columns = Columns()) -> Source:  # noqa: B008 (frozen)
     """Returns data in memory as a source; it is read once to hash its content.
 
-    Images are uint8 arrays or tensors (H, W, 3), (H, W) or (3, H, W), floats that are multiples of 1/255,
-    Pillow images, bytes of a file, or paths, and must be the same each time they are read. Labels are names,
-    or numbers from 0, which stand for the `classes` of a data set that has any. `group_from` is a column.
+    Images are arrays or tensors (`images.arrays`), Pillow images, bytes of a file, or paths, and must be the
+    same each time they are read. Labels are names, or numbers from 0, which stand for the `classes` of a
+    data set that has any; None, NaN and -1 are no label.
     Raises `DataError`.
     """
-    parts = _parts(data, group_from)
+    parts = _parts(data, columns)
     total = sum(part.count for part in parts)
     if not total:
         raise DataError(f"this data has no images: {_EXPECTED}")
     names = tuple(dict.fromkeys(name for part in parts for name in part.classes or ()))
     scan = _Scan(_records(parts, names))
     classes = names or None
-    if all(label.isdecimal() for label in scan.labels):
+    if scan.labels and all(label.isdecimal() for label in scan.labels):
         classes = names or tuple(sorted(scan.labels, key=lambda label: (int(label), label)))
     folders = [os.path.dirname(file) for file in scan.files]
     root = Path(os.path.commonpath(folders)) if folders else Path()
@@ -103,18 +113,58 @@ def find_memory(data: Data, group_from: str | None = None) -> Source:
 
 
 def images_of(data: Any) -> Iterable[ImageLike]:
-    """Returns the images of a table or a data set, for prediction; a list or an iterator unchanged."""
+    """Returns the images to predict: of one image, of an array or a list of images, of a table or a data set.
+
+    Arrays are understood as in training. (H, W), (H, W, 3) and a tensor (3, H, W) are one image; (N, H, W)
+    and four dimensions are many. An image that cannot be used is its `ImageError`.
+    """
+    if isinstance(data, str | Path | bytes | Image.Image | ImageError):
+        return [data]
+    scale = Scale()
+    return (_image_or_error(image, scale) for image in _each(data))
+
+
+def _each(data: Any) -> Iterable[Any]:
+    if hasattr(data, "shape") and hasattr(data, "dtype"):
+        return data if _is_many(data) else [data]
     if _is_hub(data):
         column = _column("images", "image", "Image", data.features)
-        rows = (data[row][column] for row in range(len(data)))
-    elif hasattr(data, "columns"):
-        rows = data["path"]
-    elif isinstance(data, Iterable):
-        return data
-    else:
-        items = (data[row] for row in range(len(data)))
-        rows = (item[0] if isinstance(item, tuple | list) else item for item in items)
-    return (_image(image, f"memory/{row}") for row, image in enumerate(rows))
+        return (data[row][column] for row in range(len(data)))
+    if _is_frame(data):
+        header, cells = _frame(data)
+        return cells[_image_place(header)]
+    if isinstance(data, Mapping):
+        return [data]
+    if not isinstance(data, Iterable) and not (
+        hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    ):
+        raise UsageError(
+            f"a {type(data).__name__} is no image: expected a path, an image, an array, or several of them"
+        )
+    items = data if isinstance(data, Iterable) else (data[row] for row in range(len(data)))
+    return (item[0] if isinstance(item, tuple | list) else item for item in items)
+
+
+def _is_many(array: Any) -> bool:
+    """Says whether an array holds several images; raises `UsageError` for (3, H, W) of NumPy."""
+    shape = tuple(array.shape)
+    if len(shape) != 3 or shape[2] in CHANNELS:
+        return len(shape) > 3
+    if shape[0] not in (1, 3):
+        return True
+    if not hasattr(array, "detach"):
+        raise UsageError(
+            f"an array {shape} is either one image with channels first, or {shape[0]} grey images: give "
+            "x[None] for one image, x[..., None] for grey images"
+        )
+    return False
+
+
+def _image_or_error(image: Any, scale: Scale) -> ImageLike:
+    try:
+        return _image(image, scale)
+    except ImageError as error:
+        return error
 
 
 class _Scan:
@@ -138,70 +188,72 @@ class _Scan:
                     sample, content = error, error.code
             facts = (record.id, record.label, record.split, record.group, content)
             self.digest.update(repr(facts).encode())
-            self.labels.add(record.label)
+            if record.label:
+                self.labels.add(record.label)
             if record.split != "test":
                 self.samples.append(sample)
 
 
 def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]:
     no_group = "" if any(part.grouped for part in parts) else None
+    scale = Scale()
     for part in parts:
         for number, row in enumerate(part.rows()):
             key = f"{part.name}/{number}"
-            image = _image(row.image, key)
+            try:
+                image = _image(row.image, scale)
+            except ImageError as error:
+                raise DataError(f"the image {visible(key)} has {error}") from None
             if isinstance(image, Path):
                 key = str(image)
             label = _label(row.label, part.classes or names, key)
-            group = _cell(row.group) if part.grouped else no_group
+            group = label_text(row.group) if part.grouped else no_group
             yield Record(key, label, row.split, image, group)
 
 
-def _image(image: Any, key: str) -> ImageLike:
-    """Returns an image for the decoder: arrays and tensors as uint8 (H, W, 3) or (H, W)."""
+def _image(image: Any, scale: Scale) -> ImageLike:
+    """Returns an image for the decoder; raises `ImageError` for an array that is none."""
     if isinstance(image, Mapping):  # of Hugging Face, not yet decoded
         image = image.get("bytes") or image.get("path") or b""
     if isinstance(image, str):
         return Path(image)
-    if isinstance(image, Path | bytes | Image.Image):
+    if isinstance(image, Path | bytes | Image.Image | ImageError):
         return image
-    pixels = np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
-    if pixels.dtype.kind not in "uif":
-        raise DataError(
-            f"the image {visible(key)} is of type {type(image).__name__} and {pixels.dtype}: expected an "
-            "array, a tensor, a Pillow image, bytes or a path"
-        )
-    if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[2] not in (1, 3):
-        pixels = pixels.transpose(1, 2, 0)
-    if pixels.shape[2:] == (1,):
-        pixels = pixels[..., 0]
-    return np.ascontiguousarray(as_uint8(pixels, visible(key)) if pixels.size else pixels)
+    return image_of_array(image, scale)
 
 
 def _label(label: Any, names: tuple[str, ...], key: str) -> str:
-    value = np.asarray(label)
+    """Returns the class of a label, "" for none: None, NaN, or -1, as Hugging Face and PyTorch write it."""
+    value = as_array(label)
     number = value.item() if value.size == 1 else None
-    if isinstance(number, int) and number >= 0:
+    text = label_text(number)
+    if label is None or (value.size == 1 and text in ("", "-1")):
+        return ""
+    if isinstance(number, str):
+        if text in names or not names:
+            return text
+    elif text.isdecimal():
         if not names:
-            return str(number)
-        if number < len(names):
-            return names[number]
-    elif isinstance(number, str) and (number in names or not names):
-        return number
+            return text
+        if int(text) < len(names):
+            return names[int(text)]
+    elif isinstance(number, bool) and not names:
+        return text
     known = f"one of {visible(', '.join(names[:20]))}, or its" if names else "a name, or a"
     raise DataError(
         f"the image {visible(key)} has the label {visible(str(label)[:80])}: expected {known} number from "
-        "0 (for one-hot rows, their argmax)"
+        "0 (for probabilities, their argmax)"
     )
 
 
 # ------------------------------------------------------------------ the kinds of data
 
 
-def _parts(data: Any, group_from: str | None) -> list[_Part]:
+def _parts(data: Any, columns: Columns) -> list[_Part]:
     """Returns the parts of the data: one per split if it is a dict, else one."""
     if isinstance(data, Mapping):
-        return [_part(part, _split(name), group_from) for name, part in data.items()]
-    return [_part(data, "", group_from)]
+        return [_part(part, _split(name), columns) for name, part in data.items()]
+    return [_part(data, "", columns)]
 
 
 def _split(name: Any) -> str:
@@ -210,14 +262,16 @@ def _split(name: Any) -> str:
     return SPLITS[str(name).lower()]
 
 
-def _part(data: Any, split: str, group_from: str | None) -> _Part:
+def _part(data: Any, split: str, columns: Columns) -> _Part:
     name = split or "memory"
+    if columns.label is not None and not (_is_hub(data) or _is_frame(data)):
+        raise UsageError("data.label_column has no effect on data without columns: leave it out")
     if isinstance(data, tuple) and len(data) == 2 and all(hasattr(one, "__len__") for one in data):
         return _of_arrays(name, split, *data)
     if _is_hub(data):
-        return _of_hub(name, split, data, group_from)
-    if hasattr(data, "columns"):
-        return _of_frame(name, split, data, group_from)
+        return _of_hub(name, split, data, columns)
+    if _is_frame(data):
+        return _of_frame(name, split, data, columns)
     if isinstance(data, np.ndarray | tuple) or not (
         hasattr(data, "__len__") and hasattr(data, "__getitem__")
     ):
@@ -234,34 +288,66 @@ def _of_arrays(name: str, split: str, images: Any, labels: Any) -> _Part:
         raise DataError(
             f"{name} has {len(images):,} images and {len(labels):,} labels: expected one label per image"
         )
+    if hasattr(labels, "ndim") and labels.ndim > 1:
+        labels = one_label_each(as_array(labels))
     return _Part(name, len(images), lambda: map(partial(_Row, split=split), images, labels))
 
 
-def _of_frame(name: str, split: str, frame: Frame, group_from: str | None) -> _Part:
-    columns = [str(column) for column in frame.columns]
-    for missing in [column for column in ("path", "label") if column not in columns]:
+def _of_frame(name: str, split: str, frame: Any, columns: Columns) -> _Part:
+    header, cells = _frame(frame)
+    image, rows = _image_place(header), list(zip(*cells, strict=True))
+    labels = label_columns(header, rows[:SAMPLE], columns)
+    if labels is None:
         raise DataError(
-            f"the table has no column {missing}, only {visible(', '.join(columns))}: rename the right one"
+            f"the table has no column label, only {visible(', '.join(header))}: rename the right one, or "
+            "choose it with data.label_column"
         )
-    group = group_from or "group"
+    group = place_of(header, columns.group or "group")
+    of_split = place_of(header, "split")
+    names = hub_features(frame.schema).get(header[labels.places[0]]) if _is_arrow(frame) else None
 
-    def cells(column: str) -> list[str]:
-        return [_cell(value) for value in frame[column]] if column in columns else [""] * len(frame)
+    def row(cells: Sequence[Any]) -> _Row:
+        given = "" if of_split is None else label_text(cells[of_split])
+        label = labels.of(cells) if labels.names else cells[labels.places[0]]
+        groups = None if group is None else cells[group]
+        return _Row(cells[image], label, split or (given and _split(given)), groups)
 
-    splits = [split or (value and _split(value)) for value in cells("split")]
-    rows = list(map(_Row, cells("path"), frame["label"], splits, cells(group)))
-    return _Part(name, len(frame), lambda: rows, grouped=group in columns)
-
-
-def _cell(value: Any) -> str:
-    """The text of a cell, "" if it is missing (None, or NaN and NA of pandas)."""
-    return "" if value is None or str(value) in ("nan", "<NA>") else str(value)
+    return _Part(name, len(rows), lambda: map(row, rows), names, grouped=group is not None)
 
 
-def _of_hub(name: str, split: str, data: Any, group_from: str | None) -> _Part:
+def _is_frame(data: Any) -> bool:
+    return hasattr(data, "columns") and hasattr(data, "__getitem__") and hasattr(data, "__len__")
+
+
+def _is_arrow(data: Any) -> bool:
+    return hasattr(data, "column_names") and hasattr(data, "schema")
+
+
+def _frame(frame: Any) -> tuple[list[str], list[list[Any]]]:
+    """Returns the column names of a table of pandas, polars or pyarrow, and the cells of each column."""
+    header = list(frame.column_names if _is_arrow(frame) else frame.columns)
+    columns = [frame[name] for name in header]
+    cells = [
+        column.to_pylist() if hasattr(column, "to_pylist") else list(column) for column in columns
+    ]
+    return [str(name) for name in header], cells
+
+
+def _image_place(header: list[str]) -> int:
+    place = image_column(header)
+    if place is None:
+        raise DataError(
+            f"the table has no column path, only {visible(', '.join(header))}: rename the right one"
+        )
+    return place
+
+
+def _of_hub(name: str, split: str, data: Any, columns: Columns) -> _Part:
     image = _column("images", "image", "Image", data.features)
-    label = _column("labels", "label", "ClassLabel", data.features)
-    group = group_from if group_from in data.features else None
+    label = columns.label or _column("labels", "label", "ClassLabel", data.features)
+    if label not in data.features:
+        raise DataError(f"no column {visible(label)}, only {visible(', '.join(data.features))}")
+    group = columns.group if columns.group in data.features else None
     names = getattr(data.features[label], "names", None)
 
     def rows() -> Iterator[_Row]:

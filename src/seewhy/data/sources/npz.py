@@ -15,17 +15,21 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from seewhy.data.images.decode import LOCAL
+from seewhy.data.class_names import one_label_each
+from seewhy.data.images.arrays import CHANNELS, Scale, image_of_array
+from seewhy.data.images.decode import LOCAL, ImageLike
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.source import SPLITS, Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.data.sources.zips import DAMAGE, open_zip
-from seewhy.errors import DataError
+from seewhy.errors import DataError, ImageError
 from seewhy.text import visible
 
 _SPLITS = "|".join(sorted(SPLITS, key=len, reverse=True))
 _ARRAY = re.compile(
     rf"(?:({_SPLITS})_)?(?:(x|images?)|(y|labels?|targets?))(?:_({_SPLITS}))?", re.IGNORECASE
 )
+_CHANNELS = tuple((count,) for count in CHANNELS)
 _CLASSES = ("classes", "class_names", "label_names", "names")
 _MAX_HEADER, _MAX_LABELS, _CHUNK = 10_000, 1 << 30, 4 << 20  # bytes
 _EXPECTED = "x_train, y_train, x_test, y_test; train_images, train_labels, ...; or images, labels"
@@ -61,7 +65,7 @@ def fits_npz(tree: Tree) -> bool:
     return bool(tree.top(".npz"))
 
 
-def find_npz(tree: Tree, group_from: str | None) -> Source:
+def find_npz(tree: Tree, columns: Columns) -> Source:
     """Reads one `.npz` with images and labels, or with both for each split."""
     files = tree.top(".npz")
     if len(files) != 1:
@@ -71,7 +75,8 @@ def find_npz(tree: Tree, group_from: str | None) -> Source:
     opened = partial(_opened, tree, files[0])
     with opened() as archive:
         parts, classes = _arrays(files[0], archive)
-    sample = [np.zeros(parts[0].images.shape[1:3], np.uint8)]
+    first = np.broadcast_to(np.uint8(0), parts[0].images.shape[1:])
+    sample = [image_of_array(first, Scale())]
     read = partial(_read, files[0], parts, classes, opened)
     return Source("npz", *tree.watched(files), read, lambda: sample)
 
@@ -118,10 +123,10 @@ def _arrays(file: str, archive: zipfile.ZipFile) -> tuple[list[Part], Array | No
             f"{visible(', '.join(entries))}; expected are {_EXPECTED}"
         )
     for split, array in labels.items():
-        if len(array.shape) > 2 or math.prod(array.shape) != images[split].shape[0]:
+        if len(array.shape) not in (1, 2) or array.shape[0] != images[split].shape[0]:
             raise DataError(
                 f"{array.name} is {array.shape} and {images[split].name} {images[split].shape}: "
-                "expected one label per image, (N,) or (N, 1); for one-hot rows, save argmax(1)"
+                "expected one label per image, (N,) or (N, 1), or one-hot rows (N, K)"
             )
     named = next((entries[name] for name in _CLASSES if name in entries), None)
     classes = None if named is None else _label_array(_array(archive, named, named.filename))
@@ -162,26 +167,31 @@ def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
 
 def _image_array(array: Array) -> Array:
     shape = array.shape
-    if len(shape) not in (3, 4) or shape[3:] not in ((), (1,), (3,)) or 0 in shape:
+    channels = shape[3:] if shape[3:] in _CHANNELS else shape[1:2]
+    if len(shape) not in (3, 4) or 0 in shape or (len(shape) == 4 and channels not in _CHANNELS):
         raise DataError(
-            f"{array.name} is {shape}: expected (N, H, W, 3) for RGB, (N, H, W) or (N, H, W, 1) for grey. "
-            "If channels come first, save x.transpose(0, 2, 3, 1)"
+            f"{array.name} is {shape}: expected (N, H, W, 3) or (N, 3, H, W) for RGB, (N, H, W) or "
+            "(N, H, W, 1) for grey"
         )
-    if array.dtype.kind not in "uif" or shape[1] * shape[2] > LOCAL.max_pixels:
+    if array.dtype.kind not in "uif":
+        advice = ": save x.astype(np.uint8) * 255" if array.dtype.kind == "b" else ""
         raise DataError(
-            f"{array.name} has images of {shape[1]:,} x {shape[2]:,} {array.dtype}: expected uint8, "
-            f"and at most {LOCAL.max_pixels:,} pixels each"
+            f"{array.name} is of type {array.dtype}: expected uint8, or floats from 0 to 1{advice}"
+        )
+    pixels = math.prod(shape[1:]) // (channels[0] if len(shape) == 4 else 1)
+    if pixels > LOCAL.max_pixels:
+        raise DataError(
+            f"{array.name} has images of {pixels:,} pixels: expected at most {LOCAL.max_pixels:,}"
         )
     return array
 
 
 def _label_array(array: Array) -> Array:
     size = math.prod(array.shape) * array.dtype.itemsize
-    if array.dtype.kind not in "uiUS" or size > _MAX_LABELS:
-        raise DataError(
-            f"{array.name} has {size:,} bytes of {array.dtype}: expected integers or text, at most "
-            f"{_MAX_LABELS:,} bytes"
-        )
+    if array.dtype.kind not in "buifUS":
+        raise DataError(f"{array.name} is of type {array.dtype}: expected integers or text")
+    if size > _MAX_LABELS:
+        raise DataError(f"{array.name} has {size:,} bytes: expected at most {_MAX_LABELS:,}")
     return array
 
 
@@ -191,7 +201,7 @@ def _label_array(array: Array) -> Array:
 def _read(file: str, parts: list[Part], classes: Array | None, opened: Open) -> Reading:
     with opened() as archive:
         names = None if classes is None else _words(_values(archive, classes))
-        values = [_values(archive, part.labels) for part in parts]
+        values = [_numbers(part.labels.name, _values(archive, part.labels)) for part in parts]
     order = tuple(names) if names else None
     if order is None and all(value.dtype.kind in "ui" for value in values):
         order = tuple(str(value) for value in np.unique(np.concatenate(values)))
@@ -211,7 +221,23 @@ def _read(file: str, parts: list[Part], classes: Array | None, opened: Open) -> 
 def _values(archive: zipfile.ZipFile, array: Array) -> np.ndarray:
     with archive.open(array.entry) as stream:
         stream.read(array.start)
-        return np.frombuffer(stream.read(), array.dtype)
+        return np.frombuffer(stream.read(), array.dtype).reshape(array.shape)
+
+
+def _numbers(name: str, labels: np.ndarray) -> np.ndarray:
+    """Returns one label per image; of floats the integers that they are."""
+    try:
+        labels = one_label_each(labels)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    if labels.dtype.kind != "f":
+        return labels
+    if not np.array_equal(labels, np.rint(labels)):
+        raise DataError(
+            f"{name} has {labels.dtype} labels such as {labels[labels != np.rint(labels)][0]:g}: expected "
+            "whole numbers; remove the images without a label"
+        )
+    return labels.astype(np.int64)
 
 
 def _words(values: np.ndarray) -> list[str]:
@@ -228,33 +254,19 @@ def _named(array: str, values: np.ndarray, names: list[str]) -> list[str]:
     return [names[value] for value in values.tolist()]
 
 
-def _images(stream: IO[bytes], array: Array) -> Iterator[np.ndarray]:
-    """Yields images, uint8 `(H, W, 3)` or `(H, W)`, from the entry's stream."""
+def _images(stream: IO[bytes], array: Array) -> Iterator[ImageLike]:
+    """Yields images from the entry's stream."""
     stream.read(array.start)
     count, *shape = array.shape
     size = math.prod(shape) * array.dtype.itemsize
     step = max(1, _CHUNK // size)
+    scale = Scale()
     for first in range(0, count, step):
         rows = min(step, count - first)
         images = np.frombuffer(stream.read(rows * size), array.dtype).reshape(rows, *shape)
-        yield from as_uint8(images.squeeze(3) if shape[2:] == [1] else images, array.name)
-
-
-def as_uint8(images: np.ndarray, name: str) -> np.ndarray:
-    """Returns the values as grey levels; raises `DataError` for values that are not exactly grey levels."""
-    if images.dtype == np.uint8:
-        return images
-    levels, slack = images, 0.0
-    if images.dtype.kind == "f":
-        slack = 255 * 2 * float(np.finfo(images.dtype).eps)
-        levels = images.astype(np.float64) * 255
-    nearest = np.rint(levels)
-    with np.errstate(invalid="ignore"):  # NaN is not near any number
-        exact = np.all(np.abs(levels - nearest) <= slack)
-    if not exact or nearest.min() < 0 or nearest.max() > 255:
-        raise DataError(
-            f"{name} has {images.dtype} values from {images.min():g} to {images.max():g} that are "
-            "not grey levels: expected integers from 0 to 255, or multiples of 1/255 from 0 to 1. Save "
-            "uint8, such as np.rint(255 * (x - x.min()) / np.ptp(x)).astype(np.uint8)"
-        )
-    return nearest.astype(np.uint8)
+        try:
+            levels = scale.levels(images)
+        except ImageError as error:
+            raise DataError(f"{array.name} has {error}") from None
+        for image in levels:
+            yield image_of_array(image, scale)

@@ -7,11 +7,13 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from seewhy.data.class_names import label_text
 from seewhy.data.images.decode import ImageLike
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError
-from seewhy.text import visible
+from seewhy.text import near, visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,7 +22,7 @@ _SPLIT = re.compile(r"(train|validation|valid|val|test)(?![a-z])", re.IGNORECASE
 _BATCH = 256  # rows read at a time
 
 
-class Columns(NamedTuple):
+class Found(NamedTuple):
     """The columns that are read; `names` are the classes, if the schema has them."""
 
     image: str
@@ -35,7 +37,7 @@ def fits_parquet(tree: Tree) -> bool:
     return bool(_files(tree))
 
 
-def find_parquet(tree: Tree, group_from: str | None) -> Source:
+def find_parquet(tree: Tree, columns: Columns) -> Source:
     """Reads `train*.parquet`, `validation*.parquet`, `test*.parquet`."""
     files = _files(tree)
     splits = [_SPLIT.match(_name(file)) for file in files]
@@ -45,14 +47,15 @@ def find_parquet(tree: Tree, group_from: str | None) -> Source:
             f"{odd} belongs to no split: name it train*, validation* or test*, or move it away"
         )
     named = [(f, SPLITS[s[1].lower()] if s else "") for f, s in zip(files, splits, strict=True)]
-    column = group_from if group_from and group_from in _schema(tree, files[0]).names else None
+    if columns.group not in _schema(tree, files[0]).names:
+        columns = columns._replace(group=None)
     return Source(
         "parquet",
         *tree.watched(files),
-        partial(_read, tree, named, column),
-        partial(_sample, tree, named, column),
-        key=f"group column {column}" if column else "",
-        grouped=column is not None,
+        partial(_read, tree, named, columns),
+        partial(_sample, tree, named, columns),
+        key=", ".join(f"{what} column {name}" for what, name in columns._asdict().items() if name),
+        grouped=columns.group is not None,
     )
 
 
@@ -76,10 +79,10 @@ def _schema(tree: Tree, file: str) -> "pa.Schema":
         raise DataError(f"{visible(_name(file))} is not a readable parquet file: {error}") from None
 
 
-def _read(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Reading:
+def _read(tree: Tree, files: list[tuple[str, str]], named: Columns) -> Reading:
     import pyarrow.parquet as pq
 
-    columns = [_columns(tree, file, column) for file, _ in files]
+    columns = [_columns(tree, file, named) for file, _ in files]
     names = {one.names for one in columns}
     if len(names) > 1:
         raise DataError("the parquet files name different classes: use a folder for each data set")
@@ -95,13 +98,13 @@ def _read(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Readi
     return Reading(sum(count(file) for file, _ in files), names.pop(), records())
 
 
-def _sample(tree: Tree, files: list[tuple[str, str]], column: str | None) -> Iterable[ImageLike]:
+def _sample(tree: Tree, files: list[tuple[str, str]], columns: Columns) -> Iterable[ImageLike]:
     for file, split in [named for named in files if named[1] != "test"][:1]:
-        records = _records(tree, file, split, _columns(tree, file, column))
+        records = _records(tree, file, split, _columns(tree, file, columns))
         yield from (record.image for record in islice(records, SAMPLE))
 
 
-def _records(tree: Tree, file: str, split: str, columns: Columns) -> Iterator[Record]:
+def _records(tree: Tree, file: str, split: str, columns: Found) -> Iterator[Record]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -120,7 +123,7 @@ def _records(tree: Tree, file: str, split: str, columns: Columns) -> Iterator[Re
 
 
 def _batch_records(
-    file: str, start: int, split: str, batch: "pa.RecordBatch", columns: Columns
+    file: str, start: int, split: str, batch: "pa.RecordBatch", columns: Found
 ) -> Iterator[Record]:
     images = batch.column(columns.image)
     if columns.in_struct:
@@ -140,17 +143,15 @@ def _batch_records(
 
 
 def _label_name(label: Any, names: tuple[str, ...] | None, key: str) -> str:
-    if label is None:
-        raise DataError(f"{visible(key)} has no label: remove the row or give it one")
-    if names is None:
-        return str(label)
+    if names is None or label in (None, -1):  # -1: the hub's way to hide a label
+        return label_text(label if names is None else None)
     if not 0 <= label < len(names):
         raise DataError(f"{visible(key)} has the label {label}, not one of 0 to {len(names) - 1}")
     return names[label]
 
 
-def _columns(tree: Tree, file: str, group: str | None) -> Columns:
-    """Finds the columns by their types, and by name only if several have the same type."""
+def _columns(tree: Tree, file: str, named: Columns) -> Found:
+    """Finds the columns by their types, and by name if the user gives one or several have the same type."""
     from pyarrow import types
 
     def fitting(*fits: Callable[["pa.DataType"], bool], but: str | None = None) -> list[str]:
@@ -162,13 +163,20 @@ def _columns(tree: Tree, file: str, group: str | None) -> Columns:
     schema = _schema(tree, file)
     structs = fitting(is_image)
     images = structs or fitting(types.is_binary, types.is_large_binary)
-    features = _hub_features(schema)
+    features, group = hub_features(schema), named.group
     labels = [name for name in features if name in schema.names]
     labels = labels or fitting(types.is_integer, but=group)
     labels = labels or fitting(types.is_string, types.is_large_string, but=group)
-    label = _one(file, "labels", labels, schema)
+    labels = labels or fitting(types.is_floating, types.is_boolean, but=group)
+    if named.label is not None and named.label not in schema.names:
+        raise DataError(
+            f"{visible(_name(file))} has no column {visible(named.label)}"
+            f"{near(named.label, schema.names)} (--label-column): its columns are "
+            f"{visible(', '.join(schema.names))}"
+        )
+    label = named.label or _one(file, "labels", labels, schema)
     image = _one(file, "images", images, schema)
-    return Columns(image, bool(structs), label, group, features.get(label))
+    return Found(image, bool(structs), label, group, features.get(label))
 
 
 def _one(file: str, what: str, fitting: list[str], schema: "pa.Schema") -> str:
@@ -178,12 +186,12 @@ def _one(file: str, what: str, fitting: list[str], schema: "pa.Schema") -> str:
         raise DataError(
             f"{visible(_name(file))} has {len(fitting)} columns that may hold the {what} "
             f"({visible(', '.join(fitting or schema.names))}): it should have one"
-            + (", or one named label" if what == "labels" else " of {bytes, path}")
+            + (", or choose it with --label-column" if what == "labels" else " of {bytes, path}")
         )
     return fitting[0]
 
 
-def _hub_features(schema: "pa.Schema") -> dict[str, tuple[str, ...]]:
+def hub_features(schema: "pa.Schema") -> dict[str, tuple[str, ...]]:
     """Returns the class names of each column that Hugging Face's metadata declares as a ClassLabel."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]

@@ -1,30 +1,33 @@
-"""Images beside a CSV with a column of their names and one of their labels.
+"""Images beside a table with a column of their names and one of their labels.
 
-Names in the table are looked up among the images that the scan has listed, and never opened as
-paths: a path that leads outside the folder is not an image of this source.
+One table for all, one for each split (`train.csv`, `test.csv`), or one in each folder (`train/metadata.csv`).
 """
 
-import csv
-import io
-import os
 import re
-import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from seewhy.data.sources.columns import (
+    Columns,
+    Labels,
+    has_labels,
+    image_column,
+    label_columns,
+    place_of,
+    plain,
+)
+from seewhy.data.sources.lookup import Lookup, outside
 from seewhy.data.sources.source import SPLITS, Source
+from seewhy.data.sources.splits import split_folders
+from seewhy.data.sources.spreadsheet import IN_FOLDERS, SUFFIXES, Sheet, read_head, read_sheet
 from seewhy.data.sources.tree import Labelled, Tree, labelled_source
 from seewhy.errors import DataError, ImageError
 from seewhy.text import plain_cell, visible
 
-NAME_COLUMNS = ("path", "filename", "file_name", "image", "id")  # the first that is there
-LABEL_COLUMNS = ("label", "class")
 LEFT_OUT = "left_out"  # in our own `splits.csv`: an image of no split
-MAX_BYTES = 256 << 20  # of a CSV; reading it takes about five times as much memory
 
-_HEAD = 1 << 16  # bytes in which the header must end
-_SPLIT = re.compile("|".join(SPLITS), re.IGNORECASE)
+_SPLIT = re.compile("|".join(sorted(SPLITS, key=len, reverse=True)), re.IGNORECASE)
+_PER_FOLDER = re.compile(r"[^/]+/(metadata|labels|_classes)\.[a-z]+", re.IGNORECASE)
 _SUBMISSION = "submission"  # in the name of Kaggle's sample file, whose labels are placeholders
 
 
@@ -39,172 +42,203 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The rows of a CSV; `group` is the column that they are grouped by."""
+    """The rows of one file; `group` is the column that they are grouped by; `notes` are for the user."""
 
+    file: str
     rows: list[Row]
-    left_out: int
     group: str | None
+    notes: list[str]
+
+    @property
+    def folder(self) -> str:
+        return self.file.rpartition("/")[0]
 
 
 def fits_table(tree: Tree) -> bool:
-    """Says whether there are images, and a CSV of their names and labels beside them."""
-    return bool(tree.scan.images) and bool(_labelled(tree))
+    """Says whether there are images, and a table of their names and labels beside them."""
+    return bool(tree.scan.images) and has_table(tree)
+
+
+def has_table(tree: Tree) -> bool:
+    """Says whether there is a table of names and labels, whatever it names."""
+    return bool(_labelled(tree, Columns()))
 
 
 def table_labels(tree: Tree) -> set[str]:
-    """Returns the labels in the tables that fit."""
-    return {row.label for file in _labelled(tree) for row in _read(tree, file, None).rows}
+    """Returns the labels in the tables that fit; of one whose labels are not certain, the columns."""
+    labels: set[str] = set()
+    for file in _labelled(tree, Columns()):
+        try:
+            labels |= {row.label for row in _read(tree, file, Columns()).rows}
+        except DataError:  # which `find_table` will name
+            continue
+    return labels
 
 
-def find_table(tree: Tree, group_from: str | None) -> Source:
-    """Reads the one CSV that fits; a column `split`, or folders with the names of splits, give the splits."""
-    files = _labelled(tree) or tree.top(".csv")
-    if len(files) != 1:
-        where = visible(str(tree.path))
-        ask = " or ".join(visible(file) for file in files)
-        raise DataError(
-            f"{ask} may have the labels of the images in {where}: give the path of one as --data"
-            if files
-            else f"there is no CSV beside the images in {where}: add one with the columns id,label"
+def find_table(tree: Tree, columns: Columns) -> Source:
+    """Reads the tables that fit; a column `split`, or files or folders named for splits, give the splits."""
+    files = _chosen(tree, columns)
+    splits = _splits(tree, files)
+    tables = [_read(tree, file, columns) for file in files]
+    notes = [note for table in tables for note in table.notes]
+    images: dict[str, Labelled] = {}
+    missing: list[tuple[Labelled, ImageError]] = []
+    for table in tables:
+        named, faults = _resolve(tree, table, splits, notes)
+        for path, row in named.items():
+            if path in images:
+                raise DataError(f"{visible(path)} is in two tables: remove it from one of them")
+            split = row.split or (splits.get(table.file, "") if len(tables) > 1 else "")
+            images[path] = Labelled(path, row.label, split, row.group)
+        missing += faults
+    labelled = _with_splits(sorted(images.values()), splits)
+    if unused := len(tree.scan.images) - len(images):
+        notes.append(
+            f"{unused:,} images that {visible(', '.join(files))} does not name were ignored"
         )
-    table = _read(tree, files[0], group_from)
-    named, missing = _resolve(tree, files[0], table.rows)
-    images = [
-        Labelled(path, row.label, split, row.group)
-        for (path, row), split in zip(named.items(), _splits(named), strict=True)
-    ]
-    notes = []
-    if unused := len(tree.scan.images) - len(named):
-        notes.append(f"{unused:,} images that {visible(files[0])} does not name were ignored")
-    if table.left_out:
-        notes.append(f"{table.left_out:,} rows of {visible(files[0])} belong to no split")
+    grouped = any(table.group for table in tables)
     return labelled_source(
         "table",
         tree,
-        sorted(images),
-        (*notes, *tree.notes(len(tree.scan.others) - 1)),
-        table=files[0],
+        labelled,
+        (*notes, *tree.notes(len(tree.scan.others) - len(files))),
+        tables=files,
         missing=missing,
-        key=f"{files[0]}, groups from {table.group}",
-        grouped=bool(group_from and table.group),
+        key=f"{', '.join(files)}, labels from {columns.label}, groups from {tables[0].group}",
+        grouped=bool(columns.group) and grouped,
     )
+
+
+def _splits(tree: Tree, files: Sequence[str]) -> dict[str, str]:
+    """Returns the split of each folder and each table that is named for one."""
+    splits = split_folders({path.split("/")[0] for path in tree.scan.images if "/" in path})
+    for file in files:
+        folder, _, name = file.rpartition("/")
+        match = _SPLIT.match(name)
+        if split := splits.get(folder) or (match and SPLITS[match[0].lower()]):
+            splits[file] = split
+    return splits
+
+
+# ------------------------------------------------------------------ which files
+
+
+def _files(tree: Tree) -> list[str]:
+    """Returns what may be a table: files at the top, else `metadata.csv` and the like in splits."""
+    others = tree.scan.others
+    if len(others) == 1 and "/" not in others[0]:  # perhaps the one that is given
+        return [file for file in others if file.lower().endswith(SUFFIXES)]
+    named = [file for file in others if file.lower().endswith(IN_FOLDERS)]
+    if top := [file for file in named if "/" not in file]:
+        return top
+    splits = _splits(tree, ())
+    return [f for f in named if _PER_FOLDER.fullmatch(f) and f.partition("/")[0] in splits]
+
+
+def _labelled(tree: Tree, columns: Columns) -> list[str]:
+    """Returns the tables whose header names images and labels."""
+
+    def fits(file: str) -> bool:
+        with tree.open(file) as opened:
+            sheet = read_head(file, opened)
+        named = image_column(sheet.header) is not None
+        return named and has_labels(sheet.header, sheet.sample(), columns)
+
+    return [file for file in _files(tree) if _SUBMISSION not in file.lower() and fits(file)]
+
+
+def _chosen(tree: Tree, columns: Columns) -> list[str]:
+    """Returns the tables to read: one, or one for each split; raises `DataError` if that is not certain."""
+    files = _labelled(tree, columns) or _files(tree)
+    where = visible(str(tree.path))
+    if not files:
+        raise DataError(
+            f"there is no CSV beside the images in {where}: add one with the columns id,label"
+        )
+    splits = _splits(tree, files)
+    of_files = {splits.get(file, "") for file in files}
+    if len(files) > 1 and ("" in of_files or len(of_files) < len(files)):
+        raise DataError(
+            f"{' or '.join(map(visible, files))} may have the labels of the images in {where}: give the "
+            "path of one as --data, or one for each split: train.csv, test.csv"
+        )
+    return files
 
 
 # ------------------------------------------------------------------ reading
 
 
-def _labelled(tree: Tree) -> list[str]:
-    """Returns the CSV files whose header names images and labels."""
-
-    def fits(file: str) -> bool:
-        with tree.open(file) as opened:
-            head = opened.read(_HEAD)
-        header = set(_header(head.decode(_encoding(head), "replace"))[1])
-        return bool(header & set(NAME_COLUMNS) and header & set(LABEL_COLUMNS))
-
-    return [file for file in tree.top(".csv") if _SUBMISSION not in file.lower() and fits(file)]
-
-
-def _header(text: str) -> tuple[str, list[str]]:
-    """Returns the delimiter of a CSV and its columns in small letters."""
-    line = text.partition("\n")[0].strip().lower()
-    headers = {d: [name.strip(' "') for name in line.split(d)] for d in ",;\t"}
-    for delimiter, header in headers.items():
-        if set(NAME_COLUMNS) & set(header) and len(header) > 1:
-            return delimiter, header
-    return ",", headers[","]
-
-
-def _read(tree: Tree, file: str, group_from: str | None) -> Table:
-    text = _text(tree, file)
-    delimiter, header = _header(text)
-    name, label = (_column(file, header, names) for names in (NAME_COLUMNS, LABEL_COLUMNS))
-    wanted = (group_from or "group").lower()
-    group = header.index(wanted) if wanted in header else None
-    split = header.index("split") if "split" in header else None
-    rows, left_out = [], 0
-    for line, cells in _lines(file, text, delimiter, len(header)):
-        of_split = _split(file, line, cells[split]) if split is not None else ""
-        if of_split == LEFT_OUT:
-            left_out += 1
-            continue
-        row = Row(
-            line,
-            plain_cell(cells[name]),
-            plain_cell(cells[label]),
-            of_split,
-            None if group is None else plain_cell(cells[group]),
+def _read(tree: Tree, file: str, columns: Columns) -> Table:
+    with tree.open(file) as opened:
+        sheet = read_sheet(file, opened)
+    name = image_column(sheet.header)
+    if name is None:
+        raise DataError(
+            f"{visible(file)}, line 1: no column path or filename or image or id, only "
+            f"{visible(', '.join(sheet.header))}: rename the right one, or add a first line path,label"
         )
-        if not row.name or not row.label:
-            raise DataError(
-                f"{visible(file)}, line {line:,}: no {'label' if row.name else 'name'}: add it, or "
-                "remove the line"
-            )
-        rows.append(row)
+    try:
+        labels = label_columns(sheet.header, sheet.sample(), columns)
+    except DataError as error:
+        raise DataError(f"{visible(file)}, line 1: {error}") from None
+    if labels is None:
+        raise DataError(
+            f"{visible(file)}, line 1: no column label or class, only "
+            f"{visible(', '.join(sheet.header))}: rename the right one, or choose it with --label-column"
+        )
+    group = place_of(sheet.header, columns.group or "group")
+    lines = list(_rows(sheet, name, labels, group))
+    rows = [row for row in lines if row.split != LEFT_OUT]
     without = next((row for row in rows if not row.split), None)
     if without is not None and any(row.split for row in rows):
         raise DataError(
             f"{visible(file)}, line {without.line:,}: no split, but other lines have one: add it"
         )
-    return Table(rows, left_out, header[group] if group is not None else None)
+    notes = _notes(sheet, labels)
+    if left_out := len(lines) - len(rows):
+        notes.append(f"{left_out:,} rows of {visible(file)} belong to no split")
+    return Table(file, rows, None if group is None else plain(sheet.header[group]), notes)
 
 
-def _text(tree: Tree, file: str) -> str:
-    with tree.open(file) as opened:
-        data = opened.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise DataError(
-            f"{visible(file)} has more than {MAX_BYTES:,} bytes: split it, or use parquet"
+def _rows(sheet: Sheet, name: int, labels: Labels, group: int | None) -> Iterator[Row]:
+    split = place_of(sheet.header, "split")
+    for line, cells in sheet.rows():
+        where = f"{visible(sheet.file)}, line {line:,}"
+        try:
+            label = labels.of(cells)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from None
+        row = Row(
+            line,
+            plain_cell(cells[name]),
+            plain_cell(label),
+            "" if split is None else _split(where, cells[split]),
+            None if group is None else plain_cell(cells[group]),
         )
-    try:
-        return data.decode(_encoding(data))
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{visible(file)}, line {line:,}: not UTF-8: save it as UTF-8") from None
+        if not row.name.strip():
+            raise DataError(f"{where}: no name: add it, or remove the line")
+        yield row
 
 
-def _encoding(data: bytes) -> str:
-    return "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+def _notes(sheet: Sheet, labels: Labels) -> list[str]:
+    """Returns what was decided about a file: its encoding, and its label column, unless that is `label`."""
+    notes = []
+    if sheet.encoding in ("cp1252", "latin-1"):
+        notes.append(f"{visible(sheet.file)} is not UTF-8: read as Windows-1252")
+    if labels.names:
+        shown = ", ".join(labels.names[:5]) + (", ..." if len(labels.names) > 5 else "")
+        notes.append(f"labels from {len(labels.names)} one-hot columns: {visible(shown)}")
+    elif (column := sheet.header[labels.places[0]].strip()).lower() not in ("label", "class"):
+        notes.append(f"labels from the column {visible(column)} of {visible(sheet.file)}")
+    return notes
 
 
-def _column(file: str, header: list[str], names: tuple[str, ...]) -> int:
-    for name in names:
-        if name in header:
-            return header.index(name)
-    raise DataError(
-        f"{visible(file)}, line 1: no column {' or '.join(names)}, only "
-        f"{visible(', '.join(header))}: rename the right one"
-    )
-
-
-def _lines(file: str, text: str, delimiter: str, width: int) -> Iterator[tuple[int, list[str]]]:
-    """Yields the lines after the header with their numbers, except blank lines."""
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
-    )
-    try:
-        next(reader)
-        for cells in reader:
-            if len(cells) != width and any(cells):
-                raise DataError(
-                    f"{visible(file)}, line {reader.line_num:,}: {len(cells)} cells, but the "
-                    f"header has {width}: put quotes around a cell with {delimiter!r} in it"
-                )
-            if any(cells):
-                yield reader.line_num, cells
-    except csv.Error as error:
-        raise DataError(f"{visible(file)}, line {reader.line_num:,}: {error}: correct it") from None
-
-
-def _split(file: str, line: int, cell: str) -> str:
+def _split(where: str, cell: str) -> str:
     name = cell.strip().lower()
     if name in ("", LEFT_OUT):
         return name
     if name not in SPLITS:
-        raise DataError(
-            f"{visible(file)}, line {line:,}: the split is {visible(cell)!r}, not one of "
-            f"{', '.join(SPLITS)}"
-        )
+        raise DataError(f"{where}: the split is {visible(cell)!r}, not one of {', '.join(SPLITS)}")
     return SPLITS[name]
 
 
@@ -212,77 +246,54 @@ def _split(file: str, line: int, cell: str) -> str:
 
 
 def _resolve(
-    tree: Tree, file: str, rows: list[Row]
+    tree: Tree, table: Table, splits: Mapping[str, str], notes: list[str]
 ) -> tuple[dict[str, Row], list[tuple[Labelled, ImageError]]]:
-    """Returns the row of each image that is named, and the rows whose image does not exist."""
-    find = _finder(tree, file)
+    """Returns the row of each image that is named, and the rows whose image does not exist.
+
+    If a table has the name of a split (`trainLabels.csv`) and a folder has it too, only that is searched.
+    """
+    images = tree.scan.images
+    if split := splits.get(table.file):
+        images = [path for path in images if splits.get(path.split("/")[0]) == split] or images
+    file, rows = visible(table.file), table.rows
+    lookup = Lookup(tree.path if tree.path.is_dir() else tree.path.parent, table.folder, images)
+    lines: dict[str, int] = {}
+    for row in rows:
+        lines.setdefault(row.name, row.line)
+    try:
+        paths = lookup.find(lines)
+    except DataError as error:
+        raise DataError(f"{file}, {error}") from None
+    notes += lookup.notes
     named: dict[str, Row] = {}
     missing: dict[str, Row] = {}
     for row in rows:
-        path = find(row)
-        known = missing if path is None else named
-        first = known.setdefault(row.name if path is None else path, row)
+        path = paths.get(row.name)
+        first = (missing if path is None else named).setdefault(path or row.name, row)
         if first[2:] != row[2:]:
             one, other = (visible(", ".join(filter(None, r[2:]))) for r in (first, row))
             raise DataError(
-                f"{visible(file)}, lines {first.line:,} and {row.line:,}: both name "
+                f"{file}, lines {first.line:,} and {row.line:,}: both name "
                 f"{visible(row.name)}, as {one} and as {other}: keep the right one"
             )
     if not named and rows:
-        raise DataError(
-            f"{visible(file)} names {len(rows):,} images and none of them exists, such as "
-            f"{visible(rows[0].name)} (line {rows[0].line:,}): give the folder that holds both"
+        zips = "" if tree.archives else ", ".join(tree.top(".zip"))
+        zips = (
+            zips
+            and f". Nothing was looked for in {visible(zips)}: extract it, or give it as --data"
         )
+        raise DataError(f"{file} {lookup.none_found(list(lines))}{zips}")
     skipped = {entry.path for entry in tree.scan.skipped}
     faults = []
     for name, row in missing.items():
-        inside = not name.startswith(("/", "\\")) and ".." not in re.split(r"[/\\]", name)
-        code = "not_found" if inside and name not in skipped else "not_a_file"
+        code = "not_a_file" if outside(name) or name in skipped else "not_found"
         faults.append((Labelled(name, row.label, row.split, row.group), ImageError(code)))
     return named, faults
 
 
-def _splits(named: dict[str, Row]) -> list[str]:
-    """Returns the split of each image: that of the column, else its folder if all folders are splits."""
-    column = [row.split for row in named.values()]
-    folders = [SPLITS.get(path.split("/")[0], "") for path in named]
-    return folders if all(folders) and not any(column) else column
-
-
-def _finder(tree: Tree, file: str) -> Callable[[Row], str | None]:
-    """Returns a function that finds a row's image by its path or the end of it, with or without suffix.
-
-    If the CSV has the name of a split (`trainLabels.csv`) and a folder has it too, only that is searched.
-    """
-    images = tree.scan.images
-    if match := _SPLIT.match(file):
-        split = SPLITS[match[0].lower()]
-        images = [path for path in images if SPLITS.get(path.split("/")[0]) == split] or images
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for path in images:
-        for name in dict.fromkeys(_names(path.rpartition("/")[2])):
-            by_name[name].append(path)
-
-    def find(row: Row) -> str | None:
-        wanted = "/" + _normal(row.name.replace("\\", "/").removeprefix("./"))
-        near = by_name.get(wanted.rpartition("/")[2], [])
-        paths = [path for path in near if any(n.endswith(wanted) for n in _names("/" + path))]
-        paths = [path for path in paths if wanted in _names("/" + path)] or paths
-        if len(paths) > 1:
-            raise DataError(
-                f"{visible(file)}, line {row.line:,}: {visible(row.name)} may be "
-                f"{visible(' or '.join(paths[:5]))}: write the whole path below the folder"
-            )
-        return paths[0] if paths else None
-
-    return find
-
-
-def _names(path: str) -> tuple[str, str]:
-    """Returns a path with its suffix and without."""
-    path = _normal(path)
-    return path, os.path.splitext(path)[0]
-
-
-def _normal(path: str) -> str:
-    return unicodedata.normalize("NFC", path)
+def _with_splits(images: list[Labelled], splits: Mapping[str, str]) -> list[Labelled]:
+    """Returns the images with the split of their folder, if none has another and all folders are splits."""
+    folders = [splits.get(image.path.split("/")[0], "") for image in images]
+    if any(image.split for image in images) or not all(folders):
+        return images
+    return [image._replace(split=split) for image, split in zip(images, folders, strict=True)]

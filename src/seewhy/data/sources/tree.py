@@ -12,6 +12,7 @@ from seewhy.data.sources import tars
 from seewhy.data.sources.folders import LINKED, Scan, open_listed, scan
 from seewhy.data.sources.source import Reading, Record, Source, evenly
 from seewhy.data.sources.splits import lone
+from seewhy.data.sources.spreadsheet import SUFFIXES as TABLES
 from seewhy.data.sources.zips import DAMAGE, open_zip, scan_zip
 from seewhy.errors import ArchiveError, ImageError
 from seewhy.text import shortened, visible
@@ -23,7 +24,7 @@ class Tree:
 
     Layouts open only what the scan has listed, so that no name in a table leads anywhere else.
     `image` returns what the decoder reads (a path in a folder, bytes from a zip), or an error. `below` are
-    the folders that were looked through.
+    the folders that were looked through; `archives` are the zips in a folder that the images are in.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Tree:
     image: Callable[[str], ImageLike]
     open: Callable[[str], BinaryIO]
     below: str = ""
+    archives: tuple[str, ...] = ()
 
     def top(self, suffix: str) -> list[str]:
         """Returns the files with this suffix that are not in a folder."""
@@ -39,6 +41,9 @@ class Tree:
 
     def watched(self, files: list[str]) -> tuple[Path, tuple[str, ...]]:
         """Returns the root and the names on disk of these files, for the cache."""
+        if self.archives:
+            files = [*(set(files) & set(self.scan.others)), *self.archives]
+            return self.path, tuple(sorted(files))
         if self.path.is_dir():
             return self.path, tuple(files)
         return self.path.parent, (self.path.name,)
@@ -74,13 +79,13 @@ class Tree:
 
 
 def tree_at(path: Path, follow_links: bool = False) -> Tree:
-    """Lists the files at a path; a CSV stands for its folder, without the other files there.
+    """Lists the files at a path; a table stands for its folder, without the other files there.
 
     Raises `ArchiveError` for a zip or tar that must not be opened.
     """
     if path.is_dir():
         return _folder(path, follow_links)
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in TABLES:
         beside = tree_at(path.parent, follow_links)
         return replace(beside, scan=replace(beside.scan, others=[path.name]))
     if path.suffix.lower() == ".zip":
@@ -106,12 +111,12 @@ def labelled_source(
     images: Sequence[Labelled],
     notes: tuple[str, ...],
     *,
-    table: str | None = None,
+    tables: Sequence[str] = (),
     missing: Sequence[tuple[Labelled, ImageError]] = (),
     key: str = "",
     grouped: bool = False,
 ) -> Source:
-    """Returns the source of these images, and of those in a `table` that are `missing`."""
+    """Returns the source of these images, and of those in `tables` that are `missing`."""
 
     def records() -> Iterator[Record]:
         for path, label, split, group in images:
@@ -126,7 +131,7 @@ def labelled_source(
     files = [image.path for image in images]
     return Source(
         layout,
-        *tree.watched([table, *files] if table else files),
+        *tree.watched([*tables, *files]),
         lambda: Reading(len(images) + len(missing), None, records()),
         sample,
         key=f"{key} {' '.join(OPTIONAL)}",  # an image in a format that is read since then is read again
