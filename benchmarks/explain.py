@@ -28,7 +28,12 @@ from tqdm import tqdm
 
 import seewhy
 from seewhy.attribution.faithfulness import area
-from seewhy.attribution.method import Method, explanation, maps_and_gradients
+from seewhy.attribution.method import (
+    Method,
+    explanation,
+    explanation_by_view,
+    maps_and_gradients,
+)
 from seewhy.attribution.methods import METHODS
 from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
@@ -44,7 +49,7 @@ PHOTO_NETWORKS = {  # the network of the photos recipe, and two at the usual siz
 }
 
 
-@explanation
+@explanation_by_view
 def stretched_grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Grad-CAM resized to the image by bilinear interpolation, with its negative part."""
     maps, gradients = maps_and_gradients(model, images, targets)
@@ -98,7 +103,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(2)
     classifier = seewhy.load(options.model, device="cpu")
-    network, size = classifier.module(), classifier.rule.size
+    network, size = classifier.module(views=True), classifier.rule.size
     part = classifier.splits(options.cifar10).val
     count = max(options.pictures, SPEED_IMAGES)
     part = part.take(np.random.default_rng(1).permutation(len(part))[:count])

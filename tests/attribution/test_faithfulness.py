@@ -20,6 +20,7 @@ from seewhy.attribution.faithfulness import (
 from seewhy.attribution.grad_cam import grad_cam
 from seewhy.attribution.integrated_gradients import integrated_gradients
 from seewhy.attribution.saliency import saliency
+from seewhy.inference.forward import AveragedViews
 
 PATCH = (slice(None), slice(4, 8), slice(8, 12))
 
@@ -68,6 +69,20 @@ def test_the_curves_start_and_end_at_the_whole_image_and_at_none() -> None:
         for column, shown in ((0, start), (-1, end)):
             expected = model(shown).softmax(1)[:, 0].detach().numpy()
             assert curves[:, column] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_curves_and_the_shuffled_networks_are_those_of_the_views_averaged() -> None:
+    network, x, targets = patch_net(), bright(), first_class()
+    found = faithfulness(
+        AveragedViews(network, ["identity", "flip"]), x, targets, integrated_gradients
+    )
+    logits = (network(x) + network(x.flip(-1))) / 2
+    expected = logits.softmax(1)[:, 0].detach().numpy()
+    assert found.deletion[:, 0] == pytest.approx(expected, abs=1e-6)
+    assert found.insertion[:, -1] == pytest.approx(expected, abs=1e-6)
+    marked = found.maps.mean(0) > found.maps.mean() + found.maps.std()
+    assert marked[PATCH[1:]].mean() > 0.9 and marked[:, ::-1][PATCH[1:]].mean() > 0.9
+    assert (found.randomised < 0.5).all()
 
 
 def test_what_the_right_map_marks_is_all_that_matters() -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from seewhy.analysis import pixels
 from seewhy.analysis.attacks import ATTACKS, COST
@@ -20,7 +19,7 @@ from seewhy.evaluation.stats.intervals import Interval, wilson
 from seewhy.events import OnEvent, Progress, ignore
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
-from seewhy.inference.forward import VIEWS, evaluating, full_precision, to_input
+from seewhy.inference.forward import evaluating, full_precision, to_input
 
 Rows = NDArray[np.int64]
 
@@ -147,7 +146,7 @@ class _Subject:
     def __init__(self, classifier: Classifier, images: ImageSet, on_event: OnEvent) -> None:
         seen = np.concatenate([centre(part, classifier.rule.size) for part in images.chunks()])
         self.classifier = classifier
-        self.network = classifier.module()
+        self.network = classifier.module(views=True)
         self.images = replace(images, images=seen)
         self._on_event = on_event
         self._done, self._total = 0, _work(len(images))
@@ -178,11 +177,6 @@ class _Subject:
         some = replace(self.images.take(rows), images=changed)
         return self.classifier.predict_set(some).predicted
 
-    def logits(self, x: Tensor) -> Tensor:
-        """What the model answers to float images (N, 3, S, S), views averaged."""
-        views = self.classifier.predictor.views
-        return torch.stack([self.network(VIEWS[view](x)) for view in views]).mean(0)
-
     def attacked(self, name: str, rows: Rows, radius: float) -> tuple[Bytes, NDArray[np.bool_]]:
         """Some images as an attack leaves them, rounded to bytes, and which then deceive, unrounded."""
         device = device_of(self.network)
@@ -193,8 +187,8 @@ class _Subject:
                 part = slice(start, start + size)
                 x = to_input(self.inputs[rows[part]], device)
                 labels = torch.from_numpy(self.labels[rows[part]]).to(device)
-                changed = ATTACKS[name](self.logits, x, labels, radius / 255)
-                deceive[part] = (self.logits(changed).argmax(1) != labels).cpu().numpy()
+                changed = ATTACKS[name](self.network, x, labels, radius / 255)
+                deceive[part] = (self.network(changed).argmax(1) != labels).cpu().numpy()
                 after[part] = pixels.to_bytes(changed.permute(0, 2, 3, 1).cpu().numpy())
                 self.tick(len(x) * COST[name])
         return after, deceive
