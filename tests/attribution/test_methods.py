@@ -11,8 +11,8 @@ from PIL import Image
 from torch import nn
 
 import seewhy
-from seewhy.attribution.baseline import blurred, mean_colour
 from seewhy.attribution import method as method_module
+from seewhy.attribution.baseline import blurred, mean_colour
 from seewhy.attribution.gradient_shap import gradient_shap
 from seewhy.attribution.integrated_gradients import integrated_gradients
 from seewhy.attribution.method import Method, explaining

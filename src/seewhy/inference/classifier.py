@@ -72,8 +72,8 @@ class Classifier:
         """The plain network, a copy of its own, in evaluation mode: floats (N, 3, S, S) in [0, 1] to logits.
 
         With `views` the function by which `predict` answers, which is what attribution explains: where the
-        model has several TTA views, a module that averages the network's logits over them. Raises `UsageError`
-        for a model that is not a single network.
+        model has several TTA views, a module that averages the network's logits over them. Raises
+        `UsageError` for a model that is not a single network.
         """
         network = self.predictor.differentiable()
         if network is None:
