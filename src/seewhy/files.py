@@ -169,6 +169,19 @@ def new_folder(out: Path) -> Path:
     return out
 
 
+@contextmanager
+def output_folder(out: Path) -> Iterator[Path]:
+    """Yields `new_folder(out)`; after an error nothing of it remains, nor of parents made for it."""
+    missing = [path for path in (*reversed(out.parents), out) if not path.exists()]
+    folder = new_folder(out)
+    try:
+        yield folder
+    except BaseException:
+        for made in missing[:1] or folder.iterdir():
+            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        raise
+
+
 def require_new(out: Path) -> None:
     """Raises `UsageError` if `out` exists, `UnwritableError` if it cannot be made; makes nothing."""
     if os.path.lexists(out):

@@ -12,7 +12,7 @@ from plots.test_metrics import ODD, drawn, texts
 
 from seewhy.attribution.channels import Channels
 from seewhy.attribution.class_averages import ClassAverages
-from seewhy.attribution.explanations import Explanations
+from seewhy.attribution.explanations import Explanations, Whole
 from seewhy.attribution.faithfulness import Faithfulness
 from seewhy.attribution.methods import METHODS
 from seewhy.evaluation.predictions import Predictions
@@ -114,6 +114,32 @@ def test_a_sheet_holds_each_image_with_all_its_maps_and_nothing_is_cut_off(
     boxes = [axes.get_position() for axes in figure.axes]
     for first in range(len(boxes)):
         assert not any(boxes[first].overlaps(other) for other in boxes[first + 1 :])
+
+
+def test_what_the_network_does_not_see_is_paler_outside_a_frame() -> None:
+    image = np.full((20, 60, 3), 100, np.uint8)
+    found = replace(explained(2), wholes={1: Whole(image, (20, 0, 40, 20))})
+    figure = drawn(explanation_sheet, found, [0, 1])
+    assert all_on_the_page(figure)
+    (axes,) = (axes for axes in figure.axes if axes.patches and axes.images)
+    (frame,) = axes.patches
+    assert (*frame.get_xy(), frame.get_width(), frame.get_height()) == (20, 0, 20, 20)
+    shown = axes.images[0].get_array()
+    assert (shown[:, 20:40] == 100).all() and (shown[:, :20] > 180).all()
+    assert (shown[:, 40:] > 180).all()
+    assert axes.get_xlim() == (0, 60) and axes.get_ylim() == (40, -20)  # its shape is kept
+
+
+def test_the_explained_class_is_shown_with_its_probability_where_it_is_no_answer() -> None:
+    found = explained(3, classes=tuple("abcdefgh"))
+    last = found.predictions.probabilities().argmin(1)
+    found = replace(found, targets=last)
+    said = [text.get_text() for text in texts(drawn(explanation_sheet, found, [0, 1, 2]))]
+    for row in range(3):
+        name, probability = found.target(row)
+        shown = "<1%" if probability < 0.005 else f"{probability:.0%}"
+        assert f"picture {row}.jpg; explained: {name}, {shown}" in said
+        assert name in said or f"{name} ✓" in said  # also among the bars
 
 
 def test_all_images_are_on_some_sheet() -> None:

@@ -78,11 +78,11 @@ class Classifier:
         network = self.predictor.differentiable()
         if network is None:
             raise UsageError("this model is not a single network: load one of its members")
-        if not views or self.predictor.views == ("identity",):
+        if not views:
             return network
-        from seewhy.inference.forward import AveragedViews  # here, since it loads torch
+        from seewhy.inference.forward import answering  # here, since it loads torch
 
-        return AveragedViews(network, self.predictor.views)
+        return answering(network, self.predictor.views)
 
     def close(self) -> None:
         """Ends the threads that read files; the next use starts others."""

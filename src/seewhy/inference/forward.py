@@ -30,7 +30,7 @@ INVERSES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class AveragedViews(nn.Module):
-    """The function by which a model answers: the mean of its network's logits over its TTA views."""
+    """The mean of a network's logits over TTA views, as one function of the image."""
 
     def __init__(self, network: nn.Module, views: Sequence[str]) -> None:
         super().__init__()
@@ -39,6 +39,11 @@ class AveragedViews(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return _mean([self.network(VIEWS[view](x)).float() for view in self.views])
+
+
+def answering(network: nn.Module, views: Sequence[str]) -> nn.Module:
+    """The function by which a model answers: the network itself, or the mean of its TTA views."""
+    return network if tuple(views) == ("identity",) else AveragedViews(network, views)
 
 
 def network_and_views(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:

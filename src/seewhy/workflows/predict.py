@@ -72,10 +72,7 @@ def label_images(
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
     paths = [paths] if isinstance(paths, str | Path) else paths
     with load(model, device=device) as classifier, full_precision():
-        images = list(_expand(paths, on_event))
-        if not images:
-            named = ", ".join(map(str, paths))
-            raise UsageError(f"no images in {named}: give files, or folders with images")
+        images = named_images(paths, on_event)
         columns = _columns(min(top_k, len(classifier.classes)), decides(classifier.decision))
         as_lines = isinstance(out, str | Path) and Path(out).suffix == ".jsonl"
         done = bad = 0
@@ -140,6 +137,15 @@ def _row(
     if "answer" in row:
         row["answer"] = classifier.answers(one)[0]
     return row
+
+
+def named_images(paths: Sequence[str | Path], on_event: OnEvent = ignore) -> list[str]:
+    """The paths of the images in files, folders and globs, in order. Raises `UsageError` if there is none."""
+    images = list(_expand(paths, on_event))
+    if not images:
+        named = ", ".join(map(str, paths))
+        raise UsageError(f"no images in {named}: give files, or folders with images")
+    return images
 
 
 def _expand(paths: Iterable[str | Path], on_event: OnEvent) -> Iterator[str]:
