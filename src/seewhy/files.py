@@ -61,7 +61,7 @@ def to_json(record: Any) -> Any:
 
 def write_json(record: Any, path: Path) -> None:
     """Writes a record to a file, atomically."""
-    write_atomic(path, json.dumps(to_json(record), indent=1).encode())
+    write_atomic(path, json.dumps(to_json(record), indent=1, allow_nan=False).encode())
 
 
 @contextmanager

@@ -234,6 +234,16 @@ def test_channels_come_by_importance_with_their_intervals_and_rings() -> None:
     assert rings[0][0].center == (64, 64)
 
 
+def test_what_is_not_defined_is_no_number() -> None:
+    found = explained(2)
+    unknown = np.full(2, np.nan, np.float32)
+    checks = {name: replace(check, randomised=unknown) for name, check in found.checks.items()}
+    maps = np.zeros((3, 8, 8), np.float32)
+    averages = ClassAverages(CLASSES, maps, np.array([5, 7, 0]), np.full(3, np.nan), 0.44)
+    for figure in (drawn(faithfulness_curves, checks), drawn(class_average_sheet, averages)):
+        assert not any("nan" in text.get_text() for text in texts(figure))
+
+
 def test_a_class_told_by_the_border_is_marked() -> None:
     maps = np.random.default_rng(0).normal(size=(3, 8, 8)).astype(np.float32)
     found = ClassAverages(CLASSES, maps, np.array([5, 7, 0]), np.array([0.2, 0.8, np.nan]), 0.44)

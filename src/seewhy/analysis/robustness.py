@@ -19,7 +19,7 @@ from seewhy.evaluation.metrics import confusion
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.bootstrap import drawn_means, percentiles
 from seewhy.evaluation.stats.intervals import Interval, wilson
-from seewhy.evaluation.stats.significance import mcnemar
+from seewhy.evaluation.stats.significance import SIGNIFICANT, mcnemar
 from seewhy.events import Diagnostic, OnEvent, Progress, ignore
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
@@ -35,7 +35,6 @@ RADII = {
 }  # of 255
 MOST = {"square": 100}  # images, as it asks 500 times for each
 SHOWN, TRIED = 8, 64  # adversarial images that are kept, and how many are tried for them
-SIGNIFICANT = 0.05  # p-value from which Square beats PGD, and not by chance
 WHOLE = (1.0, 2.0, 4.0, 8.0)  # radii that bytes can tell
 
 
@@ -155,7 +154,7 @@ def gradient_masking(pgd: NDArray[np.bool_], square: NDArray[np.bool_]) -> list[
     """A diagnostic if Square, which uses no gradient, fools the model more often than PGD does.
 
     Both say which images hold out, by radius and image, as `RADII` has them; Square's images are the first of
-    PGD's. More often means significantly: p <= 0.05 in McNemar's exact test on the same images. The gradient
+    PGD's. More often means significantly, by McNemar's exact test on the same images. The gradient
     then hides weaknesses (Carlini et al. 2019, arXiv:1902.06705).
     """
     n = square.shape[1]

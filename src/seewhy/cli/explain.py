@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -104,9 +105,10 @@ def _lines(result: "Explained") -> Iterator[str]:
         yield "  mean, random baseline    deletion     insertion  shuffled  reliable"
     for name, check in explanations.checks.items():
         mean = check.means()
+        shuffled = "-" if isnan(mean["randomised"]) else f"{mean['randomised']:+.2f}"
         yield (
             f"  {name:<22}{mean['deletion']:>6.2f}, {mean['random_deletion']:.2f}"
             f"{mean['insertion']:>8.2f}, {mean['random_insertion']:.2f}"
-            f"{mean['randomised']:>+10.2f}{mean['reliable']:>10.0%}"
+            f"{shuffled:>10}{mean['reliable']:>10.0%}"
         )
     yield f"\n{result.folder}: explanations.json, {', '.join(result.files)}"

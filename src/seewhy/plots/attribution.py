@@ -120,7 +120,8 @@ def explanation_sheet(explanations: "Explanations", rows: Sequence[int]) -> Figu
                 _stamp(axes, faults)
     count = f"{len(explanations)} image{'s' * (len(explanations) > 1)}"
     page.text(GAP, 0.33, f"Attribution maps of {count}", **_BOLD)
-    _legend(page, "for the class; one scale per method", methods)
+    framed = "; blue frame: what the network sees" if explanations.wholes else ""
+    _legend(page, f"for the class; one scale per method{framed}", methods)
     return page.figure
 
 
@@ -146,7 +147,10 @@ def faithfulness_curves(checks: "Mapping[str, Faithfulness]") -> Figure:
             axes.plot(share, random.mean(0), **{**DASHED, "color": colour})
         axes.set_title(f"{name}: {check.reliable.sum()} of {len(check)} reliable")
         axes.legend(loc="upper left", fontsize=7.5, handlelength=1.2)
-        shuffled = f"shuffled weights: {check.randomised.mean():+.2f}".replace("-0.00", "0.00")
+        correlation = check.randomised.mean()
+        shuffled = f"shuffled weights: {correlation:+.2f}".replace("-0.00", "0.00")
+        if np.isnan(correlation):  # no weights are known
+            shuffled = "shuffled weights: not tested"
         note: dict[str, Any] = {"ha": "right", "color": GREY, "fontsize": 7.5}
         axes.text(0.97, 0.03, shuffled, transform=axes.transAxes, **note)
         axes.set(xlim=(0, 1), ylim=(0, 1.25), yticks=np.linspace(0, 1, 6))
@@ -244,7 +248,8 @@ def class_average_sheet(averages: "ClassAverages") -> Figure:
         top = TITLE + 0.3 + place // across * height
         border, count = averages.border[place], averages.counts[place]
         outside = border > averages.even_border
-        about = f"{count:,} images, {border:.0%}" if count else "no images"
+        share = "nothing for the class" if np.isnan(border) else f"{border:.0%}"
+        about = f"{count:,} images, {share}" if count else "no images"
         page.text(left, top + 0.15, short(name), fontsize=9, weight="bold")
         page.text(left, top + 0.33, about, fontsize=8, color=VERMILION if outside else GREY)
         axes = page.axes(left, top + 0.4, CELL, CELL)
