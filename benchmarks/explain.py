@@ -1,6 +1,6 @@
 """Explanations: how faithful the maps of each method are, and how long Grad-CAM takes.
 
-    python benchmarks/explain.py ../shared/data/cifar10 [--model fast] [--pictures 100]
+    python benchmarks/explain.py ../shared/data/cifar10 [--model fast] [--pictures 100] [--out FILE]
 
 Validation images drawn with seed 1 (the limits of the tests were chosen on other images), each explained for
 the predicted class. Areas under the deletion curve (lower is better) and the insertion curve (higher is
@@ -8,8 +8,8 @@ better), beside those of the same map moved elsewhere; `gain` is insertion less 
 the moved maps, with its 95% confidence interval. `stretched_grad_cam` is Grad-CAM with its cells spread
 evenly over the image, the usual way to draw it; `chance` is a smooth random map that does not depend on the
 image: the share of these that is called reliable is the false-positive rate of the tests.
-Speed: the first call and the median of five more, over 32 images, on two threads. Writes
-`benchmarks/results/explain.json`.
+What is explained is what answers: the mean of the model's TTA views. Speed: the first call and the median of
+five more, over 32 images. Writes `benchmarks/results/explain.json` unless `--out` names another file.
 """
 
 import argparse
@@ -41,6 +41,7 @@ from seewhy.evaluation.stats.intervals import mean_interval
 from seewhy.inference.forward import to_input
 from seewhy.models.registry import build
 
+RESULTS = Path(__file__).parent / "results"
 SPEED_IMAGES = 32
 PHOTO_NETWORKS = {  # the network of the photos recipe, and two at the usual size of photographs
     "resnet18 at width 0.5, 128 pixels": ("resnet18", 128, {"width": 0.5}),
@@ -100,8 +101,10 @@ def main() -> None:
     parser.add_argument("cifar10")
     parser.add_argument("--model", default="fast")
     parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RESULTS / "explain.json")
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
     classifier = seewhy.load(options.model, device="cpu")
     network, size = classifier.module(views=True), classifier.rule.size
     part = classifier.splits(options.cifar10).val
@@ -133,7 +136,7 @@ def main() -> None:
         "machine": describe(),
     }
     text = json.dumps(record, indent=1)
-    (Path(__file__).parent / "results" / "explain.json").write_text(text + "\n")
+    options.out.write_text(text + "\n")
     print(text)
 
 
