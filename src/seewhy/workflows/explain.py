@@ -126,11 +126,15 @@ def explain(
         if features and part is not None:
             method = next(iter(chosen.values()))
             figures |= _learnt(network, classifier, part, method, record, on_event)
-        for name, figure in figures.items():
-            write_atomic(folder / name, figure)
         record["files"] = list(figures)
-        write_json(record, folder / "explanations.json")
+        _write(folder, figures, record)
     return Explained(explanations, to_json(record), folder, tuple(figures), subject.errors)
+
+
+def _write(folder: Path, figures: Mapping[str, bytes], record: Mapping[str, Any]) -> None:
+    for name, figure in figures.items():
+        write_atomic(folder / name, figure)
+    write_json(record, folder / "explanations.json")
 
 
 def _network(classifier: Classifier, methods: Mapping[str, Method], features: bool) -> nn.Module:
