@@ -177,7 +177,7 @@ def output_folder(out: Path) -> Iterator[Path]:
     try:
         yield folder
     except BaseException:
-        for made in missing[:1] or folder.iterdir():
+        for made in missing[:1] or list(folder.iterdir()):
             shutil.rmtree(made) if made.is_dir() else made.unlink()
         raise
 
