@@ -1,6 +1,6 @@
 """Explanations: how faithful the maps of each method are, and how long Grad-CAM takes.
 
-    python benchmarks/explain.py ../shared/data/cifar10 [--model fast] [--pictures 100]
+    python benchmarks/explain.py ../shared/data/cifar10 [--model fast] [--pictures 100] [--out FILE]
 
 Validation images drawn with seed 1 (the limits of the tests were chosen on other images), each explained for
 the predicted class. Areas under the deletion curve (lower is better) and the insertion curve (higher is
@@ -8,8 +8,8 @@ better), beside those of the same map moved elsewhere; `gain` is insertion less 
 the moved maps, with its 95% confidence interval. `stretched_grad_cam` is Grad-CAM with its cells spread
 evenly over the image, the usual way to draw it; `chance` is a smooth random map that does not depend on the
 image: the share of these that is called reliable is the false-positive rate of the tests.
-Speed: the first call and the median of five more, over 32 images, on two threads. Writes
-`benchmarks/results/explain.json`.
+What is explained is what answers: the mean of the model's TTA views. Speed: the first call and the median of
+five more, over 32 images. Writes `benchmarks/results/explain.json` unless `--out` names another file.
 """
 
 import argparse
@@ -28,7 +28,12 @@ from tqdm import tqdm
 
 import seewhy
 from seewhy.attribution.faithfulness import area
-from seewhy.attribution.method import Method, explanation, maps_and_gradients
+from seewhy.attribution.method import (
+    Method,
+    explanation,
+    explanation_by_view,
+    maps_and_gradients,
+)
 from seewhy.attribution.methods import METHODS
 from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
@@ -36,6 +41,7 @@ from seewhy.evaluation.stats.intervals import mean_interval
 from seewhy.inference.forward import to_input
 from seewhy.models.registry import build
 
+RESULTS = Path(__file__).parent / "results"
 SPEED_IMAGES = 32
 PHOTO_NETWORKS = {  # the network of the photos recipe, and two at the usual size of photographs
     "resnet18 at width 0.5, 128 pixels": ("resnet18", 128, {"width": 0.5}),
@@ -44,7 +50,7 @@ PHOTO_NETWORKS = {  # the network of the photos recipe, and two at the usual siz
 }
 
 
-@explanation
+@explanation_by_view
 def stretched_grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Grad-CAM resized to the image by bilinear interpolation, with its negative part."""
     maps, gradients = maps_and_gradients(model, images, targets)
@@ -95,10 +101,12 @@ def main() -> None:
     parser.add_argument("cifar10")
     parser.add_argument("--model", default="fast")
     parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RESULTS / "explain.json")
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
     classifier = seewhy.load(options.model, device="cpu")
-    network, size = classifier.module(), classifier.rule.size
+    network, size = classifier.module(views=True), classifier.rule.size
     part = classifier.splits(options.cifar10).val
     count = max(options.pictures, SPEED_IMAGES)
     part = part.take(np.random.default_rng(1).permutation(len(part))[:count])
@@ -128,7 +136,7 @@ def main() -> None:
         "machine": describe(),
     }
     text = json.dumps(record, indent=1)
-    (Path(__file__).parent / "results" / "explain.json").write_text(text + "\n")
+    options.out.write_text(text + "\n")
     print(text)
 
 

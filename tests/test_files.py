@@ -22,6 +22,7 @@ from seewhy.files import (
     exclusive,
     make_directory,
     new_folder,
+    output_folder,
     require_new,
     require_space,
     require_writable,
@@ -138,6 +139,19 @@ def test_a_folder_that_holds_something_is_refused_and_an_empty_one_taken(tmp_pat
         (tmp_path / "file").touch()
         with pytest.raises(UsageError, match="is not empty"):
             new_folder(full)
+
+
+def test_after_an_error_a_new_folder_is_gone_and_an_empty_one_empty(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for out in (tmp_path / "a" / "b", tmp_path / "empty"):
+        with pytest.raises(KeyError), output_folder(out) as folder:
+            (folder / "part").mkdir()
+            (folder / "part" / "file").touch()
+            raise KeyError
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+    with output_folder(tmp_path / "a" / "b") as folder:
+        (folder / "file").touch()
+    assert (tmp_path / "a" / "b" / "file").exists()
 
 
 def test_what_is_there_is_never_written_over(tmp_path):

@@ -61,7 +61,7 @@ def to_json(record: Any) -> Any:
 
 def write_json(record: Any, path: Path) -> None:
     """Writes a record to a file, atomically."""
-    write_atomic(path, json.dumps(to_json(record), indent=1).encode())
+    write_atomic(path, json.dumps(to_json(record), indent=1, allow_nan=False).encode())
 
 
 @contextmanager
@@ -177,6 +177,22 @@ def named_path(name: str | Path) -> Path:
     with suppress(RuntimeError):  # of an unknown user
         path = path.expanduser()
     return path
+
+
+@contextmanager
+def output_folder(out: Path) -> Iterator[Path]:
+    """Yields `new_folder(out)`; after an error nothing of it remains, nor of parents made for it."""
+    missing = [path for path in (out, *out.parents) if not path.exists()]
+    folder = new_folder(out)
+    try:
+        yield folder
+    except BaseException:
+        for made in folder.iterdir():
+            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        with suppress(OSError):  # a parent where another process has written meanwhile
+            for path in missing:
+                path.rmdir()
+        raise
 
 
 def require_new(out: Path) -> None:

@@ -125,6 +125,11 @@ def in_points(mean: float, low: float, high: float, metric: str) -> str:
     return numbers[0] if isnan(low) else f"{numbers[0]} ({numbers[1]} to {numbers[2]})"
 
 
+def percent(probability: float) -> str:
+    """A probability as a whole percentage; below half a percent "<1%", as it is not nothing."""
+    return "<1%" if 0 < probability < 0.005 else f"{probability:.0%}"
+
+
 def p_value(p: float | None) -> str:
     """A p-value with three digits; empty without a test, and a dash if the test is undefined."""
     if p is None:

@@ -46,6 +46,18 @@ def test_a_linear_model_falls_exactly_where_the_radius_reaches_its_plane(case) -
         assert torch.equal(turned, needed < radius * 1.02), attack
 
 
+@pytest.mark.parametrize("scale", [1e-3, 100, 1000, 1e6])
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_scale_of_the_logits_changes_nothing(name: str, scale: float, case) -> None:
+    """In float32 the log loss of logits as large as these is 0, and so is its gradient."""
+    model, x, labels = case
+    plain, scaled = (
+        model(ATTACKS[name](attacked, x, labels, 0.08)).argmax(1) == labels
+        for attacked in (model, lambda image: scale * model(image))
+    )
+    assert torch.equal(plain, scaled) and plain.float().mean() <= 0.5
+
+
 @pytest.mark.parametrize("name", ATTACKS)
 def test_changes_stay_in_the_ball_and_in_the_image(name: str, case) -> None:
     model, x, labels = case

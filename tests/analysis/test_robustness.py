@@ -6,9 +6,15 @@ import torch
 from helpers import image_set
 from torch import nn
 
+from seewhy.analysis import robustness
 from seewhy.analysis.attacks import ATTACKS
 from seewhy.analysis.corruptions import CORRUPTIONS
-from seewhy.analysis.robustness import MOST, TRANSFORMATIONS, measure_robustness
+from seewhy.analysis.robustness import (
+    MOST,
+    TRANSFORMATIONS,
+    gradient_masking,
+    measure_robustness,
+)
 from seewhy.config.input_rule import InputRule
 from seewhy.errors import DataError
 from seewhy.inference.bundle import Bundle
@@ -56,6 +62,7 @@ def tried(classifier, images):
 
 def test_what_is_measured_is_what_was_planted(tried) -> None:
     found, _, _ = tried
+    assert found.diagnostics == ()
     assert found.n == 40 and found.clean.value == 1
     assert set(found.corruptions) == set(CORRUPTIONS)
     errors = {n: 1 - np.mean([i.value for i in a]) for n, a in found.corruptions.items()}
@@ -88,6 +95,60 @@ def test_adversarial_images_are_close_and_taken_for_another_class(classifier, tr
     with torch.no_grad():  # a saved image deceives as well
         x = torch.from_numpy(shown.after).permute(0, 3, 1, 2) / 255
         assert torch.equal(classifier.module()(x).argmax(1), torch.from_numpy(shown.answers))
+
+
+class Masked(Brightness):
+    """As `Brightness`, rounded to whole levels: its gradient is zero everywhere."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward((255 * x).round().detach() / 255 + 0 * x)
+
+
+class Always(Brightness):
+    """Says "light", whatever it sees."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(0 * x + 1)
+
+
+def doubts_of(network: nn.Module, images, monkeypatch):
+    """What makes its robustness on 20 images doubtful; with fewer changes than usual, to be quick."""
+    monkeypatch.setattr(robustness, "CORRUPTIONS", {"contrast": CORRUPTIONS["contrast"]})
+    monkeypatch.setattr(robustness, "TRANSFORMATIONS", {})
+    monkeypatch.setattr(robustness, "RADII", dict.fromkeys(ATTACKS, (8.0,)))
+    monkeypatch.setattr(robustness, "WHOLE", (8.0,))
+    made = Bundle(network, ("dark", "light"), InputRule(size=8, store=8))
+    model = Classifier(PyTorchPredictor.of(made, torch.device("cpu")))
+    found, _ = measure_robustness(model, images, n=20)
+    return found
+
+
+def test_a_black_box_that_beats_pgd_is_a_warning_about_pgd(images, monkeypatch) -> None:
+    level = np.where(images.labels == 1, 131, 124)[:, None, None, None]
+    near = replace(images, images=np.broadcast_to(level, (60, 8, 8, 3)).astype(np.uint8))
+    assert doubts_of(Brightness(), near, monkeypatch).diagnostics == (), "its gradient is right"
+    found = doubts_of(Masked(), near, monkeypatch)
+    pgd, square = (found.attacks[name].accuracy[-1].value for name in ("pgd", "square"))
+    (warning,) = found.diagnostics
+    assert warning.kind == "gradient masking" and square < 0.5 < pgd
+    assert (
+        f"leaves {20 * square:.0f} of 20 images recognised, PGD {20 * pgd:.0f}" in warning.finding
+    )
+
+
+def test_by_chance_a_black_box_may_be_better_on_an_image_or_two() -> None:
+    pgd, square = np.ones((6, 100), bool), np.ones((4, 100), bool)
+    square[3, :5] = False
+    assert gradient_masking(pgd, square) == []
+    square[3, :6] = False
+    assert "8 of 255" in gradient_masking(pgd, square)[0].finding
+    pgd[5, 10:20] = False
+    assert gradient_masking(pgd, square) == []
+
+
+def test_a_model_that_gives_one_class_to_everything_has_collapsed(images, monkeypatch) -> None:
+    (said,) = doubts_of(Always(), images, monkeypatch).diagnostics
+    assert said.kind == "collapsed" and "20 of 20 images are predicted as light" in said.finding
 
 
 def test_without_a_label_there_is_nothing_to_measure(classifier, images) -> None:

@@ -1,4 +1,5 @@
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from seewhy.attribution.channels import channels
 from seewhy.errors import UsageError
+from seewhy.inference.forward import AveragedViews
 
 
 class Colours(nn.Module):
@@ -85,6 +87,25 @@ def test_the_batch_changes_nothing_and_only_its_maps_are_held(monkeypatch) -> No
     assert parts.accuracy_drop == whole.accuracy_drop
     for one, other in zip(parts.logit_drop, whole.logit_drop, strict=True):
         assert (one.value, one.low) == pytest.approx((other.value, other.low), abs=1e-5)
+
+
+def test_a_channel_is_left_out_of_every_view_and_the_mean_of_the_views_answers() -> None:
+    class Halves(Colours):
+        """Red as it is on the left, and none of it on the right."""
+
+        def features(self, x: Tensor) -> Tensor:
+            maps = super().features(x)
+            return maps * (torch.arange(8) < 4)
+
+    images = coloured()
+    one = channels(Halves(), images, size=8)
+    flipped = replace(images, images=images.images[:, :, ::-1].copy())
+    other = channels(Halves(), flipped, size=8)
+    images.images[:, :, 4:, 0] = 255 - images.images[:, :, 4:, 0]  # the right says the opposite
+    both = channels(AveragedViews(Halves(), ["identity", "flip"]), images, size=8)
+    assert both.exciting.tolist() == channels(Halves(), images, size=8).exciting.tolist()
+    assert one.logit_drop[0].value == pytest.approx(other.logit_drop[0].value)
+    assert abs(both.logit_drop[0].value) < 0.02 < 0.5 < one.logit_drop[0].value
 
 
 def test_no_trace_is_left_also_after_an_exception() -> None:

@@ -20,6 +20,7 @@ from seewhy.attribution.faithfulness import (
 from seewhy.attribution.grad_cam import grad_cam
 from seewhy.attribution.integrated_gradients import integrated_gradients
 from seewhy.attribution.saliency import saliency
+from seewhy.inference.forward import AveragedViews
 
 PATCH = (slice(None), slice(4, 8), slice(8, 12))
 
@@ -68,6 +69,21 @@ def test_the_curves_start_and_end_at_the_whole_image_and_at_none() -> None:
         for column, shown in ((0, start), (-1, end)):
             expected = model(shown).softmax(1)[:, 0].detach().numpy()
             assert curves[:, column] == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_is_judged_is_the_mean_of_the_views() -> None:
+    network, x, targets = patch_net(), bright(), first_class()
+    x = torch.maximum(x, x.flip(-1))  # what either view looks at is bright
+    model = AveragedViews(network, ["identity", "flip"])
+    found = faithfulness(model, x, targets, integrated_gradients)
+    expected = (network(x) + network(x.flip(-1))).div(2).softmax(1)[:, 0].detach().numpy()
+    assert found.deletion[:, 0] == pytest.approx(expected, abs=1e-6)
+    assert found.insertion[:, -1] == pytest.approx(expected, abs=1e-6)
+    # Both places together are an eighth of the image: the first of 8 steps takes them all.
+    assert (np.ptp(found.deletion[:, 1:], axis=1) < 1e-6).all()
+    one_view = faithfulness(network, x, targets, integrated_gradients)
+    assert (np.ptp(found.insertion[:, 1:], axis=1) < 1e-6).all() and found.reliable.all()
+    assert (found.maps == found.maps[:, :, ::-1]).all() and one_view.maps[0, 5, 5] == 0
 
 
 def test_what_the_right_map_marks_is_all_that_matters() -> None:

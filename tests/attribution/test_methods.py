@@ -2,21 +2,27 @@
 
 import sys
 
+import numpy as np
 import pytest
 import torch
 from attribution.toys import LinearNet, SmallNet, classes, pictures, traces
 from helpers import tiny_net
+from PIL import Image
 from torch import nn
 
+import seewhy
 from seewhy.attribution import method as method_module
+from seewhy.attribution.baseline import blurred, mean_colour
 from seewhy.attribution.gradient_shap import gradient_shap
 from seewhy.attribution.integrated_gradients import integrated_gradients
-from seewhy.attribution.method import Method
+from seewhy.attribution.method import Method, explaining
 from seewhy.attribution.methods import METHODS, find_method
+from seewhy.attribution.saliency import saliency
 from seewhy.attribution.shap import shap
 from seewhy.attribution.smooth_grad import smooth_grad
 from seewhy.config.networks import NETWORKS
 from seewhy.errors import UsageError
+from seewhy.inference.forward import AveragedViews, to_input
 from seewhy.models.registry import build
 
 EVERY_METHOD = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
@@ -184,3 +190,78 @@ def test_weights_of_ones_own_are_no_matter() -> None:
         torch.tensor([3.0, -3.0])[:, None, None].expand(2, 8, 8),
     )
     assert LinearNet()(pictures()).shape == (3, 3)
+
+
+BY_VIEW = ("cam", "grad_cam", "grad_cam_plus_plus")
+
+
+@EVERY_METHOD
+def test_one_view_changes_no_bit(method: Method, quick: None) -> None:
+    x, targets = pictures(), classes()
+    answering = AveragedViews(SmallNet(), ["identity"])
+    assert torch.equal(method(answering, x, targets), method(SmallNet(), x, targets))
+
+
+@pytest.mark.parametrize("name", BY_VIEW)
+def test_the_maps_of_the_views_are_carried_back_signed_and_averaged(name: str) -> None:
+    model, x, targets = SmallNet(), pictures(), classes()
+    method = METHODS[name]
+    seen, mirrored = method(model, x, targets), method(model, x.flip(-1), targets).flip(-1)
+    assert (seen < 0).any() or name == "grad_cam_plus_plus"
+    averaged = method(AveragedViews(model, ["identity", "flip"]), x, targets)
+    torch.testing.assert_close(averaged, (seen + mirrored) / 2)
+    assert torch.equal(method(AveragedViews(model, ["flip"]), x, targets), mirrored)
+
+
+@pytest.mark.parametrize("name", ["integrated_gradients", "shap", "gradient_shap", "saliency"])
+def test_other_methods_explain_the_mean_of_the_views_as_one_function(name: str) -> None:
+    network, x, targets = SmallNet(), pictures(), classes()
+    network.mean, network.std = torch.tensor([0.2, 0.5, 0.6]), torch.full((3,), 0.1)
+    model = AveragedViews(network, ["identity", "flip"])
+    maps = METHODS[name](model, x, targets)
+    if name == "saliency":
+        mirrored = saliency(network, x.flip(-1), targets).flip(-1)
+        torch.testing.assert_close(maps, (saliency(network, x, targets) + mirrored) / 2)
+        return
+    start = blurred(x) if name == "shap" else mean_colour(model, x)
+    assert torch.equal(mean_colour(model, x)[0, :, 0, 0], network.mean)
+    with explaining(model), torch.no_grad():
+        gain = (model(x) - model(start))[range(3), targets]
+        one_view = (network(x) - network(start))[range(3), targets]
+    loose = 0.25 if name == "gradient_shap" else 0.02  # it is an expectation over 64 draws
+    torch.testing.assert_close(maps.sum((1, 2)), gain, rtol=loose, atol=loose)
+    assert (gain - one_view).abs().max() > loose
+
+
+def test_guided_grad_cam_cuts_the_negative_part_off_after_the_views_are_averaged() -> None:
+    network, x, targets = SmallNet(), pictures(), classes()
+    model = AveragedViews(network, ["identity", "flip"])
+    guided = [
+        METHODS["guided_grad_cam"](network, image, targets) / _positive(network, image, targets)
+        for image in (x, x.flip(-1))
+    ]
+    mean = (guided[0] + guided[1].flip(-1)) / 2
+    marked = _positive(network, x, targets).isfinite() & mean.isfinite()
+    expected = METHODS["grad_cam"](model, x, targets).clamp(min=0) * mean
+    found = METHODS["guided_grad_cam"](model, x, targets)
+    assert marked.sum() > 20
+    torch.testing.assert_close(found[marked], expected[marked], rtol=1e-3, atol=1e-5)
+
+
+def _positive(network: nn.Module, x: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return METHODS["grad_cam"](network, x, targets).clamp(min=0)
+
+
+def test_integrated_gradients_add_up_to_the_logits_that_predict_answers_by() -> None:
+    classifier = seewhy.load("fast", device="cpu")
+    model = classifier.module(views=True)
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8)) for _ in range(2)]
+    pixels = np.stack([np.asarray(image.resize((32, 32))) for image in images])
+    predictions, x = classifier.predict(pixels), to_input(pixels, "cpu")
+    targets = torch.from_numpy(predictions.predicted)
+    with explaining(model), torch.no_grad():
+        start = model(mean_colour(model, x[:1]))[0, targets].numpy()
+    gain = predictions.logits[range(2), predictions.predicted] - start
+    total = integrated_gradients(model, x, targets).sum((1, 2)).numpy()
+    assert total == pytest.approx(gain, rel=0.03, abs=0.03)

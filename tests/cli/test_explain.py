@@ -1,7 +1,10 @@
 import json
+import shutil
 
 import pytest
-from helpers import call
+import torch
+from helpers import call, write_folder
+from PIL import Image
 
 import seewhy
 from seewhy.attribution.methods import METHODS
@@ -15,6 +18,7 @@ from seewhy.models.registry import build
 def model(tmp_path_factory):
     """An untrained model of the images: it errs as often as it likes."""
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
+    torch.manual_seed(0)
     network = build("regularized_cnn", num_classes=3, size=16)
     rule = InputRule(size=16, store=16)
     bundles.save(Bundle(network.eval(), ("ant", "bee", "cow"), rule), path)
@@ -74,6 +78,84 @@ def test_the_class_to_explain_can_be_named(model, photos, tmp_path):
     assert stored(out)["pictures"][0]["target"] == "cow"
 
 
+def test_the_labels_class_is_explained_with_its_probability(model, photos, tmp_path):
+    out = tmp_path / "why"
+    arguments = ["--data", photos, "--split", "train", "--only", "wrong", "--n", "3", "--no-check"]
+    said = call("explain", model, *arguments, "--target", "true", "--out", out)
+    network = seewhy.load(model)
+    for row in stored(out)["pictures"]:
+        assert row["target"] == row["label"] != row["predicted"]
+        image = network.predict(photos / row["id"])
+        probability = image.probabilities()[0, image.classes.index(row["target"])]
+        assert row["target_probability"] == pytest.approx(probability, abs=1e-4)
+        assert f"explained: {row['target']} {probability:.0%}" in said.out
+
+
+def test_a_class_named_true_is_that_class(tmp_path):
+    data, path = write_folder(tmp_path / "data", classes=("false", "true"), count=8), tmp_path / "m"
+    network = build("regularized_cnn", num_classes=2, size=16).eval()
+    rule = InputRule(size=16, store=16)
+    bundles.save(Bundle(network, ("false", "true"), rule), path.with_suffix(".safetensors"))
+    arguments = ["--data", data, "--n", "2", "--no-check", "--target", "true"]
+    said = call("explain", f"{path}.safetensors", *arguments, "--out", tmp_path / "why")
+    assert "true is a class of this model" in said.err
+    assert {row["target"] for row in stored(tmp_path / "why")["pictures"]} == {"true"}
+
+
+def test_folders_and_globs_are_taken_and_what_is_no_image_is_reported(model, photos, tmp_path):
+    folder = tmp_path / "mixed"
+    shutil.copytree(photos / "ant", folder)
+    (folder / "broken.png").write_bytes(b"no image")
+    (folder / "notes.md").write_text("mine")
+    arguments = ["explain", model, folder, f"{photos}/bee/00[1-3].png", "--no-check", "--out"]
+    said = call(*arguments, tmp_path / "why", code=1)
+    found = stored(tmp_path / "why")
+    expected = [*(folder / f"{n:03}.png" for n in range(12))]
+    expected += [photos / "bee" / f"{n:03}.png" for n in (1, 2, 3)]
+    assert [row["id"] for row in found["pictures"]] == [str(path) for path in expected]
+    assert list(found["errors"]) == [str(folder / "broken.png")]
+    assert f"{folder / 'broken.png'}: " in said.err and "other files ignored" in said.err
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "no images in" in call("explain", model, empty, "--out", tmp_path / "no", code=2).err
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_the_crop_cuts_off_is_measured_and_drawn_of_files_and_of_data(model, tmp_path):
+    data = write_folder(tmp_path / "data", count=8)
+    for path in data.rglob("*.png"):
+        image = Image.open(path)
+        image.resize((48, 16) if path.name == "001.png" else image.size).save(path)
+    wide = data / "ant" / "001.png"
+    said = call(
+        "explain", model, wide, data / "ant/002.png", "--no-check", "--out", tmp_path / "why"
+    )
+    assert said.out.count("the network sees 33% of the image") == 1
+    shares = [row["seen"] for row in stored(tmp_path / "why")["pictures"]]
+    assert shares == [pytest.approx(1 / 3), 1]
+    arguments = ["--data", data, "--split", "train", "--n", "30", "--no-check"]
+    call("explain", model, *arguments, "--out", tmp_path / "all")
+    shares = {row["id"]: row["seen"] for row in stored(tmp_path / "all")["pictures"]}
+    assert all((share < 1) == name.endswith("/001.png") for name, share in shares.items())
+
+
+def test_a_model_that_gives_one_class_to_everything_is_said_to_have_collapsed(tmp_path, photos):
+    network = build("regularized_cnn", num_classes=3, size=16).eval()
+    with torch.no_grad():
+        last = [module for module in network.modules() if isinstance(module, torch.nn.Linear)][-1]
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([0.0, 1, 0]))
+    path = tmp_path / "one.safetensors"
+    bundles.save(Bundle(network, ("ant", "bee", "cow"), InputRule(size=16, store=16)), path)
+    arguments = ["--data", photos, "--split", "train", "--n", "2", "--no-check"]
+    said = call("explain", path, *arguments, "--out", tmp_path / "why")
+    assert "collapsed: " in said.err and "predicted as bee" in said.err
+    (found,) = stored(tmp_path / "why")["diagnostics"]
+    assert found["kind"] == "collapsed"
+    said = call("evaluate", path, "--data", photos, "--split", "train", "--json")
+    assert "collapsed: " in said.err and json.loads(said.out)["diagnostics"] == [found]
+
+
 def test_features_are_drawn_and_told(model, photos, tmp_path):
     arguments = ["explain", model, "--features", "--no-check", "--out"]
     call(*arguments, tmp_path / "one", photos / "bee/001.png")
@@ -98,6 +180,7 @@ def test_features_are_drawn_and_told(model, photos, tmp_path):
         (["x.png", "--data", "digits"], "either images to explain"),
         (["x.png", "--method", "gradcam"], "did you mean grad_cam?"),
         (["x.png", "--target", "bat"], "no class 'bat': the classes are ant, bee, cow"),
+        (["x.png", "--target", "true"], "named images have none: give --data"),
         (["x.png"], "x.png: no such file"),
         (["--data", "/no/such/place"], "/no/such/place"),
         (["--data", "digits", "--split", "test"], "'test' is not one of 'train', 'val'"),
@@ -106,13 +189,13 @@ def test_features_are_drawn_and_told(model, photos, tmp_path):
 def test_wrong_use_is_refused_and_leaves_nothing(model, arguments, message, tmp_path):
     out = tmp_path / "why"
     said = call("explain", model, *arguments, "--out", out, code=2)
-    assert message in said.err and said.out == "" and not any(out.glob("*"))
+    assert message in said.err and said.out == "" and not out.exists()
 
 
 def test_a_method_that_does_not_fit_names_one_that_does(model, photos, tmp_path):
     picture, out = photos / "bee/001.png", tmp_path / "why"
     said = call("explain", model, picture, "--method", "cam", "--out", out, code=2)
-    assert "take grad_cam" in said.err and not any(out.iterdir())
+    assert "take grad_cam" in said.err and not out.exists()
 
 
 def test_nothing_is_written_over(model, photos, tmp_path):

@@ -85,7 +85,9 @@ def test_the_plain_network_answers_as_the_model_does(images):
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
         logits = (network(x) + network(x.flip(-1))) / 2
+        answering = seewhy.load("fast").module(views=True)(x)
     assert seewhy.load("fast").predict(pixels).logits == pytest.approx(logits.numpy(), abs=1e-4)
+    assert torch.equal(answering, logits)
 
 
 def test_the_threads_that_read_are_made_once_and_closed(images):

@@ -8,7 +8,7 @@ from plots.test_robustness import tried
 from seewhy.config.augment import AugmentConfig
 from seewhy.config.recipe import load_recipe, recipe_names
 from seewhy.page.report import render
-from seewhy.page.robustness import CURES, MILD, corruption_rows, hardest, headline, held
+from seewhy.page.robustness import CURES, MILD, corruption_rows, doubts, hardest, headline, held
 from seewhy.page.story import advice
 
 
@@ -27,6 +27,18 @@ def test_the_worst_corruption_is_first_and_shaded_deepest(found) -> None:
 
 def test_a_change_that_nobody_sees_is_told_at_one_grey_level(found) -> None:
     assert "at most 1 of 255" in held(found) and held(found).endswith("the accuracy to 70.0%.")
+
+
+def test_what_makes_the_results_doubtful_is_on_the_page(found) -> None:
+    stored, images = made(("ant", "bee"))
+    masking = {"kind": "gradient masking", "finding": "gradient masking: so", "advice": "do <that>"}
+    for diagnostics in ([], [masking]):
+        record = {**found, "diagnostics": diagnostics}
+        page = replace(stored, analysis={**stored.analysis, "robustness": record})
+        html = render(page, "photos", images)
+        assert ("Gradient masking: so; do &lt;that&gt;." in html) == bool(diagnostics)
+    old = {name: value for name, value in found.items() if name != "diagnostics"}
+    assert doubts(old) == []
 
 
 def test_each_harm_has_a_cure_that_augmentation_knows(found) -> None:

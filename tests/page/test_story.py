@@ -21,6 +21,15 @@ def test_the_verdict_is_three_sentences(stored):
     assert "still sealed" in sentences[0]
 
 
+def test_of_a_collapsed_model_no_class_is_the_best(stored):
+    val = {**stored.val, "confusion": [[9, 0, 0], [9, 0, 0], [9, 0, 0]]}
+    where = verdict(replace(stored, metrics={**stored.metrics, "val": val}))[1]
+    assert where == (
+        "It has collapsed: 27 of 27 images are predicted as ant, also 18 of the 18 that belong to other "
+        "classes."
+    )
+
+
 def test_what_the_training_noticed_comes_first(stored):
     (few,) = diagnostics.in_labels(
         np.repeat([0, 1], [20, 12]), ("bees", "ants: red"), TrainConfig()

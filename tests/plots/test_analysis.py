@@ -79,6 +79,12 @@ def test_curves_name_the_three_of_smallest_area_with_their_intervals() -> None:
         assert f"(95% CI {m['per_class'][worst[0]]['intervals'][area]['low']:.3f} to" in labels[0]
 
 
+def test_without_images_of_two_classes_the_curves_say_so_and_no_number() -> None:
+    m = to_json(measured(names(3))) | {"auroc": None, "average_precision": None}
+    titles = [axes.get_title("left") for axes in drawn(ranking_curves, curves_of(names(3)), m).axes]
+    assert all(title.endswith("curves: needs images of two classes") for title in titles)
+
+
 def test_odd_names_are_drawn_as_they_are() -> None:
     m = to_json(measured(ODD))
     assert picture(class_heat_map(m)).size[0] > 300

@@ -12,7 +12,7 @@ from plots.test_metrics import ODD, drawn, texts
 
 from seewhy.attribution.channels import Channels
 from seewhy.attribution.class_averages import ClassAverages
-from seewhy.attribution.explanations import Explanations
+from seewhy.attribution.explanations import Explanations, Whole
 from seewhy.attribution.faithfulness import Faithfulness
 from seewhy.attribution.methods import METHODS
 from seewhy.evaluation.predictions import Predictions
@@ -116,6 +116,32 @@ def test_a_sheet_holds_each_image_with_all_its_maps_and_nothing_is_cut_off(
         assert not any(boxes[first].overlaps(other) for other in boxes[first + 1 :])
 
 
+def test_what_the_network_does_not_see_is_paler_outside_a_frame() -> None:
+    image = np.full((20, 60, 3), 100, np.uint8)
+    found = replace(explained(2), wholes={1: Whole(image, (20, 0, 40, 20))})
+    figure = drawn(explanation_sheet, found, [0, 1])
+    assert all_on_the_page(figure)
+    (axes,) = (axes for axes in figure.axes if axes.patches and axes.images)
+    (frame,) = axes.patches
+    assert (*frame.get_xy(), frame.get_width(), frame.get_height()) == (20, 0, 20, 20)
+    shown = axes.images[0].get_array()
+    assert (shown[:, 20:40] == 100).all() and (shown[:, :20] > 180).all()
+    assert (shown[:, 40:] > 180).all()
+    assert axes.get_xlim() == (0, 60) and axes.get_ylim() == (40, -20)  # its shape is kept
+
+
+def test_the_explained_class_is_shown_with_its_probability_where_it_is_no_answer() -> None:
+    found = explained(3, classes=tuple("abcdefgh"))
+    last = found.predictions.probabilities().argmin(1)
+    found = replace(found, targets=last)
+    said = [text.get_text() for text in texts(drawn(explanation_sheet, found, [0, 1, 2]))]
+    for row in range(3):
+        name, probability = found.target(row)
+        shown = "<1%" if probability < 0.005 else f"{probability:.0%}"
+        assert f"picture {row}.jpg; explained: {name}, {shown}" in said
+        assert name in said or f"{name} ✓" in said  # also among the bars
+
+
 def test_all_images_are_on_some_sheet() -> None:
     for methods in (("cam",), tuple(METHODS)):
         parts = sheets(explained(40, methods, size=4))
@@ -206,6 +232,16 @@ def test_channels_come_by_importance_with_their_intervals_and_rings() -> None:
     rings = [a.findobj(Circle) for a in figure.axes[1:]]
     assert len(rings) == 6 and all(len(found) == 2 for found in rings)
     assert rings[0][0].center == (64, 64)
+
+
+def test_what_is_not_defined_is_no_number() -> None:
+    found = explained(2)
+    unknown = np.full(2, np.nan, np.float32)
+    checks = {name: replace(check, randomised=unknown) for name, check in found.checks.items()}
+    maps = np.zeros((3, 8, 8), np.float32)
+    averages = ClassAverages(CLASSES, maps, np.array([5, 7, 0]), np.full(3, np.nan), 0.44)
+    for figure in (drawn(faithfulness_curves, checks), drawn(class_average_sheet, averages)):
+        assert not any("nan" in text.get_text() for text in texts(figure))
 
 
 def test_a_class_told_by_the_border_is_marked() -> None:

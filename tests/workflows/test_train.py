@@ -48,6 +48,20 @@ def test_a_run_holds_all_that_was_promised(run, photos):
     assert "test" not in run.metrics
 
 
+def test_a_model_that_gives_one_class_to_everything_is_said_to_have_collapsed(photos, tmp_path):
+    network, events = TinyNet(), []
+    with torch.no_grad():
+        network.linear.weight.zero_()
+        network.linear.bias.copy_(torch.tensor([0.0, 9, 0]))
+    still = {"train.lr": 1e-9, "train.epochs": 1}
+    run = train(photos, tmp_path / "run", model=network, overrides=still, on_event=events.append)
+    *_, collapsed, finished = events
+    assert collapsed.kind == "collapsed" and "are predicted as bee" in collapsed.finding
+    assert isinstance(finished, RunFinished) and collapsed in run.events
+    assert collapsed.text in (run.path / "log.txt").read_text()
+    assert run.metrics["val"]["diagnostics"] == [to_json(collapsed)]
+
+
 def test_the_published_figures_are_those_of_the_stored_model(run, photos):
     stored = run.metrics["val"]
     predictions = Predictions.from_parquet(run.predictions("val"))

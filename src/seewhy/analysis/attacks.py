@@ -2,12 +2,17 @@
 
 All changes stay within `radius` in every value (the L-infinity ball) and images in [0, 1]. `model` gives
 logits (N, K) for images float32 (N, 3, H, W); `labels` (N,) are the true classes.
+
+All lower the margin, the true class's logit less the largest other (Carlini and Wagner 2017,
+arXiv:1608.04644). The gradient of the log loss vanishes where logits are large, so that a model with a high
+confidence would seem robust (Croce and Hein 2020, arXiv:2003.01690); that of the margin does not depend on
+the scale of the logits.
 """
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 Model = Callable[[Tensor], Tensor]
 Attack = Callable[[Model, Tensor, Tensor, float], Tensor]
@@ -60,7 +65,8 @@ def square(
 
     n, channels, height, width = x.shape
     adversarial = (x + radius * signs(n, channels, 1, width)).clamp(0, 1)
-    margin = _margin(model, adversarial, labels)
+    with torch.no_grad():
+        margin = _margin(model(adversarial), labels)
     for query in range(1, queries):
         open_ = torch.nonzero(margin > 0)[:, 0]
         if not len(open_):
@@ -79,7 +85,8 @@ def square(
             patch = (slice(None), slice(top, top + side), slice(left, left + side))
             trial[row][patch] = x[open_[row]][patch] + colours[row]
         trial = trial.clamp(0, 1)
-        reached = _margin(model, trial, labels[open_])
+        with torch.no_grad():
+            reached = _margin(model(trial), labels[open_])
         better = reached < margin[open_]
         chosen = open_[better]
         adversarial[chosen], margin[chosen] = trial[better], reached[better]
@@ -91,22 +98,19 @@ COST = {"fgsm": 1, "pgd": PGD_STEPS, "square": QUERIES}  # answers asked of the 
 
 
 def _gradient_and_right(model: Model, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient of the log loss by the image, and which images are still recognised.
+    """The gradient by the image of the lost margin, and which images are still recognised.
 
     Nothing is left in the network: gradients of its weights are not computed.
     """
     with torch.enable_grad():
         image = x.detach().clone().requires_grad_()
         logits = model(image)
-        loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, image)
+        (gradient,) = torch.autograd.grad(-_margin(logits, labels).sum(), image)
     return gradient, logits.argmax(1) == labels
 
 
-def _margin(model: Model, x: Tensor, labels: Tensor) -> Tensor:
-    """The true class's logit less the largest other: at most 0 where the network errs."""
-    with torch.no_grad():
-        logits = model(x)
+def _margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """The true class's logit less the largest other (N,): at most 0 where the network errs."""
     own = logits.gather(1, labels[:, None])[:, 0]
     others = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
     return own - others

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from seewhy.analysis import pixels
 from seewhy.analysis.attacks import ATTACKS, COST
@@ -15,12 +14,16 @@ from seewhy.analysis.pixels import Bytes, Images
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError
+from seewhy.evaluation.collapse import collapse
+from seewhy.evaluation.metrics import confusion
+from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.bootstrap import drawn_means, percentiles
 from seewhy.evaluation.stats.intervals import Interval, wilson
-from seewhy.events import OnEvent, Progress, ignore
+from seewhy.evaluation.stats.significance import SIGNIFICANT, mcnemar
+from seewhy.events import Diagnostic, OnEvent, Progress, ignore
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
-from seewhy.inference.forward import VIEWS, evaluating, full_precision, to_input
+from seewhy.inference.forward import evaluating, full_precision, to_input
 
 Rows = NDArray[np.int64]
 
@@ -51,7 +54,7 @@ class Robustness:
     `corruptions` by name, in five strengths; `mean_corruption_error` the mean error over all of them, and
     `lost` what it is above the clean error; `worst` the corruption of highest mean error.
     `transformations` and `attacks` are curves by name; `attacked` says on how many images each attack
-    was tried.
+    was tried; `diagnostics` what makes these numbers doubtful.
     """
 
     n: int
@@ -63,6 +66,7 @@ class Robustness:
     transformations: dict[str, Curve]
     attacks: dict[str, Curve]
     attacked: dict[str, int]
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +119,8 @@ def measure_robustness(
     # Left unsorted, so that the first are a fair part of all.
     chosen = np.random.default_rng(seed).permutation(labelled)[:n]
     subject = _Subject(classifier, images.take(chosen), on_event)
-    clean = subject.right(subject.inputs)
+    predictions = subject.predict(subject.inputs)
+    clean = predictions.predicted == subject.labels
     errors = {
         name: np.stack(
             [~subject.right(corrupted(subject.inputs, name, k)) for k in range(SEVERITIES)]
@@ -123,7 +128,7 @@ def measure_robustness(
         for name in CORRUPTIONS
     }
     curves = {name: _transformed(subject, name) for name in TRANSFORMATIONS}
-    attacks = {name: _attacked(subject, name, clean) for name in ATTACKS}
+    holding = {name: _attacked(subject, name, clean) for name in ATTACKS}
     adversarial = _adversarial(subject, clean)
     subject.finish()
     by_image = np.concatenate(list(errors.values())).mean(0)
@@ -136,9 +141,41 @@ def measure_robustness(
         lost=percentiles(float(lost.mean()), drawn_means(lost)),
         worst=max(errors, key=lambda name: float(errors[name].mean())),
         transformations=curves,
-        attacks=attacks,
-        attacked={name: len(clean[: MOST.get(name)]) for name in ATTACKS},
+        attacks={name: _attack_curve(name, held) for name, held in holding.items()},
+        attacked={name: held.shape[1] for name, held in holding.items()},
+        diagnostics=(
+            *collapse(confusion(predictions), classifier.classes),
+            *gradient_masking(holding["pgd"], holding["square"]),
+        ),
     ), adversarial
+
+
+def gradient_masking(pgd: NDArray[np.bool_], square: NDArray[np.bool_]) -> list[Diagnostic]:
+    """A diagnostic if Square, which uses no gradient, fools the model more often than PGD does.
+
+    Both say which images hold out, by radius and image, as `RADII` has them; Square's images are the first of
+    PGD's. More often means significantly, by McNemar's exact test on the same images. The gradient
+    then hides weaknesses (Carlini et al. 2019, arXiv:1902.06705).
+    """
+    n = square.shape[1]
+    found = []
+    for radius, by_square in zip(RADII["square"], square, strict=True):
+        by_pgd = pgd[RADII["pgd"].index(radius), :n]
+        more, fewer = int((by_pgd & ~by_square).sum()), int((~by_pgd & by_square).sum())
+        if more > fewer and mcnemar(more, fewer) <= SIGNIFICANT:
+            found.append((more - fewer, radius, int(by_square.sum()), int(by_pgd.sum())))
+    if not found:
+        return []
+    _, radius, left, claimed = max(found)
+    finding = (
+        f"gradient masking: with changes of at most {radius:g} of 255, Square, which uses no gradient, "
+        f"leaves {left:,} of {n:,} images recognised, PGD {claimed:,}"
+    )
+    advice = (
+        "do not trust the accuracy under FGSM and PGD, which is too high: take Square's as the upper "
+        "limit, and look for saturated or rounding layers in the network"
+    )
+    return [Diagnostic("gradient masking", finding, advice)]
 
 
 class _Subject:
@@ -147,7 +184,7 @@ class _Subject:
     def __init__(self, classifier: Classifier, images: ImageSet, on_event: OnEvent) -> None:
         seen = np.concatenate([centre(part, classifier.rule.size) for part in images.chunks()])
         self.classifier = classifier
-        self.network = classifier.module()
+        self.network = classifier.module(views=True)
         self.images = replace(images, images=seen)
         self._on_event = on_event
         self._done, self._total = 0, _work(len(images))
@@ -167,21 +204,20 @@ class _Subject:
     def finish(self) -> None:
         self._on_event(Progress("trying", self._total, self._total))
 
+    def predict(self, changed: Bytes) -> Predictions:
+        """The predictions of all images, as they are given here."""
+        predictions = self.classifier.predict_set(replace(self.images, images=changed))
+        self.tick(len(changed))
+        return predictions
+
     def right(self, changed: Bytes) -> NDArray[np.bool_]:
         """Which images are recognised, (N,), as they are given here."""
-        answers = self.answers(changed, np.arange(len(changed)))
-        self.tick(len(changed))
-        return answers == self.labels
+        return self.predict(changed).predicted == self.labels
 
     def answers(self, changed: Bytes, rows: Rows) -> Rows:
         """The predicted classes (M,) of some images, as changed."""
         some = replace(self.images.take(rows), images=changed)
         return self.classifier.predict_set(some).predicted
-
-    def logits(self, x: Tensor) -> Tensor:
-        """What the model answers to float images (N, 3, S, S), views averaged."""
-        views = self.classifier.predictor.views
-        return torch.stack([self.network(VIEWS[view](x)) for view in views]).mean(0)
 
     def attacked(self, name: str, rows: Rows, radius: float) -> tuple[Bytes, NDArray[np.bool_]]:
         """Some images as an attack leaves them, rounded to bytes, and which then deceive, unrounded."""
@@ -193,8 +229,8 @@ class _Subject:
                 part = slice(start, start + size)
                 x = to_input(self.inputs[rows[part]], device)
                 labels = torch.from_numpy(self.labels[rows[part]]).to(device)
-                changed = ATTACKS[name](self.logits, x, labels, radius / 255)
-                deceive[part] = (self.logits(changed).argmax(1) != labels).cpu().numpy()
+                changed = ATTACKS[name](self.network, x, labels, radius / 255)
+                deceive[part] = (self.network(changed).argmax(1) != labels).cpu().numpy()
                 after[part] = pixels.to_bytes(changed.permute(0, 2, 3, 1).cpu().numpy())
                 self.tick(len(x) * COST[name])
         return after, deceive
@@ -209,21 +245,25 @@ def _transformed(subject: _Subject, name: str) -> Curve:
     return Curve(about, strengths, tuple(_rate(subject.right(at(s))) for s in strengths))
 
 
-def _attacked(subject: _Subject, name: str, clean: NDArray[np.bool_]) -> Curve:
-    """Accuracy under an attack by its radius.
+def _attacked(subject: _Subject, name: str, clean: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which images hold out against an attack, (radii, images).
 
     What deceives within a small radius does so within a larger one: only images that hold out are
     attacked again. So the curve never rises.
     """
-    n = len(clean[: MOST.get(name)])
-    holding = np.flatnonzero(clean[:n])
-    left: list[Interval] = []
+    holding = clean[: MOST.get(name)].copy()
+    by_radius = []
     for radius in RADII[name]:
-        subject.tick((n - len(holding)) * COST[name])
-        _, deceive = subject.attacked(name, holding, radius)
-        holding = holding[~deceive]
-        left.append(wilson(len(holding), n))
-    return Curve("largest change of a value, of 255", RADII[name], tuple(left))
+        rows = np.flatnonzero(holding)
+        subject.tick((len(holding) - len(rows)) * COST[name])
+        _, deceive = subject.attacked(name, rows, radius)
+        holding[rows[deceive]] = False
+        by_radius.append(holding.copy())
+    return np.stack(by_radius)
+
+
+def _attack_curve(name: str, holding: NDArray[np.bool_]) -> Curve:
+    return Curve("largest change of a value, of 255", RADII[name], tuple(map(_rate, holding)))
 
 
 def _adversarial(subject: _Subject, clean: NDArray[np.bool_]) -> Adversarial | None:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seewhy.inference.forward import network_and_views
+
 GREY = 0.5
 BLUR = 8  # side of the image divided by the std of the blur
 
@@ -15,7 +17,7 @@ def mean_colour(model: nn.Module, images: Tensor) -> Tensor:
 
     It is the value that the model sees as 0; mid-grey for a model without a `mean`.
     """
-    mean = getattr(model, "mean", None)
+    mean = getattr(network_and_views(model)[0], "mean", None)
     if not isinstance(mean, Tensor) or mean.shape != (3,):
         mean = images.new_full((3,), GREY)
     return mean.to(images)[None, :, None, None].expand_as(images)
@@ -46,7 +48,8 @@ def training_colours(model: nn.Module, count: int, generator: torch.Generator) -
 
     Grey with a std of 0.25 for a model without `mean` and `std`.
     """
-    mean, std = (getattr(model, name, None) for name in ("mean", "std"))
+    network, _ = network_and_views(model)
+    mean, std = (getattr(network, name, None) for name in ("mean", "std"))
     if not (
         isinstance(mean, Tensor) and isinstance(std, Tensor) and mean.shape == std.shape == (3,)
     ):

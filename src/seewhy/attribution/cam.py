@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.attribution.geometry import enlarge
-from seewhy.attribution.method import explanation, halves
+from seewhy.attribution.method import explanation_by_view, halves
 from seewhy.errors import UsageError
 
 _PASSED = (nn.Flatten, nn.Dropout, nn.Identity)  # change nothing in eval mode but the shape
 
 
-@explanation
+@explanation_by_view
 def cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Maps what each place adds to the target's logit (Zhou et al. 2016, arXiv:1512.04150).
 

@@ -15,7 +15,7 @@ from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.evaluation.stats.intervals import Interval, mean_interval, paired_difference
 from seewhy.events import OnEvent, Progress, ignore
-from seewhy.inference.forward import to_input
+from seewhy.inference.forward import VIEWS, network_and_views, to_input
 from seewhy.inference.predictor import at_a_time
 
 
@@ -24,9 +24,9 @@ class Channels:
     """The C channels of the maps that a head takes, measured over N labelled images.
 
     `accuracy_drop`, `logit_drop`: what is lost of the accuracy, and of the mean logit of the true
-    class, when the channel is set to its mean everywhere, each with its 95% interval; C of them.
-    `exciting` (C, M): the rows of the images in which the channel is largest anywhere, largest
-    first; `peaks` (C, M, 2): where in the image that is, down and across, in [0, 1].
+    class, when the channel is set to its mean everywhere, in each TTA view; each with its 95% interval; C
+    of them. `exciting` (C, M): the rows of the images in which the channel is largest anywhere, largest
+    first; `peaks` (C, M, 2): where in the image, as it is, that is, down and across, in [0, 1].
     """
 
     accuracy_drop: tuple[Interval, ...]
@@ -66,25 +66,29 @@ def channels(
     that the maps of one batch alone are held. Leaves no trace; raises `UsageError` for a model that is not
     made of `features` and `head`.
     """
-    features, head = halves(model)
+    network, views = network_and_views(model)
+    features, head = halves(network)
     batch = at_a_time(size**2)
 
-    def batches() -> Iterator[Tensor]:
+    def batches(*views: str) -> Iterator[list[Tensor]]:
+        """The maps of each view, batch by batch."""
         for start in range(0, len(images), batch):
-            yield features(to_input(centre(images.images[start : start + batch], size), device))
+            x = to_input(centre(images.images[start : start + batch], size), device)
+            yield [features(VIEWS[view](x)) for view in views]
 
     with explaining(model), torch.no_grad():
         largest, places, means = [], [], []
-        for maps in batches():
-            most, place = maps.flatten(2).max(2)  # (B, C)
+        # Where a channel is largest is looked up in the image as it is.
+        for seen in batches(*dict.fromkeys(("identity", *views))):
+            most, place = seen[0].flatten(2).max(2)  # (B, C)
             largest.append(most)
             places.append(place)
-            means.append(maps.mean((2, 3)))
-        down, across = axes(model, maps, maps.new_zeros(1, 3, size, size))
+            means += [maps.mean((2, 3)) for maps in seen]
+        down, across = axes(network, seen[0], seen[0].new_zeros(1, 3, size, size))
         labels = torch.from_numpy(images.labels).to(device).split(batch)
         mean, answers = torch.cat(means).mean(0), []
-        for maps, own in zip(batches(), labels, strict=True):
-            answers.append(_without_each(head, maps, mean, own))
+        for seen, own in zip(batches(*views), labels, strict=True):
+            answers.append(_without_each(head, seen, mean, own))
             done = sum(right.shape[1] for right, _ in answers)
             on_event(Progress("ablating", done, len(images)))
     right, logits = (torch.cat(parts, 1) for parts in zip(*answers, strict=True))
@@ -100,25 +104,28 @@ def channels(
 
 
 def _without_each(
-    head: nn.Module, maps: Tensor, means: Tensor, labels: Tensor
+    head: nn.Module, views: list[Tensor], means: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Whether each image is right, and its true class's logit: of all maps, then without each.
 
-    Both are (1 + C, B); a channel that is left out is at its mean everywhere.
+    Both are (1 + C, B); `views` are the maps of each view, in all of which a channel that is left out is at
+    its mean everywhere.
     """
-    answers = [_answers(head, maps, labels)]
+    answers = [_answers(head, views, labels)]
     for channel, mean in enumerate(means):
-        own = maps[:, channel].clone()
-        maps[:, channel] = mean
-        answers.append(_answers(head, maps, labels))
-        maps[:, channel] = own
+        own = [maps[:, channel].clone() for maps in views]
+        for maps in views:
+            maps[:, channel] = mean
+        answers.append(_answers(head, views, labels))
+        for maps, kept in zip(views, own, strict=True):
+            maps[:, channel] = kept
     right, logits = zip(*answers, strict=True)
     return torch.stack(right), torch.stack(logits)
 
 
-def _answers(head: nn.Module, maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _answers(head: nn.Module, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
     """Whether each image is right, and the logit of its true class."""
-    logits = head(maps)
+    logits = torch.stack([head(maps) for maps in views]).mean(0)
     return logits.argmax(1) == labels, logits.gather(1, labels[:, None])[:, 0]
 
 

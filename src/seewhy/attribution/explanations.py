@@ -1,7 +1,7 @@
 """Images explained by several methods, with the predictions: the record that a plot takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -21,11 +21,31 @@ TOP = 3  # classes named for an image
 
 
 @dataclass(frozen=True, eq=False)
+class Whole:
+    """A whole image, uint8 (h, w, 3), reduced, and the part of it that the network sees.
+
+    `seen` is left, top, right, bottom in its pixels; with padding it may reach beyond the image.
+    """
+
+    image: NDArray[np.uint8]
+    seen: tuple[float, float, float, float]
+
+    @property
+    def share(self) -> float:
+        """The share of the image's area that the network sees."""
+        height, width = self.image.shape[:2]
+        left, top, right, bottom = self.seen
+        across, down = min(right, width) - max(left, 0), min(bottom, height) - max(top, 0)
+        return across * down / (width * height)
+
+
+@dataclass(frozen=True, eq=False)
 class Explanations:
     """N images, what the model answered, and by each method why.
 
     `images` uint8 (N, H, W, 3) as the network sees them; `targets` (N,) the classes explained;
-    `maps` (N, H, W) by the method's name; `checks` by the same names, empty where none were made.
+    `maps` (N, H, W) by the method's name; `checks` by the same names, empty where none were made; `wholes`
+    by row the whole image, where the network does not see all of it.
     """
 
     images: NDArray[np.uint8]
@@ -33,6 +53,7 @@ class Explanations:
     targets: NDArray[np.int64]
     maps: Mapping[str, NDArray[np.float32]]
     checks: Mapping[str, Faithfulness]
+    wholes: Mapping[int, Whole] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -42,6 +63,11 @@ class Explanations:
         probabilities = self.predictions.probabilities()[row]
         best = (-probabilities).argsort(kind="stable")[:TOP]
         return [(self.predictions.classes[k], float(probabilities[k])) for k in best]
+
+    def target(self, row: int) -> tuple[str, float]:
+        """The class that is explained, and its probability."""
+        k = self.targets[row]
+        return self.predictions.classes[k], float(self.predictions.probabilities()[row, k])
 
     def label(self, row: int) -> str | None:
         """The true class of an image, where it is known."""
@@ -57,7 +83,9 @@ class Explanations:
                 "id": str(self.predictions.ids[row]),
                 "label": self.label(row),
                 "predicted": classes[self.predictions.predicted[row]],
-                "target": classes[self.targets[row]],
+                "target": self.target(row)[0],
+                "target_probability": self.target(row)[1],
+                "seen": self.wholes[row].share if row in self.wholes else 1.0,
                 "top": [{"class": name, "probability": p} for name, p in self.top(row)],
                 "methods": {
                     name: self.checks[name].of(row) if name in self.checks else None
@@ -82,8 +110,9 @@ def explain_images(
 ) -> Explanations:
     """Explains images, uint8 (N, H, W, 3) as the network sees them, by each method.
 
-    `predictions` are the network's of the same images. `check` tests each map as well, which takes many
-    times as long. Raises what a method raises.
+    `predictions` are of the same images, by the function that `network` is: where a model averages TTA views,
+    `Classifier.module(views=True)`. `check` tests each map as well, which takes many times as long. Raises
+    what a method raises.
     """
     device = device_of(network)
     classes = torch.from_numpy(targets).to(device)

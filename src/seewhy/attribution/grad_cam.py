@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.attribution.geometry import enlarge
-from seewhy.attribution.method import explanation, maps_and_gradients
+from seewhy.attribution.method import explanation_by_view, maps_and_gradients
 
 
-@explanation
+@explanation_by_view
 def grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Maps the places that speak for the target (Selvaraju et al. 2017, arXiv:1610.02391).
 

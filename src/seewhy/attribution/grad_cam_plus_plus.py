@@ -3,10 +3,10 @@
 from torch import Tensor, nn
 
 from seewhy.attribution.geometry import enlarge
-from seewhy.attribution.method import explanation, maps_and_gradients
+from seewhy.attribution.method import explanation_by_view, maps_and_gradients
 
 
-@explanation
+@explanation_by_view
 def grad_cam_plus_plus(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     """Maps the places that raise the target, small ones as well (Chattopadhay 2018, arXiv:1710.11063).
 

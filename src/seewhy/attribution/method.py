@@ -8,7 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import UsageError
-from seewhy.inference.forward import evaluating, full_precision
+from seewhy.inference.forward import (
+    INVERSES,
+    VIEWS,
+    evaluating,
+    full_precision,
+    network_and_views,
+)
 
 # (model, images (N, 3, H, W), targets (N,)) -> maps (N, H, W)
 Method = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -22,8 +28,9 @@ def explanation(compute: Method) -> Method:
 
     `images` are floats (N, 3, H, W) in [0, 1], `targets` the classes to explain, int64 (N,); the
     maps are float32 (N, H, W), signed and not scaled. What is explained is the target's logit, so
-    that no other class's answer mixes in, as it would by softmax. The batch changes no map; the
-    model is left as `explaining` says. Raises `UsageError` for images or targets of another form.
+    that no other class's answer mixes in, as it would by softmax; of a model with several TTA views
+    (`AveragedViews`) their mean, by which it answers. The batch changes no map; the model is left as
+    `explaining` says. Raises `UsageError` for images or targets of another form.
     """
 
     @wraps(compute)
@@ -32,9 +39,27 @@ def explanation(compute: Method) -> Method:
         if not len(images):
             return torch.zeros_like(images[:, 0])
         with explaining(model):
-            batch = max(1, min(BATCH, BATCH_PIXELS // images[0, 0].numel()))
+            views = network_and_views(model)[1]  # each has activations of its own
+            batch = max(1, min(BATCH, BATCH_PIXELS // (images[0, 0].numel() * len(views))))
             parts = zip(images.detach().split(batch), targets.split(batch), strict=True)
             return torch.cat([compute(model, x, t).detach().float() for x, t in parts])
+
+    return method
+
+
+def explanation_by_view(compute: Method) -> Method:
+    """As `explanation`, for a computation that opens the network into `features` and `head`.
+
+    It is run on each TTA view of the image, each signed map carried back onto the image, and the maps
+    averaged.
+    """
+
+    @explanation
+    @wraps(compute)
+    def method(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        network, views = network_and_views(model)
+        maps = [INVERSES[view](compute(network, VIEWS[view](images), targets)) for view in views]
+        return torch.stack(maps).mean(0)
 
     return method
 

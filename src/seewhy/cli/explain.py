@@ -1,6 +1,8 @@
 """`seewhy explain`."""
 
+import sys
 from collections.abc import Iterator
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +13,7 @@ from seewhy.cli.options import PATH, as_json, device_option, show, split_option
 from seewhy.cli.progress import Terminal
 from seewhy.config.names import METHODS
 from seewhy.errors import UsageError
+from seewhy.text import percent
 
 if TYPE_CHECKING:
     from seewhy.workflows.explain import Explained
@@ -30,7 +33,11 @@ if TYPE_CHECKING:
     show_default=True,
     help=f"one or more, separated by commas: {', '.join(METHODS)}",
 )
-@click.option("--target", metavar="CLASS", help="the class to explain [the predicted one]")
+@click.option(
+    "--target",
+    metavar="CLASS",
+    help="the class to explain, or true for each image's label [the predicted class]",
+)
 @click.option("--features", is_flag=True, help="also plot what the network's layers have learnt")
 @click.option(
     "--check/--no-check", default=True, show_default=True, help="test each map's faithfulness"
@@ -49,7 +56,7 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Explain MODEL's predictions of IMAGES, or of images of a split, with attribution maps.
+    """Explain MODEL's predictions of IMAGES (files, folders, globs) or of a split with attribution maps.
 
     Plots each image with its map by every method, as an overlay and alone, beside the most probable
     classes; tests each map, and marks those that fail as unreliable. --features also plots the first
@@ -62,6 +69,7 @@ def command(
         model, images, data=data, methods=methods, on_event=Terminal(), **options
     )
     show(result.record, as_json, lambda _: "\n".join(_lines(result)))
+    sys.exit(1 if result.errors else 0)
 
 
 def _refuse_unused(context: click.Context) -> None:
@@ -83,9 +91,12 @@ def _lines(result: "Explained") -> Iterator[str]:
     explanations = result.explanations
     for row in range(len(explanations)):
         label = explanations.label(row)
-        top = ", ".join(f"{name} {probability:.0%}" for name, probability in explanations.top(row))
+        top = ", ".join(f"{name} {percent(share)}" for name, share in explanations.top(row))
         truth = f"; true class {label}" if label else ""
-        yield f"{explanations.predictions.ids[row]}: {top}{truth}"
+        target, share = explanations.target(row)
+        yield f"{explanations.predictions.ids[row]}: {top}{truth}; explained: {target} {percent(share)}"
+        if row in explanations.wholes:
+            yield f"  the network sees {explanations.wholes[row].share:.0%} of the image"
         for name, check in explanations.checks.items():
             faults = check.faults(row)
             yield f"  {name:<22}" + (f"unreliable: {', '.join(faults)}" if faults else "reliable")
@@ -94,9 +105,10 @@ def _lines(result: "Explained") -> Iterator[str]:
         yield "  mean, random baseline    deletion     insertion  shuffled  reliable"
     for name, check in explanations.checks.items():
         mean = check.means()
+        shuffled = "-" if isnan(mean["randomised"]) else f"{mean['randomised']:+.2f}"
         yield (
             f"  {name:<22}{mean['deletion']:>6.2f}, {mean['random_deletion']:.2f}"
             f"{mean['insertion']:>8.2f}, {mean['random_insertion']:.2f}"
-            f"{mean['randomised']:>+10.2f}{mean['reliable']:>10.0%}"
+            f"{shuffled:>10}{mean['reliable']:>10.0%}"
         )
     yield f"\n{result.folder}: explanations.json, {', '.join(result.files)}"

@@ -27,4 +27,4 @@ def split_option(*splits: str) -> Callable[[Verb], Verb]:
 
 def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
     """Prints a result, as one JSON object or as `text` formats it."""
-    click.echo(json.dumps(seewhy.to_json(result)) if as_json else text(result))
+    click.echo(json.dumps(seewhy.to_json(result), allow_nan=False) if as_json else text(result))

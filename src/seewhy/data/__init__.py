@@ -98,6 +98,7 @@ def load_data(
         merged=read.merged,
         drawn="" in read.splits,
         notes=(*_notes(origin, read), *aligned, *drawn, *gone),
+        config=config,
     )
 
 

@@ -88,7 +88,7 @@ class Splits:
     `left_out` are training or validation images that leak into another split, exceed the limit,
     or are none of the classes (label -1); `bad` are the files that are no usable image; `merged` are
     classes that the source spells in several ways; `drawn` is true if the source has no
-    split of its own; `notes` are for the user.
+    split of its own; `notes` are for the user; `config` is what it was read by.
     """
 
     train: ImageSet
@@ -101,6 +101,7 @@ class Splits:
     merged: tuple[str, ...] = ()
     drawn: bool = False
     notes: tuple[str, ...] = ()
+    config: DataConfig = DataConfig()  # noqa: RUF009 (frozen)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import DataError, UsageError
+from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.counts import ClassCounts, ratio
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import areas
@@ -110,8 +111,10 @@ class Metrics:
     reliability: Reliability
 
     def json_form(self) -> dict[str, Any]:
-        """All but the bins, under the names of `seewhy evaluate --json`."""
-        return {name: value for name, value in vars(self).items() if name != "reliability"}
+        """All but the bins, under the names of `seewhy evaluate --json`; `diagnostics` if it collapsed."""
+        kept = {name: value for name, value in vars(self).items() if name != "reliability"}
+        found = collapse(self.confusion, self.classes)
+        return {**kept, "diagnostics": found} if found else kept
 
 
 def metrics(predictions: Predictions, split: str) -> Metrics:

@@ -69,15 +69,21 @@ class Classifier:
         """The model's permanent identifier, 64 hex digits."""
         return self.predictor.digest
 
-    def module(self) -> "nn.Module":
+    def module(self, *, views: bool = False) -> "nn.Module":
         """The plain network, a copy of its own, in evaluation mode: floats (N, 3, S, S) in [0, 1] to logits.
 
-        Raises `UsageError` for a model that is not a single network.
+        With `views` the function by which `predict` answers, which is what attribution explains: where the
+        model has several TTA views, a module that averages the network's logits over them. Raises
+        `UsageError` for a model that is not a single network.
         """
         network = self.predictor.differentiable()
         if network is None:
             raise UsageError("this model is not a single network: load one of its members")
-        return network
+        if not views:
+            return network
+        from seewhy.inference.forward import answering  # here, since it loads torch
+
+        return answering(network, self.predictor.views)
 
     def close(self) -> None:
         """Ends the threads that read files; the next use starts others."""

@@ -22,6 +22,35 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
     "flip": lambda x: x.flip(-1),
 }
+# What carries maps (..., H, W) of a view back onto the image.
+INVERSES: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda maps: maps,
+    "flip": lambda maps: maps.flip(-1),
+}
+
+
+class AveragedViews(nn.Module):
+    """The mean of a network's logits over TTA views, as one function of the image."""
+
+    def __init__(self, network: nn.Module, views: Sequence[str]) -> None:
+        super().__init__()
+        self.network = network
+        self.views = tuple(views)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _mean([self.network(VIEWS[view](x)).float() for view in self.views])
+
+
+def answering(network: nn.Module, views: Sequence[str]) -> nn.Module:
+    """The function by which a model answers: the network itself, or the mean of its TTA views."""
+    return network if tuple(views) == ("identity",) else AveragedViews(network, views)
+
+
+def network_and_views(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """The network of a model and its TTA views; of a plain network the image as it is."""
+    return (
+        (model.network, model.views) if isinstance(model, AveragedViews) else (model, ("identity",))
+    )
 
 
 def predict(
@@ -71,10 +100,12 @@ def outputs_of(network: nn.Module, x: Tensor, views: Sequence[str], embed: bool)
     features: Any = getattr(network, "features", None) if embed else None
     head: Any = getattr(network, "head", None)
     if not (features and head):
-        return _mean([network(VIEWS[view](x)).float() for view in views]), None
+        logits = _mean([network(VIEWS[view](x)).float() for view in views])
+        return logits.cpu().numpy(), None
     maps = [features(VIEWS[view](x)) for view in views]
     logits = _mean([head(view_maps).float() for view_maps in maps])
-    return logits, _mean([view_maps.float().mean((2, 3)) for view_maps in maps])
+    embeddings = _mean([view_maps.float().mean((2, 3)) for view_maps in maps])
+    return logits.cpu().numpy(), embeddings.cpu().numpy()
 
 
 def require_finite(logits: NDArray[np.float32]) -> None:
@@ -86,8 +117,8 @@ def require_finite(logits: NDArray[np.float32]) -> None:
         )
 
 
-def _mean(tensors: Sequence[Tensor]) -> np.ndarray:
-    return (torch.stack(tuple(tensors)).sum(0) / len(tensors)).cpu().numpy()
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack(tuple(tensors)).sum(0) / len(tensors)
 
 
 def to_input(images: np.ndarray, device: torch.device | str) -> Tensor:

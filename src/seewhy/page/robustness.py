@@ -63,6 +63,14 @@ def held(results: Mapping[str, Any]) -> str:
     )
 
 
+def doubts(results: Mapping[str, Any]) -> list[str]:
+    """What makes these results doubtful, such as gradient masking: a finding and an advice each."""
+    return [
+        f"{one['finding'][0].upper()}{one['finding'][1:]}; {one['advice']}."
+        for one in results.get("diagnostics", ())  # older records have none
+    ]
+
+
 def hardest(results: Mapping[str, Any]) -> list[tuple[str, str, float]]:
     """At most two weaknesses, each with an augmentation: a finding, a field of `augment`, a value.
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
+
 from seewhy.analysis.causes import NAMES
 from seewhy.analysis.slices import is_weak
 from seewhy.analysis.training_curves import best_row
+from seewhy.evaluation.collapse import collapse
 from seewhy.page.robustness import hardest
 from seewhy.page.settings import review_command, settings
 from seewhy.page.stored import Stored
@@ -56,6 +59,8 @@ def _how_good(stored: Stored) -> str:
 
 
 def _where(stored: Stored) -> str:
+    for diagnostic in collapse(np.array(stored.val["confusion"]), stored.classes):
+        return f"It has {diagnostic.finding}."
     recalls = stored.recalls
     best, worst = max(recalls, key=recalls.__getitem__), min(recalls, key=recalls.__getitem__)
     if recalls[worst] == 1:

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from seewhy.files import to_json
 from seewhy.text import visible
 
 
@@ -24,8 +25,8 @@ def page(template: str, styles: Sequence[str], script: str, **values: Any) -> st
 
 
 def embedded(values: Any) -> Markup:
-    """Values for the script, as JSON that cannot contain markup."""
-    text = json.dumps(values, separators=(",", ":"))
+    """Values for the script, as JSON that cannot contain markup; NaN is null."""
+    text = json.dumps(to_json(values), separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)

@@ -113,14 +113,16 @@ def ranking_curves(curves: Mapping[str, Any], metrics: Mapping[str, Any]) -> Fig
     roc.plot((0, 1), (0, 1), **DASHED)
     roc.set(xlabel="false positive rate", ylabel="recall (true positive rate)")
     recall.set(xlabel="recall", ylabel="precision")
-    roc.set_title(f"ROC curves: mean area {_number(metrics['auroc']):.3f}")
-    recall.set_title(
-        f"Precision-recall curves: mean area {_number(metrics['average_precision']):.3f}"
-    )
+    roc.set_title(f"ROC curves: {_mean_area(metrics['auroc'])}")
+    recall.set_title(f"Precision-recall curves: {_mean_area(metrics['average_precision'])}")
     figure.suptitle(
         "How well each class is ranked by its probability; the classes of smallest area are named"
     )
     return figure
+
+
+def _mean_area(value: float | None) -> str:
+    return "needs images of two classes" if value is None else f"mean area {value:.3f}"
 
 
 def _number(value: float | None) -> float:

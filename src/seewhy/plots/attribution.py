@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
+from matplotlib.patches import Circle, Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image
@@ -31,11 +31,12 @@ from seewhy.plots.style import (
     png,
     short,
 )
+from seewhy.text import percent
 
 if TYPE_CHECKING:
     from seewhy.attribution.channels import Channels
     from seewhy.attribution.class_averages import ClassAverages
-    from seewhy.attribution.explanations import Explanations
+    from seewhy.attribution.explanations import Explanations, Whole
     from seewhy.attribution.faithfulness import Faithfulness
 
 Pixels = NDArray[np.uint8]
@@ -84,7 +85,8 @@ def sheets(explanations: "Explanations") -> list[list[int]]:
 def explanation_sheet(explanations: "Explanations", rows: Sequence[int]) -> Figure:
     """Images with the map of every method, over the image and alone, and the top predictions.
 
-    A map that failed a faithfulness test has a frame and names the test. The scale is that of all images.
+    A map that failed a faithfulness test has a frame and names the test. The scale is that of all images. If
+    the network does not see a whole image, what it sees is framed and the rest is paler.
     """
     methods = list(explanations.maps)
     across = min(_across(len(methods)), len(rows))
@@ -99,7 +101,10 @@ def explanation_sheet(explanations: "Explanations", rows: Sequence[int]) -> Figu
         _header(page, explanations, row, left, top)
         top += HEADER
         image = explanations.images[row]
-        _show(page.axes(left, top, CELL, CELL), np.asarray(_enlarged(image, SIDE)))
+        if row in explanations.wholes:
+            _show_whole(page.axes(left, top, CELL, CELL), explanations.wholes[row])
+        else:
+            _show(page.axes(left, top, CELL, CELL), np.asarray(_enlarged(image, SIDE)))
         _answers(page.axes(left, top + CELL + GAP, CELL, CELL), explanations, row)
         for column, name in enumerate(methods, 1):
             at = left + column * (CELL + GAP)
@@ -115,7 +120,8 @@ def explanation_sheet(explanations: "Explanations", rows: Sequence[int]) -> Figu
                 _stamp(axes, faults)
     count = f"{len(explanations)} image{'s' * (len(explanations) > 1)}"
     page.text(GAP, 0.33, f"Attribution maps of {count}", **_BOLD)
-    _legend(page, "for the class; one scale per method", methods)
+    framed = "; blue frame: what the network sees" if explanations.wholes else ""
+    _legend(page, f"for the class; one scale per method{framed}", methods)
     return page.figure
 
 
@@ -141,7 +147,10 @@ def faithfulness_curves(checks: "Mapping[str, Faithfulness]") -> Figure:
             axes.plot(share, random.mean(0), **{**DASHED, "color": colour})
         axes.set_title(f"{name}: {check.reliable.sum()} of {len(check)} reliable")
         axes.legend(loc="upper left", fontsize=7.5, handlelength=1.2)
-        shuffled = f"shuffled weights: {check.randomised.mean():+.2f}".replace("-0.00", "0.00")
+        correlation = check.randomised.mean()
+        shuffled = f"shuffled weights: {correlation:+.2f}".replace("-0.00", "0.00")
+        if np.isnan(correlation):  # no weights are known
+            shuffled = "shuffled weights: not tested"
         note: dict[str, Any] = {"ha": "right", "color": GREY, "fontsize": 7.5}
         axes.text(0.97, 0.03, shuffled, transform=axes.transAxes, **note)
         axes.set(xlim=(0, 1), ylim=(0, 1.25), yticks=np.linspace(0, 1, 6))
@@ -239,7 +248,8 @@ def class_average_sheet(averages: "ClassAverages") -> Figure:
         top = TITLE + 0.3 + place // across * height
         border, count = averages.border[place], averages.counts[place]
         outside = border > averages.even_border
-        about = f"{count:,} images, {border:.0%}" if count else "no images"
+        share = "nothing for the class" if np.isnan(border) else f"{border:.0%}"
+        about = f"{count:,} images, {share}" if count else "no images"
         page.text(left, top + 0.15, short(name), fontsize=9, weight="bold")
         page.text(left, top + 0.33, about, fontsize=8, color=VERMILION if outside else GREY)
         axes = page.axes(left, top + 0.4, CELL, CELL)
@@ -278,6 +288,24 @@ def _show(axes: Axes, image: Pixels, frame: str = PALE) -> None:
     axes.spines[:].set(visible=True, color=frame, linewidth=1.5 if frame == VERMILION else 0.6)
 
 
+def _show_whole(axes: Axes, whole: "Whole") -> None:
+    """A whole image, with a frame round the part that the network sees and the rest paler."""
+    height, width = whole.image.shape[:2]
+    left, top, right, bottom = whole.seen
+    side = max(width, height)
+    y, x = np.mgrid[:height, :width] + 0.5
+    inside = (left <= x) & (x < right) & (top <= y) & (y < bottom)
+    shown = np.where(inside[..., None], whole.image, 255 - 0.35 * (255.0 - whole.image))
+    axes.imshow(_bytes(shown), extent=(0, width, height, 0))
+    middle = ((width - side) / 2, (height - side) / 2)
+    axes.set(xlim=(middle[0], middle[0] + side), ylim=(middle[1] + side, middle[1]))
+    frame = Rectangle(
+        (left, top), right - left, bottom - top, fill=False, color=BLUE, linewidth=1.2
+    )
+    axes.add_patch(frame).set_clip_on(False)
+    axes.axis("off")
+
+
 def _header(page: Page, explanations: "Explanations", row: int, left: float, top: float) -> None:
     """The prediction and the label, then the file name, no wider than the cells of the image."""
     (name, probability), label = explanations.top(row)[0], explanations.label(row)
@@ -286,9 +314,9 @@ def _header(page: Page, explanations: "Explanations", row: int, left: float, top
     if label is not None:
         answer += f": wrong, label {short(label)}" if wrong else ": correct"
     about = short(PurePath(str(explanations.predictions.ids[row])).name)
-    target = explanations.predictions.classes[explanations.targets[row]]
+    target, share = explanations.target(row)
     if target != name:
-        about += f"; explained: {short(target)}"
+        about += f"; explained: {short(target)}, {percent(share)}"
     room = 72 * (1 + len(explanations.maps)) * (CELL + GAP)  # points
     colour = VERMILION if wrong else "black"
     size = min(9.5, room / (0.8 * len(answer)))  # no character is much wider than high
@@ -297,17 +325,18 @@ def _header(page: Page, explanations: "Explanations", row: int, left: float, top
 
 
 def _answers(axes: Axes, explanations: "Explanations", row: int) -> None:
-    """The most probable classes as bars, the explained one dark."""
-    target = explanations.predictions.classes[explanations.targets[row]]
-    label = explanations.label(row)
-    for line, (name, probability) in enumerate(explanations.top(row)):
-        colour = BLUE if name == target else LIGHT_BLUE
+    """The most probable classes as bars, the explained one dark, and also if it is not among them."""
+    target, label = explanations.target(row), explanations.label(row)
+    shown = explanations.top(row)
+    shown += [target] if target not in shown else []
+    for line, (name, probability) in enumerate(shown):
+        colour = BLUE if name == target[0] else LIGHT_BLUE
         axes.barh(line + 0.2, 1, height=0.26, color=PALE)
         axes.barh(line + 0.2, probability, height=0.26, color=colour)
         text = short(name) + (" ✓" if name == label else "")
         axes.text(0, line - 0.06, text, fontsize=min(8, 100 / len(text)), va="bottom")
-        axes.text(1, line - 0.06, f"{probability:.0%}", fontsize=8, va="bottom", ha="right")
-    axes.set(xlim=(0, 1), ylim=(2.6, -0.55))
+        axes.text(1, line - 0.06, percent(probability), fontsize=8, va="bottom", ha="right")
+    axes.set(xlim=(0, 1), ylim=(max(2.6, len(shown) - 0.4), -0.55))
     axes.axis("off")
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from seewhy.analysis import diagnostics
 from seewhy.data import Data, ImageSet, Splits
 from seewhy.errors import UsageError
+from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.metrics import Metrics, metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Diagnostic, Note, OnEvent, ignore
@@ -84,7 +85,10 @@ def judge(
         on_event(diagnostic)
     with full_precision():
         predictions = classifier.predict_set(images, embed=embed, on_event=on_event)
-    return metrics(predictions, split), predictions
+    measured = metrics(predictions, split)
+    for diagnostic in collapse(measured.confusion, measured.classes):
+        on_event(diagnostic)
+    return measured, predictions
 
 
 def own_run(model: str | Path, classifier: Classifier, splits: Splits, split: Split) -> Run | None:

@@ -1,7 +1,8 @@
 """Explains predictions with attribution maps, and plots what a network's layers have learnt."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,36 +14,61 @@ from torch import nn
 from seewhy.attribution.black_box import BlackBox
 from seewhy.attribution.channels import channels
 from seewhy.attribution.class_averages import class_averages
-from seewhy.attribution.explanations import Explanations, choose, explain_images
+from seewhy.attribution.explanations import Explanations, Whole, choose, explain_images
 from seewhy.attribution.layers import feature_maps, first_filters
 from seewhy.attribution.method import Method
 from seewhy.attribution.methods import PERTURBATION, find_method
+from seewhy.config.data import DataConfig
+from seewhy.config.input_rule import InputRule
 from seewhy.data import Data, ImageSet
-from seewhy.data.images.decode import centre
+from seewhy.data.images.decode import ImageLike, centre, open_image
+from seewhy.data.originals import Original, originals
 from seewhy.data.sources import describe
 from seewhy.errors import DataError, UsageError
+from seewhy.evaluation.collapse import collapse
+from seewhy.evaluation.metrics import confusion, labelled
 from seewhy.evaluation.predictions import Predictions
-from seewhy.events import OnEvent, ignore
-from seewhy.files import new_folder, to_json, write_atomic, write_json
+from seewhy.events import Diagnostic, Note, OnEvent, ignore
+from seewhy.files import output_folder, to_json, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
-from seewhy.inference.forward import full_precision, to_input
+from seewhy.inference.forward import answering, full_precision, to_input
 from seewhy.inference.loading import load
 from seewhy.plots import attribution as draw
 from seewhy.workflows.evaluate import part_of, read_splits
+from seewhy.workflows.predict import named_images
 
 # Most images (random, seed 0) and pixels for the statistics of channels and classes: 334 images at 224 pixels
 FEATURE_IMAGES, FEATURE_PIXELS = 1000, 1 << 24
 
 
+MOST = 1000  # images explained at once
+TRUE = "true"  # the target that stands for an image's label
+
+
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """Explanations and their `folder`: the plots are `files`, explanations.json is `record`."""
+    """Explanations and their `folder`: the plots are `files`, explanations.json is `record`.
+
+    `errors` are the messages of named images that could not be read, by path.
+    """
 
     explanations: Explanations
     record: Mapping[str, Any]
     folder: Path
     files: tuple[str, ...]
+    errors: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """What is explained: images as the network sees them, their predictions, and whole images by row."""
+
+    images: NDArray[np.uint8]
+    predictions: Predictions
+    wholes: Mapping[int, Whole]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    diagnostics: Sequence[Diagnostic] = ()
 
 
 def explain(
@@ -63,51 +89,63 @@ def explain(
 ) -> Explained:
     """Explains a model's predictions of `images`, or of `count` images of a split of `data`.
 
+    `images` are files, folders and globs, as in `label_images`; what cannot be read is left out and reported.
     `methods` are names of `attribution.methods.METHODS`; for a model that is not a single network only those
-    that perturb pixels. `target` is the class to explain [the predicted one]; `only` selects wrong or right
+    that perturb pixels. They explain the mean of the model's TTA views, by which it answers. `target` is the
+    class to explain [the predicted one], or "true" for each image's label; `only` selects wrong or right
     predictions; `check` tests each map's faithfulness; `features` also plots what the layers have learnt.
-    `out` is a new folder. Raises `UsageError` for options that exclude each other, `DataError` for an image
-    that cannot be read.
+    `out` is a new folder. Raises `UsageError` for options that exclude each other, `DataError` if no image
+    can be read.
     """
     images = [images] if isinstance(images, str | Path) else images
     methods = [methods] if isinstance(methods, str) else methods
     if bool(images) == (data is not None):
         raise UsageError("give either images to explain, or --data to take them from")
     chosen = {name: find_method(name) for name in methods}
-    with load(model, device=device) as classifier, full_precision():
+    with (
+        load(model, device=device) as classifier,
+        full_precision(),
+        output_folder(Path(out)) as folder,
+    ):
         network = _network(classifier, chosen, features)
-        folder = _new_folder(classifier, target, Path(out))
-        part = None if data is None else _part(classifier, data, split, on_event)
-        if part is None:
-            seen, predictions = _named(classifier, images)
+        _check_target(classifier, target, data, on_event)
+        part = None
+        if data is None:
+            subject = _named(classifier, images, on_event)
         else:
-            seen, predictions = _chosen(classifier, part, count, only, on_event)
-        targets = predictions.predicted
-        if target is not None:
-            targets = np.full_like(targets, classifier.classes.index(target))
+            part, config = _part(classifier, data, split, on_event)
+            files = partial(originals, data, config=config)
+            subject = _chosen(classifier, part, files, count, only, on_event)
+        predictions, targets = subject.predictions, _targets(subject.predictions, target)
         explanations = explain_images(
-            *(network, seen, predictions, targets, chosen), check=check, on_event=on_event
+            *(network, subject.images, predictions, targets, chosen), check=check, on_event=on_event
         )
+        explanations = replace(explanations, wholes=subject.wholes)
         figures = dict(_sheets(explanations))
         record: dict[str, Any] = {"model": str(model), "digest": classifier.digest}
         record |= to_json(explanations)
+        record |= {"errors": subject.errors, "diagnostics": subject.diagnostics}
         if features:
-            figures |= _layers(network, seen[:1])
+            figures |= _layers(classifier.module(), subject.images[:1])
         if features and part is not None:
             method = next(iter(chosen.values()))
             figures |= _learnt(network, classifier, part, method, record, on_event)
+        record["files"] = list(figures)
+        _write(folder, figures, record)
+    return Explained(explanations, to_json(record), folder, tuple(figures), subject.errors)
+
+
+def _write(folder: Path, figures: Mapping[str, bytes], record: Mapping[str, Any]) -> None:
     for name, figure in figures.items():
         write_atomic(folder / name, figure)
-    record["files"] = list(figures)
     write_json(record, folder / "explanations.json")
-    return Explained(explanations, to_json(record), folder, tuple(figures))
 
 
 def _network(classifier: Classifier, methods: Mapping[str, Method], features: bool) -> nn.Module:
-    """The network to explain. Raises `UsageError` for methods that need gradients of one that has none."""
+    """The function that answers. Raises `UsageError` for methods that need gradients of one that has none."""
     network = classifier.predictor.differentiable()
     if network is not None:
-        return network
+        return answering(network, classifier.predictor.views)
     others = [name for name in methods if name not in PERTURBATION]
     if others or features:
         raise UsageError(
@@ -117,45 +155,135 @@ def _network(classifier: Classifier, methods: Mapping[str, Method], features: bo
     return BlackBox(classifier.predictor)
 
 
-def _new_folder(classifier: Classifier, target: str | None, out: Path) -> Path:
-    if target is not None and target not in classifier.classes:
-        known = ", ".join(classifier.classes[:20])
-        raise UsageError(f"no class {target!r}: the classes are {known}")
-    return new_folder(out)
+def _check_target(
+    classifier: Classifier, target: str | None, data: Data | None, on_event: OnEvent
+) -> None:
+    """Raises `UsageError` for a target that is no class, or the label where none is known."""
+    classes = classifier.classes
+    if target == TRUE and data is None and TRUE not in classes:
+        raise UsageError(
+            "--target true explains the label, and named images have none: give --data"
+        )
+    if target == TRUE and data is not None and TRUE in classes:
+        on_event(
+            Note("true is a class of this model: it is explained, not the label of each image")
+        )
+    if target not in (None, TRUE, *classes):
+        known = ", ".join(classes[:20])
+        raise UsageError(f"no class {target!r}: the classes are {known}; or true, for the label")
+
+
+def _targets(predictions: Predictions, target: str | None) -> NDArray[np.int64]:
+    """The class to explain of each image."""
+    if target is None:
+        return predictions.predicted
+    if target in predictions.classes:
+        return np.full_like(predictions.predicted, predictions.classes.index(target))
+    assert predictions.labels is not None
+    return predictions.labels
 
 
 def _part(
     classifier: Classifier, data: Data, split: Literal["train", "val"], on_event: OnEvent
-) -> ImageSet:
+) -> tuple[ImageSet, DataConfig]:
+    """The images of a split, and what they were read by."""
     if split not in ("train", "val"):
         raise UsageError(f"images of {split} are not explained: choose train or val")
-    images = part_of(read_splits(classifier, data, on_event=on_event), split)
+    splits = read_splits(classifier, data, on_event=on_event)
+    images = part_of(splits, split)
     if not len(images):
         raise UsageError(f"{describe(data)} has no {split} images: choose the other --split")
-    return images
+    return images, splits.config
 
 
-def _named(
-    classifier: Classifier, paths: Sequence[str | Path]
-) -> tuple[NDArray[np.uint8], Predictions]:
-    predictions = classifier.predict(paths, on_error="row")
-    for row, (_, message) in predictions.errors.items():
-        raise DataError(f"{paths[row]}: {message}")
-    return np.stack([classifier.preprocess(path) for path in paths]), predictions
+def _named(classifier: Classifier, paths: Sequence[str | Path], on_event: OnEvent) -> _Subject:
+    """The images of files, folders and globs that can be read."""
+    names = named_images(paths, on_event=on_event)
+    if len(names) > MOST:
+        raise UsageError(
+            f"{len(names):,} images: at most {MOST:,} are explained at once; name fewer, or give --data to "
+            "choose some of a split"
+        )
+    predictions = classifier.predict(names, on_error="row")
+    errors = {names[row]: message for row, (_, message) in predictions.errors.items()}
+    for name, message in errors.items():
+        on_event(Note(f"{name}: {message}"))
+    if len(errors) == len(names):
+        name, message = next(iter(errors.items()))
+        raise DataError(f"{name}: {message}")
+    good = [row for row in range(len(names)) if row not in predictions.errors]
+    readable = [names[row] for row in good]
+    return _Subject(
+        np.stack([classifier.preprocess(name) for name in readable]),
+        predictions.take(np.array(good)),
+        _wholes(classifier.rule, {row: _original(name) for row, name in enumerate(readable)}),
+        errors,
+    )
 
 
 def _chosen(
     classifier: Classifier,
     part: ImageSet,
+    files: Callable[[Collection[str]], dict[str, Original]],
     count: int,
     only: Literal["wrong", "right"] | None,
     on_event: OnEvent,
-) -> tuple[NDArray[np.uint8], Predictions]:
+) -> _Subject:
+    """Some images of a split, by their predictions; says if the model gives all one class."""
     predictions = classifier.predict_set(part, on_event=on_event)
+    collapsed = collapse(confusion(labelled(predictions)), predictions.classes)
+    for diagnostic in collapsed:
+        on_event(diagnostic)
     rows = choose(predictions, count, only)
     if not len(rows):
         raise UsageError(f"none of the {len(part):,} images is {only}: leave out --only")
-    return centre(part.images[rows], classifier.rule.size), predictions.take(rows)
+    some = part.take(rows)
+    return _Subject(
+        centre(some.images[:], classifier.rule.size),
+        predictions.take(rows),
+        _wholes(classifier.rule, _originals(classifier.rule, some, files)),
+        diagnostics=collapsed,
+    )
+
+
+def _original(source: ImageLike) -> NDArray[np.uint8]:
+    """A whole image, upright, reduced to what a figure needs."""
+    whole = open_image(source)
+    whole.thumbnail((draw.SIDE, draw.SIDE))
+    return np.asarray(whole)
+
+
+def _originals(
+    rule: InputRule, images: ImageSet, files: Callable[[Collection[str]], dict[str, Original]]
+) -> dict[int, NDArray[np.uint8]]:
+    """By row the whole image, of those that the network does not see all of."""
+    sizes = images.sizes.tolist() if images.sizes is not None else []
+    cut = {images.ids[row]: row for row, size in enumerate(sizes) if _is_cut(rule, *size)}
+    read = files(set(cut)) if cut else {}
+    return {cut[name]: _original(original.image) for name, original in read.items()}
+
+
+def _wholes(rule: InputRule, images: Mapping[int, NDArray[np.uint8]]) -> dict[int, Whole]:
+    """Those of the whole images of which the network sees a part, with that part."""
+    shapes = {row: (image.shape[1], image.shape[0]) for row, image in images.items()}
+    return {
+        row: Whole(images[row], seen(rule, *shape))
+        for row, shape in shapes.items()
+        if _is_cut(rule, *shape)
+    }
+
+
+def _is_cut(rule: InputRule, width: int, height: int) -> bool:
+    """Whether the network does not see a part of an image of this size."""
+    left, top, right, bottom = seen(rule, width, height)
+    return left > 0 or top > 0 or right < width or bottom < height
+
+
+def seen(rule: InputRule, width: int, height: int) -> tuple[float, float, float, float]:
+    """The part of an image that the network sees, in its pixels: left, top, right, bottom."""
+    side = min(width, height) * rule.size / rule.store
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
 
 
 def _sheets(explanations: Explanations) -> Iterator[tuple[str, bytes]]:

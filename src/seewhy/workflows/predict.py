@@ -79,10 +79,7 @@ def label_images(
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
     paths = [paths] if isinstance(paths, str | Path) else paths
     with load(model, device=device) as classifier, full_precision():
-        images = list(_expand(paths, follow_links, on_event))
-        if not images:
-            named = ", ".join(map(str, paths))
-            raise UsageError(f"no images in {named}: give files, or folders with images")
+        images = named_images(paths, follow_links=follow_links, on_event=on_event)
         columns = _columns(min(top_k, len(classifier.classes)), decides(classifier.decision))
         as_lines = isinstance(out, str | Path) and Path(out).suffix == ".jsonl"
         done = bad = 0
@@ -149,9 +146,18 @@ def _row(
     return row
 
 
-def _expand(
-    paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent
-) -> Iterator[str | Path]:
+def named_images(
+    paths: Sequence[str | Path], *, follow_links: bool = False, on_event: OnEvent = ignore
+) -> list[str]:
+    """The images in files, folders, globs and lists, in order; raises `UsageError` if there are none."""
+    images = list(_expand(paths, follow_links, on_event))
+    if not images:
+        named = ", ".join(map(str, paths))
+        raise UsageError(f"no images in {named}: give files, or folders with images")
+    return images
+
+
+def _expand(paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent) -> Iterator[str]:
     """The images of the arguments: every named file, and those in folders, globs and lists."""
     for path in map(str, paths):
         if Path(path).suffix.lower() == ".txt" and Path(path).is_file():

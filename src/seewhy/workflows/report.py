@@ -129,7 +129,7 @@ def _maps(
 ) -> NDArray[np.float32]:
     """Grad-CAM maps (N, H, W) of the predicted classes; 0 for a network without them."""
     maps = np.zeros(images.shape[:3], np.float32)
-    network = classifier.module()
+    network = classifier.module(views=True)
     device = device_of(network)
     targets = torch.from_numpy(predicted).to(device)
     try:

@@ -37,6 +37,8 @@ def robustness(
             on_event(Note("results are printed but not saved: --out DIR saves them, with plots"))
         with full_precision():
             measured, adversarial = measure_robustness(classifier, splits.val, n, on_event=on_event)
+    for diagnostic in measured.diagnostics:
+        on_event(diagnostic)
     if home is not None:
         write_json(measured, home / "analysis" / "robustness.json")
         example = centre(splits.val.images[:1], classifier.rule.size)

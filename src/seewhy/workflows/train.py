@@ -18,6 +18,7 @@ from seewhy.config.training import TrainConfig
 from seewhy.data import Data, Splits, load_data, write_bad_files, write_splits
 from seewhy.data.sources import describe
 from seewhy.errors import DivergedError
+from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.metrics import by_name, metrics, require_metric, score
@@ -190,7 +191,7 @@ def _events(job: _Job, config: Mapping[str, Any], resume: bool) -> Generator[Eve
             length = state.progress.events_length
             state.progress.events_length = run.add_events([resumed], length)
         yield from _fit(job, state)
-        yield _finish(job, state.progress.events_length)
+        yield from _finish(job, state.progress.events_length)
 
 
 def _logged(run: Run, diagnosed: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
@@ -274,12 +275,14 @@ def _kept_named(run: Run) -> Iterator[None]:
         raise
 
 
-def _finish(job: _Job, events_length: int | None) -> RunFinished:
+def _finish(job: _Job, events_length: int | None) -> Iterator[Event]:
     """Measures the weights as stored on validation, and writes the bundle last."""
     network = place(bundles.rounded(job.network), job.device)
     predictions = job.predict_val(network, job.recipe.views)
     predictions = replace(predictions, temperature=fit_temperature(predictions))
-    store(job.run, metrics(predictions, "val"), predictions)
+    measured = metrics(predictions, "val")
+    store(job.run, measured, predictions)
+    collapsed = _logged(job.run, collapse(measured.confusion, measured.classes))
     progress = job.run.history
     bundle = Bundle(
         network=network,
@@ -298,9 +301,10 @@ def _finish(job: _Job, events_length: int | None) -> RunFinished:
         parents=(job.start.digest,) if job.start else (),
     )
     finished = _finished(job.run)
-    job.run.add_events([finished], events_length)
+    job.run.add_events([*collapsed, finished], events_length)
     bundles.save(bundle, job.run.model)
-    return finished
+    yield from collapsed
+    yield finished
 
 
 def _finished(run: Run, note: str = "") -> RunFinished:
