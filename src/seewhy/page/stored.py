@@ -63,7 +63,7 @@ def read_stored(run: Run) -> Stored:
     if not run.finished or "val" not in run.metrics:
         raise UsageError(
             f"{run.path} is not a finished run (no model.safetensors or metrics.json): give a run directory, "
-            "or finish the run with `seewhy train --resume`"
+            f"or finish the run with `{run.resume_command}`"
         )
     header = read_header(run.model)
     counts = _counts(run.path / "splits.csv", list(run.metrics["val"]["classes"]))
@@ -78,7 +78,7 @@ def read_stored(run: Run) -> Stored:
         test_analysis=_analysis(run.path / "analysis", "test"),
         counts=counts,
         bad_files=len(_rows(run.path / "bad_files.csv")),
-        diagnostics=_derived(run, counts["train"])
+        diagnostics=_derived(run, counts)
         if events is None
         else tuple(dict.fromkeys(event for event in events if isinstance(event, Diagnostic))),
         derived=events is None,
@@ -94,11 +94,11 @@ def read_stored(run: Run) -> Stored:
     )
 
 
-def _derived(run: Run, counts: Mapping[str, int]) -> tuple[Diagnostic, ...]:
-    """The diagnostics of a run that stored no events, from its history and class counts."""
-    labels = np.repeat(np.arange(len(counts)), list(counts.values()))
+def _derived(run: Run, counts: Mapping[str, Mapping[str, int]]) -> tuple[Diagnostic, ...]:
+    """The diagnostics of a run that stored no events, from its history and images per class, by split."""
+    train, val = (np.array(list(counts[split].values())) for split in ("train", "val"))
     config = TrainConfig(**run.config["recipe"]["train"])
-    return tuple(diagnostics.in_run(run.history, labels, list(counts), config))
+    return tuple(diagnostics.in_run(run.history, train, val, list(counts["train"]), config))
 
 
 def _analysis(folder: Path, *splits: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def test_too_few_runs_have_no_law():
 def test_every_part_is_trained_for_as_many_steps():
     changes = {"train.warmup": 2, "train.patience": 3, "train.schedule": "cosine"}
     recipe = load_recipe("simple-cnn", changes)
-    assert _same_steps(recipe, 0.25) == {
+    assert _same_steps(recipe, 0.25, 10_000) == {
         "train.epochs": 100,
         "train.patience": 12,
         "train.warmup": 8,
