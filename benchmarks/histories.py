@@ -35,30 +35,37 @@ def digits(recipe: str, **overrides: Any) -> Training:
     return Training(recipe, "digits", {k.replace("__", "."): v for k, v in overrides.items()})
 
 
-RECIPES = (
-    *("digits", "fast", "simple-cnn", "regularized-cnn", "strided-cnn", "advanced-cnn", "resnet18"),
-    *("deep-baseline", "deep-batchnorm", "deep-dropout", "deep-augmented", "photo-cnn", "photos"),
-)
-SHIPPED = {f"{name} on digits": digits(name) for name in RECIPES} | {
+SMALL = ("digits", "simple-cnn", "regularized-cnn", "strided-cnn", "advanced-cnn", "photo-cnn")
+DEEP = ("deep-baseline", "deep-batchnorm", "deep-dropout", "deep-augmented")
+SHIPPED = {f"{name} on digits": digits(name) for name in (*SMALL, *DEEP)} | {
     "simple-cnn on CIFAR-10": cifar10("simple-cnn", 4000),
-    "regularized-cnn on CIFAR-10": cifar10("regularized-cnn", 4000),
-    "strided-cnn on CIFAR-10": cifar10("strided-cnn", 8000),
-    "advanced-cnn on CIFAR-10": cifar10("advanced-cnn", 1500, epochs=12),
-    "deep-baseline on CIFAR-10": cifar10("deep-baseline", 1500),
-    "deep-batchnorm on CIFAR-10": cifar10("deep-batchnorm", 1500),
-    "fast on CIFAR-10": cifar10("fast", 6000),
+    "strided-cnn on CIFAR-10": cifar10("strided-cnn", 2000),
+    "regularized-cnn on CIFAR-10": cifar10("regularized-cnn", 1000, epochs=12),
     "photos on hymenoptera": Training(
-        "photos", "hymenoptera", {"data.size": 64, "model.width": 0.25}
+        "photos", "hymenoptera", {"data.size": 48, "model.width": 0.125}
     ),
-    "photo-cnn on hymenoptera": Training("photo-cnn", "hymenoptera", {"data.size": 64}),
+    "photo-cnn on hymenoptera": Training("photo-cnn", "hymenoptera", {"data.size": 48}),
+    "resnet18 on CIFAR-10": Training(
+        "resnet18",
+        "cifar10",
+        {"data.limit": 1000, "data.val": 0.01, "model.width": 0.125, "train.epochs": 15},
+    ),
 }
 DIVERGING = {
-    "to NaN": digits("simple-cnn", train__optimizer="sgd", train__lr=100.0, train__epochs=10),
+    "to NaN": digits("simple-cnn", train__optimizer="sgd", train__lr=10_000.0),
+    "explodes": digits("simple-cnn", train__optimizer="sgd", train__lr=100.0, train__epochs=10),
     "explodes, then guesses": digits("simple-cnn", train__lr=1.0),
-    "collapses in the middle": digits("digits", train__lr=1.0),
+    "collapses in the middle": digits(
+        "simple-cnn", train__optimizer="sgd", train__lr=0.3, train__schedule="one_cycle"
+    ),
 }
 UNSTEADY = {
-    "batch norm averages too slowly": digits("photo-cnn", model__batch_norm_momentum=0.01),
+    "unsteady validation": Training(
+        "resnet18",
+        "cifar10",
+        {"data.limit": 1000, "data.val": 0.01, "model.width": 0.125, "train.epochs": 15,
+         "train.lr": 0.4, "train.batch_size": 32, "train.schedule": "constant"},
+    ),
 }
 
 

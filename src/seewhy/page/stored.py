@@ -48,6 +48,11 @@ class Stored:
         return metrics
 
     @property
+    def keep(self) -> str:
+        """Which epoch's weights are the model's: the "best" or the "last"."""
+        return str(self.config["recipe"]["train"].get("keep", "best"))
+
+    @property
     def recalls(self) -> dict[str, float]:
         """The recall of each class that has validation images."""
         rows = self.val["per_class"].items()
@@ -68,10 +73,11 @@ def read_stored(run: Run) -> Stored:
     header = read_header(run.model)
     counts = _counts(run.path / "splits.csv", list(run.metrics["val"]["classes"]))
     events = run.events
+    epochs = header.metadata.facts.get("epochs")  # fewer than those done, if it is being trained on
     return Stored(
         path=run.path,
         config=run.config,
-        history=run.history,
+        history=run.history[: epochs if isinstance(epochs, int) else None],
         metrics=run.metrics,
         environment=run.environment,
         analysis=_analysis(run.path / "analysis", "val", ""),

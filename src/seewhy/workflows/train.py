@@ -158,12 +158,14 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
         else:
             differs = load_checkpoint(state, checkpoint)
             resumed = Note(differs or f"resumed at step {state.progress.step:,}")
-            more: list[StoredEvent] = [resumed]
+            stored: list[StoredEvent] = [resumed]
+            yield resumed
             if run.finished and model_epochs(run) == len(state.progress.history):
-                more += [Note(_trained_on(state.progress, config)), started]
-            yield from more
+                longer = Note(_trained_on(state.progress, config))
+                yield longer
+                stored += [longer, started]
             length = state.progress.events_length
-            state.progress.events_length = run.add_events(more, length)
+            state.progress.events_length = run.add_events(stored, length)
         yield from _fit(job, state)
         yield _finish(job, state.progress.events_length)
 
@@ -172,7 +174,7 @@ def _trained_on(progress: TrainProgress, config: TrainConfig) -> str:
     """What happens to the learning rate of a finished run that is given more epochs."""
     done, before = len(progress.history), progress.history[-1]["lr"]
     after = config.lr * progress.plateau_factor * lr_factor(config, done)
-    text = f"goes on after {done} epochs, to {config.epochs}"
+    text = f"goes on after epoch {done}, to epoch {config.epochs}"
     if after == before:
         return text
     return (
