@@ -67,7 +67,8 @@ def test_a_run_begun_with_a_larger_batch_keeps_it(photos, tmp_path, monkeypatch)
 # ------------------------------------------------------------------ resumed by the run alone
 
 
-def test_a_run_is_resumed_by_its_directory_alone(photos, tmp_path):
+def test_a_run_is_resumed_by_its_directory_alone(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(seewhy, "report", lambda *_, **__: None)  # it is slow, and tested elsewhere
     whole = train(photos, tmp_path / "whole")
     out = tmp_path / "a run"
     with seewhy.training_events(photos, "regularized-cnn", out=out, overrides=TINY) as events:
@@ -105,7 +106,7 @@ def test_data_in_memory_must_be_given_again(tmp_path):
     images = torch.randint(0, 256, (24, 16, 16, 3), dtype=torch.uint8).numpy()
     labels = [k % 2 for k in range(24)]
     out = train((images, labels), tmp_path / "run").path
-    with pytest.raises(UsageError, match="in memory: 24 images.*data="):
+    with pytest.raises(UsageError, match=r"in memory: 24 images.*data="):
         seewhy.train(resume=True, out=out)
     seewhy.train((images, labels), resume=True, out=out)
 

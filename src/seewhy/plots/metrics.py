@@ -70,8 +70,8 @@ def curves(history: Sequence[Mapping[str, float]], keep: str = "best") -> Figure
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     took = f" in {duration(history[-1]['seconds'])}" if "seconds" in history[-1] else ""
     figure.suptitle(
-        f"{len(epochs)} epoch{'s' * (len(epochs) > 1)}{took}; {keep} epoch kept: {epochs[kept]:.0f} (dashed), "
-        f"validation accuracy {history[kept]['val_accuracy']:.1%}"
+        f"{len(epochs)} epoch{'s' * (len(epochs) > 1)}{took}; {keep} epoch kept: {epochs[kept]:.0f} "
+        f"(dashed), validation accuracy {history[kept]['val_accuracy']:.1%}"
     )
     return figure
 

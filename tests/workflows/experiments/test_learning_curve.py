@@ -84,6 +84,13 @@ def test_every_part_is_trained_for_as_many_steps():
     }
 
 
+def test_shares_of_less_than_a_batch_have_as_many_steps_as_the_whole():
+    recipe = load_recipe("simple-cnn", {"train.epochs": 30, "train.batch_size": 200})
+    for share, images in ((1, 500), (0.5, 250), (0.2, 100), (0.05, 25)):
+        epochs = _same_steps(recipe, share, 500)["train.epochs"]
+        assert epochs * images / min(200, images) == pytest.approx(30 * 500 / 200, abs=1)
+
+
 def trained(run):
     with open(run.path / "splits.csv", newline="") as file:
         rows = list(csv.DictReader(file))
