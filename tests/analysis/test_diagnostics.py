@@ -128,6 +128,19 @@ def test_validation_that_jumps_beside_a_smooth_training_names_batch_norm() -> No
     assert diagnostics.in_history(rough, SETTING) == []
 
 
+def test_validation_at_chance_while_batch_norm_settles_is_not_called_overfitting() -> None:
+    """The first five epochs of `advanced-cnn` on the digits, momentum 0.01."""
+    config = TrainConfig(epochs=50, batch_size=64)
+    setting = diagnostics.Setting.of(np.full(10, 121), np.full(10, 13), config, 0.01)
+    rows = history([2.35, 1.79, 1.63, 1.37, 1.2], [2.12, 2.45, 2.99, 3.76, 4.12], 0.54)
+    rows = [{**row, "val_accuracy": 0.1} for row in rows]
+    (seen,) = diagnostics._of_newest(rows, setting)
+    assert seen.kind == "batch norm lags" and "in 95 steps" in seen.finding
+    assert "--model.batch_norm_momentum 0.1" in seen.advice
+    settled = replace(setting, momentum=0.1)
+    assert [one.kind for one in diagnostics._of_newest(rows, settled)] == ["overfitting"]
+
+
 def test_overfitting_is_dated_from_the_lowest_validation_loss() -> None:
     down = [1.0, 0.5, 0.4, 0.3, 0.2]
     (seen,) = diagnostics.in_history(history(down, [1.0, 0.8, 0.9, 0.9, 1.0]), SETTING)
@@ -198,7 +211,15 @@ def test_a_run_that_kept_nothing_gives_what_it_would_have_noticed() -> None:
 
 @pytest.mark.parametrize(
     "sign",
-    ["imbalanced", "few steps", "not learning", "diverging", "overfitting", "unsteady validation"],
+    [
+        "imbalanced",
+        "few steps",
+        "not learning",
+        "diverging",
+        "overfitting",
+        "unsteady validation",
+        "batch norm lags",
+    ],
 )
 def test_the_page_on_troubles_speaks_of_each_sign(sign: str) -> None:
     page = Path(__file__).parents[2] / "docs/troubleshooting.md"

@@ -22,8 +22,12 @@ FEW_STEPS = 100  # in all; batch norm and averages of the weights need about as 
 ENOUGH = 300, 32  # steps in all that are advised instead, and the largest batch for so few images
 LEARNT_BY = 3, 300  # epochs and steps after which something must have been learnt
 OVERFIT = 1.1, 3, 0.05  # times the lowest validation loss, last epochs at least, gap in accuracy
+GUESSING = 0.1  # of what is to be learnt: no more is no better than chance
 LOST = 0.5  # share of what was learnt, in loss and in accuracy
 EXPLODED = 5  # times the loss of equal probabilities
+LEARNT = 0.2  # of what is to be learnt, where validation must show some of it
+FAST = 0.1  # PyTorch's momentum of batch norm: its averages follow within some ten steps
+SETTLED = 3  # times 1 / momentum steps: less than 5% of the averages are those of the start
 SMOOTH = 0.02  # largest fall of training accuracy between epochs
 JUMPS = 2, 6, 0.1, 4  # falls of validation accuracy, among so many epochs, each at least; in std
 
@@ -182,9 +186,9 @@ def overfitting_since(history: History) -> int | None:
 def _of_newest(history: History, setting: Setting) -> list[Diagnostic]:
     if not history:
         return []
-    diverging = _diverging(history, setting)
-    seen = diverging or _not_learning(history, setting)
-    return [*seen, *_overfitting(history), *_unsteady(history, setting)]
+    training = _diverging(history, setting) or _not_learning(history, setting)
+    validation = _lagging(history, setting) or _overfitting(history)
+    return [*training, *validation, *_unsteady(history, setting)]
 
 
 def _not_learning(history: History, setting: Setting) -> list[Diagnostic]:
@@ -212,14 +216,14 @@ def _diverging(history: History, setting: Setting) -> list[Diagnostic]:
     newest, uniform, chance = history[-1], setting.uniform_loss, setting.chance
     losses = [row["train_loss"] for row in history]
     best = max(row["train_accuracy"] for row in history)
-    guessing = newest["train_accuracy"] < chance + 0.1 * (1 - chance)
+    guessing = newest["train_accuracy"] < chance + GUESSING * (1 - chance)
     finding = ""
     if len(history) > 1 and max(losses) > EXPLODED * uniform and guessing:
         finding = (
             f"the training loss reached {max(losses):.3g}, where equal probabilities have {uniform:.3g}, and "
             f"{newest['train_accuracy']:.1%} of the training images are right"
         )
-    elif best > chance + 0.1 * (1 - chance) and (
+    elif best > chance + GUESSING * (1 - chance) and (
         newest["train_accuracy"] - chance < LOST * (best - chance)
         and uniform - newest["train_loss"] < LOST * (uniform - min(losses))
     ):
@@ -248,6 +252,23 @@ def _overfitting(history: History) -> list[Diagnostic]:
     return [Diagnostic("overfitting", finding, advice)]
 
 
+def _lagging(history: History, setting: Setting) -> list[Diagnostic]:
+    """Whether validation is far worse than training, as batch norm's averages are still of its start."""
+    newest, chance = history[-1], setting.chance
+    learnt, shown = (newest[f"{split}_accuracy"] - chance for split in ("train", "val"))
+    steps = len(history) * setting.steps
+    if setting.momentum is None or steps * setting.momentum > SETTLED:
+        return []
+    if learnt < LEARNT * (1 - chance) or shown > LOST * learnt:
+        return []
+    finding = (
+        f"batch norm lags: {newest['train_accuracy']:.1%} of the training images are right and "
+        f"{newest['val_accuracy']:.1%} of validation, whose running mean and variance (momentum "
+        f"{setting.momentum:g}) have not settled in {steps:.0f} steps"
+    )
+    return [Diagnostic("batch norm lags", finding, f"try {_settling(setting)}")]
+
+
 def _unsteady(history: History, setting: Setting) -> list[Diagnostic]:
     """Whether validation jumps while training is smooth, in a network with batch norm.
 
@@ -269,13 +290,20 @@ def _unsteady(history: History, setting: Setting) -> list[Diagnostic]:
         f"of batch norm (momentum {setting.momentum:g})"
     )
     lower = f"--train.lr {setting.config.lr / 10:.2g}"
-    if setting.momentum < 0.1:
-        advice = f"try --model.batch_norm_momentum 0.1, so that they follow the weights, or {lower}"
+    if setting.momentum < FAST:
+        advice = f"try {_settling(setting)}, or {lower}"
     elif setting.config.ema is None:
         advice = f"try --train.ema 0.99, which averages them and the weights, or {lower}"
     else:
         advice = f"try {lower}, or a larger --train.batch_size"
     return [Diagnostic("unsteady validation", finding, advice)]
+
+
+def _settling(setting: Setting) -> str:
+    """What makes batch norm's running averages follow the weights."""
+    if setting.momentum is not None and setting.momentum < FAST:
+        return f"--model.batch_norm_momentum {FAST}, so that they follow the weights"
+    return "a smaller --train.batch_size or more --epochs"
 
 
 def _plural(count: int, noun: str) -> str:
