@@ -259,6 +259,8 @@ def _lagging(history: History, setting: Setting) -> list[Diagnostic]:
     steps = len(history) * setting.steps
     if setting.momentum is None or steps * setting.momentum > SETTLED:
         return []
+    if len(history) < LEARNT_BY[0]:
+        return []
     if learnt < LEARNT * (1 - chance) or shown > LOST * learnt:
         return []
     finding = (
