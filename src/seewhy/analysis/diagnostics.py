@@ -25,7 +25,7 @@ OVERFIT = 1.1, 3, 0.05  # times the lowest validation loss, last epochs at least
 GUESSING = 0.1  # of what is to be learnt: no more is no better than chance
 LOST = 0.5  # share of what was learnt, in loss and in accuracy
 EXPLODED = 5  # times the loss of equal probabilities
-LEARNT = 0.2  # of what is to be learnt, where validation must show some of it
+LEARNT = 0.2  # share of what is to be learnt from which validation must be better than guessing
 FAST = 0.1  # PyTorch's momentum of batch norm: its averages follow within some ten steps
 SETTLED = 3  # times 1 / momentum steps: less than 5% of the averages are those of the start
 SMOOTH = 0.02  # largest fall of training accuracy between epochs
@@ -253,15 +253,13 @@ def _overfitting(history: History) -> list[Diagnostic]:
 
 
 def _lagging(history: History, setting: Setting) -> list[Diagnostic]:
-    """Whether validation is far worse than training, as batch norm's averages are still of its start."""
-    newest, chance = history[-1], setting.chance
-    learnt, shown = (newest[f"{split}_accuracy"] - chance for split in ("train", "val"))
-    steps = len(history) * setting.steps
+    """Whether training learns and validation is worse than guessing, as batch norm has not settled."""
+    newest, steps = history[-1], len(history) * setting.steps
     if setting.momentum is None or steps * setting.momentum > SETTLED:
         return []
-    if len(history) < LEARNT_BY[0]:
-        return []
-    if learnt < LEARNT * (1 - chance) or shown > LOST * learnt:
+    learnt = newest["train_accuracy"] - setting.chance >= LEARNT * (1 - setting.chance)
+    guessed = newest["val_loss"] > setting.uniform_loss
+    if len(history) < LEARNT_BY[0] or not (learnt and guessed):
         return []
     finding = (
         f"batch norm lags: {newest['train_accuracy']:.1%} of the training images are right and "
