@@ -99,8 +99,8 @@ def test_a_user_error_stays_itself():
         ),
         (
             DivergedError("the loss became nan", 7, 0.5, "none"),
-            "the loss became nan at step 7 (learning rate 0.5): go back to an earlier checkpoint, or "
-            "start again with a lower train.lr (0.05), train.clip=1 or train.warmup=1 (kept: none)",
+            "the loss became nan at step 7 (learning rate 0.5): start again with --train.lr 0.05, "
+            "--train.clip 1 or --train.warmup 1 (kept: none)",
         ),
         (ImageError("not_found"), "no such file"),
         (ImageError("too_large", "9 bytes"), "9 bytes"),
@@ -119,6 +119,8 @@ def test_facts_that_are_learnt_later_are_in_the_message():
     error = DivergedError("the loss became nan", 7, 0.5)
     assert "kept" not in str(error)
     error.kept = Path("checkpoints/step-4")
+    error.highest_lr = 20
+    assert "with --train.lr 2, " in str(error), "a tenth of what was set, not of what it was then"
     assert str(error).endswith("(kept: checkpoints/step-4)")
 
 

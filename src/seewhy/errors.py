@@ -210,25 +210,25 @@ class LockedError(SeeWhyError):
 class DivergedError(SeeWhyError):
     """The loss, a weight or a logit became NaN or infinite: `finding` says which.
 
-    `step` and `lr` (learning rate) are those of the training run; `kept` is the last good checkpoint or a
-    text that there is none; the code that writes checkpoints adds it.
+    `step` and `lr` (learning rate) are those of the training run; `highest_lr` is that of its recipe and
+    `kept` the last good checkpoint or a text that there is none; the code that writes checkpoints adds them.
     """
 
     finding: str
     step: int | None = None
     lr: float | None = None
     kept: Path | str | None = None
+    highest_lr: float | None = None
     exit_code = 7
 
     def __str__(self) -> str:
         step = "" if self.step is None else f" at step {self.step}"
         rate = "" if self.lr is None else f" (learning rate {self.lr:g})"
-        lower = "" if self.lr is None else f" ({self.lr / 10:.2g})"
+        highest = self.highest_lr or self.lr
+        lower = "a lower train.lr" if highest is None else f"--train.lr {highest / 10:.2g}"
         kept = "" if self.kept is None else f" (kept: {self.kept})"
-        return (
-            f"{self.finding}{step}{rate}: go back to an earlier checkpoint, or start again with a lower "
-            f"train.lr{lower}, train.clip=1 or train.warmup=1{kept}"
-        )
+        more = f"{lower}, --train.clip 1 or --train.warmup 1"
+        return f"{self.finding}{step}{rate}: start again with {more}{kept}"
 
 
 # EFBIG is the error of a file-size limit (`ulimit -f`).

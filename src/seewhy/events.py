@@ -84,7 +84,8 @@ class Diagnostic:
 class RunStarted:
     """A run in the directory `path` starts or continues; `metric` chooses its best epoch.
 
-    In an experiment it is number `number` of `total`, with a `name`.
+    `keep` says which epoch's weights are kept, the "best" or the "last". In an experiment it is number
+    `number` of `total`, with a `name`.
     """
 
     path: str
@@ -93,6 +94,7 @@ class RunStarted:
     name: str = ""
     number: int = 0
     total: int = 0
+    keep: str = "best"
 
 
 @dataclass(frozen=True)

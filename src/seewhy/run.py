@@ -28,7 +28,7 @@ from seewhy.files import (
     write_atomic,
     write_json,
 )
-from seewhy.text import csv_text, visible
+from seewhy.text import command_line, csv_text, visible
 
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
@@ -63,8 +63,33 @@ class Run:
     def started(self) -> bool:
         return (self.path / "config.yaml").is_file()
 
+    @property
+    def saved_step(self) -> int | None:
+        """The step of the newest checkpoint; None if there is none."""
+        names = (path.name.removeprefix("step-") for path in self.checkpoints.glob("step-*"))
+        return max((int(name) for name in names if name.isdecimal()), default=None)
+
+    @property
+    def resume_command(self) -> str:
+        """The command that continues the run, by its own recipe and data."""
+        return command_line("train", "--resume", "--out", self.path)
+
     def predictions(self, split: str) -> Path:
         return self.path / f"predictions-{split}.parquet"
+
+    def set_aside(self, epochs: int) -> None:
+        """Moves the model of so many epochs, and all that was measured of it, to `epochs-N/`."""
+        home = self.path / f"epochs-{epochs}"
+        home.mkdir(exist_ok=True)
+        measured = ("metrics.json", "report.html", "analysis", "figures", "predictions-*.parquet")
+        for pattern in (
+            *measured,
+            self.model.name,
+        ):  # the model last: without it, a run is unfinished
+            for path in self.path.glob(pattern):
+                path.replace(home / path.name)
+        sync_directory(home)
+        sync_directory(self.path)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -157,7 +182,10 @@ class Run:
             stored = self.metrics
             numbered = to_json(metrics)
             if split == "test":
-                numbered["reading"] = stored.get("test", {}).get("reading", 0) + 1
+                before = [stored, *(Run(path).metrics for path in self.path.glob("epochs-*"))]
+                numbered["reading"] = 1 + max(
+                    one.get("test", {}).get("reading", 0) for one in before
+                )
                 self.log(f"test split read, reading {numbered['reading']}")
             stored[split] = numbered
             write_json(stored, self.path / "metrics.json")
@@ -210,9 +238,19 @@ def resumable_run(out: Path | None, recipe: str) -> Run:
     """The run to resume: `out`, or the newest of `runs/RECIPE*`; a new one if there is none."""
     if out is not None:
         return _claim(out, resume=True)
+    return _newest_run(recipe) or new_run(None, recipe)
+
+
+def started_run(out: Path | None, recipe: str) -> Run | None:
+    """The run that `resumable_run` gives, if it has been started; makes nothing."""
+    run = _newest_run(recipe) if out is None else Run(out)
+    return run if run is not None and run.started else None
+
+
+def _newest_run(recipe: str) -> Run | None:
     names = (path.name.removeprefix(recipe) for path in Path("runs").glob(f"{recipe}*"))
     numbers = [int(name[1:] or 1) for name in names if re.fullmatch(r"(-\d+)?", name)]
-    return Run(_default_path(recipe, max(numbers))) if numbers else new_run(None, recipe)
+    return Run(_default_path(recipe, max(numbers))) if numbers else None
 
 
 def _claim(out: Path, resume: bool) -> Run:
@@ -262,14 +300,17 @@ def _processor() -> str:
         return platform.processor()
 
 
-def require_same(run: Run, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Raises `UsageError` naming the first setting in which the run to resume differs.
+def require_same(
+    run: Run, config: Mapping[str, Any], defaults: Mapping[str, Any], free: Sequence[str] = ()
+) -> None:
+    """Raises `UsageError` naming the first setting, but for the `free` ones, in which the run differs.
 
     `defaults` are the values of fields that did not exist yet when the run was started.
     """
     before, now = _flat(defaults) | _flat(run.config), _flat(config)
-    before.pop("data", None), now.pop("data", None)  # a path may change; the images may not
     for key in now:
+        if key in ("data", "init_model", *free):  # a path may change; what it leads to may not
+            continue
         if before.get(key) != now[key]:
             name = key.removeprefix("recipe.")
             raise UsageError(

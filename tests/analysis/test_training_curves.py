@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 
 from seewhy.analysis import diagnostics
-from seewhy.analysis.training_curves import best_row, training_curves
+from seewhy.analysis.training_curves import best_row, kept_row, training_curves
+from seewhy.config.training import TrainConfig
 
 
 def history(val_loss, train_loss=None, val_accuracy=None, **columns):
@@ -52,7 +54,9 @@ def test_a_training_that_does_not_overfit_has_no_onset(loss) -> None:
 )
 def test_what_the_training_said_is_what_its_curves_tell(loss) -> None:
     rows = history(loss)
-    said = [line for n in range(1, 7) for line in diagnostics.in_history(rows[:n], 0.1, 1)]
+    counts = np.full(10, 100)
+    setting = diagnostics.Setting.of(counts, counts, TrainConfig())
+    said = [line for n in range(1, 7) for line in diagnostics.in_history(rows[:n], setting)]
     onset = training_curves(rows).onset
     assert [line.finding.partition(":")[0] for line in said] == (
         [] if onset is None else [f"overfitting since epoch {onset}"]
@@ -81,3 +85,9 @@ def test_the_best_row_is_the_last_marked_or_the_most_accurate() -> None:
 
 def test_one_epoch_is_enough() -> None:
     assert training_curves(history([1.0])).unsteadiness == 0
+
+
+def test_the_kept_epoch_is_the_best_or_the_last_as_the_recipe_says() -> None:
+    rows = history([0.3, 0.2, 0.4], val_accuracy=[0.5, 0.9, 0.7])
+    assert (kept_row(rows, "best"), kept_row(rows, "last")) == (1, 2)
+    assert training_curves(rows, "last").kept == 3 and training_curves(rows).kept == 2

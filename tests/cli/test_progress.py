@@ -40,6 +40,8 @@ def test_a_run_by_itself_has_a_line_an_epoch(lines):
         "epoch   1/5  train 2.500  25.0%  val 2.000  50.0%  auroc 0.750  2 s  best",
         "model: runs/fast/model.safetensors",
     ]
+    kept = RunStarted("runs/fast", 5, "auroc", keep="last")
+    assert lines(kept, EPOCH)[-1].endswith("2 s"), "its best epoch is not the one that is kept"
     again = RunFinished("runs/fast", "auroc", 0.75, 1.5, note="nothing to resume")
     assert lines(again) == ["runs/fast is finished: nothing to resume"]
 
@@ -78,7 +80,8 @@ def test_progress_leaves_no_line(lines):
 
 
 def test_a_block_that_is_stopped_says_how_to_go_on(capsys):
-    with pytest.raises(KeyboardInterrupt), shown("stopped: go on") as terminal:
+    with pytest.raises(KeyboardInterrupt), shown(lambda run: f"go on with {run.path}") as terminal:
+        terminal(RunStarted("runs/fast", 5, "auroc", "named"))
         terminal(STEP)
         raise KeyboardInterrupt
-    assert capsys.readouterr().err.splitlines() == ["stopped: go on"]
+    assert capsys.readouterr().err.splitlines() == ["go on with runs/fast"]

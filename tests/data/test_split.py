@@ -21,6 +21,7 @@ from seewhy.data.split import (
     check_names,
     draw,
     folds,
+    notes_on_classes,
     part,
     ranks,
     units,
@@ -345,6 +346,24 @@ def test_a_class_without_training_images_is_named():
     images = a_set([0, 0, 1, 2], classes=("a", "b\x1b", "c"))
     with pytest.raises(DataError, match=r"no training images of b\\x1b, c: add some"):
         check_classes_trained(images, np.array(["train", "val", "val", "left_out"]))
+
+
+def test_training_images_that_are_all_in_val_too_are_named_as_the_cause():
+    images = a_set([0, 0, 1, 1], classes=("a", "b"))
+    with pytest.raises(
+        DataError, match="all training images of a, b were left out: they are identical"
+    ):
+        check_classes_trained(images, np.array(["left_out", "val", "left_out", "val"]))
+
+
+def test_a_class_that_val_or_test_lacks_is_noted():
+    images = a_set([0, 1, 2, 0, 1, 2, 0], classes=("a", "b\x1b", "c"))
+    split = np.array(["train"] * 3 + ["val"] * 2 + ["test"] + ["train"])
+    assert notes_on_classes(images, split) == [
+        "val has no images of c: its metrics say nothing of them",
+        r"test has no images of a, b\x1b: its metrics say nothing of them",
+    ]
+    assert notes_on_classes(images, np.array(["train"] * 7)) == []
 
 
 def test_one_class_is_an_error():

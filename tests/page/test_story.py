@@ -31,9 +31,8 @@ def test_of_a_collapsed_model_no_class_is_the_best(stored):
 
 
 def test_what_the_training_noticed_comes_first(stored):
-    (few,) = diagnostics.in_labels(
-        np.repeat([0, 1], [20, 12]), ("bees", "ants: red"), TrainConfig()
-    )
+    config = TrainConfig(batch_size=2)
+    (few,) = diagnostics.at_start(np.array([20, 12]), ("bees", "ants: red"), config)
     found = advice(replace(stored, diagnostics=(few,)), "photos")
     assert (found[0].finding, found[0].action) == (
         "Few images: 12 of ants: red to train on.",

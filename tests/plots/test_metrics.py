@@ -184,12 +184,13 @@ def test_curves_show_both_splits_and_the_best_epoch() -> None:
         assert list(axes.lines[-1].get_xdata()) == [2, 2]
     assert list(rate.lines[0].get_ydata()) == [row["lr"] for row in rows]
     assert figure.get_suptitle() == (
-        "6 epochs in 1 h 1 min; best epoch: 2 (dashed), validation accuracy 89.0%"
+        "6 epochs in 1 h 1 min; best epoch kept: 2 (dashed), validation accuracy 89.0%"
     )
 
 
 def test_the_best_epoch_is_that_of_highest_accuracy_where_none_is_marked() -> None:
-    assert "best epoch: 3 " in drawn(curves, history(6)).get_suptitle()
+    assert "best epoch kept: 3 " in drawn(curves, history(6)).get_suptitle()
+    assert "last epoch kept: 6 " in drawn(curves, history(6), "last").get_suptitle()
 
 
 @pytest.mark.parametrize(

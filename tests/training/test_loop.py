@@ -35,9 +35,9 @@ def no_figures(network):
     return {"loss": 1.0, "accuracy": 0.5}
 
 
-def scripted(accuracies):
-    values = iter(accuracies)
-    return lambda network: {"loss": 1.0, "accuracy": next(values)}
+def scripted(accuracies, losses=()):
+    values, costs = iter(accuracies), iter(losses)
+    return lambda network: {"loss": next(costs, 1.0), "accuracy": next(values)}
 
 
 def run(state, batches, config, validate=no_figures, objective=None, mode="max"):
@@ -234,6 +234,39 @@ def test_the_best_epoch_follows_metric_and_mode():
         state, batches = job(CONFIG)
         list(run(state, batches, CONFIG, scripted(values), mode=mode))
         assert state.progress.best_epoch == best
+
+
+def test_of_equal_epochs_the_one_of_lowest_loss_is_best_and_of_these_the_first():
+    config = CONFIG.model_copy(update={"epochs": 5})
+    state, batches = job(config)
+    rounded = 0.9 + 1e-15  # by another order of its sum
+    measured = scripted([0.5, 0.9, rounded, 0.9, 0.9], [0.1, 0.7, 0.3, 0.3, 0.4])
+    epochs = [e for e in run(state, batches, config, measured) if isinstance(e, Epoch)]
+    assert [epoch.best for epoch in epochs] == [True, True, True, False, False]
+    assert state.progress.best_epoch == 3
+
+
+def test_patience_and_plateau_count_the_metric_alone():
+    config = TrainConfig(
+        epochs=50, batch_size=60, lr=0.01, schedule="plateau", plateau_patience=2, patience=4
+    )
+    state, batches = job(config)
+    losses = [0.9, 0.8, 0.7, 0.6, 0.5]
+    events = list(run(state, batches, config, scripted([0.9] * 5, losses)))
+    assert len(state.progress.history) == 5 and state.progress.best_epoch == 5
+    rates = [event.lr for event in events if isinstance(event, Step)]
+    assert rates == pytest.approx([0.01] * 3 + [0.005] * 2)
+
+
+def test_a_state_that_had_ended_goes_on_by_rules_that_allow_more():
+    config = TrainConfig(epochs=2, batch_size=16, lr=0.01)
+    state = finished(*job(config), config)
+    assert state.progress.stopped == "all epochs done"
+    longer = config.model_copy(update={"epochs": 4})
+    images = job(longer)[1]
+    events = list(run(state, images, longer))
+    assert [e.epoch for e in events if isinstance(e, Epoch)] == [3, 4]
+    assert not list(run(state, images, longer))
 
 
 def test_patience_stops_early():

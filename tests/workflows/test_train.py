@@ -18,6 +18,7 @@ from seewhy.events import Diagnostic, Epoch, RunFinished, RunStarted, Step
 from seewhy.files import exclusive, to_json
 from seewhy.run import Run
 from seewhy.training.checkpoint import latest_checkpoint
+from seewhy.workflows import prepare
 from seewhy.workflows import train as module
 
 
@@ -309,7 +310,7 @@ def test_fine_tuning_matches_classes_by_name(photos, tmp_path, run):
         shutil.copytree(photos / name, other / name)
     start = seewhy.load(run.path)
     splits = seewhy.load_data(other, seewhy.DataConfig(size=16))
-    network = module._build(
+    network = prepare._build(
         seewhy.load_recipe("regularized-cnn", QUICK), splits, start.predictor.bundle, None
     )
     old, new = start.module().head.classes.weight, network.head.classes.weight

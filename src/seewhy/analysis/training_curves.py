@@ -12,7 +12,7 @@ from seewhy.analysis.diagnostics import overfitting_since
 class TrainingCurves:
     """The facts of one training's history.
 
-    `kept` is the epoch of the best validation figure; `gap` training less validation accuracy there, as
+    `kept` is the epoch whose weights are kept; `gap` training less validation accuracy there, as
     recorded (with augmentation and dropout, so it may be below 0). `onset` is the epoch since
     which it overfits, as `overfitting_since` finds it, or None. `unsteadiness` is the
     typical change of validation accuracy from one epoch to the next in the last half of the training.
@@ -26,10 +26,10 @@ class TrainingCurves:
     unsteadiness: float
 
 
-def training_curves(history: Sequence[Mapping[str, float]]) -> TrainingCurves:
-    """Reads the rows of history.csv, one an epoch."""
+def training_curves(history: Sequence[Mapping[str, float]], keep: str = "best") -> TrainingCurves:
+    """Reads the rows of history.csv, one an epoch; `keep` is that of the recipe."""
     accuracy = np.array([row["val_accuracy"] for row in history])
-    kept = best_row(history)
+    kept = kept_row(history, keep)
     later = np.diff(accuracy[len(accuracy) // 2 :])
     return TrainingCurves(
         epochs=len(history),
@@ -39,6 +39,11 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> TrainingCurves:
         onset=overfitting_since(history),
         unsteadiness=float(np.sqrt(np.mean(later**2))) if len(later) else 0.0,
     )
+
+
+def kept_row(history: Sequence[Mapping[str, float]], keep: str) -> int:
+    """The row of the epoch whose weights a recipe keeps: the best or the last."""
+    return best_row(history) if keep == "best" else len(history) - 1
 
 
 def best_row(history: Sequence[Mapping[str, float]]) -> int:

@@ -1,7 +1,9 @@
 """Progress on standard error."""
 
+import importlib
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -20,10 +22,11 @@ class Terminal:
     """Shows events: a live bar for work in progress, a permanent line for what is done.
 
     A single run has one line per epoch, a run of an experiment one line in all. No note is shown twice.
+    `run` is the last run that started.
     """
 
     def __init__(self) -> None:
-        self._run: RunStarted | None = None
+        self.run: RunStarted | None = None
         self._bar: tqdm[Any] | None = None
         self._what = ""
         self._rate = 0.0
@@ -41,7 +44,7 @@ class Terminal:
             case Note() | Diagnostic():
                 self._note(event.text)
             case RunStarted():
-                self._run, self._validation = event, ""
+                self.run, self._validation = event, ""
                 if not event.name:
                     self.write(f"run: {event.path}")
             case RunFinished():
@@ -82,7 +85,7 @@ class Terminal:
 
     def _step(self, step: Step) -> None:
         bar = self._bar_of("training", step.total_steps, initial=step.step - 1, bar_format=TRAINING)
-        run = self._run
+        run = self.run
         turn = f"{run.number}/{run.total} {run.name}  " if run and run.name else ""
         of = f"/{run.epochs}" if run else ""
         self._rate = 0.9 * (self._rate or step.images_per_second) + 0.1 * step.images_per_second
@@ -95,7 +98,7 @@ class Terminal:
         bar.update(1)
 
     def _epoch(self, epoch: Epoch) -> None:
-        metrics, run = epoch.validation, self._run
+        metrics, run = epoch.validation, self.run
         self._validation = f"  val {metrics['accuracy']:.1%}"
         if run is None or run.name:
             return
@@ -108,7 +111,7 @@ class Terminal:
                 for name, number in watched.items()
             )
             + f"  {epoch.seconds:,.0f} s"
-            + ("  best" if epoch.best else "")
+            + ("  best" if epoch.best and run.keep == "best" else "")
         )
 
     def _finished(self, done: RunFinished) -> None:
@@ -120,26 +123,41 @@ class Terminal:
                 else f"model: {done.path}/model.safetensors"
             )
             return
-        turn = f"{self._run.number:>3}/{self._run.total}" if self._run else ""
+        turn = f"{self.run.number:>3}/{self.run.total}" if self.run else ""
         metric = "" if isnan(done.value) else f"{done.metric} {value(done.value, done.metric)}"
         took = "" if isnan(done.seconds) else f"{done.seconds:,.0f} s"
         self.write(f"{turn}  {done.name:<32}  {metric}  {took}  {done.note}".rstrip())
 
 
+def again(run: RunStarted | None) -> str:
+    """What to do after an interruption of work that continues by itself."""
+    return "interrupted: run the same command again to continue"
+
+
 @contextmanager
-def shown(
-    stopped: str = "interrupted: run the same command again to continue",
-) -> Iterator[Terminal]:
-    """A `Terminal` for the block; shows the line `stopped` when a signal interrupts it."""
+def shown(stopped: Callable[[RunStarted | None], str] = again) -> Iterator[Terminal]:
+    """A `Terminal` for the block; shows the line `stopped` of its run when a signal interrupts it."""
     terminal = Terminal()
     try:
+        with _uninterrupted():
+            importlib.import_module("torch")
         yield terminal
     except (KeyboardInterrupt, SystemExit):
         terminal.close()
-        terminal.write(stopped)
+        terminal.write(stopped(terminal.run))
         raise
     finally:
         terminal.close()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Holds Ctrl-C back within the block: one that comes while PyTorch loads leaves a broken NumPy."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def say(line: str) -> None:

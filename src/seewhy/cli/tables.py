@@ -48,6 +48,9 @@ def metrics_table(metrics: dict[str, Any], about: str) -> str:
         lines.append(f"  ... and {len(metrics['classes']) - 50} more classes (see --json)")
     for name in ("macro", "weighted"):
         lines.append(_row(f"{name} mean", metrics[name], width, ""))
+    if absent := [name for name, row in metrics["per_class"].items() if not row["support"]]:
+        shown = ", ".join(map(visible, absent[:10])) + (" ..." if len(absent) > 10 else "")
+        lines.append(f"  no images of {shown}: the means are of the other classes")
     return "\n".join(lines)
 
 

@@ -2,16 +2,19 @@
 
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 import seewhy
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
-from seewhy.cli.progress import Terminal, say, shown
+from seewhy.cli.progress import say, shown
 from seewhy.cli.tables import metrics_table, summary_table
 from seewhy.errors import UsageError, as_user_error
+from seewhy.events import RunStarted
 from seewhy.text import command_line
 
 if TYPE_CHECKING:
@@ -21,7 +24,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @training_flags()
-@click.option("--resume", is_flag=True, help="continue an unfinished run, bit for bit")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="continue a run, bit for bit, by its own recipe and data where none are named",
+)
 @click.option(
     "--init", metavar="MODEL", help="fine-tune from this model; classes are matched by name"
 )
@@ -32,13 +39,19 @@ def command(
 ) -> None:
     """Train a classifier from labelled images and measure it on validation; test is never used.
 
-    --seeds and --folds write their runs to OUT/seed-N or OUT/fold-N [runs/RECIPE-seeds, -folds]. Run the
-    same command again to continue them after an interruption.
+    `--resume --out RUN` continues a run by its own recipe and data; with a larger --epochs it trains a
+    finished one on. --seeds and --folds write their runs to OUT/seed-N or OUT/fold-N [runs/RECIPE-seeds,
+    -folds]. Run the same command again to continue them after an interruption.
     """
     if seeds is not None and folds is not None:
         raise UsageError("--seeds and --folds are two experiments: choose one")
     if resume and (seeds is not None or folds is not None):
         raise UsageError("--seeds and --folds continue by themselves: leave out --resume")
+    if resume:  # what is not named is the run's own
+        source = click.get_current_context().get_parameter_source
+        for name in ("recipe", "data"):
+            if source(name) is ParameterSource.DEFAULT:
+                settings[name] = None
     if seeds is not None:
         with shown() as terminal:
             over_seeds = seewhy.seeds(count=seeds, on_event=terminal, **settings)
@@ -52,27 +65,40 @@ def command(
 
 
 def _one(settings: dict[str, Any], resume: bool, as_json: bool) -> None:
-    with shown("interrupted, and saved: continue with the same command and --resume") as terminal:
+    with shown(_interrupted) as terminal:
         run = seewhy.train(resume=resume, on_event=terminal, **settings)
     page, code = None, 0
+    report = command_line("report", run.path)
     try:
-        page = seewhy.report(
-            run, analyse=True, device=run.config["recipe"]["train"]["device"], on_event=Terminal()
-        )
+        with shown(
+            lambda _: f"interrupted: the run is finished, its report is not ({report})"
+        ) as terminal:
+            device = run.config["recipe"]["train"]["device"]
+            page = seewhy.report(run, analyse=True, device=device, on_event=terminal)
     except Exception as error:
-        code = _report_failed(run, error)
+        code = _report_failed(run, error, report)
     metrics = run.metrics["val"]
-    data, split = settings["data"], ["test"] if run.split_sizes["test"] else ["val", "--full"]
+    split = ["--split", "test"] if run.split_sizes["test"] else ["--split", "val", "--full"]
+    following = command_line("evaluate", run.path, "--data", run.config["data"], *split)
     lines = [metrics_table(metrics, f"model {run.path}")]
     if page is not None:
         lines.append(f"\nreport: {page}")
-    following = command_line("evaluate", run.path, "--data", data, "--split", *split)
     lines.append(f"\nrun: {run.path}   next: {following}")
     show({"run": run.path, "val": metrics}, as_json, lambda _: "\n".join(lines))
     sys.exit(code)
 
 
-def _report_failed(run: "Run", error: Exception) -> int:
+def _interrupted(started: RunStarted | None) -> str:
+    """What of a training is on disk after a signal, and the command that continues it."""
+    if started is None:
+        return "interrupted before the training began: nothing is saved yet"
+    run = seewhy.Run(Path(started.path))
+    if (step := run.saved_step) is None:
+        return f"interrupted before a step was saved: {run.resume_command} starts at the beginning"
+    return f"interrupted, and saved at step {step:,}: continue with {run.resume_command}"
+
+
+def _report_failed(run: "Run", error: Exception, command: str) -> int:
     """Says that there is no report, and logs the traceback of an internal error; returns the exit code."""
     user_error = as_user_error(error)
     reason = str(user_error)
@@ -80,9 +106,7 @@ def _report_failed(run: "Run", error: Exception) -> int:
         for line in "".join(traceback.format_exception(error)).splitlines():
             run.log(line)
         reason = f"{type(error).__name__}: {error}; its traceback is in {run.path / 'log.txt'}"
-    say(
-        f"the run is finished, but its report failed: {reason} (`{command_line('report', run.path)}`)"
-    )
+    say(f"the run is finished, but its report failed: {reason} (`{command}`)")
     return 1 if user_error is None else 0
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Self
 
@@ -70,13 +71,18 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
     An existing path wins over a name. Raises `UsageError` for an unknown name, an unreadable file, an
     unknown field (naming the nearest) or a value out of range.
     """
-    tree = _read(str(name_or_path), depth=0)
+    return make_recipe(_read(str(name_or_path), depth=0), overrides, str(name_or_path))
+
+
+def make_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None, label: str) -> Recipe:
+    """A recipe from its fields, such as those that a run stores. Raises `UsageError` naming `label`."""
+    whole = deepcopy(dict(tree))
     for dotted, value in (overrides or {}).items():
-        _put(tree, dotted, value)
+        _put(whole, dotted, value)
     try:
-        return Recipe.model_validate(tree)
+        return Recipe.model_validate(whole)
     except ValidationError as error:
-        raise UsageError(f"recipe {name_or_path}: {_explain(error)}") from None
+        raise UsageError(f"recipe {label}: {_explain(error)}") from None
 
 
 def to_yaml(recipe: Recipe) -> str:

@@ -20,6 +20,7 @@ from seewhy.data.split import (
     assign,
     check_classes_trained,
     check_names,
+    notes_on_classes,
     write_splits,
 )
 from seewhy.data.stamps import cache_root, content_of, writable
@@ -86,6 +87,7 @@ def load_data(
     split = np.where(images.labels < 0, "left_out", split)
     if classes is None and trainable:
         check_classes_trained(images, split)
+    empty = notes_on_classes(images, split) if classes is None else []
     test = images.take(split == "test")
     return Splits(
         train=images.take(split == "train"),
@@ -97,7 +99,7 @@ def load_data(
         bad=read.bad + origin.skipped,
         merged=read.merged,
         drawn="" in read.splits,
-        notes=(*_notes(origin, read), *aligned, *drawn, *gone),
+        notes=(*_notes(origin, read), *aligned, *drawn, *gone, *empty),
         config=config,
     )
 

@@ -273,18 +273,37 @@ def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
             f"there is one class, {visible(images.classes[0])}",
             "a classifier needs two. Is this the folder above the class folders?",
         )
-    counts = images.take(split == "train").counts
-    empty = [visible(name) for name, n in zip(images.classes, counts, strict=True) if n == 0]
-    if empty:
-        shown = ", ".join(empty[:10]) + (f" and {len(empty) - 10} more" if len(empty) > 10 else "")
+    if empty := _named(images, images.take(split == "train").counts == 0):
+        leaked = images.take(split == "train").counts + images.take(split == "left_out").counts
+        if not _named(images, leaked == 0):
+            raise UntrainableError(
+                f"all training images of {empty} were left out: they are identical to (or in one group "
+                "with) val or test images",
+                "give val and test images of their own, or no val: a part of train is then drawn for it",
+            )
         raise UntrainableError(
-            f"no training images of {shown}",
-            "add some, or remove the class with all its images",
+            f"no training images of {empty}", "add some, or remove the class with all its images"
         )
     if not np.any(split == "val"):
         raise UntrainableError(
             "nothing to validate on", "a class needs two different images (or groups) at least"
         )
+
+
+def notes_on_classes(images: ImageSet, split: np.ndarray) -> list[str]:
+    """Returns a note for each held-out split that lacks images of some classes."""
+    notes = []
+    for name in ("val", "test"):
+        counts = images.take(split == name).counts
+        if counts.any() and (empty := _named(images, counts == 0)):
+            notes.append(f"{name} has no images of {empty}: its metrics say nothing of them")
+    return notes
+
+
+def _named(images: ImageSet, chosen: np.ndarray) -> str:
+    """Returns the names of the chosen classes, bool `(K,)`, for a sentence; the first ten of many."""
+    names = [visible(images.classes[number]) for number in np.flatnonzero(chosen)]
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def write_splits(splits: Splits, path: Path) -> None:

@@ -37,7 +37,7 @@ def find_model(model: str | Path) -> Path:
         if not run.finished:
             raise ModelFileError(
                 f"{path} holds no model.safetensors: is it a run directory, and did its training end? "
-                "Go on with `seewhy train --resume`"
+                f"`{run.resume_command}` continues it"
             )
         return run.model
     if path.exists():

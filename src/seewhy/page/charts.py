@@ -44,8 +44,8 @@ class Axes:
         return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
-def training_curves(history: Sequence[Mapping[str, float]], name: str, best: int) -> Markup:
-    """Training and validation loss or accuracy by epoch; `best` is the row of the best epoch, marked."""
+def training_curves(history: Sequence[Mapping[str, float]], name: str, kept: int) -> Markup:
+    """Training and validation loss or accuracy by epoch; `kept` is the row of the kept epoch, marked."""
     epochs = [row["epoch"] for row in history]
     series = {part: [row[f"{part}_{name}"] for row in history] for part in ("train", "val")}
     values = np.concatenate(list(series.values()))
@@ -57,7 +57,7 @@ def training_curves(history: Sequence[Mapping[str, float]], name: str, best: int
     svg = _svg(f"{name} by epoch, training and validation")
     whole = [e for e in _ticks(*axes.x) if e == int(e) and axes.x[0] <= e <= axes.x[1]]
     _grid(svg, axes, whole, ticks, percent)
-    _line(svg, axes.at(epochs[best], axes.y[0]), axes.at(epochs[best], axes.y[1]), "rule")
+    _line(svg, axes.at(epochs[kept], axes.y[0]), axes.at(epochs[kept], axes.y[1]), "rule")
     ends = {part: axes.at(epochs[-1], ys[-1])[1] for part, ys in series.items()}
     upper, lower = sorted(ends, key=lambda part: ends[part])
     if ends[lower] - ends[upper] < GAP:
@@ -66,7 +66,7 @@ def training_curves(history: Sequence[Mapping[str, float]], name: str, best: int
     for part, label, kind in (("train", "training", "soft"), ("val", "validation", "strong")):
         SubElement(svg, "path", {"d": axes.path(epochs, series[part]), "class": f"line {kind}"})
         _text(svg, WIDTH - 68, ends[part] + 4, label, f"label {kind}-text")
-    x, y = axes.at(epochs[best], series["val"][best])
+    x, y = axes.at(epochs[kept], series["val"][kept])
     _circle(svg, x, y, 4, "dot")
     _text(svg, *axes.at(axes.x[1], axes.y[0]), "epoch", "tick", dy=16, dx=10)
     return _markup(svg)

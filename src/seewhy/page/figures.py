@@ -20,7 +20,7 @@ def draw_figures(stored: Stored, images: Pixels | None, folder: Path) -> None:
 
     `images` uint8 (N, H, W, 3) are the validation images; without them no mistakes are drawn.
     """
-    drawings: Drawings = {"curves": (curves, [stored.history])}
+    drawings: Drawings = {"curves": (curves, [stored.history, stored.keep])}
     drawings |= split_drawings(stored.val, _bins(stored.analysis), stored.analysis, images)
     if "test" in stored.metrics:
         parts = stored.test_analysis

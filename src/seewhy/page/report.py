@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from seewhy.analysis.training_curves import best_row
+from seewhy.analysis.training_curves import kept_row
 from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.page import charts, robustness, story
 from seewhy.page.images import MOST_CLASSES, ShownImages, packed, thumbnail
-from seewhy.page.settings import flat, settings
+from seewhy.page.settings import flat, train_command
 from seewhy.page.stored import Stored
 from seewhy.page.template import embedded, page
 from seewhy.plots.style import duration
@@ -56,7 +56,7 @@ def render(stored: Stored, data: str, images: ShownImages | None, *, figures: st
         advice=story.advice(stored, data),
         causes=story.cause_rows(stored),
         slices=story.weak_slices(stored)[:MOST_SLICES],
-        best=best_row(stored.history),
+        kept=kept_row(stored.history, stored.keep),
         key_figures=_key_figures(stored),
         figure_rows=_metric_rows(stored),
         significant=SIGNIFICANT,
@@ -183,10 +183,9 @@ def _pairs(stored: Stored) -> list[dict[str, Any]]:
 
 def _commands(stored: Stored, data: str) -> list[str]:
     """The commands that reproduce the run, its metrics and this page; the first is empty if not known."""
-    known, run = settings(stored.config["recipe"]), str(stored.path)
+    run = str(stored.path)
     lines = [
-        ["seewhy", "train", "--data", data, *known] if known else [],
         ["seewhy", "evaluate", run, "--data", data, "--full"],
         ["seewhy", "report", run, "--data", data],
     ]
-    return [shlex.join(line) for line in lines]
+    return [train_command(stored.config, data), *map(shlex.join, lines)]

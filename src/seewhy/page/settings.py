@@ -23,6 +23,24 @@ def settings(recipe: Mapping[str, Any], more: Mapping[str, Any] | None = None) -
     return ["--recipe", recipe["name"], *flags]
 
 
+def train_command(
+    config: Mapping[str, Any], data: str, more: Mapping[str, Any] | None = None
+) -> str:
+    """The command that trains as a run was trained, with `more` fields changed; `config` is the run's.
+
+    Empty if a file that it needs is not known: that of a recipe, or of the model that was fine-tuned.
+    """
+    known = settings(config["recipe"], more)
+    if config.get("init"):
+        start = config.get("init_model")
+        if start is None:
+            return ""
+        # The network and the input size are the model's.
+        known = [f for f in known if not f.startswith(("--set=model.", "--set=data.size="))]
+        known += ["--init", start] if known else []
+    return shlex.join(["seewhy", "train", "--data", data, *known]) if known else ""
+
+
 def review_command(data: str, recipe: Mapping[str, Any], review: str) -> str:
     """The command that applies a label review to data that is split as the recipe splits it."""
     usual, drawn = DataConfig(), DataConfig.model_validate(recipe["data"])

@@ -48,6 +48,11 @@ class Stored:
         return metrics
 
     @property
+    def keep(self) -> str:
+        """Which epoch's weights are the model's: the "best" or the "last"."""
+        return str(self.config["recipe"]["train"].get("keep", "best"))
+
+    @property
     def recalls(self) -> dict[str, float]:
         """The recall of each class that has validation images."""
         rows = self.val["per_class"].items()
@@ -63,22 +68,23 @@ def read_stored(run: Run) -> Stored:
     if not run.finished or "val" not in run.metrics:
         raise UsageError(
             f"{run.path} is not a finished run (no model.safetensors or metrics.json): give a run directory, "
-            "or finish the run with `seewhy train --resume`"
+            f"or finish the run with `{run.resume_command}`"
         )
     header = read_header(run.model)
     counts = _counts(run.path / "splits.csv", list(run.metrics["val"]["classes"]))
     events = run.events
+    epochs = header.metadata.facts.get("epochs")  # fewer than those done, if it is being trained on
     return Stored(
         path=run.path,
         config=run.config,
-        history=run.history,
+        history=run.history[: epochs if isinstance(epochs, int) else None],
         metrics=run.metrics,
         environment=run.environment,
         analysis=_analysis(run.path / "analysis", "val", ""),
         test_analysis=_analysis(run.path / "analysis", "test"),
         counts=counts,
         bad_files=len(_rows(run.path / "bad_files.csv")),
-        diagnostics=_derived(run, counts["train"])
+        diagnostics=_derived(run, counts)
         if events is None
         else tuple(dict.fromkeys(event for event in events if isinstance(event, Diagnostic))),
         derived=events is None,
@@ -94,11 +100,11 @@ def read_stored(run: Run) -> Stored:
     )
 
 
-def _derived(run: Run, counts: Mapping[str, int]) -> tuple[Diagnostic, ...]:
-    """The diagnostics of a run that stored no events, from its history and class counts."""
-    labels = np.repeat(np.arange(len(counts)), list(counts.values()))
+def _derived(run: Run, counts: Mapping[str, Mapping[str, int]]) -> tuple[Diagnostic, ...]:
+    """The diagnostics of a run that stored no events, from its history and images per class, by split."""
+    train, val = (np.array(list(counts[split].values())) for split in ("train", "val"))
     config = TrainConfig(**run.config["recipe"]["train"])
-    return tuple(diagnostics.in_run(run.history, labels, list(counts), config))
+    return tuple(diagnostics.in_run(run.history, train, val, list(counts["train"]), config))
 
 
 def _analysis(folder: Path, *splits: str) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from seewhy.analysis.causes import NAMES
 from seewhy.analysis.slices import is_weak
-from seewhy.analysis.training_curves import best_row
+from seewhy.analysis.training_curves import kept_row
 from seewhy.evaluation.collapse import collapse
 from seewhy.page.robustness import hardest
-from seewhy.page.settings import review_command, settings
+from seewhy.page.settings import review_command, settings, train_command
 from seewhy.page.stored import Stored
 
 MUCH = 0.1  # share of all mistakes between two classes that is worth an advice of its own
@@ -142,13 +142,8 @@ class _Commands:
     def __call__(self, verb: str, *options: str) -> str:
         return shlex.join(["seewhy", verb, self.run, "--data", self.data, *options])
 
-    def train(self, recipe: Mapping[str, Any], field: str, value: float) -> str:
-        """Trains with the recipe of a run and one field changed; empty if the recipe is not a shipped one."""
-        known = settings(recipe, {field: value})
-        return shlex.join(["seewhy", "train", "--data", self.data, *known]) if known else ""
-
     def judge(self, recipe: Mapping[str, Any]) -> str:
-        """Checks the labels, then finds the causes of this run's mistakes; empty as in `train`."""
+        """Checks the labels, then finds the causes of this run's mistakes; empty for a recipe of a file."""
         known = settings(recipe)
         folds = shlex.join(["seewhy", "data", "labels", self.data, *known, "--out", "folds"])
         return f"{folds} && {self('evaluate', '--full', '--labels', 'folds')}" if known else ""
@@ -248,7 +243,7 @@ def _hardest(stored: Stored, commands: _Commands) -> list[Advice]:
     for finding, field, value in hardest(stored.analysis["robustness"]):
         if recipe.get("augment", {}).get(field) is None:
             action = f"Train again with the augmentation {field}, and compare."
-            command = commands.train(recipe, f"augment.{field}", value)
+            command = train_command(stored.config, commands.data, {f"augment.{field}": value})
             steps.append(Advice(finding, action, command))
         else:
             action = f"The augmentation {field} is on already: increase it, or collect such images."
@@ -297,12 +292,12 @@ def _counted(n: int, noun: str) -> str:
 def headlines(stored: Stored) -> dict[str, str]:
     """The headline of each chart: its main message."""
     val, confidence = stored.val, stored.analysis.get("confidence")
-    best = stored.history[best_row(stored.history)]
+    kept = stored.history[kept_row(stored.history, stored.keep)]
     pair = _most_confused(stored)
     recalls = stored.recalls.values()
     texts = {
-        "curves": f"Best validation accuracy {best['val_accuracy']:.1%}, in epoch {best['epoch']:.0f} "
-        f"of {len(stored.history)}",
+        "curves": f"Validation accuracy {kept['val_accuracy']:.1%} in epoch {kept['epoch']:.0f} of "
+        f"{len(stored.history)}: the {stored.keep}, which is kept",
         "confusion": "No class was confused with another"
         if pair is None
         else f"Most frequent: {pair[0]} predicted as {pair[1]}, {_counted(pair[2], 'time')}",

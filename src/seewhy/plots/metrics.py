@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from seewhy.analysis.training_curves import best_row
+from seewhy.analysis.training_curves import kept_row
 from seewhy.evaluation.metrics import Reliability
 from seewhy.plots.style import (
     BLUE,
@@ -36,14 +36,15 @@ _SPLITS = {"train": "Training", "val": "Validation", "test": "Test", "oof": "Out
 
 
 @png
-def curves(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Training and validation loss and accuracy by epoch, with the best epoch marked; the learning rate.
+def curves(history: Sequence[Mapping[str, float]], keep: str = "best") -> Figure:
+    """Training and validation loss and accuracy by epoch, with the kept epoch marked; the learning rate.
 
     Rows have `epoch`, `lr`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy` and, if known,
-    `best` (1 if the epoch was better than all before it) and `seconds` since the start.
+    `best` (1 if the epoch was better than all before it) and `seconds` since the start; `keep` is the
+    recipe's, "best" or "last".
     """
     epochs = np.array([row["epoch"] for row in history])
-    best = best_row(history)
+    kept = kept_row(history, keep)
     figure = Figure(figsize=(10, 4.8))
     grid = figure.add_gridspec(2, 2, height_ratios=(4, 1))
     loss, accuracy = (figure.add_subplot(grid[0, column]) for column in (0, 1))
@@ -54,13 +55,13 @@ def curves(history: Sequence[Mapping[str, float]]) -> Figure:
             values = np.array([row[f"{part}_{name}"] for row in history])
             axes.plot(epochs, values, color=colour, label=_SPLITS[part].lower(), **mark)
             if part == "val":
-                axes.plot(epochs[best], values[best], "o", color=BLUE, markersize=7)
-        axes.axvline(epochs[best], **DASHED)
+                axes.plot(epochs[kept], values[kept], "o", color=BLUE, markersize=7)
+        axes.axvline(epochs[kept], **DASHED)
         axes.set_title(name)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1))
     loss.legend(loc="best")
     rate.plot(epochs, [row["lr"] for row in history], color=GREY, **mark)
-    rate.axvline(epochs[best], **DASHED)
+    rate.axvline(epochs[kept], **DASHED)
     rate.set_ylim(bottom=0)
     rate.set_title("learning rate")
     rate.set_xlabel("epoch")
@@ -69,8 +70,8 @@ def curves(history: Sequence[Mapping[str, float]]) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     took = f" in {duration(history[-1]['seconds'])}" if "seconds" in history[-1] else ""
     figure.suptitle(
-        f"{len(epochs)} epoch{'s' * (len(epochs) > 1)}{took}; best epoch: {epochs[best]:.0f} (dashed), "
-        f"validation accuracy {history[best]['val_accuracy']:.1%}"
+        f"{len(epochs)} epoch{'s' * (len(epochs) > 1)}{took}; {keep} epoch kept: {epochs[kept]:.0f} "
+        f"(dashed), validation accuracy {history[kept]['val_accuracy']:.1%}"
     )
     return figure
 

@@ -92,13 +92,21 @@ def load_checkpoint(state: TrainState, path: Path) -> str | None:
     device = next(state.network.parameters()).device
     if state.average is not None:
         state.average = {name: t.to(device) for name, t in _part(tensors, "average.").items()}
-    fields = TrainProgress.__annotations__  # another version may have other fields
-    progress = {key: value for key, value in record["progress"].items() if key in fields}
-    state.progress = TrainProgress(**progress)
+    state.progress = _progress(record)
     threads = torch.get_num_threads()
     if threads != record["threads"]:
         return f"resumed, not bit-exact: threads {record['threads']}->{threads}"
     return None
+
+
+def load_progress(path: Path) -> TrainProgress:
+    """How far the training of a checkpoint is. Raises `ModelFileError` if the checkpoint is damaged."""
+    return _progress(_read(path)[1])
+
+
+def _progress(record: dict[str, Any]) -> TrainProgress:
+    fields = TrainProgress.__annotations__  # another version may have other fields
+    return TrainProgress(**{k: v for k, v in record["progress"].items() if k in fields})
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

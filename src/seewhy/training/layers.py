@@ -22,6 +22,12 @@ def set_dropout(network: nn.Module, rate: float) -> None:
         layer.p = rate
 
 
+def batch_norm_momentum(network: nn.Module) -> float | None:
+    """The momentum of the first batch norm that keeps running statistics; None if there is none."""
+    norms = (m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+    return next((m.momentum for m in norms if m.track_running_stats), None)
+
+
 @torch.no_grad()
 def gradient_norms(network: nn.Module) -> dict[str, float]:
     """The Euclidean norm of the loss's gradient by each layer's kernel or matrix, in the network's order.

@@ -86,6 +86,9 @@ def train(
     network, progress = state.network, state.progress
     # The compiled network takes full batches only: compiling again for a short last one is too slow.
     whole = cast(nn.Module, torch.compile(network)) if config.compile else network
+    # Of a state that was loaded, by the rules of this recipe, which may allow more.
+    progress.out_of_time = _out_of_time(progress, config)
+    progress.stopped = reason_to_stop(progress, config)
     while progress.stopped is None:
         clock = time.monotonic()
         seed = seed_of(config.seed, NETWORK, progress.step)
@@ -119,7 +122,7 @@ def train(
 
         _require_finite(loss.item(), progress.step, lr)
         done = _count_step(progress, batches, loss, logits, y, lr, clock, norms)
-        progress.out_of_time = progress.elapsed > (config.time_limit or math.inf)
+        progress.out_of_time = _out_of_time(progress, config)
         yield done
 
 
@@ -173,11 +176,13 @@ def _close_epoch(
     lr = config.lr * progress.plateau_factor * lr_factor(config, len(progress.history) + 1)
     _require_finite(metrics["loss"], progress.step, lr)
     number = len(progress.history) + 1
-    sign = 1 if mode == "max" else -1
-    best = progress.best_value
-    is_best = best is None or math.isnan(best) or sign * value > sign * best
+    improved, equal = _compare(value, progress.best_value, mode)
+    is_best = improved or (
+        equal and metrics["loss"] < progress.history[progress.best_epoch - 1]["val_loss"]
+    )
     if is_best:
         progress.best_value, progress.best_epoch, progress.best_step = value, number, progress.step
+    if improved:
         progress.stale = progress.plateau_stale = 0
     else:
         progress.stale += 1
@@ -198,13 +203,34 @@ def _close_epoch(
     )
     progress.history.append(epoch.row())
     progress.loss_sum, progress.correct, progress.seen = 0.0, 0.0, 0
-    if progress.out_of_time:
-        progress.stopped = f"time limit of {config.time_limit:g} s reached"
-    elif number == config.epochs:
-        progress.stopped = "all epochs done"
-    elif config.patience is not None and progress.stale >= config.patience:
-        progress.stopped = f"no better {config.monitor} for {config.patience} epochs"
+    progress.stopped = reason_to_stop(progress, config)
     return epoch
+
+
+def reason_to_stop(progress: TrainProgress, config: TrainConfig) -> str | None:
+    """Why a training ends after its last epoch, by the rules of its recipe; None if it goes on."""
+    if progress.seen:  # in the middle of an epoch
+        return None
+    if _out_of_time(progress, config):
+        return f"time limit of {config.time_limit:g} s reached"
+    if len(progress.history) >= config.epochs:
+        return "all epochs done"
+    if config.patience is not None and progress.stale >= config.patience:
+        return f"no better {config.monitor} for {config.patience} epochs"
+    return None
+
+
+def _out_of_time(progress: TrainProgress, config: TrainConfig) -> bool:
+    return progress.elapsed > (config.time_limit or math.inf)
+
+
+def _compare(value: float, best: float | None, mode: str) -> tuple[bool, bool]:
+    """Whether a metric is better than the best so far, and whether it is equal but for rounding."""
+    if best is None or math.isnan(best):
+        return True, False
+    if math.isclose(value, best, rel_tol=1e-9, abs_tol=1e-12):
+        return False, True
+    return (value > best if mode == "max" else value < best), False
 
 
 def _require_finite(loss: float, step: int, lr: float) -> None:

@@ -117,13 +117,14 @@ def _contender(
 ) -> ComparedModel:
     run = Run(Path(model))
     history = run.history if (run.path / "history.csv").is_file() else []
+    keep = run.config["recipe"]["train"]["keep"] if history else "best"
     return ComparedModel(
         name=name,
         megabytes=sum(file.stat().st_size for file in find_models(model)) / 1e6,
         parameters=classifier.predictor.parameters,
         latency=latency,
         gap=gap,
-        curves=training_curves(history) if history else None,
+        curves=training_curves(history, keep) if history else None,
         history=history,
     )
 

@@ -2,27 +2,24 @@
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from math import nan
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from seewhy.analysis import diagnostics
-from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.config.training import TrainConfig
-from seewhy.data import Data, Splits, load_data, write_bad_files, write_splits
-from seewhy.data.sources import describe
+from seewhy.data import Data, write_bad_files, write_splits
 from seewhy.errors import DivergedError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
-from seewhy.evaluation.metrics import by_name, metrics, require_metric, score
-from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.metrics import by_name, metrics, score
 from seewhy.events import (
     Diagnostic,
     Epoch,
@@ -34,15 +31,13 @@ from seewhy.events import (
     StoredEvent,
     ignore,
 )
-from seewhy.files import require_space, require_writable
+from seewhy.files import require_space
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
-from seewhy.inference.device import pick_amp, pick_device, place
-from seewhy.inference.forward import predict
-from seewhy.inference.locate import find_model
-from seewhy.models.registry import Network, build, name_of
-from seewhy.run import Run, new_run, require_same, resumable_run, writing
-from seewhy.training.batches import WEIGHTS, Batches, seed_of
+from seewhy.inference.device import pick_amp, place
+from seewhy.models.registry import Network
+from seewhy.run import Run, writing
+from seewhy.training.batches import Batches
 from seewhy.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
@@ -55,16 +50,25 @@ from seewhy.training.guards import (
     memory_named,
     stopping_signals,
 )
-from seewhy.training.layers import check_layers
-from seewhy.training.loop import TrainState
+from seewhy.training.layers import batch_norm_momentum
+from seewhy.training.loop import TrainProgress, TrainState
 from seewhy.training.loop import train as training_loop
 from seewhy.training.objectives import balanced_weights, cross_entropy
+from seewhy.training.schedules import lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
+from seewhy.workflows.prepare import (
+    Job,
+    Request,
+    check_resumable,
+    is_finished,
+    model_epochs,
+    prepare,
+)
 
 
 def train(
-    data: Data = "cifar10",
-    recipe: str | Path = "fast",
+    data: Data | None = None,
+    recipe: str | Path | None = None,
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -75,10 +79,14 @@ def train(
 ) -> Run:
     """Trains a classifier by a recipe and returns its finished run directory. Never opens the test split.
 
-    `data` is a path, a name or data in memory, as `load_data` accepts. `overrides` sets recipe fields by
-    dotted name, such as `{"train.epochs": 5}`. `resume` continues the run in `out` (or the newest of this
-    recipe), bit for bit as if it had not been interrupted; `init` fine-tunes a bundle, whose classes are
-    matched by name; `model` is a custom network. `on_event` receives all events.
+    `data` is a path, a name or data in memory, as `load_data` accepts ["cifar10"], `recipe` a name or a file
+    ["fast"]. `overrides` sets recipe fields by dotted name, such as `{"train.epochs": 5}`. `init` fine-tunes
+    a bundle, whose classes are matched by name; `model` is a custom network. `on_event` receives all events.
+
+    `resume` continues the run in `out` (or the newest of this recipe), bit for bit as if it had not been
+    interrupted, by its own recipe and data where none are named. A finished run goes on if `overrides` gives
+    more `train.epochs` (`patience`, `time_limit`): its learning-rate schedule then spans all of them, and
+    its model is replaced at the end and kept in `epochs-N/`.
 
     Ctrl-C and SIGTERM save a checkpoint and raise `KeyboardInterrupt` or `SystemExit(143)`. Raises a
     `SeeWhyError` for errors that the user can fix.
@@ -102,8 +110,8 @@ def train(
 
 @contextmanager
 def training_events(
-    data: Data = "cifar10",
-    recipe: str | Path = "fast",
+    data: Data | None = None,
+    recipe: str | Path | None = None,
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -116,82 +124,64 @@ def training_events(
 
     Takes the parameters of `train`; `on_event` receives only the events of reading the data, which comes
     first. An `Epoch` is yielded when its checkpoint is on disk; the last event is `RunFinished`. A run whose
-    block is left earlier can be resumed. Raises as `train` does.
+    block is left earlier can be resumed, at the step where it was left. Raises as `train` does.
     """
-    chosen = load_recipe(recipe, overrides)
-    require_writable(Path("runs") if out is None else Path(out))
-    start = bundles.load(find_model(init), model=model) if init is not None else None
-    if start is not None:
-        chosen = _recipe_for(chosen, start)
-    splits = load_data(data, chosen.data, on_event=on_event, rule=start.rule if start else None)
-    require_metric(chosen.train.monitor, splits.classes)
-    network = _build(chosen, splits, start, model)
-    check_layers(network, chosen.train)
-    target = None if out is None else Path(out)
-    run = (resumable_run if resume else new_run)(target, chosen.name)
-    config = {
-        "recipe": chosen.model_dump(mode="json"),
-        "data": describe(data),
-        "data_fingerprint": splits.fingerprint,
-        "init": start.digest if start else None,
-    }
-    with writing(run):
-        if run.started:
-            require_same(run, config, {"recipe": Recipe().model_dump(mode="json")})
-        job = _Job(chosen, splits, network, run, pick_device(chosen.train.device), start)
-        with closing(_events(job, config, resume)) as events:
+    job = prepare(Request(data, recipe, out, overrides, resume, init, model), on_event)
+    with writing(job.run):
+        if job.run.started:
+            check_resumable(job)
+        with closing(_events(job, resume)) as events:
             yield events
 
 
-@dataclass(frozen=True)
-class _Job:
-    """The inputs of one training."""
-
-    recipe: Recipe
-    splits: Splits
-    network: nn.Module
-    run: Run
-    device: torch.device
-    start: Bundle | None
-
-    def predict_val(
-        self, network: nn.Module, views: Sequence[str], amp: torch.dtype | None = None
-    ) -> Predictions:
-        size = self.splits.rule.size
-        return predict(
-            network, self.splits.val, size=size, views=views, device=self.device, amp=amp
-        )
-
-
-def _events(job: _Job, config: Mapping[str, Any], resume: bool) -> Generator[Event, None, None]:
+def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
     """The events of a training, from its first file to its bundle."""
     run, splits, recipe = job.run, job.splits, job.recipe
-    if run.finished:
+    if is_finished(run, recipe.train):
         yield _finished(run, "nothing to resume")
         return
     with memory_named(recipe.train.batch_size):
-        started = RunStarted(str(run.path), recipe.train.epochs, recipe.train.monitor)
-        initial: list[StoredEvent] = [*map(Note, splits.notes), started]
+        _write_start(job)
+        config = recipe.train
+        started = RunStarted(str(run.path), config.epochs, config.monitor, keep=config.keep)
+        initial: list[StoredEvent] = [*map(Note, job.notes), started]
         yield from initial
-        _write_start(run, config, splits)
-        diagnosed = diagnostics.in_labels(splits.train.labels, splits.classes, recipe.train)
+        diagnosed = diagnostics.at_start(splits.train.counts, splits.classes, config)
         mean = job.network.mean.numpy() if isinstance(job.network, Network) else None
         diagnosed += colour_diagnostics(mean, splits.train)
         yield from _logged(run, diagnosed)
         place(job.network, job.device)
-        state = TrainState.start(job.network, recipe.train)
-        _require_space(state, run, recipe.train)
+        state = TrainState.start(job.network, config)
+        _require_space(state, run, config)
         checkpoint = latest_checkpoint(run.checkpoints) if resume else None
         if checkpoint is None:
             state.progress.events_length = run.add_events([*initial, *diagnosed], 0)
         else:
             differs = load_checkpoint(state, checkpoint)
             resumed = Note(differs or f"resumed at step {state.progress.step:,}")
+            stored: list[StoredEvent] = [resumed]
             yield resumed
+            if run.finished and model_epochs(run) == len(state.progress.history):
+                longer = Note(_trained_on(state.progress, config))
+                yield longer
+                stored += [longer, started]
             length = state.progress.events_length
-            state.progress.events_length = run.add_events([resumed], length)
+            state.progress.events_length = run.add_events(stored, length)
         yield from _fit(job, state)
         yield from _finish(job, state.progress.events_length)
+
+
+def _trained_on(progress: TrainProgress, config: TrainConfig) -> str:
+    """What happens to the learning rate of a finished run that is given more epochs."""
+    done, before = len(progress.history), progress.history[-1]["lr"]
+    after = config.lr * progress.plateau_factor * lr_factor(config, done)
+    text = f"goes on after epoch {done}, to epoch {config.epochs}"
+    if after == before:
+        return text
+    return (
+        f"{text}: the {config.schedule} schedule now spans all of them, so the learning rate goes on at "
+        f"{after:.2g}, where it had ended at {before:.2g}"
+    )
 
 
 def _logged(run: Run, diagnosed: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
@@ -201,7 +191,7 @@ def _logged(run: Run, diagnosed: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
     return diagnosed
 
 
-def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
+def _fit(job: Job, state: TrainState) -> Iterator[Event]:
     """Runs the training loop and saves checkpoints."""
     config, run, progress = job.recipe.train, job.run, state.progress
     batches = _batches(job)
@@ -210,15 +200,15 @@ def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
         labels = job.splits.train.labels
         weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
     amp = pick_amp(config.amp, job.device)
-    chance = diagnostics.chance(job.splits.train.labels, config)
-    steps = len(job.splits.train) // config.batch_size
+    counts = job.splits.train.counts, job.splits.val.counts
+    setting = diagnostics.Setting.of(*counts, config, batch_norm_momentum(job.network))
 
     def save() -> None:
         save_checkpoint(state, run.checkpoints)
         run.write_history(progress.history, progress.gradient_norms)
 
     saved = time.monotonic()
-    with stopping_signals() as received, _kept_named(run), compiler_named():
+    with stopping_signals() as received, _advised(run, config), compiler_named():
         for event in training_loop(
             state,
             batches,
@@ -231,14 +221,19 @@ def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
         ):
             diagnosed: Sequence[Diagnostic] = ()
             if isinstance(event, Epoch):
-                diagnosed = _logged(run, diagnostics.in_history(progress.history, chance, steps))
+                diagnosed = _logged(run, diagnostics.in_history(progress.history, setting))
                 length = progress.events_length
                 progress.events_length = run.add_events([event, *diagnosed], length)
             if isinstance(event, Epoch) or time.monotonic() - saved > config.checkpoint_seconds:
                 save()
                 saved = time.monotonic()
-            yield event
-            yield from diagnosed
+            try:
+                yield event
+                yield from diagnosed
+            except GeneratorExit:  # the consumer leaves; the epoch so far is kept
+                with suppress(DivergedError):  # then the last good checkpoint stays
+                    save()
+                raise
             if received:
                 save()
                 run.log(f"stopped by signal {received[0]} at step {progress.step}")
@@ -252,7 +247,7 @@ def _fit(job: _Job, state: TrainState) -> Iterator[Event]:
         job.network.load_state_dict(state.average)
 
 
-def _batches(job: _Job) -> Batches:
+def _batches(job: Job) -> Batches:
     config = job.recipe.train
     return Batches(
         images=job.splits.train,
@@ -266,21 +261,24 @@ def _batches(job: _Job) -> Batches:
 
 
 @contextmanager
-def _kept_named(run: Run) -> Iterator[None]:
-    """Adds the last good checkpoint to a `DivergedError`."""
+def _advised(run: Run, config: TrainConfig) -> Iterator[None]:
+    """Adds the last good checkpoint, and the learning rate to lower, to a `DivergedError`."""
     try:
         yield
     except DivergedError as error:
+        error.highest_lr = config.lr
         error.kept = latest_checkpoint(run.checkpoints) or "none yet"
         raise
 
 
-def _finish(job: _Job, events_length: int | None) -> Iterator[Event]:
+def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
     """Measures the weights as stored on validation, and writes the bundle last."""
     network = place(bundles.rounded(job.network), job.device)
     predictions = job.predict_val(network, job.recipe.views)
     predictions = replace(predictions, temperature=fit_temperature(predictions))
     measured = metrics(predictions, "val")
+    if job.run.finished:  # it was trained on
+        job.run.set_aside(model_epochs(job.run))
     store(job.run, measured, predictions)
     collapsed = _logged(job.run, collapse(measured.confusion, measured.classes))
     progress = job.run.history
@@ -313,64 +311,20 @@ def _finished(run: Run, note: str = "") -> RunFinished:
     return RunFinished(str(run.path), metric, value, run.history[-1]["seconds"], note=note)
 
 
-def _validate(job: _Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:
+def _validate(job: Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:
     """The metrics of an epoch: one TTA view, in the precision of the training, to be fast."""
     predictions = job.predict_val(network, job.recipe.views[:1], amp)
     names = dict.fromkeys(("loss", "accuracy", "balanced_accuracy", job.recipe.train.monitor))
     return {name: score(name, predictions) for name in names}
 
 
-def _build(
-    recipe: Recipe, splits: Splits, start: Bundle | None, model: nn.Module | None
-) -> nn.Module:
-    """The network before the first step, on the CPU."""
-    if model is not None:
-        return start.network if start else model
-    size, classes = splits.rule.size, splits.classes
-    options = recipe.model.options.model_dump()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(recipe.train.seed, WEIGHTS, 0))
-        network = build(recipe.model.name, num_classes=len(classes), size=size, **options)
-    if start is None:
-        network.fit_input(splits.train.images)
-    else:
-        network.load_state_dict(_weights_by_name(start, network, classes))
-    return network
-
-
-def _recipe_for(recipe: Recipe, start: Bundle) -> Recipe:
-    """The recipe with the network of the bundle to fine-tune."""
-    if not isinstance(start.network, Network):
-        return recipe
-    arguments = start.network.arguments
-    options = {k: v for k, v in arguments.items() if k not in ("num_classes", "size")}
-    model = recipe.model.model_validate({"name": name_of(start.network), **options})
-    return recipe.model_copy(update={"model": model})
-
-
-def _weights_by_name(
-    start: Bundle, network: Network, classes: tuple[str, ...]
-) -> dict[str, Tensor]:
-    """The bundle's weights for `network`: last-layer rows by class name, new classes initialised."""
-    last = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
-    old, new = start.network.state_dict(), network.state_dict()
-    shared = [name for name in classes if name in start.classes]
-    targets = [classes.index(name) for name in shared]
-    rows = [start.classes.index(name) for name in shared]
-    for name in new:
-        if name.rpartition(".")[0] == last:
-            new[name][targets] = old[name][rows]
-        else:
-            new[name] = old[name]
-    return new
-
-
-def _write_start(run: Run, config: Mapping[str, Any], splits: Splits) -> None:
+def _write_start(job: Job) -> None:
+    run, splits = job.run, job.splits
     write_splits(splits, run.path / "splits.csv")
     write_bad_files(splits.bad, run.path / "bad_files.csv")
     run.write_environment()
-    run.write_config(config)
-    for note in splits.notes:
+    run.write_config(job.config)
+    for note in job.notes:
         run.log(note)
 
 

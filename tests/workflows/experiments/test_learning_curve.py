@@ -77,11 +77,18 @@ def test_too_few_runs_have_no_law():
 def test_every_part_is_trained_for_as_many_steps():
     changes = {"train.warmup": 2, "train.patience": 3, "train.schedule": "cosine"}
     recipe = load_recipe("simple-cnn", changes)
-    assert _same_steps(recipe, 0.25) == {
+    assert _same_steps(recipe, 0.25, 10_000) == {
         "train.epochs": 100,
         "train.patience": 12,
         "train.warmup": 8,
     }
+
+
+def test_shares_of_less_than_a_batch_have_as_many_steps_as_the_whole():
+    recipe = load_recipe("simple-cnn", {"train.epochs": 30, "train.batch_size": 200})
+    for share, images in ((1, 500), (0.5, 250), (0.2, 100), (0.05, 25)):
+        epochs = _same_steps(recipe, share, 500)["train.epochs"]
+        assert epochs * images / min(200, images) == pytest.approx(30 * 500 / 200, abs=1)
 
 
 def trained(run):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.analysis.experiments.ablation import Ablation, Measured, ResultRow, as_csv
-from seewhy.analysis.training_curves import best_row
+from seewhy.analysis.training_curves import best_row, kept_row
 from seewhy.config.plan import Plan, Variant, load_plan, variants
 from seewhy.config.recipe import load_recipe
 from seewhy.data import Data, load_data
@@ -98,7 +98,7 @@ def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measure
         evaluate(run.path, task.data, "train", on_event=task.on_event)
     history, metrics = run.history, by_name(run.metrics["val"])
     best = history[best_row(history)]
-    kept = best if run.config["recipe"]["train"]["keep"] == "best" else history[-1]
+    kept = history[kept_row(history, run.config["recipe"]["train"]["keep"])]
     reached = [row for row in history if target is not None and row["val_accuracy"] >= target]
     first = reached[0] if reached else {"epoch": nan, "seconds": nan}
     network = bundles.load(run.model).network

@@ -30,10 +30,11 @@ def learning_curve(
 ) -> LearningCurve:
     """Trains on nested stratified shares of the training images, and fits a power law.
 
-    All runs take the same number of steps (a quarter of the images for four times the epochs): otherwise
-    longer training would look like the effect of more images. All use the same validation split, so its
-    sampling error shifts all points alike. Runs go to `out/share-S/seed-N`, the metrics to
-    `learning_curve.json`. Called again, continues where it was interrupted.
+    All runs take the same number of steps (a quarter of the images for four times the epochs; where they are
+    fewer than a batch, for fewer): otherwise longer training would look like the effect of more images. All
+    use the same validation split, so its sampling error shifts all points alike. Runs go to
+    `out/share-S/seed-N`, the metrics to `learning_curve.json`. Called again, continues where it was
+    interrupted.
     """
     parts = sorted(set(shares))
     if len(parts) < 2 or parts[0] <= 0 or parts[-1] > 1:
@@ -52,7 +53,7 @@ def learning_curve(
             runs = task.over_seeds(
                 home / f"share-{share:g}",
                 range(planned.train.seed, planned.train.seed + seeds),
-                _same_steps(planned, share) | ({"data.limit": images} if share < 1 else {}),
+                _same_steps(planned, share, whole) | ({"data.limit": images} if share < 1 else {}),
                 before=len(measured) * seeds,
                 total=len(parts) * seeds,
                 name=f"{images:,} images",
@@ -66,13 +67,16 @@ def learning_curve(
     return result
 
 
-def _same_steps(recipe: Recipe, share: float) -> dict[str, Any]:
-    """The settings that give a run on a share of the images as many steps as one on all of them."""
-    train = recipe.train.model_dump()
+def _same_steps(recipe: Recipe, share: float, whole: int) -> dict[str, Any]:
+    """The settings that give a run on a share of the `whole` images as many steps as one on all of them."""
+    train, batch = recipe.train.model_dump(), recipe.train.batch_size
+    smaller = min(batch, round(share * whole)) / min(
+        batch, whole
+    )  # a batch of all images, if they are few
     counts = {
-        name: ceil(count / share)
+        name: ceil(count / share * smaller)
         for name in ("epochs", "patience", "plateau_patience")
         if (count := train[name]) is not None
     }
-    warmup = {} if train["warmup"] is None else {"warmup": train["warmup"] / share}
+    warmup = {} if train["warmup"] is None else {"warmup": train["warmup"] / share * smaller}
     return {f"train.{name}": value for name, value in (counts | warmup).items()}

@@ -52,7 +52,7 @@ def find_lr(
         raise UsageError(f"{steps} steps: expected {FEWEST} or more")
     chosen = load_recipe(recipe, overrides)
     count = len(load_data(data, chosen.data, on_event=on_event).train)
-    batch = chosen.train.batch_size
+    batch = min(chosen.train.batch_size, count)  # as in training
     changes = {
         **_OFF,
         "train.schedule": "range",

@@ -41,6 +41,8 @@ class Task:
 
         A run whose block is left early can be continued.
         """
+        if Run(out).finished:  # it stays as it is, also where a kill left its checkpoints
+            shutil.rmtree(Run(out).checkpoints, ignore_errors=True)
         config = self.planned(changes).train
         started = RunStarted(
             str(out), config.epochs, config.monitor, name or out.name, number, total

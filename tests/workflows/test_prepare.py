@@ -1,0 +1,230 @@
+"""What a training starts from, new or resumed; the whole of a small training through public names."""
+
+import json
+import shlex
+import shutil
+
+import pytest
+import torch
+from helpers import QUICK, TinyNet, call, same_weights, write_folder
+
+import seewhy
+from seewhy.errors import UsageError
+from seewhy.events import Epoch, Note, RunFinished, Step
+from seewhy.run import Run
+
+TINY = {"data.size": 16, "train.epochs": 2, "train.batch_size": 16, "train.amp": "fp32"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("photos") / "my photos", count=12)
+
+
+def train(data, out, recipe="regularized-cnn", **changes):
+    overrides = {**TINY, **changes.pop("overrides", {})}
+    return seewhy.train(data, recipe, out=out, overrides=overrides, **changes)
+
+
+def notes(events):
+    return " | ".join(event.text for event in events if isinstance(event, Note))
+
+
+# ------------------------------------------------------------------ few images
+
+
+def test_a_batch_is_of_no_more_images_than_there_are(photos, tmp_path):
+    seen = []
+    run = train(photos, tmp_path / "run", overrides={"train.batch_size": 512}, on_event=seen.append)
+    images = run.split_sizes["train"]
+    assert f"batch_size is {images} and not 512" in notes(seen) and "rate stays 0.001" in notes(
+        seen
+    )
+    assert run.config["recipe"]["train"]["batch_size"] == images
+    steps = [event.epoch for event in seen if isinstance(event, Step)]
+    assert steps == [1, 2] and all(row["train_loss"] > 0 for row in run.history)
+    assert f"batch_size is {images}" in notes(run.events)
+    few = [event for event in run.events if getattr(event, "kind", "") == "few steps"]
+    assert "2 in all" in few[0].finding and "--epochs 300" in few[0].advice
+    # With the recipe's batch, with its own, or by itself: it is the same run.
+    for batch in ({"train.batch_size": 512}, {"train.batch_size": images}):
+        train(photos, run.path, overrides=batch, resume=True)
+
+
+def test_a_run_begun_with_a_larger_batch_keeps_it(photos, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("seewhy.workflows.prepare._fitting", lambda recipe, *_: (recipe, ()))
+        with seewhy.training_events(
+            photos, "regularized-cnn", out=out, overrides={**TINY, "train.batch_size": 512}
+        ) as events:
+            next(event for event in events if isinstance(event, Step))
+    seen = []
+    run = train(photos, out, overrides={"train.batch_size": 512}, resume=True, on_event=seen.append)
+    assert run.config["recipe"]["train"]["batch_size"] == 512 and "batch_size" not in notes(seen)
+
+
+# ------------------------------------------------------------------ resumed by the run alone
+
+
+def test_a_run_is_resumed_by_its_directory_alone(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(seewhy, "report", lambda *_, **__: None)  # it is slow, and tested elsewhere
+    whole = train(photos, tmp_path / "whole")
+    out = tmp_path / "a run"
+    with seewhy.training_events(photos, "regularized-cnn", out=out, overrides=TINY) as events:
+        next(event for event in events if isinstance(event, Step))
+    command = shlex.split(Run(out).resume_command)
+    assert command == ["seewhy", "train", "--resume", "--out", str(out)]
+    assert "nothing to resume" not in call(*command[1:]).err
+    assert same_weights(Run(out).model, whole.model)
+    seen = []
+    seewhy.train(resume=True, out=out, on_event=seen.append)
+    assert seen[-1].note == "nothing to resume"
+
+
+def test_what_is_left_out_is_the_runs_own_and_what_is_given_must_agree(photos, tmp_path):
+    run = train(photos, tmp_path / "run")
+    seewhy.train(resume=True, out=run.path, recipe="regularized-cnn", overrides=TINY)
+    seewhy.train(photos, resume=True, out=run.path)
+    with pytest.raises(UsageError, match=r"train\.lr"):
+        seewhy.train(resume=True, out=run.path, overrides={"train.lr": 0.5})
+    with pytest.raises(UsageError, match=r"recipe\.|name|model"):
+        seewhy.train(resume=True, out=run.path, recipe="simple-cnn")
+
+
+def test_a_directory_without_a_run_starts_none_by_itself(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("typo", "empty"):
+        assert (
+            "holds no run to resume"
+            in call("train", "--resume", "--out", tmp_path / name, code=2).err
+        )
+    assert not (tmp_path / "typo").exists()
+
+
+def test_data_in_memory_must_be_given_again(tmp_path):
+    images = torch.randint(0, 256, (24, 16, 16, 3), dtype=torch.uint8).numpy()
+    labels = [k % 2 for k in range(24)]
+    out = train((images, labels), tmp_path / "run").path
+    with pytest.raises(UsageError, match=r"in memory: 24 images.*data="):
+        seewhy.train(resume=True, out=out)
+    seewhy.train((images, labels), resume=True, out=out)
+
+
+# ------------------------------------------------------------------ more epochs
+
+
+def test_a_finished_run_is_trained_on_and_its_model_kept(photos, tmp_path):
+    run = train(photos, tmp_path / "run")
+    seewhy.evaluate(run.path, photos, "test")
+    before = run.model.read_bytes()
+    seen = []
+    again = seewhy.train(
+        resume=True, out=run.path, overrides={"train.epochs": 4}, on_event=seen.append
+    )
+    assert [event.epoch for event in seen if isinstance(event, Epoch)] == [3, 4]
+    assert "goes on after epoch 2, to epoch 4" in notes(seen)
+    assert [row["epoch"] for row in again.history] == [1, 2, 3, 4]
+    assert again.config["recipe"]["train"]["epochs"] == 4
+    assert (
+        (run.path / "epochs-2" / "model.safetensors").read_bytes()
+        == before
+        != run.model.read_bytes()
+    )
+    assert "test" not in run.metrics, "those were of the earlier model"
+    seewhy.evaluate(run.path, photos, "test")
+    assert run.metrics["test"]["reading"] == 2
+    kinds = [type(event).__name__ for event in again.events]
+    assert kinds.count("RunFinished") == 1 and kinds[-1] == "RunFinished"
+    seewhy.train(resume=True, out=run.path, on_event=seen.append)
+    assert seen[-1].note == "nothing to resume"
+
+
+def test_a_run_that_is_trained_on_may_be_stopped_and_loses_nothing(photos, tmp_path):
+    out = train(photos, tmp_path / "run").path
+    before = Run(out).model.read_bytes()
+    with seewhy.training_events(resume=True, out=out, overrides={"train.epochs": 4}) as events:
+        next(event for event in events if isinstance(event, Epoch))
+    assert Run(out).model.read_bytes() == before
+    assert len(json.loads((out / "metrics.json").read_text())) == 1
+    seewhy.report(out)  # of the model, whatever the epochs that came since
+    with pytest.raises(UsageError, match=r"train\.epochs=4, not 9"):
+        seewhy.train(resume=True, out=out, overrides={"train.epochs": 9})
+    resumed = seewhy.train(resume=True, out=out)
+    assert len(resumed.history) == 4
+    whole = tmp_path / "whole"
+    train(photos, whole)
+    seewhy.train(resume=True, out=whole, overrides={"train.epochs": 4})
+    assert same_weights(resumed.model, Run(whole).model)
+
+
+def test_the_rate_of_a_schedule_that_had_ended_is_said(photos, tmp_path):
+    ending = {"train.schedule": "cosine"}
+    out = train(photos, tmp_path / "run", overrides=ending).path
+    seen = []
+    seewhy.train(resume=True, out=out, overrides={"train.epochs": 4}, on_event=seen.append)
+    assert "cosine schedule now spans all of them" in notes(seen)
+    assert "goes on at 0.0005, where it had ended at 0" in notes(seen)
+
+
+def test_patience_and_fewer_epochs_do_not_train_on(photos, tmp_path):
+    patient = {"train.epochs": 9, "train.patience": 1, "train.lr": 1e-9}
+    out = train(photos, tmp_path / "run", overrides=patient).path
+    done = len(Run(out).history)
+    assert done < 9
+    for fewer in ({"train.epochs": 1}, {"train.epochs": 50}):
+        with pytest.raises(UsageError, match="would not have trained it longer"):
+            seewhy.train(resume=True, out=out, overrides=fewer)
+    seewhy.train(resume=True, out=out, overrides={"train.patience": 2})
+    assert len(Run(out).history) > done
+
+
+def test_without_checkpoints_a_finished_run_stays_as_it_is(photos, tmp_path):
+    out = train(photos, tmp_path / "run").path
+    shutil.rmtree(out / "checkpoints")
+    with pytest.raises(UsageError, match=r"train\.epochs=2, not 4"):
+        seewhy.train(resume=True, out=out, overrides={"train.epochs": 4})
+
+
+# ------------------------------------------------------------------ fine-tuning
+
+
+def test_what_a_fine_tuned_run_used_is_in_its_config_and_its_page(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    narrow = {"model.dropout": 0.25, "data.size": 12}
+    start = train(photos, "the start", overrides=narrow)
+    tuned = train(photos, "tuned", init="the start", overrides={"data.size": 12})
+    recipe = tuned.config["recipe"]
+    assert (recipe["data"]["size"], recipe["model"]["dropout"]) == (12, 0.25)
+    assert tuned.config["init_model"] == "the start"
+    page = seewhy.report(tuned).read_text()
+    assert "--init &#39;the start&#39;" in page or "--init 'the start'" in page
+    with pytest.raises(UsageError, match=r"model\.dropout=0\.5 has no effect with --init.*0\.25"):
+        train(photos, "other", init="the start", overrides={**narrow, "model.dropout": 0.5})
+    seen = []
+    seewhy.train(resume=True, out="tuned", on_event=seen.append)
+    assert seen[-1].note == "nothing to resume"
+    assert start.config["init_model"] is None
+
+
+def test_a_run_fine_tuned_before_its_settings_were_stored_is_resumed(photos, tmp_path):
+    start = train(photos, tmp_path / "start", overrides={"data.size": 12})
+    tuned = train(photos, tmp_path / "tuned", init=start.path, overrides={"data.size": 12})
+    config = tuned.config
+    del config["init_model"]
+    config["recipe"]["data"]["size"] = 16  # the recipe's own, which had no effect
+    tuned.write_config(config)
+    seen = []
+    train(photos, tuned.path, init=start.path, resume=True, on_event=seen.append)
+    assert isinstance(seen[-1], RunFinished) and seen[-1].note == "nothing to resume"
+    with pytest.raises(UsageError, match="name its file with --init"):
+        seewhy.train(resume=True, out=tuned.path)
+
+
+def test_a_network_of_ones_own_is_resumed_with_it(photos, tmp_path):
+    out = tmp_path / "run"
+    with seewhy.training_events(
+        photos, "regularized-cnn", out=out, overrides=QUICK, model=TinyNet()
+    ) as events:
+        next(event for event in events if isinstance(event, Step))
+    assert seewhy.train(resume=True, out=out, model=TinyNet()).finished
