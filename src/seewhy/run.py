@@ -99,7 +99,9 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
-        stored: dict[str, Any] = json.loads((self.path / "environment.json").read_text("utf-8"))
+        """The machine, the versions and the directory of the training; empty before that is stored."""
+        path = self.path / "environment.json"
+        stored: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         return stored
 
     @property
