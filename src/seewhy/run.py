@@ -31,6 +31,8 @@ from seewhy.files import (
 from seewhy.text import csv_text, visible
 
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
+# Data settings that a run which does not name them was trained with, where defaults have changed since.
+BEFORE = {"fit": "crop", "depth": "upper_byte"}
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
 
 
@@ -70,6 +72,9 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The recipe, the data and their digests, as saved at the start."""
         loaded: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text("utf-8"))
+        recipe = loaded.get("recipe", {})
+        if "data" in recipe:
+            recipe["data"] = {**BEFORE, **recipe["data"]}
         return loaded
 
     @property
@@ -210,9 +215,19 @@ def resumable_run(out: Path | None, recipe: str) -> Run:
     """The run to resume: `out`, or the newest of `runs/RECIPE*`; a new one if there is none."""
     if out is not None:
         return _claim(out, resume=True)
+    return _newest_run(recipe) or new_run(None, recipe)
+
+
+def started_run(out: Path | None, recipe: str) -> Run | None:
+    """The run that `resumable_run` gives, if it has been started; makes nothing."""
+    run = _newest_run(recipe) if out is None else Run(out)
+    return run if run is not None and run.started else None
+
+
+def _newest_run(recipe: str) -> Run | None:
     names = (path.name.removeprefix(recipe) for path in Path("runs").glob(f"{recipe}*"))
     numbers = [int(name[1:] or 1) for name in names if re.fullmatch(r"(-\d+)?", name)]
-    return Run(_default_path(recipe, max(numbers))) if numbers else new_run(None, recipe)
+    return Run(_default_path(recipe, max(numbers))) if numbers else None
 
 
 def _claim(out: Path, resume: bool) -> Run:

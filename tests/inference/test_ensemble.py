@@ -64,7 +64,7 @@ def test_models_that_do_not_fit_together_are_refused(pair, tmp_path):
     with pytest.raises(UsageError, match=r"different classes .*in one: cow; .*another: dog"):
         seewhy.load([pair[0], other])
     larger = save(tmp_path / "larger.safetensors", size=24)
-    with pytest.raises(UsageError, match=r"size=16.* and .*size=24"):
+    with pytest.raises(UsageError, match=r"16x16 .* and 24x24 .*: combine"):
         seewhy.load([pair[0], larger])
 
 

@@ -40,7 +40,7 @@ from seewhy.inference.device import pick_amp, pick_device, place
 from seewhy.inference.forward import predict
 from seewhy.inference.locate import find_model
 from seewhy.models.registry import Network, build, name_of
-from seewhy.run import Run, new_run, require_same, resumable_run, writing
+from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, started_run, writing
 from seewhy.training.batches import WEIGHTS, Batches, seed_of
 from seewhy.training.checkpoint import (
     latest_checkpoint,
@@ -119,6 +119,9 @@ def training_events(
     """
     chosen = load_recipe(recipe, overrides)
     require_writable(Path("runs") if out is None else Path(out))
+    target = None if out is None else Path(out)
+    if resume and (begun := started_run(target, chosen.name)) is not None:
+        chosen = _as_begun(chosen, begun, overrides or {})
     start = bundles.load(find_model(init), model=model) if init is not None else None
     if start is not None:
         chosen = _recipe_for(chosen, start)
@@ -126,7 +129,6 @@ def training_events(
     require_metric(chosen.train.monitor, splits.classes)
     network = _build(chosen, splits, start, model)
     check_layers(network, chosen.train)
-    target = None if out is None else Path(out)
     run = (resumable_run if resume else new_run)(target, chosen.name)
     config = {
         "recipe": chosen.model_dump(mode="json"),
@@ -332,6 +334,13 @@ def _build(
     else:
         network.load_state_dict(_weights_by_name(start, network, classes))
     return network
+
+
+def _as_begun(recipe: Recipe, begun: Run, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe with the run's own input rule: a new default binds new runs only."""
+    own = begun.config["recipe"]["data"]
+    kept = {name: own[name] for name in BEFORE if f"data.{name}" not in overrides}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=kept)})
 
 
 def _recipe_for(recipe: Recipe, start: Bundle) -> Recipe:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from seewhy.data.images.decode import ImageLike, content_hash, open_image
+from seewhy.data.images.decode import ImageLike, content_hash, values_of
 from seewhy.data.sources.npz import as_uint8
 from seewhy.data.sources.source import SPLITS, Reading, Record, Source, evenly
 from seewhy.errors import DataError, ImageError
@@ -131,9 +131,10 @@ class _Scan:
                 self.files.append(os.path.abspath(record.image))
             else:
                 try:
-                    rgb = open_image(record.image)
-                    content = content_hash(rgb)
-                    sample = np.broadcast_to(np.uint8(0), rgb.size[::-1])
+                    values = values_of(record.image)
+                    content = content_hash(values)
+                    blank = np.uint8(0) if values.dtype == np.uint8 else np.uint16(0)
+                    sample = np.broadcast_to(blank, values.shape[:2])
                 except ImageError as error:
                     sample, content = error, error.code
             facts = (record.id, record.label, record.split, record.group, content)

@@ -71,7 +71,8 @@ def find_npz(tree: Tree, group_from: str | None) -> Source:
     opened = partial(_opened, tree, files[0])
     with opened() as archive:
         parts, classes = _arrays(files[0], archive)
-    sample = [np.zeros(parts[0].images.shape[1:3], np.uint8)]
+    blank = np.uint16(0) if parts[0].images.dtype.type is np.uint16 else np.uint8(0)
+    sample = [np.broadcast_to(blank, parts[0].images.shape[1:3])]
     read = partial(_read, files[0], parts, classes, opened)
     return Source("npz", *tree.watched(files), read, lambda: sample)
 
@@ -241,8 +242,11 @@ def _images(stream: IO[bytes], array: Array) -> Iterator[np.ndarray]:
 
 
 def as_uint8(images: np.ndarray, name: str) -> np.ndarray:
-    """Returns the values as grey levels; raises `DataError` for values that are not exactly grey levels."""
-    if images.dtype == np.uint8:
+    """Returns the values as grey levels; raises `DataError` for values that are not exactly grey levels.
+
+    16 bits stay as they are: the input rule reads them.
+    """
+    if images.dtype.type in (np.uint8, np.uint16):
         return images
     levels, slack = images, 0.0
     if images.dtype.kind == "f":
