@@ -5,7 +5,7 @@
 
 `probe` classifies by a linear probe on the features of a frozen EfficientNet-Lite0: cross-validated over all
 images (the folder has no test), each fit on the same folds. With `--folds K`, `scratch` also trains `photos`
-by folds, at a small size and half its length; it is not measured here, as an epoch took 45 seconds on two busy
+by folds, at a small size and half its length; it is not measured here: an epoch took 45 seconds on two busy
 cores. Writes `benchmarks/results/fit.json`; what is there already is not measured again.
 """
 

@@ -1,8 +1,8 @@
 """From the bytes of an image to stored pixels: the only module that opens images.
 
 Colours are converted in `colour`. Only the first frame is read, and rotated upright.
-Only `ImageError` is raised for an image, and no global setting of Pillow is changed; libtiff is made silent
-(`tiff`). What all threads decode at once is bounded by pixels (`at_once`).
+Only `ImageError` is raised for an image, and no global setting of Pillow is changed; its log and libtiff are
+silent (`quiet`). What all threads decode at once is bounded by pixels (`at_once`).
 """
 
 import hashlib
