@@ -25,6 +25,7 @@ def two_at_once(monkeypatch):
     """Two images of 20x20 may be decoded at once; gives the sums of pixels that were."""
     monkeypatch.setattr(at_once, "PIXELS_PER_CORE", 800)
     monkeypatch.setattr(at_once, "workers", lambda: 1)
+    monkeypatch.setattr(at_once, "SMALL", 1)
     highest, now, lock = [0], [0], threading.Lock()
     slow = threading.Event()
 

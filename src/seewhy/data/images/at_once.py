@@ -4,11 +4,12 @@ import ctypes
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 # For each core, so that two cores decode five photographs of 12 megapixels at once, and one of 96. Pillow
 # takes four bytes a pixel, and twice that while it converts colours.
 PIXELS_PER_CORE = 32_000_000
+SMALL = 64_000  # pixels
 LARGE = 16_000_000  # pixels; before such an image is decoded, freed memory goes back to the system
 
 
@@ -20,14 +21,20 @@ def workers() -> int:
 _give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 _turn = threading.Condition()
 _at_once = 0
+_NOTHING = nullcontext()
+
+
+def decoding(pixels: int) -> AbstractContextManager[None]:
+    """Waits until an image of so many pixels may be decoded, and counts it until the block ends.
+
+    All images together have at most `PIXELS_PER_CORE` for each core; a larger one is decoded alone. One of
+    less than `SMALL` pixels does not count.
+    """
+    return _NOTHING if pixels < SMALL else _counted(pixels)
 
 
 @contextmanager
-def decoding(pixels: int) -> Iterator[None]:
-    """Waits until an image of so many pixels may be decoded, and counts it until the block ends.
-
-    All images together have at most `PIXELS_PER_CORE` for each core; a larger one is decoded alone.
-    """
+def _counted(pixels: int) -> Iterator[None]:
     global _at_once
     most = PIXELS_PER_CORE * workers()
     with _turn:
