@@ -66,10 +66,9 @@ def deep_values(image: Image.Image | np.ndarray) -> np.ndarray:
 
 
 def to_srgb(image: Image.Image | np.ndarray, depth: Depth | None = None) -> Image.Image:
-    """Returns a loaded image, or an array of uint8 or uint16, in RGB; raises `ImageError` beyond 16 bits."""
+    """Returns a loaded image, or an array of uint16, in RGB; raises `ImageError` beyond 16 bits."""
     if isinstance(image, np.ndarray):
-        levels = Image.fromarray(_scaled(image, depth) if is_deep(image) else image)
-        return levels if levels.mode == "RGB" else levels.convert("RGB")
+        return Image.fromarray(_scaled(image, depth)).convert("RGB")
     profile = image.info.get("icc_profile")
     image = _eight_bit(image, depth)
     if image.mode in ("La", "RGBa"):  # colours multiplied by their alpha

@@ -109,15 +109,15 @@ def values_of(source: ImageLike) -> np.ndarray:
 def opened(source: ImageLike, limits: Limits = LOCAL) -> Iterator[Image.Image | np.ndarray]:
     """Yields one image of any kind, upright, in its own mode and depth; raises `ImageError`.
 
-    Until the block ends, its pixels count among those that are decoded at once. An array stays one, since
-    Pillow has no mode for three channels of 16 bits.
+    Until the block ends, its pixels count among those that are decoded at once. An array of uint16 stays
+    one, since Pillow has no mode for three channels of 16 bits.
     """
     if isinstance(source, ImageError):
         raise source
     if isinstance(source, np.ndarray):
         _check_array(source, limits)
         with decoding(source.shape[0] * source.shape[1]):
-            yield source
+            yield source if is_deep(source) else Image.fromarray(source)
     elif isinstance(source, Image.Image):
         _check_size(source.size, limits)
         with decoding(source.width * source.height):
