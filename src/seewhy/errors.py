@@ -71,6 +71,7 @@ class ImageError(DataError):
 IMAGE_ERROR_CODES = {
     "undecodable": "the file is damaged or cut short",
     "unsupported_format": "not a JPEG, PNG, WebP, GIF, BMP, TIFF, PNM or AVIF",
+    "unsupported_layout": "bands, bits or a compression that is not read",
     "unsupported_depth": "pixel values outside 0 to 65,535",
     "too_many_pixels": "more pixels than the limit, or a side that is too long",
     "too_large": "more bytes than the limit",

@@ -31,6 +31,8 @@ from seewhy.files import (
 from seewhy.text import command_line, csv_text, visible
 
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
+# Data settings that a run which does not name them was trained with, where defaults have changed since.
+BEFORE = {"fit": "crop", "depth": "upper_byte"}
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
 
 
@@ -95,6 +97,9 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The recipe, the data and their digests, as saved at the start."""
         loaded: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text("utf-8"))
+        recipe = loaded.get("recipe", {})
+        if "data" in recipe:
+            recipe["data"] = {**BEFORE, **recipe["data"]}
         return loaded
 
     @property

@@ -10,6 +10,7 @@ from helpers import image_set
 from seewhy.analysis.causes import Evidence, find_causes
 from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.mistakes import mistakes
+from seewhy.config.input_rule import InputRule
 from seewhy.evaluation.decision.record import Scope
 from seewhy.evaluation.predictions import Predictions
 
@@ -54,7 +55,7 @@ def evidence():
         train=train,
         found=predicted(val, 5, found.astype(np.float32)),
         known=predicted(train, 0, known.astype(np.float32)),
-        stored_side=32,
+        rule=InputRule(size=32, store=32),
         suspects={digest.encode(): Suspect("v1", digest, "ant", "bee", 0.9, 0.05, 0.95)},
         folder="folds",
     )

@@ -251,7 +251,12 @@ _HEADER: dict[str, tuple[Make, str]] = {
     "tensor no object": (_in_text('"golden.logits":', '"x":[0],"golden.logits":'), "does not say"),
 }
 _METADATA: dict[str, tuple[Make, str]] = {
-    "newer format": (_sets("format_version", 2), "install a newer SeeWhy"),
+    "newer format": (_sets("format_version", 3), "install a newer SeeWhy"),
+    "format 1 with stored images": (_sets("format_version", 1), "format 1 has none"),
+    "format 2 without stored images": (_sets("stored", None), "format 2 has the digest"),
+    "unknown fit": (_sets("rule.fit", "stretch"), "'rule.fit'"),
+    "depth upside down": (_sets("rule.depth", [9.0, 3.0]), "no range within"),
+    "depth beyond 16 bits": (_sets("rule.depth", [0.0, 65_536.0]), "no range within"),
     "format 0": (_sets("format_version", 0), "'format_version'"),
     "format true": (_sets("format_version", True), "'format_version'"),
     "unknown entry": (_sets("run", "rm -rf"), "'run'"),
@@ -286,6 +291,8 @@ _NETWORK: dict[str, tuple[Make, str]] = {
     "other architecture": (_sets("architecture.name", "regularized_cnn"), "the file lacks"),
     "huge classifier": (_sets("classes", [str(k) for k in range(90_000)]), "its architecture has"),
     "huge input": (_sets("rule", {"size": 500, "store": 500}), "its architecture has"),
+    "another fit": (_sets("rule.fit", "pad"), "reference images become other pixels"),
+    "another depth": (_sets("rule.depth", [0.0, 4096.0]), "reference images become other pixels"),
     "huge network": (_huge_network, "not one of its architecture"),
     "renamed tensor": (_in_header(_renamed), "the file lacks"),
     "tensor too many": (_with_a_tensor, "not one of its architecture"),

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from data.pictures import RAMP, blocks, chunk, encoded, noise, png, profile, tiff
 from PIL import Image
 
+from seewhy.config.input_rule import InputRule
 from seewhy.data.images.decode import UPLOAD, content_hash, decode, store
 from seewhy.errors import ImageError
 
@@ -122,7 +123,7 @@ def attempt(data: bytes) -> tuple[str, float]:
     start = time.process_time()
     try:
         image = decode(data, UPLOAD)
-        store(image, 32)
+        store(image, InputRule(size=32, store=32))
         content_hash(image)
         outcome = "ok"
     except ImageError as error:

@@ -96,6 +96,8 @@ def tiff(pixels: np.ndarray, bits: int, photometric: int, form: int = 1, order: 
         place = end + 2 + 12 * len(tags) + 4
         tags[2] = (258, 3, channels, place)
         tags[9] = (339, 3, channels, place + 2 * channels)
+        if channels == 2:  # both fit into the directory
+            tags[2], tags[9] = (258, 3, 2, bits << 16 | bits), (339, 3, 2, form << 16 | form)
         extra = struct.pack(order + f"{2 * channels}H", *[bits] * channels, *[form] * channels)
     directory = struct.pack(order + "H", len(tags))
     for tag, kind, count, value in tags:

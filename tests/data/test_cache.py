@@ -17,7 +17,7 @@ from data.pictures import class_folders, encoded, noise, put
 
 from seewhy.config.input_rule import InputRule
 from seewhy.data import cache, checksums, load_data, stamps
-from seewhy.data.cache import Stored, shorter_side, stored
+from seewhy.data.cache import Stored, stored
 from seewhy.data.images.decode import content_hash, decode, open_image, read
 from seewhy.data.sources import find
 from seewhy.data.stamps import content_of
@@ -110,7 +110,7 @@ def test_an_entry_holds_what_reading_one_by_one_gives(home, pictures):
 
 def test_warm_is_cold_and_decodes_nothing(home, pictures, monkeypatch):
     cold = get(pictures)
-    decoded = count_calls(monkeypatch, cache, "open_image")
+    decoded = count_calls(monkeypatch, cache, "read_hashed")
     assert same(get(pictures), cold) and decoded == []
     get(pictures, InputRule(size=6, store=6))
     assert len(decoded) == 9  # another stored side is another entry
@@ -200,23 +200,6 @@ def test_a_damaged_index_of_files_is_made_anew(home, pictures, junk, monkeypatch
     index.write_bytes(junk)
     assert content_of(find(pictures)).id == first
     assert index.read_bytes() == good
-
-
-def test_the_usual_side_is_the_median_and_kept(home, tmp_path, monkeypatch):
-    for number, side in enumerate((10, 20, 21, 300, 300, 20, 20)):
-        class_folders(tmp_path / "p", {f"{number}": 1}, side=side, start=number)
-    (tmp_path / "p/0/bad.png").write_bytes(b"bad")
-    source = find(tmp_path / "p")
-    content = content_of(source)
-    assert shorter_side(source, content) == 20
-    monkeypatch.setattr(cache, "measure", lambda picture: 1 / 0)
-    assert shorter_side(source, content) == 20
-    known = home / "sets" / content.id / "side.txt"
-    whole = known.read_text()
-    for damaged in ("junk", "", whole.replace("20 ", "21 ", 1), whole[:-5], "x " + whole):
-        known.write_text(damaged)
-        with pytest.raises(ZeroDivisionError):
-            shorter_side(source, content)
 
 
 # ------------------------------------------------------------------ damage
@@ -381,7 +364,7 @@ def test_space_is_asked_for_before_anything_is_decoded(home, pictures, monkeypat
         raise DiskFullError("full")
 
     monkeypatch.setattr(cache, "require_space", refuse)
-    decoded = count_calls(monkeypatch, cache, "open_image")
+    decoded = count_calls(monkeypatch, cache, "read_hashed")
     with pytest.raises(DiskFullError):
         get(pictures)
     assert decoded == []
@@ -428,7 +411,7 @@ def test_one_bad_image_of_32_leaves_the_others_as_they_are(home, tmp_path):
 def test_bad_images_are_remembered(home, pictures, monkeypatch):
     (pictures / "a/00001.png").write_bytes(b"junk")
     first = get(pictures)
-    decoded = count_calls(monkeypatch, cache, "open_image")
+    decoded = count_calls(monkeypatch, cache, "read_hashed")
     assert get(pictures).bad == first.bad != () and decoded == []
 
 
@@ -443,7 +426,7 @@ def test_no_good_image_at_all_is_an_error_and_no_entry(home, tmp_path):
 
 
 def test_an_error_of_our_own_is_not_taken_for_a_bad_image(home, pictures, monkeypatch):
-    monkeypatch.setattr(cache, "store", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(cache, "read_hashed", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         get(pictures)
 
@@ -516,9 +499,9 @@ def test_few_chunks_wait_at_a_time(monkeypatch):
 
     monkeypatch.setattr(cache, "_CHUNK_ROWS", 1)
     taken = 0
-    for _ in cache._read_all(records(), 4, open_image):
+    for _ in cache.read_all(records(), 4, open_image):
         taken += 1
-        assert given - taken <= 2 * stamps.workers() + 1
+        assert given - taken <= 2 * cache.workers() + 1
     assert taken == 100
 
 

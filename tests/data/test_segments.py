@@ -34,7 +34,7 @@ def test_an_added_image_is_the_only_one_that_is_decoded_and_stored(
 ):
     get(photos)
     put(photos, "a/00002b.png", data=encoded(noise(12, 12, 77)))  # in the middle
-    opened = count_calls(monkeypatch, cache, "open_image")
+    opened = count_calls(monkeypatch, cache, "read_hashed")
     grown = get(photos)
     assert len(opened) == 1 and stored_images(home) == 10 and isinstance(grown.images, Rows)
     assert same(grown, fresh(photos, tmp_path, monkeypatch))
@@ -44,7 +44,7 @@ def test_a_moved_or_removed_image_needs_no_decoding(home, photos, tmp_path, monk
     get(photos)
     (photos / "a/00001.png").rename(photos / "b/other.png")
     (photos / "a/00002.png").unlink()
-    opened = count_calls(monkeypatch, cache, "open_image")
+    opened = count_calls(monkeypatch, cache, "read_hashed")
     moved = get(photos)
     assert opened == [] and len(segments(home)) == 1
     assert same(moved, fresh(photos, tmp_path, monkeypatch))
@@ -71,7 +71,7 @@ def test_images_in_many_segments_are_gathered_into_one(home, photos, tmp_path, m
     for number in range(4):
         put(photos, f"a/more{number}.png", data=encoded(noise(12, 12, 50 + number)))
         put(photos, f"b/again{number}.png", data=encoded(noise(12, 12, 50 + number)))
-        opened = count_calls(monkeypatch, cache, "open_image")
+        opened = count_calls(monkeypatch, cache, "read_hashed")
         last = get(photos)
         assert len({path for path, *_ in opened}) == 1
     assert same(last, fresh(photos, tmp_path, monkeypatch))
@@ -85,7 +85,7 @@ def test_two_sets_that_share_images_keep_them_when_one_goes(home, photos, tmp_pa
     images = np.asarray(both.images).copy()
     old = next(one for one in seewhy.list_cache().sets if one.images == 9)
     seewhy.remove_cached([old.id])
-    opened = count_calls(monkeypatch, cache, "open_image")
+    opened = count_calls(monkeypatch, cache, "read_hashed")
     assert np.array_equal(np.asarray(get(other).images), images) and opened == []
     assert len(entries(home)) == 1 and len(segments(home)) == 2
 

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(include=["PIL", "seewhy.data"]):
     from data.corpus import seeds
 
+    from seewhy.config.input_rule import InputRule
     from seewhy.data.images.decode import UPLOAD, content_hash, decode, store
     from seewhy.errors import ImageError
 
@@ -24,7 +25,7 @@ with atheris.instrument_imports(include=["PIL", "seewhy.data"]):
 def target(data: bytes) -> None:
     try:
         image = decode(data, UPLOAD)
-        store(image, 16)
+        store(image, InputRule(size=16, store=16))
         content_hash(image)
     except ImageError:
         pass

@@ -64,7 +64,7 @@ def test_models_that_do_not_fit_together_are_refused(pair, tmp_path):
     with pytest.raises(UsageError, match=r"different classes .*in one: cow; .*another: dog"):
         seewhy.load([pair[0], other])
     larger = save(tmp_path / "larger.safetensors", size=24)
-    with pytest.raises(UsageError, match=r"size=16.* and .*size=24"):
+    with pytest.raises(UsageError, match=r"16x16 .* and 24x24 .*: combine"):
         seewhy.load([pair[0], larger])
 
 
@@ -133,3 +133,16 @@ def test_it_is_explained_by_what_perturbs_pixels_alone(pair, images, tmp_path):
         seewhy.explain(both, [tmp_path / "a.png"], out=tmp_path / "no", methods=["grad_cam"])
     with pytest.raises(UsageError, match="not a single network"):
         seewhy.load(both).module()
+
+
+def test_a_model_from_before_fit_and_depth_joins_a_new_one(tmp_path):
+    """Their settings move no image of a square data set between its splits."""
+    photos = write_folder(tmp_path / "photos", count=12)
+    settings = {"size": 16, "val": 0.1, "split_seed": 0}
+    files = []
+    for name, more in (("old", {}), ("new", {"fit": None, "depth": "range"})):
+        model = bundles.load(save(tmp_path / f"{name}.safetensors", seed=len(files)))
+        facts = {"recipe": {"data": {**settings, **more}}}
+        files.append(tmp_path / f"{name}-facts.safetensors")
+        bundles.save(replace(model, facts=facts), files[-1])
+    assert seewhy.load(files).splits(photos).rule == InputRule(size=16, store=16)

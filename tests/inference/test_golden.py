@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,11 @@ import pytest
 import torch
 from attacks import bundles as attacks
 from attacks.targets import Own, bundle, refusal, refused, trained
+from PIL import Image
 from torch import Tensor
 
+from seewhy.config.input_rule import Fit, InputRule
+from seewhy.data.images import colour
 from seewhy.inference import golden
 from seewhy.inference.bundle import load, save
 
@@ -77,3 +81,42 @@ def test_patterns_are_eight_unlike_images_of_full_range() -> None:
     assert pictures.shape == (8, 32, 32, 3) and pictures.dtype == np.uint8
     assert len({picture.tobytes() for picture in pictures}) == 8
     assert all(picture.std() > 20 and np.ptp(picture) > 150 for picture in pictures)
+
+
+def test_raw_images_and_what_rules_store_of_them_are_the_same_bytes_for_ever() -> None:
+    """A change here makes every bundle of format 2 unreadable."""
+    raw = golden.raw_images()
+    assert [image.shape for image in raw] == [(96, 96, 3), (64, 192, 3), (192, 64, 3)]
+    assert [hashlib.sha256(image.tobytes()).hexdigest()[:16] for image in raw] == [
+        "0ca3e451c4fa701d",
+        "d334e409eff805e0",
+        "a751a193795ae583",
+    ]
+    fits: tuple[Fit, ...] = ("crop", "pad", "squash")
+    rules = [InputRule(size=32, store=37, fit=fit) for fit in fits]
+    rules.append(InputRule(size=32, store=37, depth=(16, 4096)))
+    assert [golden.stored_digest(rule)[:16] for rule in rules] == [
+        "eafdc1e02bfab277",
+        "7c2761e637316492",
+        "1ef7c93b91ffce7b",
+        "fce9802b6450aaed",
+    ]
+
+
+@pytest.mark.parametrize("changed", ["resized", "scaled"])
+def test_changed_decoding_is_caught_by_the_raw_images(changed: str, tmp_path, monkeypatch) -> None:
+    path = tmp_path / "m"
+    rule = InputRule(size=20, store=23, fit="squash", depth=(16, 4096))
+    save(replace(bundle(trained("speednet", 20)), rule=rule), path)
+    load(path)
+    if changed == "resized":
+        right = Image.Image.resize
+        monkeypatch.setattr(
+            Image.Image,
+            "resize",
+            lambda self, size, how, box: right(self, size, Image.Resampling.BILINEAR, box),
+        )
+    else:
+        levels = colour._levels
+        monkeypatch.setattr(colour, "_levels", lambda *args: levels(*args) & 0xFE)
+    assert "reference images become other pixels" in refusal(path)

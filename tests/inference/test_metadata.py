@@ -28,8 +28,15 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
-SIZES = st.integers(1, 1024).flatmap(
-    lambda size: st.builds(InputRule, size=st.just(size), store=st.integers(size, 2048))
+DEPTHS = st.tuples(st.floats(0, 30_000), st.floats(30_001, 65_535))
+RULES = st.integers(1, 1024).flatmap(
+    lambda size: st.builds(
+        InputRule,
+        size=st.just(size),
+        store=st.integers(size, 2048),
+        fit=st.sampled_from(["crop", "pad", "squash"]),
+        depth=st.none() | DEPTHS,
+    )
 )
 SCOPES = st.builds(
     Scope,
@@ -38,13 +45,13 @@ SCOPES = st.builds(
 )
 METADATA = st.builds(
     Metadata,
-    format_version=st.just(1),
     created_by=TEXT,
     architecture=st.builds(
         Architecture, name=TEXT, arguments=st.dictionaries(TEXT, JSON, max_size=3)
     ),
     classes=st.lists(NAMES, min_size=1, max_size=6, unique=True).map(tuple),
-    rule=SIZES,
+    rule=RULES,
+    stored=DIGESTS,
     decision=st.builds(
         Decision,
         temperature=st.floats(0, 1000, exclude_min=True),
@@ -82,6 +89,7 @@ def test_class_means_go_with_similarity_and_fit_the_classes(score, means, fits) 
         "architecture": {"name": "custom"},
         "classes": ("a", "b"),
         "rule": {"size": 8, "store": 8},
+        "stored": "0" * 64,
         "decision": {"scope": {"score": score, "threshold": 0.5, "means": means}},
         "views": ("identity",),
         "facts": {},

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import seewhy
 from seewhy.evaluation.predictions import Predictions
@@ -65,7 +66,7 @@ def test_a_calibrated_bundle_answers_as_it_was_told(home):
 
 def test_a_recipe_means_what_it_meant(home):
     recipe = seewhy.load_recipe(home / "recipe.yaml")
-    stored = Run(home / "finished").config["recipe"]
+    stored = yaml.safe_load((home / "finished/config.yaml").read_text())["recipe"]
     found = recipe.model_dump(mode="json")
     assert {
         name: found[section][name]

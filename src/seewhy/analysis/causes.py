@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.mistakes import Mistake
 from seewhy.analysis.neighbours import Neighbours, nearest
+from seewhy.config.input_rule import InputRule
 from seewhy.data import ImageSet
 from seewhy.data.images import near_duplicates
 from seewhy.data.inspect.quality import measure_all, quality_findings
@@ -43,7 +44,7 @@ _POOR = {
     "bright": "nearly white",
     "flat": "hardly any contrast",
     "blurry": "less than half its resolution",
-    "odd-shape": "cut from a long image",
+    "odd-shape": "far from square",
     "small": "enlarged from a small image",
 }
 
@@ -112,7 +113,7 @@ class Evidence:
     train: ImageSet
     found: Predictions
     known: Predictions
-    stored_side: int
+    rule: InputRule
     scope: Scope | None = None
     suspects: Mapping[bytes, Suspect] | None = None
     folder: str = ""
@@ -123,7 +124,7 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     rows = np.array([mistake.row for mistake in mistakes], np.int64)
     comparable = _comparable(evidence)
     near = _near(rows, evidence, comparable)
-    poor = _poor(evidence.val.take(rows), evidence.stored_side)
+    poor = _poor(evidence.val.take(rows), evidence.rule)
     strange, doubted = _strange(evidence), _doubted(evidence)
     own = evidence.scope is not None
     unfamiliar = (
@@ -202,10 +203,10 @@ def _same(rows: NDArray[np.int64], near: Neighbours, evidence: Evidence) -> NDAr
     return np.asarray((agreed >= near_duplicates.CONFIRMED).reshape(m, k))
 
 
-def _poor(images: ImageSet, stored_side: int) -> list[list[str]]:
+def _poor(images: ImageSet, rule: InputRule) -> list[list[str]]:
     """What is poor about each image."""
     faults: list[list[str]] = [[] for _ in range(len(images))]
-    for finding in quality_findings(images, measure_all(images), stored_side):
+    for finding in quality_findings(images, measure_all(images), rule):
         for example in finding.examples:
             faults[example.rows[0]].append(_POOR[finding.kind])
     return faults

@@ -43,7 +43,7 @@ def stats(data: str, out: Path | None, as_json: bool, **values: str | None) -> N
 @click.argument("data")
 @click.option("--out", type=PATH, help="a new directory for findings.csv and plots")
 @as_json
-@fields("layout", "follow_links", "label_column", "group_from", "size")
+@fields("layout", "follow_links", "label_column", "group_from", "size", "fit", "depth")
 def check_data(data: str, out: Path | None, as_json: bool, **values: str | None) -> None:
     """Find problems of DATA: unreadable, duplicated, leaking, mislabelled, dark, blurred images, ...
 

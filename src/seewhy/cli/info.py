@@ -28,7 +28,7 @@ def _text(result: "ModelInfo") -> str:
         "network": f"{about.architecture.name} {about.architecture.arguments}",
         "classes": f"{len(about.classes):,}: {', '.join(about.classes[:12])}"
         + (", ..." if len(about.classes) > 12 else ""),
-        "input": f"{about.rule.size}x{about.rule.size} from {about.rule.store}x{about.rule.store} RGB",
+        "input": str(about.rule),
         "TTA views": ", ".join(about.views),
         "temperature": f"{about.decision.temperature:.3f}",
         "recipe": recipe.get("name", "-") if isinstance(recipe, dict) else "-",

@@ -39,7 +39,7 @@ def command(
 
 def _lines(result: "Preview", folder: Path | None) -> Iterator[str]:
     rule = result.rule
-    yield f"stored at   {rule.store}x{rule.store}, the network sees {rule.size}x{rule.size}"
+    yield f"stored at   {rule}"
     on = ", ".join(f"{ladder.name} {ladder.value:g}" for ladder in result.ladders)
     yield f"training    {on or 'no augmentation is on'}"
     yield "\n            mean: red, green, blue    std"

@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from seewhy.config.input_rule import Fit
+
 
 class DataConfig(BaseModel):
     """How a source is split into train, val and test."""
@@ -15,6 +17,16 @@ class DataConfig(BaseModel):
         ge=1,
         le=1024,
         description="largest input side in pixels; if most images are smaller, their side is used",
+    )
+    fit: Fit | None = Field(
+        None,
+        description="how an elongated image becomes a square: cropped to its centre, padded with grey, or "
+        "squashed; None: squashed, or cropped where all images are square, so that only new ones are cut",
+    )
+    depth: Literal["range", "upper_byte"] = Field(
+        "range",
+        description="how more than 8 bits a channel become 8: the range of the training images becomes 0 to "
+        "255, or each value keeps its upper byte",
     )
     val: float = Field(
         0.1,

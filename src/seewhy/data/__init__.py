@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
 from seewhy.data import sources
 from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
-from seewhy.data.cache import Stored, shorter_side, stored
+from seewhy.data.cache import Stored, stored
 from seewhy.data.class_names import class_names, differ_by_case
 from seewhy.data.imageset import ImageSet, Rows
+from seewhy.data.shape import shape_notes
 from seewhy.data.sources import Data, Source
 from seewhy.data.split import (
     SealedSet,
@@ -23,7 +25,8 @@ from seewhy.data.split import (
     notes_on_classes,
     write_splits,
 )
-from seewhy.data.stamps import cache_root, content_of, writable
+from seewhy.data.stamps import Content, cache_root, content_of, writable
+from seewhy.data.survey import depth_of, survey_of
 from seewhy.errors import DataError, UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.text import visible
@@ -68,9 +71,76 @@ def load_data(
     )
     with writable(cache_root()):
         content = content_of(origin)
+        given, resolved = rule, list[str]()
         if rule is None:
-            rule = InputRule.resolve(config.size, shorter_side(origin, content) or config.size)
+            rule, resolved = _resolved(origin, content, config, classes, on_event)
         read = stored(origin, rule, content, on_event)
+    part = _divided(origin, read, config, classes, trainable)
+    images, split = part.images, part.split
+    test = images.take(split == "test")
+    train = images.take(split == "train")
+    shapes = shape_notes(train.sizes, rule.fit) if given is None else []
+    return Splits(
+        train=train,
+        val=images.take(split == "val"),
+        test=SealedSet(test) if len(test) else None,
+        left_out=images.take(split == "left_out"),
+        rule=rule,
+        layout=origin.layout,
+        bad=read.bad + origin.skipped,
+        merged=read.merged,
+        drawn="" in read.splits,
+        notes=(*_notes(origin, read), *part.notes, *resolved, *shapes),
+        config=config,
+    )
+
+
+def _resolved(
+    origin: Source,
+    content: Content,
+    config: DataConfig,
+    classes: tuple[str, ...] | None,
+    on_event: OnEvent,
+) -> tuple[InputRule, list[str]]:
+    """Returns the rule for new data, and a note on its depth, which the training images decide.
+
+    Images that are square anyway keep the rule of old models, so that an ensemble can combine old and new.
+    """
+    facts = survey_of(origin, content)
+    fit = config.fit or ("crop" if facts.square else "squash")
+    rule = InputRule.resolve(config.size, facts.side or config.size, fit)
+    if not facts.deep or config.depth != "range":
+        return rule, []
+    # Which images are trained on can depend on their hashes, and these take a pass of their own.
+    every_bit = InputRule(size=1, store=1, depth=(0, 65_535))
+    read = stored(origin, every_bit, content, on_event)
+    part = _divided(origin, read, config, classes, trainable=False)
+    # Each fold is trained on by the others; with one depth, an ensemble can combine their models.
+    deciding = ("train",) if config.folds is None else ("train", "val")
+    train = part.images.ids[np.isin(part.split, deciding)]
+    depth = depth_of(origin, content, set(train.tolist()))
+    if depth is None:
+        return rule, []
+    low, high = depth
+    note = f"grey of more than 8 bits: {low:g} becomes black and {high:g} white, the range of train"
+    return rule.model_copy(update={"depth": depth}), [note]
+
+
+class _Divided(NamedTuple):
+    """All images of a source, the split of each, and lines for the user."""
+
+    images: ImageSet
+    split: np.ndarray
+    notes: tuple[str, ...]
+
+
+def _divided(
+    origin: Source,
+    read: Stored,
+    config: DataConfig,
+    classes: tuple[str, ...] | None,
+    trainable: bool,
+) -> _Divided:
     if origin.names and read.classes == tuple(map(str, range(len(origin.names)))):
         read = replace(read, classes=origin.names)
     check_bad(read.bad, len(read.labels) + len(read.bad), config.on_bad, config.max_bad)
@@ -88,20 +158,7 @@ def load_data(
     if classes is None and trainable:
         check_classes_trained(images, split)
     empty = notes_on_classes(images, split) if classes is None else []
-    test = images.take(split == "test")
-    return Splits(
-        train=images.take(split == "train"),
-        val=images.take(split == "val"),
-        test=SealedSet(test) if len(test) else None,
-        left_out=images.take(split == "left_out"),
-        rule=rule,
-        layout=origin.layout,
-        bad=read.bad + origin.skipped,
-        merged=read.merged,
-        drawn="" in read.splits,
-        notes=(*_notes(origin, read), *aligned, *drawn, *gone, *empty),
-        config=config,
-    )
+    return _Divided(images, split, (*aligned, *drawn, *gone, *empty))
 
 
 def _aligned(read: Stored, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:

@@ -2,12 +2,14 @@
 
     $SEEWHY_CACHE (~/.cache/seewhy)
       stamps/<root>.npz               size, times, inode and sha256 of each file last seen
-      sets/<content>/side.txt         the median shorter side of these images
+      sets/<content>/survey.txt       the median shorter side; whether all are square, and any deep
+      sets/<content>/depth-<train>.txt  the depth that these training images decide, if some are deep
       sets/<content>/<rule>/          set.json table.json labels.npy splits.npy hashes.npy sizes.npy
                                       rows.npy checksums.json stamps.json, and `used`, empty
       pixels/<rule>/<segment>/        the images of all sets (`segments`)
 
-`content` is a hash over the names and bytes of the source's files. A set appears by one rename, so a
+`content` is a hash over the names and bytes of the source's files, `rule` one over the input rule but for
+`size` (`InputRule.key`). A set appears by one rename, so a
 killed process leaves no partial one; a damaged one is built again. Nothing here is a pickle, and images
 are not kept in memory: they are written one after the other and read through a memory map.
 """
@@ -21,7 +23,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -31,22 +33,16 @@ from seewhy.data.bad_files import BadFile, check_bad
 from seewhy.data.cache_sets import ABOUT, USED, About, make_room
 from seewhy.data.checksums import intact, write_checksums
 from seewhy.data.class_names import class_names
-from seewhy.data.images.decode import (
-    ImageLike,
-    content_hash,
-    measure,
-    open_image,
-    quiet_pillow,
-    read_file,
-    store,
-)
+from seewhy.data.images.at_once import workers
+from seewhy.data.images.decode import ImageLike, read_file, read_hashed
+from seewhy.data.images.quiet import quiet_pillow
 from seewhy.data.imageset import Rows
 from seewhy.data.segments import Facts, Pixels, new_segment, open_images
 from seewhy.data.sources.source import Record, Source
-from seewhy.data.stamps import Content, cache_root, workers
+from seewhy.data.stamps import Content, cache_root
 from seewhy.errors import DataError, ImageError
 from seewhy.events import Note, OnEvent, Progress, ignore
-from seewhy.files import atomic_directory, exclusive, require_space, write_atomic, write_json
+from seewhy.files import atomic_directory, exclusive, require_space, write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +74,7 @@ def stored(source: Source, rule: InputRule, content: Content, on_event: OnEvent 
     """
     home = cache_root() / "sets" / content.id
     home.mkdir(parents=True, exist_ok=True)
-    entry = home / f"store-{rule.store}-v{rule.version}"
+    entry = home / rule.key
     if (opened := _open(entry)) is not None:
         return opened
     with exclusive(entry.with_suffix(".lock"), wait=True):
@@ -87,7 +83,7 @@ def stored(source: Source, rule: InputRule, content: Content, on_event: OnEvent 
         ):  # another process may remove what this one has just written, to make room
             if (opened := _open(entry)) is not None:
                 return opened
-            _build(source, rule.store, content, entry, on_event)
+            _build(source, rule, content, entry, on_event)
             if removed := len(make_room(entry)):
                 sets = "1 set that was" if removed == 1 else f"{removed:,} sets that were"
                 on_event(
@@ -96,24 +92,6 @@ def stored(source: Source, rule: InputRule, content: Content, on_event: OnEvent 
                     )
                 )
     raise DataError(f"{entry} is damaged right after it was written: check the disk")
-
-
-def shorter_side(source: Source, content: Content) -> int | None:
-    """Returns the median shorter side of the images outside test, in pixels; None if there are none."""
-    file = cache_root() / "sets" / content.id / "side.txt"
-    with suppress(OSError, ValueError):
-        text, digest = file.read_text("ascii").split()
-        if digest == hashlib.sha256(text.encode()).hexdigest():
-            return int(text)
-    sides = []
-    for image in source.sample():
-        with suppress(ImageError):
-            sides.append(min(measure(image)))
-    if not sides:
-        return None
-    side = sorted(sides)[len(sides) // 2]
-    write_atomic(file, f"{side} {hashlib.sha256(str(side).encode()).hexdigest()}\n".encode())
-    return side
 
 
 # ------------------------------------------------------------------ building
@@ -131,8 +109,8 @@ _Read = _Decoded | int | ImageError
 class _Reader:
     """Reads images, unless the cache has them: files are known by the digests of their bytes."""
 
-    def __init__(self, side: int, pixels: Pixels, source: Source, content: Content) -> None:
-        self._side, self._pixels = side, pixels
+    def __init__(self, rule: InputRule, pixels: Pixels, source: Source, content: Content) -> None:
+        self._rule, self._pixels = rule, pixels
         paths = (f"{source.root}/{name}" for name in source.files)
         self._digests = dict(zip(paths, content.digests.tolist(), strict=True))
 
@@ -149,12 +127,11 @@ class _Reader:
             digest = hashlib.sha256(data).hexdigest()[:32] if isinstance(data, bytes) else None
             if digest and (row := self._pixels.find(digest.encode())) is not None:
                 return row
-            rgb = open_image(data)
+            pixels, whole, size = read_hashed(data, self._rule)
         except ImageError as error:
             return error
-        pixels = store(rgb, self._side)
-        whole = content_hash(pixels if rgb.size == (self._side, self._side) else rgb).encode()
-        return _Decoded(pixels, Facts(digest.encode() if digest else whole, whole, *rgb.size))
+        facts = Facts((digest or whole).encode(), whole.encode(), *size)
+        return _Decoded(pixels, facts)
 
 
 _CHUNK_ROWS, _CHUNK_BYTES = 64, 4 << 20
@@ -162,8 +139,10 @@ _CHUNK_ROWS, _CHUNK_BYTES = 64, 4 << 20
 # instead of 6.0 on two cores); photographs of 100 KB gain 1.9 times.
 _SMALL = 16 << 10
 
+T = TypeVar("T")  # what is read of an image
 
-def _read_chunk(chunk: list[Record], read: Callable[[ImageLike], _Read]) -> list[_Read]:
+
+def _read_chunk(chunk: list[Record], read: Callable[[ImageLike], T]) -> list[T]:
     with quiet_pillow():
         return [read(record.image) for record in chunk]
 
@@ -198,15 +177,15 @@ def _weight(image: ImageLike) -> int:
     return 0
 
 
-def _read_all(
-    records: Iterable[Record], side: int, read: Callable[[ImageLike], _Read]
-) -> Iterator[tuple[list[Record], list[_Read]]]:
-    """Yields chunks in order while the next ones are decoded."""
+def read_all(
+    records: Iterable[Record], side: int, read: Callable[[ImageLike], T]
+) -> Iterator[tuple[list[Record], list[T]]]:
+    """Yields chunks in order, each image read to about `side` pixels a side, while the next are decoded."""
     threads = workers()
-    waiting: deque[tuple[list[Record], Future[list[_Read]]]] = deque()
+    waiting: deque[tuple[list[Record], Future[list[T]]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for chunk, threads_pay in _chunks(records, side):
-            future: Future[list[_Read]] = Future()
+            future: Future[list[T]] = Future()
             if threads_pay:
                 future = pool.submit(_read_chunk, chunk, read)
             else:
@@ -252,17 +231,19 @@ class _Table:
         self.sizes.append((facts.width, facts.height))
 
 
-def _build(source: Source, side: int, content: Content, entry: Path, on_event: OnEvent) -> None:
-    reading = source.read()
+def _build(
+    source: Source, rule: InputRule, content: Content, entry: Path, on_event: OnEvent
+) -> None:
+    reading, side = source.read(), rule.store
     home = cache_root() / "pixels" / entry.name
     home.mkdir(parents=True, exist_ok=True)
     require_space(home, reading.total * side * side * 3, f"the cache of {source.layout}")
     table = _Table()
     with new_segment(home, side) as segment:
         pixels = Pixels(home, segment)
-        read = _Reader(side, pixels, source, content).read
+        read = _Reader(rule, pixels, source, content).read
         done = 0
-        for records, results in _read_all(table.labelled(reading.records), side, read):
+        for records, results in read_all(table.labelled(reading.records), side, read):
             for record, result in zip(records, results, strict=True):
                 if isinstance(result, ImageError):
                     table.bad.append(BadFile(record.id, result.code, str(result)))

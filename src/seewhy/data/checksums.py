@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from seewhy.data.stamps import workers
+from seewhy.data.images.at_once import workers
 from seewhy.files import write_atomic
 
 _SUMS, _STAMPS = "checksums.json", "stamps.json"

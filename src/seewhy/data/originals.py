@@ -8,7 +8,9 @@ from PIL import Image
 
 from seewhy.config.data import DataConfig
 from seewhy.data import Data, sources
-from seewhy.data.images.decode import open_image, quiet_pillow
+from seewhy.data.images.colour import Depth
+from seewhy.data.images.decode import open_image
+from seewhy.data.images.quiet import quiet_pillow
 
 SIDE = 512  # pixels of the longer side that are kept, enough to look at
 
@@ -29,15 +31,19 @@ def originals(
     source: Data,
     ids: Collection[str],
     config: DataConfig = DataConfig(),  # noqa: B008 (frozen)
+    depth: Depth | None = None,
 ) -> dict[str, Original]:
-    """Decodes the images with these ids, and no others, from a source that was loaded with this `config`."""
+    """Decodes the images with these ids, and no others, from a source that was loaded with this `config`.
+
+    `depth` is that of the input rule.
+    """
     decoded: dict[str, Original] = {}
     follow, column = config.follow_links, config.label_column
     origin = sources.find(source, config.layout, follow_links=follow, label_column=column)
     with quiet_pillow():
         for record in origin.read().records:
             if record.id in ids and record.id not in decoded:
-                whole = open_image(record.image)
+                whole = open_image(record.image, depth=depth).copy()  # it may be the source's own
                 width, height = whole.size
                 whole.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
                 decoded[record.id] = Original(np.asarray(whole), width, height)

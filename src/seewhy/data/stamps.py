@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from seewhy.data.images.at_once import workers
 from seewhy.data.sources.source import Source
 from seewhy.errors import DataError
 from seewhy.files import write_atomic
@@ -42,10 +43,6 @@ def writable(root: Path) -> Iterator[None]:
         raise DataError(
             f"cannot write to the cache {root} ({error.strerror}): set SEEWHY_CACHE to another directory"
         ) from None
-
-
-def workers() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _SETTLED = 2_000_000_000  # ns; a younger file may change again within one tick of its clock

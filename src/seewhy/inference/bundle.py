@@ -1,9 +1,10 @@
 """The one-file model: weights, and all that is needed to use, check and trace them.
 
-A file is verified before it is used, step by step: its digest; its header,
-against limits; its metadata, against a closed schema; names, shapes and types, against the named
-architecture built without memory; its values; and finally the outputs on eight generated images, which
-must equal those stored. No file makes code run: no pickle is read, whatever its name.
+A file is verified before it is used, step by step: its digest; its header, against limits; its metadata,
+against a closed schema; names, shapes and types, against the named architecture built without memory; the
+pixels that its input rule makes of three generated images; its values; and finally the outputs on eight
+more. Pixels and outputs must equal those stored. No file makes code run: no pickle is read, whatever its
+name.
 """
 
 import copy
@@ -105,6 +106,8 @@ def _decode(data: bytearray, model: nn.Module | None) -> Bundle:
     header, body = container.parse(data)
     about = header.metadata
     network = _blank(about, header.tensors, model)
+    if about.stored is not None:
+        golden.require_stored(about.rule, about.stored)
     entries = {entry.name: entry for entry in header.tensors}
     expected = entries.pop(_GOLDEN)
     weights = {name: container.values(entry, body) for name, entry in entries.items()}
@@ -123,7 +126,12 @@ def _describe(bundle: Bundle) -> Metadata:
     kept = {field: getattr(bundle, field) for field in _KEPT}
     try:
         return Metadata.model_validate(
-            {"created_by": __version__, "architecture": architecture, **kept}
+            {
+                "created_by": __version__,
+                "architecture": architecture,
+                "stored": golden.stored_digest(bundle.rule),
+                **kept,
+            }
         )
     except ValidationError as error:
         raise ModelFileError(container.first_fault(error)) from None

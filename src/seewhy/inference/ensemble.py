@@ -15,7 +15,8 @@ from seewhy.inference.predictor import Outputs, Predictor
 
 LEAST = float(np.finfo(np.float32).tiny)  # probability, so that each has a finite logarithm
 
-CHOOSING = ("size", "limit", "on_bad", "max_bad")  # settings that move no image between splits
+# Settings that move no image between splits; the input rules of members are equal anyway.
+CHOOSING = ("size", "fit", "depth", "limit", "on_bad", "max_bad")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,12 +1,16 @@
-"""Eight generated images whose logits prove that a loaded network still computes the same."""
+"""Generated images that prove a loaded model: eight for its logits, three for its input rule."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
+import PIL
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from seewhy.config.input_rule import InputRule
+from seewhy.data.images.decode import read
 from seewhy.errors import ModelFileError
 
 COUNT = 8
@@ -57,6 +61,42 @@ def logits(network: nn.Module, size: int) -> NDArray[np.float32]:
     finally:
         mkldnn.matmul.fp32_precision, mkldnn.conv.fp32_precision = before
     return np.stack([answer.float().numpy() for answer in answers])
+
+
+def raw_images() -> list[NDArray[np.uint8]]:
+    """A square, a wide and a tall image, uint8 (96, 96, 3), (64, 192, 3) and (192, 64, 3)."""
+    images = []
+    for height, width in ((96, 96), (64, 192), (192, 64)):
+        y, x, channel = np.meshgrid(*map(np.arange, (height, width, 3)), indexing="ij")
+        blended = (_noise(x // 4, y // 4, channel) + (x + y) * 255 // (height + width)) // 2
+        images.append(blended.astype(np.uint8))
+    return images
+
+
+def stored_digest(rule: InputRule) -> str:
+    """The sha256 of the raw images as a rule stores them, 64 hex digits.
+
+    By a rule with a depth also of their red channels as 16 bits, over its range.
+    """
+    sources = raw_images()
+    if rule.depth is not None:
+        step = (rule.depth[1] - rule.depth[0]) / 255
+        deep = [rule.depth[0] + image[..., 0] * step for image in sources]
+        sources += [np.rint(values).astype(np.uint16) for values in deep]
+    digest = hashlib.sha256()
+    for image in sources:
+        digest.update(read(image, rule).tobytes())
+    return digest.hexdigest()
+
+
+def require_stored(rule: InputRule, expected: str) -> None:
+    """Raises `ModelFileError` unless the rule stores the raw images as when the model was written."""
+    if stored_digest(rule) != expected:
+        raise ModelFileError(
+            "the reference images become other pixels than when it was written: this Pillow "
+            f"({PIL.__version__}) or this SeeWhy resizes or converts in another way: install the versions of "
+            "its training (environment.json of the run)"
+        )
 
 
 def replay(network: nn.Module, size: int, expected: NDArray[np.float32]) -> None:

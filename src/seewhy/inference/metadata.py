@@ -18,7 +18,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.config.names import View
 from seewhy.evaluation.decision.record import Decision
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no `stored`, and rules without fit and depth
 MAX_FACTS = 2**18
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
@@ -40,13 +40,16 @@ class Architecture(_Strict):
 class Metadata(_Strict):
     """The metadata of a bundle, except its digest."""
 
-    format_version: Literal[1] = Field(default=1, description="how the file is laid out")
+    format_version: Literal[1, 2] = Field(default=2, description="how the file is laid out")
     created_by: str = Field(max_length=64, description="the version of SeeWhy that wrote it")
     architecture: Architecture
     classes: tuple[str, ...] = Field(
         min_length=1, max_length=100_000, description="names in the order of the logits"
     )
     rule: InputRule
+    stored: Digest | None = Field(
+        None, description="of generated images as the rule stores them (`golden.stored_digest`)"
+    )
     decision: Decision
     views: tuple[View, ...] = Field(
         min_length=1,
@@ -89,6 +92,14 @@ class Metadata(_Strict):
             raise ValueError("class means go with similarity, and it with them")
         if means and (len(means) != len(self.classes) or len(set(map(len, means))) != 1):
             raise ValueError("similarity needs one mean a class, all of one length")
+        return self
+
+    @model_validator(mode="after")
+    def _format_fits(self) -> "Metadata":
+        if (self.format_version == 1) != (self.stored is None):
+            raise ValueError("format 2 has the digest of stored images, and format 1 has none")
+        if self.format_version == 1 and (self.rule.fit, self.rule.depth) != ("crop", None):
+            raise ValueError("format 1 has no fit and no depth")
         return self
 
     @field_validator("facts")

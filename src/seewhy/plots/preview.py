@@ -48,13 +48,13 @@ def input_sheet(
         rows.append(_Row(label, f"{original.width}x{original.height}", tiles))
     size = rule.size
     heads = {0: "file", 1: "evaluation", 2: "training, different each time"}
-    title = f"Network input: stored at {rule.store}x{rule.store}, network sees {size}x{size}"
+    title = f"Network input: stored at {rule.store}x{rule.store} ({rule.fit}), network sees {size}x{size}"
     figure = _grid(rows, heads, title, "frame: the part that evaluation sees")
     for axes, original in zip(figure.axes[:: len(rows[0].tiles)], originals, strict=True):
         height, width = original.image.shape[:2]
-        side = min(height, width) * rule.size / rule.store
-        corner = ((width - side) / 2 - 0.5, (height - side) / 2 - 0.5)
-        frame = Rectangle(corner, side, side, fill=False, color=VERMILION, linewidth=1.2)
+        left, top, right, bottom = rule.seen(width, height)
+        corner, wide, high = (left - 0.5, top - 0.5), right - left, bottom - top
+        frame = Rectangle(corner, wide, high, fill=False, color=VERMILION, linewidth=1.2)
         axes.add_patch(frame).set_clip_on(False)
     return figure
 

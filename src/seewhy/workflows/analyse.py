@@ -120,7 +120,7 @@ def analyse_validation(
         train=splits.train,
         found=validation,
         known=_predict_training_images(classifier, splits.train, on_event),
-        stored_side=splits.rule.store,
+        rule=splits.rule,
         scope=classifier.decision.scope,
         suspects=suspects,
         folder=folder,

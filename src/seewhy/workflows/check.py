@@ -11,7 +11,7 @@ from seewhy.data.inspect.duplicates import alike_findings, group_findings, ident
 from seewhy.data.inspect.findings import Example, Finding, described, is_wrong
 from seewhy.data.inspect.gathered import Gathered, gather
 from seewhy.data.inspect.names import name_findings
-from seewhy.data.inspect.quality import measure_all, quality_findings
+from seewhy.data.inspect.quality import elongated_findings, measure_all, quality_findings
 from seewhy.data.split import Splits, check_classes_trained, check_names
 from seewhy.errors import UntrainableError
 from seewhy.events import OnEvent, ignore
@@ -59,7 +59,8 @@ def find_faults(splits: Splits, on_event: OnEvent = ignore) -> Report:
         *identical_findings(images),
         *group_findings(images),
         *name_findings(splits.classes, splits.merged),
-        *quality_findings(images.opened, measures, splits.rule.store),
+        *quality_findings(images.opened, measures, splits.rule),
+        *elongated_findings(images.opened, splits.rule),
         *shortcut_findings(telling, splits.classes),
         *alike_findings(images, on_event),
     ]

@@ -114,7 +114,7 @@ def explain(
             subject = _named(classifier, images, on_event)
         else:
             part, config = _part(classifier, data, split, on_event)
-            files = partial(originals, data, config=config)
+            files = partial(originals, data, config=config, depth=classifier.rule.depth)
             subject = _chosen(classifier, part, files, count, only, on_event)
         predictions, targets = subject.predictions, _targets(subject.predictions, target)
         explanations = explain_images(
@@ -216,7 +216,10 @@ def _named(classifier: Classifier, paths: Sequence[str | Path], on_event: OnEven
     return _Subject(
         np.stack([classifier.preprocess(name) for name in readable]),
         predictions.take(np.array(good)),
-        _wholes(classifier.rule, {row: _original(name) for row, name in enumerate(readable)}),
+        _wholes(
+            classifier.rule,
+            {row: _original(name, classifier.rule) for row, name in enumerate(readable)},
+        ),
         errors,
     )
 
@@ -246,9 +249,9 @@ def _chosen(
     )
 
 
-def _original(source: ImageLike) -> NDArray[np.uint8]:
+def _original(source: ImageLike, rule: InputRule) -> NDArray[np.uint8]:
     """A whole image, upright, reduced to what a figure needs."""
-    whole = open_image(source)
+    whole = open_image(source, depth=rule.depth)
     whole.thumbnail((draw.SIDE, draw.SIDE))
     return np.asarray(whole)
 
@@ -260,14 +263,14 @@ def _originals(
     sizes = images.sizes.tolist() if images.sizes is not None else []
     cut = {images.ids[row]: row for row, size in enumerate(sizes) if _is_cut(rule, *size)}
     read = files(set(cut)) if cut else {}
-    return {cut[name]: _original(original.image) for name, original in read.items()}
+    return {cut[name]: _original(original.image, rule) for name, original in read.items()}
 
 
 def _wholes(rule: InputRule, images: Mapping[int, NDArray[np.uint8]]) -> dict[int, Whole]:
     """Those of the whole images of which the network sees a part, with that part."""
     shapes = {row: (image.shape[1], image.shape[0]) for row, image in images.items()}
     return {
-        row: Whole(images[row], seen(rule, *shape))
+        row: Whole(images[row], rule.seen(*shape))
         for row, shape in shapes.items()
         if _is_cut(rule, *shape)
     }
@@ -275,15 +278,8 @@ def _wholes(rule: InputRule, images: Mapping[int, NDArray[np.uint8]]) -> dict[in
 
 def _is_cut(rule: InputRule, width: int, height: int) -> bool:
     """Whether the network does not see a part of an image of this size."""
-    left, top, right, bottom = seen(rule, width, height)
+    left, top, right, bottom = rule.seen(width, height)
     return left > 0 or top > 0 or right < width or bottom < height
-
-
-def seen(rule: InputRule, width: int, height: int) -> tuple[float, float, float, float]:
-    """The part of an image that the network sees, in its pixels: left, top, right, bottom."""
-    side = min(width, height) * rule.size / rule.store
-    left, top = (width - side) / 2, (height - side) / 2
-    return left, top, left + side, top + side
 
 
 def _sheets(explanations: Explanations) -> Iterator[tuple[str, bytes]]:

@@ -23,7 +23,7 @@ from seewhy.inference.device import pick_device
 from seewhy.inference.forward import predict
 from seewhy.inference.locate import find_model
 from seewhy.models.registry import Network, build, name_of
-from seewhy.run import Run, new_run, require_same, resumable_run, started_run
+from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, started_run
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.layers import check_layers
@@ -81,6 +81,7 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         chosen = make_recipe(begun.config["recipe"], request.overrides, f"of {begun.path}")
     else:
         chosen = load_recipe(request.recipe or RECIPE, request.overrides)
+        chosen = chosen if begun is None else _with_own_rule(chosen, begun, request.overrides or {})
     init = (
         _own_init(begun) if begun is not None and alone and request.init is None else request.init
     )
@@ -181,6 +182,13 @@ def _own_init(begun: Run) -> str | None:
         )
     name: str | None = config.get("init_model")
     return name
+
+
+def _with_own_rule(recipe: Recipe, begun: Run, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe with the input rule of the run to resume: a new default binds new runs only."""
+    own = begun.config["recipe"]["data"]
+    kept = {name: own[name] for name in BEFORE if f"data.{name}" not in overrides}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=kept)})
 
 
 def _fine_tuned(

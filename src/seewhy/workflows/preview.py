@@ -107,7 +107,7 @@ def take_preview(source: Data, splits: Splits, recipe: Recipe) -> Preview:
     """
     train, size, config = splits.train, splits.rule.size, recipe.augment
     examples = train.take(_examples(train))
-    files = originals(source, set(examples.ids), recipe.data)
+    files = originals(source, set(examples.ids), recipe.data, splits.rule.depth)
     mean, std = channel_statistics(train.images)
     std = np.maximum(std, STD_FLOOR)
     rows = np.random.default_rng(0).permutation(len(train))[:SAMPLE]

@@ -23,7 +23,7 @@ from data.pictures import (
 from PIL import Image
 
 from seewhy.data.images.colour import MAX_PROFILE
-from seewhy.data.images.decode import decode, measure, to_rgb
+from seewhy.data.images.decode import decode, measure, open_image
 
 # ------------------------------------------------------------------ orientation
 
@@ -36,7 +36,7 @@ def test_turned_images_come_out_upright(kind, orientation):
     options = {"tiffinfo": {274: orientation}} if kind == "TIFF" else {"exif": exif(orientation)}
     data = encoded(stored, kind, **options)
     near(data, upright, 2 if kind == "JPEG" else 0)
-    assert sorted(measure(data)) == sorted(upright.shape[:2])
+    assert sorted(measure(data)[0]) == sorted(upright.shape[:2])
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
@@ -138,7 +138,7 @@ def test_transparent_grey_lies_on_white():
 @pytest.mark.parametrize("mode", ["La", "RGBa"])
 def test_colours_multiplied_by_alpha_lie_on_white(mode):
     image = Image.new(mode.upper(), (4, 4), (200, 100) if mode == "La" else (200, 10, 0, 100))
-    found = np.asarray(to_rgb(image.convert(mode)))[0, 0].astype(int)
+    found = np.asarray(open_image(image.convert(mode)))[0, 0].astype(int)
     colour = np.array([200, 200, 200] if mode == "La" else [200, 10, 0])
     assert np.abs(found - on_white(colour, np.array([100]))).max() <= 2
 
@@ -151,7 +151,7 @@ def test_a_palette_with_alpha_lies_on_white():
     assert image.mode == "PA"
     assert (
         np.abs(
-            np.asarray(to_rgb(image))[0, 0] - on_white(np.array([200, 10, 0]), np.array([100]))
+            np.asarray(open_image(image))[0, 0] - on_white(np.array([200, 10, 0]), np.array([100]))
         ).max()
         <= 1
     )

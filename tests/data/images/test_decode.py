@@ -36,17 +36,22 @@ from seewhy.data.images.decode import (
     centre,
     content_hash,
     decode,
-    from_array,
     is_image,
     measure,
-    quiet_pillow,
+    open_image,
     read,
     read_file,
     store,
-    to_rgb,
 )
 from seewhy.data.images.formats import OPTIONAL
+from seewhy.data.images.quiet import quiet_pillow
 from seewhy.errors import ImageError
+
+
+def square(side: int, **fields: object) -> InputRule:
+    """The rule that stores squares of `side` pixels, and shows all of them."""
+    return InputRule(size=side, store=side, **fields)
+
 
 # ------------------------------------------------------------------ frames
 
@@ -158,8 +163,8 @@ def test_pixels_and_sides_up_to_the_limit_are_read(kind):
         assert decode(data, limits).size == (20, 10)
     for limits in (Limits(10**6, 199, 100), Limits(10**6, 10**4, 19)):
         assert code(decode, data, limits) == "too_many_pixels"
-        assert code(to_rgb, Image.fromarray(noise(10, 20)), limits) == "too_many_pixels"
-        assert code(from_array, noise(10, 20), limits) == "too_many_pixels"
+        assert code(open_image, Image.fromarray(noise(10, 20)), limits) == "too_many_pixels"
+        assert code(open_image, noise(10, 20), limits) == "too_many_pixels"
 
 
 def test_the_size_is_refused_before_pixels_are_looked_for():
@@ -221,7 +226,7 @@ def test_thin_images_are_read(shape):
     "array, expected",
     [
         (np.zeros((4, 4, 3), np.float32), "unsupported_depth"),
-        (np.zeros((4, 4), np.uint16), "unsupported_depth"),
+        (np.zeros((4, 4), np.int32), "unsupported_depth"),
         (np.zeros((4, 4, 4), np.uint8), "undecodable"),
         (np.zeros((4, 0, 3), np.uint8), "undecodable"),
         (np.zeros(4, np.uint8), "undecodable"),
@@ -229,7 +234,7 @@ def test_thin_images_are_read(shape):
     ],
 )
 def test_arrays_that_are_no_images_are_refused(array, expected):
-    assert code(from_array, array) == expected
+    assert code(open_image, array) == expected
 
 
 def test_a_message_holds_no_path(tmp_path):
@@ -339,19 +344,20 @@ def test_an_image_given_is_left_as_it_was():
     image = Image.open(io.BytesIO(encoded(noise(), exif=exif(6), icc_profile=profile(2, 1, 0))))
     image.load()
     info, before = dict(image.info), image.tobytes()
-    first = np.asarray(to_rgb(image))
+    first = np.asarray(open_image(image))
     assert image.info == info and image.tobytes() == before
-    assert np.array_equal(np.asarray(to_rgb(image)), first)
+    assert np.array_equal(np.asarray(open_image(image)), first)
 
 
 def test_the_centre_square_is_kept():
     picture = np.zeros((10, 31, 3), np.uint8)
     picture[:, 10:20] = noise(10, 10)  # left of the middle, which 21 spare columns do not have
-    assert np.array_equal(store(Image.fromarray(picture), 10), noise(10, 10))
+    assert np.array_equal(store(Image.fromarray(picture), square(10)), noise(10, 10))
     assert np.array_equal(
-        store(Image.fromarray(picture.swapaxes(0, 1).copy()), 10), noise(10, 10).swapaxes(0, 1)
+        store(Image.fromarray(picture.swapaxes(0, 1).copy()), square(10)),
+        noise(10, 10).swapaxes(0, 1),
     )
-    assert np.array_equal(store(Image.fromarray(noise(9, 9)), 9), noise(9, 9))
+    assert np.array_equal(store(Image.fromarray(noise(9, 9)), square(9)), noise(9, 9))
 
 
 @pytest.mark.parametrize("width, height", [(96, 64), (64, 96), (64, 64), (160, 32)])
@@ -361,12 +367,48 @@ def test_the_shorter_side_is_resized_as_the_whole_image_would_be(width, height):
     side = min(whole.size)
     left, top = (whole.width - side) // 2, (whole.height - side) // 2
     expected = np.asarray(whole)[top : top + side, left : left + side]
-    assert np.array_equal(store(picture, side), expected)
+    assert np.array_equal(store(picture, square(side)), expected)
+
+
+@pytest.mark.parametrize("height, width", [(96, 64), (64, 96), (160, 32), (1, 200), (64, 64)])
+def test_squash_resizes_the_whole_image(height, width):
+    picture = Image.fromarray(noise(height, width))
+    expected = np.asarray(picture.resize((16, 16), Image.Resampling.BICUBIC))
+    assert np.array_equal(store(picture, square(16, fit="squash")), expected)
+
+
+@pytest.mark.parametrize(
+    "height, width, inner", [(96, 48, (16, 8)), (48, 96, (8, 16)), (1, 200, (1, 16))]
+)
+def test_pad_keeps_the_shape_between_bars_of_grey(height, width, inner):
+    picture = Image.fromarray(noise(height, width))
+    whole = np.asarray(picture.resize(inner[::-1], Image.Resampling.BICUBIC))
+    top, left = (16 - inner[0]) // 2, (16 - inner[1]) // 2
+    expected = np.full((16, 16, 3), 128, np.uint8)
+    expected[top : top + inner[0], left : left + inner[1]] = whole
+    assert np.array_equal(store(picture, square(16, fit="pad")), expected)
+
+
+def test_a_square_image_is_the_same_by_every_fit():
+    picture = Image.fromarray(noise(40, 40))
+    for side in (40, 16, 57):
+        found = [store(picture, square(side, fit=fit)) for fit in ("crop", "pad", "squash")]
+        assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
+def test_the_box_that_is_said_to_be_seen_is_what_is_seen():
+    """Resizing the box itself gives the same pixels, up to what lies just outside it."""
+    smooth = Image.fromarray(noise(6, 9)).resize((270, 180), Image.Resampling.BICUBIC)
+    for fit in ("crop", "squash"):
+        rule = InputRule(size=80, store=92, fit=fit)
+        box = rule.seen(*smooth.size)
+        expected = np.asarray(smooth.resize((80, 80), Image.Resampling.BICUBIC, box)).astype(int)
+        assert np.abs(centre(store(smooth, rule), 80) - expected).max() <= 3
 
 
 def test_shrinking_averages():
     checks = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)
-    found = store(from_array(checks), 8)
+    found = store(open_image(checks), square(8))
     assert np.abs(found.astype(int) - 127).max() <= 2
 
 

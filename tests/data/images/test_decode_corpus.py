@@ -22,6 +22,7 @@ OUTCOMES = {
     "undecodable",
     "unsupported_format",
     "unsupported_depth",
+    "unsupported_layout",
     "too_many_pixels",
     "too_large",
 }

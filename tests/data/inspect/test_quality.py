@@ -8,15 +8,25 @@ from data.inspect.sets import a_set
 from data.pictures import scenes
 from PIL import Image, ImageFilter
 
+from seewhy.config.input_rule import InputRule
 from seewhy.data.inspect import quality
-from seewhy.data.inspect.quality import Measures, measure, measure_all, quality_findings
+from seewhy.data.inspect.quality import (
+    Measures,
+    elongated_findings,
+    measure,
+    measure_all,
+    quality_findings,
+)
 
 
-def kinds(images: np.ndarray, sizes=None, stored: int = 32) -> dict[str, list[int]]:
+def kinds(
+    images: np.ndarray, sizes=None, stored: int = 32, fit: str = "crop"
+) -> dict[str, list[int]]:
     found = a_set(images, sizes=sizes)
+    rule = InputRule(size=stored, store=stored, fit=fit)
     return {
         finding.kind: [example.rows[0] for example in finding.examples]
-        for finding in quality_findings(found, measure_all(found), stored)
+        for finding in quality_findings(found, measure_all(found), rule)
     }
 
 
@@ -82,6 +92,18 @@ def test_odd_shapes_and_enlargements_are_told_by_the_whole_size():
     found = kinds(scenes(len(sizes)), sizes=sizes, stored=32)
     assert found == {"odd-shape": [1, 2], "small": [4]}
     assert "odd-shape" not in kinds(scenes(3))
+    padded = kinds(scenes(len(sizes)), sizes=sizes, stored=32, fit="pad")
+    assert padded == {"odd-shape": [1, 2]}, "the longer side becomes 32 pixels"
+
+
+@pytest.mark.parametrize("fit, rows", [("crop", [2, 1]), ("pad", [2]), ("squash", [2])])
+def test_images_far_from_square_are_a_note_that_names_the_flag(fit, rows):
+    sizes = [(40, 30), (45, 30), (32, 90), (32, 97)]  # 4:3, 3:2, nearly 3:1, an odd shape
+    rule = InputRule(size=32, store=32, fit=fit)
+    (found,) = elongated_findings(a_set(scenes(4), sizes=sizes), rule)
+    assert found.severity == "note" and "--data.fit" in found.advice
+    assert [example.rows[0] for example in found.examples] == rows
+    assert elongated_findings(a_set(scenes(3)), rule) == []
 
 
 def test_the_worst_come_first():

@@ -1,7 +1,8 @@
 """Arrays and tensors as images: the same rule for training data, prediction and `.npz` files.
 
-Integers are grey levels from 0 to 255. Floats are from 0 to 1, rounded to grey levels, or whole numbers from
-0 to 255; one source holds one kind. Channels may come first: (3, H, W) is an image as (H, W, 3) is.
+Integers are grey levels from 0 to 255; uint16 is left to the input rule. Floats are from 0 to 1, rounded to
+grey levels, or whole numbers from 0 to 255; one source holds one kind. Channels may come first: (3, H, W) is
+an image as (H, W, 3) is.
 """
 
 from typing import Any
@@ -23,7 +24,9 @@ class Scale:
         self._whole: bool | None = None
 
     def levels(self, values: np.ndarray) -> np.ndarray:
-        """Returns grey levels, uint8; raises `ImageError` for values that are none, with the remedy."""
+        """Returns grey levels, uint8, or uint16 as it is; raises `ImageError` for others, with the remedy."""
+        if values.dtype == np.uint16:
+            return values
         if values.dtype == np.uint8 or not values.size:
             return values.astype(np.uint8, copy=False)
         low, high = values.min(), values.max()  # NaN if any is
@@ -46,7 +49,7 @@ class Scale:
 
 
 def image_of_array(array: Any, scale: Scale) -> np.ndarray | Image.Image:
-    """Returns one array or tensor as an image: uint8 (H, W, 3) or (H, W), or a Pillow image if it has alpha.
+    """Returns one array or tensor as an image: (H, W, 3) or (H, W), or a Pillow image if it has alpha.
 
     Raises `ImageError` that says what to do.
     """
@@ -62,6 +65,10 @@ def image_of_array(array: Any, scale: Scale) -> np.ndarray | Image.Image:
         pixels = pixels[..., 0]
     levels = np.ascontiguousarray(scale.levels(pixels))
     has_alpha = levels.shape[2:] in ((2,), (4,)) and levels.size
+    if has_alpha and levels.dtype == np.uint16:
+        raise ImageError(
+            "unsupported_depth", "16 bits with an alpha channel: give the colours alone"
+        )
     return Image.fromarray(levels) if has_alpha else levels
 
 

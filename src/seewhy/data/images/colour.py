@@ -3,10 +3,13 @@
 - An image is rotated by its EXIF or XMP orientation.
 - Transparent pixels are blended with white; palettes, grey, CMYK, YCbCr and Lab become RGB.
 - A valid ICC profile of at most 1 MiB is converted to sRGB (perceptual); any other is ignored.
-- 16-bit values keep their upper byte (`v >> 8`), 12-bit ones their upper 8 bits.
-- 32-bit integers and floats have no defined scale, so their largest value decides: above 255 they are
-  read as 16 bits, otherwise as 8, and floats up to 1 as parts of 1. Values below 0, above 65,535 or
-  NaN are refused.
+- Grey of more than 8 bits (12 or 16 bits, 32-bit integers, floats) goes by the depth of the input rule: its
+  lower value becomes 0, its upper value 255, and those between in proportion. So do arrays of uint16.
+- Without a depth, 16-bit values keep their upper byte (`v >> 8`) and 12-bit ones their upper 8 bits. 32-bit
+  integers, floats and arrays of uint16 have no defined scale, so their largest value decides: above
+  255 they are read as 16 bits, otherwise as 8, and floats up to 1 as parts of 1.
+- 32-bit values below 0, above 65,535 or NaN are refused.
+- Of colours of 16 bits, and of grey with transparency, Pillow reads the upper byte alone.
 """
 
 import struct
@@ -17,6 +20,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from seewhy.errors import ImageError
+
+Depth = tuple[float, float]  # the values that become 0 and 255
 
 MAX_PROFILE = 1 << 20
 
@@ -48,10 +53,24 @@ def upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def to_srgb(image: Image.Image) -> Image.Image:
-    """Returns a loaded image in RGB; raises `ImageError` for values beyond 16 bits."""
+def is_deep(image: Image.Image | np.ndarray) -> bool:
+    """Says whether more than 8 bits of a channel are read."""
+    if isinstance(image, np.ndarray):
+        return image.dtype.type is np.uint16
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
+def deep_values(image: Image.Image | np.ndarray) -> np.ndarray:
+    """Returns the values of a loaded deep image, float32 `(H, W)` or `(H, W, 3)`, exact up to 16 bits."""
+    return np.asarray(image).astype(np.float32)
+
+
+def to_srgb(image: Image.Image | np.ndarray, depth: Depth | None = None) -> Image.Image:
+    """Returns a loaded image, or an array of uint16, in RGB; raises `ImageError` beyond 16 bits."""
+    if isinstance(image, np.ndarray):
+        return Image.fromarray(_scaled(image, depth)).convert("RGB")
     profile = image.info.get("icc_profile")
-    image = _eight_bit(image)
+    image = _eight_bit(image, depth)
     if image.mode in ("La", "RGBa"):  # colours multiplied by their alpha
         image = image.convert(image.mode.upper())
     alpha = None
@@ -68,33 +87,47 @@ def to_srgb(image: Image.Image) -> Image.Image:
     return image
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _eight_bit(image: Image.Image, depth: Depth | None) -> Image.Image:
     transparent = image.info.get("transparency")
     if image.mode.startswith("I;16"):
         values = np.asarray(image)
-        bits = 12 if getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE) == (12,) else 16
-        grey = Image.fromarray((values >> (bits - 8)).astype(np.uint8))
+        if depth is not None:
+            grey = Image.fromarray(_scaled(values, depth))
+        else:
+            bits = 12 if getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE) == (12,) else 16
+            grey = Image.fromarray((values >> (bits - 8)).astype(np.uint8))
         if not isinstance(transparent, int):
             return grey
         alpha = np.where(values == transparent, 0, 255).astype(np.uint8)
         return Image.merge("LA", (grey, Image.fromarray(alpha)))
     if image.mode in ("I", "F"):
-        return Image.fromarray(_scaled(np.asarray(image)))
+        return Image.fromarray(_scaled(np.asarray(image), depth))
     if isinstance(transparent, tuple) and max(transparent) > 255:
         image = image.copy()  # the key of a 16-bit colour image; its lower bytes are gone
         del image.info["transparency"]
     return image
 
 
-def _scaled(values: np.ndarray) -> np.ndarray:
+def _scaled(values: np.ndarray, depth: Depth | None) -> np.ndarray:
     lowest, highest = values.min(), values.max()
     if not (lowest >= 0 and highest <= 65_535):  # written so that NaN is refused, too
         raise ImageError("unsupported_depth")
+    if depth is not None:
+        if values.dtype.kind == "f":
+            return _levels(values, depth)
+        return _levels(np.arange(65_536), depth)[values]
     if highest > 255:
         return (values.astype(np.uint16) >> 8).astype(np.uint8)
     if values.dtype.kind == "f":
         values = np.rint(values * 255 if highest <= 1 else values)
     return values.astype(np.uint8)
+
+
+def _levels(values: np.ndarray, depth: Depth) -> np.ndarray:
+    """Returns the grey levels of values by a depth, uint8."""
+    low, high = depth
+    levels = (values.astype(np.float64) - low) * 255 / (high - low)
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
 
 def _srgb(image: Image.Image, profile: object) -> Image.Image:
@@ -105,7 +138,7 @@ def _srgb(image: Image.Image, profile: object) -> Image.Image:
         profile = None
     transform = _transform(profile, image.mode) if profile or image.mode == "LAB" else None
     if transform is None:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     return transform.apply(image)
 
 

@@ -1,7 +1,8 @@
 """From the bytes of an image to stored pixels: the only module that opens images.
 
 Colours are converted in `colour`. Only the first frame is read, and rotated upright.
-Only `ImageError` is raised for an image, and no global setting of Pillow is changed.
+Only `ImageError` is raised for an image, and no global setting of Pillow is changed; its log and libtiff are
+silent (`quiet`). What all threads decode at once is bounded by pixels (`at_once`).
 """
 
 import hashlib
@@ -9,23 +10,24 @@ import os
 import re
 import stat
 import struct
-import threading
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from seewhy.config.input_rule import InputRule
-from seewhy.data.images.colour import FAULTS, to_srgb, upright
+from seewhy.config.input_rule import PADDING, InputRule
+from seewhy.data.images.at_once import decoding
+from seewhy.data.images.colour import FAULTS, Depth, deep_values, is_deep, to_srgb, upright
 from seewhy.data.images.formats import FORMATS, Reader, why_not
+from seewhy.data.images.quiet import quiet_pillow
+from seewhy.data.images.tiff import unread_layout
 from seewhy.errors import ImageError
 
 
@@ -56,75 +58,160 @@ MAX_SCANS = 100
 def read(source: ImageLike, rule: InputRule, limits: Limits = LOCAL) -> np.ndarray:
     """Returns the stored pixels of one image, uint8 `(store, store, 3)`, equal for every kind of source.
 
-    `source` is a path, the bytes of a file, a Pillow image, or a uint8 array `(H, W, 3)` or `(H, W)`.
-    Raises `ImageError`.
+    `source` is a path, the bytes of a file, a Pillow image, or an array `(H, W, 3)` or `(H, W)` of uint8 or
+    uint16. Raises `ImageError`.
     """
-    return store(open_image(source, limits), rule.store)
+    with opened(source, limits) as image:
+        return store(_rgb(image, rule.depth), rule)
 
 
-def open_image(source: ImageLike, limits: Limits = LOCAL) -> Image.Image:
-    """Returns one image of any kind, upright and in RGB; raises `ImageError`."""
+class Read(NamedTuple):
+    """The stored pixels of an image, its content hash, and width and height of the whole image."""
+
+    pixels: np.ndarray
+    hash: str
+    size: tuple[int, int]
+
+
+def read_hashed(source: ImageLike, rule: InputRule) -> Read:
+    """Returns the stored pixels of one image, its content hash and its size; raises `ImageError`.
+
+    By a rule with a depth, the hash of an image of more than 8 bits is over all its bits: it is the same for
+    every depth, and images are not taken for copies because they are dark.
+    """
+    with opened(source) as image:
+        rgb = _rgb(image, rule.depth)
+        pixels = store(rgb, rule)
+        whole: Image.Image | np.ndarray = pixels if rgb.size == pixels.shape[:2] else rgb
+        if rule.depth is not None and is_deep(image):
+            whole = deep_values(image)
+        return Read(pixels, content_hash(whole), rgb.size)
+
+
+def open_image(
+    source: ImageLike, limits: Limits = LOCAL, depth: Depth | None = None
+) -> Image.Image:
+    """Returns one image of any kind, upright and in 8-bit RGB; raises `ImageError`."""
+    with opened(source, limits) as image:
+        return _rgb(image, depth)
+
+
+def values_of(source: ImageLike) -> np.ndarray:
+    """Returns all that is read of one image, upright; raises `ImageError`.
+
+    Of more than 8 bits float32 `(H, W)` or `(H, W, 3)`, else uint8 `(H, W, 3)` in RGB.
+    """
+    with opened(source) as image:
+        return deep_values(image) if is_deep(image) else np.asarray(_rgb(image, None))
+
+
+@contextmanager
+def opened(source: ImageLike, limits: Limits = LOCAL) -> Iterator[Image.Image | np.ndarray]:
+    """Yields one image of any kind, upright, in its own mode and depth; raises `ImageError`.
+
+    Until the block ends, its pixels count among those that are decoded at once. An array of uint16 stays
+    one, since Pillow has no mode for three channels of 16 bits.
+    """
     if isinstance(source, ImageError):
         raise source
-    if isinstance(source, Image.Image):
-        return to_rgb(source, limits)
     if isinstance(source, np.ndarray):
-        return from_array(source, limits)
-    return decode(source if isinstance(source, bytes) else read_file(source, limits), limits)
+        _check_array(source, limits)
+        with decoding(source.shape[0] * source.shape[1]):
+            yield source if is_deep(source) else Image.fromarray(source)
+    elif isinstance(source, Image.Image):
+        _check_size(source.size, limits)
+        with decoding(source.width * source.height):
+            yield _upright(source)
+    else:
+        with _turn_and_data(source, limits) as (image, data):
+            if isinstance(image, JpegImageFile):
+                _check_scans(data)
+            yield _upright(image)
+
+
+_LARGE = 1 << 20  # bytes of a file that are not read before it is its turn
+
+
+@contextmanager
+def _turn_and_data(
+    source: str | Path | bytes, limits: Limits
+) -> Iterator[tuple[ImageFile.ImageFile, bytes]]:
+    """Yields an image, whose pixels are not unpacked yet, and its bytes when it may be decoded."""
+    with ExitStack() as turn:
+        if isinstance(source, bytes):
+            data = source
+            if len(data) > limits.max_bytes:
+                raise ImageError(
+                    "too_large", f"{len(data):,} bytes; the limit is {limits.max_bytes:,}"
+                )
+            waited = False
+        else:
+            with _regular_file(source) as file:
+                if waited := os.fstat(file.fileno()).st_size > _LARGE:
+                    turn.enter_context(decoding(_pixels(_header(file, limits))))
+                data = _bytes(file, limits)
+        image = _header(BytesIO(data), limits)
+        if not waited:
+            turn.enter_context(decoding(_pixels(image)))
+        yield image, data
+
+
+def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
+    """Returns the first frame of an image file, upright and in 8-bit RGB; raises `ImageError`.
+
+    The size is checked from the header, before any pixel is unpacked.
+    """
+    return open_image(data, limits)
 
 
 def read_file(path: str | Path, limits: Limits = LOCAL) -> bytes:
     """Returns the bytes of a regular file; a pipe or device is refused without waiting for it."""
+    with _regular_file(path) as file:
+        return _bytes(file, limits)
+
+
+@contextmanager
+def _regular_file(path: str | Path) -> Iterator[BinaryIO]:
     links = os.O_NOFOLLOW if isinstance(path, ListedPath) else 0
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | links)
-        with open(handle, "rb") as file:
-            seen = os.fstat(handle)
-            if not stat.S_ISREG(seen.st_mode):
-                raise ImageError("not_a_file")
-            # `read` allocates all bytes that are requested, here one more than there should be.
-            data = file.read(min(seen.st_size, limits.max_bytes) + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise ImageError("not_found") from None
-    except IsADirectoryError:
-        raise ImageError("not_a_file") from None
     except (OSError, ValueError):  # ValueError: a NUL in the name
+        raise ImageError("unreadable") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ImageError("not_a_file")
+    with open(handle, "rb") as file:
+        yield file
+
+
+def _bytes(file: BinaryIO, limits: Limits) -> bytes:
+    file.seek(0)
+    try:
+        # `read` allocates all bytes that are requested, here one more than there should be.
+        data = file.read(min(os.fstat(file.fileno()).st_size, limits.max_bytes) + 1)
+    except OSError:
         raise ImageError("unreadable") from None
     if len(data) > limits.max_bytes:
         raise ImageError("too_large", f"more than {limits.max_bytes:,} bytes")
     return data
 
 
-def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
-    """Returns the first frame of an image file, upright and in RGB; raises `ImageError`.
+def measure(source: ImageLike) -> tuple[tuple[int, int], bool]:
+    """Returns the size of an image (before rotation), and whether it has more than 8 bits a channel.
 
-    The size is checked from the header, before any pixel is unpacked.
+    Only its header is read. Raises `ImageError`.
     """
-    if len(data) > limits.max_bytes:
-        raise ImageError("too_large", f"{len(data):,} bytes; the limit is {limits.max_bytes:,}")
-    plugin = _plugin(data)
-    with _as_image_error():
-        image = plugin(BytesIO(data))
-        _check_size(image.size, limits)
-        if isinstance(image, TiffImageFile):  # a whole tile is unpacked, even for a small image
-            _check_size((image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)), limits)
-        if plugin is JpegImageFile:
-            _check_scans(data)
-        return _rgb(image)
-
-
-def measure(source: ImageLike) -> tuple[int, int]:
-    """Returns width and height from an image's header (before rotation); raises `ImageError`."""
     if isinstance(source, ImageError):
         raise source
-    if isinstance(source, Image.Image):
-        return source.size
     if isinstance(source, np.ndarray):
-        return source.shape[1], source.shape[0]
-    data = source if isinstance(source, bytes) else read_file(source)
-    plugin = _plugin(data)
-    with _as_image_error():
-        return plugin(BytesIO(data)).size
+        return (source.shape[1], source.shape[0]), is_deep(source)
+    if isinstance(source, Image.Image):
+        return source.size, is_deep(source)
+    with BytesIO(source) if isinstance(source, bytes) else _regular_file(source) as file:
+        image = _header(file, LOCAL)
+        return image.size, is_deep(image)
 
 
 def is_image(head: bytes) -> bool:
@@ -132,39 +219,44 @@ def is_image(head: bytes) -> bool:
     return any(magic.match(head) for magic, _ in FORMATS)
 
 
-def to_rgb(image: Image.Image, limits: Limits = LOCAL) -> Image.Image:
-    """Returns a Pillow image upright and in RGB; raises `ImageError`."""
+def _upright(image: Image.Image) -> Image.Image:
     with _as_image_error():
-        _check_size(image.size, limits)
-        return _rgb(image)
+        image.load()
+        return upright(image)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    image.load()
-    return to_srgb(upright(image))
+def _rgb(image: Image.Image | np.ndarray, depth: Depth | None) -> Image.Image:
+    with _as_image_error():
+        return to_srgb(image, depth)
 
 
-def from_array(array: np.ndarray, limits: Limits = LOCAL) -> Image.Image:
-    """Returns a uint8 array `(H, W, 3)` or grey `(H, W)` as an image; raises `ImageError`."""
-    if array.dtype != np.uint8:
-        raise ImageError("unsupported_depth", f"an array must be uint8, this one is {array.dtype}")
+def _check_array(array: np.ndarray, limits: Limits) -> None:
+    if array.dtype.type not in (np.uint8, np.uint16):
+        raise ImageError(
+            "unsupported_depth", f"an array must be uint8 or uint16, this one is {array.dtype}"
+        )
     if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or 0 in array.shape:
         raise ImageError("undecodable", f"an array must be (H, W, 3) or (H, W), not {array.shape}")
     _check_size((array.shape[1], array.shape[0]), limits)
-    return Image.fromarray(array).convert("RGB")
 
 
-def store(rgb: Image.Image, side: int) -> np.ndarray:
-    """Returns the centre square of an image at `side` pixels, uint8 `(side, side, 3)`.
+def store(rgb: Image.Image, rule: InputRule) -> np.ndarray:
+    """Returns an image made square by a rule, uint8 `(store, store, 3)`.
 
-    The shorter side is resized to `side` by bicubic interpolation, antialiased when it shrinks.
+    It is resized by bicubic interpolation, antialiased when it shrinks.
     """
-    short = min(rgb.size)
-    left, top = (rgb.width - short) // 2, (rgb.height - short) // 2
-    if rgb.size != (side, side):
-        box = (left, top, left + short, top + short)
-        rgb = rgb.resize((side, side), Image.Resampling.BICUBIC, box)
-    return np.asarray(rgb)
+    across, down = rule.sides(*rgb.size)
+    stored = (across.stored, down.stored)
+    if rgb.size != stored:
+        corner = (across.start, down.start)
+        box = (*corner, across.start + across.length, down.start + down.length)
+        rgb = rgb.resize(stored, Image.Resampling.BICUBIC, box)
+    if stored == (rule.store, rule.store):
+        return np.asarray(rgb)
+    square = np.full((rule.store, rule.store, 3), PADDING, np.uint8)
+    top, left = down.offset, across.offset
+    square[top : top + down.stored, left : left + across.stored] = np.asarray(rgb)
+    return square
 
 
 def centre(images: np.ndarray, size: int) -> np.ndarray:
@@ -195,15 +287,44 @@ def content_hash(rgb: Image.Image | np.ndarray) -> str:
 # ------------------------------------------------------------------ opening, and its errors
 
 
-def _plugin(data: bytes) -> Reader:
+def _header(file: BinaryIO, limits: Limits) -> ImageFile.ImageFile:
+    """Returns the image in a file without its pixels, its size checked; raises `ImageError`."""
+    plugin = _plugin(file.read(16))
+    file.seek(0)
+    with _as_image_error():
+        try:
+            image = plugin(file)
+        except FAULTS:
+            layout = unread_layout(file) if plugin is TiffImageFile else None
+            raise ImageError(
+                "unsupported_layout" if layout else "undecodable", layout or ""
+            ) from None
+        _check_size(image.size, limits)
+        if isinstance(image, TiffImageFile):
+            _check_size(_tile(image), limits)
+        return image
+
+
+def _pixels(image: ImageFile.ImageFile) -> int:
+    """Returns how many pixels are unpacked."""
+    width, height = _tile(image) if isinstance(image, TiffImageFile) else (1, 1)
+    return max(image.width * image.height, width * height)
+
+
+def _tile(image: TiffImageFile) -> tuple[int, int]:
+    """Returns the size of a tile: all of it is unpacked, even for a small image."""
+    return image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)
+
+
+def _plugin(head: bytes) -> Reader:
     """Returns the reader for a file's first bytes, or raises `ImageError`.
 
     `Image.open(formats=...)` would do the same, but has a global limit of pixels.
     """
     for magic, plugin in FORMATS:
-        if magic.match(data):
+        if magic.match(head):
             return plugin
-    raise ImageError("unsupported_format", why_not(data))
+    raise ImageError("unsupported_format", why_not(head))
 
 
 def _check_size(size: tuple[int, int], limits: Limits) -> None:
@@ -248,31 +369,3 @@ def _as_image_error() -> Iterator[None]:
             raise ImageError("too_many_pixels") from None
         except FAULTS:
             raise ImageError("undecodable") from None
-
-
-_quiet_lock = threading.Lock()
-_quiet_users = 0
-_quiet_filters = warnings.catch_warnings()
-
-
-@contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Hides Pillow's warnings about odd files from the user: an image is read or refused.
-
-    `warnings.catch_warnings` is global and not thread-safe, so the first decoder to start enters it
-    and the last one to finish leaves it. Nesting is cheap.
-    """
-    global _quiet_users, _quiet_filters
-    with _quiet_lock:
-        _quiet_users += 1
-        if _quiet_users == 1:
-            _quiet_filters = warnings.catch_warnings()
-            _quiet_filters.__enter__()
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-    try:
-        yield
-    finally:
-        with _quiet_lock:
-            _quiet_users -= 1
-            if _quiet_users == 0:
-                _quiet_filters.__exit__(None, None, None)

@@ -4,13 +4,15 @@ All but the shape is measured on the stored image, that is, on what a network se
 CIFAR-10 or common photograph exceeds the limits (docs/guide.md has the counts).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from seewhy.config.input_rule import InputRule
 from seewhy.data.images.near_duplicates import LUMA, waves
 from seewhy.data.imageset import ImageSet
 from seewhy.data.inspect.findings import Example, Finding, with_examples
+from seewhy.data.shape import BECOMES, FAR, INSTEAD, elongation
 
 DARK = 0.25  # of full light; the largest channel of 99% of the pixels is below
 BRIGHT = 0.75  # the smallest channel of 99% of the pixels is above
@@ -76,8 +78,8 @@ def measure_all(images: ImageSet) -> Measures:
     return Measures(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
 
-def quality_findings(images: ImageSet, measures: Measures, stored_side: int) -> list[Finding]:
-    """Finds images that exceed the limits; `stored_side` is their stored size in pixels."""
+def quality_findings(images: ImageSet, measures: Measures, rule: InputRule) -> list[Finding]:
+    """Finds images that exceed the limits; `rule` is that by which they are stored."""
     is_dark, is_bright = measures.dark < DARK, measures.bright > BRIGHT
     is_flat = (measures.range < CONTRAST) & ~is_dark & ~is_bright
     sharp = measures.sharpness
@@ -89,19 +91,39 @@ def quality_findings(images: ImageSet, measures: Measures, stored_side: int) -> 
         _finding("blurry", "with less than half the resolution", is_blurred, sharp, "sharpness"),
     ]
     if images.sizes is not None:
-        width, height = images.sizes.T.astype(np.float64)
-        shorter, longer = np.minimum(width, height), np.maximum(width, height)
-        elongation, enlargement = longer / shorter, stored_side / shorter
-        long = f"more than {LONG:g} times as long as wide: the centre square leaves most of it out"
-        small = f"enlarged more than {ENLARGED:g} times to the {stored_side} pixels of the others"
+        resized = images.sizes.max(1) if rule.fit == "pad" else images.sizes.min(1)
+        shape, enlargement = elongation(images.sizes), rule.store / resized
+        long = f"more than {LONG:g} times as long as wide: {BECOMES[rule.fit]}"
+        small = f"enlarged more than {ENLARGED:g} times to the {rule.store} pixels of the others"
         findings += [
-            _finding("odd-shape", long, elongation > LONG, -elongation, "length by width"),
+            _finding("odd-shape", long, shape > LONG, -shape, "length by width", INSTEAD[rule.fit]),
             _finding("small", small, enlargement > ENLARGED, -enlargement, "enlarged"),
         ]
     return with_examples(*findings)
 
 
-def _finding(kind: str, what: str, chosen: np.ndarray, measured: np.ndarray, name: str) -> Finding:
+def elongated_findings(images: ImageSet, rule: InputRule) -> list[Finding]:
+    """Finds images that are far from square, but not of an odd shape."""
+    if images.sizes is None:
+        return []
+    shape = elongation(images.sizes)
+    far = (shape > FAR[rule.fit]) & (shape <= LONG)
+    long = f"more than {FAR[rule.fit]:g} times as long as wide: {BECOMES[rule.fit]}"
+    found = _finding("elongated", long, far, -shape, "length by width", INSTEAD[rule.fit])
+    return with_examples(replace(found, severity="note"))
+
+
+_LOOK = "look at them: remove those that a human could not label either"
+
+
+def _finding(
+    kind: str,
+    what: str,
+    chosen: np.ndarray,
+    measured: np.ndarray,
+    name: str,
+    advice: str = _LOOK,
+) -> Finding:
     """Makes a finding of the chosen rows, the smallest value (the worst) first."""
     rows = np.flatnonzero(chosen)
     rows = rows[np.argsort(measured[rows], kind="stable")]
@@ -109,7 +131,7 @@ def _finding(kind: str, what: str, chosen: np.ndarray, measured: np.ndarray, nam
         kind,
         "warning",
         f"{'image' if len(rows) == 1 else 'images'} {what}",
-        "look at them: remove those that a human could not label either",
+        advice,
         [Example(f"{name} {abs(measured[row]):.2f}", (int(row),)) for row in rows],
     )
 

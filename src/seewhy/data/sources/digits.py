@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seewhy.data.images.decode import content_hash, from_array
+from seewhy.data.images.decode import content_hash, open_image
 from seewhy.data.sources.source import Reading, Record, Source
 from seewhy.data.split import draw, ranks, units
 from seewhy.events import OnEvent, ignore
@@ -23,7 +23,7 @@ def _read() -> Reading:
 
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    hashes = [content_hash(from_array(image)).encode() for image in images]
+    hashes = [content_hash(open_image(image)).encode() for image in images]
     test = draw(digits.target, units(np.array(hashes), None), ranks(hashes, TEST_SEED), TEST_SHARE)
 
     def records() -> Iterator[Record]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from seewhy.data.class_names import label_text, one_label_each
 from seewhy.data.images.arrays import CHANNELS, Scale, as_array, image_of_array
-from seewhy.data.images.decode import ImageLike, content_hash, open_image
+from seewhy.data.images.decode import ImageLike, content_hash, values_of
 from seewhy.data.sources.columns import (
     SAMPLE,
     Columns,
@@ -181,9 +181,10 @@ class _Scan:
                 self.files.append(os.path.abspath(record.image))
             else:
                 try:
-                    rgb = open_image(record.image)
-                    content = content_hash(rgb)
-                    sample = np.broadcast_to(np.uint8(0), rgb.size[::-1])
+                    values = values_of(record.image)
+                    content = content_hash(values)
+                    blank = np.uint8(0) if values.dtype == np.uint8 else np.uint16(0)
+                    sample = np.broadcast_to(blank, values.shape[:2])
                 except ImageError as error:
                     sample, content = error, error.code
             facts = (record.id, record.label, record.split, record.group, content)

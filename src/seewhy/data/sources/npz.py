@@ -75,8 +75,8 @@ def find_npz(tree: Tree, columns: Columns) -> Source:
     opened = partial(_opened, tree, files[0])
     with opened() as archive:
         parts, classes = _arrays(files[0], archive)
-    first = np.broadcast_to(np.uint8(0), parts[0].images.shape[1:])
-    sample = [image_of_array(first, Scale())]
+    blank = np.uint16(0) if parts[0].images.dtype.type is np.uint16 else np.uint8(0)
+    sample = [image_of_array(np.broadcast_to(blank, parts[0].images.shape[1:]), Scale())]
     read = partial(_read, files[0], parts, classes, opened)
     return Source("npz", *tree.watched(files), read, lambda: sample)
 

@@ -1,0 +1,144 @@
+"""Elongated and deep images by every way in: training, evaluation, prediction, a reloaded model (R37)."""
+
+import numpy as np
+import pytest
+import yaml
+from data.pictures import STORED, exif
+from helpers import QUICK
+from PIL import Image
+
+import seewhy
+from seewhy.data.images.decode import read
+from seewhy.errors import UsageError
+from seewhy.evaluation.predictions import Predictions
+from seewhy.events import Note
+from seewhy.run import Run
+
+TINY = {**QUICK, "train.epochs": 1}
+
+
+def grey_of_12_bits(seed, level):
+    """A wide scan whose values are 240 to 420, and whose left end tells its class."""
+    values = np.random.default_rng(seed).normal(330, 20, (24, 40))
+    values[:, :8] += level
+    return values.clip(240, 420).astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """Wide scans of 12 bits, some of them lying on their side with an orientation that turns them back."""
+    root = tmp_path_factory.mktemp("scans")
+    for label, name in enumerate(("healthy", "ill")):
+        (root / name).mkdir()
+        for number in range(20):
+            upright, turn = grey_of_12_bits(20 * label + number, 40 * label), 1 + 5 * (number % 2)
+            lying = np.ascontiguousarray(STORED[turn](upright))
+            Image.fromarray(lying).save(root / name / f"{number:02}.png", exif=exif(turn))
+    return root
+
+
+def trained(data, out, **changes):
+    return seewhy.train(data, "regularized-cnn", out=out, overrides={**TINY, **changes})
+
+
+@pytest.mark.parametrize("fit", [None, "crop", "pad", "squash"])
+def test_every_way_in_gives_the_same_pixels_and_logits(scans, tmp_path, fit):
+    run = trained(scans, tmp_path / "run", **({"data.fit": fit} if fit else {}))
+    model = seewhy.load(run)
+    low, high = model.rule.depth
+    assert model.rule.fit == (fit or "squash") and 230 <= low < 300 and 400 < high <= 430
+    val = model.splits(scans).val
+    new = seewhy.load_data(scans, seewhy.DataConfig(size=16, fit=fit))
+    assert new.rule == model.rule and new.fingerprint == model.predictor.fingerprint
+    assert len(np.unique(val.images[:])) > 50, "the upper byte alone has two levels"
+    paths = [scans / key for key in val.ids]
+    arrays = [np.asarray(Image.open(path)) for path in paths]
+    upright = [values if values.shape == (24, 40) else np.rot90(values, -1) for values in arrays]
+    for row, path in enumerate(paths):
+        for image in (path, path.read_bytes(), Image.open(path), upright[row]):
+            assert np.array_equal(read(image, model.rule), val.images[row])
+    stored = Predictions.from_parquet(run.predictions("val")).logits
+    for images in (paths, upright, [Image.fromarray(values) for values in upright]):
+        assert model.predict(images).logits == pytest.approx(stored, abs=1e-4)
+    seen = model.preprocess(paths[0])
+    margin = (model.rule.store - model.rule.size) // 2
+    assert np.array_equal(seen, val.images[0][margin : margin + 16, margin : margin + 16])
+
+
+def test_what_lies_outside_the_centre_is_lost_by_crop_alone(scans):
+    """The left end of these scans tells their class."""
+    kept = {}
+    for fit in ("crop", "pad", "squash"):
+        train = seewhy.load_data(scans, seewhy.DataConfig(size=16, fit=fit)).train
+        means = train.images[:].mean((1, 3))
+        apart = means[train.labels == 1].mean(0) - means[train.labels == 0].mean(0)
+        kept[fit] = float(np.abs(apart).max())
+    assert kept["crop"] < 10 and kept["squash"] > 25 and kept["pad"] > 25
+
+
+def test_a_training_says_what_was_decided(scans, tmp_path):
+    notes = []
+    run = seewhy.train(
+        scans,
+        "regularized-cnn",
+        out=tmp_path / "run",
+        overrides={**TINY, "data.fit": "crop"},
+        on_event=notes.append,
+    )
+    texts = [event.text for event in notes if isinstance(event, Note)]
+    low, high = seewhy.load(run).rule.depth
+    assert any(f"{low:g} becomes black and {high:g} white" in text for text in texts)
+    far = next(text for text in texts if "times as long as wide" in text)
+    assert far.startswith("28 of 28 training images") and "--data.fit squash or pad" in far
+    assert far in (run.path / "log.txt").read_text()
+
+
+def test_the_depth_is_decided_on_train_alone(scans, tmp_path):
+    """Bright images in val and test change nothing."""
+    root = tmp_path / "splits"
+    for split, level in (("train", 0), ("val", 9_000), ("test", 60_000)):
+        for label, name in enumerate(("healthy", "ill")):
+            (root / split / name).mkdir(parents=True)
+            for number in range(6):
+                values = grey_of_12_bits(40 * label + number + level, 40 * label) + level
+                Image.fromarray(values.astype(np.uint16)).save(
+                    root / split / name / f"{number}.png"
+                )
+    (low, high), whole = seewhy.load_data(root).rule.depth, seewhy.load_data(root)
+    assert low >= 230 and high <= 430
+    assert (whole.val.images[:] == 255).all()
+    assert seewhy.load_data(root, seewhy.DataConfig(depth="upper_byte")).rule.depth is None
+
+
+def test_folds_of_one_data_set_share_a_depth(scans):
+    configs = [seewhy.DataConfig(folds=4, fold=fold) for fold in range(4)]
+    assert len({seewhy.load_data(scans, config).rule.depth for config in configs}) == 1
+
+
+def test_a_run_begun_before_the_settings_existed_goes_on_as_it_began(scans, tmp_path):
+    whole = trained(scans, tmp_path / "whole", **{"data.fit": "crop", "data.depth": "upper_byte"})
+    home = tmp_path / "old"
+    with seewhy.training_events(
+        scans, "regularized-cnn", out=home,
+        overrides={**TINY, "data.fit": "crop", "data.depth": "upper_byte", "train.epochs": 1},
+    ) as events:  # fmt: skip
+        next(event for event in events if not isinstance(event, Note))
+        next(events)
+    config = yaml.safe_load((home / "config.yaml").read_text())
+    del config["recipe"]["data"]["fit"], config["recipe"]["data"]["depth"]
+    (home / "config.yaml").write_text(yaml.safe_dump(config))
+    assert Run(home).config["recipe"]["data"]["fit"] == "crop"
+    with pytest.raises(UsageError, match=r"data\.fit='crop', not 'pad'"):
+        seewhy.train(
+            scans, "regularized-cnn", out=home, overrides={**TINY, "data.fit": "pad"}, resume=True
+        )
+    run = seewhy.train(scans, "regularized-cnn", out=home, overrides=TINY, resume=True)
+    rule = seewhy.load(run).rule
+    assert (rule.fit, rule.depth) == ("crop", None)
+    ours, theirs = (Predictions.from_parquet(one.predictions("val")) for one in (run, whole))
+    assert np.array_equal(ours.logits, theirs.logits) and list(ours.ids) == list(theirs.ids)
+
+
+def test_square_images_keep_the_rule_of_old_models(tmp_path, photos):
+    assert seewhy.load_data(photos).rule.fit == "crop"
+    assert seewhy.load_data(photos, seewhy.DataConfig(fit="pad")).rule.fit == "pad"
