@@ -109,6 +109,12 @@ class Run:
             return Counter(row["split"] for row in csv.DictReader(file))
 
     @property
+    def image_hashes(self) -> set[bytes]:
+        """The content hashes of the images of all splits."""
+        with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
+            return {row["hash"].encode() for row in csv.DictReader(file)}
+
+    @property
     def events(self) -> list[StoredEvent] | None:
         """The records of `events.jsonl`, without an incomplete last line; None if there is no such file.
 

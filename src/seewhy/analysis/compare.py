@@ -204,7 +204,7 @@ def _difference(first: str, second: str, a: Predictions, b: Predictions) -> Mode
 
 
 def _macro_f1_difference(a: Predictions, b: Predictions) -> Interval:
-    """The difference in macro F1, by the influence of each image on either; for the variance two are added."""
+    """The difference in macro F1, by the influence of each image; for the variance two are added."""
     labels, tables = a.labels, [confusion(p) for p in (a, b)]
     assert labels is not None
     counts = [ClassCounts.of(table) for table in tables]

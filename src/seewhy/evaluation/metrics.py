@@ -183,7 +183,7 @@ def _means_over_classes(table: NDArray[np.int64]) -> dict[str, Interval]:
 
 
 def enough_for_means(support: NDArray[np.int64]) -> bool:
-    """Whether means over classes of so many images (K,) have an interval; classes without any do not count."""
+    """Whether means over the classes that have images, (K,) each, have an interval."""
     smallest = support[support > 0].min()
     return bool(support.sum() >= FEWEST_FOR_MEANS and smallest >= FEWEST_OF_A_CLASS)
 
@@ -295,7 +295,9 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> 
     bins = confidence_bins(confidence)
     counts = np.bincount(bins, minlength=BINS)
     sure, right = (np.bincount(bins, values, BINS) for values in (confidence, correct))
-    low, high = (ratio(ends, counts > 0, nan) for ends in exact_bounds(right, np.maximum(counts, 1)))
+    low, high = (
+        ratio(ends, counts > 0, nan) for ends in exact_bounds(right, np.maximum(counts, 1))
+    )
     return Reliability(
         edges=np.linspace(0, 1, BINS + 1),
         counts=counts,

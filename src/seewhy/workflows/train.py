@@ -281,7 +281,7 @@ def _finish(job: _Job, events_length: int | None) -> Iterator[Event]:
     predictions = job.predict_val(network, job.recipe.views)
     predictions = replace(predictions, temperature=fit_temperature(predictions))
     measured = metrics(predictions, "val")
-    store(job.run, measured, predictions)
+    store(job.run, measured, predictions, job.splits)
     collapsed = _logged(job.run, collapse(measured.confusion, measured.classes))
     progress = job.run.history
     bundle = Bundle(

@@ -100,7 +100,9 @@ def _accepted(
     """The last of the tests that is passed, by the fallback procedure: a passed one hands on its risk."""
     from scipy.stats import binom
 
-    ps = binom.cdf(wrong, answered, 1 - precision)  # so few mistakes, if the precision were just missed
+    ps = binom.cdf(
+        wrong, answered, 1 - precision
+    )  # so few mistakes, if the precision were just missed
     step = max(1, len(ps) // STARTS)
     last, risk = None, 0.0
     for place, p in enumerate(ps):
@@ -119,8 +121,8 @@ def _unreachable(
     lows = exact_bounds(answered - wrong, answered, 2 * (1 - (1 - level) / STARTS) - 1)[0]
     best = int(np.argmax(lows))
     return (
-        f"no threshold gives {precision:.1%} precision with 95% confidence: on {n:,} images {lows[best]:.1%} is "
-        f"the most, at {answered[best] / n:.0%} coverage; ask for less, or calibrate with more images"
+        f"no threshold gives {precision:.1%} precision with 95% confidence: on {n:,} images {lows[best]:.1%} "
+        f"is the most, at {answered[best] / n:.0%} coverage; ask for less, or calibrate with more images"
     )
 
 

@@ -15,7 +15,9 @@ Floats = NDArray[np.float64]
 
 Z = 1.96  # standard errors on either side of a 95% interval
 TOO_FEW = "too few images"
-FEWEST_OF_A_CLASS = 5  # images; below, nothing that rests on a class but a plain rate has an interval
+FEWEST_OF_A_CLASS = (
+    5  # images; below, nothing that rests on a class but a plain rate has an interval
+)
 FEWEST_FOR_MEANS = 30  # images, of means over classes
 FEWEST_FOR_SCORES = 100  # images, of log loss, calibration error and ROC areas
 

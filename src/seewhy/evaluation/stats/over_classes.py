@@ -87,7 +87,9 @@ def smoothed(confusion: NDArray[np.int64]) -> Floats:
 def influences(shares: Floats, present: NDArray[np.bool_]) -> dict[str, _Influence]:
     """The influence functions of `over_classes` at these shares; `present` (..., K) classes count."""
     counts = _counts(shares)
-    right, support, predicted = counts.right, counts.support, counts.predicted
+    right, support, predicted = (
+        np.asarray(part, np.float64) for part in (counts.right, counts.support, counts.predicted)
+    )
     precision, recall, f1 = counts.precision(), counts.recall(), counts.f1()
     part = present / present.sum(-1)[..., None]
     by_support, by_predicted = ratio(part, support), ratio(part, predicted)
