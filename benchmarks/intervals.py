@@ -24,7 +24,6 @@ from seewhy.evaluation.counts import ClassCounts
 from seewhy.evaluation.decision.threshold import threshold_for_precision
 from seewhy.evaluation.metrics import (
     confidence_bins,
-    enough_for_means,
     log_loss,
     log_loss_interval,
     reliability,
@@ -32,7 +31,7 @@ from seewhy.evaluation.metrics import (
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import areas
 from seewhy.evaluation.stats.bootstrap import area_intervals, ece_interval
-from seewhy.evaluation.stats.intervals import exact_bounds, wilson
+from seewhy.evaluation.stats.intervals import FEWEST_OF_A_CLASS, exact_bounds, wilson
 from seewhy.evaluation.stats.over_classes import bounds_over_classes, over_classes
 from seewhy.evaluation.stats.significance import mcnemar, mcnemar_interval
 
@@ -87,20 +86,32 @@ def confusions(k: int, balanced: bool) -> Iterator[tuple[str, np.ndarray]]:
     yield f"{name}, collapsed", share[:, None] * np.eye(k)[[0] * k]
 
 
+def fitting(
+    n: int, shares: np.ndarray, draws: int, rng: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Confusion matrices (draws, K, K) that have intervals, and their share of all that were drawn."""
+    kept, drawn = [], 0
+    while sum(map(len, kept)) < draws and drawn < 30 * draws:
+        tables = rng.multinomial(n, shares.ravel(), draws).reshape(draws, *shares.shape)
+        kept.append(tables[(tables.sum(2) >= FEWEST_OF_A_CLASS).all(1)])
+        drawn += draws
+    found = np.concatenate(kept)
+    return found[:draws], len(found) / drawn if len(found) >= draws / 2 else 0.0
+
+
 def means_over_classes(draws: int, rng: np.random.Generator) -> Iterator[Row]:
     for n in (30, 100, 300, 1000):
         for k in (2, 3, 10):
             for name, shares in (*confusions(k, True), *confusions(k, False)):
-                tables = rng.multinomial(n, shares.ravel(), draws).reshape(draws, k, k)
-                fit = np.array([enough_for_means(table.sum(1)) for table in tables])
-                if fit.sum() < draws / 20:
+                tables, given = fitting(n, shares, draws, rng)
+                if given == 0:
                     continue
                 truths = over_classes(
                     ClassCounts(np.diagonal(shares), shares.sum(1), shares.sum(0))
                 )
-                for metric, (low, high) in bounds_over_classes(tables[fit]).items():
+                for metric, (low, high) in bounds_over_classes(tables).items():
                     if metric != "weighted_recall":
-                        yield row(metric, name, n, low, high, float(truths[metric]), fit.mean())
+                        yield row(metric, name, n, low, high, float(truths[metric]), given)
 
 
 def scored(
