@@ -108,11 +108,11 @@ class Run:
         with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
             return Counter(row["split"] for row in csv.DictReader(file))
 
-    @property
-    def image_hashes(self) -> set[bytes]:
-        """The content hashes of the images of all splits."""
+    def image_hashes(self, split: str | None = None) -> set[bytes]:
+        """The content hashes of the images of one split, or of all."""
         with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
-            return {row["hash"].encode() for row in csv.DictReader(file)}
+            rows = csv.DictReader(file)
+            return {row["hash"].encode() for row in rows if split in (None, row["split"])}
 
     @property
     def events(self) -> list[StoredEvent] | None:

@@ -61,7 +61,8 @@ def test_all_of_the_models_own_data_is_refused(run, photos, tmp_path):
     Image.new("RGB", (16, 16), "red").save(grown / "ant" / "new.png")
     with pytest.raises(UsageError, match="all is for other data"):
         seewhy.evaluate(run, grown, "all")
-    assert evaluated(run, grown)[0].split == "val"  # drawn as in training
+    for model in (run, run / "model.safetensors"):
+        assert evaluated(model, grown)[0].split == "val"  # drawn as in training
 
 
 def test_the_command_line_evaluates_all(run, holdout):
@@ -108,6 +109,18 @@ def test_another_test_set_does_not_replace_the_runs_own(run, photos, with_splits
     assert "not saved" in said
     stored = Run(run).metrics["test"]
     assert (stored["n"], stored["reading"]) == (own.n, 1)
+
+
+def test_another_test_folder_beside_the_same_training_images_does_not_either(tmp_path):
+    data = tmp_path / "data"
+    for seed, name in enumerate(("train", "val", "test")):
+        write_folder(data / name, count=6, size=16, seed=seed)
+    run = seewhy.train(data, "regularized-cnn", out=tmp_path / "run", overrides=QUICK)
+    assert "not saved" not in evaluated(run.path, data, "test")[1]
+    shutil.rmtree(data / "test")
+    write_folder(data / "test", count=5, size=16, seed=7)
+    assert "not saved" in evaluated(run.path, data, "test")[1]
+    assert run.metrics["test"]["n"] == 18
 
 
 def test_the_first_separate_test_set_is_the_runs_own(with_splits, tmp_path):

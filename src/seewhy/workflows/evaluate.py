@@ -20,6 +20,7 @@ from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import opened
+from seewhy.inference.locate import find_model
 from seewhy.models.network import channel_statistics
 from seewhy.run import Run
 from seewhy.text import no_such
@@ -72,7 +73,7 @@ def choose_split(
         return split or "val"
     if not splits.drawn or split == "all":
         return split or "val"
-    total = sum(splits.sizes.values())
+    total = sum(splits.sizes.values()) + int((splits.left_out.labels >= 0).sum())
     if split is None:
         on_event(
             Note(
@@ -91,18 +92,16 @@ def choose_split(
 
 
 def _is_own(model: Model, classifier: Classifier, splits: Splits) -> bool:
-    """Whether the data is the model's, or if that is a run directory, most of the images are its own."""
+    """Whether the data is the model's; or most of the images are, where its run says which it had."""
     if splits.fingerprint == classifier.predictor.fingerprint:
         return True
-    if not _is_run(model):
+    if isinstance(model, Classifier):
         return False
-    known = Run(Path(model)).image_hashes  # type: ignore[arg-type]
-    hashes = splits.hashes
+    run = Run(Path(model) if Path(model).is_dir() else Path(model).parent)
+    if not (run.path / "splits.csv").is_file() or not run.model.samefile(find_model(Path(model))):
+        return False
+    known, hashes = run.image_hashes(), splits.hashes
     return 2 * sum(digest in known for digest in hashes) > len(hashes)
-
-
-def _is_run(model: Model) -> bool:
-    return isinstance(model, str | PathLike) and (Path(model) / "splits.csv").is_file()
 
 
 def read_splits(
@@ -145,16 +144,27 @@ def own_run(model: Model, classifier: Classifier, splits: Splits, split: Split) 
 
     The first such test set that is evaluated is the run's own from then on.
     """
-    if not isinstance(model, str | PathLike) or not Path(model).is_dir():
+    if isinstance(model, Classifier) or not Path(model).is_dir():
         return None
     run = Run(Path(model))
-    if splits.fingerprint == classifier.predictor.fingerprint:
-        return run
-    separate = split == "test" and not len(splits.train) + len(splits.val)
-    if not separate or splits.test is None or run.split_sizes["test"]:
-        return None
-    first = run.metrics.get("test", {}).get("images", splits.test.fingerprint)
-    return run if first == splits.test.fingerprint else None
+    own = splits.fingerprint == classifier.predictor.fingerprint
+    if split != "test":
+        return run if own else None
+    separate = not len(splits.train) + len(splits.val)
+    return run if (own or separate) and _is_own_test(run, splits) else None
+
+
+def _is_own_test(run: Run, splits: Splits) -> bool:
+    """Whether these are the test images of the run, or it has none so far."""
+    assert splits.test is not None
+    listed, stored = run.image_hashes("test"), run.metrics.get("test")
+    if listed:
+        return listed == set(splits.test.hashes.tolist())
+    if stored is None:
+        return True
+    if "images" not in stored:  # by an early version
+        return bool(stored["n"] == len(splits.test))
+    return bool(stored["images"] == splits.test.fingerprint)
 
 
 def store_own(
