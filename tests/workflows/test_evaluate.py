@@ -94,13 +94,13 @@ def test_other_data_is_read_by_its_own_layout(photos, with_splits, tmp_path, fie
 def test_an_empty_split_is_an_error_that_names_those_there_are(run, with_splits, tmp_path):
     for split in (None, "val", "train"):
         with pytest.raises(
-            UsageError, match=r"no \w+ images; it has test \(12 images\).*--split test"
+            UsageError, match=r"no \w+ images; it has test \(12 images\): choose another"
         ):
             seewhy.evaluate(run, with_splits, split)
     with pytest.raises(UsageError, match="has no val images; it has test"):
         seewhy.calibrate(run, with_splits, out=tmp_path / "new")
     said = call("evaluate", run, "--data", with_splits, code=2).err
-    assert "choose one by --split test" in said
+    assert "it has test (12 images): choose another split" in said
 
 
 def test_another_test_set_does_not_replace_the_runs_own(run, photos, with_splits):

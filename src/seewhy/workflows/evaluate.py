@@ -206,11 +206,10 @@ def part_of(splits: Splits, split: Split) -> ImageSet:
         images = parts[split]
     if not len(images):
         named = [f"{name} ({size:,} images)" for name, size in splits.sizes.items() if size]
-        there = f"it has {' and '.join(named)}" if named else "no image has a label"
-        advice = (
-            "" if not named else f": choose one by --split {'|'.join(n.split()[0] for n in named)}"
+        there = f"it has {' and '.join(named)}: choose another split, or other data"
+        raise UsageError(
+            f"this data has no {split} images; {there if named else 'no image has a label'}"
         )
-        raise UsageError(f"this data has no {split} images; {there}{advice}")
     return images
 
 
