@@ -151,5 +151,5 @@ def test_a_report_refuses_other_images_with_the_same_names(run, photos, tmp_path
         pixels = np.array(Image.open(other / name))
         Image.fromarray(255 - pixels).save(other / name)
     for analyse in (False, True):
-        with pytest.raises(DataError, match="other images"):
+        with pytest.raises(DataError, match="does not have the validation images"):
             seewhy.report(run, other, analyse=analyse)

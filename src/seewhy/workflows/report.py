@@ -113,9 +113,9 @@ def _own_splits(
     splits = classifier.splits(data, on_event=on_event)
     same_names = np.array_equal(splits.val.ids, predictions.ids)
     if not same_names or splits.fingerprint != classifier.predictor.fingerprint:
-        images = "the same names with other images" if same_names else "other images"
+        names = ", only their names" if same_names else ""
         raise DataError(
-            f"{describe(data)} has {images} than the validation split of {run.path}: give the data that "
+            f"{describe(data)} does not have the validation images of {run.path}{names}: give the data that "
             "the run was trained on"
         )
     return splits
