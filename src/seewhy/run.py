@@ -140,6 +140,12 @@ class Run:
         with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
             return Counter(row["split"] for row in csv.DictReader(file))
 
+    def image_hashes(self, split: str | None = None) -> set[bytes]:
+        """The content hashes of the images of one split, or of all."""
+        with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            return {row["hash"].encode() for row in rows if split in (None, row["split"])}
+
     @property
     def events(self) -> list[StoredEvent] | None:
         """The records of `events.jsonl`, without an incomplete last line; None if there is no such file.

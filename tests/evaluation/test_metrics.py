@@ -66,7 +66,7 @@ def test_figures_worked_out_by_hand() -> None:
     assert m.macro.precision == pytest.approx((2 / 3 + 0.5 + 0.5) / 3)
     assert m.weighted.recall == pytest.approx(m.accuracy.value)
     assert m.weighted.f1 == pytest.approx((4 * 4 / 7 + 2 * 0.5 + 2 / 3) / 7)
-    assert a.accuracy == 0.5 and round(a.intervals["recall"].low, 4) == 0.15
+    assert a.accuracy == 0.5 and round(a.intervals["recall"].low, 4) == 0.0676
     assert m.top5 is None
 
 
@@ -122,7 +122,7 @@ def test_a_class_without_images_is_left_out_of_the_means() -> None:
     assert m.per_class["b"].support == 0 and isnan(m.per_class["b"].recall)
     row = to_json(m)["per_class"]["b"]
     assert row.pop("support") == 0
-    nothing = {"value": None, "low": None, "high": None}
+    nothing = {"value": None, "low": None, "high": None, "reason": "no images"}
     assert all(interval == nothing for interval in row.pop("intervals").values())
     assert set(row.values()) == {None}
     assert not isnan(m.auroc)
@@ -201,7 +201,8 @@ def test_every_figure_lies_in_its_interval(drawn: Predictions) -> None:
 
 def test_a_class_that_is_never_given_has_precision_0_and_no_interval() -> None:
     row = to_json(metrics(answers([0, 0, 0], [0, 0, 1], 2), "val"))["per_class"]["b"]
-    assert row["intervals"]["precision"] == {"value": 0.0, "low": None, "high": None}
+    never = {"value": 0.0, "low": None, "high": None, "reason": "never predicted"}
+    assert row["intervals"]["precision"] == never
     assert row["recall"] == 0.0 and row["intervals"]["recall"]["high"] > 0.5
 
 
@@ -274,3 +275,34 @@ def test_stored_metrics_go_by_the_names_by_which_they_are_chosen(classes):
     found = by_name(to_json(metrics(predictions, "val")))
     assert set(found) == set(METRICS) - ({"top5"} if classes < 6 else set())
     assert found == pytest.approx({name: score(name, predictions) for name in found})
+
+
+@pytest.mark.parametrize("n", [1, 29, 30, 99, 100])
+def test_where_images_are_too_few_there_is_no_interval_but_a_reason(n: int) -> None:
+    labels = np.arange(n) % 2
+    found = to_json(metrics(answers(labels.tolist(), labels.tolist(), 2), "val"))
+    assert found["accuracy"]["low"] < 1 == found["accuracy"]["high"]
+    for name, interval in found["intervals"].items():
+        scored = name in ("nll", "ece", "auroc", "average_precision")
+        if name == "weighted_recall" or n >= (100 if scored else 30):
+            assert interval["low"] < interval["high"] and "reason" not in interval, name
+        elif n > 1 or not name.startswith("a"):
+            assert interval["low"] is None and interval["reason"] == "too few images", name
+
+
+def test_a_class_of_four_images_leaves_means_over_classes_without_an_interval() -> None:
+    labels = [0] * 146 + [1] * 4
+    found = metrics(answers(labels, labels, 2), "val")
+    none = {name for name, interval in found.intervals.items() if interval.reason is not None}
+    assert none == {
+        *("balanced_accuracy", "mcc", "auroc", "average_precision"),
+        *("macro_precision", "macro_recall", "macro_f1", "weighted_precision", "weighted_f1"),
+    }
+    assert found.per_class["b"].intervals["f1"].low < 0.6 and found.intervals["nll"].high > 0
+
+
+def test_f1_of_a_class_has_the_exact_interval_of_the_rate_behind_it() -> None:
+    f1 = metrics(answers([0] * 8 + [1] * 12, [0] * 10 + [1] * 10, 2), "val").per_class["a"]
+    low, high = (2 * x / (1 + x) for x in (0.4439, 0.9748))  # 8 of 10, Clopper and Pearson
+    assert f1.f1 == pytest.approx(2 * 0.8 / 1.8)
+    assert (f1.intervals["f1"].low, f1.intervals["f1"].high) == pytest.approx((low, high), abs=1e-3)

@@ -153,3 +153,33 @@ def test_a_data_set_by_name_serves_as_others(model, photos, tmp_path) -> None:
     out = tmp_path / "new.safetensors"
     found = seewhy.calibrate(model, photos, out=out, out_of_scope="digits").calibration
     assert found.scope is not None and len(found.scope.areas) == 4
+
+
+def test_images_in_memory_serve_as_others(model, photos, tmp_path) -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (60, 20, 20, 3), np.uint8)
+    found = seewhy.calibrate(
+        model, photos, out=tmp_path / "new", out_of_scope=(noise, np.zeros(60, int)), force=True
+    )
+    assert found.calibration.scope is not None
+
+
+def test_an_ood_score_that_tells_nothing_is_refused_unless_forced(model, photos, tmp_path) -> None:
+    out, notes = tmp_path / "new", []
+    with pytest.raises(UsageError, match=r"ROC area of 0\.\d\d .*--force"):
+        seewhy.calibrate(model, photos, out=out, out_of_scope=photos)
+    assert not out.exists()
+    seewhy.calibrate(model, photos, out=out, out_of_scope=photos, force=True, on_event=notes.append)
+    assert any("hardly tells" in str(note) for note in notes) and out.exists()
+
+
+def test_it_is_said_that_too_few_images_leave_the_temperature_at_1(model, tmp_path) -> None:
+    few = write_folder(tmp_path / "few", count=10)
+    notes = []
+    made = seewhy.calibrate(model, few, out=tmp_path / "new", on_event=notes.append)
+    assert made.calibration.temperature == 1
+    assert any("temperature stays 1: 6 labelled images" in str(note) for note in notes)
+
+
+def test_a_loaded_model_is_calibrated_too(loaded, photos, tmp_path) -> None:
+    made = seewhy.calibrate(loaded, photos, out=tmp_path / "new")
+    assert seewhy.load(made.file).predictor.parents == (loaded.digest,)

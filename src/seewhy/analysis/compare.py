@@ -12,11 +12,25 @@ from seewhy.analysis.training_curves import TrainingCurves
 from seewhy.data import ImageSet
 from seewhy.errors import DataError
 from seewhy.evaluation.counts import ClassCounts
-from seewhy.evaluation.metrics import Metrics, confusion, labelled, metrics
+from seewhy.evaluation.metrics import (
+    Metrics,
+    confusion,
+    enough_for_means,
+    labelled,
+    loss_if_wrong,
+    metrics,
+)
 from seewhy.evaluation.predictions import Predictions
-from seewhy.evaluation.stats.bootstrap import drawn_means, paired_counts, percentiles
-from seewhy.evaluation.stats.intervals import Interval
-from seewhy.evaluation.stats.significance import SIGNIFICANT, holm, images_needed, mcnemar
+from seewhy.evaluation.stats.intervals import FEWEST_FOR_SCORES, Interval, mean_with_t
+from seewhy.evaluation.stats.over_classes import influences, smoothed
+from seewhy.evaluation.stats.significance import (
+    SIGNIFICANT,
+    corrected_level,
+    holm,
+    images_needed,
+    mcnemar,
+    mcnemar_interval,
+)
 from seewhy.text import visible
 
 
@@ -24,7 +38,7 @@ from seewhy.text import visible
 class ClassDifference:
     """A class's recall by the first model less that by the second, with its exact p-value.
 
-    `p` is corrected over the classes (Holm).
+    `p` is corrected over the classes (Holm), and the interval with it: it holds 0 unless p is below 5%.
     """
 
     recall: Interval
@@ -41,7 +55,8 @@ class ModelDifference:
 
     `accuracy`, `macro_f1` first less second, above 0 where the first is better; `nll` too, below 0 where
     it is. `first_only` and `second_only` are the rows that one alone gets right, the most confident
-    first. `p` is McNemar's, exact, corrected over all pairs of models (Holm).
+    first. `p` is McNemar's, exact, corrected over all pairs of models (Holm), and the interval of `accuracy`
+    with it: it holds 0 unless p is below 5%.
     """
 
     first: str
@@ -67,7 +82,7 @@ class ModelDifference:
         gain = self.accuracy
         if gain.value < 0:
             better, worse = worse, better
-            gain = Interval(-gain.value, -gain.high, -gain.low)
+            gain = replace(gain, value=-gain.value, low=-gain.high, high=-gain.low)
         points = (
             f"{100 * gain.value:.1f} points more right "
             f"({100 * gain.low:.1f} to {100 * gain.high:.1f}), p = {self.p:.2g}"
@@ -145,7 +160,16 @@ def compare_predictions(
         rows=rows,
         answers=np.stack([p.predicted for p in paired]),
         metrics={n: metrics(p, split) for n, p in zip(names, paired, strict=True)},
-        differences=tuple(replace(d, p=p) for d, p in zip(found, corrected, strict=True)),
+        differences=tuple(
+            replace(
+                d,
+                p=p,
+                accuracy=mcnemar_interval(
+                    len(d.first_only), len(d.second_only), d.n, corrected_level(d.p, p)
+                ),
+            )
+            for d, p in zip(found, corrected, strict=True)
+        ),
     )
 
 
@@ -161,50 +185,65 @@ def common_rows(hashes: Sequence[NDArray[np.bytes_]]) -> NDArray[np.int64]:
 def _difference(first: str, second: str, a: Predictions, b: Predictions) -> ModelDifference:
     """The difference of two models on the same images; its p-value is not yet corrected."""
     assert a.labels is not None
-    classes, labels = a.classes, a.labels
-    k = len(classes)
+    labels = a.labels
     right = [p.predicted == labels for p in (a, b)]
-    drawn = paired_counts(labels, [a.predicted, b.predicted], k)
-    counts = [ClassCounts.of(confusion(p)) for p in (a, b)]
     alone = [right[0] & ~right[1], right[1] & ~right[0]]
-    losses = [-p.log_probabilities()[np.arange(len(p)), labels] for p in (a, b)]
-    gained = losses[0] - losses[1]
+    first_only, second_only = (_surest(p, one) for p, one in zip((a, b), alone, strict=True))
     return ModelDifference(
         first=first,
         second=second,
         n=len(labels),
-        accuracy=percentiles(
-            float(right[0].mean() - right[1].mean()),
-            (drawn[0].right - drawn[1].right).sum(-1) / len(labels),
-        ),
-        macro_f1=percentiles(
-            float(counts[0].macro(counts[0].f1()) - counts[1].macro(counts[1].f1())),
-            drawn[0].macro(drawn[0].f1()) - drawn[1].macro(drawn[1].f1()),
-        ),
-        nll=percentiles(float(gained.mean()), drawn_means(gained)),
-        per_class=_class_differences(classes, labels, alone, counts, drawn),
-        first_only=_surest(a, alone[0]),
-        second_only=_surest(b, alone[1]),
-        p=mcnemar(int(alone[0].sum()), int(alone[1].sum())),
+        accuracy=mcnemar_interval(len(first_only), len(second_only), len(labels)),
+        macro_f1=_macro_f1_difference(a, b),
+        nll=_log_loss_difference(a, b),
+        per_class=_class_differences(a.classes, labels, alone),
+        first_only=first_only,
+        second_only=second_only,
+        p=mcnemar(len(first_only), len(second_only)),
     )
 
 
+def _macro_f1_difference(a: Predictions, b: Predictions) -> Interval:
+    """The difference in macro F1, by the influence of each image; for the variance two are added."""
+    labels, tables = a.labels, [confusion(p) for p in (a, b)]
+    assert labels is not None
+    counts = [ClassCounts.of(table) for table in tables]
+    value = float(counts[0].macro(counts[0].f1()) - counts[1].macro(counts[1].f1()))
+    present = counts[0].support > 0
+    if not enough_for_means(counts[0].support):
+        return Interval.without(value)
+    first, second = (influences(smoothed(table), present)["macro_f1"] for table in tables)
+    apart = first.at(labels, a.predicted) - second.at(labels, b.predicted)
+    one_more = first.diagonal[present].mean(), -second.diagonal[present].mean()
+    return mean_with_t(value + apart - apart.mean(), np.add(value, one_more))
+
+
+def _log_loss_difference(a: Predictions, b: Predictions) -> Interval:
+    """The difference in log loss; for the variance two images are added, each wrong by one model alone."""
+    assert a.labels is not None
+    rows, scores = np.arange(len(a)), [p.log_probabilities() for p in (a, b)]
+    losses = [-score[rows, a.labels] for score in scores]
+    gained = losses[0] - losses[1]
+    if len(a) < FEWEST_FOR_SCORES:
+        return Interval.without(float(gained.mean()))
+    one_more = [loss_if_wrong(score) for score in scores]
+    return mean_with_t(gained, (one_more[0] - losses[1].mean(), losses[0].mean() - one_more[1]))
+
+
 def _class_differences(
-    classes: tuple[str, ...],
-    labels: NDArray[np.int64],
-    alone: Sequence[NDArray[np.bool_]],
-    counts: Sequence[ClassCounts],
-    drawn: Sequence[ClassCounts],
+    classes: tuple[str, ...], labels: NDArray[np.int64], alone: Sequence[NDArray[np.bool_]]
 ) -> dict[str, ClassDifference]:
     """The differences in recall of the classes that have images."""
-    present = np.unique(labels)
-    only = [np.bincount(labels[one], minlength=len(classes)) for one in alone]
-    ps = holm([mcnemar(int(only[0][k]), int(only[1][k])) for k in present])
-    value = counts[0].recall() - counts[1].recall()
-    replicates = drawn[0].recall() - drawn[1].recall()
+    support = np.bincount(labels, minlength=len(classes))
+    present = np.flatnonzero(support)
+    first, second = (np.bincount(labels[one], minlength=len(classes)).tolist() for one in alone)
+    ps = [mcnemar(first[k], second[k]) for k in present]
     return {
-        classes[k]: ClassDifference(percentiles(float(value[k]), replicates[:, k]), p)
-        for k, p in zip(present, ps, strict=True)
+        classes[k]: ClassDifference(
+            mcnemar_interval(first[k], second[k], int(support[k]), corrected_level(p, corrected)),
+            corrected,
+        )
+        for k, p, corrected in zip(present, ps, holm(ps), strict=True)
     }
 
 

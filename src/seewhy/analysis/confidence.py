@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from seewhy.evaluation.decision.threshold import RiskCoverage, risk_coverage
 from seewhy.evaluation.metrics import Reliability, labelled, reliability
 from seewhy.evaluation.predictions import Predictions
-from seewhy.evaluation.stats.bootstrap import drawn_means, percentiles
-from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.evaluation.stats.intervals import Interval, exact, mean_of_shares
 
 Floats = NDArray[np.float64]
 
@@ -56,14 +55,14 @@ def confidence(predictions: Predictions) -> Confidence:
     return Confidence(
         n=len(kept),
         temperature=kept.temperature,
-        right=_mean(sure[correct]),
-        wrong=_mean(sure[~correct]),
+        right=mean_of_shares(sure[correct]),
+        wrong=mean_of_shares(sure[~correct]),
         least_right=-least_right,
         least_right_id=least_right_id,
         most_wrong=most_wrong,
         most_wrong_id=most_wrong_id,
         sure_mistakes=mistakes,
-        sure_mistake_rate=wilson(mistakes, len(kept)),
+        sure_mistake_rate=exact(mistakes, len(kept)),
         edges=edges,
         right_counts=np.histogram(sure[correct], edges)[0],
         wrong_counts=np.histogram(sure[~correct], edges)[0],
@@ -78,10 +77,3 @@ def _extreme(predictions: Predictions, score: Floats) -> tuple[float, str]:
     row = int(score.argmax())
     value = float(score[row])
     return (value, str(predictions.ids[row])) if np.isfinite(value) else (np.nan, "")
-
-
-def _mean(values: Floats) -> Interval:
-    """The mean with its bootstrap interval."""
-    if not len(values):
-        return Interval(np.nan, np.nan, np.nan)
-    return percentiles(float(values.mean()), drawn_means(values))

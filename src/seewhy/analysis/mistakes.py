@@ -7,7 +7,7 @@ import numpy as np
 from seewhy.analysis.confidence import SURE
 from seewhy.evaluation.metrics import confusion, labelled
 from seewhy.evaluation.predictions import Predictions
-from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.evaluation.stats.intervals import Interval, exact
 
 PAIRS = 20  # kept of the confused pairs
 EXAMPLES = 8  # kept of each
@@ -76,9 +76,9 @@ def mistakes(predictions: Predictions) -> Mistakes:
     return Mistakes(
         n=len(kept),
         count=int(len(kept) - right.sum()),
-        rate=wilson(int(len(kept) - right.sum()), len(kept)),
+        rate=exact(int(len(kept) - right.sum()), len(kept)),
         missed={
-            name: Missed(int(n - r), int(n), wilson(int(n - r), int(n)))
+            name: Missed(int(n - r), int(n), exact(int(n - r), int(n)))
             for name, n, r in zip(kept.classes, support, right, strict=True)
         },
         pairs=_pairs(predictions, rows, table),
@@ -123,6 +123,6 @@ def _pairs(predictions: Predictions, rows: np.ndarray, table: np.ndarray) -> tup
         if count:
             own = (predictions.labels[rows] == true) & (predictions.predicted[rows] == predicted)
             examples = (mistake_at(predictions, row) for row in rows[own][:EXAMPLES])
-            rate = wilson(count, int(table[true].sum()))
+            rate = exact(count, int(table[true].sum()))
             pairs.append(Pair(classes[true], classes[predicted], count, rate, tuple(examples)))
     return tuple(pairs)

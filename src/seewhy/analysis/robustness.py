@@ -17,8 +17,7 @@ from seewhy.errors import DataError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.metrics import confusion
 from seewhy.evaluation.predictions import Predictions
-from seewhy.evaluation.stats.bootstrap import drawn_means, percentiles
-from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.evaluation.stats.intervals import Interval, exact, mean_of_shares
 from seewhy.evaluation.stats.significance import SIGNIFICANT, mcnemar
 from seewhy.events import Diagnostic, OnEvent, Progress, ignore
 from seewhy.inference.classifier import Classifier
@@ -137,8 +136,8 @@ def measure_robustness(
         n=len(chosen),
         clean=_rate(clean),
         corruptions={name: tuple(map(_rate, ~wrong)) for name, wrong in errors.items()},
-        mean_corruption_error=percentiles(float(by_image.mean()), drawn_means(by_image)),
-        lost=percentiles(float(lost.mean()), drawn_means(lost)),
+        mean_corruption_error=mean_of_shares(by_image),
+        lost=_mean_change(lost),
         worst=max(errors, key=lambda name: float(errors[name].mean())),
         transformations=curves,
         attacks={name: _attack_curve(name, held) for name, held in holding.items()},
@@ -176,6 +175,12 @@ def gradient_masking(pgd: NDArray[np.bool_], square: NDArray[np.bool_]) -> list[
         "limit, and look for saturated or rounding layers in the network"
     )
     return [Diagnostic("gradient masking", finding, advice)]
+
+
+def _mean_change(values: NDArray[np.float64]) -> Interval:
+    """The mean of numbers in [-1, 1] with its interval."""
+    half = mean_of_shares((1 + values) / 2)
+    return replace(half, value=2 * half.value - 1, low=2 * half.low - 1, high=2 * half.high - 1)
 
 
 class _Subject:
@@ -298,4 +303,4 @@ def _work(n: int) -> int:
 
 
 def _rate(right: NDArray[np.bool_]) -> Interval:
-    return wilson(int(right.sum()), len(right))
+    return exact(int(right.sum()), len(right))

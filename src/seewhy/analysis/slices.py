@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.evaluation.predictions import Predictions
-from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.evaluation.stats.intervals import Interval, exact
 from seewhy.evaluation.stats.significance import SIGNIFICANT, holm
 
 PARTS = 5
@@ -98,7 +98,7 @@ def find_slices(predictions: Predictions, attributes: Mapping[str, NDArray[np.fl
     sure = predictions.confidence()
     return Slices(
         n=int(counted.sum()),
-        rate=wilson(int(wrong.sum()), int(counted.sum())),
+        rate=exact(int(wrong.sum()), int(counted.sum())),
         tested=len(tested),
         slices=tuple(_with_examples(piece, wrong, sure) for piece in tested[: max(weak, KEPT)]),
     )
@@ -127,8 +127,8 @@ def _alone(
             factors=(factor.name,),
             n=size,
             errors=mistakes,
-            rate=wilson(mistakes, size),
-            rest=wilson(e - mistakes, n - size),
+            rate=exact(mistakes, size),
+            rest=exact(e - mistakes, n - size),
             p=_worse(mistakes, size, e, n),
         )
         yield _Piece(tested, ((factor, int(part)),))
@@ -151,13 +151,13 @@ def _together(first: _Factor, second: _Factor, wrong: NDArray[np.bool_]) -> Iter
             continue
         # Worse than both: the larger p-value is that of the claim (an intersection-union test).
         ps = [_worse(e, n, mistakes, size) for size, mistakes in parents]
-        rests = [wilson(mistakes - e, size - n) for size, mistakes in parents]
+        rests = [exact(mistakes - e, size - n) for size, mistakes in parents]
         tested = Slice(
             name=f"{first.parts[i]}, {second.parts[j]}",
             factors=(first.name, second.name),
             n=n,
             errors=e,
-            rate=wilson(e, n),
+            rate=exact(e, n),
             rest=max(rests, key=lambda rest: rest.value),
             p=max(ps),
         )

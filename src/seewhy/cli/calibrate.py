@@ -12,7 +12,6 @@ from seewhy.cli.tables import with_interval
 
 if TYPE_CHECKING:
     from seewhy.evaluation.decision.fit import Calibration
-    from seewhy.evaluation.stats.intervals import Interval
 
 
 @click.command()
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--precision", type=click.FloatRange(0, 1), help="required accuracy of the answers")
 @click.option("--coverage", type=click.FloatRange(0, 1), help="share of the images to answer")
 @click.option("--out-of-scope", metavar="IMAGES", help="a data set or folder of other images (OOD)")
+@click.option("--force", is_flag=True, help="accept an OOD score whose ROC area is below 0.7")
 @click.option("--out", required=True, type=PATH, help="the new model file")
 @click.option("--figures", type=PATH, help="a folder for the plots")
 @as_json
@@ -29,7 +29,8 @@ def command(model: str, data: str, out: Path, as_json: bool, **options: Any) -> 
     """Calibrate MODEL's confidence, and let it answer "not sure" and "out of scope".
 
     Fitted on the validation split and written to a new file. The threshold for --precision also holds for
-    new images of the same kind, with 95% one-sided confidence.
+    new images of the same kind, with 95% one-sided confidence; where there is no such threshold, nothing is
+    written. The temperature needs 30 images and a mistake; else it stays 1.
     """
     result = seewhy.calibrate(model, data, out=out, on_event=Terminal(), **options)
     calibration = result.calibration
@@ -49,8 +50,8 @@ def _lines(calibration: "Calibration") -> list[str]:
         f"  temperature        {calibration.temperature:.3f}",
         f"  calibration error  {with_interval(calibration.ece_before)} before, "
         f"{with_interval(calibration.ece_after)} after",
-        f"  log loss           {_number(calibration.nll_before)} before, "
-        f"{_number(calibration.nll_after)} after",
+        f"  log loss           {with_interval(calibration.nll_before, '.4f')} before, "
+        f"{with_interval(calibration.nll_after, '.4f')} after",
         f"  risk-coverage area {curve.aurc:.4f}   ({curve.oracle:.4f} for a perfect ranking, "
         f"{curve.chance:.4f} for a random one)",
     ]
@@ -66,12 +67,8 @@ def _lines(calibration: "Calibration") -> list[str]:
         areas = ", ".join(f"{name} {area:.3f}" for name, area in scope.areas.items())
         lines += [
             f"  OOD score          {scope.score}   (ROC area of {areas})",
-            f"  ROC area           {_number(scope.auroc)}",
+            f"  ROC area           {with_interval(scope.auroc, '.4f')}",
             f"  accepted           {with_interval(scope.kept)} of validation",
             f"  detected as OOD    {with_interval(scope.caught)} of the other images",
         ]
     return lines
-
-
-def _number(interval: "Interval") -> str:
-    return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"

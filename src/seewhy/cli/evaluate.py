@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.cli.options import PATH, as_json, data_option, device_option, show, split_option
+from seewhy.cli.options import PATH, as_json, data_option, device_option, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import analysis_table, metrics_table
 
@@ -13,7 +13,11 @@ from seewhy.cli.tables import analysis_table, metrics_table
 @click.command()
 @click.argument("model")
 @data_option
-@split_option("train", "val", "test")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test", "all"]),
+    help="[val; all for other data than the model's, if it has no splits]",
+)
 @click.option("--out", "csv", type=PATH, help="write the predictions to this CSV file")
 @click.option("--full", is_flag=True, help="also analyse mistakes and confidence")
 @click.option("--analysis", "out", type=PATH, help="output directory of --full [the run]")

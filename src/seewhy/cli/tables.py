@@ -21,8 +21,7 @@ def metrics_table(metrics: dict[str, Any], about: str) -> str:
 
     def line(title: str, name: str, write: Callable[[float | None], str], note: str = "") -> str:
         interval = intervals[name]
-        span = f"{write(interval['low'])} to {write(interval['high'])}"
-        return f"  {title:<18} {write(interval['value']):>7}   {span}{note}"
+        return f"  {title:<18} {write(interval['value']):>7}   {_span(interval, write)}{note}"
 
     lines = [
         f"{metrics['split']}: {metrics['n']:,} images, {about}",
@@ -41,8 +40,7 @@ def metrics_table(metrics: dict[str, Any], about: str) -> str:
     width = max(12, *(len(name) for name in metrics["classes"][:50]))
     lines.append(f"  {'class':<{width}}  precision   recall       F1   95% interval       images")
     for name, row in list(metrics["per_class"].items())[:50]:
-        f1 = row["intervals"]["f1"]
-        span = f"{_percent(f1['low'])} to {_percent(f1['high'])}"
+        span = _span(row["intervals"]["f1"], _percent)
         lines.append(_row(name, row, width, f"{span:<16}{row['support']:>9,}"))
     if len(metrics["classes"]) > 50:
         lines.append(f"  ... and {len(metrics['classes']) - 50} more classes (see --json)")
@@ -101,10 +99,21 @@ def _weak(slices: "Slices | None") -> Iterator[str]:
         yield f"  {visible(part.name)}: {wrong} ({part.n:,} images)"
 
 
-def with_interval(interval: "Interval") -> str:
+def with_interval(interval: "Interval", style: str = ".1%") -> str:
+    """A value with its interval, or with the reason why it has none."""
+    value, low, high = (f"{x:{style}}" for x in (interval.value, interval.low, interval.high))
     if isnan(interval.value):
         return "-"
-    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+    if isnan(interval.low):
+        return f"{value} ({interval.reason})"
+    return f"{value} ({low} to {high})"
+
+
+def _span(interval: Mapping[str, Any], write: Callable[[float | None], str]) -> str:
+    """The bounds of a stored interval, or why there are none."""
+    if interval["low"] is None:
+        return str(interval.get("reason", "-"))
+    return f"{write(interval['low'])} to {write(interval['high'])}"
 
 
 def _finite(value: float) -> str:

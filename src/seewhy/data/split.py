@@ -107,6 +107,18 @@ class Splits:
     def classes(self) -> tuple[str, ...]:
         return self.train.classes
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of images of each split."""
+        test = 0 if self.test is None else len(self.test)
+        return {"train": len(self.train), "val": len(self.val), "test": test}
+
+    @property
+    def hashes(self) -> np.ndarray:
+        """The content hashes of the images of all splits."""
+        test = [] if self.test is None else [self.test.hashes]
+        return np.concatenate([self.train.hashes, self.val.hashes, *test])
+
     @cached_property
     def fingerprint(self) -> str:
         """64 hex digits over train and val; test is not used."""

@@ -17,18 +17,20 @@ from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.counts import ClassCounts, ratio
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import areas
-from seewhy.evaluation.stats.bootstrap import (
-    ImageReplicates,
-    drawn_counts,
-    drawn_images,
-    ece_interval,
-    percentiles,
+from seewhy.evaluation.stats.bootstrap import AreaIntervals, area_intervals, ece_interval
+from seewhy.evaluation.stats.intervals import (
+    FEWEST_FOR_MEANS,
+    FEWEST_FOR_SCORES,
+    FEWEST_OF_A_CLASS,
+    Interval,
+    exact,
+    exact_bounds,
+    mean_with_t,
 )
-from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.evaluation.stats.over_classes import RATES, bounds_over_classes, over_classes
 from seewhy.text import no_such
 
 BINS = 15  # of the calibration error, as in Guo et al. 2017
-RATES = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class ClassMetrics:
 
     `accuracy` is the share of the class's images that are predicted correctly, which is `recall` too.
     `auroc` and `average_precision` are those of the class against the rest. `intervals` has those of
-    precision, recall, f1 and the two areas.
+    precision, recall, f1 and the two areas, which need five images of the class and a hundred in all.
     """
 
     precision: float
@@ -63,7 +65,7 @@ class Averages:
 class Reliability:
     """Confidence against accuracy: images, mean confidence and accuracy of each bin.
 
-    `edges` (B + 1,), from 0 to 1; `counts`, `confidence`, `accuracy` and the ends of its Wilson 95%
+    `edges` (B + 1,), from 0 to 1; `counts`, `confidence`, `accuracy` and the ends of its exact 95%
     interval, `low` and `high`, (B,), all but `counts` NaN in empty bins.
     """
 
@@ -89,7 +91,9 @@ class Metrics:
     `top5` is None below six classes. `confusion` (K, K) counts images, rows are true classes,
     columns predicted ones. `nll` is the mean log loss in nats; `mcc` as in `ClassCounts.mcc`; `auroc`
     and `average_precision` are means over the classes, as in `roc_area`. `intervals` has the 95%
-    intervals of the metrics beside accuracy, by name; `ece` is that of `reliability`, in [0, 1].
+    intervals of the metrics beside accuracy, by name; `ece` is that of `reliability`, in [0, 1]. Rates have
+    an interval for any n; means over classes and `mcc` from 30 images, `nll`, `ece` and the areas from 100;
+    what is a mean over classes has none where a class has fewer than 5 images.
     """
 
     split: str
@@ -124,84 +128,110 @@ def metrics(predictions: Predictions, split: str) -> Metrics:
     """
     kept = labelled(predictions)
     labels, table = _labels(kept), confusion(kept)
-    counts, redrawn = ClassCounts.of(table), drawn_counts(table)
     by_confidence = reliability(kept.confidence(), kept.predicted == labels)
-    scores = kept.log_probabilities()
-    drawn = drawn_images(scores, labels, confidence_bins(kept.confidence()))
-    class_areas = areas(scores, labels)
-    auroc, average_precision = (_mean(area) for area in class_areas)
-    nll, top5 = log_loss(kept), None if len(kept.classes) < 6 else top_k_accuracy(kept, 5)
-    figures, replicates = _of_counts(counts), _of_counts(redrawn)
-    intervals = {name: percentiles(float(figures[name]), replicates[name]) for name in figures}
-    intervals |= {
-        "nll": percentiles(nll, drawn.nll),
-        "ece": ece_interval(by_confidence.ece, drawn),
-        "auroc": percentiles(auroc, _means(drawn.auroc)),
-        "average_precision": percentiles(average_precision, _means(drawn.average_precision)),
+    areas_of = area_intervals(
+        kept.log_probabilities(), labels[:, None] == np.arange(len(kept.classes))
+    )
+    top5 = None if len(kept.classes) < 6 else top_k_accuracy(kept, 5)
+    accuracy_interval = exact(int(np.trace(table)), len(kept))
+    intervals = {
+        **_means_over_classes(table),
+        "weighted_recall": accuracy_interval,  # the same number
+        "nll": log_loss_interval(kept),
+        "ece": ece_interval(
+            by_confidence.ece,
+            kept.predicted == labels,
+            kept.confidence(),
+            confidence_bins(kept.confidence()),
+        ),
+        "auroc": areas_of.mean_auroc,
+        "average_precision": areas_of.mean_average_precision,
     }
     if top5 is not None:
-        intervals["top5"] = wilson(round(top5 * len(kept)), len(kept))
+        intervals["top5"] = exact(round(top5 * len(kept)), len(kept))
     return Metrics(
         split=split,
         n=len(kept),
-        accuracy=wilson(int(np.trace(table)), len(kept)),
+        accuracy=accuracy_interval,
         balanced_accuracy=intervals["balanced_accuracy"].value,
         top5=top5,
         macro=Averages(*(intervals[f"macro_{rate}"].value for rate in RATES)),
         weighted=Averages(*(intervals[f"weighted_{rate}"].value for rate in RATES)),
-        per_class=_class_metrics(kept.classes, counts, redrawn, class_areas, drawn),
+        per_class=_class_metrics(kept.classes, ClassCounts.of(table), areas_of),
         confusion=table,
         classes=kept.classes,
-        nll=nll,
+        nll=intervals["nll"].value,
         ece=by_confidence.ece,
-        auroc=auroc,
+        auroc=areas_of.mean_auroc.value,
         mcc=intervals["mcc"].value,
-        average_precision=average_precision,
+        average_precision=areas_of.mean_average_precision.value,
         intervals=intervals,
         reliability=by_confidence,
     )
 
 
-def _of_counts(counts: ClassCounts) -> dict[str, NDArray[np.float64]]:
-    """The metrics over all classes that follow from counts; of B replicates, (B,) each."""
-    rates = dict(zip(RATES, (counts.precision(), counts.recall(), counts.f1()), strict=True))
+def _means_over_classes(table: NDArray[np.int64]) -> dict[str, Interval]:
+    """The metrics of `over_classes`, without intervals where there are too few images."""
+    values = {name: float(value) for name, value in over_classes(ClassCounts.of(table)).items()}
+    if not enough_for_means(table.sum(1)):
+        return {name: Interval.without(value) for name, value in values.items()}
+    bounds = bounds_over_classes(table)
     return {
-        "balanced_accuracy": counts.macro(rates["recall"]),
-        "mcc": counts.mcc(),
-        **{f"macro_{name}": counts.macro(rate) for name, rate in rates.items()},
-        **{f"weighted_{name}": counts.weighted(rate) for name, rate in rates.items()},
+        name: Interval(value, float(bounds[name][0]), float(bounds[name][1]))
+        for name, value in values.items()
     }
 
 
+def enough_for_means(support: NDArray[np.int64]) -> bool:
+    """Whether means over the classes that have images, (K,) each, have an interval."""
+    smallest = support[support > 0].min()
+    return bool(support.sum() >= FEWEST_FOR_MEANS and smallest >= FEWEST_OF_A_CLASS)
+
+
+def log_loss_interval(predictions: Predictions) -> Interval:
+    """The log loss with its interval; for the variance a mistake of the usual loss is added."""
+    labels, scores = _labels(predictions), predictions.log_probabilities()
+    losses = -scores[np.arange(len(labels)), labels]
+    if len(labels) < FEWEST_FOR_SCORES:
+        return Interval.without(float(losses.mean()))
+    return mean_with_t(losses, loss_if_wrong(scores))
+
+
+def loss_if_wrong(scores: NDArray[np.float64]) -> float:
+    """The mean log loss if the second likeliest class were the true one, by log probabilities (N, K)."""
+    return float(-np.partition(scores, -2, axis=1)[:, -2].mean())
+
+
 def _class_metrics(
-    classes: tuple[str, ...],
-    counts: ClassCounts,
-    redrawn: ClassCounts,
-    class_areas: tuple[NDArray[np.float64], NDArray[np.float64]],
-    drawn: ImageReplicates,
+    classes: tuple[str, ...], counts: ClassCounts, areas_of: AreaIntervals
 ) -> dict[str, ClassMetrics]:
-    """The metrics of each class: rates with Wilson intervals, all others with bootstrap intervals."""
-    f1, redrawn_f1 = counts.f1(), redrawn.f1()
+    """The metrics of each class with their intervals."""
     by_class = {}
     for k, name in enumerate(classes):
         right, support = int(counts.right[k]), int(counts.support[k])
-        precision = wilson(right, int(counts.predicted[k]) * (support > 0))
-        if support and not counts.predicted[k]:  # never given: 0, as in scikit-learn
-            precision = Interval(0.0, nan, nan)
+        predicted = int(counts.predicted[k])
+        precision = exact(right, predicted if support else 0)
+        if support and not predicted:  # 0, as in scikit-learn
+            precision = Interval.without(0.0, "never predicted")
         intervals = {
             "precision": precision,
-            "recall": wilson(right, support),
-            "f1": percentiles(float(f1[k]) if support else nan, redrawn_f1[:, k]),
-            "auroc": percentiles(float(class_areas[0][k]), drawn.auroc[:, k]),
-            "average_precision": percentiles(
-                float(class_areas[1][k]), drawn.average_precision[:, k]
-            ),
+            "recall": exact(right, support),
+            "f1": _f1(right, support, predicted),
+            "auroc": areas_of.auroc[k],
+            "average_precision": areas_of.average_precision[k],
         }
         values = {name: interval.value for name, interval in intervals.items()}
         by_class[name] = ClassMetrics(
             **values, support=support, accuracy=values["recall"], intervals=intervals
         )
     return by_class
+
+
+def _f1(right: int, support: int, predicted: int) -> Interval:
+    """F1 rises with the share of `right` among the images that are of the class or given it: a plain rate."""
+    share = exact(right, support + predicted - right if support else 0)
+    low, value, high = (2 * x / (1 + x) for x in (share.low, share.value, share.high))
+    return Interval(value, low, high, share.reason)
 
 
 def labelled(predictions: Predictions) -> Predictions:
@@ -265,14 +295,16 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> 
     bins = confidence_bins(confidence)
     counts = np.bincount(bins, minlength=BINS)
     sure, right = (np.bincount(bins, values, BINS) for values in (confidence, correct))
-    spans = [wilson(int(part), int(n)) for part, n in zip(right, counts, strict=True)]
+    low, high = (
+        ratio(ends, counts > 0, nan) for ends in exact_bounds(right, np.maximum(counts, 1))
+    )
     return Reliability(
         edges=np.linspace(0, 1, BINS + 1),
         counts=counts,
         confidence=ratio(sure, counts, nan),
         accuracy=ratio(right, counts, nan),
-        low=np.array([span.low for span in spans]),
-        high=np.array([span.high for span in spans]),
+        low=low,
+        high=high,
     )
 
 
@@ -329,11 +361,7 @@ def _labels(predictions: Predictions) -> NDArray[np.int64]:
     return predictions.labels
 
 
-def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The means of rows (B, K) over what is defined in each; NaN where nothing is."""
-    defined = ~np.isnan(values)
-    return ratio(np.where(defined, values, 0).sum(1), defined.sum(1), nan)
-
-
 def _mean(values: NDArray[np.float64]) -> float:
-    return float(_means(values[None])[0])
+    """The mean of what is defined; NaN where nothing is."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else nan

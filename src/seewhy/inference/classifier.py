@@ -18,7 +18,7 @@ from seewhy.config.options import first_fault
 from seewhy.data import Data, ImageSet, Splits, load_data
 from seewhy.data.images.decode import ImageLike, centre, read
 from seewhy.data.sources.memory import images_of
-from seewhy.errors import ImageError, UsageError
+from seewhy.errors import DataError, ImageError, UsageError
 from seewhy.evaluation.decision.answers import answers, embedding_size
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import Predictions, concat
@@ -29,6 +29,7 @@ from seewhy.text import visible
 if TYPE_CHECKING:
     from torch import nn
 
+KEPT_ON_OTHER_DATA = ("on_bad", "max_bad", "split_seed")  # of the training's fields
 CHUNK, CHUNK_PIXELS = 256, 1 << 24  # images that are decoded at once, and their stored pixels
 
 
@@ -198,8 +199,10 @@ class Classifier:
     ) -> Splits:
         """Reads labelled images by this model's rule, split as they were at its training.
 
-        `options` sets other fields of `DataConfig`. Raises `DataError` when the data has classes that
-        the model has not, and `UsageError` for an ensemble whose models were trained on different splits.
+        Other data that has splits, or that cannot be read as the training's was, is read by its own layout:
+        of the training's fields it gets `on_bad`, `max_bad` and `split_seed` alone. `options` sets fields of
+        `DataConfig` for either. Raises `DataError` when the data has classes that the model has not, and
+        `UsageError` for an ensemble whose models were trained on different splits.
         """
         trained = self.predictor.facts.get("recipe", {}).get("data", {})
         if trained is None:
@@ -207,8 +210,20 @@ class Classifier:
                 "the models of this ensemble were trained on different splits of their data, so that one's "
                 "test images may be another's training images: combine models of one split"
             )
+        given = options or {}
         try:
-            config = DataConfig(**{**trained, **(options or {})})
+            splits = self._read(data, {**trained, **given}, on_event)
+        except (DataError, UsageError):
+            pass  # raised again below if it does not come from the training's fields
+        else:
+            if splits.drawn or splits.fingerprint == self.predictor.fingerprint:
+                return splits
+        kept = {name: trained[name] for name in KEPT_ON_OTHER_DATA if name in trained}
+        return self._read(data, {**kept, **given}, on_event)
+
+    def _read(self, data: Data, fields: Mapping[str, Any], on_event: OnEvent) -> Splits:
+        try:
+            config = DataConfig(**fields)
         except ValidationError as error:
             name, reason, value = first_fault(error)
             raise UsageError(f"options: {name}: {reason} (got {value!r})") from None

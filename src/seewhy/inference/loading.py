@@ -1,6 +1,7 @@
 """A model from its file, or several as one, verified before use."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -36,6 +37,21 @@ def load(
         members.append(PyTorchPredictor.of(bundles.load(file, model=model), where))
         _require_fitting_means(members[-1], file)
     return Classifier(members[0] if len(members) == 1 else Ensemble.of(members))
+
+
+@contextmanager
+def opened(
+    model: Classifier | str | PathLike[str] | Sequence[str | PathLike[str]],
+    *,
+    network: nn.Module | None = None,
+    device: str = "auto",
+) -> Iterator[Classifier]:
+    """A loaded model as it is; any other one is loaded, and closed at the end."""
+    if isinstance(model, Classifier):
+        yield model
+        return
+    with load(model, model=network, device=device) as classifier:
+        yield classifier
 
 
 def _require_fitting_means(predictor: Predictor, file: Path) -> None:

@@ -141,7 +141,8 @@ def _written(name: str, metrics: Mapping[str, Any]) -> tuple[str, str]:
         bare = {"value": alone, "low": None, "high": None}
         interval = metrics.get("intervals", {}).get(name, bare)
     low, high = write(interval["low"]), write(interval["high"])
-    return write(interval["value"]), f"{low} to {high}" if low and high else ""
+    span = f"{low} to {high}" if low and high else interval.get("reason", "")
+    return write(interval["value"]), span
 
 
 def _class_rows(val: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _where(stored: Stored) -> str:
 def _how_sure(stored: Stored) -> str:
     val = stored.val
     error = f"expected calibration error {100 * val['ece']:.1f} percentage points"
-    low = val.get("intervals", {}).get("ece", {"low": val["ece"]})["low"]
+    low = val.get("intervals", {}).get("ece", {"low": val["ece"]})["low"]  # None: too few images
     if val["ece"] <= MISCALIBRATED:
         text = f"Its confidence is reliable ({error})"
     elif low:

@@ -131,10 +131,9 @@ def _number(value: float | None) -> float:
 
 def _with_interval(interval: Mapping[str, Any]) -> str:
     """A value and its confidence interval as text."""
-    low, high = (
-        "-" if interval[end] is None else f"{interval[end]:.3f}" for end in ("low", "high")
-    )
-    return f"{interval['value']:.3f} (95% CI {low} to {high})"
+    if interval["low"] is None:
+        return f"{interval['value']:.3f} ({interval.get('reason', 'no CI')})"
+    return f"{interval['value']:.3f} (95% CI {interval['low']:.3f} to {interval['high']:.3f})"
 
 
 def _in_percent(axes: Axes) -> None:

@@ -138,7 +138,7 @@ def _write_numbers(
 
 @png
 def per_class(metrics: Mapping[str, Any]) -> Figure:
-    """Recall of each class with its Wilson 95% confidence interval, and precision; the best at the top.
+    """Recall of each class with its exact 95% confidence interval, and precision; the best at the top.
 
     `metrics` as in metrics.json. Of more than 100 classes, the 100 worst are drawn.
     """
@@ -181,7 +181,7 @@ def per_class(metrics: Mapping[str, Any]) -> Figure:
 def reliability(bins: Reliability, split: str) -> Figure:
     """The reliability curve; on the diagonal, calibration is perfect. Below: how common each confidence is.
 
-    Whiskers are Wilson 95% confidence intervals.
+    Whiskers are exact 95% confidence intervals.
     """
     figure = Figure(figsize=(5.6, 6.2))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))

@@ -20,12 +20,20 @@ from seewhy.files import require_new, to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of, pick_amp
 from seewhy.inference.forward import full_precision, predict
-from seewhy.inference.loading import load
+from seewhy.inference.loading import opened
 from seewhy.page.settings import review_command
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
-from seewhy.workflows.evaluate import Split, judge, own_run, part_of, read_splits, store
+from seewhy.workflows.evaluate import (
+    Model,
+    Split,
+    choose_split,
+    judge,
+    part_of,
+    read_splits,
+    store_own,
+)
 from seewhy.workflows.labels import write_for_review
 
 
@@ -43,9 +51,9 @@ class SplitAnalysis:
 
 
 def analyse(
-    model: str | Path,
+    model: Model,
     data: Data,
-    split: Split = "val",
+    split: Split | None = None,
     *,
     full: bool = True,
     labels: str | Path | None = None,
@@ -62,21 +70,18 @@ def analyse(
     of `find_label_issues`, which tells wrong labels from confusion. The pixels of test images are not used.
     Raises `UsageError` and `DataError` as `evaluate` does.
     """
-    if labels is not None and not (full and split == "val"):
+    if labels is not None and not (full and split in (None, "val")):
         raise UsageError(
             "--labels is for the causes of mistakes on validation: give --full, and no other --split"
         )
     if csv is not None:
         require_new(Path(csv))
     suspects = None if labels is None else read_suspects(Path(labels))
-    with load(model, device=device) as classifier:
+    with opened(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
+        split = choose_split(model, classifier, splits, split, on_event)
         measured, predictions = judge(classifier, splits, split, on_event=on_event)
-        run = own_run(model, classifier, splits, split)
-        if run is not None:
-            store(run, measured, predictions)
-        elif Path(model).is_dir():
-            on_event(Note(f"this is not the run's data: results are not saved in {model}"))
+        run = store_own(model, classifier, splits, (measured, predictions), on_event)
         if csv is not None:
             predictions.to_csv(Path(csv))
         home = Path(out) if out is not None else run.path if run else None
@@ -93,7 +98,8 @@ def analyse(
             if split == "val" and isinstance(data, str | Path):
                 _write_mistakes_for_review(analysis, classifier, splits, data, home, on_event)
     if home is not None:
-        images = part_of(splits, split).images if full and split != "test" else None
+        shown = full and split in ("train", "val")
+        images = part_of(splits, split).images if shown else None
         written = to_json(analysis) if analysis else {}
         drawings = split_drawings(to_json(measured), measured.reliability, written, images)
         write_drawings(drawings, Run(home).figures)

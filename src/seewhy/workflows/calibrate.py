@@ -14,19 +14,22 @@ from seewhy.data.images.decode import ImageLike, read
 from seewhy.data.sources.folders import scan
 from seewhy.errors import DataError, ImageError, UsageError
 from seewhy.evaluation.decision.fit import Calibration, fit_decision
+from seewhy.evaluation.decision.ood import OodFit
+from seewhy.evaluation.decision.temperature import unfitted
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import named_path, require_new, to_json, write_atomic
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier, unlabelled
 from seewhy.inference.forward import full_precision
-from seewhy.inference.loading import load
+from seewhy.inference.loading import opened
 from seewhy.inference.pytorch import PyTorchPredictor
 from seewhy.plots.analysis import ood_curve, risk_coverage_curve
-from seewhy.workflows.evaluate import read_splits
+from seewhy.workflows.evaluate import Model, part_of, read_splits
 
 MOST_OTHERS = 2_000  # OOD images that are used
 FEWEST = 20
+LEAST_AREA = 0.7  # ROC area of an OOD score, without `force`
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +42,15 @@ class CalibratedModel:
 
 
 def calibrate(
-    model: str | Path,
+    model: Model,
     data: Data,
     *,
     out: str | Path,
     precision: float | None = None,
     coverage: float | None = None,
-    out_of_scope: str | Path | None = None,
+    out_of_scope: Data | None = None,
     figures: str | Path | None = None,
+    force: bool = False,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
     on_event: OnEvent = ignore,
@@ -55,14 +59,15 @@ def calibrate(
 
     `precision` (0 to 1) is the required accuracy of the answers, `coverage` the share of the images to
     answer; one of them sets the threshold. `out_of_scope` is a data set or a folder of out-of-distribution
-    images. `figures` is a folder for plots. The new bundle's parents are the model and the model's parents.
-    Raises `UsageError` if `out` exists, for a precision that cannot be reached, and for an ensemble.
+    images; a score whose ROC area against validation images is below 0.7 is refused, unless `force`.
+    `figures` is a folder for plots. The new bundle's parents are the model and the model's parents. Raises
+    `UsageError` if `out` exists, for a precision that cannot be reached, and for an ensemble.
     """
     if precision is not None and coverage is not None:
         raise UsageError("--precision and --coverage both set the threshold: give one of them")
     file = Path(out)
     require_new(file)
-    with load(model, device=device) as classifier:
+    with opened(model, device=device) as classifier:
         bundle = _bundle(classifier)
         splits = read_splits(classifier, data, options, on_event)
         others = None
@@ -70,8 +75,13 @@ def calibrate(
             if out_of_scope is not None:
                 images = _others(classifier, out_of_scope)
                 others = classifier.predict_set(images, embed=True, on_event=on_event)
-            inside = classifier.predict_set(splits.val, embed=others is not None, on_event=on_event)
+            val = part_of(splits, "val")
+            inside = classifier.predict_set(val, embed=others is not None, on_event=on_event)
     calibration = fit_decision(inside, precision=precision, coverage=coverage, outside=others)
+    if (reason := unfitted(inside)) is not None:
+        on_event(Note(f"the temperature stays 1: {reason}"))
+    if calibration.scope is not None:
+        _require_telling(calibration.scope, force, on_event)
     _report_dropped(bundle, calibration, on_event)
     parents = (*bundle.parents, bundle.digest)
     fitted = replace(bundle, decision=calibration.decision, parents=parents, digest="")
@@ -87,6 +97,19 @@ def _bundle(classifier: Classifier) -> Bundle:
             "only a single model can be calibrated: calibrate the models of an ensemble"
         )
     return classifier.predictor.bundle
+
+
+def _require_telling(scope: OodFit, force: bool, on_event: OnEvent) -> None:
+    """Refuses an OOD score that hardly tells the images apart; with `force`, says so. 0.5 is chance."""
+    if scope.auroc.value >= LEAST_AREA:
+        return
+    finding = (
+        f"the best OOD score, {scope.score}, has a ROC area of {scope.auroc.value:.2f} (0.5 is chance, "
+        f"{LEAST_AREA} is needed): it hardly tells these images from those of validation"
+    )
+    if not force:
+        raise UsageError(f"{finding}. Leave --out-of-scope out, or accept it by --force")
+    on_event(Note(finding))
 
 
 def _report_dropped(bundle: Bundle, calibration: Calibration, on_event: OnEvent) -> None:
@@ -106,10 +129,10 @@ def _draw(calibration: Calibration, folder: Path) -> None:
         write_atomic(folder / "scope.png", ood_curve(record["scope"]))
 
 
-def _others(classifier: Classifier, data: str | Path) -> ImageSet:
+def _others(classifier: Classifier, data: Data) -> ImageSet:
     """OOD images by the model's input rule, evenly spaced among all; labels are ignored."""
-    folder = named_path(data)
-    if folder.is_dir() and (names := scan(folder).images):
+    folder = named_path(data) if isinstance(data, str | Path) else None
+    if folder is not None and folder.is_dir() and (names := scan(folder).images):
         images: Iterable[ImageLike | ImageError] = (folder / name for name in names)
         total = len(names)
     else:
@@ -121,5 +144,7 @@ def _others(classifier: Classifier, data: str | Path) -> ImageSet:
             if not isinstance(image, ImageError):
                 stored.append(read(image, classifier.rule))
     if len(stored) < FEWEST:
-        raise DataError(f"{len(stored)} readable images in {data}: at least {FEWEST} are needed")
+        raise DataError(
+            f"{len(stored)} readable images in {sources.describe(data)}: at least {FEWEST} are needed"
+        )
     return unlabelled(np.stack(stored), classifier.classes)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +16,26 @@ from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.metrics import Metrics, metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Diagnostic, Note, OnEvent, ignore
+from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import full_precision
-from seewhy.inference.loading import load
+from seewhy.inference.loading import opened
+from seewhy.inference.locate import find_model
 from seewhy.models.network import channel_statistics
 from seewhy.run import Run
 from seewhy.text import no_such
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "all"]
+Model = Classifier | str | PathLike[str]
 
+NONE = np.zeros(0, np.int64)  # rows
 COLOUR_SAMPLE = 500  # images compared with the network's colour normalisation
 
 
 def evaluate(
-    model: str | Path,
+    model: Model,
     data: Data,
-    split: Split = "val",
+    split: Split | None = None,
     *,
     options: Mapping[str, Any] | None = None,
     network: nn.Module | None = None,
@@ -41,19 +45,63 @@ def evaluate(
 ) -> tuple[Metrics, Predictions]:
     """Runs a model once over a split, without augmentation, and computes all metrics from it.
 
-    The splits are the same as in training; `options` sets other fields of `DataConfig`, such as
-    `{"on_bad": "skip"}`; `embed` keeps the images' embeddings; `network` receives the weights of a model with
-    a custom architecture. If `model` is a run directory and the images are its own, metrics and
+    `split` is train, val or test, the same as in training; or all, for data that is not the model's own. The
+    default is val, and all for other data that has no splits. `options` sets other fields of `DataConfig`,
+    such as `{"on_bad": "skip"}`; `embed` keeps the images' embeddings; `network` receives the weights of a
+    model with a custom architecture. If `model` is a run directory and the images are its own, metrics and
     predictions are stored in it; evaluations on test are numbered. Raises `DataError` if the data has classes
-    that the model does not know, or no such split.
+    that the model does not know, or no images in the split, and `UsageError` for all of its own.
     """
-    with load(model, model=network, device=device) as classifier:
+    with opened(model, network=network, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
-        results = judge(classifier, splits, split, embed=embed, on_event=on_event)
-        run = own_run(model, classifier, splits, split)
-    if run is not None:
-        store(run, *results)
+        chosen = choose_split(model, classifier, splits, split, on_event)
+        results = judge(classifier, splits, chosen, embed=embed, on_event=on_event)
+        store_own(model, classifier, splits, results, on_event)
     return results
+
+
+def choose_split(
+    model: Model, classifier: Classifier, splits: Splits, split: Split | None, on_event: OnEvent
+) -> Split:
+    """The split to evaluate, with a note if the data has none. Raises `UsageError` for all of its own."""
+    own = _is_own(model, classifier, splits)
+    if own:
+        if split == "all":
+            raise UsageError(
+                "all is for other data: the model was trained on images of this one; evaluate val, or test"
+            )
+        return split or "val"
+    if not splits.drawn or split == "all":
+        return split or "val"
+    total = sum(splits.sizes.values()) + int((splits.left_out.labels >= 0).sum())
+    if split is None:
+        on_event(
+            Note(
+                f"this is other data than the model's, without splits: all {total:,} images are evaluated; "
+                "if the model was trained on some of them, give --split val"
+            )
+        )
+        return "all"
+    on_event(
+        Note(
+            f"{splits.sizes[split]:,} of {total:,} images were drawn as {split}, as the data has no splits: "
+            "--split all evaluates all"
+        )
+    )
+    return split
+
+
+def _is_own(model: Model, classifier: Classifier, splits: Splits) -> bool:
+    """Whether the data is the model's; or most of the images are, where its run says which it had."""
+    if splits.fingerprint == classifier.predictor.fingerprint:
+        return True
+    if isinstance(model, Classifier):
+        return False
+    run = Run(Path(model) if Path(model).is_dir() else Path(model).parent)
+    if not (run.path / "splits.csv").is_file() or not run.model.samefile(find_model(Path(model))):
+        return False
+    known, hashes = run.image_hashes(), splits.hashes
+    return 2 * sum(digest in known for digest in hashes) > len(hashes)
 
 
 def read_splits(
@@ -91,12 +139,49 @@ def judge(
     return measured, predictions
 
 
-def own_run(model: str | Path, classifier: Classifier, splits: Splits, split: Split) -> Run | None:
-    """The run, if `model` is one and the data is its own, or a separate test set."""
+def own_run(model: Model, classifier: Classifier, splits: Splits, split: Split) -> Run | None:
+    """The run, if `model` is one and the data is its own, or a test set for a run that has none.
+
+    The first such test set that is evaluated is the run's own from then on.
+    """
+    if isinstance(model, Classifier) or not Path(model).is_dir():
+        return None
+    run = Run(Path(model))
     own = splits.fingerprint == classifier.predictor.fingerprint
-    separate = split == "test" and not len(splits.train) + len(splits.val)
-    one = isinstance(model, str | PathLike) and Path(model).is_dir()
-    return Run(Path(model)) if one and (own or separate) else None
+    if split != "test":
+        return run if own else None
+    separate = not len(splits.train) + len(splits.val)
+    return run if (own or separate) and _is_own_test(run, splits) else None
+
+
+def _is_own_test(run: Run, splits: Splits) -> bool:
+    """Whether these are the test images of the run, or it has none so far."""
+    assert splits.test is not None
+    listed, stored = run.image_hashes("test"), run.metrics.get("test")
+    if listed:
+        return listed == set(splits.test.hashes.tolist())
+    if stored is None:
+        return True
+    if "images" not in stored:  # by an early version
+        return bool(stored["n"] == len(splits.test))
+    return bool(stored["images"] == splits.test.fingerprint)
+
+
+def store_own(
+    model: Model,
+    classifier: Classifier,
+    splits: Splits,
+    results: tuple[Metrics, Predictions],
+    on_event: OnEvent = ignore,
+) -> Run | None:
+    """Stores results in the run whose own data they are of, and returns it; else says that it does not."""
+    measured, predictions = results
+    run = own_run(model, classifier, splits, cast(Split, measured.split))
+    if run is not None:
+        store(run, measured, predictions, splits)
+    elif isinstance(model, str | PathLike) and Path(model).is_dir():
+        on_event(Note(f"this is not the run's data: results are not saved in {model}"))
+    return run
 
 
 def colour_diagnostics(mean: NDArray[np.float32] | None, images: ImageSet) -> list[Diagnostic]:
@@ -108,19 +193,30 @@ def colour_diagnostics(mean: NDArray[np.float32] | None, images: ImageSet) -> li
 
 
 def part_of(splits: Splits, split: Split) -> ImageSet:
-    """The images of one split. Raises `UsageError` if there is no such split."""
+    """The images of one split, or all that have a label. Raises `UsageError` if there are none."""
     if split not in get_args(Split):
         raise UsageError(no_such("split", split, get_args(Split)))
-    if split != "test":
-        return splits.train if split == "train" else splits.val
-    if splits.test is None:
+    sealed = splits.test is not None and split in ("test", "all")
+    test = splits.test.unseal() if splits.test is not None and sealed else splits.val.take(NONE)
+    parts = {"train": splits.train, "val": splits.val, "test": test}
+    if split == "all":
+        whole = splits.train.joined(splits.val).joined(test).joined(splits.left_out)
+        images = whole.take(whole.labels >= 0)
+    else:
+        images = parts[split]
+    if not len(images):
+        named = [f"{name} ({size:,} images)" for name, size in splits.sizes.items() if size]
+        there = f"it has {' and '.join(named)}: choose another split, or other data"
         raise UsageError(
-            "this data has no test split: evaluate on val, or give a folder with test/"
+            f"this data has no {split} images; {there if named else 'no image has a label'}"
         )
-    return splits.test.unseal()
+    return images
 
 
-def store(run: Run, measured: Metrics, predictions: Predictions) -> None:
+def store(run: Run, measured: Metrics, predictions: Predictions, splits: Splits) -> None:
     """Stores the metrics and predictions of a split in a run; evaluations on test are numbered."""
     predictions.to_parquet(run.predictions(measured.split))
-    run.write_metrics(measured.split, measured)
+    record = to_json(measured)
+    if measured.split == "test" and splits.test is not None:
+        record["images"] = splits.test.fingerprint
+    run.write_metrics(measured.split, record)

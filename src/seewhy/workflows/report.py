@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.overview import write_analysis
 from seewhy.attribution.grad_cam import grad_cam
-from seewhy.data import Data, ImageSet
+from seewhy.data import Data, ImageSet, Splits
 from seewhy.data.images.decode import centre
 from seewhy.data.sources import describe
 from seewhy.errors import DataError, SeeWhyError, UsageError
@@ -77,12 +77,9 @@ def report(
 
 def _analyse(run: Run, data: Data, device: str, on_event: OnEvent) -> None:
     with load(run.path, device=device) as classifier:
-        analysis = analyse_validation(
-            Predictions.from_parquet(run.predictions("val")),
-            classifier,
-            classifier.splits(data),
-            on_event=on_event,
-        )
+        predictions = Predictions.from_parquet(run.predictions("val"))
+        splits = _own_splits(run, classifier, data, predictions, on_event)
+        analysis = analyse_validation(predictions, classifier, splits, on_event=on_event)
     write_analysis(analysis, "val", run.path / "analysis")
 
 
@@ -95,13 +92,8 @@ def _shown_images(
     """
     with load(run.path, device=device) as classifier:
         predictions = Predictions.from_parquet(run.predictions("val"))
-        splits = classifier.splits(data, on_event=on_event)
+        splits = _own_splits(run, classifier, data, predictions, on_event)
         val = splits.val
-        if not np.array_equal(val.ids, predictions.ids):
-            raise DataError(
-                f"{describe(data)} does not have the validation images of {run.path}: give the data that it "
-                "was evaluated on, or evaluate this data first"
-            )
         mistakes = stored.analysis.get("mistakes", {"worst": [], "pairs": []})
         pairs = None
         if len(stored.classes) > MOST_CLASSES:
@@ -111,6 +103,22 @@ def _shown_images(
         images = centre(val.images[rows], classifier.rule.size)
         maps = _maps(classifier, images, predictions.predicted[rows], on_event)
     return ShownImages(rows, predictions, images, maps, _near(stored, splits.train)), val.images
+
+
+def _own_splits(
+    run: Run, classifier: Classifier, data: Data, predictions: Predictions, on_event: OnEvent
+) -> Splits:
+    """The splits of `data`. Raises `DataError` unless they have the run's validation images, name by name and
+    pixel by pixel."""
+    splits = classifier.splits(data, on_event=on_event)
+    same_names = np.array_equal(splits.val.ids, predictions.ids)
+    if not same_names or splits.fingerprint != classifier.predictor.fingerprint:
+        names = ", only their names" if same_names else ""
+        raise DataError(
+            f"{describe(data)} does not have the validation images of {run.path}{names}: give the data that "
+            "the run was trained on"
+        )
+    return splits
 
 
 def _near(stored: Stored, train: ImageSet) -> dict[int, NDArray[np.uint8]]:

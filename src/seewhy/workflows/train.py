@@ -279,7 +279,7 @@ def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
     measured = metrics(predictions, "val")
     if job.run.finished:  # it was trained on
         job.run.set_aside(model_epochs(job.run))
-    store(job.run, measured, predictions)
+    store(job.run, measured, predictions, job.splits)
     collapsed = _logged(job.run, collapse(measured.confusion, measured.classes))
     progress = job.run.history
     bundle = Bundle(

@@ -48,14 +48,30 @@ def test_a_coverage_is_reached_and_not_by_more_than_needed() -> None:
     assert threshold_for_coverage(sure, correct, 1.0).coverage.value == 1
 
 
-def test_a_promised_precision_holds_on_other_images() -> None:
-    """A threshold at which the fitted share itself is 95% would fail in half of the trials."""
-    others_sure, others_correct = answers(200_000, 99)
-    kept = []
-    for seed in range(100):
-        found = threshold_for_precision(*answers(2_000, seed), 0.95)
-        kept.append(others_correct[others_sure >= found.confidence].mean() >= 0.95)
-    assert np.mean(kept) >= 0.9
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_a_promised_precision_holds_on_other_images(share: float) -> None:
+    """Barely attainable by the surest tenth, or missed by a hair everywhere: 5% may break it, not a third."""
+    broken = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        sure = rng.random(500)
+        rate = np.where(sure > 0.9, 0.952, 0.90) if share < 1 else np.full(500, 0.9499)
+        try:
+            found = threshold_for_precision(sure, rng.random(500) < rate, 0.95).confidence
+        except UsageError:
+            continue
+        above = 1 - found
+        broken += share == 1 or (0.952 * 0.1 + 0.90 * (above - 0.1)) / above < 0.95
+    assert broken <= 0.05 * 200
+
+
+def test_what_is_attainable_is_given_with_most_of_the_images() -> None:
+    rng = np.random.default_rng(0)
+    sure = rng.random(1_000)
+    found = threshold_for_precision(sure, rng.random(1_000) < 1 - 0.2 * (1 - sure) ** 3, 0.9)
+    assert found.coverage.value > 0.9
+    with pytest.raises(UsageError, match="no threshold"):
+        threshold_for_precision(np.array([0.9]), np.array([True]), 0.95)
 
 
 def test_the_lowest_threshold_is_taken() -> None:

@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm
+from scipy.stats import binom, binomtest, norm
 
-from seewhy.evaluation.stats.intervals import difference, mean_interval, paired_difference, wilson
+from seewhy.evaluation.stats.intervals import (
+    difference,
+    effective_bounds,
+    exact,
+    mean_interval,
+    mean_of_shares,
+    mean_with_t,
+    paired_difference,
+    wilson,
+)
+from seewhy.files import to_json
 
 
 @pytest.mark.parametrize(
@@ -74,3 +84,50 @@ def test_the_interval_of_a_mean_is_the_normal_one() -> None:
     found = mean_interval(3.0, 2.0, 400)
     low, high = norm.interval(0.95, loc=3.0, scale=0.1)
     assert (found.low, found.value, found.high) == pytest.approx((low, 3.0, high), abs=1e-5)
+
+
+@given(st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_exact_agrees_with_scipy_and_has_a_width(counts: tuple[int, int]) -> None:
+    interval = exact(*counts)
+    reference = binomtest(*counts).proportion_ci(method="exact")
+    assert (interval.low, interval.high) == pytest.approx((reference.low, reference.high), abs=1e-9)
+    assert 0 <= interval.low <= interval.value <= interval.high <= 1
+    assert interval.low < interval.high
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.9, 0.97, 0.99, 1.0])
+@pytest.mark.parametrize("n", [10, 30, 100])
+def test_exact_holds_any_rate(n: int, rate: float) -> None:
+    """Summed over all outcomes. The Wilson interval holds 99% of 10 images in 90.4%."""
+    weights = binom.pmf(np.arange(n + 1), n, rate)
+    held = [e.low <= rate <= e.high for e in (exact(k, n) for k in range(n + 1))]
+    assert weights @ held >= 0.95 - 1e-9
+
+
+def test_a_value_without_an_interval_says_why() -> None:
+    nothing = to_json(exact(0, 0))
+    assert nothing == {"value": None, "low": None, "high": None, "reason": "no images"}
+    assert "reason" not in to_json(exact(1, 2))
+    few = to_json(mean_of_shares(np.array([0.2, 0.4])))
+    assert few["low"] is None and few["reason"] == "too few images"
+    assert few["value"] == pytest.approx(0.3)
+
+
+def test_a_plain_rate_has_its_exact_interval_by_its_variance() -> None:
+    low, high = effective_bounds(0.9, 0.9 * 0.1 / 50, 0.9)
+    assert (low, high) == pytest.approx((exact(45, 50).low, exact(45, 50).high))
+
+
+def test_means_of_equal_values_have_a_width() -> None:
+    ones = mean_of_shares(np.ones(50))
+    assert 0.85 < ones.low < ones.value == ones.high == 1
+    same = mean_with_t(np.zeros(100), (3.0, -3.0))
+    assert same.low == pytest.approx(-same.high) and same.value == 0 < same.high < 0.2
+
+
+def test_a_mean_loss_allows_for_a_first_mistake() -> None:
+    """Losses of 0.01, and 5 in one image of 50: most samples of 20 have no mistake."""
+    rng = np.random.default_rng(0)
+    samples = np.where(rng.random((300, 20)) < 0.02, 5.0, 0.01)
+    found = [mean_with_t(sample, 5.0) for sample in samples]
+    assert np.mean([i.low <= 0.02 * 5 + 0.98 * 0.01 <= i.high for i in found]) >= 0.95

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from seewhy.evaluation.stats.significance import holm, images_needed, mcnemar
+from seewhy.evaluation.stats.significance import (
+    corrected_level,
+    holm,
+    images_needed,
+    mcnemar,
+    mcnemar_interval,
+)
 
 
 @pytest.mark.parametrize(("first", "second"), [(10, 2), (2, 10), (7, 7), (0, 9), (300, 240)])
@@ -38,3 +44,27 @@ def test_the_images_needed_find_the_difference_four_times_in_five() -> None:
         found.append(mcnemar(first, second) < 0.05)
     assert 0.72 < np.mean(found) < 0.88
     assert images_needed(0, 0.1) == inf
+
+
+@pytest.mark.parametrize("corrected_by", [1, 7, 200])
+def test_the_interval_of_a_difference_agrees_with_the_p_value(corrected_by: int) -> None:
+    for first in range(0, 33, 2):
+        for second in range(0, 33, 4):
+            p = mcnemar(first, second)
+            corrected = min(1.0, corrected_by * p)
+            for n in (first + second + 1, 10_000):
+                found = mcnemar_interval(first, second, n, corrected_level(p, corrected))
+                assert found.low <= found.value <= found.high and found.low < found.high
+                assert (found.low <= 0 <= found.high) == (corrected >= 0.05), (first, second, n)
+
+
+@pytest.mark.parametrize("n", [10, 30, 100])
+@pytest.mark.parametrize("cells", [(0.02, 0.0), (0.05, 0.05), (0.16, 0.04), (0.5, 0.0)])
+def test_the_interval_of_a_difference_holds_the_truth(n: int, cells: tuple[float, float]) -> None:
+    rng = np.random.default_rng(0)
+    drawn, times = np.unique(
+        rng.multinomial(n, (*cells, 1 - sum(cells)), 2_000), axis=0, return_counts=True
+    )
+    found = [mcnemar_interval(int(a), int(b), n) for a, b, _ in drawn]
+    held = [i.low - 1e-12 <= cells[0] - cells[1] <= i.high + 1e-12 for i in found]
+    assert np.average(held, weights=times) >= 0.935

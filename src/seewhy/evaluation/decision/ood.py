@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import ClassCurves, Ranked, curves
-from seewhy.evaluation.stats.bootstrap import percentiles
-from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.evaluation.stats.bootstrap import area_intervals
+from seewhy.evaluation.stats.intervals import Interval, exact
 
 Floats = NDArray[np.float64]
 Score = Literal["probability", "max_logit", "energy", "similarity"]
 
 KEPT = 0.95  # of the familiar images are still taken for such
 MOST_NUMBERS = 20_000  # in the class means that a model file carries
-REPLICATES = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,16 +94,17 @@ def choose_ood_score(inside: Predictions, outside: Predictions, seed: int = 0) -
     best = max(names, key=lambda name: areas[name])
     threshold = float(np.quantile(scores(best, True)[0], 1 - KEPT))
     familiar, other = scores(best, False)
-    own = np.arange(len(familiar) + len(other)) < len(familiar)
+    both = np.concatenate([familiar, other])
+    own = np.arange(len(both)) < len(familiar)
     return OodFit(
         score=best,
         threshold=threshold,
         means=means if best == "similarity" else None,
         areas=areas,
-        auroc=_area_interval(familiar, other, rng),
-        curve=curves(np.concatenate([familiar, other]), own),
-        kept=wilson(int((familiar >= threshold).sum()), len(familiar)),
-        caught=wilson(int((other < threshold).sum()), len(other)),
+        auroc=area_intervals(both[:, None], own[:, None]).auroc[0],
+        curve=curves(both, own),
+        kept=exact(int((familiar >= threshold).sum()), len(familiar)),
+        caught=exact(int((other < threshold).sum()), len(other)),
     )
 
 
@@ -120,22 +120,9 @@ def _left_out_similarity(predictions: Predictions) -> Floats:
 
 
 def _area(familiar: Floats, other: Floats) -> float:
-    return float(_areas(familiar, other, np.ones((len(familiar) + len(other), 1)))[0])
-
-
-def _areas(familiar: Floats, other: Floats, weights: Floats) -> Floats:
-    own = np.arange(len(weights)) < len(familiar)
-    return np.asarray(Ranked.of(np.concatenate([familiar, other]), own).areas(weights)[0])
-
-
-def _area_interval(familiar: Floats, other: Floats, rng: np.random.Generator) -> Interval:
-    """The ROC area with its bootstrap interval, each side drawn by itself."""
-    drawn = [
-        rng.multinomial(len(side), np.full(len(side), 1 / len(side)), REPLICATES).T
-        for side in (familiar, other)
-    ]
-    replicates = _areas(familiar, other, np.concatenate(drawn).astype(np.float64))
-    return percentiles(_area(familiar, other), replicates)
+    both = np.concatenate([familiar, other])
+    ranking = Ranked.of(both, np.arange(len(both)) < len(familiar))
+    return float(ranking.areas(np.ones((len(both), 1)))[0, 0])
 
 
 def _units(vectors: NDArray[np.floating]) -> Floats:

@@ -1,16 +1,19 @@
 """Abstention: the trade-off between precision and coverage."""
 
 from dataclasses import dataclass
+from math import ceil, log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import UsageError
-from seewhy.evaluation.stats.intervals import Interval, wilson
+from seewhy.evaluation.stats.intervals import Interval, exact, exact_bounds
 
 Floats = NDArray[np.float64]
 
 POINTS = 200  # of the curve as it is kept
+TESTED = 50  # thresholds tested for a precision, evenly spaced in coverage
+STARTS = 4  # of them, at which the testing starts with a part of the 5%
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,24 +75,55 @@ def threshold_for_coverage(
 def threshold_for_precision(
     confidence: Floats, correct: NDArray[np.bool_], precision: float, level: float = 0.95
 ) -> Threshold:
-    """The lowest threshold at which the precision (0 to 1) holds with 95% one-sided confidence.
+    """The lowest tested threshold at which the precision (0 to 1) holds for new images, with 95% confidence.
 
-    The one-sided Wilson bound of that level holds, so that the precision can be expected on new images
-    too. Raises `UsageError` when no threshold reaches it.
+    Thresholds are chosen by coverage alone and tested exactly, from the surest images to all of them, by the
+    fallback procedure (Wiens 2003), as in Learn then Test (Angelopoulos et al. 2021): so the chance that any
+    accepted one is below the precision is 5% at most, however many are tested. Raises `UsageError` when none
+    is accepted.
     """
+    n = len(confidence)
     answered, wrong, threshold = _runs(confidence, correct)
-    counts = zip(answered.tolist(), wrong.tolist(), strict=True)
-    bounds = np.array([wilson(n - w, n, 2 * level - 1).low for n, w in counts])
-    enough = np.flatnonzero(bounds >= precision)
-    if not len(enough):
-        best = int(np.argmax(bounds))
-        raise UsageError(
-            f"no threshold gives {precision:.1%} precision with 95% confidence: on {len(confidence):,} "
-            f"images {bounds[best]:.1%} is the most, at {answered[best] / len(confidence):.0%} "
-            "coverage; ask for less, or calibrate with more images"
-        )
-    place = int(enough[-1])
-    return _threshold(answered[place], wrong[place], threshold[place], len(confidence))
+    fewest = ceil(log(1 - level) / log(precision)) if 0 < precision < 1 else n  # without a mistake
+    sizes = np.linspace(min(fewest, n), n, TESTED).round()
+    places = np.unique(np.searchsorted(answered, sizes))
+    accepted = _accepted(answered[places], wrong[places], precision, level)
+    if accepted is None:
+        raise UsageError(_unreachable(answered[places], wrong[places], n, precision, level))
+    place = int(places[accepted])
+    return _threshold(answered[place], wrong[place], threshold[place], n)
+
+
+def _accepted(
+    answered: NDArray[np.int64], wrong: NDArray[np.int64], precision: float, level: float
+) -> int | None:
+    """The last of the tests that is passed, by the fallback procedure: a passed one hands on its risk."""
+    from scipy.stats import binom
+
+    ps = binom.cdf(
+        wrong, answered, 1 - precision
+    )  # so few mistakes, if the precision were just missed
+    step = max(1, len(ps) // STARTS)
+    last, risk = None, 0.0
+    for place, p in enumerate(ps):
+        risk += (1 - level) / len(range(0, len(ps), step)) if place % step == 0 else 0.0
+        if p <= risk:
+            last = place
+        else:
+            risk = 0.0
+    return last
+
+
+def _unreachable(
+    answered: NDArray[np.int64], wrong: NDArray[np.int64], n: int, precision: float, level: float
+) -> str:
+    """Why no threshold is given: the most that one of the tests shows by itself."""
+    lows = exact_bounds(answered - wrong, answered, 2 * (1 - (1 - level) / STARTS) - 1)[0]
+    best = int(np.argmax(lows))
+    return (
+        f"no threshold gives {precision:.1%} precision with 95% confidence: on {n:,} images {lows[best]:.1%} "
+        f"is the most, at {answered[best] / n:.0%} coverage; ask for less, or calibrate with more images"
+    )
 
 
 def _runs(
@@ -106,6 +140,6 @@ def _runs(
 def _threshold(answered: int, wrong: int, confidence: float, n: int) -> Threshold:
     return Threshold(
         float(confidence),
-        wilson(int(answered), n),
-        wilson(int(answered - wrong), int(answered)),
+        exact(int(answered), n),
+        exact(int(answered - wrong), int(answered)),
     )

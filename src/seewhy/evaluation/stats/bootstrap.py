@@ -1,167 +1,114 @@
-"""Intervals by the bootstrap: the same images drawn again with replacement, from a fixed seed.
+"""Intervals of what needs each image's scores: areas by the Bayesian bootstrap, and the calibration error.
 
-What follows from the confusion matrix is drawn as such: its cells are multinomial, which is the same
-at a fraction of the cost. What needs each image is drawn as weights, how often each image came.
-Intervals are percentiles of the replicates (Efron and Tibshirani 1993, chapter 13), save that of the
-calibration error, which says why.
+The Bayesian bootstrap (Rubin 1981) weighs the images at random, from a fixed seed. Its percentiles have no
+width where every draw ranks perfectly, and miss the truth there. So to each ranking two images are added for
+the variance, an own one below all others and another one above all, and the interval is the exact one
+of as many images as have that variance.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.evaluation.counts import ClassCounts
-from seewhy.evaluation.ranking import ranked_classes
-from seewhy.evaluation.stats.intervals import Interval
+from seewhy.evaluation.ranking import Ranked
+from seewhy.evaluation.stats.intervals import (
+    FEWEST_FOR_SCORES,
+    FEWEST_OF_A_CLASS,
+    Floats,
+    Interval,
+    effective_bounds,
+    exact,
+)
 
-Floats = NDArray[np.float64]
-
-REPLICATES = 1000  # of what follows from the confusion matrix
-IMAGE_REPLICATES = 400  # of what needs each image: a bound rests on the tenth value
+REPLICATES = 400
 FEWEST = 100  # replicates, however many images and classes there are
 WORK = 4e9  # images x classes x replicates, a minute's worth
 CHUNK = 50  # replicates at a time
 
 
-def percentiles(value: float, replicates: Floats, level: float = 0.95) -> Interval:
-    """The percentile interval of a metric; replicates in which it is undefined (NaN) do not count."""
-    defined = replicates[~np.isnan(replicates)]
-    if np.isnan(value) or not len(defined):
-        return Interval(value, np.nan, np.nan)
-    low, high = np.quantile(defined, ((1 - level) / 2, (1 + level) / 2))
-    return Interval(value, float(min(low, value)), float(max(high, value)))
-
-
-def drawn_counts(
-    confusion: NDArray[np.int64], replicates: int = REPLICATES, seed: int = 0
-) -> ClassCounts:
-    """The counts of as many images drawn with replacement, each (replicates, K)."""
-    rows, columns = np.nonzero(confusion)
-    counts = confusion[rows, columns]
-    n, k = int(counts.sum()), len(confusion)
-    draws = np.random.default_rng(seed).multinomial(n, counts / n, size=replicates)
-    own = rows == columns
-    return ClassCounts(
-        right=_summed(draws[:, own], rows[own], k),
-        support=_summed(draws, rows, k),
-        predicted=_summed(draws, columns, k),
-    )
-
-
-def paired_counts(
-    labels: NDArray[np.int64],
-    answers: Sequence[NDArray[np.int64]],
-    k: int,
-    replicates: int = REPLICATES,
-) -> list[ClassCounts]:
-    """The counts of several models' answers (N,) to the same images, drawn together.
-
-    Each has (replicates, K) and is of the same draws, so that differences are those of pairs.
-    """
-    cells, counts = np.unique(np.stack([labels, *answers]), axis=1, return_counts=True)
-    draws = np.random.default_rng(0).multinomial(len(labels), counts / len(labels), replicates)
-    support = _summed(draws, cells[0], k)
-    by_model = []
-    for predicted in cells[1:]:
-        own = predicted == cells[0]
-        right = _summed(draws[:, own], predicted[own], k)
-        by_model.append(ClassCounts(right, support, _summed(draws, predicted, k)))
-    return by_model
-
-
-def drawn_means(values: Floats) -> Floats:
-    """The means of as many values (N,) drawn with replacement, (400,)."""
-    n = len(values)
-    return np.concatenate([values @ drawn for drawn in _weights(n, IMAGE_REPLICATES, 0)]) / n
-
-
 @dataclass(frozen=True, eq=False)
-class ImageReplicates:
-    """Replicates of the metrics that need each image.
+class AreaIntervals:
+    """ROC area and average precision of each of K rankings, (K,), and their means over those defined."""
 
-    `nll`, `ece` (B,); `ece_by_chance` (B,) what a perfectly calibrated model of the same confidences
-    would show; `auroc`, `average_precision` (B, K), NaN for a class that no image drawn has, or all.
+    auroc: tuple[Interval, ...]
+    average_precision: tuple[Interval, ...]
+    mean_auroc: Interval
+    mean_average_precision: Interval
+
+
+def area_intervals(scores: Floats, own: NDArray[np.bool_], seed: int = 0) -> AreaIntervals:
+    """The areas of K rankings of N images with their intervals.
+
+    `scores` (N, K), higher is likelier; `own` (N, K) says which images should come first. NaN where none
+    should, or all. No interval below 100 images, or below 5 on either side. A second for 10,000 images of
+    ten classes.
     """
-
-    nll: Floats
-    ece: Floats
-    ece_by_chance: Floats
-    auroc: Floats
-    average_precision: Floats
-
-
-def drawn_images(
-    log_probabilities: Floats,
-    labels: NDArray[np.int64],
-    bins: NDArray[np.int64],
-    seed: int = 0,
-) -> ImageReplicates:
-    """Draws N images with replacement, some hundred times, and computes the metrics of each draw.
-
-    `log_probabilities` (N, K); `labels` (N,); `bins` (N,) the confidence bin of each image. A second
-    for 10,000 images of ten classes.
-    """
-    n, k = log_probabilities.shape
-    replicates = int(np.clip(WORK / (n * k), FEWEST, IMAGE_REPLICATES))
-    losses = -log_probabilities[np.arange(n), labels]
-    confidence = np.exp(log_probabilities.max(axis=1))
-    gaps = np.zeros((bins.max() + 1, n))
-    gaps[bins, np.arange(n)] = (log_probabilities.argmax(axis=1) == labels) - confidence
-    rankings = ranked_classes(log_probabilities, labels)
-    nll, ece, areas = [], [], []
-    for drawn in _weights(n, replicates, seed):
-        nll.append(losses @ drawn / n)
-        ece.append(np.abs(gaps @ drawn).sum(0) / n)
-        areas.append(np.array([ranking.areas(drawn) for ranking in rankings]))
-    auroc, average_precision = np.concatenate(areas, axis=2).transpose(1, 2, 0)
-    by_chance = _ece_by_chance(confidence, bins, replicates, seed)
-    return ImageReplicates(
-        np.concatenate(nll), np.concatenate(ece), by_chance, auroc, average_precision
-    )
-
-
-def ece_interval(value: float, drawn: ImageReplicates, level: float = 0.95) -> Interval:
-    """The interval of a calibration error: percentiles reflected in it (the basic bootstrap).
-
-    As a sum of absolute values it lies above the truth by chance alone, and each replicate above it in
-    turn: percentiles would miss the truth. Where a perfectly calibrated model would often show as much
-    (Bröcker and Smith 2007), the interval reaches down to 0.
-    """
-    outer = percentiles(value, drawn.ece, level)
-    by_chance = float(np.quantile(drawn.ece_by_chance, (1 + level) / 2))
-    low = 0.0 if value <= by_chance else max(0.0, 2 * value - outer.high)
-    return Interval(value, low, max(value, 2 * value - outer.low))
-
-
-def _weights(n: int, replicates: int, seed: int) -> Iterator[Floats]:
-    """How often each of n images comes in a draw of n, (n, some replicates) at a time."""
-    rng = np.random.default_rng(seed)
+    n, k = scores.shape
+    replicates = int(np.clip(WORK / (n * k), FEWEST, REPLICATES))
+    plain = [Ranked.of(scores[:, c], own[:, c]) for c in range(k)]
+    ends, sides = np.array([-np.inf, np.inf]), np.array([True, False])
+    widened = [
+        Ranked.of(np.append(scores[:, c], ends), np.append(own[:, c], sides)) for c in range(k)
+    ]
+    values = np.stack([ranking.areas(np.ones((n, 1)))[:, 0] for ranking in plain], axis=1)
+    smoothed = np.stack([ranking.areas(np.ones((n + 2, 1)))[:, 0] for ranking in widened], axis=1)
+    rng, drawn = np.random.default_rng(seed), []
     for start in range(0, replicates, CHUNK):
-        count = min(CHUNK, replicates - start)
-        drawn = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n)
-        yield np.ascontiguousarray(counts.T, np.float64)
+        weights = rng.standard_exponential((n + 2, min(CHUNK, replicates - start)))
+        drawn.append(np.stack([ranking.areas(weights) for ranking in widened], axis=1))
+    draws = np.concatenate(drawn, axis=2)  # (2, K, replicates)
+    counts = own.sum(0)
+    enough = (np.minimum(counts, n - counts) >= FEWEST_OF_A_CLASS) & (n >= FEWEST_FOR_SCORES)
+    defined = (counts > 0) & (counts < n)
+    single, means = [], []
+    for value, middle, draw in zip(values, smoothed, draws, strict=True):
+        rows = zip(value, middle, draw, enough, strict=True)
+        single.append(tuple(_interval(*row) for row in rows))
+        if defined.any():
+            over = (value[defined].mean(), middle[defined].mean(), draw[defined].mean(0))
+            means.append(_interval(*over, enough=bool(enough[defined].all())))
+        else:
+            means.append(Interval.without(np.nan, "only one class has images"))
+    return AreaIntervals(single[0], single[1], means[0], means[1])
 
 
-def _ece_by_chance(
-    confidence: Floats, bins: NDArray[np.int64], replicates: int, seed: int
-) -> Floats:
-    """Calibration errors of answers that are right exactly as often as they say, (B,)."""
-    rng = np.random.default_rng((seed, 1))
-    errors = np.empty(replicates)
-    for b in range(replicates):
+def ece_interval(
+    value: float, correct: NDArray[np.bool_], confidence: Floats, bins: NDArray[np.int64]
+) -> Interval:
+    """The interval of a calibration error: as far to either side as that of the accuracy reaches.
+
+    For a single bin the error is the distance from accuracy to confidence, so this is its interval; several
+    bins change it less. As a sum of absolute values it lies above the truth by chance alone: where a
+    perfectly calibrated model would often show as much (Bröcker and Smith 2007), the interval reaches down
+    to 0. None below 100 images.
+    """
+    if len(correct) < FEWEST_FOR_SCORES:
+        return Interval.without(value)
+    accuracy = exact(int(correct.sum()), len(correct))
+    reach = max(accuracy.value - accuracy.low, accuracy.high - accuracy.value)
+    by_chance = np.quantile(_ece_by_chance(confidence, bins), 0.975)
+    low = 0.0 if value <= by_chance else max(0.0, value - reach)
+    return Interval(value, low, min(1.0, value + reach))
+
+
+def _interval(value: float, smoothed: float, draws: Floats, enough: bool) -> Interval:
+    """The interval of an area by that of the ranking with two images more, and by its draws (B,)."""
+    if np.isnan(value):
+        return Interval.without(np.nan, "no images")
+    if not enough:
+        return Interval.without(float(value))
+    low, high = effective_bounds(value, draws.var(), smoothed)
+    # The average precision of few images lies above the truth, and the draws above it in turn.
+    excess = max(0.0, float(draws.mean() - smoothed))
+    return Interval(float(value), max(0.0, float(low) - excess), float(high))
+
+
+def _ece_by_chance(confidence: Floats, bins: NDArray[np.int64]) -> Floats:
+    """Calibration errors of answers that are right exactly as often as their confidence says, (400,)."""
+    rng = np.random.default_rng(1)
+    errors = np.empty(REPLICATES)
+    for b in range(REPLICATES):
         gaps = (rng.random(len(confidence)) < confidence) - confidence
         errors[b] = np.abs(np.bincount(bins, gaps)).sum() / len(confidence)
     return errors
-
-
-def _summed(draws: NDArray[np.int64], place: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    """Sums the cells of draws (B, C) that belong to one class, (B, K)."""
-    order = np.argsort(place, kind="stable")
-    names, starts = np.unique(place[order], return_index=True)
-    summed = np.zeros((len(draws), k), np.int64)
-    if len(names):
-        summed[:, names] = np.add.reduceat(draws[:, order], starts, axis=1)
-    return summed
