@@ -170,7 +170,10 @@ def _comparable(evidence: Evidence) -> bool:
         return False
     some = train.take(np.unique(np.linspace(0, len(train) - 1, SAMPLE).astype(np.int64)))
     described = np.concatenate([near_duplicates.describe(part) for part in some.chunks()])
-    looks = lambda rows: near_duplicates.look(some.images[rows])  # noqa: E731
+
+    def looks(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return near_duplicates.look(some.images[rows])
+
     return not near_duplicates.are_crowded(described, looks, len(train))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 PARTS = 8  # a side
 _AGREES = 0.5  # correlation of the gradients of a part, from which it agrees
 _NOISE = 2.0  # squared grey levels per pixel; gradients below it are noise of the camera or of JPEG
+_LESS_IN_CENTRE = 0.25
 _FEWEST = 8  # parts with detail; fewer show too little to be compared
 _EDGE = 1 / 16  # of the side, left out: there a frame or the corners of a turned image begin
 _SCALES = 0.55, 1.2  # of what may be laid over another image
@@ -56,13 +57,11 @@ def joined(parts: list[Placement]) -> Placement:
     )
 
 
-def refined(
-    first: np.ndarray, second: np.ndarray, placement: Placement, steps: int
-) -> Placement:
+def refined(first: np.ndarray, second: np.ndarray, placement: Placement, steps: int) -> Placement:
     """Improves a placement of images without their means, `(N, S, S)` and `(N, s, s)`.
 
-    Each step is one of Gauss and Newton for shift, turn, scale and contrast (Lucas and Kanade 1981); pixels that
-    differ much, such as of a text over the image, weigh little.
+    Each step is one of Gauss and Newton for shift, turn, scale and contrast (Lucas and Kanade 1981).
+    Pixels that differ much, such as those of a text over the image, weigh little.
     """
     side = second.shape[1]
     place = _places(side)
@@ -108,7 +107,8 @@ def correlation(first: np.ndarray, second: np.ndarray, placement: Placement) -> 
 def agreement(first: np.ndarray, second: np.ndarray, placement: Placement) -> np.ndarray:
     """The share of the parts with detail that agree, (N,); 0 where there are too few of them.
 
-    `first` and `second` are grey levels `(N, S, S)`.
+    `first` and `second` are grey levels `(N, S, S)`. In the centre a little less must agree, so that a
+    common frame is not enough.
     """
     side = second.shape[1]
     moved, inside = _moved(first, placement, side)
@@ -117,14 +117,19 @@ def agreement(first: np.ndarray, second: np.ndarray, placement: Placement) -> np
     both = _by_part((one[0] * other[0] + one[1] * other[1]) * weight)
     power = [_by_part((down**2 + across**2) * weight) for down, across in (one, other)]
     seen = _by_part(weight)
-    agrees = both > _AGREES * np.sqrt(power[0] * power[1])
     detail = np.maximum(*power) > _NOISE * np.maximum(seen, 1)
     detail &= seen >= 0.5 * (side // PARTS) ** 2
-    parts = detail.sum(1)
-    share = (agrees & detail).sum(1) / (parts + 1)
+    agrees = detail & (both > _AGREES * np.sqrt(power[0] * power[1]))
+    middle = slice(PARTS // 4, PARTS - PARTS // 4)
+    whole, centre = (
+        agrees[:, part, part].sum((1, 2)) / (detail[:, part, part].sum((1, 2)) + 1)
+        for part in (slice(None), middle)
+    )
+    bare = ~detail[:, middle, middle].any((1, 2))
+    share = np.where(bare, whole, np.minimum(whole, centre + _LESS_IN_CENTRE))
     smallest, largest = _SCALES
     possible = (placement.scale > smallest) & (placement.scale < largest)
-    possible &= (parts >= _FEWEST) & (inside.mean((1, 2)) >= _OVERLAP)
+    possible &= (detail.sum((1, 2)) >= _FEWEST) & (inside.mean((1, 2)) >= _OVERLAP)
     return np.asarray(np.where(possible, share, 0))
 
 
@@ -150,7 +155,9 @@ def _moved(images: np.ndarray, placement: Placement, side: int) -> tuple[np.ndar
     start = ((placement.centre + 0.5) * own - 0.5).astype(np.float32)[:, :, None, None]
     matrix = (placement.matrix * own).astype(np.float32)[..., None, None]
     y, x = (
-        (start[:, n] + matrix[:, n, 0] * place[:, None] + matrix[:, n, 1] * place).reshape(count, -1)
+        (start[:, n] + matrix[:, n, 0] * place[:, None] + matrix[:, n, 1] * place).reshape(
+            count, -1
+        )
         for n in (0, 1)
     )
     inside = (y >= -0.5) & (y <= own - 0.5) & (x >= -0.5) & (x <= own - 0.5)
@@ -190,9 +197,7 @@ def _gradients(images: np.ndarray) -> list[np.ndarray]:
 
 
 def _by_part(values: np.ndarray) -> np.ndarray:
-    """The sums of values `(N, s, s)` over 8x8 parts, (N, 64); remaining pixels are dropped."""
+    """The sums of values `(N, s, s)` over 8x8 parts, (N, 8, 8); remaining pixels are dropped."""
     side = values.shape[1] // PARTS
     whole = values[:, : side * PARTS, : side * PARTS]
-    return np.asarray(
-        whole.reshape(-1, PARTS, side, PARTS, side).sum((2, 4)).reshape(-1, PARTS**2)
-    )
+    return np.asarray(whole.reshape(-1, PARTS, side, PARTS, side).sum((2, 4)))

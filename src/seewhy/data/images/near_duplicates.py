@@ -1,12 +1,12 @@
 """Near-duplicates: descriptors find candidate pairs, and a comparison of their detail confirms them.
 
 The descriptor of an image is its spectrum: the 16x16 lowest frequencies of its grey levels (DCT). From it
-follows the descriptor of any *view*, that is of a window of the image, or of the image mirrored or turned: its
-35 lowest frequencies, each weighted by its frequency because natural images have less of the higher ones. A
-candidate is a pair of which one image looks like a view of the other, by the cosine of these. So an image
-is found in another that is mirrored, turned by quarters or by up to some 12 degrees, framed, or cropped to no less
-than two thirds. Candidates are aligned and confirmed by their detail (`alignment`); brightness, contrast
-and colour have no influence.
+follow those of its *views*: windows of it, and the image mirrored or turned, each described by its 35
+lowest frequencies, weighted by frequency because natural images have less of the higher ones. Two images
+are candidates if one looks like a view of the other, by the cosine of these. So copies are found that are
+mirrored, turned by quarters or by up to some 12 degrees, framed, or cropped to two thirds of a side.
+Candidates are aligned and confirmed by their detail (`alignment`). Brightness, contrast and colour have
+no influence.
 """
 
 from collections.abc import Callable, Iterator
@@ -84,9 +84,9 @@ def near_pairs(
 ) -> Pairs:
     """Finds the near-duplicates among descriptors `(N, 256)`.
 
-    `looks(rows)` returns the result of `look` for these rows. Each image is searched only in the clusters that
-    its views lie in, so the time grows as N to the power of 1.5; each has `MOST` candidates, so that it does not
-    explode where all images are similar.
+    `looks(rows)` returns the result of `look` for these rows. Each image is searched for in the clusters
+    nearest to its views, so the time grows as N to the power of 1.5, and has `MOST` candidates at most, so
+    that a set of similar images takes no longer.
     """
     count = len(spectra)
     sample = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64))
@@ -97,9 +97,7 @@ def near_pairs(
     return _confirmed(spectra, looks, pairs, views, on_event)
 
 
-def are_crowded(
-    spectra: np.ndarray, looks: Callable[[np.ndarray], np.ndarray], count: int
-) -> bool:
+def are_crowded(spectra: np.ndarray, looks: Callable[[np.ndarray], np.ndarray], count: int) -> bool:
     """Whether `count` images are all similar, judged by a sample of them.
 
     If they are, two similar images need not be copies.
@@ -125,9 +123,7 @@ def are_near(
     return near
 
 
-def _crowd(
-    spectra: np.ndarray, looks: Callable[[np.ndarray], np.ndarray], count: int
-) -> Pairs:
+def _crowd(spectra: np.ndarray, looks: Callable[[np.ndarray], np.ndarray], count: int) -> Pairs:
     """The near-duplicates in a sample of `count` images, and how many each of these has on average.
 
     Of many candidates some are compared, and stand for the others.
@@ -173,31 +169,29 @@ def _placed(
     """Aligns spectra by their middle frequencies; says which of them agree in these."""
     frequency = np.hypot(*np.mgrid[:_WAVES, :_WAVES])
     middle = (frequency * np.exp(-np.square(frequency / 9) / 2)).astype(np.float32)
-    images = []
-    for spectra, side in ((first, 24), (second, _WAVES)):
-        shown = waves(side, _WAVES)
-        images.append(shown.T @ (spectra.reshape(-1, _WAVES, _WAVES) * middle) @ shown)
-    placement = refined(*images, _placement(views), steps=1)
-    return placement, correlation(*images, placement) >= _COARSE
+    one, other = (
+        waves(side, _WAVES).T @ (spectra.reshape(-1, _WAVES, _WAVES) * middle) @ waves(side, _WAVES)
+        for spectra, side in ((first, 24), (second, _WAVES))
+    )
+    placement = refined(one, other, _placement(views), steps=1)
+    return placement, correlation(one, other, placement) >= _COARSE
 
 
 def _compared(
     first: np.ndarray, second: np.ndarray, placement: Placement
 ) -> tuple[np.ndarray, Placement]:
     """The agreement of results of `look`, (N,), and how the second then lies in the first."""
-    side = first.shape[1]
     agreed = np.zeros(len(first))
     rows = np.arange(len(first))
-    if side >= _HALF:
-        halves = [_half(first), _half(second)]
-        placement = refined(*map(without_smooth, halves), placement, steps=3)
-        rows = np.flatnonzero(agreement(*halves, placement) >= CONFIRMED - 0.05)
-    if not len(rows):
-        return agreed, placement
-    kept = first[rows], second[rows]
-    nearer = refined(*map(without_smooth, kept), placement[rows], steps=3)
-    agreed[rows] = agreement(*kept, nearer)
-    placement.centre[rows], placement.matrix[rows] = nearer.centre, nearer.matrix
+    if first.shape[1] >= _HALF:
+        one, other = _half(first), _half(second)
+        placement = refined(without_smooth(one), without_smooth(other), placement, steps=3)
+        rows = np.flatnonzero(agreement(one, other, placement) >= CONFIRMED - 0.05)
+    if len(rows):
+        one, other = first[rows], second[rows]
+        nearer = refined(without_smooth(one), without_smooth(other), placement[rows], steps=3)
+        agreed[rows] = agreement(one, other, nearer)
+        placement.centre[rows], placement.matrix[rows] = nearer.centre, nearer.matrix
     return agreed, placement
 
 
@@ -222,7 +216,11 @@ def _candidates(spectra: np.ndarray, on_event: OnEvent) -> tuple[np.ndarray, np.
     members = [np.flatnonzero(home == cluster) for cluster in range(len(centres))]
     found = [np.empty(0, _FOUND)]
     for block in _blocks(np.arange(len(rows))):
-        views = _unit((spectra[rows[block]] @ maps.reshape(-1, spectra.shape[1]).T).reshape(-1, plain.shape[1]))
+        views = _unit(
+            (spectra[rows[block]] @ maps.reshape(-1, spectra.shape[1]).T).reshape(
+                -1, plain.shape[1]
+            )
+        )
         near = _nearest(views, centres, _PROBES)
         order = np.argsort(near.ravel(), kind="stable")
         ends = np.searchsorted(near.ravel()[order], np.arange(len(centres) + 1))
@@ -319,7 +317,7 @@ def _placement(views: np.ndarray) -> Placement:
 
 @lru_cache
 def _views() -> Placement:
-    """The views: an image as it is, mirrored, turned by quarters, a little to each side, and windows of it."""
+    """The views: an image as it is, mirrored, turned by quarters or a little, and windows of it."""
     one, mirror, quarter = np.eye(2), np.diag([1, -1]), np.array([[0, 1], [-1, 0]])
     turns = [one, quarter, quarter @ quarter, quarter.T]
     views = [(0.0, 0.0, turn @ side) for side in (one, mirror) for turn in turns]
