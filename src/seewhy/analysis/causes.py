@@ -171,7 +171,11 @@ def _comparable(evidence: Evidence) -> bool:
         return False
     some = train.take(np.unique(np.linspace(0, len(train) - 1, SAMPLE).astype(np.int64)))
     described = np.concatenate([near_duplicates.describe(part) for part in some.chunks()])
-    return not near_duplicates.are_crowded(described, len(train))
+
+    def looks(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return near_duplicates.look(some.images[rows])
+
+    return not near_duplicates.are_crowded(described, looks, len(train))
 
 
 def _near(rows: NDArray[np.int64], evidence: Evidence, comparable: bool) -> list[tuple[Near, ...]]:
@@ -193,14 +197,13 @@ def _near(rows: NDArray[np.int64], evidence: Evidence, comparable: bool) -> list
 
 
 def _same(rows: NDArray[np.int64], near: Neighbours, evidence: Evidence) -> NDArray[np.bool_]:
-    """Which of the nearest look the same, (M, k), as they are or mirrored."""
+    """Which of the nearest are near-duplicates, (M, k)."""
     m, k = near.rows.shape
-    mine = near_duplicates.look(evidence.val.images[rows]).repeat(k, axis=0)
-    theirs = near_duplicates.look(evidence.train.images[near.rows.reshape(-1)])
-    agreed = np.maximum(
-        near_duplicates.agreement(mine, theirs), near_duplicates.agreement(mine, theirs[:, :, ::-1])
-    )
-    return np.asarray((agreed >= near_duplicates.CONFIRMED).reshape(m, k))
+    mine = evidence.val.images[rows].repeat(k, axis=0)
+    theirs = evidence.train.images[near.rows.reshape(-1)]
+    spectra = near_duplicates.describe(mine), near_duplicates.describe(theirs)
+    looks = near_duplicates.look(mine), near_duplicates.look(theirs)
+    return near_duplicates.are_near(spectra, looks).reshape(m, k)
 
 
 def _poor(images: ImageSet, rule: InputRule) -> list[list[str]]:

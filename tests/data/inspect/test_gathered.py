@@ -47,4 +47,4 @@ def test_it_does_without_test(tmp_path):
     write_scenes(tmp_path, {"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 1})
     found = gather(load_data(tmp_path))
     assert len(found) == len(found.opened) == 6 and found.sealed is None
-    assert found.describe().shape == (6, 63)
+    assert found.describe().shape == (6, 256)

@@ -101,11 +101,23 @@ def _examples(pairs: Pairs, distinct: np.ndarray) -> list[Example]:
     """Returns the pairs, the most similar first."""
     return [
         Example(
-            f"agreement {pairs.agreement[n]:.2f}" + (", mirrored" if pairs.mirrored[n] else ""),
+            f"agreement {pairs.agreement[n]:.2f}{_difference(pairs, n)}",
             (int(distinct[pairs.rows[n, 0]]), int(distinct[pairs.rows[n, 1]])),
         )
         for n in np.argsort(-pairs.agreement, kind="stable")
     ]
+
+
+def _difference(pairs: Pairs, pair: int) -> str:
+    """Says how the second image of a pair differs from the first: mirrored, turned, or a part of it."""
+    placement = pairs.placement
+    turned, scale = round(float(placement.turned[pair])), float(placement.scale[pair])
+    differences = ["mirrored"] if placement.mirrored[pair] else []
+    if turned >= 2:
+        differences.append(f"turned by {turned} degrees")
+    if scale < 0.97:
+        differences.append(f"one shows {scale:.0%} of the other's side")
+    return "".join(f", {difference}" for difference in differences)
 
 
 def _leaks(
