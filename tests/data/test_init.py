@@ -100,7 +100,9 @@ def test_cifar10_from_parquet(shared_data):
 def test_photographs(shared_data):
     splits = load_data(shared_data / "hymenoptera", DataConfig(size=32))
     assert (len(splits.train), len(splits.val), splits.test) == (245, 153, None)
-    assert splits.classes == ("ants", "bees") and splits.rule == InputRule(size=32, store=32)
+    assert splits.classes == ("ants", "bees") and splits.rule == InputRule(
+        size=32, store=32, fit="squash"
+    )
     assert splits.notes[0] == (
         "train: 245 images, 2 classes, of several sizes, from split-folders; val: 153 images"
     )

@@ -172,7 +172,7 @@ def train_without_moments(data, out, cache):
 
 def test_a_resume_that_forgets_is_caught(photos, whole, tmp_path):
     run, cache = Run(tmp_path / "run"), tmp_path / "cache"
-    processes.run(train_until_sync, photos, run.path, cache, 40)
+    processes.run(train_until_left, photos, run.path, cache, "history.csv")
     assert latest_checkpoint(run.checkpoints)
     assert processes.run(train_without_moments, photos, run.path, cache) == 0
     assert not same_weights(run.model, whole.model)

@@ -127,7 +127,7 @@ def test_nothing_is_refused_where_memory_is_not_limited(full, capsys):
 
 def test_a_training_that_ran_out_goes_on_to_the_same_bits(photos, run, tmp_path):
     arguments = [*TRAIN, f"--data={photos}", f"--out={tmp_path / 'run'}", "--resume"]
-    assert processes.seewhy(arguments, partial(limit_memory, 16))[0] == 4
+    assert processes.seewhy(arguments, partial(limit_memory, 8))[0] == 4
     assert processes.seewhy(arguments)[0] == 0
     assert processes.run(train_whole, photos, tmp_path / "whole") == 0
     assert same_weights(

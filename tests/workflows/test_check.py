@@ -193,7 +193,7 @@ def test_what_training_would_refuse(tmp_path):
     assert kinds == {"untrainable": ["all"]}
     (finding,) = report(tmp_path).findings
     assert finding.advice == "add some, or remove the class with all its images"
-    write_scenes(tmp_path, {"train/b": 5, "train/c\n": 5}, seed=3)
+    write_scenes(tmp_path, {"train/b": 5, "train/c\x01": 5}, seed=3)
     assert "cannot be shown" in report(tmp_path).findings[0].examples[0].detail
 
 

@@ -3,11 +3,25 @@
 from collections import OrderedDict
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seewhy.config.networks import ResNet18Options
 from seewhy.models.network import Network
 
 LARGEST_SMALL = 64  # pixels: up to here the stem keeps the resolution
+
+
+class Projection(nn.Conv2d):
+    """A 1x1 convolution with a stride, which takes the pixels first where it has few channels.
+
+    There the backward pass of PyTorch's own writes outside of its memory (2.13, channels last, processors).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.in_channels >= 16:
+            return super().forward(x)
+        rows, columns = self.stride
+        return F.conv2d(x[..., ::rows, ::columns], self.weight)  # (N, out, h/stride, w/stride)
 
 
 class BasicBlock(nn.Module):
@@ -24,7 +38,7 @@ class BasicBlock(nn.Module):
         if stride > 1 or inputs != outputs:
             self.shortcut = nn.Sequential(
                 OrderedDict(
-                    conv=nn.Conv2d(inputs, outputs, 1, stride, bias=False),
+                    conv=Projection(inputs, outputs, 1, stride, bias=False),
                     norm=nn.BatchNorm2d(outputs),
                 )
             )

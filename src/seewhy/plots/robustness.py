@@ -65,6 +65,12 @@ def robustness_drawings(results: Mapping[str, Any]) -> Drawings:
     }
 
 
+def _span(interval: Mapping[str, Any]) -> str:
+    if interval["low"] is None:
+        return f"no interval: {interval['reason']}"
+    return f"95% CI {interval['low']:.1%} to {interval['high']:.1%}"
+
+
 @png
 def corruption_map(results: Mapping[str, Any]) -> Figure:
     """Accuracy under each corruption and severity, the most harmful first."""
@@ -92,8 +98,7 @@ def corruption_map(results: Mapping[str, Any]) -> Figure:
     axes.axvline(table.shape[1] - 1.5, color="white", linewidth=4)
     figure.suptitle(
         f"Accuracy in percent on {results['n']:,} corrupted images; {100 * clean:.1f} when clean\n"
-        f"Mean corruption error {error['value']:.1%} (95% CI {error['low']:.1%} to "
-        f"{error['high']:.1%})"
+        f"Mean corruption error {error['value']:.1%} ({_span(error)})"
     )
     return figure
 

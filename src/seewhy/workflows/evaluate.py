@@ -70,9 +70,9 @@ def choose_split(
             raise UsageError(
                 "all is for other data: the model was trained on images of this one; evaluate val, or test"
             )
-        return split or "val"
+        return "val" if split is None else split
     if not splits.drawn or split == "all":
-        return split or "val"
+        return "val" if split is None else split
     total = sum(splits.sizes.values()) + int((splits.left_out.labels >= 0).sum())
     if split is None:
         on_event(

@@ -122,8 +122,7 @@ def explain(
         )
         explanations = replace(explanations, wholes=subject.wholes)
         figures = dict(_sheets(explanations))
-        record: dict[str, Any] = {"model": str(model), "digest": classifier.digest}
-        record |= to_json(explanations)
+        record = {"model": str(model), "digest": classifier.digest, **to_json(explanations)}
         record |= {"errors": subject.errors, "diagnostics": subject.diagnostics}
         if features:
             figures |= _layers(classifier.module(), subject.images[:1])

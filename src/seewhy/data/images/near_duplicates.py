@@ -116,6 +116,8 @@ def are_near(
         plain = _unit(second @ _maps()[0].T)
         cosines = np.stack([(_unit(first @ view.T) * plain).sum(1) for view in _maps()])
         rows = np.flatnonzero(cosines.max(0) > CANDIDATE)
+        if not len(rows):
+            continue
         placement, kept = _placed(first[rows], second[rows], cosines.argmax(0)[rows])
         rows = rows[kept]
         agreed = _compared(looks[one][rows], looks[other][rows], placement[kept])[0]
