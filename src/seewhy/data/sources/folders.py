@@ -196,7 +196,7 @@ class _Scanner:
         elif entry.is_dir(follow_symlinks=False):
             self.waiting.append(_Folder(path + "/", folder.real / entry.name, folder.linked))
         elif entry.is_file(follow_symlinks=False):
-            self._file(path, folder.real / entry.name, folder.linked)
+            self._file(path, entry.path, folder.linked)
         else:
             self.files.skip(path, "not_a_file")
 
@@ -215,7 +215,7 @@ class _Scanner:
         else:
             self._file(path, target, True)
 
-    def _file(self, path: str, real: Path, linked: bool) -> None:
+    def _file(self, path: str, real: str | Path, linked: bool) -> None:
         if linked:
             self.files.links[path] = ListedPath(real)
         image = named_as_image(path) or _starts_as_image(real)
@@ -229,7 +229,7 @@ def is_output(names: set[str]) -> bool:
     return {name for name in names if not name.endswith(".png")} == {"findings.csv"}
 
 
-def _starts_as_image(path: Path) -> bool:
+def _starts_as_image(path: str | Path) -> bool:
     try:
         with open_listed(ListedPath(path)) as file:
             return is_image(file.read(16))
