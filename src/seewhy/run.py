@@ -135,6 +135,12 @@ class Run:
         return stored
 
     @property
+    def test_readings(self) -> int:
+        """How often the test split was evaluated, also by a model of fewer epochs."""
+        models = [self, *map(Run, self.path.glob("epochs-*"))]
+        return max(model.metrics.get("test", {}).get("reading", 0) for model in models)
+
+    @property
     def split_sizes(self) -> Counter[str]:
         """The number of images of each split, by its name."""
         with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
@@ -195,10 +201,7 @@ class Run:
             stored = self.metrics
             numbered = to_json(metrics)
             if split == "test":
-                before = [stored, *(Run(path).metrics for path in self.path.glob("epochs-*"))]
-                numbered["reading"] = 1 + max(
-                    one.get("test", {}).get("reading", 0) for one in before
-                )
+                numbered["reading"] = 1 + self.test_readings
                 self.log(f"test split read, reading {numbered['reading']}")
             stored[split] = numbered
             write_json(stored, self.path / "metrics.json")

@@ -1,15 +1,23 @@
 """What a Python user may get wrong is one sentence, and data in memory goes where a path does."""
 
+import shutil
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 from helpers import QUICK
+from PIL import Image
 
 import seewhy
 from seewhy.data import sources
 from seewhy.errors import UnwritableError, UsageError
 from seewhy.run import Run
+
+
+@pytest.fixture
+def run_copy(trained, tmp_path):
+    """A copy of `trained`, to be written to."""
+    return shutil.copytree(trained, tmp_path / "copy" / "run")
 
 
 @pytest.mark.parametrize("split", ["Test", "tset", ""])
@@ -72,3 +80,29 @@ def test_an_output_that_cannot_be_made_is_refused_before_the_work(trained, photo
             pytest.raises(UnwritableError, match="cannot write"),
         ):
             work()
+
+
+def test_what_explain_does_not_take_is_said(trained, photos, tmp_path):
+    arrays = np.zeros((2, 16, 16, 3), np.uint8)
+    for images in (arrays, [arrays[0]], [Image.fromarray(arrays[0])]):
+        with pytest.raises(UsageError, match="explain takes paths"):
+            seewhy.explain(trained, images, out=tmp_path / "why")
+
+
+def test_a_copy_of_the_data_does_not_replace_the_names_in_a_run(run_copy, photos, tmp_path):
+    before = Run(run_copy).predictions("val").read_bytes()
+    for file in photos.rglob("*.png"):
+        copy = tmp_path / "renamed" / file.parent.name / f"x-{file.name}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    notes = []
+    seewhy.evaluate(run_copy, tmp_path / "renamed", on_event=notes.append)
+    assert any("by other names" in getattr(note, "text", "") for note in notes)
+    assert Run(run_copy).predictions("val").read_bytes() == before
+    seewhy.report(run_copy, photos)
+
+
+def test_a_fit_without_effect_is_refused_when_fine_tuning(trained, photos, tmp_path):
+    settings = {**QUICK, "data.fit": "pad"}
+    with pytest.raises(UsageError, match=r"data.fit=pad has no effect with --init"):
+        seewhy.train(photos, "simple-cnn", init=trained, out=tmp_path / "run", overrides=settings)

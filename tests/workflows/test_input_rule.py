@@ -88,7 +88,7 @@ def test_a_training_says_what_was_decided(scans, tmp_path):
     texts = [event.text for event in notes if isinstance(event, Note)]
     low, high = seewhy.load(run).rule.depth
     assert any(f"{low:g} becomes black and {high:g} white" in text for text in texts)
-    far = next(text for text in texts if "times as long as wide" in text)
+    far = next(text for text in texts if "times as long as the other" in text)
     assert far.startswith("28 of 28 training images") and "--data.fit squash or pad" in far
     assert far in (run.path / "log.txt").read_text()
 

@@ -79,7 +79,10 @@ def load_data(
     images, split = part.images, part.split
     test = images.take(split == "test")
     train = images.take(split == "train")
-    shapes = shape_notes(train.sizes, rule.fit) if given is None else []
+    if given is None:
+        shapes = shape_notes(train.sizes, rule.fit, "training images")
+    else:
+        shapes = shape_notes(images.take(split != "test").sizes, rule.fit, "images")
     return Splits(
         train=train,
         val=images.take(split == "val"),

@@ -1,5 +1,6 @@
 """Files that cannot be used: they are listed and counted, never replaced by another image."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -24,9 +25,13 @@ def check_bad(bad: Sequence[BadFile], total: int, on_bad: str, max_bad: float) -
         return
     named = "; ".join(f"{visible(file.path)} ({file.code}: {file.error})" for file in bad[:5])
     more = f"; and {len(bad) - 5:,} more" if len(bad) > 5 else ""
-    remedy = "Replace or remove them, or continue without them: --on-bad skip"
+    share = math.ceil(1000 * len(bad) / max(total, 1)) / 1000
+    more_than = "" if len(bad) <= max_bad * total else f" --max-bad {share:g}"
+    remedy = f"Replace or remove them, or continue without them: --on-bad skip{more_than}"
     if on_bad == "skip":
-        remedy = f"At most {max_bad:.1%} may be skipped: replace them, or raise --max-bad"
+        remedy = (
+            f"At most {max_bad:.1%} may be skipped: replace them, or raise --max-bad to {share:g}"
+        )
     raise DataError(f"{len(bad):,} of {total:,} images cannot be used: {named}{more}. {remedy}")
 
 

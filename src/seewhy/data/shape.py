@@ -24,11 +24,10 @@ def elongation(sizes: np.ndarray) -> np.ndarray:
     return np.asarray(sizes.max(1) / sizes.min(1))
 
 
-def shape_notes(sizes: np.ndarray | None, fit: Fit) -> list[str]:
-    """Returns a line on the images far from square, if there are some."""
+def shape_notes(sizes: np.ndarray | None, fit: Fit, images: str) -> list[str]:
+    """Returns a line on those of some `images` that are far from square, if there are any."""
     count = 0 if sizes is None else int((elongation(sizes) > FAR[fit]).sum())
     if sizes is None or not count:
         return []
-    images = f"{count:,} of {len(sizes):,} training images"
-    far = f"more than {FAR[fit]:g} times as long as wide, or as wide as long"
-    return [f"{images} are {far}: {BECOMES[fit]} ({INSTEAD[fit]})"]
+    far = f"have one side more than {FAR[fit]:g} times as long as the other"
+    return [f"{count:,} of {len(sizes):,} {images} {far}: {BECOMES[fit]} ({INSTEAD[fit]})"]

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from seewhy.analysis import diagnostics
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
-from seewhy.events import Diagnostic
+from seewhy.events import Diagnostic, RunStarted, StoredEvent
 from seewhy.inference.container import read_header
 from seewhy.run import Run
 from seewhy.text import escape_cell
@@ -40,6 +40,7 @@ class Stored:
     model: dict[str, Any]
     test_analysis: dict[str, Any] = field(default_factory=dict)
     derived: bool = False
+    test_readings: int = 0
 
     @property
     def val(self) -> dict[str, Any]:
@@ -84,9 +85,8 @@ def read_stored(run: Run) -> Stored:
         test_analysis=_analysis(run.path / "analysis", "test"),
         counts=counts,
         bad_files=len(_rows(run.path / "bad_files.csv")),
-        diagnostics=_derived(run, counts)
-        if events is None
-        else tuple(dict.fromkeys(event for event in events if isinstance(event, Diagnostic))),
+        diagnostics=_derived(run, counts) if events is None else _latest(events),
+        test_readings=run.test_readings,
         derived=events is None,
         model={
             "digest": header.digest,
@@ -98,6 +98,18 @@ def read_stored(run: Run) -> Stored:
             "threshold": header.metadata.decision.threshold,
         },
     )
+
+
+def _latest(events: Sequence[StoredEvent]) -> tuple[Diagnostic, ...]:
+    """The diagnostics of a run; of a kind that a run which was trained on had before, only the newer."""
+    starts = [row for row, event in enumerate(events) if isinstance(event, RunStarted)]
+    start = max(starts, default=0)
+    before, after = (
+        [event for event in part if isinstance(event, Diagnostic)]
+        for part in (events[:start], events[start:])
+    )
+    kinds = {event.kind for event in after}
+    return tuple(dict.fromkeys([*(one for one in before if one.kind not in kinds), *after]))
 
 
 def _derived(run: Run, counts: Mapping[str, Mapping[str, int]]) -> tuple[Diagnostic, ...]:

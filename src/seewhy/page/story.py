@@ -51,6 +51,8 @@ def _how_good(stored: Stored) -> str:
         f"validation images (95% confidence interval {accuracy['low']:.1%} to {accuracy['high']:.1%})"
     )
     if test is None:
+        if stored.test_readings:
+            return f"{text}; the test split was evaluated by a model of fewer epochs."
         sealed = any(stored.counts["test"].values())
         return (
             f"{text}; {'the test split is still sealed' if sealed else 'there is no test split'}."
@@ -76,7 +78,11 @@ def _how_sure(stored: Stored) -> str:
     val = stored.val
     error = f"expected calibration error {100 * val['ece']:.1f} percentage points"
     low = val.get("intervals", {}).get("ece", {"low": val["ece"]})["low"]  # None: too few images
-    if val["ece"] <= MISCALIBRATED:
+    if val["ece"] <= MISCALIBRATED and low is None:
+        text = (
+            f"Its confidence seems reliable ({error}), but there are too few images to be certain"
+        )
+    elif val["ece"] <= MISCALIBRATED:
         text = f"Its confidence is reliable ({error})"
     elif low:
         text = f"Its confidence is misleading ({error})"
@@ -125,7 +131,7 @@ def advice(stored: Stored, data: str) -> list[Advice]:
         finding = "There is no test split, and the model was selected on validation."
         action = "Collect new images in test/, one folder per class, and evaluate on them."
         steps.append(Advice(finding, action))
-    elif "test" not in stored.metrics:
+    elif "test" not in stored.metrics and not stored.test_readings:
         finding = "The test split has not been evaluated."
         action = "When all decisions are final, evaluate on it once: report that result."
         steps.append(Advice(finding, action, commands("evaluate", "--split", "test")))

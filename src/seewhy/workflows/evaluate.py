@@ -177,11 +177,22 @@ def store_own(
     """Stores results in the run whose own data they are of, and returns it; else says that it does not."""
     measured, predictions = results
     run = own_run(model, classifier, splits, cast(Split, measured.split))
+    if run is not None and not _same_names(run, predictions, measured.split):
+        on_event(
+            Note(f"the run has these images by other names: results are not saved in {run.path}")
+        )
+        return None
     if run is not None:
         store(run, measured, predictions, splits)
     elif isinstance(model, str | PathLike) and Path(model).is_dir():
         on_event(Note(f"this is not the run's data: results are not saved in {model}"))
     return run
+
+
+def _same_names(run: Run, predictions: Predictions, split: str) -> bool:
+    """Whether the predictions that a run has of a split, if any, are of images of the same names."""
+    file = run.predictions(split)
+    return not file.is_file() or np.array_equal(Predictions.from_parquet(file).ids, predictions.ids)
 
 
 def colour_diagnostics(mean: NDArray[np.float32] | None, images: ImageSet) -> list[Diagnostic]:

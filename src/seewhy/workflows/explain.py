@@ -97,10 +97,8 @@ def explain(
     `out` is a new folder. Raises `UsageError` for options that exclude each other, `DataError` if no image
     can be read.
     """
-    images = [images] if isinstance(images, str | Path) else images
+    images = _paths(images, data)
     methods = [methods] if isinstance(methods, str) else methods
-    if bool(images) == (data is not None):
-        raise UsageError("give either images to explain, or --data to take them from")
     chosen = {name: find_method(name) for name in methods}
     with (
         load(model, device=device) as classifier,
@@ -152,6 +150,16 @@ def _network(classifier: Classifier, methods: Mapping[str, Method], features: bo
             f"--method {','.join(PERTURBATION)}, or explain one of its members"
         )
     return BlackBox(classifier.predictor)
+
+
+def _paths(images: str | Path | Sequence[str | Path], data: Data | None) -> Sequence[str | Path]:
+    """The images to explain as a list; raises `UsageError` unless there are some, or `data`, but not both."""
+    paths = [images] if isinstance(images, str | Path) else images
+    if not all(isinstance(path, str | Path) for path in paths):
+        raise UsageError("explain takes paths of images: for arrays, use seewhy.explain_images")
+    if bool(paths) == (data is not None):
+        raise UsageError("give either images to explain, or --data to take them from")
+    return paths
 
 
 def _check_target(

@@ -194,13 +194,17 @@ def _with_own_rule(recipe: Recipe, begun: Run, overrides: Mapping[str, Any]) -> 
 def _fine_tuned(
     recipe: Recipe, start: Bundle, overrides: Mapping[str, Any], begun: Run | None
 ) -> Recipe:
-    """The recipe with the network and the input size of the bundle to fine-tune.
+    """The recipe with the network and the input rule of the bundle to fine-tune.
 
     A run that stored another size, when sizes were not yet taken over, keeps it. Raises `UsageError` for an
     override that would have no effect.
     """
     update: dict[str, Any] = {}
-    if begun is None or begun.config["recipe"]["data"]["size"] != recipe.data.size:
+    depth = "range" if start.rule.depth else "upper_byte"
+    if begun is None:
+        own = {"size": start.rule.size, "fit": start.rule.fit, "depth": depth}
+        update["data"] = recipe.data.model_copy(update=own)
+    elif begun.config["recipe"]["data"]["size"] != recipe.data.size:
         update["data"] = recipe.data.model_copy(update={"size": start.rule.size})
     if isinstance(start.network, Network):
         arguments = start.network.arguments
@@ -209,7 +213,8 @@ def _fine_tuned(
     tuned = recipe.model_copy(update=update)
     for name in overrides:
         section, _, field = name.rpartition(".")
-        if name != "data.size" and (section != "model" or "model" not in update):
+        taken_over = section == "model" and "model" in update
+        if not taken_over and name not in ("data.size", "data.fit", "data.depth"):
             continue
         own, now = (getattr(getattr(one, section), field) for one in (recipe, tuned))
         if own != now:

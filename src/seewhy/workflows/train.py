@@ -164,7 +164,7 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
             if run.finished and model_epochs(run) == len(state.progress.history):
                 longer = Note(_trained_on(state.progress, config))
                 yield longer
-                stored += [longer, started]
+                stored += [longer, started, *diagnosed]
             length = state.progress.events_length
             state.progress.events_length = run.add_events(stored, length)
         yield from _fit(job, state)
