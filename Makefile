@@ -19,7 +19,7 @@ demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, pr
 	  '$(BIN)/seewhy predict fast IMAGE.jpg                       a model that comes with the package'
 
 # Three workers for two cores: tests that wait for a process leave a core to the others.
-test: check  ## all checks and tests, in eight minutes on two cores
+test: check  ## all checks and tests, in nine minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 test-long: $(INSTALLED)  ## the full-size tests

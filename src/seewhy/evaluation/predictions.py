@@ -141,6 +141,8 @@ class Predictions:
                 },
                 about["temperature"],
             )
+        except MemoryError:  # Arrow's is an `ArrowException` too
+            raise
         except (
             OSError,
             pa.ArrowException,

@@ -190,9 +190,16 @@ def store_own(
 
 
 def _same_names(run: Run, predictions: Predictions, split: str) -> bool:
-    """Whether the predictions that a run has of a split, if any, are of images of the same names."""
+    """Whether the predictions that a run has of a split, if any, are of images of the same names.
+
+    Those of test may have others: each evaluation of it is counted.
+    """
     file = run.predictions(split)
-    return not file.is_file() or np.array_equal(Predictions.from_parquet(file).ids, predictions.ids)
+    return (
+        split == "test"
+        or not file.is_file()
+        or np.array_equal(Predictions.from_parquet(file).ids, predictions.ids)
+    )
 
 
 def colour_diagnostics(mean: NDArray[np.float32] | None, images: ImageSet) -> list[Diagnostic]:
