@@ -13,6 +13,7 @@ from reliability import processes
 from reliability.trainings import at_sync, execute_train, require_same, train
 from seewhy.config.training import TrainConfig
 from seewhy.run import Run
+from seewhy.training import checkpoint
 from seewhy.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from seewhy.training.loop import TrainState
 
@@ -140,6 +141,28 @@ def test_a_training_killed_before_a_file_is_in_place_resumes_to_the_same_bits(
         assert killed == -signal.SIGKILL
         assert processes.run(train, photos, run.path, cache) == 0
         require_same(run, cache, whole)
+
+
+def train_until_last(data, out, cache, last):
+    """Kills itself when the last checkpoint is saved and the oldest is not removed yet."""
+
+    def removing(directory, progress):
+        if (directory / last).exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        remove_older(directory, progress)
+
+    remove_older = checkpoint.remove_older
+    checkpoint.remove_older = removing
+    train(data, out, cache)
+
+
+def test_a_killed_training_leaves_no_checkpoint_too_many(photos, whole, tmp_path):
+    run, cache = Run(tmp_path / "run"), tmp_path / "cache"
+    last = latest_checkpoint(whole.checkpoints).name
+    assert processes.run(train_until_last, photos, run.path, cache, last) == -signal.SIGKILL
+    assert len(list(run.checkpoints.iterdir())) > len(list(whole.checkpoints.iterdir()))
+    assert processes.run(train, photos, run.path, cache) == 0
+    require_same(run, cache, whole)
 
 
 def train_until_left(data, out, cache, pattern):

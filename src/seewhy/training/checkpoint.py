@@ -67,7 +67,7 @@ def save_checkpoint(state: TrainState, directory: Path) -> Path:
         with atomic_directory(path, len(data)) as temporary:
             (temporary / "state.safetensors").write_bytes(data)
             (temporary / "state.json").write_bytes(about)
-    _prune(directory, keep_step=state.progress.best_step)
+    remove_older(directory, state.progress)
     return path
 
 
@@ -154,9 +154,10 @@ def _newest_first(directory: Path) -> list[Path]:
     return sorted(steps, key=lambda p: int(p.name.removeprefix("step-")), reverse=True)
 
 
-def _prune(directory: Path, keep_step: int) -> None:
+def remove_older(directory: Path, progress: TrainProgress) -> None:
+    """Removes the checkpoints that are neither among the newest nor the best."""
     for path in _newest_first(directory)[KEPT:]:
-        if path.name != f"step-{keep_step}":
+        if path.name != f"step-{progress.best_step}":
             shutil.rmtree(path)
 
 

@@ -42,6 +42,7 @@ from seewhy.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
     load_weights,
+    remove_older,
     save_checkpoint,
 )
 from seewhy.training.guards import (
@@ -158,6 +159,7 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
             state.progress.events_length = run.add_events([*initial, *diagnosed], 0)
         else:
             differs = load_checkpoint(state, checkpoint)
+            remove_older(run.checkpoints, state.progress)  # if it was killed before it could
             resumed = Note(differs or f"resumed at step {state.progress.step:,}")
             stored: list[StoredEvent] = [resumed]
             yield resumed
