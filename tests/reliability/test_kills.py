@@ -143,11 +143,11 @@ def test_a_training_killed_before_a_file_is_in_place_resumes_to_the_same_bits(
         require_same(run, cache, whole)
 
 
-def train_until_last(data, out, cache, last):
-    """Kills itself when the last checkpoint is saved and the oldest is not removed yet."""
+def train_until_last(data, out, cache, epochs):
+    """Kills itself when the last epoch is saved and the checkpoint of the best before is still there."""
 
     def removing(directory, progress):
-        if (directory / last).exists():
+        if len(progress.history) == epochs:
             os.kill(os.getpid(), signal.SIGKILL)
         remove_older(directory, progress)
 
@@ -158,8 +158,8 @@ def train_until_last(data, out, cache, last):
 
 def test_a_killed_training_leaves_no_checkpoint_too_many(photos, whole, tmp_path):
     run, cache = Run(tmp_path / "run"), tmp_path / "cache"
-    last = latest_checkpoint(whole.checkpoints).name
-    assert processes.run(train_until_last, photos, run.path, cache, last) == -signal.SIGKILL
+    epochs = len(whole.history)
+    assert processes.run(train_until_last, photos, run.path, cache, epochs) == -signal.SIGKILL
     assert len(list(run.checkpoints.iterdir())) > len(list(whole.checkpoints.iterdir()))
     assert processes.run(train, photos, run.path, cache) == 0
     require_same(run, cache, whole)
