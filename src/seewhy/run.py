@@ -84,10 +84,7 @@ class Run:
         home = self.path / f"epochs-{epochs}"
         home.mkdir(exist_ok=True)
         measured = ("metrics.json", "report.html", "analysis", "figures", "predictions-*.parquet")
-        for pattern in (
-            *measured,
-            self.model.name,
-        ):  # the model last: without it, a run is unfinished
+        for pattern in (*measured, self.model.name):  # last: without its model, a run is unfinished
             for path in self.path.glob(pattern):
                 path.replace(home / path.name)
         sync_directory(home)

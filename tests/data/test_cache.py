@@ -377,6 +377,13 @@ def test_a_cache_that_cannot_be_is_an_error(tmp_path, pictures, monkeypatch):
         content_of(find(pictures))
 
 
+def test_a_cache_in_which_a_file_is_in_the_way_is_an_error(home, pictures):
+    home.mkdir()
+    (home / "stamps").write_text("")
+    with pytest.raises(DataError, match=r"cannot write to the cache .*: set SEEWHY_CACHE"):
+        load_data(pictures)
+
+
 def test_a_cache_that_may_not_be_written_is_an_error(home, pictures, monkeypatch):
     def refuse(*arguments: object, **options: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")

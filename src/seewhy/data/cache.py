@@ -5,13 +5,13 @@
       sets/<content>/survey.txt       the median shorter side; whether all are square, and any deep
       sets/<content>/depth-<train>.txt  the depth that these training images decide, if some are deep
       sets/<content>/<rule>/          set.json table.json labels.npy splits.npy hashes.npy sizes.npy
-                                      rows.npy checksums.json stamps.json, and `used`, empty
+                                      rows.npy checksums.json stamps.json, and `.used`, empty
       pixels/<rule>/<segment>/        the images of all sets (`segments`)
 
 `content` is a hash over the names and bytes of the source's files, `rule` one over the input rule but for
-`size` (`InputRule.key`). A set appears by one rename, so a
-killed process leaves no partial one; a damaged one is built again. Nothing here is a pickle, and images
-are not kept in memory: they are written one after the other and read through a memory map.
+`size` (`InputRule.key`). A set appears by one rename, so a killed process leaves no partial one; a damaged
+one is built again. Nothing here is a pickle, and images are not kept in memory: they are written one after
+the other and read through a memory map.
 """
 
 import dataclasses
@@ -78,19 +78,15 @@ def stored(source: Source, rule: InputRule, content: Content, on_event: OnEvent 
     if (opened := _open(entry)) is not None:
         return opened
     with exclusive(entry.with_suffix(".lock"), wait=True):
-        for _ in range(
-            3
-        ):  # another process may remove what this one has just written, to make room
+        # Another process may remove what this one has just written, to make room.
+        for _ in range(3):
             if (opened := _open(entry)) is not None:
                 return opened
             _build(source, rule, content, entry, on_event)
             if removed := len(make_room(entry)):
                 sets = "1 set that was" if removed == 1 else f"{removed:,} sets that were"
-                on_event(
-                    Note(
-                        f"{sets} used longest ago left the cache, which is limited to SEEWHY_CACHE_GB"
-                    )
-                )
+                limit = "which is limited to SEEWHY_CACHE_GB"
+                on_event(Note(f"{sets} used longest ago left the cache, {limit}"))
     raise DataError(f"{entry} is damaged right after it was written: check the disk")
 
 
@@ -115,12 +111,8 @@ class _Reader:
         self._digests = dict(zip(paths, content.digests.tolist(), strict=True))
 
     def read(self, image: ImageLike) -> _Read:
-        row = (
-            self._pixels.find(self._digests.get(str(image), b""))
-            if isinstance(image, Path)
-            else None
-        )
-        if row is not None:
+        known = self._digests.get(str(image)) if isinstance(image, Path) else None
+        if known and (row := self._pixels.find(known)) is not None:
             return row
         try:
             data = read_file(image) if isinstance(image, Path) else image

@@ -17,7 +17,7 @@ import numpy as np
 
 from seewhy.data.images.at_once import workers
 from seewhy.data.sources.source import Source
-from seewhy.errors import DataError
+from seewhy.errors import DataError, UnwritableError
 from seewhy.files import write_atomic
 
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
@@ -37,12 +37,17 @@ def writable(root: Path) -> Iterator[None]:
     """Turns a refused write into a `DataError` that names the variable to set."""
     try:
         yield
+    except UnwritableError as error:  # of `files`, whose advice is about --out
+        reason = error.reason
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
-        raise DataError(
-            f"cannot write to the cache {root} ({error.strerror}): set SEEWHY_CACHE to another directory"
-        ) from None
+        reason = str(error.strerror)
+    else:
+        return
+    raise DataError(
+        f"cannot write to the cache {root} ({reason}): set SEEWHY_CACHE to another directory"
+    )
 
 
 _SETTLED = 2_000_000_000  # ns; a younger file may change again within one tick of its clock

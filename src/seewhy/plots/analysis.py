@@ -27,6 +27,7 @@ from seewhy.plots.style import (
     name_rows,
     png,
     short,
+    with_interval,
 )
 from seewhy.text import visible
 
@@ -97,9 +98,7 @@ def ranking_curves(curves: Mapping[str, Any], metrics: Mapping[str, Any]) -> Fig
         for curve in (drawn[name] for name in others):
             axes.plot(curve[x], curve[y], color=LIGHT_BLUE, linewidth=1.1, drawstyle=step)
         for name, colour, order in zip(worst, (VERMILION, BLUE, "black"), (5, 4, 3), strict=False):
-            label = (
-                f"{short(name)}  {_with_interval(metrics['per_class'][name]['intervals'][area])}"
-            )
+            label = f"{short(name)}  {with_interval(metrics['per_class'][name]['intervals'][area])}"
             line: dict[str, Any] = {"color": colour, "zorder": order, "drawstyle": step}
             axes.plot(drawn[name][x], drawn[name][y], label=label, **line)
         if others:
@@ -127,13 +126,6 @@ def _mean_area(value: float | None) -> str:
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else value
-
-
-def _with_interval(interval: Mapping[str, Any]) -> str:
-    """A value and its confidence interval as text."""
-    if interval["low"] is None:
-        return f"{interval['value']:.3f} ({interval.get('reason', 'no CI')})"
-    return f"{interval['value']:.3f} (95% CI {interval['low']:.3f} to {interval['high']:.3f})"
 
 
 def _in_percent(axes: Axes) -> None:
@@ -278,5 +270,5 @@ def ood_curve(scope: Mapping[str, Any]) -> Figure:
     axes.set(xlabel="OOD images accepted", ylabel="in-distribution images accepted")
     _in_percent(axes)
     score = scope["score"].replace("_", " ")
-    figure.suptitle(f"Out-of-distribution score: {score}\nAUROC {_with_interval(scope['auroc'])}")
+    figure.suptitle(f"Out-of-distribution score: {score}\nAUROC {with_interval(scope['auroc'])}")
     return figure

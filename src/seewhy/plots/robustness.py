@@ -27,6 +27,7 @@ from seewhy.plots.style import (
     hide_lines,
     png,
     short,
+    with_interval,
     write_drawings,
 )
 
@@ -65,12 +66,6 @@ def robustness_drawings(results: Mapping[str, Any]) -> Drawings:
     }
 
 
-def _span(interval: Mapping[str, Any]) -> str:
-    if interval["low"] is None:
-        return f"no interval: {interval['reason']}"
-    return f"95% CI {interval['low']:.1%} to {interval['high']:.1%}"
-
-
 @png
 def corruption_map(results: Mapping[str, Any]) -> Figure:
     """Accuracy under each corruption and severity, the most harmful first."""
@@ -98,7 +93,7 @@ def corruption_map(results: Mapping[str, Any]) -> Figure:
     axes.axvline(table.shape[1] - 1.5, color="white", linewidth=4)
     figure.suptitle(
         f"Accuracy in percent on {results['n']:,} corrupted images; {100 * clean:.1f} when clean\n"
-        f"Mean corruption error {error['value']:.1%} ({_span(error)})"
+        f"Mean corruption error {with_interval(error, '.1%')}"
     )
     return figure
 

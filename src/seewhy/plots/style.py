@@ -7,7 +7,7 @@ colour blindness can tell apart; colour maps get darker evenly.
 
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
 from pathlib import Path
@@ -194,3 +194,11 @@ def duration(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def with_interval(interval: Mapping[str, Any], form: str = ".3f") -> str:
+    """A stored value and its confidence interval as text, or the reason why it has none."""
+    value, low, high = (interval[name] for name in ("value", "low", "high"))
+    if low is None:
+        return f"{value:{form}} ({interval.get('reason', 'no CI')})"
+    return f"{value:{form}} (95% CI {low:{form}} to {high:{form}})"

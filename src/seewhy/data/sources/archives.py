@@ -52,7 +52,7 @@ def check_sums(archive: str, entries: int, total: int, size: int, limits: Archiv
         raise refusal(archive, "zip_ratio", f"{total / size:,.1f}; at most {limits.max_ratio}")
 
 
-def listed(
+def list_archive(
     archive: str,
     files: Iterable[tuple[str, Entry]],
     folders: Iterable[str],

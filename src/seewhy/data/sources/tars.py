@@ -21,7 +21,7 @@ from seewhy.data.sources.archives import (
     LOCAL_ARCHIVE,
     ArchiveLimits,
     check_sums,
-    listed,
+    list_archive,
     refusal,
 )
 from seewhy.data.sources.folders import Scan, named_as_image
@@ -125,7 +125,7 @@ def _scan(path: Path, limits: ArchiveLimits) -> tuple[Scan, dict[str, Entry], in
                 head = unpacked.read(min(16, member.size))
             files.append((name, Entry(member.offset_data, member.size, head)))
         end = unpacked.tell()
-    scan, entries = listed(path.name, files, folders, lambda entry: is_image(entry.head))
+    scan, entries = list_archive(path.name, files, folders, lambda entry: is_image(entry.head))
     return scan, entries, end
 
 

@@ -17,7 +17,7 @@ from seewhy.data.sources.archives import (
     LOCAL_ARCHIVE,
     ArchiveLimits,
     check_sums,
-    listed,
+    list_archive,
     refusal,
 )
 from seewhy.data.sources.folders import Scan
@@ -91,7 +91,7 @@ def scan_zip(archive: zipfile.ZipFile, name: str) -> tuple[Scan, Entries]:
         except DAMAGE:
             return False
 
-    return listed(name, files, folders, starts_as_image)
+    return list_archive(name, files, folders, starts_as_image)
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
