@@ -235,17 +235,33 @@ def require_space(path: Path, needed: int, what: str) -> None:
 def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Holds the lock file `path` for the block; the kernel releases it when the process ends.
 
-    With `wait`, waits for the current holder; otherwise raises `LockedError` naming it. The file itself
+    With `wait`, waits for the current holders; otherwise raises `LockedError` naming one. The file itself
     remains: removing it would let two processes lock two different files of one name. Warns if the file
     system has no locks, as is the case for some network file systems.
     """
+    with _locked(path, alone=True, wait=wait):
+        yield
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Holds the lock file `path` as any number of processes can, but not beside one that is `exclusive`."""
+    with _locked(path, alone=False, wait=True):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, *, alone: bool, wait: bool) -> Iterator[None]:
     import fcntl
 
     with refusal_named(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(
+                handle,
+                (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB),
+            )
         except BlockingIOError:
             raise LockedError(path.parent, _holder(handle)) from None
         except OSError as error:
@@ -253,7 +269,7 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
                 raise
             warnings.warn(
                 f"{path.parent} is on a file system without locks: let only one process write there",
-                stacklevel=3,
+                stacklevel=5,
             )
         os.ftruncate(handle, 0)
         holder = {"pid": os.getpid(), "host": socket.gethostname()}

@@ -13,7 +13,7 @@ from data.test_cache import entries, flip, get, segments
 
 import seewhy
 from seewhy.data import cache, checksums
-from seewhy.data.cache_sets import USED, CachedSet
+from seewhy.data.cache_sets import USED, CachedSet, adding
 from seewhy.errors import UsageError
 
 
@@ -133,3 +133,19 @@ def test_images_that_another_process_removes_while_a_set_is_built_are_built_agai
     monkeypatch.setattr(cache, "make_room", robbed)
     third = class_folders(tmp_path / "three", {"a": 2, "b": 2}, side=12, start=300)
     assert len(get(third).labels) == 4 and len(calls) == 2
+
+
+def test_images_of_a_set_that_is_being_added_stay(home, two):
+    """Else two trainings that start at once would remove each other's images."""
+    with adding():
+        seewhy.remove_cached()
+        assert len(entries(home)) == 0 and len(segments(home)) == 2
+    get(two[0])
+    assert len(entries(home)) == len(segments(home)) == 1
+
+
+def test_a_set_of_known_images_adds_no_segment(home, two):
+    (two[1] / "a" / "00000.png").unlink()
+    before = sorted((home / "pixels").rglob("*"))
+    get(two[1])
+    assert sorted((home / "pixels").rglob("*")) == before

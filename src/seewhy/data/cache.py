@@ -30,7 +30,7 @@ from PIL import Image
 
 from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, check_bad
-from seewhy.data.cache_sets import ABOUT, USED, About, make_room
+from seewhy.data.cache_sets import ABOUT, USED, About, adding, make_room
 from seewhy.data.checksums import intact, write_checksums
 from seewhy.data.class_names import class_names
 from seewhy.data.images.at_once import workers
@@ -78,11 +78,12 @@ def stored(source: Source, rule: InputRule, content: Content, on_event: OnEvent 
     if (opened := _open(entry)) is not None:
         return opened
     with exclusive(entry.with_suffix(".lock"), wait=True):
-        # Another process may remove what this one has just written, to make room.
+        # Another process may remove the set that this one has just written, to make room.
         for _ in range(3):
             if (opened := _open(entry)) is not None:
                 return opened
-            _build(source, rule, content, entry, on_event)
+            with adding():
+                _build(source, rule, content, entry, on_event)
             if removed := len(make_room(entry)):
                 sets = "1 set that was" if removed == 1 else f"{removed:,} sets that were"
                 limit = "which is limited to SEEWHY_CACHE_GB"

@@ -6,7 +6,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,11 +15,13 @@ from pathlib import Path
 
 from seewhy.data.checksums import intact
 from seewhy.data.stamps import cache_root
-from seewhy.errors import UsageError
+from seewhy.errors import LockedError, UsageError
+from seewhy.files import exclusive, shared
 from seewhy.text import no_such, visible
 
 ABOUT, USED = "set.json", ".used"  # files of a set; the time of the second is that of the last use
 LIMIT = 20.0  # GB
+_ADDING = "adding.lock"
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,10 @@ class _Entry:
 
     @property
     def used(self) -> float:
-        file = self.path / USED
-        return (file if file.exists() else self.path).stat().st_mtime
+        for file in (self.path / USED, self.path):
+            with suppress(OSError):
+                return file.stat().st_mtime
+        return 0.0  # removed by another process
 
     def is_intact(self) -> bool:
         return all(intact(path, every_byte=True) for path in (self.path, *self.segments))
@@ -144,11 +149,19 @@ def _remove(entries: list[_Entry]) -> tuple[CachedSet, ...]:
 
 
 def _remove_unused_segments() -> None:
-    """Removes images that are in no set; one that another process is building is then built again."""
-    used = {path for entry in _entries() for path in entry.segments}
-    for path in _pixels().glob("*/*"):
-        if path not in used and path.suffix != ".tmp":
-            shutil.rmtree(path, ignore_errors=True)
+    """Removes images that are in no set; while a process is adding a set, this is left to a later call."""
+    with suppress(LockedError), exclusive(cache_root() / _ADDING):
+        used = {path for entry in _entries() for path in entry.segments}
+        for path in _pixels().glob("*/*"):
+            if path not in used:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def adding() -> Iterator[None]:
+    """To be held from the first look at the segments until the set that uses them is there."""
+    with shared(cache_root() / _ADDING):
+        yield
 
 
 def _entries() -> list[_Entry]:
@@ -166,7 +179,13 @@ def _pixels() -> Path:
 
 
 def _bytes(directory: Path) -> int:
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    """The bytes of all files below; those that another process removes meanwhile count nothing."""
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total
 
 
 def _limit() -> int:

@@ -2,12 +2,12 @@
 
     pixels/<rule>/<segment>/    images.npy facts.npy checksums.json stamps.json
 
-A segment holds what one reading of a source added. It never changes; it is removed when no set uses it.
+A segment holds what one reading of a source added. It never changes; it is removed when no set uses it, and
+nothing is being read (`cache_sets.adding`).
 """
 
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from uuid import uuid4
@@ -65,7 +65,7 @@ class Segment:
 def new_segment(home: Path, side: int) -> Iterator[Segment]:
     """Yields a segment to add images of `side` pixels to; nothing is kept after an error, or of no image."""
     path = home / uuid4().hex
-    with atomic_directory(path) as directory:
+    with suppress(_NothingAddedError), atomic_directory(path) as directory:
         with open(directory / "images.npy", "wb") as file:
             _write_header(file, 0, side)
             start = file.tell()
@@ -74,10 +74,14 @@ def new_segment(home: Path, side: int) -> Iterator[Segment]:
             file.seek(0)
             _write_header(file, len(segment.facts), side)
             assert file.tell() == start, "the header of an .npy grew"
+        if not segment.facts:
+            raise _NothingAddedError
         np.save(directory / "facts.npy", np.array(segment.facts, _FACTS))
         write_checksums(directory)
-    if not segment.facts:
-        shutil.rmtree(path)
+
+
+class _NothingAddedError(Exception):
+    """A new segment holds no image."""
 
 
 def _write_header(file: BinaryIO, rows: int, side: int) -> None:

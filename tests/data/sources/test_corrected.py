@@ -29,11 +29,11 @@ def correction(digest, label="bee"):
     return {"hash": digest, "id": "x.png", "was": "ant", "label": label}
 
 
-def test_the_cache_is_that_of_the_source(photos, tmp_path, own_cache):
+def test_the_cache_is_that_of_the_source(photos, tmp_path, home):
     load_data(photos)
-    entries = set((own_cache / "sets").iterdir())
+    entries = set((home / "sets").iterdir())
     load_data(version(tmp_path, photos))
-    assert set((own_cache / "sets").iterdir()) == entries
+    assert set((home / "sets").iterdir()) == entries
 
 
 def test_corrections_of_images_that_are_gone_are_told(photos, tmp_path):
