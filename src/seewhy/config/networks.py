@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from seewhy.config.pretrained import Pretrained
 from seewhy.config.variants import Variant, chosen, flat
 
 STORED_COST = (32, 10)  # pixels a side, classes
@@ -33,6 +34,7 @@ class NetworkOptions(Variant):
     minimum_size: ClassVar[int]  # smallest image side in pixels that the network accepts
     parameters: ClassVar[int]  # at the size and the classes of `STORED_COST`
     flops: ClassVar[int]  # for one image, there; a multiply-add counts two
+    pretrained: ClassVar[Pretrained | None] = None  # what `model.weights: imagenet` reads
 
 
 class OptionalNorms(NetworkOptions):

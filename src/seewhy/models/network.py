@@ -1,6 +1,7 @@
 """The base class of networks (features, head, normalisation), and the layers that a network has."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -34,7 +35,7 @@ class Network(nn.Module, ABC):
     """
 
     arguments: dict[str, Any]
-    head: nn.Module  # maps (N, C, h, w) -> logits (N, num_classes)
+    head: Callable[[Tensor], Tensor]  # maps (N, C, h, w) -> logits (N, num_classes): module or method
     mean: Tensor
     std: Tensor
 
