@@ -35,7 +35,9 @@ class Network(nn.Module, ABC):
     """
 
     arguments: dict[str, Any]
-    head: Callable[[Tensor], Tensor]  # maps (N, C, h, w) -> logits (N, num_classes): module or method
+    head: Callable[
+        [Tensor], Tensor
+    ]  # maps (N, C, h, w) -> logits (N, num_classes): module or method
     mean: Tensor
     std: Tensor
 
