@@ -60,7 +60,7 @@ def tiny_net(seed=0, **arguments):
 
 def small(name):
     """Options that make a network cheap to compute, where it has such."""
-    options = {"width": 0.25, "widen": 1}
+    options = {"width": 0.25, "widen": 1, "growth": 8}
     return {k: v for k, v in options.items() if k in NETWORKS[name].model_fields}
 
 

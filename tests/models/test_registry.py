@@ -105,9 +105,9 @@ def test_an_option_left_at_none_is_the_nets_own() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_building_draws_the_weights_from_the_seed_alone(name: str) -> None:
     torch.manual_seed(3)
-    built = build(name, num_classes=4, size=20).state_dict()
+    built = build(name, num_classes=4, size=40).state_dict()
     torch.manual_seed(3)
-    plain = network_class(name)(4, 20, NETWORKS[name]()).state_dict()
+    plain = network_class(name)(4, 40, NETWORKS[name]()).state_dict()
     assert all(torch.equal(built[key], plain[key]) for key in plain)
 
 

@@ -104,8 +104,9 @@ def _part(network: Network, name: str) -> str:
 
 def _follows(module: nn.Module) -> bool:
     """Whether a layer is shown with the one before it."""
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Flatten, nn.ReLU, nn.Sigmoid, nn.Tanh)
-    return isinstance(module, (*kinds, DropPath))
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d)
+    activations = (nn.ReLU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh)
+    return isinstance(module, (*norms, *activations, nn.Dropout, DropPath, nn.Flatten))
 
 
 def _goes_on(node: fx.Node, source: Block, part: str) -> bool:
@@ -141,7 +142,9 @@ def _words(module: nn.Module) -> str:
             return f"conv {module.kernel_size[0]}x{module.kernel_size[1]}{stride}"
         case nn.MaxPool2d():
             return f"max pool {module.kernel_size}x{module.kernel_size}"
-        case nn.AdaptiveAvgPool2d():
+        case nn.AvgPool2d():
+            return f"average pool {module.kernel_size}x{module.kernel_size}"
+        case nn.AdaptiveAvgPool2d(output_size=1):
             return "global average pool"
         case nn.AdaptiveMaxPool2d():
             return "global max pool"
@@ -151,6 +154,12 @@ def _words(module: nn.Module) -> str:
             return "batch norm"
         case nn.ReLU():
             return "ReLU"
+        case nn.SiLU():
+            return "SiLU"
+        case nn.Hardswish():
+            return "hard swish"
+        case nn.Hardsigmoid():
+            return "hard sigmoid"
         case DropPath():
             return f"drop path {module.rate:g}"
         case _:

@@ -28,7 +28,7 @@ class Shape:
     """The channels, kernel and stride of one block.
 
     `expanded` are the channels of its depthwise convolution, `squeezed` those between the two layers of
-    its squeeze-excitation (0 for none), `drop_path` the rate of its stochastic depth.
+    its squeeze-excitation (0 for none), `drop_path` the rate of stochastic depth beside a shortcut.
     """
 
     inputs: int
@@ -72,7 +72,7 @@ class DepthwiseSeparable(nn.Module):
         self.conv_pw = layers.conv(shape.inputs, shape.outputs, 1, bias=False)
         self.bn2 = layers.norm(shape.outputs)
         self.has_shortcut = _has_shortcut(shape)
-        self.drop_path = DropPath(shape.drop_path) if self.has_shortcut else nn.Identity()
+        self.drop_path = DropPath(shape.drop_path) if shape.drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.act1(self.bn1(self.conv_dw(x)))  # (N, inputs, h/stride, w/stride)
@@ -98,7 +98,7 @@ class InvertedResidual(nn.Module):
         self.conv_pwl = layers.conv(shape.expanded, shape.outputs, 1, bias=False)
         self.bn3 = layers.norm(shape.outputs)
         self.has_shortcut = _has_shortcut(shape)
-        self.drop_path = DropPath(shape.drop_path) if self.has_shortcut else nn.Identity()
+        self.drop_path = DropPath(shape.drop_path) if shape.drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.act1(self.bn1(self.conv_pw(x)))  # (N, expanded, h, w)

@@ -114,6 +114,11 @@ def _checked(name: str, num_classes: int, size: int, options: dict[str, Any]) ->
             f"{name} needs images of at least {kind.minimum_size} pixels a side, these have "
             f"{size}: choose {hint}"
         )
+    if size < record.least_size():
+        raise UsageError(
+            f"{name} with stem=imagenet needs images of at least {record.least_size()} pixels a side, these "
+            f"have {size}: choose stem=small, or larger images"
+        )
     return record
 
 

@@ -11,12 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seewhy.config.networks import ResNetOptions
-from seewhy.errors import UsageError
 from seewhy.models.attention import ATTENTION
-from seewhy.models.drop_path import DropPath
+from seewhy.models.drop_path import DropPath, drop_path_rates
 from seewhy.models.network import Network
-
-LARGEST_SMALL = 64  # pixels: up to here `stem: auto` keeps the resolution
 
 
 class Projection(nn.Conv2d):
@@ -123,7 +120,7 @@ class ResNet(Network):
     def __init__(self, num_classes: int, size: int, options: ResNetOptions) -> None:
         super().__init__(num_classes, size, options)
         channels, times = round(64 * options.width), self.block.expansion
-        self.conv1, self.maxpool = stem(channels, has_large_stem(options.stem, size, halvings=5))
+        self.conv1, self.maxpool = stem(channels, options.has_small_stem(size))
         self.bn1 = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU()
         rates = drop_path_rates(options.drop_path or 0.0, self.depths)
@@ -179,38 +176,15 @@ class ResNet50(ResNet):
     block, depths = Bottleneck, (3, 4, 6, 3)
 
 
-def has_large_stem(stem: str, size: int, *, halvings: int) -> bool:
-    """Whether the stem is ImageNet's, of a network that then halves the side so many times.
-
-    Raises `UsageError` where one position would remain, of which batch norm knows no variance.
-    """
-    if stem == "imagenet" and size <= 2**halvings:
-        raise UsageError(
-            f"stem=imagenet needs images of at least {2**halvings + 1} pixels a side, these have {size}: "
-            "choose stem=small, or larger images"
-        )
-    return stem == "imagenet" or (stem == "auto" and size > LARGEST_SMALL)
-
-
-def stem(channels: int, large: bool) -> tuple[nn.Conv2d, nn.Module]:
+def stem(channels: int, small: bool) -> tuple[nn.Conv2d, nn.Module]:
     """The first convolution and the pool after it: a 3x3 one without a pool keeps the resolution.
 
     The paper's, for large images, divide the side by four.
     """
-    if large:
-        convolution = nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False)
-        return convolution, nn.MaxPool2d(3, stride=2, padding=1)
-    return nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.Identity()
-
-
-def drop_path_rates(last: float, depths: Sequence[int]) -> list[list[float]]:
-    """The drop-path rate of each block by stage, which grows linearly from 0 to that of the last."""
-    step = last / max(sum(depths) - 1, 1)
-    starts = [sum(depths[:stage]) for stage in range(len(depths))]
-    return [
-        [step * (start + number) for number in range(depth)]
-        for start, depth in zip(starts, depths, strict=True)
-    ]
+    if small:
+        return nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.Identity()
+    convolution = nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False)
+    return convolution, nn.MaxPool2d(3, stride=2, padding=1)
 
 
 def draw_kernels(network: nn.Module) -> None:

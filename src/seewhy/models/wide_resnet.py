@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from seewhy.config.networks import WideResNetOptions
-from seewhy.models.drop_path import DropPath
+from seewhy.models.drop_path import DropPath, drop_path_rates
 from seewhy.models.dropout import Dropout
 from seewhy.models.network import Network
-from seewhy.models.resnet import Projection, draw_kernels, drop_path_rates, has_large_stem, stem
+from seewhy.models.resnet import Projection, draw_kernels, stem
 
 
 class WideBlock(nn.Module):
@@ -53,7 +53,7 @@ class WideResNet(Network):
         blocks = (options.depth - 4) // 6  # in each stage
         rates = drop_path_rates(options.drop_path or 0.0, (blocks,) * 3)
         dropout = options.dropout
-        self.conv1, self.maxpool = stem(16, has_large_stem(options.stem, size, halvings=4))
+        self.conv1, self.maxpool = stem(16, options.has_small_stem(size))
         self.layer1 = _stage(16, channels, 1, dropout, rates[0])
         self.layer2 = _stage(channels, 2 * channels, 2, dropout, rates[1])
         self.layer3 = _stage(2 * channels, 4 * channels, 2, dropout, rates[2])
