@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from seewhy.models.drop_path import DropPath
-from seewhy.models.network import Layer, Network, describe, without_weights
+from seewhy.models.network import ELEMENTWISE, Layer, Network, describe, without_weights
 
 IMAGE = -1  # stands for the image among a block's inputs
 # What joins several blocks, by the function that does it.
@@ -104,9 +104,7 @@ def _part(network: Network, name: str) -> str:
 
 def _follows(module: nn.Module) -> bool:
     """Whether a layer is shown with the one before it."""
-    norms = (nn.BatchNorm1d, nn.BatchNorm2d)
-    activations = (nn.ReLU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh)
-    return isinstance(module, (*norms, *activations, nn.Dropout, DropPath, nn.Flatten))
+    return isinstance(module, (*ELEMENTWISE, DropPath, nn.Flatten))
 
 
 def _goes_on(node: fx.Node, source: Block, part: str) -> bool:

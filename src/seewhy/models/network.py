@@ -17,6 +17,12 @@ from seewhy.config.networks import NetworkOptions
 STD_FLOOR = 1 / 255
 CHUNK_BYTES = 2**24  # of images read at a time; ten times as much is in memory then
 
+# Layers that change no shape, and have no FLOPs as papers count them.
+ELEMENTWISE = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout),
+    *(nn.ReLU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh),
+)
+
 
 class Images(Protocol):
     """uint8 `(N, H, W, 3)` with `len` and slices: an array or a lazy view."""
