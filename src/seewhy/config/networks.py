@@ -26,6 +26,7 @@ BATCH_NORM_MOMENTUM: Any = Field(
     description="weight of each batch in the running mean and variance (0 to 1), as PyTorch defines "
     "it; Keras's momentum is 1 minus this. Larger is better for short training runs",
 )
+DEPTH: Any = Field(ge=10, le=250, description="number of layers, 6n + 4 (10 to 250)")
 GROWTH: Any = Field(ge=4, le=64, description="maps that each layer of a dense block adds (4 to 64)")
 
 DROP_PATH: Any = Field(
@@ -68,6 +69,22 @@ class StemOptions(NetworkOptions):
 
     def least_size(self) -> int:
         return self.minimum_size_imagenet if self.stem == "imagenet" else self.minimum_size
+
+
+class ThreeStageOptions(NetworkOptions):
+    """Options of a network whose three stages have two convolutions a block, and as many blocks each."""
+
+    depth: Annotated[int, DEPTH]
+
+    @field_validator("depth")
+    @classmethod
+    def _equal_stages(cls, depth: int) -> int:
+        if depth % 6 != 4:
+            below = (depth - 4) // 6 * 6 + 4
+            raise ValueError(
+                f"three equal stages have 6n + 4 layers: choose {below} or {below + 6}, not {depth}"
+            )
+        return depth
 
 
 class OptionalNorms(NetworkOptions):
@@ -187,12 +204,12 @@ class ResNet50Options(ResNetOptions):
     pretrained = Pretrained("hf-hub:timm/resnet50.a1_in1k", "Apache-2.0")
 
 
-class WideResNetOptions(StemOptions):
+class WideResNetOptions(ThreeStageOptions, StemOptions):
     implementation = "wide_resnet:WideResNet"
     minimum_size, minimum_size_imagenet = 5, 17  # the last map has 2x2 positions
     parameters, flops = 2_748_890, 785_224_704
 
-    depth: Literal[16, 22, 28, 40] = Field(16, description="number of layers (16, 22, 28 or 40)")
+    depth: Annotated[int, DEPTH] = 16
     widen: int = Field(
         4, ge=1, le=12, description="multiplies the channels 16, 32 and 64 of the stages (1 to 12)"
     )
@@ -222,23 +239,13 @@ class DenseNet121Options(StemOptions):
     growth: Annotated[int, GROWTH] = 32
 
 
-class DenseNetOptions(NetworkOptions):
+class DenseNetOptions(ThreeStageOptions):
     implementation = "densenet:DenseNet"
     minimum_size = 8  # two halvings leave 2x2 positions
     parameters, flops = 176_122, 144_730_704
 
-    depth: int = Field(40, ge=10, le=250, description="number of layers, 6n + 4 (10 to 250)")
+    depth: Annotated[int, DEPTH] = 40
     growth: Annotated[int, GROWTH] = 12
-
-    @field_validator("depth")
-    @classmethod
-    def _whole_blocks(cls, depth: int) -> int:
-        if depth % 6 != 4:
-            below = (depth - 4) // 6 * 6 + 4
-            raise ValueError(
-                f"three equal blocks have 6n + 4 layers: choose {below} or {below + 6}"
-            )
-        return depth
 
 
 # Prefixes of parameters in timm's `vgg11_bn`, and ours.
