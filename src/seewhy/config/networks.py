@@ -231,9 +231,7 @@ class DenseNet121Options(StemOptions):
     minimum_size, minimum_size_imagenet = 16, 61
     parameters, flops = 6_956_426, 1_776_701_440
     pretrained = Pretrained(
-        source="hf-hub:timm/densenet121.ra_in1k",
-        licence="apache-2.0",
-        renamed=(("features.", ""),),
+        "hf-hub:timm/densenet121.ra_in1k", "Apache-2.0", renamed=(("features.", ""),)
     )
 
     growth: Annotated[int, GROWTH] = 32
@@ -264,8 +262,8 @@ class VGG11BNOptions(NetworkOptions):
     minimum_size = 32  # four halvings, each rounded down, leave 2x2 positions
     parameters, flops = 9_231_114, 305_539_072
     pretrained = Pretrained(
-        source="hf-hub:timm/vgg11_bn.tv_in1k",
-        licence="bsd-3-clause",
+        "hf-hub:timm/vgg11_bn.tv_in1k",
+        "BSD-3-Clause",
         interpolation="bilinear",
         renamed=VGG_NAMES,
     )
@@ -283,7 +281,7 @@ class EfficientNetB0Options(StemOptions):
     implementation = "efficientnet:EfficientNetB0"
     minimum_size, minimum_size_imagenet = 9, 33  # the last map has 2x2 positions
     parameters, flops = 4_020_358, 232_334_336
-    pretrained = Pretrained(source="hf-hub:timm/efficientnet_b0.ra_in1k", licence="apache-2.0")
+    pretrained = Pretrained("hf-hub:timm/efficientnet_b0.ra_in1k", "Apache-2.0")
 
     width: Annotated[float, WIDTH] = 1.0
     dropout: Annotated[float, DROPOUT] = 0.2
@@ -311,17 +309,13 @@ class MobileNetV3Options(StemOptions):
 class MobileNetV3SmallOptions(MobileNetV3Options):
     implementation = "mobilenet_v3:MobileNetV3Small"
     parameters, flops = 1_528_106, 35_014_656
-    pretrained = Pretrained(
-        source="hf-hub:timm/mobilenetv3_small_100.lamb_in1k", licence="apache-2.0"
-    )
+    pretrained = Pretrained("hf-hub:timm/mobilenetv3_small_100.lamb_in1k", "Apache-2.0")
 
 
 class MobileNetV3LargeOptions(MobileNetV3Options):
     implementation = "mobilenet_v3:MobileNetV3Large"
     parameters, flops = 4_214_842, 132_918_016
-    pretrained = Pretrained(
-        source="hf-hub:timm/mobilenetv3_large_100.ra_in1k", licence="apache-2.0"
-    )
+    pretrained = Pretrained("hf-hub:timm/mobilenetv3_large_100.ra_in1k", "Apache-2.0")
 
 
 NETWORKS: dict[str, type[NetworkOptions]] = {
