@@ -65,10 +65,7 @@ def load_data(
 
     Raises `DataError` for data that cannot be used, `UsageError` for a wrong config.
     """
-    follow, column = config.follow_links, config.label_column
-    origin = sources.find(
-        source, config.layout, config.group_from, on_event, follow_links=follow, label_column=column
-    )
+    origin = sources.find(source, config, on_event)
     with writable(cache_root()):
         content = content_of(origin)
         given, resolved = rule, list[str]()
