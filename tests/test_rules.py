@@ -149,6 +149,8 @@ def test_no_code_is_loaded_from_data(path):
             for keyword in node.keywords:
                 if keyword.arg == "allow_pickle":
                     assert ast.unparse(keyword.value) == "False"
+            if name in ("json.dump", "json.dumps"):  # NaN is no JSON
+                assert "allow_nan=False" in map(ast.unparse, node.keywords), ast.unparse(node)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))

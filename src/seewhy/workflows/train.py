@@ -15,7 +15,7 @@ from torch import nn
 from seewhy.analysis import diagnostics
 from seewhy.config.training import TrainConfig
 from seewhy.data import Data, write_bad_files, write_splits
-from seewhy.errors import DivergedError
+from seewhy.errors import DiskFullError, DivergedError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
@@ -102,10 +102,16 @@ def train(
         model=model,
         on_event=on_event,
     ) as events:
-        for event in events:
-            on_event(event)
-            if isinstance(event, RunFinished):
-                run = Run(Path(event.path))
+        run: Run | None = None
+        try:
+            for event in events:
+                on_event(event)
+                if isinstance(event, RunStarted | RunFinished):
+                    run = Run(Path(event.path))
+        except DiskFullError as error:
+            error.resume = None if run is None else run.resume_command
+            raise
+    assert run is not None
     return run
 
 

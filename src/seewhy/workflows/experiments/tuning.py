@@ -107,7 +107,9 @@ def _begin(home: Run, planned: Recipe, data: Data, fingerprint: str) -> str:
     else:
         home.write_config(config)
     del config["data"]  # its path may differ from machine to machine
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps(config, sort_keys=True, allow_nan=False).encode()
+    ).hexdigest()
     return f"{planned.name}-{digest[:12]}"
 
 
