@@ -122,7 +122,7 @@ def _resolved(
     if depth is None:
         return rule, []
     low, high = depth
-    note = f"grey of more than 8 bits: {low:g} becomes black and {high:g} white, the range of train"
+    note = f"more than 8 bits: {low:g} becomes black and {high:g} white, the range of train"
     return rule.model_copy(update={"depth": depth}), [note]
 
 
