@@ -29,9 +29,9 @@ def has_deep_colours(image: ImageFile.ImageFile) -> bool:
 def choose_lower_byte(image: ImageFile.ImageFile) -> None:
     """Makes Pillow keep the lower byte of each value when it loads the image."""
     image.tile = [
-        tile._replace(args=_OTHER_BYTE[tile.args])
-        if isinstance(tile.args, str)
-        else tile._replace(args=(_OTHER_BYTE[tile.args[0]], *tile.args[1:]))
+        tile._replace(args=tuple(_OTHER_BYTE.get(one, one) for one in tile.args))
+        if isinstance(tile.args, tuple)
+        else tile._replace(args=_OTHER_BYTE[str(tile.args)])
         for tile in image.tile
     ]
 
