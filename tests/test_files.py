@@ -232,3 +232,9 @@ def test_a_directory_where_even_root_may_not_write_is_named():
 def test_an_error_of_the_block_is_not_taken_for_one_of_the_output(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "out"):
         (tmp_path / "no such input").read_bytes()
+
+
+def test_after_an_error_no_folder_of_a_file_is_left(tmp_path):
+    with pytest.raises(KeyError), atomic_file(tmp_path / "new" / "a" / "file"):
+        raise KeyError
+    assert not list(tmp_path.iterdir())

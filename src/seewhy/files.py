@@ -71,20 +71,19 @@ def atomic_file(path: Path, size: int = 0) -> Iterator[BinaryIO]:
     `size` is the number of bytes that will be written, if known.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with full_disk_named(path, size):
-            make_directory(path.parent)
+    with full_disk_named(path, size), _made(path.parent):
+        try:
             with refusal_named(path):
                 file = open(temporary, "wb")  # noqa: SIM115 (closed below)
             with file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-        with refusal_named(path):
-            os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+            with refusal_named(path):
+                os.replace(temporary, path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
     sync_directory(path.parent)
 
 
@@ -171,6 +170,20 @@ def named_path(name: str | Path) -> Path:
     return path
 
 
+@contextmanager
+def _made(path: Path) -> Iterator[None]:
+    """Makes a directory and those above it; after an error those that are empty are removed again."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    try:
+        make_directory(path)
+        yield
+    except BaseException:
+        with suppress(OSError):  # where another process has written meanwhile
+            for one in missing:
+                one.rmdir()
+        raise
+
+
 def holds_something(path: Path) -> bool:
     """Whether there is a file, or a directory with more than the lock files of a stopped process."""
     if path.is_dir():
@@ -186,17 +199,13 @@ def output_folder(out: Path) -> Iterator[Path]:
     """
     if holds_something(out):
         raise UsageError(f"{out} is not empty: choose another --out")
-    missing = [path for path in (out, *out.parents) if not path.exists()]
-    make_directory(out)
-    try:
-        yield out
-    except BaseException:
-        for made in out.iterdir():
-            shutil.rmtree(made) if made.is_dir() else made.unlink()
-        with suppress(OSError):  # a parent where another process has written meanwhile
-            for path in missing:
-                path.rmdir()
-        raise
+    with _made(out):
+        try:
+            yield out
+        except BaseException:
+            for made in out.iterdir():
+                shutil.rmtree(made) if made.is_dir() else made.unlink()
+            raise
 
 
 def optional_folder(out: str | Path | None) -> AbstractContextManager[Path | None]:
