@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from seewhy.config.pretrained import Pretrained
+from seewhy.config.pretrained import LITE0, LITE1, LITE2, Pretrained
 from seewhy.config.variants import Variant, chosen, flat
 
 STORED_COST = (32, 10)  # pixels a side, classes
@@ -24,6 +24,13 @@ BATCH_NORM_MOMENTUM: Any = Field(
     le=1,
     description="weight of each batch in the running mean and variance (0 to 1), as PyTorch defines "
     "it; Keras's momentum is 1 minus this. Larger is better for short training runs",
+)
+
+ENLARGE: Any = Field(
+    ge=32,
+    le=512,
+    description="side in pixels to which smaller images are enlarged (bicubic) inside the network: weights "
+    "that were trained on photographs see little in a thumbnail",
 )
 
 
@@ -127,6 +134,40 @@ class SpeedNetOptions(NetworkOptions):
     width: Annotated[float, WIDTH] = 1.0
 
 
+class EfficientNetLiteOptions(NetworkOptions):
+    """Options of all sizes of EfficientNet-Lite."""
+
+    minimum_size = (
+        33  # five halvings, rounded up, leave 2x2 places, so batch norm can train on one image
+    )
+    widened: ClassVar[float]  # channels, as a multiple of those of the smallest
+    deepened: ClassVar[float]  # blocks
+
+    dropout: Annotated[float, DROPOUT] = 0.2
+    enlarge: Annotated[int | None, ENLARGE] = None
+
+
+class EfficientNetLite0Options(EfficientNetLiteOptions):
+    implementation = "efficientnet_lite:EfficientNetLite0"
+    parameters, flops = 3_383_918, 0
+    widened, deepened = 1.0, 1.0
+    pretrained = LITE0
+
+
+class EfficientNetLite1Options(EfficientNetLiteOptions):
+    implementation = "efficientnet_lite:EfficientNetLite1"
+    parameters, flops = 0, 0
+    widened, deepened = 1.0, 1.1
+    pretrained = LITE1
+
+
+class EfficientNetLite2Options(EfficientNetLiteOptions):
+    implementation = "efficientnet_lite:EfficientNetLite2"
+    parameters, flops = 0, 0
+    widened, deepened = 1.1, 1.2
+    pretrained = LITE2
+
+
 NETWORKS: dict[str, type[NetworkOptions]] = {
     "simple_cnn": SimpleCNNOptions,
     "regularized_cnn": RegularizedCNNOptions,
@@ -136,6 +177,9 @@ NETWORKS: dict[str, type[NetworkOptions]] = {
     "photo_cnn": PhotoCNNOptions,
     "resnet18": ResNet18Options,
     "speednet": SpeedNetOptions,
+    "efficientnet_lite0": EfficientNetLite0Options,
+    "efficientnet_lite1": EfficientNetLite1Options,
+    "efficientnet_lite2": EfficientNetLite2Options,
 }
 
 
@@ -146,6 +190,11 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field("speednet", description="which network; `seewhy models` lists them")
+    weights: str | None = Field(
+        None,
+        description="pretrained weights to start from: imagenet (those known for the network), a .safetensors"
+        " file, or hf-hub:OWNER/NAME[@REVISION]; None: random",
+    )
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:

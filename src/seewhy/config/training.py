@@ -39,6 +39,19 @@ class TrainConfig(BaseModel):
     )
     clip: float | None = Field(None, gt=0, description="clip the global gradient norm here")
 
+    unfreeze: Literal["none", "auto", "all"] | None = Field(
+        None,
+        description="how pretrained weights are fine-tuned: `none` fits the last layer on frozen features, "
+        "`all` then trains the whole network from there, `auto` chooses by the number of images and "
+        "`time_limit`; None: the whole network at once",
+    )
+    layer_decay: float | None = Field(
+        None, gt=0, lt=1, description="learning rate of each block, as a multiple of the next one's"
+    )
+    freeze_batch_norm: bool = Field(
+        False, description="batch norms keep the running mean and variance that they have"
+    )
+
     schedule: str = Field(
         "cosine",
         description="learning rate over the run; plateau lowers it when `monitor` stops improving; "
@@ -114,6 +127,11 @@ class TrainConfig(BaseModel):
     def schedule_options(self) -> Variant:
         """The options of the named schedule, with its defaults."""
         return chosen(self, "schedule", SCHEDULES)
+
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """The validation metrics that are computed in every epoch."""
+        return tuple(dict.fromkeys(("loss", "accuracy", "balanced_accuracy", self.monitor)))
 
     @property
     def better(self) -> Literal["max", "min"]:

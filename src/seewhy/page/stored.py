@@ -78,7 +78,9 @@ def read_stored(run: Run) -> Stored:
     return Stored(
         path=run.path,
         config=run.config,
-        history=run.history[: epochs if isinstance(epochs, int) else None],
+        history=[
+            row for row in run.history if not isinstance(epochs, int) or row["epoch"] <= epochs
+        ],
         metrics=run.metrics,
         environment=run.environment,
         analysis=_analysis(run.path / "analysis", "val", ""),

@@ -28,6 +28,32 @@ def batch_norm_momentum(network: nn.Module) -> float | None:
     return next((m.momentum for m in norms if m.track_running_stats), None)
 
 
+def freeze_batch_norms(network: nn.Module) -> None:
+    """Puts the batch norms into evaluation mode: they use, and keep, their running statistics."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def distances(network: nn.Module) -> dict[str, int]:
+    """How many blocks each parameter is away from the last one, by name.
+
+    A block is a top-level module, or an element of a top-level sequence; a norm belongs to the block before.
+    """
+    blocks: dict[str, int] = {}
+    last = -1
+    for name, child in network.named_children():
+        parts = [(name, child)]
+        if isinstance(child, nn.Sequential):
+            parts = [(f"{name}.{inner}", part) for inner, part in child.named_children()]
+        for inner, part in parts:
+            names = [f"{inner}.{parameter}" for parameter, _ in part.named_parameters()]
+            if names and not isinstance(part, nn.modules.batchnorm._BatchNorm):
+                last += 1
+            blocks |= dict.fromkeys(names, max(last, 0))
+    return {name: last - blocks.get(name, 0) for name, _ in network.named_parameters()}
+
+
 @torch.no_grad()
 def gradient_norms(network: nn.Module) -> dict[str, float]:
     """The Euclidean norm of the loss's gradient by each layer's kernel or matrix, in the network's order.

@@ -17,7 +17,7 @@ from seewhy.events import Epoch, Step
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.guards import deterministic
-from seewhy.training.layers import gradient_norms, set_dropout
+from seewhy.training.layers import freeze_batch_norms, gradient_norms, set_dropout
 from seewhy.training.objectives import Objective
 from seewhy.training.optimisers import build_optimizer
 from seewhy.training.schedules import dropout_rate, lr_factor
@@ -49,6 +49,11 @@ class TrainProgress:
     history: list[dict[str, Any]] = field(default_factory=list)
     gradient_norms: list[dict[str, float]] = field(default_factory=list)
     events_length: int | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The number of epochs done; that in which the last layer was fitted to frozen features is 0."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
 
 
 @dataclass
@@ -92,10 +97,10 @@ def train(
     while progress.stopped is None:
         clock = time.monotonic()
         seed = seed_of(config.seed, NETWORK, progress.step)
-        if batches.epochs_done(progress.step) > len(progress.history) or progress.out_of_time:
+        if batches.epochs_done(progress.step) > progress.epoch or progress.out_of_time:
             with deterministic(device, seed), averaged(network, state.average):
                 metrics = validate(network)
-            yield _close_epoch(progress, config, metrics, mode, clock)
+            yield close_epoch(progress, progress.epoch + 1, config, metrics, mode, clock)
             continue
 
         with deterministic(device, seed):
@@ -107,6 +112,8 @@ def train(
                 set_dropout(network, rate)
 
             network.train()
+            if config.freeze_batch_norm:
+                freeze_batch_norms(network)
             with torch.autocast(device.type, amp) if amp else nullcontext():
                 loss, logits = objective(whole if len(y) == batches.batch_size else network, x, y)
             state.optimizer.zero_grad()
@@ -155,7 +162,7 @@ def _count_step(
     return Step(
         step=progress.step,
         total_steps=batches.total_steps,
-        epoch=len(progress.history) + 1,
+        epoch=progress.epoch + 1,
         loss=progress.loss_sum / progress.seen,
         accuracy=progress.correct / progress.seen,
         lr=lr,
@@ -165,21 +172,21 @@ def _count_step(
     )
 
 
-def _close_epoch(
+def close_epoch(
     progress: TrainProgress,
+    number: int,
     config: TrainConfig,
     metrics: Mapping[str, float],
     mode: str,
     clock: float,
 ) -> Epoch:
+    """Adds an epoch that is validated to the history; whatever was done since `clock` counts to it."""
     value = metrics[config.monitor]
-    lr = config.lr * progress.plateau_factor * lr_factor(config, len(progress.history) + 1)
+    lr = config.lr * progress.plateau_factor * lr_factor(config, number) if number else 0.0
     _require_finite(metrics["loss"], progress.step, lr)
-    number = len(progress.history) + 1
     improved, equal = _compare(value, progress.best_value, mode)
-    is_best = improved or (
-        equal and metrics["loss"] < progress.history[progress.best_epoch - 1]["val_loss"]
-    )
+    best = next((row for row in progress.history if row["epoch"] == progress.best_epoch), None)
+    is_best = improved or (best is not None and equal and metrics["loss"] < best["val_loss"])
     if is_best:
         progress.best_value, progress.best_epoch, progress.best_step = value, number, progress.step
     if improved:
@@ -213,7 +220,9 @@ def reason_to_stop(progress: TrainProgress, config: TrainConfig) -> str | None:
         return None
     if _out_of_time(progress, config):
         return f"time limit of {config.time_limit:g} s reached"
-    if len(progress.history) >= config.epochs:
+    if config.unfreeze == "none" and progress.history:
+        return "the last layer is fitted; the others stay frozen"
+    if progress.epoch >= config.epochs:
         return "all epochs done"
     if config.patience is not None and progress.stale >= config.patience:
         return f"no better {config.monitor} for {config.patience} epochs"

@@ -22,12 +22,14 @@ from seewhy.inference.container import read_header
 from seewhy.inference.device import pick_device
 from seewhy.inference.forward import predict
 from seewhy.inference.locate import find_model
+from seewhy.models.pretrained import fill, last_layer, read_weights
 from seewhy.models.registry import Network, build, name_of
 from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, started_run
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.layers import check_layers
 from seewhy.training.loop import reason_to_stop
+from seewhy.workflows.transfer import decide, require_pretrained
 
 DATA, RECIPE = "cifar10", "fast"  # of a new run, if none is named
 IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to
@@ -94,8 +96,16 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     splits = load_data(data, chosen.data, on_event=on_event, rule=rule)
     chosen, notes = _fitting(chosen, len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
+    require_pretrained(chosen.train, start is not None or chosen.model.weights is not None)
+    weights = None
+    if chosen.model.weights is not None and request.model is None:
+        weights = read_weights(chosen.model.name, chosen.model.weights)
     network = _build(chosen, splits, start, request.model)
+    if weights is not None and isinstance(network, Network):
+        notes += (fill(network, weights, chosen.model.name),)
     check_layers(network, chosen.train)
+    chosen, decided = decide(chosen, splits, network, begun)
+    notes += decided
     target = None if request.out is None else Path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
@@ -103,6 +113,7 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         "data": describe(data),
         "data_fingerprint": splits.fingerprint,
         "init": start.digest if start else None,
+        "weights": weights.sha256 if weights else None,
         "init_model": None if init is None else str(init),
     }
     device = pick_device(chosen.train.device)
@@ -139,9 +150,7 @@ def is_finished(run: Run, config: Any) -> bool:
     if checkpoint is None:  # removed, with what could be trained on
         return True
     progress = load_progress(checkpoint)
-    return reason_to_stop(progress, config) is not None and model_epochs(run) == len(
-        progress.history
-    )
+    return reason_to_stop(progress, config) is not None and model_epochs(run) == progress.epoch
 
 
 def model_epochs(run: Run) -> int:
@@ -261,7 +270,7 @@ def _weights_by_name(
     start: Bundle, network: Network, classes: tuple[str, ...]
 ) -> dict[str, Tensor]:
     """The bundle's weights for `network`: last-layer rows by class name, new classes initialised."""
-    last = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
+    last = last_layer(network)
     old, new = start.network.state_dict(), network.state_dict()
     shared = [name for name in classes if name in start.classes]
     targets = [classes.index(name) for name in shared]

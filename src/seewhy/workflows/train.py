@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ from seewhy.workflows.prepare import (
     model_epochs,
     prepare,
 )
+from seewhy.workflows.transfer import fit_last_layer
 
 
 def train(
@@ -169,7 +171,7 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
             resumed = Note(differs or f"resumed at step {state.progress.step:,}")
             stored: list[StoredEvent] = [resumed]
             yield resumed
-            if run.finished and model_epochs(run) == len(state.progress.history):
+            if run.finished and model_epochs(run) == state.progress.epoch:
                 longer = Note(_trained_on(state.progress, config))
                 yield longer
                 stored += [longer, started, *diagnosed]
@@ -181,7 +183,7 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
 
 def _trained_on(progress: TrainProgress, config: TrainConfig) -> str:
     """What happens to the learning rate of a finished run that is given more epochs."""
-    done, before = len(progress.history), progress.history[-1]["lr"]
+    done, before = progress.epoch, progress.history[-1]["lr"]
     after = config.lr * progress.plateau_factor * lr_factor(config, done)
     text = f"goes on after epoch {done}, to epoch {config.epochs}"
     if after == before:
@@ -216,18 +218,24 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         run.write_history(progress.history, progress.gradient_norms)
 
     saved = time.monotonic()
+    trained: Iterator[Event] = training_loop(
+        state,
+        batches,
+        cross_entropy(config.label_smoothing, weights),
+        config,
+        validate=partial(_validate, job, amp),
+        mode=job.recipe.train.better,
+        device=job.device,
+        amp=amp,
+    )
+    if config.unfreeze is not None and not progress.history:
+        trained = chain(fit_last_layer(state, job.splits, config, amp), trained)
     with stopping_signals() as received, _advised(run, config), compiler_named():
-        for event in training_loop(
-            state,
-            batches,
-            cross_entropy(config.label_smoothing, weights),
-            config,
-            validate=partial(_validate, job, amp),
-            mode=job.recipe.train.better,
-            device=job.device,
-            amp=amp,
-        ):
+        for event in trained:
             diagnosed: Sequence[Diagnostic] = ()
+            if isinstance(event, Note):
+                run.log(event.text)
+                progress.events_length = run.add_events([event], progress.events_length)
             if isinstance(event, Epoch):
                 diagnosed = _logged(run, diagnostics.in_history(progress.history, setting))
                 length = progress.events_length
@@ -289,7 +297,7 @@ def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
         job.run.set_aside(model_epochs(job.run))
     store(job.run, measured, predictions, job.splits)
     collapsed = _logged(job.run, collapse(measured.confusion, measured.classes))
-    progress = job.run.history
+    history = job.run.history
     bundle = Bundle(
         network=network,
         classes=job.splits.classes,
@@ -298,8 +306,8 @@ def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
         views=job.recipe.views,
         facts={
             "recipe": job.recipe.model_dump(mode="json"),
-            "epochs": len(progress),
-            "seconds": round(progress[-1]["seconds"], 1),
+            "epochs": int(history[-1]["epoch"]),
+            "seconds": round(history[-1]["seconds"], 1),
             "train_pictures": len(job.splits.train),
             "val_accuracy": float((predictions.predicted == predictions.labels).mean()),
         },
@@ -322,8 +330,7 @@ def _finished(run: Run, note: str = "") -> RunFinished:
 def _validate(job: Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:
     """The metrics of an epoch: one TTA view, in the precision of the training, to be fast."""
     predictions = job.predict_val(network, job.recipe.views[:1], amp)
-    names = dict.fromkeys(("loss", "accuracy", "balanced_accuracy", job.recipe.train.monitor))
-    return {name: score(name, predictions) for name in names}
+    return {name: score(name, predictions) for name in job.recipe.train.validated}
 
 
 def _write_start(job: Job) -> None:
