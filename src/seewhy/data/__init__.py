@@ -40,6 +40,7 @@ __all__ = [
     "SealedSet",
     "Splits",
     "load_data",
+    "shorter_side",
     "write_bad_files",
     "write_splits",
 ]
@@ -93,6 +94,17 @@ def load_data(
         notes=(*_notes(origin, read), *part.notes, *resolved, *shapes),
         config=config,
     )
+
+
+def shorter_side(
+    source: Data,
+    config: DataConfig = DataConfig(),  # noqa: B008 (frozen)
+    on_event: OnEvent = ignore,
+) -> int | None:
+    """Returns the median shorter side in pixels of images outside test; None if there are none."""
+    origin = sources.find(source, config, on_event)
+    with writable(cache_root()):
+        return survey_of(origin, content_of(origin)).side
 
 
 def _resolved(

@@ -29,9 +29,9 @@ from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.layers import check_layers
 from seewhy.training.loop import reason_to_stop
+from seewhy.workflows.suited import DATA, suited_recipe
 from seewhy.workflows.transfer import decide, require_pretrained
 
-DATA, RECIPE = "cifar10", "fast"  # of a new run, if none is named
 IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to
 # What may differ in a finished run that is trained on: the fields that end a training.
 ENDS = ("recipe.train.epochs", "recipe.train.patience", "recipe.train.time_limit")
@@ -82,7 +82,7 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     if begun is not None and alone:
         chosen = make_recipe(begun.config["recipe"], request.overrides, f"of {begun.path}")
     else:
-        chosen = load_recipe(request.recipe or RECIPE, request.overrides)
+        chosen = load_recipe(_named(request, on_event), request.overrides)
         chosen = chosen if begun is None else _with_own_rule(chosen, begun, request.overrides or {})
     init = (
         _own_init(begun) if begun is not None and alone and request.init is None else request.init
@@ -158,12 +158,21 @@ def model_epochs(run: Run) -> int:
     return int(str(read_header(run.model).metadata.facts["epochs"]))
 
 
+def _named(request: Request, on_event: OnEvent) -> str | Path:
+    """The recipe that was asked for, or that suits the data."""
+    if request.recipe is not None:
+        return request.recipe
+    if request.init is not None or request.model is not None:
+        return "fast"
+    return suited_recipe(request.data, request.overrides, on_event)
+
+
 def _begun(request: Request) -> Run | None:
     """The run to resume, if it has its settings; None for a new one."""
     if not request.resume:
         return None
     out = None if request.out is None else Path(request.out)
-    run = started_run(out, load_recipe(request.recipe or RECIPE).name)
+    run = started_run(out, load_recipe(request.recipe or "fast").name)
     if run is None and out is not None and request.recipe is None and request.data is None:
         raise UsageError(
             f"{out} holds no run to resume (no config.yaml): name the run directory, or --recipe and --data "
