@@ -26,9 +26,6 @@ def suited_recipe(data: Data | None, overrides: Mapping[str, Any] | None, on_eve
     name, why = "transfer", "a pretrained network"
     if own:
         name, why = "photos", f"{own[0]} chooses the network, which is trained from nothing"
-    on_event(
-        Note(
-            f"recipe {name}: photographs, {side} pixels on the shorter side; {why} (--recipe chooses another)"
-        )
-    )
+    reason = f"photographs, {side} pixels on the shorter side; {why}"
+    on_event(Note(f"recipe {name}: {reason} (--recipe chooses another)"))
     return name

@@ -20,6 +20,7 @@ from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.plots.experiments import draw_tuning
 from seewhy.run import Run, require_same
 from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed, require_count
+from seewhy.workflows.suited import suited_recipe
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -31,7 +32,7 @@ REPEATS = 3  # fresh seeds for each of the best trials, and for the base
 
 def tune(
     data: Data,
-    recipe: str | Path = "photos",
+    recipe: str | Path | None = None,
     trials: int = 20,
     *,
     time_limit: float | None = None,
@@ -54,6 +55,7 @@ def tune(
     completed, and if Optuna is not installed.
     """
     studies = _studies()
+    recipe = recipe or suited_recipe(data, overrides, on_event)
     task = Task(data, recipe, overrides or {}, on_event)
     planned = task.planned()
     if not planned.search:
