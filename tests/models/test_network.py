@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers import small
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,6 +14,7 @@ from seewhy.models import network as network_module
 from seewhy.models.network import STD_FLOOR, channel_statistics
 from seewhy.models.registry import Network, build, describe
 
+ACTIVATIONS = (nn.ReLU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid)
 EVERY_NET = pytest.mark.parametrize("name", NETWORKS)
 
 
@@ -26,7 +28,7 @@ def batch(count: int, size: int, seed: int = 0) -> Tensor:
 
 def fitted(name: str, size: int = 32, num_classes: int = 10) -> Network:
     torch.manual_seed(0)
-    network = build(name, num_classes=num_classes, size=size)
+    network = build(name, num_classes=num_classes, size=size, **small(name))
     network.fit_input(pictures(64, size))
     return network
 
@@ -83,7 +85,7 @@ def test_every_activation_is_used_once_and_not_in_place(name: str) -> None:
     calls: dict[nn.Module, int] = {}
     for module in network.modules():
         assert not getattr(module, "inplace", False)
-        if isinstance(module, nn.ReLU | nn.Sigmoid):
+        if isinstance(module, ACTIVATIONS):
             calls[module] = 0
             module.register_forward_hook(lambda m, x, y: calls.update({m: calls[m] + 1}))
     network(batch(1, 32))
@@ -92,12 +94,13 @@ def test_every_activation_is_used_once_and_not_in_place(name: str) -> None:
 
 @EVERY_NET
 def test_the_arguments_make_the_net_again_also_from_json(name: str) -> None:
-    network = build(name, num_classes=7, size=24)
+    size = max(24, NETWORKS[name].minimum_size)
+    network = build(name, num_classes=7, size=size, **small(name))
     again = build(name, **json.loads(json.dumps(network.arguments)))
     shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
     assert shapes == {key: tensor.shape for key, tensor in again.state_dict().items()}
     again.load_state_dict(network.state_dict())
-    assert (again.num_classes, again.size, again.arguments) == (7, 24, network.arguments)
+    assert (again.num_classes, again.size, again.arguments) == (7, size, network.arguments)
 
 
 @EVERY_NET

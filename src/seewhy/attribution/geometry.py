@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.attribution.method import halves
+from seewhy.models.network import ELEMENTWISE
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,11 @@ def axes(model: nn.Module, maps: Tensor, images: Tensor) -> tuple[Axis, Axis]:
 
 
 def _shapes_alone(model: nn.Module) -> nn.Module:
-    """A copy on torch's meta device, its norms left out, which change no shape and take most time."""
+    """A copy on torch's meta device, without the layers that change no shape, which take most time."""
     tensors = [*model.parameters(), *model.buffers()]
     copied = copy.deepcopy(model, {id(t): torch.empty_like(t, device="meta") for t in tensors})
     for module in copied.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, ELEMENTWISE):
             module.forward = nn.Identity().forward  # type: ignore[method-assign]
     return copied
 

@@ -1,41 +1,29 @@
-"""EfficientNet-Lite (Google 2020): EfficientNet (Tan & Le 2019, arXiv:1905.11946) for phones.
+"""EfficientNet-Lite (Google 2020): EfficientNet (Tan 2019, arXiv:1905.11946) for phones.
 
-It has no squeeze-excitation, and ReLU6 for swish. Parameter names and arithmetic are those of timm's
+It has no squeeze-excitation, and ReLU6 for swish. Names of parameters and arithmetic are those of timm's
 `tf_efficientnet_lite0`, `1` and `2`.
 """
 
-import math
-from typing import NamedTuple
+from math import ceil
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seewhy.config.networks import EfficientNetLiteOptions
+from seewhy.models.drop_path import drop_path_rates
+from seewhy.models.dropout import Dropout
+from seewhy.models.efficientnet import STAGES
+from seewhy.models.inverted_residual import (
+    DepthwiseSeparable,
+    InvertedResidual,
+    Layers,
+    Shape,
+    divisible,
+    draw_weights,
+)
 from seewhy.models.network import Network
 
-EPSILON, MOMENTUM = 1e-3, 0.01  # of the batch norms, TensorFlow's
 STEM, LAST = 32, 1280  # channels, at every size of the network
-
-
-class Stage(NamedTuple):
-    """Blocks of one shape; the first has the stride."""
-
-    expansion: int
-    kernel: int
-    stride: int
-    channels: int
-    blocks: int
-
-
-STAGES = (
-    Stage(1, 3, 1, 16, 1),
-    Stage(6, 3, 2, 24, 2),
-    Stage(6, 5, 2, 40, 2),
-    Stage(6, 3, 2, 80, 3),
-    Stage(6, 5, 1, 112, 3),
-    Stage(6, 5, 2, 192, 4),
-    Stage(6, 3, 1, 320, 1),
-)
 
 
 class SameConv2d(nn.Conv2d):
@@ -44,110 +32,54 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
         height, width = (
-            max((math.ceil(side / stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:]
+            max((ceil(side / stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:]
         )
-        if height % 2 == width % 2 == 0:
-            padding = (height // 2, width // 2)
-            return F.conv2d(x, self.weight, self.bias, self.stride, padding, 1, self.groups)
-        x = F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
-        return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
+        padding = (height // 2, width // 2)
+        if height % 2 or width % 2:  # one pixel more to the right and below
+            x = F.pad(x, (padding[1], width - padding[1], padding[0], height - padding[0]))
+            padding = (0, 0)
+        return F.conv2d(x, self.weight, self.bias, stride, padding, groups=self.groups)
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=EPSILON, momentum=MOMENTUM)
+    """A batch norm with TensorFlow's numbers."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
-class DepthwiseSeparable(nn.Module):
-    """A depthwise convolution, then one over channels alone."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.conv_dw = SameConv2d(inputs, inputs, kernel, stride, groups=inputs, bias=False)
-        self.bn1 = norm(inputs)
-        self.relu = nn.ReLU6()
-        self.conv_pw = nn.Conv2d(inputs, outputs, 1, bias=False)
-        self.bn2 = norm(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.relu(self.bn1(self.conv_dw(x)))
-        y: Tensor = self.bn2(self.conv_pw(x))
-        return y
-
-
-class InvertedResidual(nn.Module):
-    """Expands the channels, convolves each, and reduces them, beside a shortcut where shapes agree."""
-
-    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
-        super().__init__()
-        inner = expansion * inputs
-        self.conv_pw = nn.Conv2d(inputs, inner, 1, bias=False)
-        self.bn1 = norm(inner)
-        self.relu1 = nn.ReLU6()
-        self.conv_dw = SameConv2d(inner, inner, kernel, stride, groups=inner, bias=False)
-        self.bn2 = norm(inner)
-        self.relu2 = nn.ReLU6()
-        self.conv_pwl = nn.Conv2d(inner, outputs, 1, bias=False)
-        self.bn3 = norm(outputs)
-        self.has_shortcut = stride == 1 and inputs == outputs
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.relu1(self.bn1(self.conv_pw(x)))  # (N, expansion * inputs, h, w)
-        y = self.relu2(self.bn2(self.conv_dw(y)))  # (N, expansion * inputs, h/stride, w/stride)
-        y = self.bn3(self.conv_pwl(y))  # (N, outputs, h/stride, w/stride)
-        return y + x if self.has_shortcut else y
-
-
-def stage(inputs: int, outputs: int, blocks: int, shape: Stage) -> nn.Sequential:
-    """Blocks of one stage, the first of which changes the shape."""
-    made: list[nn.Module] = []
-    for number in range(blocks):
-        stride = shape.stride if number == 0 else 1
-        if shape.expansion == 1:
-            made.append(DepthwiseSeparable(inputs, outputs, shape.kernel, stride))
-        else:
-            made.append(InvertedResidual(inputs, outputs, shape.expansion, shape.kernel, stride))
-        inputs = outputs
-    return nn.Sequential(*made)
+LAYERS = Layers(nn.ReLU6, conv=SameConv2d, norm=norm)
 
 
 class EfficientNetLite(Network):
-    """Seven stages of inverted residuals; a larger network is wider, and deeper but at its ends."""
+    """Blocks in seven stages; a larger network is wider, and deeper but at its ends.
+
+    The small stem leaves out the first two halvings, so that the map of 32 pixels has 4x4 positions.
+    """
 
     def __init__(self, num_classes: int, size: int, options: EfficientNetLiteOptions) -> None:
         super().__init__(num_classes, size, options)
-        self.conv_stem = SameConv2d(3, STEM, 3, stride=2, bias=False)
+        small = options.has_small_stem(size)
+        self.conv_stem = SameConv2d(3, STEM, 3, 1 if small else 2, bias=False)
         self.bn1 = norm(STEM)
-        self.relu1 = nn.ReLU6()
-        stages, inputs = [], STEM
-        for number, shape in enumerate(STAGES):
-            outputs = _rounded(options.widened * shape.channels)
-            ends = number in (0, len(STAGES) - 1)
-            blocks = shape.blocks if ends else math.ceil(options.deepened * shape.blocks)
-            stages.append(stage(inputs, outputs, blocks, shape))
-            inputs = outputs
-        self.blocks = nn.Sequential(*stages)
-        self.conv_head = nn.Conv2d(inputs, LAST, 1, bias=False)
+        self.act1 = nn.ReLU6()
+        self.blocks = _stages(small, options)
+        self.conv_head = nn.Conv2d(divisible(320 * options.widened), LAST, 1, bias=False)
         self.bn2 = norm(LAST)
-        self.relu2 = nn.ReLU6()
-        self.global_pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(options.dropout)
+        self.act2 = nn.ReLU6()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.dropout = Dropout(options.dropout)
         self.classifier = nn.Linear(LAST, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
-                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+        draw_weights(self)
 
     def features(self, x: Tensor) -> Tensor:
         x = self.normalize(x)  # (N, 3, H, W)
-        x = self.relu1(self.bn1(self.conv_stem(x)))  # (N, 32, H/2, W/2)
-        x = self.blocks(x)  # (N, 320, H/32, W/32)
-        x = self.relu2(self.bn2(self.conv_head(x)))  # (N, 1280, H/32, W/32)
-        return x
+        x = self.act1(
+            self.bn1(self.conv_stem(x))
+        )  # (N, 32, h, w): h = H with the small stem, else H/2
+        x = self.blocks(x)  # (N, 320, H/8, W/8) with the small stem, else (N, 320, H/32, W/32)
+        return self.act2(self.bn2(self.conv_head(x)))  # (N, 1280, ...)
 
     def head(self, maps: Tensor) -> Tensor:
-        """Returns logits (N, num_classes) of the maps (N, 1280, h, w)."""
-        x = self.flatten(self.global_pool(maps))  # (N, 1280)
-        logits: Tensor = self.classifier(self.dropout(x))
+        logits: Tensor = self.classifier(self.dropout(self.pool(maps).flatten(1)))
         return logits
 
 
@@ -163,7 +95,23 @@ class EfficientNetLite2(EfficientNetLite):
     """A tenth wider and a fifth deeper, for images of 260 pixels."""
 
 
-def _rounded(channels: float) -> int:
-    """A multiple of 8, not below 90% of the channels."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * channels else rounded
+def _stages(small: bool, options: EfficientNetLiteOptions) -> nn.Sequential:
+    ends = (STAGES[0], STAGES[-1])
+    repeats = [
+        stage.repeats if stage in ends else ceil(stage.repeats * options.deepened)
+        for stage in STAGES
+    ]
+    rates = drop_path_rates(options.drop_path or 0.0, repeats)
+    stages, inputs = nn.Sequential(), STEM
+    for stage, stage_rates in zip(STAGES, rates, strict=True):
+        outputs = divisible(stage.channels * options.widened)
+        stride = 1 if small and stage is STAGES[1] else stage.stride
+        blocks = nn.Sequential()
+        for rate in stage_rates:
+            expanded = inputs * stage.expansion
+            shape = Shape(inputs, outputs, stage.kernel, stride, expanded, drop_path=rate)
+            kind = DepthwiseSeparable if stage.expansion == 1 else InvertedResidual
+            blocks.append(kind(shape, LAYERS))
+            inputs, stride = outputs, 1
+        stages.append(blocks)
+    return stages

@@ -50,7 +50,9 @@ class SameConv2d(nn.Conv2d):
         zeros = max((-(-side // stride) - 1) * stride + kernel - side, 0)
         if zeros % 2:
             x = functional.pad(x, (0, 1, 0, 1))
-        return functional.conv2d(x, self.weight, self.bias, self.stride, zeros // 2)
+        return functional.conv2d(
+            x, self.weight, self.bias, self.stride, zeros // 2, self.dilation, self.groups
+        )
 
 
 @torch.no_grad()

@@ -18,6 +18,12 @@ from seewhy.config.networks import NetworkOptions
 STD_FLOOR = 1 / 255
 CHUNK_BYTES = 2**24  # of images read at a time; ten times as much is in memory then
 
+# Layers that change no shape, and have no FLOPs as papers count them.
+ELEMENTWISE = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout),
+    *(nn.ReLU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh),
+)
+
 
 class Images(Protocol):
     """uint8 `(N, H, W, 3)` with `len` and slices: an array or a lazy view."""
@@ -112,9 +118,10 @@ class Layer:
 def describe(network: Network) -> list[Layer]:
     """Lists the layers of a network in the order of their first calls.
 
-    A layer is a module without submodules, or one with parameters or FLOPs of its own; so the numbers
-    of the layers add up to those of the network. One image without pixels passes through a copy without
-    weights, in eval mode on torch's meta device: nothing is computed, and the network is not changed.
+    A layer is a module without submodules (`nn.Identity` is none), or one with parameters or FLOPs of its
+    own; so the numbers of the layers add up to those of the network. One image without pixels passes through
+    a copy without weights, in eval mode on torch's meta device: nothing is computed, and the network is not
+    changed.
     """
     copied = without_weights(network).eval()
     calls = _calls(copied, torch.empty(1, 3, network.size, network.size, device="meta"))
@@ -125,7 +132,8 @@ def describe(network: Network) -> list[Layer]:
         call = calls.get(module, _Call())
         own = set(module.parameters(recurse=False)) - counted
         counted |= own
-        if own or call.flops or (module in calls and not list(module.children())):
+        computes = module in calls and not isinstance(module, nn.Identity)
+        if own or call.flops or (computes and not list(module.children())):
             parameters = sum(parameter.numel() for parameter in own)
             kind = type(module).__name__
             layers.append(Layer(names[module], kind, call.shape, parameters, call.flops))

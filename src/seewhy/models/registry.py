@@ -20,6 +20,7 @@ __all__ = [
     "Network",
     "build",
     "cost",
+    "current_name",
     "describe",
     "name_of",
     "network_class",
@@ -72,6 +73,14 @@ def network_class(name: str) -> type[Network]:
     return getattr(importlib.import_module(f"seewhy.models.{module}"), kind)
 
 
+def current_name(architecture: str | None, tensor: str) -> str:
+    """The name that a tensor of an old bundle or checkpoint has in the network today."""
+    dotted = f".{tensor}."
+    for before, now in NETWORKS[architecture].renamed if architecture in NETWORKS else ():
+        dotted = dotted.replace(f".{before}.", f".{now}.")
+    return dotted[1:-1]
+
+
 def name_of(network: nn.Module) -> str | None:
     """The name by which `build` makes such a network; None for a network of the user's own."""
     return next((name for name in NETWORKS if type(network) is network_class(name)), None)
@@ -104,6 +113,11 @@ def _checked(name: str, num_classes: int, size: int, options: dict[str, Any]) ->
         raise UsageError(
             f"{name} needs images of at least {kind.minimum_size} pixels a side, these have "
             f"{size}: choose {hint}"
+        )
+    if size < record.least_size():
+        raise UsageError(
+            f"{name} with stem=imagenet needs images of at least {record.least_size()} pixels a side, these "
+            f"have {size}: choose stem=small, or larger images"
         )
     return record
 

@@ -82,8 +82,9 @@ def find_label_issues(
 ) -> LabelFindings:
     """Finds labels that look wrong, by networks that were not trained on the images that they judge.
 
-    Trains `folds` [5] networks by `recipe` [the one that suits the data] into `out` [runs/RECIPE-folds], as `seewhy.folds` does,
-    continues interrupted ones, and reuses finished ones. Writes label-issues.csv, .json and .png there, and
+    Trains `folds` [5] networks by `recipe` [that which suits the data] into `out` [runs/RECIPE-folds], as
+    `seewhy.folds` does, continues interrupted ones, and reuses finished ones. Writes label-issues.csv, .json
+    and .png there, and
     for a person review.html, which saves review.csv. Test stays sealed. Raises `DataError` if the folds were
     trained on other data, and `UsageError` if they were trained with other settings.
     """
