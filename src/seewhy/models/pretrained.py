@@ -164,7 +164,7 @@ def _of_file(name: str, path: Path, origin: str | None = None) -> Weights:
 def _renamed(key: str, table: tuple[tuple[str, str], ...]) -> str:
     for there, here in table:
         if key.startswith(there):
-            return here + key.removeprefix(there)
+            key = here + key.removeprefix(there)
     return key
 
 
