@@ -18,6 +18,13 @@ class TrainConfig(BaseModel):
 
     epochs: int = Field(10, ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(128, ge=1, le=65_536, description="images per step")
+    accumulate: int | None = Field(
+        None,
+        ge=2,
+        le=65_536,
+        description="compute each batch in N micro-batches, whose gradients add up to those of the batch: "
+        "less memory, the same step; batch-norm statistics are those of a micro-batch",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seeds weights, order, augmentation, dropout")
 
     optimizer: str = Field(
@@ -99,6 +106,8 @@ class TrainConfig(BaseModel):
         chosen(self, "schedule", SCHEDULES)
         if self.weight_decay_on is not None and self.weight_decay is None:
             raise ValueError("weight_decay_on has no effect without weight_decay")
+        if self.accumulate is not None and self.accumulate > self.batch_size:
+            raise ValueError(f"accumulate must be at most batch_size, {self.batch_size}")
         if self.compile and self.dropout_schedule is not None:
             raise ValueError("compile runs again for each rate of dropout_schedule: choose one")
         if self.class_weights and self.sampling:

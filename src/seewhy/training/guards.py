@@ -8,7 +8,7 @@ from types import FrameType
 
 import torch
 
-from seewhy.errors import MemoryLimitError, UsageError, first_line, out_of_memory
+from seewhy.errors import MemoryLimitError, SeeWhyError, UsageError, first_line, out_of_memory
 
 _collected: list[list[int]] = []  # the list of the outermost `stopping_signals`, while there is one
 
@@ -61,11 +61,16 @@ def deterministic(device: torch.device, seed: int) -> Iterator[None]:
     gpus = range(torch.cuda.device_count()) if device.type == "cuda" else []
     try:
         with torch.random.fork_rng(gpus):
-            # For a CPU, no GPU is seeded: that takes ten times as long, and could not be undone.
-            (torch.default_generator if device.type == "cpu" else torch).manual_seed(seed)
+            reseed(device, seed)
             yield
     finally:
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+def reseed(device: torch.device, seed: int) -> None:
+    """Seeds the random numbers of a device, within `deterministic`."""
+    # For a CPU, no GPU is seeded: that takes ten times as long, and could not be undone.
+    (torch.default_generator if device.type == "cpu" else torch).manual_seed(seed)
 
 
 @contextmanager
@@ -88,6 +93,6 @@ def memory_named(batch_size: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not out_of_memory(error):
+        if isinstance(error, SeeWhyError) or not out_of_memory(error):
             raise
         raise MemoryLimitError(first_line(error), batch_size) from None

@@ -28,6 +28,7 @@ from seewhy.events import (
     OnEvent,
     RunFinished,
     RunStarted,
+    Step,
     StoredEvent,
     ignore,
 )
@@ -215,6 +216,7 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         save_checkpoint(state, run.checkpoints)
         run.write_history(progress.history, progress.gradient_norms)
 
+    _record_micro_batch(job, progress)
     saved = time.monotonic()
     with stopping_signals() as received, _advised(run, config), compiler_named():
         for event in training_loop(
@@ -232,7 +234,11 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
                 diagnosed = _logged(run, diagnostics.in_history(progress.history, setting))
                 length = progress.events_length
                 progress.events_length = run.add_events([event, *diagnosed], length)
-            if isinstance(event, Epoch) or time.monotonic() - saved > config.checkpoint_seconds:
+            if isinstance(event, Note):
+                run.log(event.text)
+                progress.events_length = run.add_events([event], progress.events_length)
+                _record_micro_batch(job, progress)
+            if not isinstance(event, Step) or time.monotonic() - saved > config.checkpoint_seconds:
                 save()
                 saved = time.monotonic()
             try:
@@ -253,6 +259,12 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         job.network.load_state_dict(load_weights(best))
     elif state.average is not None:
         job.network.load_state_dict(state.average)
+
+
+def _record_micro_batch(job: Job, progress: TrainProgress) -> None:
+    """Stores the size of a micro-batch in the run, once memory has run out; a checkpoint has it too."""
+    if progress.micro_batch is not None:
+        job.run.write_config({**job.config, "micro_batch": progress.micro_batch})
 
 
 def _batches(job: Job) -> Batches:
