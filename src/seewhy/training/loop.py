@@ -105,11 +105,7 @@ def train(
         with deterministic(device, seed):
             x, y = batches(progress.step)
             x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
-            lr = _set_lr(state, batches, config)
-            rate = dropout_rate(config, batches.epochs_done(progress.step))
-            if rate is not None:
-                set_dropout(network, rate)
-
+            lr = _set_rates(state, batches, config)
             network.train()
             state.optimizer.zero_grad()
             size = progress.micro_batch or -(-batches.batch_size // (config.accumulate or 1))
@@ -162,12 +158,16 @@ def _backward(
 def _in_micro_batches(step: int, fitted: int, batch: int) -> str:
     return (
         f"no memory left for step {step:,}: from this step on, a batch is computed in micro-batches of "
-        f"{fitted} images, whose gradients add up to those of all {batch}; only batch-norm statistics are now "
+        f"{fitted} images, whose gradients add up to those of all {batch}; batch-norm statistics are now "
         "those of a micro-batch"
     )
 
 
-def _set_lr(state: TrainState, batches: Batches, config: TrainConfig) -> float:
+def _set_rates(state: TrainState, batches: Batches, config: TrainConfig) -> float:
+    """Sets the rates of the step, of learning and of dropout; returns that of learning."""
+    dropout = dropout_rate(config, batches.epochs_done(state.progress.step))
+    if dropout is not None:
+        set_dropout(state.network, dropout)
     epochs = state.progress.step * batches.batch_size / len(batches.images)
     lr = config.lr * state.progress.plateau_factor * lr_factor(config, epochs)
     for group in state.optimizer.param_groups:
