@@ -17,7 +17,7 @@ from seewhy.config.augment import AugmentConfig
 from seewhy.data import ImageSet
 
 # Independent streams of random numbers.
-ORDER, AUGMENT, NETWORK, WEIGHTS = range(4)
+ORDER, AUGMENT, NETWORK, WEIGHTS, POLICY = range(5)
 
 
 def seed_of(seed: int, stream: int, index: int) -> int:
@@ -69,8 +69,11 @@ class Batches:
         images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
         labels = torch.from_numpy(self.images.labels[rows])
         targets = torch.nn.functional.one_hot(labels, len(self.images.classes)).float()
-        generator = torch.Generator().manual_seed(seed_of(self.seed, AUGMENT, step))
-        return augment(images, targets, self.size, self.augmentation, generator)
+        generator, policy = (
+            torch.Generator().manual_seed(seed_of(self.seed, stream, step))
+            for stream in (AUGMENT, POLICY)
+        )
+        return augment(images, targets, self.size, self.augmentation, generator, policy)
 
 
 def _order(labels: np.ndarray, sampling: str | None, seed: int, epoch: int) -> np.ndarray:
