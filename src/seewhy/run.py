@@ -34,6 +34,8 @@ from seewhy.text import command_line, csv_text, visible
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
 # Data settings that a run which does not name them was trained with, where defaults have changed since.
 BEFORE = {"fit": "crop", "depth": "upper_byte"}
+# Settings that are paths; the digest or fingerprint of what they lead to is stored beside them.
+PATHS = ("data", "init_model", "recipe.train.teacher", "recipe.train.difficulty")
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
 
 
@@ -330,7 +332,7 @@ def require_same(
     """
     before, now = _flat(defaults) | _flat(run.config), _flat(config)
     for key in now:
-        if key in ("data", "init_model", *free):  # a path may change; what it leads to may not
+        if key in (*PATHS, *free):  # a path may change; what it leads to may not
             continue
         if before.get(key) != now[key]:
             name = key.removeprefix("recipe.")

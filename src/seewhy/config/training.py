@@ -1,6 +1,7 @@
 """How a network is trained: one frozen record of typed fields."""
 
-from typing import Annotated, Literal, Self
+import os
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -8,6 +9,8 @@ from seewhy.config.names import METRICS
 from seewhy.config.optimisers import OPTIMISERS, Optimiser
 from seewhy.config.schedules import SCHEDULES
 from seewhy.config.variants import Variant, chosen, flat
+
+DISTILL_WEIGHT, DISTILL_TEMPERATURE = 0.9, 4.0  # customary (Tian et al. 2020)
 
 
 @flat(optimizer=OPTIMISERS, schedule=SCHEDULES)
@@ -53,6 +56,25 @@ class TrainConfig(BaseModel):
     )
 
     label_smoothing: float | None = Field(None, gt=0, lt=1, description="label-smoothing epsilon")
+    teacher: str | None = Field(
+        None,
+        min_length=1,
+        description="distillation: learn also from the answers of this model (a run, a file, a shipped name, "
+        "A+B) to the same augmented images; classes are matched by name",
+    )
+    distill_weight: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description=f"share of the loss that is the teacher's (0 to 1); default {DISTILL_WEIGHT}",
+    )
+    distill_temperature: float | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="divides the logits of both before they are compared (1 to 100); the higher, the more "
+        f"the improbable classes count; default {DISTILL_TEMPERATURE:g}",
+    )
     class_weights: Literal["balanced"] | None = Field(
         None, description="weigh each class by the inverse of its frequency"
     )
@@ -93,6 +115,11 @@ class TrainConfig(BaseModel):
         60, gt=0, description="save at least this often, and at the end of each epoch"
     )
 
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _a_path_is_its_text(cls, value: Any) -> Any:
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
     @field_validator("monitor")
     @classmethod
     def _is_a_metric(cls, name: str) -> str:
@@ -108,6 +135,9 @@ class TrainConfig(BaseModel):
             raise ValueError("weight_decay_on has no effect without weight_decay")
         if self.accumulate is not None and self.accumulate > self.batch_size:
             raise ValueError(f"accumulate must be at most batch_size, {self.batch_size}")
+        for name in ("distill_weight", "distill_temperature"):
+            if getattr(self, name) is not None and self.teacher is None:
+                raise ValueError(f"{name} has no effect without teacher (`{name}: none` clears it)")
         if self.compile and self.dropout_schedule is not None:
             raise ValueError("compile runs again for each rate of dropout_schedule: choose one")
         if self.class_weights and self.sampling:

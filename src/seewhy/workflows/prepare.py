@@ -28,6 +28,7 @@ from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.layers import check_layers
 from seewhy.training.loop import reason_to_stop
+from seewhy.training.reference import Reference
 
 DATA, RECIPE = "cifar10", "fast"  # of a new run, if none is named
 IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to
@@ -58,6 +59,7 @@ class Job:
     run: Run
     device: torch.device
     start: Bundle | None
+    teacher: Reference | None
     config: Mapping[str, Any]
     notes: tuple[str, ...]
 
@@ -96,6 +98,9 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     require_metric(chosen.train.monitor, splits.classes)
     network = _build(chosen, splits, start, request.model)
     check_layers(network, chosen.train)
+    teacher = _reference(chosen, splits, "teacher")
+    if teacher is not None:
+        notes = (*notes, f"teacher: {teacher.note(splits.rule.size)}")
     target = None if request.out is None else Path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
@@ -104,9 +109,17 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         "data_fingerprint": splits.fingerprint,
         "init": start.digest if start else None,
         "init_model": None if init is None else str(init),
+        "teacher": teacher.digests if teacher else None,
     }
     device = pick_device(chosen.train.device)
-    return Job(chosen, splits, network, run, device, start, config, (*splits.notes, *notes))
+    notes = (*splits.notes, *notes)
+    return Job(chosen, splits, network, run, device, start, teacher, config, notes)
+
+
+def _reference(recipe: Recipe, splits: Splits, option: str) -> Reference | None:
+    """The model that a field of the training section names."""
+    name = getattr(recipe.train, option)
+    return None if name is None else Reference.load(name, splits.classes, f"train.{option}")
 
 
 def check_resumable(job: Job) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from seewhy.analysis import diagnostics
-from seewhy.config.training import TrainConfig
+from seewhy.config.training import DISTILL_TEMPERATURE, DISTILL_WEIGHT, TrainConfig
 from seewhy.data import Data, write_bad_files, write_splits
 from seewhy.errors import DiskFullError, DivergedError
 from seewhy.evaluation.collapse import collapse
@@ -55,7 +55,7 @@ from seewhy.training.guards import (
 from seewhy.training.layers import batch_norm_momentum
 from seewhy.training.loop import TrainProgress, TrainState
 from seewhy.training.loop import train as training_loop
-from seewhy.training.objectives import balanced_weights, cross_entropy
+from seewhy.training.objectives import Objective, balanced_weights, cross_entropy, distilled
 from seewhy.training.schedules import lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
 from seewhy.workflows.prepare import (
@@ -204,10 +204,6 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
     """Runs the training loop and saves checkpoints."""
     config, run, progress = job.recipe.train, job.run, state.progress
     batches = _batches(job)
-    weights = None
-    if config.class_weights:
-        labels = job.splits.train.labels
-        weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
     amp = pick_amp(config.amp, job.device)
     counts = job.splits.train.counts, job.splits.val.counts
     setting = diagnostics.Setting.of(*counts, config, batch_norm_momentum(job.network))
@@ -222,7 +218,7 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         for event in training_loop(
             state,
             batches,
-            cross_entropy(config.label_smoothing, weights),
+            _objective(job),
             config,
             validate=partial(_validate, job, amp),
             mode=job.recipe.train.better,
@@ -259,6 +255,22 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         job.network.load_state_dict(load_weights(best))
     elif state.average is not None:
         job.network.load_state_dict(state.average)
+
+
+def _objective(job: Job) -> Objective:
+    config = job.recipe.train
+    weights = None
+    if config.class_weights:
+        labels = job.splits.train.labels
+        weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
+    objective = cross_entropy(config.label_smoothing, weights)
+    if job.teacher is None:
+        return objective
+    job.teacher.place(job.device)
+    weight = config.distill_weight or DISTILL_WEIGHT
+    return distilled(
+        objective, job.teacher, weight, config.distill_temperature or DISTILL_TEMPERATURE
+    )
 
 
 def _record_micro_batch(job: Job, progress: TrainProgress) -> None:
@@ -316,13 +328,19 @@ def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
             "val_accuracy": float((predictions.predicted == predictions.labels).mean()),
         },
         fingerprint=job.splits.fingerprint,
-        parents=(job.start.digest,) if job.start else (),
+        parents=_parents(job),
     )
     finished = _finished(job.run)
     job.run.add_events([*collapsed, finished], events_length)
     bundles.save(bundle, job.run.model)
     yield from collapsed
     yield finished
+
+
+def _parents(job: Job) -> tuple[str, ...]:
+    """The digests of what the model was made from: the one that it started from, and its teachers."""
+    start = [job.start.digest] if job.start else []
+    return (*start, *(job.teacher.digests if job.teacher else ()))
 
 
 def _finished(run: Run, note: str = "") -> RunFinished:
