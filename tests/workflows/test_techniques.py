@@ -2,8 +2,11 @@
 
 import shutil
 
+import numpy as np
 import pytest
-from helpers import QUICK, same_weights
+import torch
+from helpers import QUICK, TinyNet, same_weights, write_folder
+from PIL import Image
 
 import seewhy
 from seewhy.errors import UsageError
@@ -102,3 +105,61 @@ def test_a_teacher_that_lacks_a_class_leaves_nothing_behind(photos, tmp_path):
     with pytest.raises(UsageError, match=r"train\.teacher=fast does not know 3 of the 3 classes"):
         train(photos, tmp_path / "run", {**QUICK, "train.teacher": "fast"})
     assert not (tmp_path / "run").exists()
+
+
+# ------------------------------------------------------------------ fine-tuning with classes or images added
+
+
+def tuned(data, out, init, **more):
+    seen = []
+    fields = {**QUICK, "train.epochs": 1, "train.lr": 1e-6}
+    run = train(data, out, fields, init=init, on_event=seen.append, **more)
+    return run, [event.text for event in seen if isinstance(event, Note)]
+
+
+def test_classes_added_and_dropped_are_said_and_their_rows_kept_by_name(trained, tmp_path):
+    data = write_folder(tmp_path / "data", ("ape", "bee", "cow", "dog"), count=12, seed=7)
+    run, notes = tuned(data, tmp_path / "run", trained)
+    assert (
+        f"kept: 2 classes of {trained}; new: 2 classes (ape, dog), whose last-layer rows start at random; "
+        "dropped: 1 class that the data do not have (ant)"
+    ) in notes
+    before, after = (load_bundle(path) for path in (trained / "model.safetensors", run.model))
+    old, new = (bundle.network.state_dict() for bundle in (before, after))
+    last = [name for name, tensor in new.items() if tensor.shape[:1] == (4,)]
+    assert len(last) == 2
+    for name in last:
+        torch.testing.assert_close(new[name][[1, 2]], old[name][[1, 2]], atol=2e-3, rtol=0)
+        assert not torch.allclose(new[name][[0]], old[name][[0]], atol=2e-3)
+
+
+def test_images_added_later_are_counted(photos, trained, tmp_path):
+    data = shutil.copytree(photos, tmp_path / "data")
+    _, notes = tuned(data, tmp_path / "same", trained)
+    assert f"kept: 3 classes of {trained}" in notes
+    train_images = Run(trained).split_sizes["train"]
+    assert f"0 of {train_images} training images are new to {trained}" in notes
+    for kind in ("ant", "bee", "cow"):
+        for number in range(6):
+            pixels = np.random.default_rng(number).integers(0, 255, (16, 16, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(data / kind / f"{kind}-more-{number}.png")
+    _, notes = tuned(data, tmp_path / "more", trained)
+    (line,) = (note for note in notes if "new to" in note)
+    assert not line.startswith("0 of")
+
+
+def test_validation_images_that_the_model_was_trained_on_are_counted(photos, trained, tmp_path):
+    seen = []
+    fields = {**QUICK, "train.epochs": 1, "data.split_seed": 5}
+    train(photos, tmp_path / "run", fields, init=trained, on_event=seen.append)
+    (line,) = (e.text for e in seen if isinstance(e, Note) and "new to" in e.text)
+    assert "validation images, so that its validation metrics are too good" in line
+
+
+def test_a_network_of_ones_own_is_not_tuned_to_other_classes(photos, tmp_path):
+    run = train(photos, tmp_path / "own", QUICK, model=TinyNet())
+    data = write_folder(tmp_path / "data", ("ape", "bee", "cow"), count=12)
+    with pytest.raises(UsageError, match="not matched by name"):
+        train(data, tmp_path / "run", QUICK, init=run.path, model=TinyNet())
+    _, notes = tuned(photos, tmp_path / "again", run.path, model=TinyNet())
+    assert f"kept: 3 classes of {run.path}" in notes

@@ -29,6 +29,7 @@ from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.layers import check_layers
 from seewhy.training.loop import reason_to_stop
 from seewhy.training.reference import Reference
+from seewhy.workflows.fine_tuning import require_own_classes, what_is_kept
 
 DATA, RECIPE = "cifar10", "fast"  # of a new run, if none is named
 IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to
@@ -98,6 +99,8 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     require_metric(chosen.train.monitor, splits.classes)
     network = _build(chosen, splits, start, request.model)
     check_layers(network, chosen.train)
+    if start is not None:
+        notes = (*notes, *what_is_kept(str(init), start, splits))
     teacher = _reference(chosen, splits, "teacher")
     if teacher is not None:
         notes = (*notes, f"teacher: {teacher.note(splits.rule.size)}")
@@ -257,6 +260,8 @@ def _build(
 ) -> nn.Module:
     """The network before the first step, on the CPU."""
     if model is not None:
+        if start is not None:
+            require_own_classes(start, splits)
         return start.network if start else model
     size, classes = splits.rule.size, splits.classes
     options = recipe.model.options.model_dump()
