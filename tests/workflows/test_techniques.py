@@ -1,5 +1,6 @@
 """Techniques of training, end to end: each resumes to the same bits, and a run says what it used."""
 
+import csv
 import shutil
 
 import numpy as np
@@ -14,11 +15,14 @@ from seewhy.events import Note, Step
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.run import Run
 
+RESNET = {"model.name": "resnet18", "model.width": 0.125}
 TECHNIQUES = {
     "rand": {"augment.policy": "rand"},
     "trivial": {"augment.policy": "trivial"},
     "auto": {"augment.policy": "auto"},
     "accumulate": {"train.accumulate": 3},
+    "progressive": {"train.progressive": 0.5, **RESNET},
+    "curriculum": {"train.curriculum": 0.7, "train.difficulty": "MODEL"},
     "teacher": {"train.teacher": "MODEL", "train.distill_temperature": 2},
 }
 
@@ -163,3 +167,41 @@ def test_a_network_of_ones_own_is_not_tuned_to_other_classes(photos, tmp_path):
         train(data, tmp_path / "run", QUICK, init=run.path, model=TinyNet())
     _, notes = tuned(photos, tmp_path / "again", run.path, model=TinyNet())
     assert f"kept: 3 classes of {run.path}" in notes
+
+
+# ------------------------------------------------------------------ progressive resizing and curricula
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model.name": "simple_cnn"}, "images of 8 pixels, and simple_cnn does not take these"),
+        ({"train.progressive": 0.95}, "has no effect on images of 16 pixels"),
+    ],
+)
+def test_small_images_that_do_not_fit_are_refused_in_a_line(photos, tmp_path, fields, message):
+    fields = {**QUICK, "train.progressive": 0.5, **fields}
+    with pytest.raises(UsageError, match=message):
+        train(photos, tmp_path / "run", fields)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_curriculum_keeps_its_scores_in_the_run(photos, trained, tmp_path):
+    run = train(photos, tmp_path / "run", options("curriculum", trained))
+    with open(run.path / "difficulty.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == run.split_sizes["train"]
+    assert run.config["difficulty"] == [load_bundle(trained / "model.safetensors").digest]
+    model = seewhy.load(trained)
+    images = model.splits(photos).train
+    p = model.predict_set(images).probabilities()
+    own = p[np.arange(len(images)), images.labels]
+    np.testing.assert_allclose([float(row["loss"]) for row in rows], -np.log(own), atol=1e-4)
+    assert [row["path"] for row in rows] == images.ids.tolist()
+
+
+@pytest.mark.parametrize("option", ["train.curriculum", "train.difficulty"])
+def test_a_curriculum_needs_both_of_its_options(photos, tmp_path, option):
+    value = {"train.curriculum": 0.5, "train.difficulty": "fast"}[option]
+    with pytest.raises(UsageError, match="curriculum and difficulty need each other"):
+        train(photos, tmp_path / "run", {**QUICK, option: value})

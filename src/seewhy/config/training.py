@@ -28,6 +28,26 @@ class TrainConfig(BaseModel):
         description="compute each batch in N micro-batches, whose gradients add up to those of the batch: "
         "less memory, the same step; batch-norm statistics are those of a micro-batch",
     )
+    progressive: float | None = Field(
+        None,
+        ge=0.1,
+        lt=1,
+        description="progressive resizing: share of the image's side (0.1 to 1) in the first epoch; it grows "
+        "to the full side by three quarters of the epochs",
+    )
+    curriculum: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="easy images first: share of the epochs (0 to 1) in which the images used grow from the "
+        "easiest quarter of each class to all",
+    )
+    difficulty: str | None = Field(
+        None,
+        min_length=1,
+        description="the model (a run, a file, a shipped name, A+B) whose loss tells `curriculum` how "
+        "difficult an image is",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seeds weights, order, augmentation, dropout")
 
     optimizer: str = Field(
@@ -115,7 +135,7 @@ class TrainConfig(BaseModel):
         60, gt=0, description="save at least this often, and at the end of each epoch"
     )
 
-    @field_validator("teacher", mode="before")
+    @field_validator("teacher", "difficulty", mode="before")
     @classmethod
     def _a_path_is_its_text(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -135,6 +155,10 @@ class TrainConfig(BaseModel):
             raise ValueError("weight_decay_on has no effect without weight_decay")
         if self.accumulate is not None and self.accumulate > self.batch_size:
             raise ValueError(f"accumulate must be at most batch_size, {self.batch_size}")
+        if (self.curriculum is None) != (self.difficulty is None):
+            raise ValueError("curriculum and difficulty need each other: set both or neither")
+        if self.compile and self.progressive is not None:
+            raise ValueError("compile runs again for each side of progressive: choose one")
         for name in ("distill_weight", "distill_temperature"):
             if getattr(self, name) is not None and self.teacher is None:
                 raise ValueError(f"{name} has no effect without teacher (`{name}: none` clears it)")

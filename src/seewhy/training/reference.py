@@ -11,6 +11,7 @@ from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import place
 from seewhy.inference.locate import find_models
+from seewhy.text import shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +34,7 @@ class Reference:
             if missing:
                 raise UsageError(
                     f"{option}={name} does not know {len(missing)} of the {len(classes)} classes "
-                    f"({', '.join(missing[:5])}{', ...' * (len(missing) > 5)}): choose a model that was "
-                    "trained on all of them"
+                    f"({shortened(missing)}): choose a model that was trained on all of them"
                 )
         return cls(name, models, classes)
 

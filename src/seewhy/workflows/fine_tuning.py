@@ -1,13 +1,11 @@
 """What a training that starts from a model takes over from it."""
 
-from collections.abc import Sequence
-
 from seewhy.data import Splits
 from seewhy.errors import UsageError
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.locate import find_model
 from seewhy.run import Run
-from seewhy.text import visible
+from seewhy.text import shortened
 
 
 def what_is_kept(name: str, start: Bundle, splits: Splits) -> tuple[str, ...]:
@@ -20,11 +18,11 @@ def what_is_kept(name: str, start: Bundle, splits: Splits) -> tuple[str, ...]:
     parts = [f"kept: {_counted(len(splits.classes) - len(new))} of {name}"]
     if new:
         parts.append(
-            f"new: {_counted(len(new))} ({_some(new)}), whose last-layer rows start at random"
+            f"new: {_counted(len(new))} ({shortened(new)}), whose last-layer rows start at random"
         )
     if dropped:
         parts.append(
-            f"dropped: {_counted(len(dropped))} that the data do not have ({_some(dropped)})"
+            f"dropped: {_counted(len(dropped))} that the data do not have ({shortened(dropped)})"
         )
     notes = ["; ".join(parts)]
     run = Run(find_model(name).parent)
@@ -45,15 +43,11 @@ def require_own_classes(start: Bundle, splits: Splits) -> None:
     """Raises `UsageError` unless a network of the user's own has the classes of the data, in their order."""
     if start.classes != splits.classes:
         raise UsageError(
-            f"the model to fine-tune has the classes {_some(start.classes)} and the data have "
-            f"{_some(splits.classes)}: the last layer of a network of your own is not matched by name; give "
-            "data of the same classes, or start without init"
+            f"the model to fine-tune has the classes {shortened(start.classes)} and the data have "
+            f"{shortened(splits.classes)}: the last layer of a network of your own is not matched by name; "
+            "give data of the same classes, or start without init"
         )
 
 
 def _counted(classes: int) -> str:
     return f"{classes} class{'es' * (classes != 1)}"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(visible(name) for name in names[:5]) + ", ..." * (len(names) > 5)

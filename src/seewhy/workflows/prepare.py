@@ -26,7 +26,7 @@ from seewhy.models.registry import Network, build, name_of
 from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, started_run
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
-from seewhy.training.layers import check_layers
+from seewhy.training.layers import check_layers, check_sides
 from seewhy.training.loop import reason_to_stop
 from seewhy.training.reference import Reference
 from seewhy.workflows.fine_tuning import require_own_classes, what_is_kept
@@ -52,7 +52,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """The inputs of one training; `config` is what the run stores of them, `notes` are for the user."""
+    """The inputs of one training; `config` is what the run stores of them, `notes` are for the user.
+
+    `start` is the model to fine-tune, `teacher` the one to distil, `judge` the one that
+    tells which images are difficult.
+    """
 
     recipe: Recipe
     splits: Splits
@@ -61,6 +65,7 @@ class Job:
     device: torch.device
     start: Bundle | None
     teacher: Reference | None
+    judge: Reference | None
     config: Mapping[str, Any]
     notes: tuple[str, ...]
 
@@ -99,11 +104,14 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     require_metric(chosen.train.monitor, splits.classes)
     network = _build(chosen, splits, start, request.model)
     check_layers(network, chosen.train)
+    check_sides(network, chosen.train, splits.rule.size)
     if start is not None:
         notes = (*notes, *what_is_kept(str(init), start, splits))
     teacher = _reference(chosen, splits, "teacher")
-    if teacher is not None:
-        notes = (*notes, f"teacher: {teacher.note(splits.rule.size)}")
+    judge = _reference(chosen, splits, "difficulty")
+    for option, model in (("teacher", teacher), ("difficulty", judge)):
+        if model is not None:
+            notes = (*notes, f"{option}: {model.note(splits.rule.size)}")
     target = None if request.out is None else Path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
@@ -113,10 +121,11 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         "init": start.digest if start else None,
         "init_model": None if init is None else str(init),
         "teacher": teacher.digests if teacher else None,
+        "difficulty": judge.digests if judge else None,
     }
     device = pick_device(chosen.train.device)
     notes = (*splits.notes, *notes)
-    return Job(chosen, splits, network, run, device, start, teacher, config, notes)
+    return Job(chosen, splits, network, run, device, start, teacher, judge, config, notes)
 
 
 def _reference(recipe: Recipe, splits: Splits, option: str) -> Reference | None:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from seewhy.analysis import diagnostics
-from seewhy.config.training import DISTILL_TEMPERATURE, DISTILL_WEIGHT, TrainConfig
+from seewhy.config.training import TrainConfig
 from seewhy.data import Data, write_bad_files, write_splits
 from seewhy.errors import DiskFullError, DivergedError
 from seewhy.evaluation.collapse import collapse
@@ -38,7 +38,6 @@ from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import pick_amp, place
 from seewhy.models.registry import Network
 from seewhy.run import Run, writing
-from seewhy.training.batches import Batches
 from seewhy.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
@@ -55,7 +54,6 @@ from seewhy.training.guards import (
 from seewhy.training.layers import batch_norm_momentum
 from seewhy.training.loop import TrainProgress, TrainState
 from seewhy.training.loop import train as training_loop
-from seewhy.training.objectives import Objective, balanced_weights, cross_entropy, distilled
 from seewhy.training.schedules import lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
 from seewhy.workflows.prepare import (
@@ -66,6 +64,7 @@ from seewhy.workflows.prepare import (
     model_epochs,
     prepare,
 )
+from seewhy.workflows.steps import batches_of, objective_of, parents_of
 
 
 def train(
@@ -203,7 +202,6 @@ def _logged(run: Run, diagnosed: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
 def _fit(job: Job, state: TrainState) -> Iterator[Event]:
     """Runs the training loop and saves checkpoints."""
     config, run, progress = job.recipe.train, job.run, state.progress
-    batches = _batches(job)
     amp = pick_amp(config.amp, job.device)
     counts = job.splits.train.counts, job.splits.val.counts
     setting = diagnostics.Setting.of(*counts, config, batch_norm_momentum(job.network))
@@ -217,8 +215,8 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
     with stopping_signals() as received, _advised(run, config), compiler_named():
         for event in training_loop(
             state,
-            batches,
-            _objective(job),
+            batches_of(job),
+            objective_of(job),
             config,
             validate=partial(_validate, job, amp),
             mode=job.recipe.train.better,
@@ -257,39 +255,10 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         job.network.load_state_dict(state.average)
 
 
-def _objective(job: Job) -> Objective:
-    config = job.recipe.train
-    weights = None
-    if config.class_weights:
-        labels = job.splits.train.labels
-        weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
-    objective = cross_entropy(config.label_smoothing, weights)
-    if job.teacher is None:
-        return objective
-    job.teacher.place(job.device)
-    weight = config.distill_weight or DISTILL_WEIGHT
-    return distilled(
-        objective, job.teacher, weight, config.distill_temperature or DISTILL_TEMPERATURE
-    )
-
-
 def _record_micro_batch(job: Job, progress: TrainProgress) -> None:
     """Stores the size of a micro-batch in the run, once memory has run out; a checkpoint has it too."""
     if progress.micro_batch is not None:
         job.run.write_config({**job.config, "micro_batch": progress.micro_batch})
-
-
-def _batches(job: Job) -> Batches:
-    config = job.recipe.train
-    return Batches(
-        images=job.splits.train,
-        size=job.splits.rule.size,
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        seed=config.seed,
-        augmentation=job.recipe.augment,
-        sampling=config.sampling,
-    )
 
 
 @contextmanager
@@ -328,19 +297,13 @@ def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
             "val_accuracy": float((predictions.predicted == predictions.labels).mean()),
         },
         fingerprint=job.splits.fingerprint,
-        parents=_parents(job),
+        parents=parents_of(job),
     )
     finished = _finished(job.run)
     job.run.add_events([*collapsed, finished], events_length)
     bundles.save(bundle, job.run.model)
     yield from collapsed
     yield finished
-
-
-def _parents(job: Job) -> tuple[str, ...]:
-    """The digests of what the model was made from: the one that it started from, and its teachers."""
-    start = [job.start.digest] if job.start else []
-    return (*start, *(job.teacher.digests if job.teacher else ()))
 
 
 def _finished(run: Run, note: str = "") -> RunFinished:
