@@ -304,7 +304,8 @@ def _read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    names = list(rows[0]) if rows else []
+    # A run that went on elsewhere may lack a column in some rows.
+    names = [name for name in rows[0] if all(name in row for row in rows)] if rows else []
     cells = ([row[name] for name in names] for row in rows)
     write_atomic(path, csv_text([names, *cells]).encode())
 

@@ -10,8 +10,9 @@ from helpers import QUICK, TinyNet, same_weights, write_folder
 from PIL import Image
 
 import seewhy
+from seewhy.cli.progress import Terminal
 from seewhy.errors import UsageError
-from seewhy.events import Note, Step
+from seewhy.events import Epoch, Note, Step
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.run import Run
 
@@ -205,3 +206,32 @@ def test_a_curriculum_needs_both_of_its_options(photos, tmp_path, option):
     value = {"train.curriculum": 0.5, "train.difficulty": "fast"}[option]
     with pytest.raises(UsageError, match="curriculum and difficulty need each other"):
         train(photos, tmp_path / "run", {**QUICK, option: value})
+
+
+# ------------------------------------------------------------------ memory of a GPU
+
+
+def test_without_a_gpu_a_limit_of_its_memory_is_refused_and_nothing_is_made(photos, tmp_path):
+    fields = {**QUICK, "train.device": "cpu", "train.device_memory": 0.8}
+    with pytest.raises(UsageError, match=r"train\.device_memory has no effect on cpu"):
+        train(photos, tmp_path / "run", fields)
+    with pytest.raises(UsageError, match="not available"):
+        train(photos, tmp_path / "run", {**QUICK, "train.device": "mps"})
+    assert not (tmp_path / "run").exists()
+
+
+def test_each_epoch_has_its_peak_memory_where_there_is_a_gpu(photos, tmp_path, monkeypatch, capsys):
+    peaks = iter([2_500_000_000, 1_250_000_000])
+    monkeypatch.setattr("seewhy.training.loop.take_peak_memory", lambda device: next(peaks))
+    terminal = Terminal()
+    run = train(photos, tmp_path / "run", QUICK, on_event=terminal)
+    assert [row["peak_memory"] for row in run.history] == [2.5e9, 1.25e9]
+    stored = [event.peak_memory for event in run.events if isinstance(event, Epoch)]
+    assert stored == [2_500_000_000, 1_250_000_000]
+    shown = capsys.readouterr().err
+    assert "2.5 GB" in shown and "1.2 GB" in shown
+
+
+def test_a_history_begun_on_a_gpu_and_ended_elsewhere_is_written(tmp_path):
+    Run(tmp_path).write_history([{"epoch": 1, "peak_memory": 5}, {"epoch": 2}])
+    assert Run(tmp_path).history == [{"epoch": 1}, {"epoch": 2}]

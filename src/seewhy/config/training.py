@@ -125,6 +125,13 @@ class TrainConfig(BaseModel):
     amp: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="number format of a step; auto is bf16 where that is faster"
     )
+    device_memory: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="largest share of the GPU's memory (0 to 1) that the training takes; where it does not "
+        "suffice for a step, the batch is computed in micro-batches",
+    )
     gradient_norms: int | None = Field(
         None, ge=1, description="record each layer's gradient norm every N steps"
     )

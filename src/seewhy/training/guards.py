@@ -74,6 +74,29 @@ def reseed(device: torch.device, seed: int) -> None:
 
 
 @contextmanager
+def memory_capped(device: torch.device, share: float | None) -> Iterator[None]:
+    """Lets PyTorch take at most this share of a GPU's memory within the block; beyond it, memory runs out."""
+    if share is None:
+        yield
+        return
+    before = torch.cuda.get_per_process_memory_fraction(device)
+    torch.cuda.set_per_process_memory_fraction(share, device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(before, device)
+
+
+def take_peak_memory(device: torch.device) -> int | None:
+    """The most bytes of a GPU that tensors took at once since the last call; None elsewhere."""
+    if device.type != "cuda":
+        return None
+    peak = torch.cuda.max_memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return peak
+
+
+@contextmanager
 def compiler_named() -> Iterator[None]:
     """Turns the failure of a compiler, or its absence, into `UsageError` with advice."""
     try:

@@ -16,7 +16,7 @@ from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Note, Step
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.batches import NETWORK, Batches, seed_of
-from seewhy.training.guards import deterministic
+from seewhy.training.guards import deterministic, memory_capped, take_peak_memory
 from seewhy.training.layers import gradient_norms, set_dropout
 from seewhy.training.micro_batches import cut, fitting_memory
 from seewhy.training.objectives import Objective
@@ -97,12 +97,16 @@ def train(
         clock = time.monotonic()
         seed = seed_of(config.seed, NETWORK, progress.step)
         if batches.epochs_done(progress.step) > len(progress.history) or progress.out_of_time:
-            with deterministic(device, seed), averaged(network, state.average):
+            with (
+                deterministic(device, seed),
+                memory_capped(device, config.device_memory),
+                averaged(network, state.average),
+            ):
                 metrics = validate(network)
-            yield _close_epoch(progress, config, metrics, mode, clock)
+            yield _close_epoch(progress, config, metrics, mode, clock, take_peak_memory(device))
             continue
 
-        with deterministic(device, seed):
+        with deterministic(device, seed), memory_capped(device, config.device_memory):
             x, y = batches(progress.step)
             x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
             lr = _set_rates(state, batches, config)
@@ -212,6 +216,7 @@ def _close_epoch(
     metrics: Mapping[str, float],
     mode: str,
     clock: float,
+    peak_memory: int | None,
 ) -> Epoch:
     value = metrics[config.monitor]
     lr = config.lr * progress.plateau_factor * lr_factor(config, len(progress.history) + 1)
@@ -241,6 +246,7 @@ def _close_epoch(
         validation=dict(metrics),
         best=is_best,
         seconds=progress.elapsed,
+        peak_memory=peak_memory,
     )
     progress.history.append(epoch.row())
     progress.loss_sum, progress.correct, progress.seen = 0.0, 0.0, 0

@@ -102,6 +102,11 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     splits = load_data(data, chosen.data, on_event=on_event, rule=rule)
     chosen, notes = _fitting(chosen, len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
+    device = pick_device(chosen.train.device)
+    if chosen.train.device_memory is not None and device.type != "cuda":
+        raise UsageError(
+            f"train.device_memory has no effect on {device.type}, it limits the memory of a GPU: leave it out"
+        )
     network = _build(chosen, splits, start, request.model)
     check_layers(network, chosen.train)
     check_sides(network, chosen.train, splits.rule.size)
@@ -123,7 +128,6 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         "teacher": teacher.digests if teacher else None,
         "difficulty": judge.digests if judge else None,
     }
-    device = pick_device(chosen.train.device)
     notes = (*splits.notes, *notes)
     return Job(chosen, splits, network, run, device, start, teacher, judge, config, notes)
 
