@@ -11,6 +11,7 @@ from PIL import Image
 
 import seewhy
 from seewhy.cli.progress import Terminal
+from seewhy.config.data import DataConfig
 from seewhy.errors import UsageError
 from seewhy.events import Epoch, Note, Step
 from seewhy.inference.bundle import load as load_bundle
@@ -198,7 +199,15 @@ def test_a_curriculum_keeps_its_scores_in_the_run(photos, trained, tmp_path):
     p = model.predict_set(images).probabilities()
     own = p[np.arange(len(images)), images.labels]
     np.testing.assert_allclose([float(row["loss"]) for row in rows], -np.log(own), atol=1e-4)
-    assert [row["path"] for row in rows] == images.ids.tolist()
+    assert [row["id"] for row in rows] == images.ids.tolist()
+    # What is too hard to be right may be left out: two columns of the table are a review.
+    hardest = sorted(rows, key=lambda row: float(row["loss"]))[-3:]
+    lines = ["hash,right_label", *(f"{row['hash']},none of these" for row in hardest)]
+    (tmp_path / "drop.csv").write_text("\n".join(lines))
+    seewhy.apply_review(photos, tmp_path / "drop.csv", tmp_path / "without")
+    kept = seewhy.load_data(tmp_path / "without", DataConfig(size=16)).train
+    assert len(kept) == len(rows) - 3
+    assert not {row["hash"].encode() for row in hardest} & set(kept.hashes.tolist())
 
 
 @pytest.mark.parametrize("option", ["train.curriculum", "train.difficulty"])

@@ -44,4 +44,5 @@ def difficulty(model: Reference, images: ImageSet, size: int, device: torch.devi
             own = torch.from_numpy(images.labels[part]).to(device)[:, None]
             likely = model.probabilities(x).double().gather(1, own)[:, 0]
             losses.append(-likely.clamp(min=1e-12).log().cpu().numpy())
+    model.place(torch.device("cpu"))  # which leaves a GPU's memory to the training
     return np.concatenate(losses)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import MemoryLimitError, first_line, out_of_memory
+from seewhy.inference.device import device_of
 from seewhy.training.guards import reseed
 
 LEAST = 2  # images: batch norm has no statistics of a single one whose map is a single pixel
@@ -44,7 +45,7 @@ def fitting_memory(
         for buffer, before in zip(network.buffers(), buffers, strict=True):
             buffer.copy_(before)
         network.zero_grad()
-        device = next(network.parameters()).device
+        device = device_of(network)
         if device.type == "cuda":
             torch.cuda.empty_cache()
         reseed(device, seed)

@@ -5,8 +5,7 @@ import csv
 import numpy as np
 
 from seewhy.config.training import DISTILL_TEMPERATURE, DISTILL_WEIGHT
-from seewhy.files import write_atomic
-from seewhy.text import csv_text
+from seewhy.data.bad_files import write_csv
 from seewhy.training.batches import Batches
 from seewhy.training.curriculum import Curriculum, difficulty
 from seewhy.training.objectives import Objective, balanced_weights, cross_entropy, distilled
@@ -39,10 +38,10 @@ def _curriculum(job: Job) -> Curriculum | None:
             losses = np.array([float(row["loss"]) for row in csv.DictReader(file)])
     else:
         losses = difficulty(job.judge, train, job.splits.rule.size, job.device)
-        cells = zip(
-            train.ids, (train.classes[k] for k in train.labels), losses.tolist(), strict=True
-        )
-        write_atomic(path, csv_text([["path", "label", "loss"], *cells]).encode())
+        labels = (train.classes[label] for label in train.labels)
+        hashes = (digest.decode() for digest in train.hashes.tolist())
+        rows = zip(train.ids, hashes, labels, losses.tolist(), strict=True)
+        write_csv(("id", "hash", "label", "loss"), rows, path)
     return Curriculum(losses, config.curriculum * config.epochs)
 
 
