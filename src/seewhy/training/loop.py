@@ -97,12 +97,8 @@ def train(
         clock = time.monotonic()
         seed = seed_of(config.seed, NETWORK, progress.step)
         if batches.epochs_done(progress.step) > len(progress.history) or progress.out_of_time:
-            with (
-                deterministic(device, seed),
-                memory_capped(device, config.device_memory),
-                averaged(network, state.average),
-            ):
-                metrics = validate(network)
+            with deterministic(device, seed), memory_capped(device, config.device_memory):
+                metrics = _validated(state, validate)
             yield _close_epoch(progress, config, metrics, mode, clock, take_peak_memory(device))
             continue
 
@@ -131,6 +127,12 @@ def train(
             progress.micro_batch = fitted
             yield Note(_in_micro_batches(progress.step, fitted, batches.batch_size))
         yield done
+
+
+def _validated(state: TrainState, validate: Validate) -> Mapping[str, float]:
+    """The metrics of the averaged weights, where there are some."""
+    with averaged(state.network, state.average):
+        return validate(state.network)
 
 
 def _in_precision(objective: Objective, device: torch.device, amp: torch.dtype | None) -> Objective:
