@@ -83,7 +83,7 @@ def _ranges(wide: bool, size: int) -> Tensor:
     return torch.tensor([ranges.get(name, (0, 0, 0)) for name in NAMES], dtype=torch.float64)
 
 
-# The 25 pairs of the policy for CIFAR-10 (Cubuk 2018, table 7): operation, chance and level of 0 to 9.
+# The 25 pairs of the policy for CIFAR-10 (Cubuk 2018, appendix): operation, chance and level of 0 to 9.
 _CIFAR10 = """
     invert .1 0        contrast .2 6       rotate .7 2         translate_x .3 9
     sharpness .8 1     sharpness .9 3      shear_y .5 8        translate_y .7 9

@@ -136,7 +136,7 @@ def _validated(state: TrainState, validate: Validate) -> Mapping[str, float]:
 
 
 def _in_precision(objective: Objective, device: torch.device, amp: torch.dtype | None) -> Objective:
-    """The objective, computed in the format `amp` where that is more than accurate enough."""
+    """The objective, computed in the number format `amp` where there is one."""
     if amp is None:
         return objective
 
