@@ -67,6 +67,14 @@ def test_a_technique_resumes_to_the_same_bits_and_has_an_effect(
     ]
 
 
+def test_that_batch_norm_sees_micro_batches_is_said(photos, tmp_path):
+    seen = []
+    fields = {**QUICK, "train.epochs": 1, "train.accumulate": 3}
+    train(photos, tmp_path / "run", fields, on_event=seen.append)
+    notes = [event.text for event in seen if isinstance(event, Note)]
+    assert "accumulate: batch-norm statistics are those of micro-batches of 6 images" in notes
+
+
 # ------------------------------------------------------------------ distillation
 
 

@@ -17,7 +17,7 @@ from seewhy.events import Epoch, Note, Step
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.guards import deterministic, memory_capped, take_peak_memory
-from seewhy.training.layers import gradient_norms, set_dropout
+from seewhy.training.layers import batch_norm_momentum, gradient_norms, set_dropout
 from seewhy.training.micro_batches import cut, fitting_memory
 from seewhy.training.objectives import Objective
 from seewhy.training.optimisers import build_optimizer
@@ -125,7 +125,7 @@ def train(
         progress.out_of_time = _out_of_time(progress, config)
         if fitted < size:
             progress.micro_batch = fitted
-            yield Note(_in_micro_batches(progress.step, fitted, batches.batch_size))
+            yield Note(_in_micro_batches(network, progress.step, fitted, batches.batch_size))
         yield done
 
 
@@ -161,12 +161,14 @@ def _backward(
     return torch.stack(losses).sum(), torch.cat(outputs)
 
 
-def _in_micro_batches(step: int, fitted: int, batch: int) -> str:
-    return (
+def _in_micro_batches(network: nn.Module, step: int, fitted: int, batch: int) -> str:
+    text = (
         f"no memory left for step {step:,}: from this step on, a batch is computed in micro-batches of "
-        f"{fitted} images, whose gradients add up to those of all {batch}; batch-norm statistics are now "
-        "those of a micro-batch"
+        f"{fitted} images, whose gradients add up to those of all {batch}"
     )
+    if batch_norm_momentum(network) is None:
+        return text
+    return text + "; batch-norm statistics are now those of a micro-batch"
 
 
 def _set_rates(state: TrainState, batches: Batches, config: TrainConfig) -> float:

@@ -26,7 +26,7 @@ from seewhy.models.registry import Network, build, name_of
 from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, started_run
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
-from seewhy.training.layers import check_layers, check_sides
+from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides
 from seewhy.training.loop import reason_to_stop
 from seewhy.training.reference import Reference
 from seewhy.workflows.fine_tuning import require_own_classes, what_is_kept
@@ -110,13 +110,10 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     network = _build(chosen, splits, start, request.model)
     check_layers(network, chosen.train)
     check_sides(network, chosen.train, splits.rule.size)
+    teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
     if start is not None:
         notes = (*notes, *what_is_kept(str(init), start, splits))
-    teacher = _reference(chosen, splits, "teacher")
-    judge = _reference(chosen, splits, "difficulty")
-    for option, model in (("teacher", teacher), ("difficulty", judge)):
-        if model is not None:
-            notes = (*notes, f"{option}: {model.note(splits.rule.size)}")
+    notes = (*splits.notes, *notes, *_technique_notes(chosen, splits, network, teacher, judge))
     target = None if request.out is None else Path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
@@ -128,8 +125,27 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         "teacher": teacher.digests if teacher else None,
         "difficulty": judge.digests if judge else None,
     }
-    notes = (*splits.notes, *notes)
     return Job(chosen, splits, network, run, device, start, teacher, judge, config, notes)
+
+
+def _technique_notes(
+    recipe: Recipe,
+    splits: Splits,
+    network: nn.Module,
+    teacher: Reference | None,
+    judge: Reference | None,
+) -> list[str]:
+    """What a user must know of the techniques that a recipe uses."""
+    notes, train = [], recipe.train
+    if train.accumulate is not None and batch_norm_momentum(network) is not None:
+        size = -(-train.batch_size // train.accumulate)
+        notes.append(
+            f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
+        )
+    for option, model in (("teacher", teacher), ("difficulty", judge)):
+        if model is not None:
+            notes.append(f"{option}: {model.note(splits.rule.size)}")
+    return notes
 
 
 def _reference(recipe: Recipe, splits: Splits, option: str) -> Reference | None:
