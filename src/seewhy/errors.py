@@ -167,7 +167,7 @@ class UnwritableError(SeeWhyError):
 
 @dataclass(eq=False)
 class MemoryLimitError(SeeWhyError):
-    """No memory left; `cause` is what ran out, `batch_size` that of the training run, if any."""
+    """No memory left; `cause` is what ran out, `batch_size` the images per step of the training, if any."""
 
     cause: str
     batch_size: int | None = None
@@ -176,6 +176,11 @@ class MemoryLimitError(SeeWhyError):
     def __str__(self) -> str:
         if self.batch_size is None:
             return f"no memory left ({self.cause}): close other programs, or raise `ulimit -v`"
+        if self.batch_size <= 2:  # a step was already cut into micro-batches of so few images
+            return (
+                f"no memory left for {self.batch_size} images at a time: choose a smaller data.size or "
+                f"model ({self.cause})"
+            )
         return (
             f"no memory left with train.batch_size={self.batch_size}: try --train.batch_size "
             f"{max(self.batch_size // 2, 1)}, or a smaller data.size or model ({self.cause})"

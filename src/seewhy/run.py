@@ -34,6 +34,8 @@ from seewhy.text import command_line, csv_text, visible
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
 # Data settings that a run which does not name them was trained with, where defaults have changed since.
 BEFORE = {"fit": "crop", "depth": "upper_byte"}
+# Settings that are paths; the digest or fingerprint of what they lead to is stored beside them.
+PATHS = ("data", "init_model", "recipe.train.teacher", "recipe.train.difficulty")
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
 
 
@@ -302,7 +304,8 @@ def _read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    names = list(rows[0]) if rows else []
+    # A run that went on elsewhere may lack a column in some rows.
+    names = [name for name in rows[0] if all(name in row for row in rows)] if rows else []
     cells = ([row[name] for name in names] for row in rows)
     write_atomic(path, csv_text([names, *cells]).encode())
 
@@ -330,7 +333,7 @@ def require_same(
     """
     before, now = _flat(defaults) | _flat(run.config), _flat(config)
     for key in now:
-        if key in ("data", "init_model", *free):  # a path may change; what it leads to may not
+        if key in (*PATHS, *free):  # a path may change; what it leads to may not
             continue
         if before.get(key) != now[key]:
             name = key.removeprefix("recipe.")

@@ -39,8 +39,8 @@ def test_the_stem_fits_the_size_of_the_images(size: int, side: int) -> None:
 
 
 def test_a_thumbnail_is_enlarged_inside_the_network() -> None:
-    network = build("efficientnet_lite0", num_classes=2, size=8, enlarge=96).eval()
-    small = torch.rand(2, 3, 8, 8)
+    network = build("efficientnet_lite0", num_classes=2, size=10, enlarge=96).eval()
+    small = torch.rand(2, 3, 10, 10)
     large = torch.nn.functional.interpolate(small, size=(96, 96), mode="bicubic")
     assert network.features(small).shape == (2, 1280, 3, 3)
     torch.testing.assert_close(network(small), network(large))

@@ -4,7 +4,10 @@ import torch
 from torch import nn
 
 from seewhy.config.training import TrainConfig
-from seewhy.errors import UsageError
+from seewhy.errors import UsageError, first_line
+from seewhy.inference.forward import evaluating
+from seewhy.models.registry import name_of
+from seewhy.training.batches import progressive_side
 
 
 def check_layers(network: nn.Module, config: TrainConfig) -> None:
@@ -14,6 +17,25 @@ def check_layers(network: nn.Module, config: TrainConfig) -> None:
             "train.dropout_schedule has no effect: this network has no dropout layer; leave it out, or "
             "choose a network with dropout (`seewhy models show NAME` lists the layers)"
         )
+
+
+def check_sides(network: nn.Module, config: TrainConfig, size: int) -> None:
+    """Raises `UsageError` unless the network takes the smaller images of progressive resizing."""
+    if config.progressive is None:
+        return
+    smallest = progressive_side(size, config.progressive, 0)
+    text = f"train.progressive={config.progressive:g}"
+    if smallest >= size:
+        raise UsageError(f"{text} has no effect on images of {size} pixels: give a smaller share")
+    try:
+        with evaluating(network):
+            network(torch.zeros(2, 3, smallest, smallest))
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"{text} starts with images of {smallest} pixels, and {name_of(network) or 'this network'} does "
+            f"not take these ({first_line(error)}): give a larger share, or choose a network that pools its "
+            "maps, such as speednet or resnet18"
+        ) from None
 
 
 def set_dropout(network: nn.Module, rate: float) -> None:

@@ -27,8 +27,10 @@ from seewhy.models.registry import Network, build, name_of
 from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, started_run
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
-from seewhy.training.layers import check_layers
+from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides
 from seewhy.training.loop import reason_to_stop
+from seewhy.training.reference import Reference
+from seewhy.workflows.fine_tuning import require_own_classes, what_is_kept
 from seewhy.workflows.suited import DATA, suited_recipe
 from seewhy.workflows.transfer import decide, require_pretrained
 
@@ -52,7 +54,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """The inputs of one training; `config` is what the run stores of them, `notes` are for the user."""
+    """The inputs of one training; `config` is what the run stores of them, `notes` are for the user.
+
+    `start` is the model to fine-tune, `teacher` the one to distil, `judge` the one that
+    tells which images are difficult.
+    """
 
     recipe: Recipe
     splits: Splits
@@ -60,6 +66,8 @@ class Job:
     run: Run
     device: torch.device
     start: Bundle | None
+    teacher: Reference | None
+    judge: Reference | None
     config: Mapping[str, Any]
     notes: tuple[str, ...]
 
@@ -96,6 +104,11 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     splits = load_data(data, chosen.data, on_event=on_event, rule=rule)
     chosen, notes = _fitting(chosen, len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
+    device = pick_device(chosen.train.device)
+    if chosen.train.device_memory is not None and device.type != "cuda":
+        raise UsageError(
+            f"train.device_memory has no effect on {device.type}, it limits the memory of a GPU: leave it out"
+        )
     require_pretrained(chosen.train, start is not None or chosen.model.weights is not None)
     weights = None
     if chosen.model.weights is not None and request.model is None:
@@ -104,8 +117,13 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     if weights is not None and isinstance(network, Network):
         notes += (fill(network, weights, chosen.model.name),)
     check_layers(network, chosen.train)
+    check_sides(network, chosen.train, splits.rule.size)
+    teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
     chosen, decided = decide(chosen, splits, network, begun)
-    notes += decided
+    notes = (*notes, *decided)
+    if start is not None:
+        notes = (*notes, *what_is_kept(str(init), start, splits))
+    notes = (*splits.notes, *notes, *_technique_notes(chosen, splits, network, teacher, judge))
     target = None if request.out is None else Path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
@@ -115,9 +133,36 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         "init": start.digest if start else None,
         "weights": weights.sha256 if weights else None,
         "init_model": None if init is None else str(init),
+        "teacher": teacher.digests if teacher else None,
+        "difficulty": judge.digests if judge else None,
     }
-    device = pick_device(chosen.train.device)
-    return Job(chosen, splits, network, run, device, start, config, (*splits.notes, *notes))
+    return Job(chosen, splits, network, run, device, start, teacher, judge, config, notes)
+
+
+def _technique_notes(
+    recipe: Recipe,
+    splits: Splits,
+    network: nn.Module,
+    teacher: Reference | None,
+    judge: Reference | None,
+) -> list[str]:
+    """What a user must know of the techniques that a recipe uses."""
+    notes, train = [], recipe.train
+    if train.accumulate is not None and batch_norm_momentum(network) is not None:
+        size = -(-train.batch_size // train.accumulate)
+        notes.append(
+            f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
+        )
+    for option, model in (("teacher", teacher), ("difficulty", judge)):
+        if model is not None:
+            notes.append(f"{option}: {model.note(splits.rule.size)}")
+    return notes
+
+
+def _reference(recipe: Recipe, splits: Splits, option: str) -> Reference | None:
+    """The model that a field of the training section names."""
+    name = getattr(recipe.train, option)
+    return None if name is None else Reference.load(name, splits.classes, f"train.{option}")
 
 
 def check_resumable(job: Job) -> None:
@@ -262,6 +307,8 @@ def _build(
 ) -> nn.Module:
     """The network before the first step, on the CPU."""
     if model is not None:
+        if start is not None:
+            require_own_classes(start, splits)
         return start.network if start else model
     size, classes = splits.rule.size, splits.classes
     options = recipe.model.options.model_dump()

@@ -38,7 +38,6 @@ from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import pick_amp, place
 from seewhy.models.registry import Network
 from seewhy.run import Run, writing
-from seewhy.training.batches import Batches
 from seewhy.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
@@ -55,7 +54,6 @@ from seewhy.training.guards import (
 from seewhy.training.layers import batch_norm_momentum
 from seewhy.training.loop import TrainProgress, TrainState
 from seewhy.training.loop import train as training_loop
-from seewhy.training.objectives import balanced_weights, cross_entropy
 from seewhy.training.schedules import lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
 from seewhy.workflows.prepare import (
@@ -66,6 +64,7 @@ from seewhy.workflows.prepare import (
     model_epochs,
     prepare,
 )
+from seewhy.workflows.steps import batches_of, objective_of, parents_of
 from seewhy.workflows.transfer import fit_last_layer
 
 
@@ -204,11 +203,6 @@ def _logged(run: Run, diagnosed: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
 def _fit(job: Job, state: TrainState) -> Iterator[Event]:
     """Runs the training loop and saves checkpoints."""
     config, run, progress = job.recipe.train, job.run, state.progress
-    batches = _batches(job)
-    weights = None
-    if config.class_weights:
-        labels = job.splits.train.labels
-        weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
     amp = pick_amp(config.amp, job.device)
     counts = job.splits.train.counts, job.splits.val.counts
     setting = diagnostics.Setting.of(*counts, config, batch_norm_momentum(job.network))
@@ -217,11 +211,12 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         save_checkpoint(state, run.checkpoints)
         run.write_history(progress.history, progress.gradient_norms)
 
+    _record_micro_batch(job, progress)
     saved = time.monotonic()
     trained: Iterator[Event] = training_loop(
         state,
-        batches,
-        cross_entropy(config.label_smoothing, weights),
+        batches_of(job),
+        objective_of(job),
         config,
         validate=partial(_validate, job, amp),
         mode=job.recipe.train.better,
@@ -233,14 +228,15 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
     with stopping_signals() as received, _advised(run, config), compiler_named():
         for event in trained:
             diagnosed: Sequence[Diagnostic] = ()
-            if isinstance(event, Note):
-                run.log(event.text)
-                progress.events_length = run.add_events([event], progress.events_length)
             if isinstance(event, Epoch):
                 diagnosed = _logged(run, diagnostics.in_history(progress.history, setting))
                 length = progress.events_length
                 progress.events_length = run.add_events([event, *diagnosed], length)
-            if isinstance(event, Epoch) or time.monotonic() - saved > config.checkpoint_seconds:
+            if isinstance(event, Note):
+                run.log(event.text)
+                progress.events_length = run.add_events([event], progress.events_length)
+                _record_micro_batch(job, progress)
+            if isinstance(event, Epoch | Note) or time.monotonic() - saved > config.checkpoint_seconds:
                 save()
                 saved = time.monotonic()
             try:
@@ -263,17 +259,10 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         job.network.load_state_dict(state.average)
 
 
-def _batches(job: Job) -> Batches:
-    config = job.recipe.train
-    return Batches(
-        images=job.splits.train,
-        size=job.splits.rule.size,
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        seed=config.seed,
-        augmentation=job.recipe.augment,
-        sampling=config.sampling,
-    )
+def _record_micro_batch(job: Job, progress: TrainProgress) -> None:
+    """Stores the size of a micro-batch in the run, once memory has run out; a checkpoint has it too."""
+    if progress.micro_batch is not None:
+        job.run.write_config({**job.config, "micro_batch": progress.micro_batch})
 
 
 @contextmanager
@@ -312,7 +301,7 @@ def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
             "val_accuracy": float((predictions.predicted == predictions.labels).mean()),
         },
         fingerprint=job.splits.fingerprint,
-        parents=(job.start.digest,) if job.start else (),
+        parents=parents_of(job),
     )
     finished = _finished(job.run)
     job.run.add_events([*collapsed, finished], events_length)

@@ -91,7 +91,6 @@ def fit_last_layer(
         layer.bias.copy_(head.bias)
     if state.average is not None:
         state.average = start_average(network)
-    yield Note(_described(head))
     learned = _answers(head, features, train)
     state.progress.loss_sum = score("loss", learned) * len(train)
     state.progress.correct = score("accuracy", learned) * len(train)
@@ -99,6 +98,7 @@ def fit_last_layer(
     answers = _answers(head, frozen.read(val), val)
     metrics = {name: score(name, answers) for name in config.validated}
     yield close_epoch(state.progress, 0, config, metrics, config.better, clock)
+    yield Note(_described(head))
 
 
 def require_pretrained(config: TrainConfig, pretrained: bool) -> None:

@@ -112,7 +112,7 @@ def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measure
         running_gap=kept["train_accuracy"] - kept["val_accuracy"],
         parameters=sum(tensor.numel() for tensor in network.parameters()),
         best_epoch=int(best["epoch"]),
-        epochs=len(history),
+        epochs=int(history[-1]["epoch"]),
         seconds=history[-1]["seconds"],
         target_epochs=first["epoch"],
         target_seconds=first["seconds"],
