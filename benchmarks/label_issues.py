@@ -13,8 +13,8 @@ the same out-of-fold probabilities.
 
 cleanlab is not a dependency: `python -m venv CL && CL/bin/pip install cleanlab`, and pass
 `--cleanlab CL/bin/python`. Precision and recall are of the planted labels; CIFAR-10 has wrong labels of its
-own, which count as false alarms. Writes `benchmarks/results/label-issues.json`. The trainings are kept in
-build/label-issues; the same command continues them.
+own, which count as false alarms. Writes `benchmarks/results/label-issues-networks.json`, with `--quick`
+`label-issues.json`. The trainings are kept in build/label-issues; the same command continues them.
 """
 
 import argparse
@@ -304,7 +304,8 @@ def main() -> None:
             kinds[kind] = mean(searches)
             print(json.dumps({kind: kinds[kind]}, indent=1), flush=True)
         results[one.name] = kinds
-    (ROOT / "results" / "label-issues.json").write_text(json.dumps(results, indent=1))
+    name = "label-issues.json" if given.quick else "label-issues-networks.json"
+    (ROOT / "results" / name).write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

@@ -81,12 +81,14 @@ def test_a_user_error_stays_itself():
     [
         (
             DiskFullError(Path("runs/a"), 2_000_000),
-            "disk full while writing runs/a (need 2.0 MB): free some space and start again "
-            "(--resume continues a training run)",
+            "disk full while writing runs/a (need 2.0 MB): free some space and run the same command again",
         ),
         (
-            DiskFullError(Path("runs"), 9_000_000, 1_000_000, "training"),
-            "training needs 9 MB and runs has 1 MB free: free some space or choose another directory",
+            DiskFullError(
+                Path("a"), 9_000_000, 1_000_000, "training", "seewhy train --resume --out a"
+            ),
+            "training needs 9 MB and a has 1 MB free: free some space and continue with `seewhy train "
+            "--resume --out a`, or choose another directory",
         ),
         (
             MemoryLimitError("why", 16),

@@ -21,7 +21,6 @@ from seewhy.files import (
     atomic_file,
     exclusive,
     make_directory,
-    new_folder,
     output_folder,
     require_new,
     require_space,
@@ -134,11 +133,16 @@ def test_a_lock_dies_with_its_process(tmp_path):
 
 def test_a_folder_that_holds_something_is_refused_and_an_empty_one_taken(tmp_path):
     empty = tmp_path / "a" / "b"
-    assert new_folder(empty) == empty == new_folder(empty) and empty.is_dir()
+    for _ in range(2):
+        with output_folder(empty) as folder:
+            assert folder == empty and empty.is_dir()
+    (empty / "experiment.lock").touch()  # of an experiment that was stopped at its start
+    with output_folder(empty):
+        pass
     for full in (tmp_path, tmp_path / "file"):
         (tmp_path / "file").touch()
-        with pytest.raises(UsageError, match="is not empty"):
-            new_folder(full)
+        with pytest.raises(UsageError, match="is not empty"), output_folder(full):
+            pass
 
 
 def test_after_an_error_a_new_folder_is_gone_and_an_empty_one_empty(tmp_path):
@@ -228,3 +232,9 @@ def test_a_directory_where_even_root_may_not_write_is_named():
 def test_an_error_of_the_block_is_not_taken_for_one_of_the_output(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "out"):
         (tmp_path / "no such input").read_bytes()
+
+
+def test_after_an_error_no_folder_of_a_file_is_left(tmp_path):
+    with pytest.raises(KeyError), atomic_file(tmp_path / "new" / "a" / "file"):
+        raise KeyError
+    assert not list(tmp_path.iterdir())

@@ -1,12 +1,14 @@
 import json
 import math
+import re
 import subprocess
 import sys
 
 import pytest
 
+from seewhy.errors import UsageError
 from seewhy.events import Diagnostic, Epoch, Note, RunFinished, RunStarted
-from seewhy.run import Run, resumable_run, writing
+from seewhy.run import Run, new_run, resumable_run, writing
 
 EVENTS = [
     RunStarted("runs/fast", 5, "accuracy"),
@@ -82,3 +84,25 @@ def test_the_newest_run_is_resumed_where_an_older_one_was_removed(tmp_path, monk
         (tmp_path / "runs" / name).mkdir(parents=True)
     assert resumable_run(None, "fast").path.name == "fast-10"
     assert resumable_run(None, "photos").path.name == "photos"
+
+
+def test_a_run_without_a_finished_epoch_has_an_empty_history(tmp_path):
+    run = Run(tmp_path)
+    assert run.history == run.gradient_norms == []
+    run.write_history([])
+    assert run.history == []
+
+
+def test_a_run_that_was_stopped_before_it_began_is_begun_by_the_same_command(tmp_path):
+    out = tmp_path / "run"
+    with writing(new_run(out, "fast")):
+        (out / "splits.csv").touch()
+    assert new_run(out, "fast") == resumable_run(out, "fast") == Run(out)
+    Run(out).write_config({"recipe": {}})
+    command = f"seewhy train --resume --out {out}"
+    with pytest.raises(UsageError, match=f"not empty: .*`{re.escape(command)}`"):
+        new_run(out, "fast")
+    assert resumable_run(out, "fast") == Run(out)
+    (tmp_path / "experiment.lock").touch()  # of an experiment that failed at its start
+    out.rename(tmp_path.parent / "elsewhere")
+    assert new_run(tmp_path, "fast") == Run(tmp_path)

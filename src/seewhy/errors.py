@@ -128,25 +128,29 @@ class DiskFullError(SeeWhyError):
     """No space at `path` for `needed` bytes (None: unknown).
 
     If space is checked before writing, `free` is the number of free bytes and `purpose` what needs them.
+    `resume` is the command that continues a training run; the code that trains adds it.
     """
 
     path: Path | str
     needed: int | None = None
     free: int | None = None
     purpose: str = ""
+    resume: str | None = None
     exit_code = 3
 
     def __str__(self) -> str:
+        again = (
+            "run the same command again"
+            if self.resume is None
+            else f"continue with `{self.resume}`"
+        )
         if self.free is not None and self.needed is not None:
             return (
                 f"{self.purpose} needs {self.needed / 1e6:,.0f} MB and {self.path} has "
-                f"{self.free / 1e6:,.0f} MB free: free some space or choose another directory"
+                f"{self.free / 1e6:,.0f} MB free: free some space and {again}, or choose another directory"
             )
         need = "" if self.needed is None else f" (need {max(self.needed / 1e6, 0.1):,.1f} MB)"
-        return (
-            f"disk full while writing {self.path}{need}: free some space and start again "
-            "(--resume continues a training run)"
-        )
+        return f"disk full while writing {self.path}{need}: free some space and {again}"
 
 
 @dataclass(eq=False)
@@ -163,7 +167,7 @@ class UnwritableError(SeeWhyError):
 
 @dataclass(eq=False)
 class MemoryLimitError(SeeWhyError):
-    """No memory left; `cause` is what ran out, `batch_size` that of the training run, if any."""
+    """No memory left; `cause` is what ran out, `batch_size` the images per step of the training, if any."""
 
     cause: str
     batch_size: int | None = None
@@ -172,6 +176,11 @@ class MemoryLimitError(SeeWhyError):
     def __str__(self) -> str:
         if self.batch_size is None:
             return f"no memory left ({self.cause}): close other programs, or raise `ulimit -v`"
+        if self.batch_size <= 2:  # a step was already cut into micro-batches of so few images
+            return (
+                f"no memory left for {self.batch_size} images at a time: choose a smaller data.size or "
+                f"model ({self.cause})"
+            )
         return (
             f"no memory left with train.batch_size={self.batch_size}: try --train.batch_size "
             f"{max(self.batch_size // 2, 1)}, or a smaller data.size or model ({self.cause})"

@@ -24,7 +24,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One finished and validated epoch. `seconds` counts from the start of the training."""
+    """One finished and validated epoch. `seconds` counts from the start of the training.
+
+    `peak_memory` is the most bytes of a GPU that the epoch took at once; None elsewhere.
+    """
 
     epoch: int
     lr: float
@@ -33,6 +36,7 @@ class Epoch:
     validation: Mapping[str, float]
     best: bool
     seconds: float
+    peak_memory: int | None = None
 
     def row(self) -> dict[str, float]:
         """The epoch as a row of `history.csv`."""
@@ -44,6 +48,7 @@ class Epoch:
             **{f"val_{name}": value for name, value in self.validation.items()},
             "best": int(self.best),
             "seconds": self.seconds,
+            **({} if self.peak_memory is None else {"peak_memory": self.peak_memory}),
         }
 
 

@@ -10,7 +10,7 @@ import socket
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -71,20 +71,19 @@ def atomic_file(path: Path, size: int = 0) -> Iterator[BinaryIO]:
     `size` is the number of bytes that will be written, if known.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with full_disk_named(path, size):
-            make_directory(path.parent)
+    with full_disk_named(path, size), _made(path.parent):
+        try:
             with refusal_named(path):
                 file = open(temporary, "wb")  # noqa: SIM115 (closed below)
             with file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-        with refusal_named(path):
-            os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+            with refusal_named(path):
+                os.replace(temporary, path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
     sync_directory(path.parent)
 
 
@@ -161,14 +160,6 @@ def make_directory(path: Path) -> None:
             sync_directory(path.parent)
 
 
-def new_folder(out: Path) -> Path:
-    """Makes the directory; raises `UsageError` if it is not empty: nothing is overwritten."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is not empty: choose another --out")
-    make_directory(out)
-    return out
-
-
 def named_path(name: str | Path) -> Path:
     """The path that a user means: `~` is the home directory, unless there is a file of that name."""
     path = Path(name)
@@ -180,19 +171,46 @@ def named_path(name: str | Path) -> Path:
 
 
 @contextmanager
-def output_folder(out: Path) -> Iterator[Path]:
-    """Yields `new_folder(out)`; after an error nothing of it remains, nor of parents made for it."""
-    missing = [path for path in (out, *out.parents) if not path.exists()]
-    folder = new_folder(out)
+def _made(path: Path) -> Iterator[None]:
+    """Makes a directory and those above it; after an error those that are empty are removed again."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
     try:
-        yield folder
+        make_directory(path)
+        yield
     except BaseException:
-        for made in folder.iterdir():
-            shutil.rmtree(made) if made.is_dir() else made.unlink()
-        with suppress(OSError):  # a parent where another process has written meanwhile
-            for path in missing:
-                path.rmdir()
+        with suppress(OSError):  # where another process has written meanwhile
+            for one in missing:
+                one.rmdir()
         raise
+
+
+def holds_something(path: Path) -> bool:
+    """Whether there is a file, or a directory with more than the lock files of a stopped process."""
+    if path.is_dir():
+        return any(entry.suffix != ".lock" for entry in path.iterdir())
+    return os.path.lexists(path)
+
+
+@contextmanager
+def output_folder(out: Path) -> Iterator[Path]:
+    """Makes the directory; after an error nothing of it remains, nor of parents made for it.
+
+    Raises `UsageError` if it is not empty: nothing is overwritten.
+    """
+    if holds_something(out):
+        raise UsageError(f"{out} is not empty: choose another --out")
+    with _made(out):
+        try:
+            yield out
+        except BaseException:
+            for made in out.iterdir():
+                shutil.rmtree(made) if made.is_dir() else made.unlink()
+            raise
+
+
+def optional_folder(out: str | Path | None) -> AbstractContextManager[Path | None]:
+    """`output_folder(out)`, or None if no `out` is given."""
+    return nullcontext() if out is None else output_folder(Path(out))
 
 
 def require_new(out: Path) -> None:
@@ -274,7 +292,7 @@ def _locked(path: Path, *, alone: bool, wait: bool) -> Iterator[None]:
         os.ftruncate(handle, 0)
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
         with full_disk_named(path, 0):
-            os.pwrite(handle, json.dumps(holder).encode(), 0)
+            os.pwrite(handle, json.dumps(holder, allow_nan=False).encode(), 0)
         yield
     finally:
         os.close(handle)

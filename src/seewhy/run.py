@@ -22,6 +22,7 @@ from seewhy.files import (
     clear_temporaries,
     exclusive,
     full_disk_named,
+    holds_something,
     make_directory,
     sync_directory,
     to_json,
@@ -33,6 +34,8 @@ from seewhy.text import command_line, csv_text, visible
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
 # Data settings that a run which does not name them was trained with, where defaults have changed since.
 BEFORE = {"fit": "crop", "depth": "upper_byte"}
+# Settings that are paths; the digest or fingerprint of what they lead to is stored beside them.
+PATHS = ("data", "init_model", "recipe.train.teacher", "recipe.train.difficulty")
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
 
 
@@ -48,6 +51,10 @@ class Run:
     @property
     def model(self) -> Path:
         return self.path / "model.safetensors"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "run.lock"
 
     @property
     def checkpoints(self) -> Path:
@@ -115,14 +122,13 @@ class Run:
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """The rows of `history.csv`, one per epoch, as numbers."""
+        """The rows of `history.csv`, one per epoch, as numbers; empty before the first one ends."""
         return _read_rows(self.path / "history.csv")
 
     @property
     def gradient_norms(self) -> list[dict[str, float]]:
         """The rows of `gradient_norms.csv`, one column per layer; empty if they were not recorded."""
-        path = self.path / "gradient_norms.csv"
-        return _read_rows(path) if path.is_file() else []
+        return _read_rows(self.path / "gradient_norms.csv")
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -169,8 +175,8 @@ class Run:
         """
         if length is None:
             return None
-        lines = [json.dumps({"type": type(event).__name__, **to_json(event)}) for event in events]
-        text = "".join(f"{line}\n" for line in lines).encode()
+        records = ({"type": type(event).__name__, **to_json(event)} for event in events)
+        text = "".join(f"{json.dumps(one, allow_nan=False)}\n" for one in records).encode()
         path = self.path / "events.jsonl"
         with full_disk_named(path, len(text)), open(path, "ab") as file:
             file.truncate(min(length, file.tell()))
@@ -267,14 +273,16 @@ def _newest_run(recipe: str) -> Run | None:
 
 
 def _claim(out: Path, resume: bool) -> Run:
-    """The run at `out`: an empty directory, or with `resume` one that contains a started run."""
-    if not out.exists():
-        make_directory(out)
-    if out.is_dir():
-        names = {path.name for path in out.iterdir()}
-        if not names or (resume and names & {"config.yaml", "run.lock"}):
-            return Run(out)
-    raise UsageError(f"{out} is not empty: choose another --out, or continue a run with --resume")
+    """The run at `out`: an empty directory or an unstarted run, or with `resume` a started one."""
+    run = Run(out)
+    if run.started and not resume:
+        raise UsageError(
+            f"{out} is not empty: choose another --out, or continue its run with `{run.resume_command}`"
+        )
+    if holds_something(out) and not run.started and not run.lock.exists():
+        raise UsageError(f"{out} is not empty: choose another --out")
+    make_directory(out)
+    return run
 
 
 @contextmanager
@@ -283,18 +291,21 @@ def writing(run: Run) -> Iterator[None]:
 
     A second writer gets `LockedError` at once.
     """
-    with exclusive(run.path / "run.lock"):
+    with exclusive(run.lock):
         clear_temporaries(run.path)
         yield
 
 
 def _read_rows(path: Path) -> list[dict[str, float]]:
+    if not path.is_file():
+        return []
     with open(path, newline="", encoding="utf-8") as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    names = list(rows[0]) if rows else []
+    # A run that went on elsewhere may lack a column in some rows.
+    names = [name for name in rows[0] if all(name in row for row in rows)] if rows else []
     cells = ([row[name] for name in names] for row in rows)
     write_atomic(path, csv_text([names, *cells]).encode())
 
@@ -322,7 +333,7 @@ def require_same(
     """
     before, now = _flat(defaults) | _flat(run.config), _flat(config)
     for key in now:
-        if key in ("data", "init_model", *free):  # a path may change; what it leads to may not
+        if key in (*PATHS, *free):  # a path may change; what it leads to may not
             continue
         if before.get(key) != now[key]:
             name = key.removeprefix("recipe.")

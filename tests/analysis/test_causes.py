@@ -1,11 +1,13 @@
 """A mistake is made for each cause, and the cause is found; what was not looked for is said."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from data.pictures import scenes
 from helpers import image_set
+from PIL import Image
 
 from seewhy.analysis.causes import Evidence, find_causes
 from seewhy.analysis.labels.review import Suspect
@@ -86,6 +88,21 @@ def test_the_nearest_training_images_are_the_evidence(evidence) -> None:
     near = causes(evidence).mistakes[DUPLICATE].nearest
     assert (near[0].row, near[0].id, near[0].label, near[0].same) == (1, "t1", "bee", True)
     assert near[0].similarity == pytest.approx(1) and not any(one.same for one in near[1:])
+
+
+def test_the_same_image_is_found_where_the_network_sees_another(evidence) -> None:
+    blind = evidence.known.embeddings.copy()
+    blind[1] = -blind[1]  # of the copy, which is in JPEG
+    known = replace(evidence.known, embeddings=blind)
+    buffer = io.BytesIO()
+    Image.fromarray(evidence.val.images[DUPLICATE]).save(buffer, "JPEG", quality=75)
+    images = evidence.train.images.copy()
+    images[1] = np.asarray(Image.open(buffer))
+    train = replace(evidence.train, images=images)
+    found = causes(replace(evidence, known=known, train=train)).mistakes[DUPLICATE]
+    assert found.cause == "duplicate" and len(found.nearest) == 4
+    first = found.nearest[0]
+    assert (first.row, first.same) == (1, True) and first.similarity < 0
 
 
 def test_the_same_image_under_the_same_label_is_no_cause(evidence) -> None:

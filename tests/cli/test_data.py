@@ -149,3 +149,15 @@ def test_a_value_that_does_not_fit_is_named_with_its_flag(given, message):
 def test_defaults_are_those_given_and_flags_win():
     assert config_of({"size": None}, size=128).size == 128
     assert config_of({"size": "64", "val": "0.2"}, size=128).size == 64
+
+
+def test_after_an_error_no_folder_is_left(photos, tmp_path):
+    missing, out = tmp_path / "no", tmp_path / "new" / "out"
+    for arguments in (
+        ("data", "stats", missing),
+        ("data", "check", missing),
+        ("data", "preview", missing, "--recipe", "fast"),
+        ("compare", missing, tmp_path / "neither", "--data", photos),
+    ):
+        call(*arguments, "--out", out, code=2)
+    assert not list(tmp_path.iterdir())

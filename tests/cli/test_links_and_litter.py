@@ -74,6 +74,21 @@ def test_links_are_said_and_followed_by_a_flag_and_in_a_recipe(tmp_path, monkeyp
     assert load_recipe("mine.yaml").data.follow_links
 
 
+def test_every_verb_that_reads_data_for_a_model_follows_links_by_the_same_flag(
+    trained, photos, tmp_path
+):
+    for verb in ("evaluate", "calibrate", "compare", "robustness", "explain"):
+        assert "--follow-links" in call(verb, "--help").out
+    for name in ("ant", "bee", "cow"):
+        (tmp_path / "linked").mkdir(exist_ok=True)
+        (tmp_path / "linked" / name).symlink_to(photos / name)
+    arguments = ("calibrate", trained, "--data", tmp_path / "linked", "--out", tmp_path / "new")
+    assert "not followed" in call(*arguments, code=2).err
+    assert "not followed" not in call(*arguments, "--follow-links").err
+    unused = call("explain", trained, "a.png", "--follow-links", "--out", "x", code=2)
+    assert "--follow-links can only choose images from --data" in unused.err
+
+
 def test_a_recipe_flag_needs_no_value_to_follow_links():
     given = {}
     verb = click.command()(recipe_flags(lambda overrides: given.update(overrides)))

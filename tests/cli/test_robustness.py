@@ -42,6 +42,7 @@ def test_json_is_one_object_and_nothing_is_left_without_a_place(model, photos):
     before = set(model.parent.iterdir())
     said = call("robustness", model, "--data", photos, "--n", "2", "--json")
     found = json.loads(said.out)
+    assert "nan" not in call("robustness", model, "--data", photos, "--n", "2").out
     assert found["n"] == 2 and set(found["attacks"]) == {"fgsm", "pgd", "square"}
     assert set(model.parent.iterdir()) == before
 

@@ -27,7 +27,7 @@ def test_the_recipes_that_were_promised_are_there():
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipes_net_takes_its_options_and_its_images(name):
     recipe = load_recipe(name)
-    options = recipe.model.model_dump(exclude={"name"})
+    options = recipe.model.options.model_dump()
     assert cost(recipe.model.name, num_classes=10, size=recipe.data.size, **options).parameters > 0
 
 

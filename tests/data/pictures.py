@@ -69,8 +69,15 @@ def png(width: int, height: int, bits: int, colour: int, rows: bytes, extra: byt
     return start + extra + pixels + chunk(b"IEND", b"")
 
 
-def tiff(pixels: np.ndarray, bits: int, photometric: int, form: int = 1, order: str = "<") -> bytes:
-    """An uncompressed TIFF written by hand, from (H, W) or (H, W, C) values or ready bytes (H, n)."""
+def tiff(
+    pixels: np.ndarray,
+    bits: int,
+    photometric: int,
+    form: int = 1,
+    order: str = "<",
+    deflate: bool = False,
+) -> bytes:
+    """A TIFF written by hand, from (H, W) or (H, W, C) values or ready bytes (H, n)."""
     height, width = pixels.shape[:2]
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if bits == 12:
@@ -78,11 +85,13 @@ def tiff(pixels: np.ndarray, bits: int, photometric: int, form: int = 1, order: 
     data = pixels.tobytes()
     if pixels.dtype.itemsize > 1:
         data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    data = zlib.compress(data) if deflate else data
+    data += b"\0" * (len(data) % 2)
     tags = [
         (256, 4, 1, width),
         (257, 4, 1, height),
         (258, 3, 1, bits),
-        (259, 3, 1, 1),
+        (259, 3, 1, 8 if deflate else 1),
         (262, 3, 1, photometric),
         (273, 4, 1, 8),
         (277, 3, 1, channels),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from seewhy.errors import DataError, DiskFullError
-from seewhy.evaluation.predictions import Predictions, concat
+from seewhy.evaluation.predictions import Predictions, concat, stored_ids
 
 CLASSES = ("cat", "dog", "=evil()")
 
@@ -188,3 +188,14 @@ def test_take_keeps_what_belongs_to_a_row() -> None:
     assert taken.errors == {0: ("undecodable", "x")}
     assert np.array_equal(taken.embeddings, embeddings[[4, 0]])
     assert same(p.take(np.array([True] * 5)), p)
+
+
+def test_the_ids_are_read_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["a.png", "b\udcff.png", "c.png"]
+    made = Predictions(np.zeros((3, 2), np.float32), None, ("x", "y"), np.array(names, object))
+    made.to_parquet(tmp_path / "p.parquet")
+    monkeypatch.setattr(Predictions, "from_parquet", None)
+    assert stored_ids(tmp_path / "p.parquet").tolist() == names
+    (tmp_path / "p.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="not a predictions file"):
+        stored_ids(tmp_path / "p.parquet")

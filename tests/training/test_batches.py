@@ -2,11 +2,13 @@ import gc
 import weakref
 
 import numpy as np
+import pytest
 import torch
 from helpers import image_set
 
 from seewhy.config.augment import AugmentConfig
-from seewhy.training.batches import Batches, seed_of
+from seewhy.training.batches import Batches, progressive_side, seed_of
+from seewhy.training.curriculum import Curriculum
 
 
 def batches(count=10, **changes):
@@ -59,6 +61,43 @@ def test_balanced_sampling_shows_every_class_equally_often():
         counts = np.bincount(labels[epoch])
         assert counts.max() - counts.min() <= 2
         assert set(np.flatnonzero(labels == 2)) <= set(epoch)
+
+
+def test_images_grow_to_their_full_side_by_three_quarters_of_the_epochs():
+    b = batches(epochs=8, progressive=0.5, size=16, images=image_set(np.arange(12) % 3, size=20))
+    first = [
+        step for step in range(b.total_steps) if b.epochs_done(step) != b.epochs_done(step - 1)
+    ]
+    sides = [b.side(step) for step in [0, *first[1:]]]
+    assert sides == [8, 12, 12, 12, 16, 16, 16, 16]
+    assert progressive_side(224, 0.5, 0) == 112 and progressive_side(224, 0.5, 0.5) == 188
+    for step in (0, b.total_steps - 1):
+        whole = batches(epochs=8, size=16, images=b.images)(step)
+        x, y = b(step)
+        assert x.shape[2:] == (b.side(step),) * 2 and torch.equal(y, whole[1])
+        assert x.min() >= 0 and x.max() <= 1
+        # On average the same image: it is resized, not cropped.
+        torch.testing.assert_close(x.mean((2, 3)), whole[0].mean((2, 3)), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("sampling", [None, "balanced"])
+def test_a_curriculum_goes_from_the_easiest_of_each_class_to_all(sampling):
+    labels = np.array([0] * 60 + [1] * 30 + [2] * 10)
+    difficulty = np.random.default_rng(0).random(100)
+    curriculum = Curriculum(difficulty, epochs=3)
+    b = Batches(
+        image_set(labels), 8, 20, epochs=5, seed=0, sampling=sampling, curriculum=curriculum
+    )
+    rows = np.concatenate([b.rows(step) for step in range(b.total_steps)]).reshape(5, 100)
+    for epoch, share in enumerate((0.25, 0.5, 0.75, 1, 1)):
+        used = set(rows[epoch])
+        for label, count in enumerate((60, 30, 10)):
+            own = np.flatnonzero(labels == label)
+            easiest = own[np.argsort(difficulty[own])[: int(np.ceil(share * count))]]
+            assert used & set(own) <= set(easiest)
+            assert sampling == "balanced" or used & set(own) == set(easiest)
+    plain = Batches(image_set(labels), 8, 20, epochs=5, seed=0, sampling=sampling)
+    assert np.array_equal(b.rows(19), plain.rows(19)), "all images: the order of any training"
 
 
 def test_streams_of_random_numbers_do_not_meet():

@@ -135,6 +135,19 @@ def test_a_checkpoint_of_another_version_is_read(tmp_path):
     assert again.progress.events_length is None and again.progress.step == 3
 
 
+def test_a_metric_that_was_nan_is_null_in_the_file_and_nan_when_read(tmp_path):
+    state = trained()
+    state.progress.history = [{"epoch": 1, "val_loss": 0.5, "val_roc_auc": np.nan}]
+    state.progress.best_value = np.nan
+    path = save_checkpoint(state, tmp_path)
+    assert "NaN" not in (path / "state.json").read_text()
+    again = TrainState.start(tiny_net(), CONFIG)
+    load_checkpoint(again, path)
+    (row,) = again.progress.history
+    assert row["val_loss"] == 0.5 and np.isnan(row["val_roc_auc"])
+    assert again.progress.best_value is None  # which any value is better than, as than NaN
+
+
 FORMER = {  # names of ResNet-18 today, and as the first version wrote them
     r"^(network|average)\.conv1": r"\1.stem.conv",
     r"^(network|average)\.bn1": r"\1.stem.norm",

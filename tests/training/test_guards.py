@@ -4,9 +4,15 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from seewhy.errors import UsageError
-from seewhy.training.guards import compiler_named, stopping_signals
+from seewhy.training.guards import (
+    compiler_named,
+    memory_capped,
+    stopping_signals,
+    take_peak_memory,
+)
 
 
 @pytest.mark.parametrize("module", ["torch._inductor.exc", "torch._dynamo.exc"])
@@ -69,3 +75,35 @@ def test_a_second_signal_stops_at_once():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         received.clear()
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """What torch would say and be told of a GPU, as a record of calls."""
+    calls = {"share": 1.0, "set": [], "peak": 3_000_000_000}
+
+    def set_share(share, device):
+        calls["share"] = share
+        calls["set"].append(share)
+
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda d: calls["share"])
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", set_share)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: calls["peak"])
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: calls.update(peak=0))
+    return calls
+
+
+def test_the_memory_of_a_gpu_is_capped_within_the_block_alone(gpu):
+    cuda = torch.device("cuda")
+    with pytest.raises(RuntimeError), memory_capped(cuda, 0.8):
+        assert gpu["share"] == 0.8
+        raise RuntimeError
+    assert gpu["share"] == 1.0
+    with memory_capped(cuda, None):
+        assert gpu["set"] == [0.8, 1.0]
+
+
+def test_the_peak_memory_is_that_since_the_last_time_and_of_a_gpu_alone(gpu):
+    assert take_peak_memory(torch.device("cpu")) is None and gpu["peak"]
+    assert take_peak_memory(torch.device("cuda")) == 3_000_000_000
+    assert take_peak_memory(torch.device("cuda")) == 0

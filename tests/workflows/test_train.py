@@ -12,7 +12,14 @@ from helpers import QUICK, TinyNet, image_set, same_weights, write_folder
 from PIL import Image
 
 import seewhy
-from seewhy.errors import DataError, LockedError, MemoryLimitError, ModelFileError, UsageError
+from seewhy.errors import (
+    DataError,
+    DiskFullError,
+    LockedError,
+    MemoryLimitError,
+    ModelFileError,
+    UsageError,
+)
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Diagnostic, Epoch, RunFinished, RunStarted, Step
 from seewhy.files import exclusive, to_json
@@ -450,3 +457,13 @@ def test_environment_and_log_are_plain(run):
 
 def test_helpers_make_what_they_say():
     assert image_set([0, 1, 2]).classes == ("class 0", "class 1", "class 2")
+
+
+def test_a_full_disk_names_the_command_that_continues_the_run(photos, tmp_path):
+    def full(event):
+        if isinstance(event, Epoch):
+            raise DiskFullError("a file")
+
+    with pytest.raises(DiskFullError) as caught:
+        train(photos, tmp_path / "a b", on_event=full)
+    assert f"continue with `seewhy train --resume --out '{tmp_path}/a b'`" in str(caught.value)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.mistakes import Mistake
-from seewhy.analysis.neighbours import Neighbours, nearest
+from seewhy.analysis.neighbours import nearest, similarities
 from seewhy.config.input_rule import InputRule
 from seewhy.data import ImageSet
 from seewhy.data.images import near_duplicates
@@ -51,7 +51,7 @@ _POOR = {
 
 @dataclass(frozen=True)
 class Near:
-    """A training image that is near to a mistake by the network's features.
+    """A training image that is near to a mistake by the network's features, or looks the same.
 
     `row` is its place in train; `similarity` as in `Neighbours`; `same` says that it looks the same.
     """
@@ -179,31 +179,48 @@ def _comparable(evidence: Evidence) -> bool:
 
 
 def _near(rows: NDArray[np.int64], evidence: Evidence, comparable: bool) -> list[tuple[Near, ...]]:
-    """The training images nearest to each; none where the network has no features."""
+    """The training images nearest to each by the network's features, none where it has none.
+
+    The first of them is the one that looks the same, if there is one. All have as many.
+    """
     embeddings, known, train = evidence.found.embeddings, evidence.known.embeddings, evidence.train
     if embeddings is None or known is None or not len(rows):
         return [()] * len(rows)
-    near = nearest(embeddings[rows], known)
-    same = _same(rows, near, evidence) if comparable else np.zeros(near.rows.shape, bool)
-    return [
-        tuple(
-            Near(int(n), str(train.ids[n]), train.classes[train.labels[n]], float(like), bool(twin))
-            for n, like, twin in zip(
-                near.rows[place], near.similarity[place], same[place], strict=True
-            )
-        )
-        for place in range(len(rows))
-    ]
+    near = nearest(embeddings[rows], known).rows
+    by_look = 0
+    if comparable:  # the same image, however the network takes it
+        near, by_look = np.hstack([_most_alike(rows, evidence), near]), 1
+    same = _same(rows, near, evidence) if comparable else np.zeros(near.shape, bool)
+    similarity = similarities(embeddings[rows], known, near)
+    listed: list[tuple[Near, ...]] = []
+    for place in range(len(rows)):
+        found: dict[int, Near] = {}
+        for column, (n, like, twin) in enumerate(
+            zip(near[place].tolist(), similarity[place], same[place], strict=True)
+        ):
+            if twin or column >= by_look:
+                label = train.classes[train.labels[n]]
+                found[n] = Near(n, str(train.ids[n]), label, float(like), bool(twin))
+        listed.append(tuple(found.values())[: near.shape[1] - by_look])
+    return listed
 
 
-def _same(rows: NDArray[np.int64], near: Neighbours, evidence: Evidence) -> NDArray[np.bool_]:
-    """Which of the nearest are near-duplicates, (M, k)."""
-    m, k = near.rows.shape
-    mine = evidence.val.images[rows].repeat(k, axis=0)
-    theirs = evidence.train.images[near.rows.reshape(-1)]
+def _most_alike(rows: NDArray[np.int64], evidence: Evidence) -> NDArray[np.int64]:
+    """The training image that looks most like each, (M, 1)."""
+    described = [near_duplicates.describe(part) for part in evidence.train.chunks()]
+    mine = near_duplicates.describe(evidence.val.images[rows])
+    return nearest(mine, np.concatenate(described), 1).rows
+
+
+def _same(
+    rows: NDArray[np.int64], near: NDArray[np.int64], evidence: Evidence
+) -> NDArray[np.bool_]:
+    """Which of the training images `near` (M, k) are near-duplicates, (M, k)."""
+    mine = evidence.val.images[rows].repeat(near.shape[1], axis=0)
+    theirs = evidence.train.images[near.reshape(-1)]
     spectra = near_duplicates.describe(mine), near_duplicates.describe(theirs)
     looks = near_duplicates.look(mine), near_duplicates.look(theirs)
-    return near_duplicates.are_near(spectra, looks).reshape(m, k)
+    return near_duplicates.are_near(spectra, looks).reshape(near.shape)
 
 
 def _poor(images: ImageSet, rule: InputRule) -> list[list[str]]:

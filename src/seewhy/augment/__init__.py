@@ -6,6 +6,7 @@ from torch import Tensor
 from seewhy.augment.colour import recolour
 from seewhy.augment.geometry import crop, to_float, warp
 from seewhy.augment.mixing import erase, mix
+from seewhy.augment.policies import Plan, draw_plan, follow
 from seewhy.config.augment import AugmentConfig
 
 __all__ = ["augment", "centre_crop"]
@@ -31,22 +32,38 @@ def centre_crop(images: Tensor, size: int) -> Tensor:
 
 
 def augment(
-    images: Tensor, targets: Tensor, size: int, config: AugmentConfig, generator: torch.Generator
+    images: Tensor,
+    targets: Tensor,
+    size: int,
+    config: AugmentConfig,
+    generator: torch.Generator,
+    policy_generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Augments a batch of uint8 images `(B, S, S, 3)` and its float targets `(B, K)`.
 
     Returns floats `(B, 3, size, size)` in [0, 1], channels last, and the targets. All random numbers come
-    from `generator`, on the CPU, in one draw whose row i belongs to image i. Without a random crop, the
-    centre is used. Raises `UsageError` for a crop that the images do not allow.
+    from `generator`, on the CPU, in one draw whose row i belongs to image i; those of a policy come from
+    `policy_generator`. Without a random crop, the centre is used. Raises `UsageError` for a crop that the
+    images do not allow.
     """
     rows = torch.rand(len(images), len(DRAWS), generator=generator).to(images.device)
-    return augment_by(dict(zip(DRAWS, rows.unbind(1), strict=True)), images, targets, size, config)
+    draw = dict(zip(DRAWS, rows.unbind(1), strict=True))
+    plan = None
+    if config.policy is not None:
+        assert policy_generator is not None
+        plan = draw_plan(config, len(images), size, policy_generator)
+    return augment_by(draw, images, targets, size, config, plan)
 
 
 def augment_by(
-    draw: dict[str, Tensor], images: Tensor, targets: Tensor, size: int, config: AugmentConfig
+    draw: dict[str, Tensor],
+    images: Tensor,
+    targets: Tensor,
+    size: int,
+    config: AugmentConfig,
+    plan: Plan | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Augments with given draws: for each name in `DRAWS` numbers in [0, 1), `(B,)`."""
+    """Augments with given draws: for each name in `DRAWS` numbers in [0, 1), `(B,)`; and a policy's plan."""
     assert images.shape[1] >= size
     # Images are rows of pixels, (B, size, size * 3), until the end: torch is several times slower
     # when it broadcasts a mask over an innermost axis of three.
@@ -57,6 +74,8 @@ def augment_by(
     else:
         x = centre_crop(images, size).permute(0, 2, 3, 1).flatten(2)
     x = recolour(x, config, draw)
+    if plan is not None:
+        x = follow(plan, x)
     if config.erasing is not None:
         x = erase(x, config.erasing, draw)
     if config.mixup is not None or config.cutmix is not None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seewhy.augment import DRAWS, augment, augment_by, centre_crop
 from seewhy.augment.mixing import ERASED_AREA, beta
+from seewhy.augment.policies import draw_plan, follow
 from seewhy.config.augment import AugmentConfig
 
 STEPS = 7  # of an augmentation, over its range
@@ -32,10 +33,13 @@ class Versions:
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
-    """One augmentation alone, over its range: images uint8 `(n, size, size, 3)` and their amounts."""
+    """One augmentation alone, over its range: images uint8 `(n, size, size, 3)` and their amounts.
+
+    A policy has no range: its images are random ones, and their amounts name the operations.
+    """
 
     name: str
-    value: float
+    value: float | str
     images: np.ndarray
     amounts: tuple[str, ...]
 
@@ -48,8 +52,8 @@ def versions(
     All images form one batch, as in training, so they are mixed with each other.
     """
     stored, own = torch.from_numpy(images), torch.nn.functional.one_hot(torch.from_numpy(labels))
-    generator = torch.Generator().manual_seed(seed)
-    drawn = [augment(stored, own.float(), size, config, generator) for _ in range(count)]
+    generators = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
+    drawn = [augment(stored, own.float(), size, config, *generators) for _ in range(count)]
     return Versions(
         seen=_pixels(centre_crop(stored, size)),
         varied=np.stack([_pixels(x) for x, _ in drawn], 1),
@@ -77,7 +81,18 @@ def ladders(images: np.ndarray, size: int, config: AugmentConfig) -> list[Ladder
             augmented.append(_pixels(x)[0])
             amounts.append(amount.format(kept=f"{targets[0, 0]:.0%}"))
         all_ladders.append(Ladder(name, value, np.stack(augmented), tuple(amounts)))
+    if config.policy is not None:
+        all_ladders.append(_policy(stored, size, config))
     return all_ladders
+
+
+def _policy(stored: Tensor, size: int, config: AugmentConfig) -> Ladder:
+    """What a policy does to the first image, as often as a ladder has steps."""
+    plan = draw_plan(config, STEPS, size, torch.Generator().manual_seed(0))
+    seen = centre_crop(stored[:1], size).permute(0, 2, 3, 1).flatten(2)
+    varied = follow(plan, seen.expand(STEPS, -1, -1)).view(-1, size, size, 3).permute(0, 3, 1, 2)
+    texts = tuple(plan.text(row) for row in range(STEPS))
+    return Ladder("policy", str(config.policy), _pixels(varied), texts)
 
 
 def _pixels(x: Tensor) -> np.ndarray:

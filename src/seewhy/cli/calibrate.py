@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.options import PATH, as_json, data_option, device_option, show
+from seewhy.cli.options import PATH, as_json, data_option, device_option, reading_options, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
 
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=PATH, help="the new model file")
 @click.option("--figures", type=PATH, help="a folder for the plots")
 @as_json
+@reading_options
 @device_option
-def command(model: str, data: str, out: Path, as_json: bool, **options: Any) -> None:
+def command(model: str, data: str, out: Path, as_json: bool, **settings: Any) -> None:
     """Calibrate MODEL's confidence, and let it answer "not sure" and "out of scope".
 
     Fitted on the validation split and written to a new file. The threshold for --precision also holds for
     new images of the same kind, with 95% one-sided confidence; where there is no such threshold, nothing is
     written. The temperature needs 30 images and a mistake; else it stays 1.
     """
-    result = seewhy.calibrate(model, data, out=out, on_event=Terminal(), **options)
+    result = seewhy.calibrate(model, data, out=out, on_event=Terminal(), **settings)
     calibration = result.calibration
     show(
         {"file": out, "digest": result.digest, **seewhy.to_json(calibration)},

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.options import PATH, as_json, data_option, device_option, show, split_option
+from seewhy.cli.options import (
+    PATH,
+    as_json,
+    data_option,
+    device_option,
+    reading_options,
+    show,
+    split_option,
+)
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
 
@@ -19,14 +27,15 @@ if TYPE_CHECKING:
 @split_option("train", "val", "test")
 @click.option("--out", type=PATH, help="a new folder for metrics and plots")
 @as_json
+@reading_options
 @device_option
-def command(models: tuple[str, ...], data: str, as_json: bool, **options: Any) -> None:
+def command(models: tuple[str, ...], data: str, as_json: bool, **settings: Any) -> None:
     """Compare MODELS on the same images, with the significance of their differences.
 
     For test, run directories are compared by the predictions that `evaluate --split test` has stored in
     them.
     """
-    show(seewhy.compare(models, data, on_event=Terminal(), **options), as_json, _text)
+    show(seewhy.compare(models, data, on_event=Terminal(), **settings), as_json, _text)
 
 
 def _text(result: "ModelComparison") -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.cli.options import PATH, as_json, data_option, device_option, show
+from seewhy.cli.options import PATH, as_json, data_option, device_option, reading_options, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import analysis_table, metrics_table
 
@@ -27,38 +27,16 @@ from seewhy.cli.tables import analysis_table, metrics_table
     help="output of `seewhy data labels`, so that --full tells wrong labels from confusion",
 )
 @as_json
-@click.option("--on-bad", type=click.Choice(["error", "skip"]), help="as for train")
-@click.option("--max-bad", type=click.FloatRange(0, 1), help="as for train")
-@click.option("--layout", help="as for train")
-@click.option("--label-column", help="as for train")
-@click.option("--follow-links", is_flag=True, help="as for train")
+@reading_options
 @device_option
-def command(
-    model: str,
-    data: str,
-    as_json: bool,
-    on_bad: str | None,
-    max_bad: float | None,
-    layout: str | None,
-    label_column: str | None,
-    follow_links: bool,
-    **settings: Any,
-) -> None:
+def command(model: str, data: str, as_json: bool, **settings: Any) -> None:
     """Measure MODEL (a model file, a run directory or a shipped model's name) on a split.
 
     A run directory keeps the metrics in metrics.json, the predictions in predictions-SPLIT.parquet and the
     plots in figures/, if the data is its own; each evaluation on test is numbered. --full also writes
     analysis/.
     """
-    fields = {
-        "on_bad": on_bad,
-        "max_bad": max_bad,
-        "layout": layout,
-        "label_column": label_column,
-        "follow_links": follow_links,
-    }
-    options = {name: value for name, value in fields.items() if value not in (None, False)}
-    result = seewhy.analyse(model, data, options=options, on_event=Terminal(), **settings)
+    result = seewhy.analyse(model, data, on_event=Terminal(), **settings)
     record = seewhy.to_json(result.metrics)
     text = metrics_table(record, f"model {model}")
     if result.analysis is not None:

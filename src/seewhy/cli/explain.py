@@ -9,7 +9,15 @@ import click
 from click.core import ParameterSource
 
 import seewhy
-from seewhy.cli.options import PATH, as_json, device_option, show, split_option
+from seewhy.cli.options import (
+    PATH,
+    READING,
+    as_json,
+    device_option,
+    reading_options,
+    show,
+    split_option,
+)
 from seewhy.cli.progress import Terminal
 from seewhy.config.names import METHODS
 from seewhy.errors import UsageError
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
 )
 @click.option("--out", required=True, type=PATH, help="a new folder")
 @as_json
+@reading_options
 @device_option
 @click.pass_context
 def command(
@@ -54,7 +63,7 @@ def command(
     data: str | None,
     names: str,
     as_json: bool,
-    **options: Any,
+    **settings: Any,
 ) -> None:
     """Explain MODEL's predictions of IMAGES (files, folders, globs) or of a split with attribution maps.
 
@@ -66,7 +75,7 @@ def command(
         _refuse_unused(context)
     methods = [name.strip() for name in names.split(",")]
     result = seewhy.explain(
-        model, images, data=data, methods=methods, on_event=Terminal(), **options
+        model, images, data=data, methods=methods, on_event=Terminal(), **settings
     )
     show(result.record, as_json, lambda _: "\n".join(_lines(result)))
     sys.exit(1 if result.errors else 0)
@@ -74,7 +83,7 @@ def command(
 
 def _refuse_unused(context: click.Context) -> None:
     """Raises `UsageError` for options that choose from --data when images are named."""
-    flags = {"split": "--split", "only": "--only", "count": "--n"}
+    flags = {"split": "--split", "only": "--only", "count": "--n", **READING}
     unused = [
         flag
         for name, flag in flags.items()

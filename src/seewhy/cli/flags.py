@@ -33,9 +33,9 @@ SWITCHES = {"data.follow_links"}
 
 def training_flags(suffix: str = "") -> Callable[[Verb], Verb]:
     """Adds --recipe, --data, --out, --json and a flag for each field of a recipe."""
-    recipe = "a recipe's name or YAML file"
+    recipe = "a recipe's name or YAML file [transfer for photographs, fast for thumbnails]"
     flags = (
-        click.option("--recipe", default="fast", show_default=True, help=recipe),
+        click.option("--recipe", help=recipe),
         click.option("--data", default="cifar10", show_default=True, help=DATA),
         click.option("--out", type=PATH, help=f"output directory [runs/RECIPE{suffix}]"),
         as_json,

@@ -21,7 +21,9 @@ PAIRS, SUREST = 5, 5  # lines on the terminal
 
 @click.command()
 @click.argument("data")
-@click.option("--recipe", help="a recipe's name or YAML file [fast]")
+@click.option(
+    "--recipe", help="a recipe's name or YAML file [transfer for photographs, fast for thumbnails]"
+)
 @click.option("--folds", type=int, help="number of cross-validation folds [5]")
 @click.option(
     "--out",

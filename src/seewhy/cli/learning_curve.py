@@ -8,7 +8,7 @@ import seewhy
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
 from seewhy.cli.progress import shown
-from seewhy.cli.tables import table, value
+from seewhy.cli.tables import ends, table, value
 from seewhy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,10 +40,9 @@ def _text(result: "LearningCurve") -> str:
     rows = [("images", result.metric, "std", "95% interval")]
     for share in result.shares:
         score = share.score
-        mean, std, low, high = (
-            value(number, result.metric) for number in (score.mean, score.sd, score.low, score.high)
-        )
-        rows.append((f"{share.pictures:,}", mean, std, f"{low} to {high}"))
+        mean, std = (value(number, result.metric) for number in (score.mean, score.sd))
+        span = ends(score.low, score.high, result.metric)
+        rows.append((f"{share.pictures:,}", mean, std, span))
     figure = result.path / "figures" / "learning-curve.png"
     return f"{table(rows)}\n\n{result.sentence}\n\nruns: {result.path}   plot: {figure}"
 

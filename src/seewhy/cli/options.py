@@ -1,5 +1,6 @@
 """Options that several verbs share, and how a verb prints its result."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,13 @@ DATA = "digits, cifar10, a folder, an archive or a table"
 PATH = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 data_option = click.option("--data", required=True, help=DATA)
+READING = {  # fields of `DataConfig`, and their flags
+    "on_bad": "--on-bad",
+    "max_bad": "--max-bad",
+    "layout": "--layout",
+    "label_column": "--label-column",
+    "follow_links": "--follow-links",
+}
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps"
 )
@@ -23,6 +31,25 @@ device_option = click.option(
 def split_option(*splits: str) -> Callable[[Verb], Verb]:
     """Adds --split, validation by default."""
     return click.option("--split", type=click.Choice(splits), default="val", show_default=True)
+
+
+def reading_options(verb: Verb) -> Verb:
+    """Adds the flags that say how the images of --data are read; the verb gets those given as `options`."""
+
+    @functools.wraps(verb)
+    def command(**values: Any) -> Any:
+        chosen = {name: values.pop(name) for name in READING}
+        options = {name: value for name, value in chosen.items() if value not in (None, False)}
+        return verb(**values, options=options)
+
+    kinds: dict[str, Any] = {
+        "on_bad": {"type": click.Choice(["error", "skip"])},
+        "max_bad": {"type": click.FloatRange(0, 1)},
+        "follow_links": {"is_flag": True},
+    }
+    for name, flag in reversed(READING.items()):
+        command = click.option(flag, name, help="as for train", **kinds.get(name, {}))(command)
+    return command
 
 
 def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:

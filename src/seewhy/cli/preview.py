@@ -40,7 +40,8 @@ def command(
 def _lines(result: "Preview", folder: Path | None) -> Iterator[str]:
     rule = result.rule
     yield f"stored at   {rule}"
-    on = ", ".join(f"{ladder.name} {ladder.value:g}" for ladder in result.ladders)
+    values = {ladder.name: ladder.value for ladder in result.ladders}
+    on = ", ".join(f"{k} {v}" if isinstance(v, str) else f"{k} {v:g}" for k, v in values.items())
     yield f"training    {on or 'no augmentation is on'}"
     yield "\n            mean: red, green, blue    std"
     for name, (mean, std) in (

@@ -111,6 +111,7 @@ class Terminal:
                 for name, number in watched.items()
             )
             + f"  {epoch.seconds:,.0f} s"
+            + (f"  {epoch.peak_memory / 1e9:.1f} GB" if epoch.peak_memory else "")
             + ("  best" if epoch.best and run.keep == "best" else "")
         )
 

@@ -1,11 +1,12 @@
 """`seewhy robustness`."""
 
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
-from seewhy.cli.options import as_json, data_option, device_option, show
+from seewhy.cli.options import as_json, data_option, device_option, reading_options, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
 from seewhy.config.names import ATTACKS
@@ -26,23 +27,25 @@ if TYPE_CHECKING:
     help="output directory [the run, for its own data]",
 )
 @as_json
+@reading_options
 @device_option
-def command(model: str, data: str, as_json: bool, **options: Any) -> None:
+def command(model: str, data: str, as_json: bool, **settings: Any) -> None:
     """Measure MODEL's accuracy under corruptions, transformations and adversarial attacks.
 
     Fifteen corruptions at five severities (as CIFAR-10-C), JPEG, shift, rotation, scale, and three attacks,
     on validation images; 1,000 take `fast` 12 minutes on one core. Writes the metrics to
     analysis/robustness.json, the plots to figures/ beside it.
     """
-    show(seewhy.robustness(model, data, on_event=Terminal(), **options), as_json, _text)
+    show(seewhy.robustness(model, data, on_event=Terminal(), **settings), as_json, _text)
 
 
 def _text(result: "Robustness") -> str:
     lost = result.lost
+    ends = lost.reason if isnan(lost.low) else f"{100 * lost.low:.1f} to {100 * lost.high:.1f}"
     lines = [
         f"{result.n:,} validation images, {with_interval(result.clean)} accuracy on the originals",
         f"mean corruption error {with_interval(result.mean_corruption_error)}, which is "
-        f"{100 * lost.value:.1f} points more ({100 * lost.low:.1f} to {100 * lost.high:.1f})",
+        f"{100 * lost.value:.1f} points more ({ends})",
         "",
         f"{'accuracy (%) at severity':<26}{''.join(f'{k:>6}' for k in range(1, 6))}{'mean':>8}",
     ]

@@ -140,14 +140,19 @@ def value(number: float, metric: str) -> str:
     return f"{number:.4f}" if metric == "loss" else f"{number:.2%}"
 
 
+def ends(low: float, high: float, metric: str) -> str:
+    """The bounds of an interval, a dash without one."""
+    return "-" if isnan(low) else f"{value(low, metric)} to {value(high, metric)}"
+
+
 def summary_table(summaries: Mapping[str, Any]) -> str:
     """Mean and std of each metric, with the confidence interval of the mean where it has one."""
     interval = any(hasattr(one, "low") for one in summaries.values())
     header = ("", "mean", "std", "95% interval of the mean" if interval else "")
     rows = []
     for name, one in summaries.items():
-        ends = f"{value(one.low, name)} to {value(one.high, name)}" if interval else ""
-        rows.append((name.replace("_", " "), value(one.mean, name), value(one.sd, name), ends))
+        span = ends(one.low, one.high, name) if interval else ""
+        rows.append((name.replace("_", " "), value(one.mean, name), value(one.sd, name), span))
     return table([header, *rows])
 
 

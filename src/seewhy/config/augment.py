@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+LEVELS = 30  # the highest magnitude of a policy's operations
+
 
 class AugmentConfig(BaseModel):
     """Augmentation of training images; a field that is not set is off."""
@@ -66,6 +68,24 @@ class AugmentConfig(BaseModel):
         le=0.5,
         description="rotate the hue by up to this part of the circle (0 to 0.5) either way",
     )
+    policy: Literal["rand", "trivial", "auto"] | None = Field(
+        None,
+        description="operations drawn for each image: several of one magnitude (RandAugment, Cubuk 2019), "
+        "one of any magnitude (TrivialAugment, Mueller 2021), or a pair found for CIFAR-10 (AutoAugment, "
+        "Cubuk 2018)",
+    )
+    policy_number: int | None = Field(
+        None,
+        ge=1,
+        le=10,
+        description="operations for each image (1 to 10) of policy rand; default 2",
+    )
+    policy_magnitude: int | None = Field(
+        None,
+        ge=1,
+        le=LEVELS,
+        description="magnitude (1 to 30) of all operations of policy rand; default 9",
+    )
     erasing: float | None = Field(
         None,
         gt=0,
@@ -98,7 +118,22 @@ class AugmentConfig(BaseModel):
                 "padding_mode has no effect without crop_padding, rotate, shift, zoom or shear: set "
                 "one of them or leave it out"
             )
+        for name in ("policy_number", "policy_magnitude"):
+            if getattr(self, name) is not None and self.policy != "rand":
+                raise ValueError(
+                    f"{name} has no effect without policy: rand (`{name}: none` clears it)"
+                )
         return self
+
+    @property
+    def operations_per_image(self) -> int:
+        """The operations of policy `rand` for each image."""
+        return self.policy_number or 2
+
+    @property
+    def level(self) -> float:
+        """The magnitude of policy `rand` as a share of the highest."""
+        return (self.policy_magnitude or 9) / LEVELS
 
     @property
     def warps(self) -> bool:

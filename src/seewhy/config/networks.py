@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from seewhy.config.pretrained import Pretrained
+from seewhy.config.pretrained import LITE0, LITE1, LITE2, Pretrained
 from seewhy.config.variants import Variant, chosen, flat
 
 STORED_COST = (32, 10)  # pixels a side, classes
@@ -38,6 +38,13 @@ DROP_PATH: Any = Field(
 STEM: Any = Field(
     description="first layers: small keeps the resolution, imagenet divides the side by four; auto is small "
     "for images of up to 64 pixels"
+)
+
+ENLARGE: Any = Field(
+    ge=32,
+    le=512,
+    description="side in pixels to which smaller images are enlarged (bicubic) inside the network: weights "
+    "that were trained on photographs see little in a thumbnail",
 )
 
 
@@ -318,6 +325,45 @@ class MobileNetV3LargeOptions(MobileNetV3Options):
     pretrained = Pretrained("hf-hub:timm/mobilenetv3_large_100.ra_in1k", "Apache-2.0")
 
 
+class EfficientNetLiteOptions(StemOptions):
+    """Options of all sizes of EfficientNet-Lite."""
+
+    minimum_size, minimum_size_imagenet = 9, 33  # the last map has 2x2 positions
+    widened: ClassVar[float]  # channels, as a multiple of those of the smallest
+    deepened: ClassVar[float]  # blocks
+
+    dropout: Annotated[float, DROPOUT] = 0.2
+    drop_path: Annotated[float | None, DROP_PATH] = None
+    enlarge: Annotated[int | None, ENLARGE] = None
+
+    def least_size(self) -> int:
+        return super().least_size() if self.enlarge is None else 1
+
+    def has_small_stem(self, size: int) -> bool:
+        return super().has_small_stem(max(size, self.enlarge or 0))
+
+
+class EfficientNetLite0Options(EfficientNetLiteOptions):
+    implementation = "efficientnet_lite:EfficientNetLite0"
+    parameters, flops = 3_383_818, 231_079_936
+    widened, deepened = 1.0, 1.0
+    pretrained = LITE0
+
+
+class EfficientNetLite1Options(EfficientNetLiteOptions):
+    implementation = "efficientnet_lite:EfficientNetLite1"
+    parameters, flops = 4_148_490, 307_671_040
+    widened, deepened = 1.0, 1.1
+    pretrained = LITE1
+
+
+class EfficientNetLite2Options(EfficientNetLiteOptions):
+    implementation = "efficientnet_lite:EfficientNetLite2"
+    parameters, flops = 4_823_882, 356_024_832
+    widened, deepened = 1.1, 1.2
+    pretrained = LITE2
+
+
 NETWORKS: dict[str, type[NetworkOptions]] = {
     "simple_cnn": SimpleCNNOptions,
     "regularized_cnn": RegularizedCNNOptions,
@@ -334,6 +380,9 @@ NETWORKS: dict[str, type[NetworkOptions]] = {
     "densenet": DenseNetOptions,
     "vgg11_bn": VGG11BNOptions,
     "efficientnet_b0": EfficientNetB0Options,
+    "efficientnet_lite0": EfficientNetLite0Options,
+    "efficientnet_lite1": EfficientNetLite1Options,
+    "efficientnet_lite2": EfficientNetLite2Options,
     "inception": InceptionOptions,
     "mobilenet_v3_small": MobileNetV3SmallOptions,
     "mobilenet_v3_large": MobileNetV3LargeOptions,
@@ -347,6 +396,11 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field("speednet", description="which network; `seewhy models` lists them")
+    weights: str | None = Field(
+        None,
+        description="pretrained weights to start from: imagenet (those known for the network), a .safetensors"
+        " file, or hf-hub:OWNER/NAME[@REVISION]; None: random",
+    )
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:

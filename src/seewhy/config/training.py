@@ -1,6 +1,7 @@
 """How a network is trained: one frozen record of typed fields."""
 
-from typing import Annotated, Literal, Self
+import os
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -8,6 +9,8 @@ from seewhy.config.names import METRICS
 from seewhy.config.optimisers import OPTIMISERS, Optimiser
 from seewhy.config.schedules import SCHEDULES
 from seewhy.config.variants import Variant, chosen, flat
+
+DISTILL_WEIGHT, DISTILL_TEMPERATURE = 0.9, 4.0  # customary (Tian et al. 2020)
 
 
 @flat(optimizer=OPTIMISERS, schedule=SCHEDULES)
@@ -18,6 +21,33 @@ class TrainConfig(BaseModel):
 
     epochs: int = Field(10, ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(128, ge=1, le=65_536, description="images per step")
+    accumulate: int | None = Field(
+        None,
+        ge=2,
+        le=65_536,
+        description="compute each batch in N micro-batches, whose gradients add up to those of the batch: "
+        "less memory, the same step; batch-norm statistics are those of a micro-batch",
+    )
+    progressive: float | None = Field(
+        None,
+        ge=0.1,
+        lt=1,
+        description="progressive resizing: share of the image's side (0.1 to 1) in the first epoch; it grows "
+        "to the full side by three quarters of the epochs",
+    )
+    curriculum: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="easy images first: share of the epochs (0 to 1) in which the images used grow from the "
+        "easiest quarter of each class to all",
+    )
+    difficulty: str | None = Field(
+        None,
+        min_length=1,
+        description="the model (a run, a file, a shipped name, A+B) whose loss tells `curriculum` how "
+        "difficult an image is",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seeds weights, order, augmentation, dropout")
 
     optimizer: str = Field(
@@ -39,6 +69,19 @@ class TrainConfig(BaseModel):
     )
     clip: float | None = Field(None, gt=0, description="clip the global gradient norm here")
 
+    unfreeze: Literal["none", "auto", "all"] | None = Field(
+        None,
+        description="how pretrained weights are fine-tuned: `none` fits the last layer on frozen features, "
+        "`all` then trains the whole network from there, `auto` chooses by the number of images and "
+        "`time_limit`; None: the whole network at once",
+    )
+    layer_decay: float | None = Field(
+        None, gt=0, lt=1, description="learning rate of each block, as a multiple of the next one's"
+    )
+    freeze_batch_norm: bool = Field(
+        False, description="batch norms keep the running mean and variance that they have"
+    )
+
     schedule: str = Field(
         "cosine",
         description="learning rate over the run; plateau lowers it when `monitor` stops improving; "
@@ -46,6 +89,25 @@ class TrainConfig(BaseModel):
     )
 
     label_smoothing: float | None = Field(None, gt=0, lt=1, description="label-smoothing epsilon")
+    teacher: str | None = Field(
+        None,
+        min_length=1,
+        description="distillation: learn also from the answers of this model (a run, a file, a shipped name, "
+        "A+B) to the same augmented images; classes are matched by name",
+    )
+    distill_weight: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description=f"share of the loss that is the teacher's (0 to 1); default {DISTILL_WEIGHT}",
+    )
+    distill_temperature: float | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="divides the logits of both before they are compared (1 to 100); the higher, the more "
+        f"the improbable classes count; default {DISTILL_TEMPERATURE:g}",
+    )
     class_weights: Literal["balanced"] | None = Field(
         None, description="weigh each class by the inverse of its frequency"
     )
@@ -76,6 +138,13 @@ class TrainConfig(BaseModel):
     amp: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="number format of a step; auto is bf16 where that is faster"
     )
+    device_memory: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="largest share of the GPU's memory (0 to 1) that the training takes; where it does not "
+        "suffice for a step, the batch is computed in micro-batches",
+    )
     gradient_norms: int | None = Field(
         None, ge=1, description="record each layer's gradient norm every N steps"
     )
@@ -85,6 +154,11 @@ class TrainConfig(BaseModel):
     checkpoint_seconds: float = Field(
         60, gt=0, description="save at least this often, and at the end of each epoch"
     )
+
+    @field_validator("teacher", "difficulty", mode="before")
+    @classmethod
+    def _a_path_is_its_text(cls, value: Any) -> Any:
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
 
     @field_validator("monitor")
     @classmethod
@@ -99,6 +173,15 @@ class TrainConfig(BaseModel):
         chosen(self, "schedule", SCHEDULES)
         if self.weight_decay_on is not None and self.weight_decay is None:
             raise ValueError("weight_decay_on has no effect without weight_decay")
+        if self.accumulate is not None and self.accumulate > self.batch_size:
+            raise ValueError(f"accumulate must be at most batch_size, {self.batch_size}")
+        if (self.curriculum is None) != (self.difficulty is None):
+            raise ValueError("curriculum and difficulty need each other: set both or neither")
+        if self.compile and self.progressive is not None:
+            raise ValueError("compile runs again for each side of progressive: choose one")
+        for name in ("distill_weight", "distill_temperature"):
+            if getattr(self, name) is not None and self.teacher is None:
+                raise ValueError(f"{name} has no effect without teacher (`{name}: none` clears it)")
         if self.compile and self.dropout_schedule is not None:
             raise ValueError("compile runs again for each rate of dropout_schedule: choose one")
         if self.class_weights and self.sampling:
@@ -114,6 +197,11 @@ class TrainConfig(BaseModel):
     def schedule_options(self) -> Variant:
         """The options of the named schedule, with its defaults."""
         return chosen(self, "schedule", SCHEDULES)
+
+    @property
+    def validated(self) -> tuple[str, ...]:
+        """The validation metrics that are computed in every epoch."""
+        return tuple(dict.fromkeys(("loss", "accuracy", "balanced_accuracy", self.monitor)))
 
     @property
     def better(self) -> Literal["max", "min"]:

@@ -40,6 +40,7 @@ __all__ = [
     "SealedSet",
     "Splits",
     "load_data",
+    "shorter_side",
     "write_bad_files",
     "write_splits",
 ]
@@ -65,10 +66,7 @@ def load_data(
 
     Raises `DataError` for data that cannot be used, `UsageError` for a wrong config.
     """
-    follow, column = config.follow_links, config.label_column
-    origin = sources.find(
-        source, config.layout, config.group_from, on_event, follow_links=follow, label_column=column
-    )
+    origin = sources.find(source, config, on_event)
     with writable(cache_root()):
         content = content_of(origin)
         given, resolved = rule, list[str]()
@@ -98,6 +96,17 @@ def load_data(
     )
 
 
+def shorter_side(
+    source: Data,
+    config: DataConfig = DataConfig(),  # noqa: B008 (frozen)
+    on_event: OnEvent = ignore,
+) -> int | None:
+    """Returns the median shorter side in pixels of images outside test; None if there are none."""
+    origin = sources.find(source, config, on_event)
+    with writable(cache_root()):
+        return survey_of(origin, content_of(origin)).side
+
+
 def _resolved(
     origin: Source,
     content: Content,
@@ -125,7 +134,7 @@ def _resolved(
     if depth is None:
         return rule, []
     low, high = depth
-    note = f"grey of more than 8 bits: {low:g} becomes black and {high:g} white, the range of train"
+    note = f"more than 8 bits: {low:g} becomes black and {high:g} white, the range of train"
     return rule.model_copy(update={"depth": depth}), [note]
 
 

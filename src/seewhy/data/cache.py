@@ -284,7 +284,7 @@ def _write_table(directory: Path, table: _Table, order: tuple[str, ...] | None) 
         "ids": table.ids,
         "groups": table.groups or None,
     }
-    (directory / "table.json").write_text(json.dumps(facts), "ascii")
+    (directory / "table.json").write_text(json.dumps(facts, allow_nan=False), "ascii")
 
 
 # ------------------------------------------------------------------ opening

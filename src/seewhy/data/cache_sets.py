@@ -135,7 +135,8 @@ def make_room(keep: Path) -> tuple[CachedSet, ...]:
     _remove_unused_segments()
     removed: list[CachedSet] = []
     oldest_last = [entry for entry in _entries() if entry.path != keep]
-    while oldest_last and _bytes(_pixels()) + _bytes(_sets()) > _limit():
+    kept = (_pixels(), _sets(), _features())
+    while oldest_last and sum(map(_bytes, kept)) > _limit():
         removed += _remove([oldest_last.pop()])
     return tuple(removed)
 
@@ -149,11 +150,15 @@ def _remove(entries: list[_Entry]) -> tuple[CachedSet, ...]:
 
 
 def _remove_unused_segments() -> None:
-    """Removes images that are in no set; while a process is adding a set, this is left to a later call."""
+    """Removes images and features that are of no set; while a process is adding one, a later call does."""
     with suppress(LockedError), exclusive(cache_root() / _ADDING):
         used = {path for entry in _entries() for path in entry.segments}
         for path in _pixels().glob("*/*"):
             if path not in used:
+                shutil.rmtree(path, ignore_errors=True)
+        rules = {entry.path.name for entry in _entries()}
+        for path in _features().glob("*"):
+            if path.name not in rules:
                 shutil.rmtree(path, ignore_errors=True)
 
 
@@ -176,6 +181,10 @@ def _sets() -> Path:
 
 def _pixels() -> Path:
     return cache_root() / "pixels"
+
+
+def _features() -> Path:
+    return cache_root() / "features"
 
 
 def _bytes(directory: Path) -> int:

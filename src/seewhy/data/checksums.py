@@ -15,7 +15,7 @@ _BLOCK = 4 << 20
 
 def write_checksums(directory: Path) -> None:
     """Writes the sha256 of each 4 MiB of each file into the directory, and how the files look."""
-    write_atomic(directory / _SUMS, json.dumps(_checksums(directory)).encode())
+    write_atomic(directory / _SUMS, json.dumps(_checksums(directory), allow_nan=False).encode())
     _write_stamps(directory)
 
 
@@ -79,4 +79,4 @@ def _read_stamps(directory: Path) -> dict[str, list[int]] | None:
 
 
 def _write_stamps(directory: Path) -> None:
-    write_atomic(directory / _STAMPS, json.dumps(_look(directory)).encode())
+    write_atomic(directory / _STAMPS, json.dumps(_look(directory), allow_nan=False).encode())

@@ -38,10 +38,8 @@ def originals(
     `depth` is that of the input rule.
     """
     decoded: dict[str, Original] = {}
-    follow, column = config.follow_links, config.label_column
-    origin = sources.find(source, config.layout, follow_links=follow, label_column=column)
     with quiet_pillow():
-        for record in origin.read().records:
+        for record in sources.find(source, config).read().records:
             if record.id in ids and record.id not in decoded:
                 whole = open_image(record.image, depth=depth).copy()  # it may be the source's own
                 width, height = whole.size

@@ -268,8 +268,8 @@ def check_names(names: tuple[str, ...]) -> None:
                 "rename it",
             )
     # The header is JSON that holds the metadata as JSON.
-    listed = json.dumps(names, ensure_ascii=False, separators=(",", ":"))
-    size = len(json.dumps(listed, ensure_ascii=False).encode())
+    listed = json.dumps(names, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    size = len(json.dumps(listed, ensure_ascii=False, allow_nan=False).encode())
     if len(names) > MAX_CLASSES or size > MAX_NAME_BYTES:
         raise UntrainableError(
             f"{len(names):,} class names of {size:,} bytes do not fit into a model file, which has space for "

@@ -21,7 +21,7 @@ from seewhy.errors import DataError, UnwritableError
 from seewhy.files import write_atomic
 
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
-FORMAT = 4  # of a cache entry; part of the hash
+FORMAT = 5  # of a cache entry; part of the hash
 
 
 def cache_root() -> Path:

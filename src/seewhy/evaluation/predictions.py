@@ -3,7 +3,8 @@
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -111,7 +112,8 @@ class Predictions:
                 "classes": self.classes,
                 "labelled": self.labels is not None,
                 "temperature": self.temperature,
-            }
+            },
+            allow_nan=False,
         )
         sink = io.BytesIO()
         pq.write_table(pa.table(columns).replace_schema_metadata({_KEY: about}), sink)
@@ -120,19 +122,15 @@ class Predictions:
     @staticmethod
     def from_parquet(path: Path) -> "Predictions":
         """Reads what `to_parquet` wrote. Raises `DataError` when it is something else."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            table = pq.read_table(pa.BufferReader(Path(path).read_bytes())).combine_chunks()
+        with _predictions_named(path):
+            table = _table(path)
             about = json.loads(table.schema.metadata[_KEY])
-            ids = table["id"].to_pylist()
             codes = table["error"].to_pylist() if "error" in table.column_names else []
             return Predictions(
                 _rows(table["logits"]),
                 table["label"].to_numpy() if about["labelled"] else None,
                 tuple(about["classes"]),
-                np.array([i if isinstance(i, str) else os.fsdecode(i) for i in ids], dtype=object),
+                _ids(table),
                 _rows(table["embedding"]) if "embedding" in table.column_names else None,
                 {
                     row: (code, table["message"][row].as_py())
@@ -141,20 +139,6 @@ class Predictions:
                 },
                 about["temperature"],
             )
-        except MemoryError:  # Arrow's is an `ArrowException` too
-            raise
-        except (
-            OSError,
-            pa.ArrowException,
-            KeyError,
-            TypeError,
-            ValueError,
-            AssertionError,
-        ) as error:
-            raise DataError(
-                f"{path} is not a predictions file of SeeWhy ({type(error).__name__}): make it "
-                "with `seewhy evaluate`"
-            ) from None
 
     def to_csv(self, path: Path) -> None:
         """Writes id, label, predicted, confidence and correct (1 or 0), one row an image.
@@ -172,6 +156,12 @@ class Predictions:
             sure = "" if predicted < 0 else confidence
             rows.append((str(name), names[label], names[predicted], sure, correct))
         write_atomic(path, csv_text(rows, ".6f").encode("utf-8", "surrogateescape"))
+
+
+def stored_ids(path: Path) -> NDArray[Any]:
+    """The ids of the predictions in a file, without reading the rest. Raises as `from_parquet` does."""
+    with _predictions_named(path):
+        return _ids(_table(path, ["id"]))
 
 
 def log_softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -204,6 +194,42 @@ def concat(chunks: Iterable[Predictions]) -> Predictions:
         },
         parts[0].temperature,
     )
+
+
+@contextmanager
+def _predictions_named(path: Path) -> Iterator[None]:
+    """Raises `DataError` naming the file if the block cannot read it as `Predictions`."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except MemoryError:  # Arrow's is an `ArrowException` too
+        raise
+    except (
+        OSError,
+        pa.ArrowException,
+        KeyError,
+        TypeError,
+        ValueError,
+        AssertionError,
+    ) as error:
+        raise DataError(
+            f"{path} is not a predictions file of SeeWhy ({type(error).__name__}): make it "
+            "with `seewhy evaluate`"
+        ) from None
+
+
+def _table(path: Path, columns: list[str] | None = None) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = pa.BufferReader(Path(path).read_bytes())
+    return pq.read_table(data, columns=columns).combine_chunks()
+
+
+def _ids(table: Any) -> NDArray[Any]:
+    names = table["id"].to_pylist()
+    return np.array([i if isinstance(i, str) else os.fsdecode(i) for i in names], dtype=object)
 
 
 def _id_column(ids: NDArray[Any]) -> Any:

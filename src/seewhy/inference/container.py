@@ -108,7 +108,7 @@ def encode(metadata: Metadata, tensors: "Mapping[str, NDArray[Any]]") -> bytes:
         header[name] = {"dtype": dtype, "shape": tensor.shape, "data_offsets": (start, stop)}
         chunks.append(tensor.tobytes())
         start = stop
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     text += b" " * (-len(text) % 8)
     if len(text) > MAX_HEADER:
         raise ModelFileError(

@@ -105,6 +105,6 @@ class Metadata(_Strict):
     @field_validator("facts")
     @classmethod
     def _small(cls, facts: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if len(json.dumps(facts, ensure_ascii=False).encode()) > MAX_FACTS:
+        if len(json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()) > MAX_FACTS:
             raise ValueError(f"more than {MAX_FACTS:,} bytes of JSON")
         return facts

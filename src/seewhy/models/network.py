@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from seewhy.config.networks import NetworkOptions
@@ -52,6 +53,7 @@ class Network(nn.Module, ABC):
         self.num_classes = num_classes
         self.size = size
         self.arguments = {"num_classes": num_classes, "size": size, **options.model_dump()}
+        self.enlarge: int | None = self.arguments.get("enlarge")
         self.register_buffer("mean", torch.full((3,), 0.5))
         self.register_buffer("std", torch.full((3,), 0.25))
 
@@ -65,7 +67,9 @@ class Network(nn.Module, ABC):
         return logits
 
     def normalize(self, x: Tensor) -> Tensor:
-        """Subtracts the mean of each channel and divides by its std."""
+        """Subtracts the mean of each channel and divides by its std; enlarges a small image if asked to."""
+        if self.enlarge is not None and x.shape[2] < self.enlarge:
+            x = F.interpolate(x, size=(self.enlarge, self.enlarge), mode="bicubic")
         return (x - self.mean[:, None, None]) / self.std[:, None, None]
 
     def fit_input(self, images: Images) -> None:

@@ -19,7 +19,9 @@ def settings(recipe: Mapping[str, Any], more: Mapping[str, Any] | None = None) -
     shipped = flat(load_recipe(recipe["name"]).model_dump(mode="json"))
     own = {k: v for k, v in flat(recipe).items() if k in shipped and shipped[k] != v}
     changes = own | dict(more or {})
-    flags = [f"--set={name}={json.dumps(value)}" for name, value in changes.items()]
+    flags = [
+        f"--set={name}={json.dumps(value, allow_nan=False)}" for name, value in changes.items()
+    ]
     return ["--recipe", recipe["name"], *flags]
 
 

@@ -66,10 +66,10 @@ class Stored:
 
 def read_stored(run: Run) -> Stored:
     """Reads a finished run. Raises `UsageError`, which says what to do, if the run is not finished."""
-    if not run.finished or "val" not in run.metrics:
+    if not run.finished or "val" not in run.metrics or not run.history:
         raise UsageError(
-            f"{run.path} is not a finished run (no model.safetensors or metrics.json): give a run directory, "
-            f"or finish the run with `{run.resume_command}`"
+            f"{run.path} is not a finished run (no model.safetensors, metrics.json or history.csv): give a "
+            f"run directory, or finish the run with `{run.resume_command}`"
         )
     header = read_header(run.model)
     counts = _counts(run.path / "splits.csv", list(run.metrics["val"]["classes"]))
@@ -78,7 +78,9 @@ def read_stored(run: Run) -> Stored:
     return Stored(
         path=run.path,
         config=run.config,
-        history=run.history[: epochs if isinstance(epochs, int) else None],
+        history=[
+            row for row in run.history if not isinstance(epochs, int) or row["epoch"] <= epochs
+        ],
         metrics=run.metrics,
         environment=run.environment,
         analysis=_analysis(run.path / "analysis", "val", ""),

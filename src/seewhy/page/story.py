@@ -264,10 +264,9 @@ def _unfinished(stored: Stored) -> list[Advice]:
     rates = [row["lr"] for row in history]
     if len(history) < 3 or min(losses) < losses[-1] or rates[-1] < 0.5 * max(rates):
         return []
-    finding = (
-        f"The validation loss was still falling at the last epoch, {history[-1]['epoch']:.0f}."
-    )
-    return [Advice(finding, f"Train longer: --epochs {2 * len(history)}.")]
+    epochs = int(history[-1]["epoch"])
+    finding = f"The validation loss was still falling at the last epoch, {epochs}."
+    return [Advice(finding, f"Train longer: --epochs {2 * epochs}.")]
 
 
 def _unsure(stored: Stored, commands: _Commands) -> list[Advice]:

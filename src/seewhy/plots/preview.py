@@ -65,15 +65,19 @@ def ladder_sheet(seen: np.ndarray, ladders: "Sequence[Ladder]") -> Figure:
     rows = [_Row("not augmented", "", [(seen, "")])]
     for ladder in ladders:
         tiles = list(zip(ladder.images, ladder.amounts, strict=True))
-        rows.append(_Row(ladder.name, f"{ladder.value:g}", tiles))
+        rows.append(_Row(ladder.name, _amount(ladder.value), tiles))
     mixing = any(ladder.name in ("mixup", "cutmix") for ladder in ladders)
     return _grid(rows, {}, "Each augmentation alone, over its range", EVEN + MIXED * mixing)
+
+
+def _amount(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _grid(rows: Sequence[_Row], heads: dict[int, str], title: str, foot: str) -> Figure:
     """Rows of images with a name before each, and headings above some columns."""
     columns = max(len(row.tiles) for row in rows)
-    room = LINE * any(text for row in rows for _, text in row.tiles)
+    room = LINE * max(len(text.splitlines()) for row in rows for _, text in row.tiles)
     step = TILE + GAP + room
     width = LABEL + columns * (TILE + GAP)
     head = HEAD if heads else HEAD - LINE

@@ -3,6 +3,7 @@
 Everything is a function of (seed, step), so a run can be resumed at any step, bit for bit.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
@@ -11,13 +12,17 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from seewhy.augment import augment
 from seewhy.config.augment import AugmentConfig
 from seewhy.data import ImageSet
+from seewhy.training.curriculum import Curriculum
 
 # Independent streams of random numbers.
-ORDER, AUGMENT, NETWORK, WEIGHTS = range(4)
+ORDER, AUGMENT, NETWORK, WEIGHTS, POLICY = range(5)
+
+FULL_AFTER = 0.75  # share of the epochs after which images have their full side
 
 
 def seed_of(seed: int, stream: int, index: int) -> int:
@@ -30,7 +35,8 @@ class Batches:
     """Batches of a training set, by step number.
 
     The shuffled orders of all epochs are concatenated and cut into batches, so a batch may span two
-    epochs, only the last can be short, and no image is left out. `size` is the network's input side.
+    epochs, only the last can be short, and no image is left out, unless a `curriculum` repeats the easy ones
+    at first. `size` is the network's input side; `progressive` is the share of it that the first epoch has.
     """
 
     images: ImageSet
@@ -40,11 +46,13 @@ class Batches:
     seed: int
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
     sampling: Literal["balanced"] | None = None
+    progressive: float | None = None
+    curriculum: Curriculum | None = None
 
     @cached_property
     def _order(self) -> Callable[[int], np.ndarray]:
         """The order of an epoch; a batch needs those of two."""
-        order = partial(_order, self.images.labels, self.sampling, self.seed)
+        order = partial(_order, self.images.labels, self.sampling, self.seed, self.curriculum)
         return lru_cache(maxsize=2)(order)
 
     @property
@@ -63,27 +71,56 @@ class Batches:
         parts = [self._order(int(e))[places[epochs == e]] for e in np.unique(epochs)]
         return np.concatenate(parts)
 
+    def side(self, step: int) -> int:
+        """The side in pixels of the images of `step`, below `size` where it grows over the epochs."""
+        if self.progressive is None:
+            return self.size
+        return progressive_side(self.size, self.progressive, self.epochs_done(step) / self.epochs)
+
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of `step`: x (B, 3, size, size) floats in [0, 1], targets (B, K) summing to 1."""
+        """The batch of `step`: x (B, 3, side, side) floats in [0, 1], targets (B, K) summing to 1."""
         rows = self.rows(step)
         images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
         labels = torch.from_numpy(self.images.labels[rows])
         targets = torch.nn.functional.one_hot(labels, len(self.images.classes)).float()
-        generator = torch.Generator().manual_seed(seed_of(self.seed, AUGMENT, step))
-        return augment(images, targets, self.size, self.augmentation, generator)
+        generator, policy = (
+            torch.Generator().manual_seed(seed_of(self.seed, stream, step))
+            for stream in (AUGMENT, POLICY)
+        )
+        x, y = augment(images, targets, self.size, self.augmentation, generator, policy)
+        side = self.side(step)
+        if side < self.size:
+            x = functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+        return x, y
 
 
-def _order(labels: np.ndarray, sampling: str | None, seed: int, epoch: int) -> np.ndarray:
-    """The order of one epoch: a permutation of the rows, or as many rows with classes equally often."""
+def progressive_side(size: int, start: float, done: float) -> int:
+    """The side of images after this share of the epochs: from `start` of `size` to all at `FULL_AFTER`.
+
+    Whole multiples of four pixels, which networks halve without a rest.
+    """
+    share = start + (1 - start) * min(1.0, done / FULL_AFTER)
+    return min(size, 4 * math.ceil(share * size / 4 - 1e-9))
+
+
+def _order(
+    labels: np.ndarray, sampling: str | None, seed: int, curriculum: Curriculum | None, epoch: int
+) -> np.ndarray:
+    """The order of one epoch, as many rows as there are images.
+
+    It is a permutation of all rows; classes equally often, or easy rows alone, repeat some.
+    """
     rng = np.random.default_rng(seed_of(seed, ORDER, epoch))
     count = len(labels)
+    rows = np.arange(count) if curriculum is None else curriculum.rows(labels, epoch)
     if sampling is None:
-        return rng.permutation(count)
+        rounds = [rng.permutation(rows) for _ in range(-(-count // len(rows)))]
+        return np.concatenate(rounds)[:count]
     classes = np.unique(labels)
     share = -(-count // len(classes))
     drawn = []
     for label in classes:
-        rows = np.flatnonzero(labels == label)
-        rounds = [rng.permutation(rows) for _ in range(-(-share // len(rows)))]
+        own = rows[labels[rows] == label]
+        rounds = [rng.permutation(own) for _ in range(-(-share // len(own)))]
         drawn.append(np.concatenate(rounds)[:share])
     return rng.permutation(np.concatenate(drawn))[:count]

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from seewhy.files import (
     clear_temporaries,
     full_disk_named,
     sync_directory,
+    to_json,
     write_atomic,
 )
 from seewhy.models.registry import current_name, name_of
@@ -57,7 +59,7 @@ def save_checkpoint(state: TrainState, directory: Path) -> Path:
         "threads": torch.get_num_threads(),
         "sha256": digest,
     }
-    about = json.dumps(record).encode()
+    about = json.dumps(to_json(record), allow_nan=False).encode()
     path = directory / f"step-{state.progress.step}"
     with full_disk_named(directory, len(data)):
         directory.mkdir(parents=True, exist_ok=True)
@@ -112,7 +114,10 @@ def load_progress(path: Path) -> TrainProgress:
 
 def _progress(record: dict[str, Any]) -> TrainProgress:
     fields = TrainProgress.__annotations__  # another version may have other fields
-    return TrainProgress(**{k: v for k, v in record["progress"].items() if k in fields})
+    progress = TrainProgress(**{k: v for k, v in record["progress"].items() if k in fields})
+    for row in (*progress.history, *progress.gradient_norms):
+        row.update({name: nan for name, value in row.items() if value is None})  # as JSON has none
+    return progress
 
 
 def load_weights(path: Path, network: nn.Module) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from types import FrameType
 
 import torch
 
-from seewhy.errors import MemoryLimitError, UsageError, first_line, out_of_memory
+from seewhy.errors import MemoryLimitError, SeeWhyError, UsageError, first_line, out_of_memory
 
 _collected: list[list[int]] = []  # the list of the outermost `stopping_signals`, while there is one
 
@@ -61,11 +61,39 @@ def deterministic(device: torch.device, seed: int) -> Iterator[None]:
     gpus = range(torch.cuda.device_count()) if device.type == "cuda" else []
     try:
         with torch.random.fork_rng(gpus):
-            # For a CPU, no GPU is seeded: that takes ten times as long, and could not be undone.
-            (torch.default_generator if device.type == "cpu" else torch).manual_seed(seed)
+            reseed(device, seed)
             yield
     finally:
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+def reseed(device: torch.device, seed: int) -> None:
+    """Seeds the random numbers of a device, within `deterministic`."""
+    # For a CPU, no GPU is seeded: that takes ten times as long, and could not be undone.
+    (torch.default_generator if device.type == "cpu" else torch).manual_seed(seed)
+
+
+@contextmanager
+def memory_capped(device: torch.device, share: float | None) -> Iterator[None]:
+    """Lets PyTorch take at most this share of a GPU's memory within the block; beyond it, memory runs out."""
+    if share is None:
+        yield
+        return
+    before = torch.cuda.get_per_process_memory_fraction(device)
+    torch.cuda.set_per_process_memory_fraction(share, device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(before, device)
+
+
+def take_peak_memory(device: torch.device) -> int | None:
+    """The most bytes of a GPU that tensors took at once since the last call; None elsewhere."""
+    if device.type != "cuda":
+        return None
+    peak = torch.cuda.max_memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return peak
 
 
 @contextmanager
@@ -88,6 +116,6 @@ def memory_named(batch_size: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not out_of_memory(error):
+        if isinstance(error, SeeWhyError) or not out_of_memory(error):
             raise
         raise MemoryLimitError(first_line(error), batch_size) from None

@@ -4,7 +4,10 @@ import torch
 from torch import nn
 
 from seewhy.config.training import TrainConfig
-from seewhy.errors import UsageError
+from seewhy.errors import UsageError, first_line
+from seewhy.inference.forward import evaluating
+from seewhy.models.registry import name_of
+from seewhy.training.batches import progressive_side
 
 
 def check_layers(network: nn.Module, config: TrainConfig) -> None:
@@ -14,6 +17,25 @@ def check_layers(network: nn.Module, config: TrainConfig) -> None:
             "train.dropout_schedule has no effect: this network has no dropout layer; leave it out, or "
             "choose a network with dropout (`seewhy models show NAME` lists the layers)"
         )
+
+
+def check_sides(network: nn.Module, config: TrainConfig, size: int) -> None:
+    """Raises `UsageError` unless the network takes the smaller images of progressive resizing."""
+    if config.progressive is None:
+        return
+    smallest = progressive_side(size, config.progressive, 0)
+    text = f"train.progressive={config.progressive:g}"
+    if smallest >= size:
+        raise UsageError(f"{text} has no effect on images of {size} pixels: give a smaller share")
+    try:
+        with evaluating(network):
+            network(torch.zeros(2, 3, smallest, smallest))
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"{text} starts with images of {smallest} pixels, and {name_of(network) or 'this network'} does "
+            f"not take these ({first_line(error)}): give a larger share, or choose a network that pools its "
+            "maps, such as speednet or resnet18"
+        ) from None
 
 
 def set_dropout(network: nn.Module, rate: float) -> None:
@@ -26,6 +48,32 @@ def batch_norm_momentum(network: nn.Module) -> float | None:
     """The momentum of the first batch norm that keeps running statistics; None if there is none."""
     norms = (m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
     return next((m.momentum for m in norms if m.track_running_stats), None)
+
+
+def freeze_batch_norms(network: nn.Module) -> None:
+    """Puts the batch norms into evaluation mode: they use, and keep, their running statistics."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def distances(network: nn.Module) -> dict[str, int]:
+    """How many blocks each parameter is away from the last one, by name.
+
+    A block is a top-level module, or an element of a top-level sequence; a norm belongs to the block before.
+    """
+    blocks: dict[str, int] = {}
+    last = -1
+    for name, child in network.named_children():
+        parts = [(name, child)]
+        if isinstance(child, nn.Sequential):
+            parts = [(f"{name}.{inner}", part) for inner, part in child.named_children()]
+        for inner, part in parts:
+            names = [f"{inner}.{parameter}" for parameter, _ in part.named_parameters()]
+            if names and not isinstance(part, nn.modules.batchnorm._BatchNorm):
+                last += 1
+            blocks |= dict.fromkeys(names, max(last, 0))
+    return {name: last - blocks.get(name, 0) for name, _ in network.named_parameters()}
 
 
 @torch.no_grad()

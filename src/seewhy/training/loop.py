@@ -3,8 +3,8 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -13,11 +13,17 @@ from torch import Tensor, nn, optim
 from seewhy.config.schedules import Plateau
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
-from seewhy.events import Epoch, Step
+from seewhy.events import Epoch, Note, Step
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.batches import NETWORK, Batches, seed_of
-from seewhy.training.guards import deterministic
-from seewhy.training.layers import gradient_norms, set_dropout
+from seewhy.training.guards import deterministic, memory_capped, take_peak_memory
+from seewhy.training.layers import (
+    batch_norm_momentum,
+    freeze_batch_norms,
+    gradient_norms,
+    set_dropout,
+)
+from seewhy.training.micro_batches import cut, fitting_memory
 from seewhy.training.objectives import Objective
 from seewhy.training.optimisers import build_optimizer
 from seewhy.training.schedules import dropout_rate, lr_factor
@@ -31,6 +37,7 @@ class TrainProgress:
     """The state of a run except tensors; stored as JSON in a checkpoint.
 
     `events_length` is the length of the run's events.jsonl in bytes; None if the run has no such file.
+    `micro_batch` is the number of images of a micro-batch since memory ran out; None: as the recipe says.
     """
 
     step: int = 0
@@ -49,6 +56,12 @@ class TrainProgress:
     history: list[dict[str, Any]] = field(default_factory=list)
     gradient_norms: list[dict[str, float]] = field(default_factory=list)
     events_length: int | None = None
+    micro_batch: int | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The number of epochs done; that in which the last layer was fitted to frozen features is 0."""
+        return int(self.history[-1]["epoch"]) if self.history else 0
 
 
 @dataclass
@@ -76,41 +89,41 @@ def train(
     mode: str,
     device: torch.device,
     amp: torch.dtype | None = None,
-) -> Iterator[Step | Epoch]:
+) -> Iterator[Step | Epoch | Note]:
     """Trains until the last epoch, the patience or the time limit, and yields every step and epoch.
 
-    The caller may stop at any yield and continue later with the same `state`, bit for bit. Global settings,
-    such as random states, are set and restored within a step. `mode` is "max" or "min", the better
-    direction of `config.monitor`. Raises `DivergedError` if a loss is not finite.
+    A step for which memory runs out is done again in smaller micro-batches, and so are the later ones; a
+    `Note` says so. The caller may stop at any yield and continue later with the same `state`, bit for bit.
+    Global settings, such as random states, are set and restored within a step. `mode` is "max" or "min",
+    the better direction of `config.monitor`. Raises `DivergedError` if a loss is not finite.
     """
     network, progress = state.network, state.progress
-    # The compiled network takes full batches only: compiling again for a short last one is too slow.
-    whole = cast(nn.Module, torch.compile(network)) if config.compile else network
+    compiled = cast(nn.Module, torch.compile(network)) if config.compile else network
+    objective = _in_precision(objective, device, amp)
     # Of a state that was loaded, by the rules of this recipe, which may allow more.
     progress.out_of_time = _out_of_time(progress, config)
     progress.stopped = reason_to_stop(progress, config)
     while progress.stopped is None:
         clock = time.monotonic()
         seed = seed_of(config.seed, NETWORK, progress.step)
-        if batches.epochs_done(progress.step) > len(progress.history) or progress.out_of_time:
-            with deterministic(device, seed), averaged(network, state.average):
-                metrics = validate(network)
-            yield _close_epoch(progress, config, metrics, mode, clock)
+        if batches.epochs_done(progress.step) > progress.epoch or progress.out_of_time:
+            with deterministic(device, seed), memory_capped(device, config.device_memory):
+                metrics = _validated(state, validate)
+            number, peak = progress.epoch + 1, take_peak_memory(device)
+            yield close_epoch(progress, number, config, metrics, mode, clock, peak)
             continue
 
-        with deterministic(device, seed):
+        with deterministic(device, seed), memory_capped(device, config.device_memory):
             x, y = batches(progress.step)
             x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
-            lr = _set_lr(state, batches, config)
-            rate = dropout_rate(config, batches.epochs_done(progress.step))
-            if rate is not None:
-                set_dropout(network, rate)
-
+            lr = _set_rates(state, batches, config)
             network.train()
-            with torch.autocast(device.type, amp) if amp else nullcontext():
-                loss, logits = objective(whole if len(y) == batches.batch_size else network, x, y)
+            if config.freeze_batch_norm:
+                freeze_batch_norms(network)
             state.optimizer.zero_grad()
-            loss.backward()
+            size = progress.micro_batch or -(-batches.batch_size // (config.accumulate or 1))
+            backward = partial(_backward, network, compiled, objective, x, y)
+            (loss, logits), fitted = fitting_memory(network, backward, size, seed)
             norms = None
             if config.gradient_norms is not None and progress.step % config.gradient_norms == 0:
                 norms = gradient_norms(network)
@@ -123,10 +136,59 @@ def train(
         _require_finite(loss.item(), progress.step, lr)
         done = _count_step(progress, batches, loss, logits, y, lr, clock, norms)
         progress.out_of_time = _out_of_time(progress, config)
+        if fitted < size:
+            progress.micro_batch = fitted
+            yield Note(_in_micro_batches(network, progress.step, fitted, batches.batch_size))
         yield done
 
 
-def _set_lr(state: TrainState, batches: Batches, config: TrainConfig) -> float:
+def _validated(state: TrainState, validate: Validate) -> Mapping[str, float]:
+    """The metrics of the averaged weights, where there are some."""
+    with averaged(state.network, state.average):
+        return validate(state.network)
+
+
+def _in_precision(objective: Objective, device: torch.device, amp: torch.dtype | None) -> Objective:
+    """The objective, computed in the number format `amp` where there is one."""
+    if amp is None:
+        return objective
+
+    def mixed(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(device.type, amp):
+            return objective(model, x, y)
+
+    return mixed
+
+
+def _backward(
+    network: nn.Module, compiled: nn.Module, objective: Objective, x: Tensor, y: Tensor, size: int
+) -> tuple[Tensor, Tensor]:
+    """Adds up the gradients of a batch in micro-batches of `size`; returns its mean loss and its logits."""
+    losses, outputs = [], []
+    for part_x, part_y, share in cut(x, y, size):
+        # The compiled network takes whole micro-batches only: compiling again for others is too slow.
+        loss, logits = objective(compiled if len(part_y) == size else network, part_x, part_y)
+        (loss * share).backward()
+        losses.append(loss.detach() * share)
+        outputs.append(logits.detach())
+    return torch.stack(losses).sum(), torch.cat(outputs)
+
+
+def _in_micro_batches(network: nn.Module, step: int, fitted: int, batch: int) -> str:
+    text = (
+        f"no memory left for step {step:,}: from this step on, a batch is computed in micro-batches of "
+        f"{fitted} images, whose gradients add up to those of all {batch}"
+    )
+    if batch_norm_momentum(network) is None:
+        return text
+    return text + "; batch-norm statistics are now those of a micro-batch"
+
+
+def _set_rates(state: TrainState, batches: Batches, config: TrainConfig) -> float:
+    """Sets the rates of the step, of learning and of dropout; returns that of learning."""
+    dropout = dropout_rate(config, batches.epochs_done(state.progress.step))
+    if dropout is not None:
+        set_dropout(state.network, dropout)
     epochs = state.progress.step * batches.batch_size / len(batches.images)
     lr = config.lr * state.progress.plateau_factor * lr_factor(config, epochs)
     for group in state.optimizer.param_groups:
@@ -155,7 +217,7 @@ def _count_step(
     return Step(
         step=progress.step,
         total_steps=batches.total_steps,
-        epoch=len(progress.history) + 1,
+        epoch=progress.epoch + 1,
         loss=progress.loss_sum / progress.seen,
         accuracy=progress.correct / progress.seen,
         lr=lr,
@@ -165,21 +227,22 @@ def _count_step(
     )
 
 
-def _close_epoch(
+def close_epoch(
     progress: TrainProgress,
+    number: int,
     config: TrainConfig,
     metrics: Mapping[str, float],
     mode: str,
     clock: float,
+    peak_memory: int | None = None,
 ) -> Epoch:
+    """Adds an epoch that is validated to the history; whatever was done since `clock` counts to it."""
     value = metrics[config.monitor]
-    lr = config.lr * progress.plateau_factor * lr_factor(config, len(progress.history) + 1)
+    lr = config.lr * progress.plateau_factor * lr_factor(config, number) if number else 0.0
     _require_finite(metrics["loss"], progress.step, lr)
-    number = len(progress.history) + 1
     improved, equal = _compare(value, progress.best_value, mode)
-    is_best = improved or (
-        equal and metrics["loss"] < progress.history[progress.best_epoch - 1]["val_loss"]
-    )
+    best = next((row for row in progress.history if row["epoch"] == progress.best_epoch), None)
+    is_best = improved or (best is not None and equal and metrics["loss"] < best["val_loss"])
     if is_best:
         progress.best_value, progress.best_epoch, progress.best_step = value, number, progress.step
     if improved:
@@ -200,6 +263,7 @@ def _close_epoch(
         validation=dict(metrics),
         best=is_best,
         seconds=progress.elapsed,
+        peak_memory=peak_memory,
     )
     progress.history.append(epoch.row())
     progress.loss_sum, progress.correct, progress.seen = 0.0, 0.0, 0
@@ -213,7 +277,9 @@ def reason_to_stop(progress: TrainProgress, config: TrainConfig) -> str | None:
         return None
     if _out_of_time(progress, config):
         return f"time limit of {config.time_limit:g} s reached"
-    if len(progress.history) >= config.epochs:
+    if config.unfreeze == "none" and progress.history:
+        return "the last layer is fitted; the others stay frozen"
+    if progress.epoch >= config.epochs:
         return "all epochs done"
     if config.patience is not None and progress.stale >= config.patience:
         return f"no better {config.monitor} for {config.patience} epochs"

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seewhy.training.reference import Reference
+
 # (model, x, soft targets) -> (mean loss, logits); the logits give the training accuracy.
 Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -23,6 +25,27 @@ def cross_entropy(
         return loss, logits
 
     return objective
+
+
+def distilled(
+    objective: Objective, teacher: Reference, weight: float, temperature: float
+) -> Objective:
+    """Adds a teacher's answers to an objective, which keeps 1 - `weight` (Hinton et al. 2015).
+
+    The teacher sees the same augmented images. Its part is the divergence of the probabilities at this
+    `temperature`, times its square, so that gradients are as large at any temperature.
+    """
+
+    def objective_with_teacher(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        loss, logits = objective(model, x, y)
+        divergence = nn.functional.kl_div(
+            (logits / temperature).log_softmax(1),
+            teacher.probabilities(x, temperature),
+            reduction="batchmean",
+        )
+        return (1 - weight) * loss + weight * temperature**2 * divergence, logits
+
+    return objective_with_teacher
 
 
 def balanced_weights(labels: np.ndarray, num_classes: int) -> Tensor:

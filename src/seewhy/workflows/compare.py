@@ -19,7 +19,7 @@ from seewhy.evaluation.metrics import labelled
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import Interval, difference, wilson
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import new_folder, write_json
+from seewhy.files import optional_folder, write_json
 from seewhy.inference.classifier import Classifier, unlabelled
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
@@ -60,36 +60,38 @@ def compare(
     test` has stored in the run directories are compared. `out` is a new folder for compare.json and plots.
     Raises `UsageError` for fewer than two models, and `DataError` if they cannot be compared.
     """
-    folder = None if out is None else new_folder(Path(out))
-    if len(models) < 2 or len(set(map(str, models))) < len(models):
-        raise UsageError("give at least two different models to compare")
-    classifiers = [load(model, device=device) for model in models]
-    with full_precision():
-        if split == "test":
-            results = [_stored(Path(model)) for model in models]
-        else:
-            results = [_predicted(c, data, options, split, on_event) for c in classifiers]
-        times = latencies(classifiers)
-    names = _names(models)
-    predictions = [one.predictions for one in results]
-    hashes = [one.hashes for one in results]
-    comparison = compare_predictions(dict(zip(names, predictions, strict=True)), hashes, split)
-    smallest = min(map(len, predictions))
-    if comparison.n < smallest:
-        on_event(Note(f"{comparison.n:,} of {smallest:,} {split} images are common to all models"))
-    images = results[0].images
-    result = ModelComparison(
-        contenders=tuple(
-            _contender(names[m], models[m], classifiers[m], results[m].gap, times[m])
-            for m in range(len(models))
-        ),
-        comparison=comparison,
-        images=None if images is None else images.take(comparison.rows[0]),
-    )
-    if folder is not None:
-        write_json(result, folder / "compare.json")
-        draw_comparison(result, folder)
-        on_event(Note(f"metrics and plots: {folder}"))
+    with optional_folder(out) as folder:
+        if len(models) < 2 or len(set(map(str, models))) < len(models):
+            raise UsageError("give at least two different models to compare")
+        classifiers = [load(model, device=device) for model in models]
+        with full_precision():
+            if split == "test":
+                results = [_stored(Path(model)) for model in models]
+            else:
+                results = [_predicted(c, data, options, split, on_event) for c in classifiers]
+            times = latencies(classifiers)
+        names = _names(models)
+        predictions = [one.predictions for one in results]
+        hashes = [one.hashes for one in results]
+        comparison = compare_predictions(dict(zip(names, predictions, strict=True)), hashes, split)
+        smallest = min(map(len, predictions))
+        if comparison.n < smallest:
+            on_event(
+                Note(f"{comparison.n:,} of {smallest:,} {split} images are common to all models")
+            )
+        images = results[0].images
+        result = ModelComparison(
+            contenders=tuple(
+                _contender(names[m], models[m], classifiers[m], results[m].gap, times[m])
+                for m in range(len(models))
+            ),
+            comparison=comparison,
+            images=None if images is None else images.take(comparison.rows[0]),
+        )
+        if folder is not None:
+            write_json(result, folder / "compare.json")
+            draw_comparison(result, folder)
+            on_event(Note(f"metrics and plots: {folder}"))
     return result
 
 
@@ -116,7 +118,7 @@ def _contender(
     name: str, model: str | Path, classifier: Classifier, gap: Interval | None, latency: Latency
 ) -> ComparedModel:
     run = Run(Path(model))
-    history = run.history if (run.path / "history.csv").is_file() else []
+    history = run.history
     keep = run.config["recipe"]["train"]["keep"] if history else "best"
     return ComparedModel(
         name=name,

@@ -10,7 +10,7 @@ from seewhy.config.data import DataConfig
 from seewhy.data import Data, Splits, load_data, write_splits
 from seewhy.data.inspect import Statistics, statistics, write_findings
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import new_folder, require_new, write_atomic
+from seewhy.files import optional_folder, require_new, write_atomic
 from seewhy.plots import data as draw
 from seewhy.workflows.check import Report, find_faults
 
@@ -39,11 +39,11 @@ def data_statistics(
 
     For test only the number of images is given. Raises `DataError` for data that cannot be read.
     """
-    folder = None if out is None else new_folder(Path(out))
-    splits = _load(data, config, on_event, trainable=False)
-    measured = statistics(splits)
-    if folder is not None:
-        _draw_statistics(splits, measured, folder)
+    with optional_folder(out) as folder:
+        splits = _load(data, config, on_event, trainable=False)
+        measured = statistics(splits)
+        if folder is not None:
+            _draw_statistics(splits, measured, folder)
     return measured
 
 
@@ -58,12 +58,12 @@ def check_data(
 
     Test images are compared by their hashes only.
     """
-    folder = None if out is None else new_folder(Path(out))
-    splits = _load(data, config, on_event, trainable=False)
-    report = find_faults(splits, on_event)
-    if folder is not None:
-        write_findings(report.findings, report.gathered, folder / "findings.csv")
-        _draw_findings(report, folder)
+    with optional_folder(out) as folder:
+        splits = _load(data, config, on_event, trainable=False)
+        report = find_faults(splits, on_event)
+        if folder is not None:
+            write_findings(report.findings, report.gathered, folder / "findings.csv")
+            _draw_findings(report, folder)
     return report
 
 

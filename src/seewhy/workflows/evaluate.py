@@ -14,7 +14,7 @@ from seewhy.data import Data, ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.metrics import Metrics, metrics
-from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.predictions import Predictions, stored_ids
 from seewhy.events import Diagnostic, Note, OnEvent, ignore
 from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
@@ -196,9 +196,7 @@ def _same_names(run: Run, predictions: Predictions, split: str) -> bool:
     """
     file = run.predictions(split)
     return (
-        split == "test"
-        or not file.is_file()
-        or np.array_equal(Predictions.from_parquet(file).ids, predictions.ids)
+        split == "test" or not file.is_file() or np.array_equal(stored_ids(file), predictions.ids)
     )
 
 

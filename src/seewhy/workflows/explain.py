@@ -84,6 +84,7 @@ def explain(
     target: str | None = None,
     features: bool = False,
     check: bool = True,
+    options: Mapping[str, Any] | None = None,
     device: str = "auto",
     on_event: OnEvent = ignore,
 ) -> Explained:
@@ -94,8 +95,8 @@ def explain(
     that perturb pixels. They explain the mean of the model's TTA views, by which it answers. `target` is the
     class to explain [the predicted one], or "true" for each image's label; `only` selects wrong or right
     predictions; `check` tests each map's faithfulness; `features` also plots what the layers have learnt.
-    `out` is a new folder. Raises `UsageError` for options that exclude each other, `DataError` if no image
-    can be read.
+    `options` sets fields of `DataConfig`; `out` is a new folder. Raises `UsageError` for options that exclude
+    each other, `DataError` if no image can be read.
     """
     images = _paths(images, data)
     methods = [methods] if isinstance(methods, str) else methods
@@ -111,7 +112,7 @@ def explain(
         if data is None:
             subject = _named(classifier, images, on_event)
         else:
-            part, config = _part(classifier, data, split, on_event)
+            part, config = _part(classifier, data, split, options, on_event)
             files = partial(originals, data, config=config, depth=classifier.rule.depth)
             subject = _chosen(classifier, part, files, count, only, on_event)
         predictions, targets = subject.predictions, _targets(subject.predictions, target)
@@ -191,12 +192,16 @@ def _targets(predictions: Predictions, target: str | None) -> NDArray[np.int64]:
 
 
 def _part(
-    classifier: Classifier, data: Data, split: Literal["train", "val"], on_event: OnEvent
+    classifier: Classifier,
+    data: Data,
+    split: Literal["train", "val"],
+    options: Mapping[str, Any] | None,
+    on_event: OnEvent,
 ) -> tuple[ImageSet, DataConfig]:
     """The images of a split, and what they were read by."""
     if split not in ("train", "val"):
         raise UsageError(f"images of {split} are not explained: choose train or val")
-    splits = read_splits(classifier, data, on_event=on_event)
+    splits = read_splits(classifier, data, options, on_event)
     images = part_of(splits, split)
     if not len(images):
         raise UsageError(f"{describe(data)} has no {split} images: choose the other --split")

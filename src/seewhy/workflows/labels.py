@@ -34,6 +34,7 @@ from seewhy.page.review import render_review
 from seewhy.page.settings import review_command
 from seewhy.run import Run
 from seewhy.workflows.experiments import repetition
+from seewhy.workflows.suited import suited_recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,9 @@ def find_label_issues(
 ) -> LabelFindings:
     """Finds labels that look wrong, by networks that were not trained on the images that they judge.
 
-    Trains `folds` [5] networks by `recipe` [fast] into `out` [runs/RECIPE-folds], as `seewhy.folds` does,
-    continues interrupted ones, and reuses finished ones. Writes label-issues.csv, .json and .png there, and
+    Trains `folds` [5] networks by `recipe` [that which suits the data] into `out` [runs/RECIPE-folds], as
+    `seewhy.folds` does, continues interrupted ones, and reuses finished ones. Writes label-issues.csv, .json
+    and .png there, and
     for a person review.html, which saves review.csv. Test stays sealed. Raises `DataError` if the folds were
     trained on other data, and `UsageError` if they were trained with other settings.
     """
@@ -93,12 +95,13 @@ def find_label_issues(
             "labels are reviewed in files: save the images as a folder, and give its path"
         )
     changes = overrides or {}
-    home = Path(out or Path("runs", f"{load_recipe(recipe or 'fast', changes).name}-folds"))
     explicit = recipe is not None or folds is not None or changes
+    recipe = recipe or suited_recipe(data, changes, on_event)
+    home = Path(out or Path("runs", f"{load_recipe(recipe, changes).name}-folds"))
     if explicit or not (home / OUT_OF_FOLD).is_file():
         repetition.folds(
             data,
-            recipe or "fast",
+            recipe,
             5 if folds is None else folds,
             out=home,
             overrides=changes,

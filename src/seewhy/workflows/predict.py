@@ -20,7 +20,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
-from seewhy.files import atomic_file, named_path, require_new
+from seewhy.files import atomic_file, named_path, require_new, to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
@@ -122,7 +122,7 @@ def _opened(out: str | Path | IO[str]) -> Iterator[IO[str]]:
 
 def _jsonl(rows: Sequence[dict[str, Any]]) -> str:
     lines = ({k: None if v == "" else v for k, v in row.items()} for row in rows)
-    return "".join(json.dumps(line) + "\n" for line in lines)
+    return "".join(json.dumps(to_json(line), allow_nan=False) + "\n" for line in lines)
 
 
 def _row(

@@ -22,14 +22,18 @@ from seewhy.inference.container import read_header
 from seewhy.inference.device import pick_device
 from seewhy.inference.forward import predict
 from seewhy.inference.locate import find_model
+from seewhy.models.pretrained import fill, last_layer, read_weights
 from seewhy.models.registry import Network, build, name_of
 from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, started_run
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
-from seewhy.training.layers import check_layers
+from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides
 from seewhy.training.loop import reason_to_stop
+from seewhy.training.reference import Reference
+from seewhy.workflows.fine_tuning import require_own_classes, what_is_kept
+from seewhy.workflows.suited import DATA, suited_recipe
+from seewhy.workflows.transfer import decide, require_pretrained
 
-DATA, RECIPE = "cifar10", "fast"  # of a new run, if none is named
 IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to
 # What may differ in a finished run that is trained on: the fields that end a training.
 ENDS = ("recipe.train.epochs", "recipe.train.patience", "recipe.train.time_limit")
@@ -50,7 +54,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """The inputs of one training; `config` is what the run stores of them, `notes` are for the user."""
+    """The inputs of one training; `config` is what the run stores of them, `notes` are for the user.
+
+    `start` is the model to fine-tune, `teacher` the one to distil, `judge` the one that
+    tells which images are difficult.
+    """
 
     recipe: Recipe
     splits: Splits
@@ -58,6 +66,8 @@ class Job:
     run: Run
     device: torch.device
     start: Bundle | None
+    teacher: Reference | None
+    judge: Reference | None
     config: Mapping[str, Any]
     notes: tuple[str, ...]
 
@@ -80,7 +90,7 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     if begun is not None and alone:
         chosen = make_recipe(begun.config["recipe"], request.overrides, f"of {begun.path}")
     else:
-        chosen = load_recipe(request.recipe or RECIPE, request.overrides)
+        chosen = load_recipe(_named(request, on_event), request.overrides)
         chosen = chosen if begun is None else _with_own_rule(chosen, begun, request.overrides or {})
     init = (
         _own_init(begun) if begun is not None and alone and request.init is None else request.init
@@ -94,8 +104,26 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     splits = load_data(data, chosen.data, on_event=on_event, rule=rule)
     chosen, notes = _fitting(chosen, len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
+    device = pick_device(chosen.train.device)
+    if chosen.train.device_memory is not None and device.type != "cuda":
+        raise UsageError(
+            f"train.device_memory has no effect on {device.type}, it limits the memory of a GPU: leave it out"
+        )
+    require_pretrained(chosen.train, start is not None or chosen.model.weights is not None)
+    weights = None
+    if chosen.model.weights is not None and request.model is None:
+        weights = read_weights(chosen.model.name, chosen.model.weights)
     network = _build(chosen, splits, start, request.model)
+    if weights is not None and isinstance(network, Network):
+        notes += (fill(network, weights, chosen.model.name),)
     check_layers(network, chosen.train)
+    check_sides(network, chosen.train, splits.rule.size)
+    teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
+    chosen, decided = decide(chosen, splits, network, begun)
+    notes = (*notes, *decided)
+    if start is not None:
+        notes = (*notes, *what_is_kept(str(init), start, splits))
+    notes = (*splits.notes, *notes, *_technique_notes(chosen, splits, network, teacher, judge))
     target = None if request.out is None else Path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
@@ -103,10 +131,38 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         "data": describe(data),
         "data_fingerprint": splits.fingerprint,
         "init": start.digest if start else None,
+        "weights": weights.sha256 if weights else None,
         "init_model": None if init is None else str(init),
+        "teacher": teacher.digests if teacher else None,
+        "difficulty": judge.digests if judge else None,
     }
-    device = pick_device(chosen.train.device)
-    return Job(chosen, splits, network, run, device, start, config, (*splits.notes, *notes))
+    return Job(chosen, splits, network, run, device, start, teacher, judge, config, notes)
+
+
+def _technique_notes(
+    recipe: Recipe,
+    splits: Splits,
+    network: nn.Module,
+    teacher: Reference | None,
+    judge: Reference | None,
+) -> list[str]:
+    """What a user must know of the techniques that a recipe uses."""
+    notes, train = [], recipe.train
+    if train.accumulate is not None and batch_norm_momentum(network) is not None:
+        size = -(-train.batch_size // train.accumulate)
+        notes.append(
+            f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
+        )
+    for option, model in (("teacher", teacher), ("difficulty", judge)):
+        if model is not None:
+            notes.append(f"{option}: {model.note(splits.rule.size)}")
+    return notes
+
+
+def _reference(recipe: Recipe, splits: Splits, option: str) -> Reference | None:
+    """The model that a field of the training section names."""
+    name = getattr(recipe.train, option)
+    return None if name is None else Reference.load(name, splits.classes, f"train.{option}")
 
 
 def check_resumable(job: Job) -> None:
@@ -139,9 +195,7 @@ def is_finished(run: Run, config: Any) -> bool:
     if checkpoint is None:  # removed, with what could be trained on
         return True
     progress = load_progress(checkpoint)
-    return reason_to_stop(progress, config) is not None and model_epochs(run) == len(
-        progress.history
-    )
+    return reason_to_stop(progress, config) is not None and model_epochs(run) == progress.epoch
 
 
 def model_epochs(run: Run) -> int:
@@ -149,12 +203,21 @@ def model_epochs(run: Run) -> int:
     return int(str(read_header(run.model).metadata.facts["epochs"]))
 
 
+def _named(request: Request, on_event: OnEvent) -> str | Path:
+    """The recipe that was asked for, or that suits the data."""
+    if request.recipe is not None:
+        return request.recipe
+    if request.init is not None or request.model is not None:
+        return "fast"
+    return suited_recipe(request.data, request.overrides, on_event)
+
+
 def _begun(request: Request) -> Run | None:
     """The run to resume, if it has its settings; None for a new one."""
     if not request.resume:
         return None
     out = None if request.out is None else Path(request.out)
-    run = started_run(out, load_recipe(request.recipe or RECIPE).name)
+    run = started_run(out, load_recipe(request.recipe or "fast").name)
     if run is None and out is not None and request.recipe is None and request.data is None:
         raise UsageError(
             f"{out} holds no run to resume (no config.yaml): name the run directory, or --recipe and --data "
@@ -244,6 +307,8 @@ def _build(
 ) -> nn.Module:
     """The network before the first step, on the CPU."""
     if model is not None:
+        if start is not None:
+            require_own_classes(start, splits)
         return start.network if start else model
     size, classes = splits.rule.size, splits.classes
     options = recipe.model.options.model_dump()
@@ -261,7 +326,7 @@ def _weights_by_name(
     start: Bundle, network: Network, classes: tuple[str, ...]
 ) -> dict[str, Tensor]:
     """The bundle's weights for `network`: last-layer rows by class name, new classes initialised."""
-    last = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
+    last = last_layer(network)
     old, new = start.network.state_dict(), network.state_dict()
     shared = [name for name in classes if name in start.classes]
     targets = [classes.index(name) for name in shared]

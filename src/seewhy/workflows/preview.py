@@ -12,7 +12,7 @@ from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import Data, ImageSet, InputRule, Splits, load_data
 from seewhy.data.originals import Original, originals
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import new_folder, write_atomic
+from seewhy.files import optional_folder, write_atomic
 from seewhy.models.network import STD_FLOOR, channel_statistics
 from seewhy.plots import preview as draw
 
@@ -80,12 +80,12 @@ def preview(
     "augmentation", as PNG and SVG.
     """
     chosen = load_recipe(recipe, overrides)
-    folder = None if out is None else new_folder(Path(out))
-    splits = load_data(data, chosen.data, on_event=on_event)
-    for note in splits.notes:
-        on_event(Note(note))
-    result = take_preview(data, splits, chosen)
-    return result if folder is None else replace(result, files=_draw(result, folder))
+    with optional_folder(out) as folder:
+        splits = load_data(data, chosen.data, on_event=on_event)
+        for note in splits.notes:
+            on_event(Note(note))
+        result = take_preview(data, splits, chosen)
+        return result if folder is None else replace(result, files=_draw(result, folder))
 
 
 def _draw(result: Preview, folder: Path) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Accuracy under corruptions, transformations and adversarial attacks, as files and plots."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from seewhy.analysis.corruptions import examples
 from seewhy.analysis.robustness import Robustness, measure_robustness
@@ -21,16 +23,18 @@ def robustness(
     *,
     n: int = 1000,
     out: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
     device: str = "auto",
     on_event: OnEvent = ignore,
 ) -> Robustness:
     """Measures accuracy on `n` validation images under corruptions and attacks (`analysis.robustness`).
 
     Metrics go to analysis/robustness.json, plots to figures/, of `out` or of the run if the data is its own.
-    Raises `UsageError` for a model that is not a single network, `DataError` without labels.
+    `options` sets fields of `DataConfig`. Raises `UsageError` for a model that is not a single network,
+    `DataError` without labels.
     """
     with load(model, device=device) as classifier:
-        splits = read_splits(classifier, data, on_event=on_event)
+        splits = read_splits(classifier, data, options, on_event)
         run = own_run(model, classifier, splits, "val")
         home = Path(out) if out is not None else run.path if run else None
         if home is None:

@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import nn
 from seewhy.analysis import diagnostics
 from seewhy.config.training import TrainConfig
 from seewhy.data import Data, write_bad_files, write_splits
-from seewhy.errors import DivergedError
+from seewhy.errors import DiskFullError, DivergedError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
@@ -37,7 +38,6 @@ from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import pick_amp, place
 from seewhy.models.registry import Network
 from seewhy.run import Run, writing
-from seewhy.training.batches import Batches
 from seewhy.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
@@ -54,7 +54,6 @@ from seewhy.training.guards import (
 from seewhy.training.layers import batch_norm_momentum
 from seewhy.training.loop import TrainProgress, TrainState
 from seewhy.training.loop import train as training_loop
-from seewhy.training.objectives import balanced_weights, cross_entropy
 from seewhy.training.schedules import lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
 from seewhy.workflows.prepare import (
@@ -65,6 +64,8 @@ from seewhy.workflows.prepare import (
     model_epochs,
     prepare,
 )
+from seewhy.workflows.steps import batches_of, objective_of, parents_of
+from seewhy.workflows.transfer import fit_last_layer
 
 
 def train(
@@ -102,10 +103,16 @@ def train(
         model=model,
         on_event=on_event,
     ) as events:
-        for event in events:
-            on_event(event)
-            if isinstance(event, RunFinished):
-                run = Run(Path(event.path))
+        run: Run | None = None
+        try:
+            for event in events:
+                on_event(event)
+                if isinstance(event, RunStarted | RunFinished):
+                    run = Run(Path(event.path))
+        except DiskFullError as error:
+            error.resume = None if run is None else run.resume_command
+            raise
+    assert run is not None
     return run
 
 
@@ -163,7 +170,7 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
             resumed = Note(differs or f"resumed at step {state.progress.step:,}")
             stored: list[StoredEvent] = [resumed]
             yield resumed
-            if run.finished and model_epochs(run) == len(state.progress.history):
+            if run.finished and model_epochs(run) == state.progress.epoch:
                 longer = Note(_trained_on(state.progress, config))
                 yield longer
                 stored += [longer, started, *diagnosed]
@@ -175,7 +182,7 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
 
 def _trained_on(progress: TrainProgress, config: TrainConfig) -> str:
     """What happens to the learning rate of a finished run that is given more epochs."""
-    done, before = len(progress.history), progress.history[-1]["lr"]
+    done, before = progress.epoch, progress.history[-1]["lr"]
     after = config.lr * progress.plateau_factor * lr_factor(config, done)
     text = f"goes on after epoch {done}, to epoch {config.epochs}"
     if after == before:
@@ -196,11 +203,6 @@ def _logged(run: Run, diagnosed: Sequence[Diagnostic]) -> Sequence[Diagnostic]:
 def _fit(job: Job, state: TrainState) -> Iterator[Event]:
     """Runs the training loop and saves checkpoints."""
     config, run, progress = job.recipe.train, job.run, state.progress
-    batches = _batches(job)
-    weights = None
-    if config.class_weights:
-        labels = job.splits.train.labels
-        weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
     amp = pick_amp(config.amp, job.device)
     counts = job.splits.train.counts, job.splits.val.counts
     setting = diagnostics.Setting.of(*counts, config, batch_norm_momentum(job.network))
@@ -209,24 +211,32 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         save_checkpoint(state, run.checkpoints)
         run.write_history(progress.history, progress.gradient_norms)
 
+    _record_micro_batch(job, progress)
     saved = time.monotonic()
+    trained: Iterator[Event] = training_loop(
+        state,
+        batches_of(job),
+        objective_of(job),
+        config,
+        validate=partial(_validate, job, amp),
+        mode=job.recipe.train.better,
+        device=job.device,
+        amp=amp,
+    )
+    if config.unfreeze is not None and not progress.history:
+        trained = chain(fit_last_layer(state, job.splits, config, amp), trained)
     with stopping_signals() as received, _advised(run, config), compiler_named():
-        for event in training_loop(
-            state,
-            batches,
-            cross_entropy(config.label_smoothing, weights),
-            config,
-            validate=partial(_validate, job, amp),
-            mode=job.recipe.train.better,
-            device=job.device,
-            amp=amp,
-        ):
+        for event in trained:
             diagnosed: Sequence[Diagnostic] = ()
             if isinstance(event, Epoch):
                 diagnosed = _logged(run, diagnostics.in_history(progress.history, setting))
                 length = progress.events_length
                 progress.events_length = run.add_events([event, *diagnosed], length)
-            if isinstance(event, Epoch) or time.monotonic() - saved > config.checkpoint_seconds:
+            if isinstance(event, Note):
+                run.log(event.text)
+                progress.events_length = run.add_events([event], progress.events_length)
+                _record_micro_batch(job, progress)
+            if isinstance(event, Epoch | Note) or time.monotonic() - saved > config.checkpoint_seconds:
                 save()
                 saved = time.monotonic()
             try:
@@ -249,17 +259,10 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         job.network.load_state_dict(state.average)
 
 
-def _batches(job: Job) -> Batches:
-    config = job.recipe.train
-    return Batches(
-        images=job.splits.train,
-        size=job.splits.rule.size,
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        seed=config.seed,
-        augmentation=job.recipe.augment,
-        sampling=config.sampling,
-    )
+def _record_micro_batch(job: Job, progress: TrainProgress) -> None:
+    """Stores the size of a micro-batch in the run, once memory has run out; a checkpoint has it too."""
+    if progress.micro_batch is not None:
+        job.run.write_config({**job.config, "micro_batch": progress.micro_batch})
 
 
 @contextmanager
@@ -283,7 +286,7 @@ def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
         job.run.set_aside(model_epochs(job.run))
     store(job.run, measured, predictions, job.splits)
     collapsed = _logged(job.run, collapse(measured.confusion, measured.classes))
-    progress = job.run.history
+    history = job.run.history
     bundle = Bundle(
         network=network,
         classes=job.splits.classes,
@@ -292,13 +295,13 @@ def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
         views=job.recipe.views,
         facts={
             "recipe": job.recipe.model_dump(mode="json"),
-            "epochs": len(progress),
-            "seconds": round(progress[-1]["seconds"], 1),
+            "epochs": int(history[-1]["epoch"]),
+            "seconds": round(history[-1]["seconds"], 1),
             "train_pictures": len(job.splits.train),
             "val_accuracy": float((predictions.predicted == predictions.labels).mean()),
         },
         fingerprint=job.splits.fingerprint,
-        parents=(job.start.digest,) if job.start else (),
+        parents=parents_of(job),
     )
     finished = _finished(job.run)
     job.run.add_events([*collapsed, finished], events_length)
@@ -316,8 +319,7 @@ def _finished(run: Run, note: str = "") -> RunFinished:
 def _validate(job: Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:
     """The metrics of an epoch: one TTA view, in the precision of the training, to be fast."""
     predictions = job.predict_val(network, job.recipe.views[:1], amp)
-    names = dict.fromkeys(("loss", "accuracy", "balanced_accuracy", job.recipe.train.monitor))
-    return {name: score(name, predictions) for name in names}
+    return {name: score(name, predictions) for name in job.recipe.train.validated}
 
 
 def _write_start(job: Job) -> None:

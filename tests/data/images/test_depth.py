@@ -1,13 +1,15 @@
 """Values of more than 8 bits: one range for a training set, by which every image is read."""
 
+import zlib
+
 import numpy as np
 import pytest
-from data.pictures import RAMP, encoded, noise, tiff
+from data.pictures import RAMP, chunk, encoded, noise, png, profile, tiff
 from PIL import Image
 
 from seewhy.config.input_rule import InputRule
 from seewhy.data.images.colour import to_srgb
-from seewhy.data.images.decode import read, read_hashed
+from seewhy.data.images.decode import measure, read, read_hashed, values_of
 from seewhy.data.images.depth import common_depth, value_range
 
 
@@ -109,6 +111,30 @@ def test_16_bit_colours_of_an_array_go_by_the_depth():
     levels = [read(band, InputRule(size=40, store=40, depth=(0.0, 4_096.0)))[..., 0]
               for band in values.transpose(2, 0, 1)]  # fmt: skip
     assert np.array_equal(stored, np.stack(levels, 2))
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff <", "tiff >", "deflate <", "deflate >"])
+def test_16_bit_colours_of_a_file_are_read_in_full(kind):
+    values = np.stack([RAMP, RAMP.T, RAMP[::-1]], 2) >> 4  # a camera of 12 bits
+    if kind == "png":
+        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+        data = png(256, 256, 16, 2, rows)
+    else:
+        data = tiff(values, 16, 2, order=kind[-1], deflate="deflate" in kind)
+    assert measure(data) == ((256, 256), True)
+    assert np.array_equal(values_of(data), values)
+    depth = common_depth([value_range(data)])
+    stored = read(data, InputRule(size=256, store=256, depth=depth))
+    assert np.array_equal(stored, read(values, InputRule(size=256, store=256, depth=depth)))
+    assert len(np.unique(stored)) >= 200
+
+
+def test_16_bit_colours_with_a_profile_keep_their_upper_byte():
+    values = np.stack([RAMP, RAMP.T, RAMP[::-1]], 2)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    icc = chunk(b"iCCP", b"x\0\0" + zlib.compress(profile()))
+    data = png(256, 256, 16, 2, rows, icc)
+    assert measure(data) == ((256, 256), False) and value_range(data) is None
 
 
 def test_values_that_are_not_taken_decide_nothing():

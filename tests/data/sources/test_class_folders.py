@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from data.pictures import class_folders, encoded, noise, put
 
+from seewhy.config.data import DataConfig
 from seewhy.data import sources
 from seewhy.data.sources.class_folders import (
     find_folders,
@@ -113,7 +114,10 @@ def test_a_class_named_like_a_split_is_asked_about(tmp_path):
     put(tmp_path, "test/a/1.png", "bus/a/2.png")
     with pytest.raises(DataError, match=r"layouts \(test may be a split or a class, beside bus\)"):
         sources.find(tmp_path)
-    assert {row[1] for row in rows(sources.find(tmp_path, "folders"))} == {"bus", "test"}
+    assert {row[1] for row in rows(sources.find(tmp_path, DataConfig(layout="folders")))} == {
+        "bus",
+        "test",
+    }
 
 
 def test_the_only_class_of_a_split_is_no_folder_between(tmp_path):
@@ -135,7 +139,7 @@ def test_images_in_the_folders_of_splits_alone_are_refused_with_a_hint(tmp_path)
         sources.find(tmp_path)
     assert "test1, train are named for splits, and hold images but no class" in str(caught.value)
     assert "say their class (cat, dog): --layout file-names" in str(caught.value)
-    source = sources.find(tmp_path, "file-names")
+    source = sources.find(tmp_path, DataConfig(layout="file-names"))
     assert {row[1:] for row in rows(source)} == {("cat", "train"), ("dog", "train")}
     assert "5 other files ignored" in source.notes
 
@@ -151,13 +155,13 @@ def test_images_in_the_folders_of_splits_alone_are_refused_with_a_hint(tmp_path)
     ],
 )
 def test_a_file_name_without_its_number_is_a_class(tmp_path, name, label):
-    (row,) = rows(sources.find(put(tmp_path, name), "file-names"))
+    (row,) = rows(sources.find(put(tmp_path, name), DataConfig(layout="file-names")))
     assert row == (name, label, "")
 
 
 def test_file_names_without_a_class_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"no image in .* is named for its class"):
-        sources.find(put(tmp_path, "1.png", "cat.png"), "file-names")
+        sources.find(put(tmp_path, "1.png", "cat.png"), DataConfig(layout="file-names"))
 
 
 # ------------------------------------------------------------------ folders without images

@@ -5,12 +5,12 @@ import functools
 import numpy as np
 from sklearn.datasets import load_digits
 
-from seewhy.data.sources.digits import find_digits
+from seewhy.data.sources import find
 
 
 @functools.cache
 def records():
-    return list(find_digits().read().records)
+    return list(find("digits").read().records)
 
 
 def test_values_of_16_become_values_of_255():
@@ -22,7 +22,7 @@ def test_values_of_16_become_values_of_255():
 
 
 def test_labels_are_names_in_order():
-    assert find_digits().read().classes == tuple("0123456789")
+    assert find("digits").read().classes == tuple("0123456789")
     assert [record.label for record in records()] == [str(n) for n in load_digits().target]
 
 

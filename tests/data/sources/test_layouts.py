@@ -4,6 +4,7 @@ import pytest
 from data.pictures import class_folders
 from data.sources.test_parquet import pictures, write
 
+from seewhy.config.data import DataConfig
 from seewhy.data import sources
 from seewhy.data.sources import LAYOUTS, find
 from seewhy.errors import DataError
@@ -13,8 +14,8 @@ def test_what_fits_two_layouts_is_asked_about(tmp_path):
     class_folders(tmp_path, {"train/a": 1, "bus": 1})
     with pytest.raises(DataError, match="--layout folders or --layout split-folders"):
         find(tmp_path)
-    assert find(tmp_path, "folders").layout == "folders"
-    assert find(tmp_path, "split-folders").files == ("train/a/00000.png",)
+    assert find(tmp_path, DataConfig(layout="folders")).layout == "folders"
+    assert find(tmp_path, DataConfig(layout="split-folders")).files == ("train/a/00000.png",)
 
 
 def test_parquet_beside_class_folders_is_asked_about(tmp_path):
@@ -34,7 +35,7 @@ def test_an_unknown_layout_and_source_list_the_known(tmp_path):
     with pytest.raises(
         DataError, match="unknown layout zip: known are folders, split-folders, file-names"
     ):
-        find(tmp_path, "zip")
+        find(tmp_path, DataConfig(layout="zip"))
     with pytest.raises(DataError, match=r"no data at no/such\\x1b: .* one of digits, cifar10"):
         find("no/such\x1b")
 

@@ -85,7 +85,7 @@ def hub(images=IMAGES, labels=LABELS, **more):
 
 
 def records(data, group_from=None):
-    reading = find(data, group_from=group_from).read()
+    reading = find(data, DataConfig(group_from=group_from)).read()
     rows = list(reading.records)
     assert len(rows) == reading.total
     return reading.classes, rows
@@ -239,7 +239,7 @@ def test_a_frame_is_read_as_a_csv_is(files):
     frame = Frame(Filename=names, age=list(range(30)), Breed=WORDS)
     with pytest.raises(DataError, match=r"2 columns may hold the labels \(age, Breed\)"):
         records(frame)
-    source = find(frame, label_column="breed")
+    source = find(frame, DataConfig(label_column="breed"))
     assert [record.label for record in source.read().records] == WORDS
     hot = Frame(path=names, **{name: [float(w == name) for w in WORDS] for name in NAMES})
     assert [row.label for row in records(hot)[1]] == WORDS

@@ -293,7 +293,7 @@ def test_two_tables_are_asked_about(tmp_path):
 def test_without_any_table_the_layout_says_what_to_add(tmp_path):
     put(tmp_path, "a.png")
     with pytest.raises(DataError, match=r"no CSV beside the images .* columns id,label"):
-        sources.find(tmp_path, "table")
+        sources.find(tmp_path, DataConfig(layout="table"))
 
 
 def test_folders_named_like_labels_leave_a_doubt(tmp_path):
@@ -531,24 +531,24 @@ def test_several_labels_in_one_row_are_refused(tmp_path):
 def test_the_label_column_may_be_chosen(tmp_path):
     put(tmp_path, "0.png", "1.png")
     write(tmp_path, "id,label,Breed\n0,a,x\n1,a,y\n")
-    source = sources.find(tmp_path, label_column="breed")
+    source = sources.find(tmp_path, DataConfig(label_column="breed"))
     assert [record.label for record in source.read().records] == ["x", "y"]
     assert source.key != sources.find(tmp_path).key
     with pytest.raises(
         DataError, match=r"line 1: no column bred: did you mean Breed\? \(--label-col"
     ):
-        sources.find(tmp_path, label_column="bred")
+        sources.find(tmp_path, DataConfig(label_column="bred"))
     put(tmp_path / "f", "a/1.png", "b/2.png")
     for data in (tmp_path / "f", "digits"):
         with pytest.raises(UsageError, match="--label-column has no effect on"):
-            sources.find(data, label_column="breed")
+            sources.find(data, DataConfig(label_column="breed"))
 
 
 def test_a_label_column_is_found_beside_class_folders(tmp_path):
     put(tmp_path, "a/0.png", "b/1.png")
     write(tmp_path, "id,size,breed\n0,1,x\n1,2,y\n")
     assert sources.find(tmp_path).layout == "folders"
-    assert sources.find(tmp_path, label_column="breed").layout == "table"
+    assert sources.find(tmp_path, DataConfig(label_column="breed")).layout == "table"
 
 
 def test_hugging_faces_folder_has_a_table_in_each_split(tmp_path):

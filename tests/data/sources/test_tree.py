@@ -172,7 +172,7 @@ def test_a_class_alone_is_no_folder_around_the_data(tmp_path):
 
 def test_a_chosen_layout_that_fits_is_not_looked_through(tmp_path):
     put(tmp_path, "cat/2021/1.png", "cat/2022/2.png")
-    source = sources.find(tmp_path, "folders")
+    source = sources.find(tmp_path, DataConfig(layout="folders"))
     assert {record.label for record in source.read().records} == {"cat"}
 
 

@@ -4,12 +4,12 @@
 - Transparent pixels are blended with white; palettes, grey, CMYK, YCbCr and Lab become RGB.
 - A valid ICC profile of at most 1 MiB is converted to sRGB (perceptual); any other is ignored.
 - Grey of more than 8 bits (12 or 16 bits, 32-bit integers, floats) goes by the depth of the input rule: its
-  lower value becomes 0, its upper value 255, and those between in proportion. So do arrays of uint16.
+  lower value becomes 0, its upper value 255, and those between in proportion. So do colours of 16 bits.
 - Without a depth, 16-bit values keep their upper byte (`v >> 8`) and 12-bit ones their upper 8 bits. 32-bit
   integers, floats and arrays of uint16 have no defined scale, so their largest value decides: above
   255 they are read as 16 bits, otherwise as 8, and floats up to 1 as parts of 1.
 - 32-bit values below 0, above 65,535 or NaN are refused.
-- Of colours of 16 bits, and of grey with transparency, Pillow reads the upper byte alone.
+- Of colours of 16 bits with a profile, and of 16 bits with transparency, the upper byte alone is read.
 """
 
 import struct

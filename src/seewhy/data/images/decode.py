@@ -25,6 +25,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from seewhy.config.input_rule import PADDING, InputRule
 from seewhy.data.images.at_once import decoding
 from seewhy.data.images.colour import FAULTS, Depth, deep_values, is_deep, to_srgb, upright
+from seewhy.data.images.deep_colour import choose_lower_byte, has_deep_colours, joined
 from seewhy.data.images.formats import FORMATS, Reader, why_not
 from seewhy.data.images.quiet import quiet_pillow
 from seewhy.data.images.tiff import unread_layout
@@ -109,8 +110,8 @@ def values_of(source: ImageLike) -> np.ndarray:
 def opened(source: ImageLike, limits: Limits = LOCAL) -> Iterator[Image.Image | np.ndarray]:
     """Yields one image of any kind, upright, in its own mode and depth; raises `ImageError`.
 
-    Until the block ends, its pixels count among those that are decoded at once. An array of uint16 stays
-    one, since Pillow has no mode for three channels of 16 bits.
+    Until the block ends, its pixels count among those that are decoded at once. Colours of 16 bits are an
+    array of uint16, since Pillow has no mode for them.
     """
     if isinstance(source, ImageError):
         raise source
@@ -126,7 +127,12 @@ def opened(source: ImageLike, limits: Limits = LOCAL) -> Iterator[Image.Image | 
         with _turn_and_data(source, limits) as (image, data):
             if isinstance(image, JpegImageFile):
                 _check_scans(data)
-            yield _upright(image)
+            if not has_deep_colours(image):
+                yield _upright(image)
+            else:
+                lower = _header(BytesIO(data), limits)
+                choose_lower_byte(lower)
+                yield joined(_upright(image), _upright(lower))
 
 
 _LARGE = 1 << 20  # bytes of a file that are not read before it is its turn
@@ -211,7 +217,7 @@ def measure(source: ImageLike) -> tuple[tuple[int, int], bool]:
         return source.size, is_deep(source)
     with BytesIO(source) if isinstance(source, bytes) else _regular_file(source) as file:
         image = _header(file, LOCAL)
-        return image.size, is_deep(image)
+        return image.size, is_deep(image) or has_deep_colours(image)
 
 
 def is_image(head: bytes) -> bool:

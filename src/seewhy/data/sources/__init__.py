@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from seewhy.config.data import DataConfig
 from seewhy.data.sources.cifar10 import find_cifar10
 from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.corrected import is_corrected, read_corrected
@@ -22,42 +23,37 @@ NAMED = {"digits": find_digits, "cifar10": find_cifar10}
 
 def find(
     source: Data,
-    layout: str | None = None,
-    group_from: str | None = None,
+    config: DataConfig = DataConfig(),  # noqa: B008 (frozen)
     on_event: OnEvent = ignore,
-    follow_links: bool = False,
-    label_column: str | None = None,
 ) -> Source:
     """Recognises a source: a path in one of `LAYOUTS`, else a name in `NAMED`, or `Data`.
 
-    `~` in a path is the home directory. `follow_links` reads files behind links that lead out of the folder.
-    A version with corrected labels gives its source, with these corrections. Raises `DataError` if no
-    layout fits, or if several do and `layout` is None.
+    Of `config`, the layout, the links and the columns matter. `~` in a path is the home directory. A version
+    with corrected labels gives its source, with these corrections. Raises `DataError` if no layout fits, or
+    if several do and none is chosen.
     """
+    columns = Columns(config.label_column, config.group_from)
     if not isinstance(source, str | Path):
-        if layout is not None:
+        if config.layout is not None:
             raise UsageError("data.layout has no effect on data in memory: leave it out")
-        return find_memory(source, Columns(label_column, group_from))
+        return find_memory(source, columns)
     path = named_path(source)
     if is_corrected(path):
         version = read_corrected(path)
-        origin = find(
-            version.source,
-            layout or version.layout,
-            group_from,
-            on_event,
-            follow_links,
-            label_column or version.label_column,
-        )
+        own = {
+            "layout": config.layout or version.layout,
+            "label_column": config.label_column or version.label_column,
+        }
+        origin = find(version.source, config.model_copy(update=own), on_event)
         return replace(origin, corrections=version.right, notes=(*origin.notes, version.note))
     if path.exists():
         # A link to a file keeps its own name, which tells the kind of the file.
         real = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
-        return recognise(real, layout, Columns(label_column, group_from), follow_links)
+        return recognise(real, config.layout, columns, config.follow_links)
     if str(source) in NAMED:
-        if label_column is not None:
+        if columns.label is not None:
             raise no_label_column(str(source))
-        return NAMED[str(source)](group_from, on_event)
+        return NAMED[str(source)](columns, on_event)
     raise DataError(
         f"no data at {visible(str(source))}: give a folder or file, or one of {', '.join(NAMED)}"
     )

@@ -30,13 +30,13 @@ NAMES = (
 )
 
 
-def find_cifar10(group_from: str | None, on_event: OnEvent) -> Source:
+def find_cifar10(columns: Columns, on_event: OnEvent) -> Source:
     """Returns CIFAR-10 from `$SEEWHY_DATA`, where it may have any layout, or from the cache.
 
     Otherwise it is downloaded. Raises `DataError` or `ChecksumError` if that fails.
     """
     path = next(_places(), None) or download(ARCHIVE, cache_root() / "downloads", on_event)
-    return replace(recognise(path.resolve(), None, Columns(group=group_from)), names=CLASSES)
+    return replace(recognise(path.resolve(), None, columns), names=CLASSES)
 
 
 def _places() -> Iterator[Path]:

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from seewhy.data.images.decode import content_hash, open_image
+from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.source import Reading, Record, Source
 from seewhy.data.split import draw, ranks, units
-from seewhy.events import OnEvent, ignore
+from seewhy.events import OnEvent
 
 TEST_SHARE, TEST_SEED = 0.25, 0  # fixed: the sealed test is the same for everyone
 
 
-def find_digits(group_from: str | None = None, on_event: OnEvent = ignore) -> Source:
+def find_digits(columns: Columns, on_event: OnEvent) -> Source:
     """Returns the digits, 8x8 pixels, a quarter of each class test, drawn by content."""
     return Source("digits", Path(), (), _read, lambda: [np.zeros((8, 8), np.uint8)], key="digits 1")
 

@@ -69,7 +69,7 @@ def _require_fit(variant: Variant, data: Data, on_event: OnEvent) -> None:
     """Raises `UsageError`, naming the row, if its network does not accept these images."""
     recipe = load_recipe(variant.recipe, variant.overrides)
     splits = load_data(data, recipe.data, on_event=on_event)
-    options = recipe.model.model_dump(exclude={"name"})
+    options = recipe.model.options.model_dump()
     try:
         cost(recipe.model.name, num_classes=len(splits.classes), size=splits.rule.size, **options)
     except UsageError as error:
@@ -112,7 +112,7 @@ def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measure
         running_gap=kept["train_accuracy"] - kept["val_accuracy"],
         parameters=sum(tensor.numel() for tensor in network.parameters()),
         best_epoch=int(best["epoch"]),
-        epochs=len(history),
+        epochs=int(history[-1]["epoch"]),
         seconds=history[-1]["seconds"],
         target_epochs=first["epoch"],
         target_seconds=first["seconds"],

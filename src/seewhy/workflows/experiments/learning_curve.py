@@ -16,11 +16,12 @@ from seewhy.events import OnEvent, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.plots import experiments as draw
 from seewhy.workflows.experiments.task import Task, held, require_count
+from seewhy.workflows.suited import suited_recipe
 
 
 def learning_curve(
     data: Data = "cifar10",
-    recipe: str | Path = "fast",
+    recipe: str | Path | None = None,
     shares: Sequence[float] = (0.25, 0.5, 1.0),
     seeds: int = 3,
     *,
@@ -40,6 +41,7 @@ def learning_curve(
     if len(parts) < 2 or parts[0] <= 0 or parts[-1] > 1:
         raise UsageError(f"shares {list(shares)}: expected two or more, above 0 and up to 1")
     require_count(seeds, 1, "seeds")
+    recipe = recipe or suited_recipe(data, overrides, on_event)
     task = Task(data, recipe, overrides or {}, on_event)
     planned = task.planned()
     metric = planned.train.monitor

@@ -15,6 +15,7 @@ from seewhy.events import OnEvent, Step, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.plots import experiments as draw
 from seewhy.workflows.experiments.task import claimed, place
+from seewhy.workflows.suited import suited_recipe
 from seewhy.workflows.train import training_events
 
 HIGHEST = 10.0  # the rate of the last step; the first has a millionth of it
@@ -32,7 +33,7 @@ _OFF = dict.fromkeys(
 
 def find_lr(
     data: Data = "cifar10",
-    recipe: str | Path = "fast",
+    recipe: str | Path | None = None,
     *,
     steps: int = 200,
     out: str | Path | None = None,
@@ -50,6 +51,7 @@ def find_lr(
         place(out, "find-lr")  # refuse before the training, not after
     if steps < FEWEST:
         raise UsageError(f"{steps} steps: expected {FEWEST} or more")
+    recipe = recipe or suited_recipe(data, overrides, on_event)
     chosen = load_recipe(recipe, overrides)
     count = len(load_data(data, chosen.data, on_event=on_event).train)
     batch = min(chosen.train.batch_size, count)  # as in training

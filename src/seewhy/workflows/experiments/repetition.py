@@ -18,11 +18,12 @@ from seewhy.plots.experiments import draw_folds, draw_seeds
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
 from seewhy.workflows.experiments.task import Task, bounds, held, require_count
+from seewhy.workflows.suited import suited_recipe
 
 
 def seeds(
     data: Data = "cifar10",
-    recipe: str | Path = "fast",
+    recipe: str | Path | None = None,
     count: int = 3,
     *,
     out: str | Path | None = None,
@@ -35,6 +36,7 @@ def seeds(
     Writes `seeds.json`. Called again, continues where it was interrupted.
     """
     require_count(count, 1, "seeds")
+    recipe = recipe or suited_recipe(data, overrides, on_event)
     task = Task(data, recipe, overrides or {}, on_event, init)
     first = task.planned().train.seed
     numbers = tuple(range(first, first + count))
@@ -48,7 +50,7 @@ def seeds(
 
 def folds(
     data: Data = "cifar10",
-    recipe: str | Path = "fast",
+    recipe: str | Path | None = None,
     count: int = 5,
     *,
     out: str | Path | None = None,
@@ -63,6 +65,7 @@ def folds(
     continues as `seeds` does.
     """
     require_count(count, 2, "folds")
+    recipe = recipe or suited_recipe(data, overrides, on_event)
     task = Task(data, recipe, overrides or {}, on_event, init)
     with held(out, f"{task.planned().name}-folds") as home:
         runs = tuple(

@@ -191,7 +191,7 @@ def _watched(
         note = f"pruned at epoch {epoch}"
         return RunFinished(str(run.path), metric, value, seconds, note=note)
 
-    for row in run.history if (run.path / "history.csv").is_file() else []:
+    for row in run.history:
         pruned = report(row[f"val_{metric}"], int(row["epoch"]), row["seconds"])
     for event in events:
         task.on_event(event)

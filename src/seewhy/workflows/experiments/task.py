@@ -12,7 +12,7 @@ from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import Data
 from seewhy.errors import UsageError
 from seewhy.events import Event, OnEvent, RunFinished, RunStarted
-from seewhy.files import clear_temporaries, exclusive, make_directory
+from seewhy.files import clear_temporaries, exclusive, holds_something, make_directory
 from seewhy.run import Run
 from seewhy.workflows.train import training_events
 
@@ -126,8 +126,7 @@ def claimed(out: str | Path | None, name: str) -> Path:
 def place(out: str | Path | None, name: str) -> Path:
     """The directory of an experiment, not made yet. Raises `UsageError` if it contains something else."""
     home = Path("runs", name) if out is None else Path(out)
-    foreign = home.exists() and not (home / LOCK).exists()
-    if foreign and (not home.is_dir() or any(home.iterdir())):
+    if holds_something(home) and not (home / LOCK).exists():
         raise UsageError(f"{home} is not empty: choose another --out")
     return home
 

@@ -20,6 +20,7 @@ from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.plots.experiments import draw_tuning
 from seewhy.run import Run, require_same
 from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed, require_count
+from seewhy.workflows.suited import suited_recipe
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -31,7 +32,7 @@ REPEATS = 3  # fresh seeds for each of the best trials, and for the base
 
 def tune(
     data: Data,
-    recipe: str | Path = "photos",
+    recipe: str | Path | None = None,
     trials: int = 20,
     *,
     time_limit: float | None = None,
@@ -54,6 +55,7 @@ def tune(
     completed, and if Optuna is not installed.
     """
     studies = _studies()
+    recipe = recipe or suited_recipe(data, overrides, on_event)
     task = Task(data, recipe, overrides or {}, on_event)
     planned = task.planned()
     if not planned.search:
@@ -107,7 +109,9 @@ def _begin(home: Run, planned: Recipe, data: Data, fingerprint: str) -> str:
     else:
         home.write_config(config)
     del config["data"]  # its path may differ from machine to machine
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps(config, sort_keys=True, allow_nan=False).encode()
+    ).hexdigest()
     return f"{planned.name}-{digest[:12]}"
 
 

@@ -1,0 +1,66 @@
+"""What the steps of a training are made of: its batch source and its objective."""
+
+import csv
+
+import numpy as np
+
+from seewhy.config.training import DISTILL_TEMPERATURE, DISTILL_WEIGHT
+from seewhy.data.bad_files import write_csv
+from seewhy.training.batches import Batches
+from seewhy.training.curriculum import Curriculum, difficulty
+from seewhy.training.objectives import Objective, balanced_weights, cross_entropy, distilled
+from seewhy.workflows.prepare import Job
+
+
+def batches_of(job: Job) -> Batches:
+    config = job.recipe.train
+    return Batches(
+        images=job.splits.train,
+        size=job.splits.rule.size,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        seed=config.seed,
+        augmentation=job.recipe.augment,
+        sampling=config.sampling,
+        progressive=config.progressive,
+        curriculum=_curriculum(job),
+    )
+
+
+def _curriculum(job: Job) -> Curriculum | None:
+    """The curriculum by the run's `difficulty.csv`, written once so that resuming changes nothing."""
+    config, train = job.recipe.train, job.splits.train
+    if job.judge is None or config.curriculum is None:
+        return None
+    path = job.run.path / "difficulty.csv"
+    if path.is_file():
+        with open(path, newline="", encoding="utf-8") as file:
+            losses = np.array([float(row["loss"]) for row in csv.DictReader(file)])
+    else:
+        losses = difficulty(job.judge, train, job.splits.rule.size, job.device)
+        labels = (train.classes[label] for label in train.labels)
+        hashes = (digest.decode() for digest in train.hashes.tolist())
+        rows = zip(train.ids, hashes, labels, losses.tolist(), strict=True)
+        write_csv(("id", "hash", "label", "loss"), rows, path)
+    return Curriculum(losses, config.curriculum * config.epochs)
+
+
+def objective_of(job: Job) -> Objective:
+    config = job.recipe.train
+    weights = None
+    if config.class_weights:
+        labels = job.splits.train.labels
+        weights = balanced_weights(labels, len(job.splits.classes)).to(job.device)
+    objective = cross_entropy(config.label_smoothing, weights)
+    if job.teacher is None:
+        return objective
+    job.teacher.place(job.device)
+    weight = config.distill_weight or DISTILL_WEIGHT
+    temperature = config.distill_temperature or DISTILL_TEMPERATURE
+    return distilled(objective, job.teacher, weight, temperature)
+
+
+def parents_of(job: Job) -> tuple[str, ...]:
+    """The digests of what the model was made from: the one that it started from, and its teachers."""
+    start = [job.start.digest] if job.start else []
+    return (*start, *(job.teacher.digests if job.teacher else ()))

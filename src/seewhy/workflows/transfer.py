@@ -1,0 +1,149 @@
+"""Transfer learning: what of a pretrained network is trained, and its last layer on frozen features."""
+
+import copy
+import time
+from collections.abc import Iterator
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from seewhy.config.recipe import Recipe
+from seewhy.config.training import TrainConfig
+from seewhy.data import ImageSet, Splits
+from seewhy.errors import UsageError
+from seewhy.evaluation.metrics import score
+from seewhy.evaluation.predictions import Predictions
+from seewhy.events import Epoch, Note, Progress
+from seewhy.inference.device import pick_amp, pick_device, place
+from seewhy.models.pretrained import last_layer
+from seewhy.run import Run
+from seewhy.training.averages import start_average
+from seewhy.training.features import FrozenFeatures
+from seewhy.training.head import Head, fit_head
+from seewhy.training.layers import freeze_batch_norms
+from seewhy.training.loop import TrainState, close_epoch
+from seewhy.training.objectives import balanced_weights
+
+FEW = 1_000  # training images up to which the last layer alone is trained
+FEWEST_EPOCHS = 2  # of the whole network; fewer do it no good
+VIEWS = ("identity", "flip")  # of a training image
+KEPT = ("unfreeze", "epochs")  # what a resumed run has decided
+
+
+def decide(
+    recipe: Recipe, splits: Splits, network: nn.Module, begun: Run | None
+) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with `unfreeze` decided, and why; a run that was begun keeps what it decided.
+
+    With up to `FEW` images, the last layer alone is trained. With more, all layers are, for as many epochs as
+    fit `time_limit` by the measured time of a step, the recipe's at most.
+    """
+    config = recipe.train
+    if config.unfreeze != "auto":
+        return recipe, ()
+    if begun is not None and begun.config["recipe"]["train"]["unfreeze"] != "auto":
+        own = begun.config["recipe"]["train"]
+        return _with(recipe, unfreeze=own["unfreeze"], epochs=own["epochs"]), ()
+    images = len(splits.train)
+    if images <= FEW:
+        note = (
+            f"{images:,} training images are few: the last layer alone is trained (--train.unfreeze all "
+            "trains all layers)"
+        )
+        return _with(recipe, unfreeze="none"), (note,)
+    if config.time_limit is None:
+        return _with(recipe, unfreeze="all"), (
+            f"all layers are trained for {config.epochs} epochs, without a --train.time_limit",
+        )
+    forward, step = _seconds(network, splits.rule.size, recipe.train)
+    head = forward * (len(VIEWS) * images + len(splits.val))
+    epoch = step * images + forward * len(splits.val)
+    epochs = min(config.epochs, int((config.time_limit - head) / epoch))
+    limit = f"of --train.time_limit {config.time_limit:g} s"
+    if epochs < FEWEST_EPOCHS:
+        note = f"the last layer alone is trained: an epoch of all layers takes about {epoch:,.0f} s {limit}"
+        return _with(recipe, unfreeze="none"), (note,)
+    note = (
+        f"the last layer is trained for about {head:,.0f} s, then all layers for {epochs} epochs of about "
+        f"{epoch:,.0f} s, {limit}"
+    )
+    return _with(recipe, unfreeze="all", epochs=epochs), (note,)
+
+
+def fit_last_layer(
+    state: TrainState, splits: Splits, config: TrainConfig, amp: torch.dtype | None
+) -> Iterator[Progress | Note | Epoch]:
+    """Fits the last layer to features of the frozen network; the `Epoch` that it yields is number 0."""
+    clock = time.monotonic()
+    network, train, val = state.network, splits.train, splits.val
+    frozen = FrozenFeatures(network, splits.rule, VIEWS, amp)
+    yield from frozen.compute(train, "features of train")
+    yield from frozen.compute(val, "features of val")
+    features, labels = frozen.read(train), torch.from_numpy(train.labels)
+    classes = len(train.classes)
+    weights = balanced_weights(train.labels, classes) if config.class_weights else None
+    head = fit_head(features, labels, classes, weights=weights, groups=_numbered(train.groups))
+    layer = cast(nn.Linear, network.get_submodule(last_layer(network)))
+    with torch.no_grad():
+        layer.weight.copy_(head.weight)
+        layer.bias.copy_(head.bias)
+    if state.average is not None:
+        state.average = start_average(network)
+    learned = _answers(head, features, train)
+    state.progress.loss_sum = score("loss", learned) * len(train)
+    state.progress.correct = score("accuracy", learned) * len(train)
+    state.progress.seen = len(train)
+    answers = _answers(head, frozen.read(val), val)
+    metrics = {name: score(name, answers) for name in config.validated}
+    yield close_epoch(state.progress, 0, config, metrics, config.better, clock)
+    yield Note(_described(head))
+
+
+def require_pretrained(config: TrainConfig, pretrained: bool) -> None:
+    """Raises `UsageError` for `unfreeze` where nothing was trained before."""
+    if config.unfreeze is not None and not pretrained:
+        raise UsageError(
+            "train.unfreeze has no effect on random weights: set model.weights, or --init MODEL"
+        )
+
+
+def _with(recipe: Recipe, **changes: object) -> Recipe:
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update=changes)})
+
+
+def _seconds(network: nn.Module, side: int, config: TrainConfig) -> tuple[float, float]:
+    """The seconds that an image takes forward, and in a training step, measured on a copy."""
+    device = pick_device(config.device)
+    amp = pick_amp(config.amp, device)
+    copied = place(copy.deepcopy(network), device).train()
+    freeze_batch_norms(copied)
+    x = torch.rand(config.batch_size, 3, side, side, device=device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    measured = []
+    for _ in range(2):  # the first also allocates
+        start = time.monotonic()
+        with torch.autocast(device.type, amp, enabled=amp is not None):
+            logits = copied(x).float()
+        forward = time.monotonic()
+        logits.square().mean().backward()
+        float(logits.sum())  # waits for a GPU
+        measured.append((forward - start, time.monotonic() - start))
+    return measured[-1][0] / len(x), measured[-1][1] / len(x)
+
+
+def _numbered(groups: np.ndarray | None) -> np.ndarray | None:
+    return None if groups is None else np.unique(groups, return_inverse=True)[1]
+
+
+def _answers(head: Head, features: torch.Tensor, images: ImageSet) -> Predictions:
+    logits = (features @ head.weight.T + head.bias).mean(1)
+    return Predictions(logits.numpy(), images.labels, images.classes, images.ids)
+
+
+def _described(head: Head) -> str:
+    text = f"the last layer is fitted to frozen features, L2 penalty {head.penalty:g}"
+    if head.accuracy is None:
+        return f"{text} (too few images of a class to choose it by cross-validation)"
+    return f"{text}: the best in a cross-validation within train, accuracy {head.accuracy:.1%}"

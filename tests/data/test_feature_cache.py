@@ -1,0 +1,52 @@
+"""Features in the cache: kept by content, computed once, removed with the images of their rule."""
+
+from pathlib import Path
+
+import numpy as np
+
+import seewhy
+from seewhy.data.feature_cache import FeatureCache
+
+
+def hashes(*names: str) -> np.ndarray:
+    return np.array([name.encode() for name in names], "S32")
+
+
+def values(*numbers: float) -> np.ndarray:
+    return np.array([[[number, -number]] for number in numbers], np.float32)
+
+
+def test_what_was_added_is_read_in_any_order(home: Path) -> None:
+    cache = FeatureCache("rule", "network")
+    assert cache.missing(hashes("b", "a", "b")).tolist() == [0, 1]
+    cache.add(hashes("b", "a"), values(2, 1))
+    cache.add(hashes("c"), values(3))
+    assert cache.missing(hashes("a", "d", "c", "d")).tolist() == [1]
+    again = FeatureCache("rule", "network")
+    assert again.read(hashes("c", "a", "a", "b"))[:, 0, 0].tolist() == [3, 1, 1, 2]
+
+
+def test_another_network_has_features_of_its_own(home: Path) -> None:
+    FeatureCache("rule", "one").add(hashes("a"), values(1))
+    assert FeatureCache("rule", "two").missing(hashes("a")).tolist() == [0]
+
+
+def test_a_damaged_part_is_computed_again(home: Path) -> None:
+    cache = FeatureCache("rule", "network")
+    cache.add(hashes("a"), values(1))
+    cache.add(hashes("b"), values(2))
+    (file,) = (path for path in home.rglob("values.npy") if np.load(path)[0, 0, 0] == 1)
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(bytes(data))
+    assert cache.missing(hashes("a", "b")).tolist() == [0]
+
+
+def test_features_go_with_the_last_images_of_their_rule(home: Path, photos: Path) -> None:
+    splits = seewhy.load_data(photos)
+    FeatureCache(splits.rule.key, "network").add(hashes("a"), values(1))
+    FeatureCache("of-a-rule-without-images", "network").add(hashes("a"), values(1))
+    (one,) = seewhy.list_cache().sets
+    assert len(list(home.rglob("values.npy"))) == 2
+    seewhy.remove_cached([one.id])
+    assert list(home.rglob("values.npy")) == []

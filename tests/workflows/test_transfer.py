@@ -1,0 +1,192 @@
+"""Transfer learning: what is trained, for how long, by which recipe, and that it can be resumed."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers import same_weights, write_folder
+
+import seewhy
+from seewhy.config.recipe import load_recipe
+from seewhy.errors import UsageError
+from seewhy.events import Epoch, Note
+from seewhy.inference.bundle import load as load_bundle
+from seewhy.models.pretrained import read_weights
+from seewhy.workflows import transfer
+from seewhy.workflows.suited import suited_recipe
+
+SMALL: dict[str, Any] = {"data.size": 40, "train.amp": "fp32"}
+ALL = {**SMALL, "train.unfreeze": "all", "train.epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("data") / "pictures", count=12, size=80)
+
+
+@pytest.fixture(scope="module")
+def frozen(
+    pictures: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[seewhy.Run, list[Any]]:
+    """A run of the recipe as it stands on few images, and its events."""
+    events: list[Any] = []
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return seewhy.train(
+        pictures, "transfer", out=out, overrides=SMALL, on_event=events.append
+    ), events
+
+
+def notes(events: list[Any]) -> str:
+    return "\n".join(event.text for event in events if isinstance(event, Note))
+
+
+def test_with_few_images_the_last_layer_alone_is_trained(
+    frozen: tuple[seewhy.Run, list[Any]],
+) -> None:
+    run, events = frozen
+    assert "training images are few: the last layer alone is trained" in notes(events)
+    assert "the best in a cross-validation within train, accuracy 100.0%" in notes(events)
+    assert [event.epoch for event in events if isinstance(event, Epoch)] == [0]
+    assert [row["epoch"] for row in run.history] == [0]
+    assert run.config["recipe"]["train"]["unfreeze"] == "none"
+    network = load_bundle(run.model).network
+    weights = read_weights("efficientnet_lite0", "imagenet").tensors
+    kept = weights["blocks.6.0.conv_pwl.weight"].half().float()
+    assert torch.equal(network.state_dict()["blocks.6.0.conv_pwl.weight"], kept)
+    assert run.config["weights"] == read_weights("efficientnet_lite0", "imagenet").sha256
+
+
+def test_its_bundle_is_an_ordinary_one(
+    frozen: tuple[seewhy.Run, list[Any]], pictures: Path
+) -> None:
+    run, _ = frozen
+    answer = seewhy.load(run.path).predict([next((pictures / "ant").iterdir())])[0]
+    assert answer.label == "ant"
+    assert seewhy.evaluate(run, split="val").accuracy.value == 1.0
+
+
+def test_a_second_training_computes_no_features(
+    frozen: tuple[seewhy.Run, list[Any]],
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        transfer.FrozenFeatures, "_of_batch", lambda *_: pytest.fail("features were computed again")
+    )
+    again = seewhy.train(pictures, "transfer", out=tmp_path / "again", overrides=SMALL)
+    assert same_weights(frozen[0].model, again.model)
+
+
+def test_all_layers_go_on_from_the_last_layer_and_resume_bit_for_bit(
+    pictures: Path, tmp_path: Path
+) -> None:
+    whole = seewhy.train(pictures, "transfer", out=tmp_path / "whole", overrides=ALL)
+    assert [row["epoch"] for row in whole.history] == [0, 1, 2]
+    with seewhy.training_events(pictures, "transfer", out=tmp_path / "left", overrides=ALL) as events:
+        for event in events:
+            if isinstance(event, Epoch) and event.epoch == 1:
+                break
+    left = seewhy.train(out=tmp_path / "left", resume=True)
+    assert [row["epoch"] for row in left.history] == [0, 1, 2]
+    assert same_weights(whole.model, left.model)
+
+
+def test_batch_norms_keep_their_statistics_and_early_layers_move_less(
+    pictures: Path, tmp_path: Path
+) -> None:
+    run = seewhy.train(
+        pictures, "transfer", out=tmp_path / "run", overrides={**ALL, "train.keep": "last"}
+    )
+    network, before = (
+        load_bundle(run.model).network.state_dict(),
+        read_weights("efficientnet_lite0", "imagenet").tensors,
+    )
+    assert torch.equal(network["bn1.running_mean"], before["bn1.running_mean"])
+
+    def moved(name: str) -> float:
+        return float((network[name] - before[name]).norm() / before[name].norm())
+
+    assert 0 < moved("blocks.0.0.conv_pw.weight") < moved("conv_head.weight")
+
+
+@pytest.mark.parametrize(
+    ("limit", "images", "unfreeze", "epochs", "text"),
+    [
+        (
+            None,
+            30,
+            "all",
+            10,
+            r"all layers are trained for 10 epochs, without a --train\.time_limit",
+        ),
+        (1000.0, 30, "all", 10, r"then all layers for 10 epochs of about 60 s"),
+        (
+            290.0,
+            30,
+            "all",
+            4,
+            r"then all layers for 4 epochs of about 60 s, of --train.time_limit 290 s",
+        ),
+        (
+            150.0,
+            30,
+            "none",
+            10,
+            r"the last layer alone is trained: an epoch of all layers takes about 60 s",
+        ),
+    ],
+)
+def test_the_budget_decides_how_long_all_layers_are_trained(
+    limit: float | None,
+    images: int,
+    unfreeze: str,
+    epochs: int,
+    text: str,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    splits = seewhy.load_data(pictures)
+    n = len(splits.train)
+    monkeypatch.setattr(transfer, "FEW", 10)
+    seconds = (
+        40 / (2 * n + len(splits.val)),
+        (60 - 40 * len(splits.val) / (2 * n + len(splits.val))) / n,
+    )
+    monkeypatch.setattr(transfer, "_seconds", lambda *_: seconds)
+    recipe = load_recipe("transfer", {"train.time_limit": limit})
+    decided, lines = transfer.decide(recipe, splits, torch.nn.Linear(1, 1), None)
+    assert (decided.train.unfreeze, decided.train.epochs) == (unfreeze, epochs)
+    assert re.search(text, lines[0])
+
+
+def test_random_weights_cannot_be_unfrozen(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"unfreeze has no effect on random weights: set model\.weights"
+    ):
+        seewhy.train(
+            pictures, "transfer", out=tmp_path / "run", overrides={**SMALL, "model.weights": None}
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("size", "name"), [(80, "transfer"), (32, "fast")])
+def test_the_recipe_suits_the_size_of_the_images(size: int, name: str, tmp_path: Path) -> None:
+    events: list[Any] = []
+    data = write_folder(tmp_path / "data", count=6, size=size)
+    with seewhy.training_events(
+        data, out=tmp_path / "run", overrides={"train.epochs": 1}, on_event=events.append
+    ):
+        pass
+    named = "recipe transfer: photographs, 80 pixels on the shorter side" in notes(events)
+    assert named == (name == "transfer")
+
+
+def test_a_network_of_the_users_choice_is_trained_from_nothing() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (20, 80, 80, 3), np.uint8)
+    data = (images, ["a", "b"] * 10)
+    assert suited_recipe(data, {"model.name": "resnet18"}, lambda _: None) == "photos"
+    assert suited_recipe(data, {"train.epochs": 3}, lambda _: None) == "transfer"
