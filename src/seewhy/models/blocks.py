@@ -152,6 +152,6 @@ def _words(module: nn.Module) -> str:
         case nn.ReLU():
             return "ReLU"
         case DropPath():
-            return f"drop path {module.rate:g}"
+            return f"drop path {module.rate:.2g}"
         case _:
             return type(module).__name__.lower()
