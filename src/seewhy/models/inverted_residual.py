@@ -76,9 +76,8 @@ class DepthwiseSeparable(nn.Module):
         self.drop_path = DropPath(shape.drop_path) if shape.drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.act1(
-            self.bn1(_in_float32(self.conv_dw, x))
-        )  # (N, inputs, h/stride, w/stride)
+        y = _in_float32(self.conv_dw, x)  # (N, inputs, h/stride, w/stride)
+        y = self.act1(self.bn1(y))
         y = self.bn2(self.conv_pw(self.se(y)))  # (N, outputs, h/stride, w/stride)
         return self.drop_path(y) + x if self.has_shortcut else y
 
