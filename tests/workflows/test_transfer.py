@@ -63,9 +63,15 @@ def test_its_bundle_is_an_ordinary_one(
     frozen: tuple[seewhy.Run, list[Any]], pictures: Path
 ) -> None:
     run, _ = frozen
-    answer = seewhy.load(run.path).predict([next((pictures / "ant").iterdir())])[0]
-    assert answer.label == "ant"
-    assert seewhy.evaluate(run, split="val").accuracy.value == 1.0
+    answer = seewhy.load(run.path).predict([next((pictures / "ant").iterdir())])
+    assert answer.classes[answer.predicted[0]] == "ant"
+    assert run.metrics["val"]["accuracy"]["value"] == 1.0
+    seewhy.explain(
+        run,
+        images=[next((pictures / "ant").iterdir())],
+        out=pictures.parent / "explained",
+        check=False,
+    )
 
 
 def test_a_second_training_computes_no_features(
@@ -86,7 +92,9 @@ def test_all_layers_go_on_from_the_last_layer_and_resume_bit_for_bit(
 ) -> None:
     whole = seewhy.train(pictures, "transfer", out=tmp_path / "whole", overrides=ALL)
     assert [row["epoch"] for row in whole.history] == [0, 1, 2]
-    with seewhy.training_events(pictures, "transfer", out=tmp_path / "left", overrides=ALL) as events:
+    with seewhy.training_events(
+        pictures, "transfer", out=tmp_path / "left", overrides=ALL
+    ) as events:
         for event in events:
             if isinstance(event, Epoch) and event.epoch == 1:
                 break

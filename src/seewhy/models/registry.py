@@ -107,7 +107,7 @@ def _checked(name: str, num_classes: int, size: int, options: dict[str, Any]) ->
             raise UsageError(f"{name}: {message}") from None
         key, value = ".".join(map(str, first["loc"])), reprlib.repr(first["input"])
         raise UsageError(f"{name}: {key}={value} does not fit: {message}") from None
-    if size < kind.minimum_size:
+    if size < min(kind.minimum_size, record.least_size()):
         fitting = [other for other, one in NETWORKS.items() if one.minimum_size <= size]
         hint = f"another network ({', '.join(fitting)})" if fitting else "larger images"
         raise UsageError(
