@@ -1,13 +1,24 @@
 """Gates of channels and places, by hand; that they are timm's is tested with the ResNets."""
 
+from types import NoneType
+from typing import Literal, get_args
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from seewhy.models.attention import CBAM, SqueezeExcitation
+from seewhy.config.networks import ResNetOptions
+from seewhy.models.attention import ATTENTION, CBAM, SqueezeExcitation
 from seewhy.models.blocks import blocks
 from seewhy.models.registry import build
+
+
+def test_the_config_offers_what_there_is() -> None:
+    assert get_args(ResNetOptions.model_fields["attention"].annotation) == (
+        Literal[tuple(ATTENTION)],
+        NoneType,
+    )
 
 
 def test_squeeze_excitation_scales_each_channel_by_a_gate_of_the_means() -> None:

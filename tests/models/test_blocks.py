@@ -62,6 +62,21 @@ def test_strides_are_told_and_dropout_at_rate_zero_is_not() -> None:
     assert sum("dropout 0.25" in block.steps for block in dropped) == 4
 
 
+def test_maps_that_are_put_together_have_the_channels_of_all() -> None:
+    found = blocks_of("densenet", depth=10, growth=4)
+    first = next(block for block in found if block.kind == "concatenation")
+    assert first.shape == (12, 32, 32) and first.inputs == (0, 3)  # past norm, 1x1 and 3x3
+    assert ("average pool 2x2",) in {block.steps for block in found}
+
+
+def test_gates_of_channels_are_products_and_activations_have_their_names() -> None:
+    found = blocks_of("mobilenet_v3_small", width=0.125)
+    steps = {step for block in found for step in block.steps}
+    assert {"hard swish", "hard sigmoid", "ReLU"} <= steps
+    assert sum(block.kind == "product" for block in found) == 9
+    assert "SiLU" in {s for block in blocks_of("efficientnet_b0", width=0.125) for s in block.steps}
+
+
 class Branched(Network):
     """Takes a map before its norm, and again after it."""
 

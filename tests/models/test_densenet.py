@@ -51,6 +51,7 @@ def test_images_too_small_for_the_stem_of_imagenet_are_refused() -> None:
         build("densenet121", num_classes=2, size=60, stem="imagenet")
 
 
-def test_a_depth_that_makes_no_whole_blocks_is_refused_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="6n \\+ 4 layers: choose 34 or 40"):
-        build("densenet", num_classes=2, size=32, depth=39)
+@pytest.mark.parametrize("name", ["densenet", "wide_resnet"])
+def test_a_depth_that_makes_no_equal_stages_is_refused_with_the_nearest(name: str) -> None:
+    with pytest.raises(UsageError, match=r"6n \+ 4 layers: choose 34 or 40, not 39"):
+        build(name, num_classes=2, size=32, depth=39)

@@ -58,6 +58,19 @@ def test_in_training_stochastic_depth_leaves_out_the_residual_of_some_images() -
     assert not (block.eval()(x) == x).flatten(1).all(1).any()
 
 
+@pytest.mark.parametrize("kind", [InvertedResidual, DepthwiseSeparable])
+def test_on_a_processor_depthwise_convolutions_stay_in_float32(
+    kind: type[InvertedResidual | DepthwiseSeparable],
+) -> None:
+    block = kind(Shape(8, 8, kernel=5, stride=1, expanded=8), SILU)
+    seen: dict[str, torch.dtype] = {}
+    block.conv_dw.register_forward_hook(lambda m, x, y: seen.update(depthwise=y.dtype))
+    block.conv_pw.register_forward_hook(lambda m, x, y: seen.update(pointwise=y.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        block(torch.randn(2, 8, 4, 4))
+    assert seen == {"depthwise": torch.float32, "pointwise": torch.bfloat16}
+
+
 def test_convolutions_may_be_padded_as_in_keras() -> None:
     torch.manual_seed(0)
     layers = Layers(nn.ReLU6, conv=SameConv2d)

@@ -111,7 +111,7 @@ def test_building_draws_the_weights_from_the_seed_alone(name: str) -> None:
     assert all(torch.equal(built[key], plain[key]) for key in plain)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["deep_cnn", "resnet18", "densenet"])
 def test_the_cost_is_the_sum_of_the_layers(name: str) -> None:
     layers = describe(build(name, num_classes=10, size=32))
     there = cost(name, num_classes=10, size=32)

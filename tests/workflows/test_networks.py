@@ -4,22 +4,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import QUICK, write_folder
+from helpers import QUICK, small, write_folder
 
 import seewhy
 from seewhy.attribution.grad_cam import grad_cam
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.models.registry import build
 
-FEWER = {
-    "densenet121": {"growth": 4},
-    "densenet": {"growth": 4, "depth": 16},
-    "vgg11_bn": {"width": 0.125},
-    "efficientnet_b0": {"width": 0.125, "drop_path": 0.2},
-    "inception": {"width": 0.125},
-    "mobilenet_v3_small": {"width": 0.25},
-    "mobilenet_v3_large": {"width": 0.25},
-}
+NAMES = (
+    *("densenet121", "densenet", "vgg11_bn", "efficientnet_b0", "inception"),
+    *("mobilenet_v3_small", "mobilenet_v3_large"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +22,13 @@ def thumbnails(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("data") / "thumbnails", count=8, size=32)
 
 
-@pytest.mark.parametrize("name", FEWER)
+@pytest.mark.parametrize("name", NAMES)
 def test_it_trains_and_its_bundle_predicts_and_explains(
     name: str, thumbnails: Path, tmp_path: Path
 ) -> None:
-    options = {f"model.{option}": value for option, value in FEWER[name].items()}
-    overrides = {
-        **QUICK,
-        "data.size": 32,
-        "train.epochs": 1,
-        "model.name": name,
-        "model.width": None,
-    }
-    run = seewhy.train(
-        thumbnails, "resnet18", out=tmp_path / "run", overrides={**overrides, **options}
-    )
+    options = {f"model.{option}": value for option, value in small(name).items()}
+    overrides = {**QUICK, "data.size": 32, "train.epochs": 1, "model.name": name, **options}
+    run = seewhy.train(thumbnails, "resnet18", out=tmp_path / "run", overrides=overrides)
     classifier = seewhy.load(run.path)
     val = classifier.splits(thumbnails).val
     stored = seewhy.Predictions.from_parquet(run.predictions("val"))
@@ -51,9 +38,9 @@ def test_it_trains_and_its_bundle_predicts_and_explains(
     assert maps.shape == (2, 32, 32) and maps.isfinite().all() and maps.std() > 0
 
 
-@pytest.mark.parametrize("name", FEWER)
+@pytest.mark.parametrize("name", NAMES)
 def test_photographs_are_classified_and_explained(name: str) -> None:
-    network = build(name, num_classes=3, size=224, **FEWER[name]).eval()
+    network = build(name, num_classes=3, size=224, **small(name)).eval()
     x = torch.rand(1, 3, 224, 224)
     assert network(x).shape == (1, 3)
     maps = grad_cam(network, x, torch.tensor([2]))

@@ -26,6 +26,7 @@ BATCH_NORM_MOMENTUM: Any = Field(
     description="weight of each batch in the running mean and variance (0 to 1), as PyTorch defines "
     "it; Keras's momentum is 1 minus this. Larger is better for short training runs",
 )
+DEPTH: Any = Field(ge=10, le=250, description="number of layers, 6n + 4 (10 to 250)")
 GROWTH: Any = Field(ge=4, le=64, description="maps that each layer of a dense block adds (4 to 64)")
 
 DROP_PATH: Any = Field(
@@ -75,6 +76,22 @@ class StemOptions(NetworkOptions):
 
     def least_size(self) -> int:
         return self.minimum_size_imagenet if self.stem == "imagenet" else self.minimum_size
+
+
+class ThreeStageOptions(NetworkOptions):
+    """Options of a network whose three stages have two convolutions a block, and as many blocks each."""
+
+    depth: Annotated[int, DEPTH]
+
+    @field_validator("depth")
+    @classmethod
+    def _equal_stages(cls, depth: int) -> int:
+        if depth % 6 != 4:
+            below = (depth - 4) // 6 * 6 + 4
+            raise ValueError(
+                f"three equal stages have 6n + 4 layers: choose {below} or {below + 6}, not {depth}"
+            )
+        return depth
 
 
 class OptionalNorms(NetworkOptions):
@@ -194,12 +211,12 @@ class ResNet50Options(ResNetOptions):
     pretrained = Pretrained("hf-hub:timm/resnet50.a1_in1k", "Apache-2.0")
 
 
-class WideResNetOptions(StemOptions):
+class WideResNetOptions(ThreeStageOptions, StemOptions):
     implementation = "wide_resnet:WideResNet"
     minimum_size, minimum_size_imagenet = 5, 17  # the last map has 2x2 positions
     parameters, flops = 2_748_890, 785_224_704
 
-    depth: Literal[16, 22, 28, 40] = Field(16, description="number of layers (16, 22, 28 or 40)")
+    depth: Annotated[int, DEPTH] = 16
     widen: int = Field(
         4, ge=1, le=12, description="multiplies the channels 16, 32 and 64 of the stages (1 to 12)"
     )
@@ -221,31 +238,19 @@ class DenseNet121Options(StemOptions):
     minimum_size, minimum_size_imagenet = 16, 61
     parameters, flops = 6_956_426, 1_776_701_440
     pretrained = Pretrained(
-        source="hf-hub:timm/densenet121.ra_in1k",
-        licence="apache-2.0",
-        renamed=(("features.", ""),),
+        "hf-hub:timm/densenet121.ra_in1k", "Apache-2.0", renamed=(("features.", ""),)
     )
 
     growth: Annotated[int, GROWTH] = 32
 
 
-class DenseNetOptions(NetworkOptions):
+class DenseNetOptions(ThreeStageOptions):
     implementation = "densenet:DenseNet"
     minimum_size = 8  # two halvings leave 2x2 positions
     parameters, flops = 176_122, 144_730_704
 
-    depth: int = Field(40, ge=10, le=250, description="number of layers, 6n + 4 (10 to 250)")
+    depth: Annotated[int, DEPTH] = 40
     growth: Annotated[int, GROWTH] = 12
-
-    @field_validator("depth")
-    @classmethod
-    def _whole_blocks(cls, depth: int) -> int:
-        if depth % 6 != 4:
-            below = (depth - 4) // 6 * 6 + 4
-            raise ValueError(
-                f"three equal blocks have 6n + 4 layers: choose {below} or {below + 6}"
-            )
-        return depth
 
 
 # Prefixes of parameters in timm's `vgg11_bn`, and ours.
@@ -264,8 +269,8 @@ class VGG11BNOptions(NetworkOptions):
     minimum_size = 32  # four halvings, each rounded down, leave 2x2 positions
     parameters, flops = 9_231_114, 305_539_072
     pretrained = Pretrained(
-        source="hf-hub:timm/vgg11_bn.tv_in1k",
-        licence="bsd-3-clause",
+        "hf-hub:timm/vgg11_bn.tv_in1k",
+        "BSD-3-Clause",
         interpolation="bilinear",
         renamed=VGG_NAMES,
     )
@@ -283,7 +288,7 @@ class EfficientNetB0Options(StemOptions):
     implementation = "efficientnet:EfficientNetB0"
     minimum_size, minimum_size_imagenet = 9, 33  # the last map has 2x2 positions
     parameters, flops = 4_020_358, 232_334_336
-    pretrained = Pretrained(source="hf-hub:timm/efficientnet_b0.ra_in1k", licence="apache-2.0")
+    pretrained = Pretrained("hf-hub:timm/efficientnet_b0.ra_in1k", "Apache-2.0")
 
     width: Annotated[float, WIDTH] = 1.0
     dropout: Annotated[float, DROPOUT] = 0.2
@@ -311,17 +316,13 @@ class MobileNetV3Options(StemOptions):
 class MobileNetV3SmallOptions(MobileNetV3Options):
     implementation = "mobilenet_v3:MobileNetV3Small"
     parameters, flops = 1_528_106, 35_014_656
-    pretrained = Pretrained(
-        source="hf-hub:timm/mobilenetv3_small_100.lamb_in1k", licence="apache-2.0"
-    )
+    pretrained = Pretrained("hf-hub:timm/mobilenetv3_small_100.lamb_in1k", "Apache-2.0")
 
 
 class MobileNetV3LargeOptions(MobileNetV3Options):
     implementation = "mobilenet_v3:MobileNetV3Large"
     parameters, flops = 4_214_842, 132_918_016
-    pretrained = Pretrained(
-        source="hf-hub:timm/mobilenetv3_large_100.ra_in1k", licence="apache-2.0"
-    )
+    pretrained = Pretrained("hf-hub:timm/mobilenetv3_large_100.ra_in1k", "Apache-2.0")
 
 
 class EfficientNetLiteOptions(StemOptions):

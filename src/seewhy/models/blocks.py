@@ -152,6 +152,8 @@ def _words(module: nn.Module) -> str:
             return "batch norm"
         case nn.ReLU():
             return "ReLU"
+        case nn.ReLU6():
+            return "ReLU6"
         case nn.SiLU():
             return "SiLU"
         case nn.Hardswish():
@@ -159,6 +161,6 @@ def _words(module: nn.Module) -> str:
         case nn.Hardsigmoid():
             return "hard sigmoid"
         case DropPath():
-            return f"drop path {module.rate:g}"
+            return f"drop path {module.rate:.2g}"
         case _:
             return type(module).__name__.lower()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod, sqrt
 
+import torch
 from torch import Tensor, nn
 
 from seewhy.models.drop_path import DropPath
@@ -75,7 +76,8 @@ class DepthwiseSeparable(nn.Module):
         self.drop_path = DropPath(shape.drop_path) if shape.drop_path else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.act1(self.bn1(self.conv_dw(x)))  # (N, inputs, h/stride, w/stride)
+        y = _in_float32(self.conv_dw, x)  # (N, inputs, h/stride, w/stride)
+        y = self.act1(self.bn1(y))
         y = self.bn2(self.conv_pw(self.se(y)))  # (N, outputs, h/stride, w/stride)
         return self.drop_path(y) + x if self.has_shortcut else y
 
@@ -102,7 +104,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.act1(self.bn1(self.conv_pw(x)))  # (N, expanded, h, w)
-        y = self.act2(self.bn2(self.conv_dw(y)))  # (N, expanded, h/stride, w/stride)
+        y = self.act2(self.bn2(_in_float32(self.conv_dw, y)))  # (N, expanded, h/stride, w/stride)
         y = self.bn3(self.conv_pwl(self.se(y)))  # (N, outputs, h/stride, w/stride)
         return self.drop_path(y) + x if self.has_shortcut else y
 
@@ -129,6 +131,18 @@ def _depthwise(shape: Shape, layers: Layers) -> nn.Conv2d:
     return layers.conv(
         channels, channels, kernel, shape.stride, padding, groups=channels, bias=False
     )
+
+
+def _in_float32(depthwise: nn.Conv2d, x: Tensor) -> Tensor:
+    """Applies a depthwise convolution, in float32 where autocast has chosen bfloat16 for a processor.
+
+    There a training step through a kernel of 5x5 takes six to seven times as long in bfloat16 (PyTorch 2.13,
+    channels last).
+    """
+    if not torch.is_autocast_enabled("cpu"):
+        return depthwise(x)
+    with torch.autocast("cpu", enabled=False):
+        return depthwise(x.float())
 
 
 def _squeeze_excite(shape: Shape, layers: Layers) -> nn.Module:

@@ -21,7 +21,7 @@ CHUNK_BYTES = 2**24  # of images read at a time; ten times as much is in memory 
 # Layers that change no shape, and have no FLOPs as papers count them.
 ELEMENTWISE = (
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout),
-    *(nn.ReLU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh),
+    *(nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh),
 )
 
 

@@ -9,6 +9,8 @@ from seewhy.inference.forward import evaluating
 from seewhy.models.registry import name_of
 from seewhy.training.batches import progressive_side
 
+FAST_BIASES = 8  # times the rate of kernels
+
 
 def check_layers(network: nn.Module, config: TrainConfig) -> None:
     """Raises `UsageError` for an option that would have no effect on this network."""
@@ -36,6 +38,20 @@ def check_sides(network: nn.Module, config: TrainConfig, size: int) -> None:
             f"not take these ({first_line(error)}): give a larger share, or choose a network that pools its "
             "maps, such as speednet or resnet18"
         ) from None
+
+
+def notes_on_rates(network: nn.Module, config: TrainConfig) -> tuple[str, ...]:
+    """A warning of a rate for biases that suits only networks whose norms have fixed scales."""
+    rate = config.bias_lr or 1.0
+    scales = [m.weight for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.affine]
+    fixed = scales and not any(scale.requires_grad for scale in scales)
+    if rate < FAST_BIASES or fixed:
+        return ()
+    return (
+        f"train.bias_lr={rate:g} suits speednet, whose norms have fixed scales; on this network it can stop "
+        "the training from learning: take the recipe resnet18, or --train.bias_lr none with a tenth of "
+        "--train.lr",
+    )
 
 
 def set_dropout(network: nn.Module, rate: float) -> None:
