@@ -603,6 +603,9 @@ def test_images_in_a_zip_with_their_table_beside_it(tmp_path, inner, given, extr
     assert source.layout == "table"
     records = list(source.read().records)
     assert [(r.id, r.label) for r in records] == [(f"images/{n}.png", str(n % 2)) for n in range(4)]
+    if not extracted:
+        ignored = "" if given else "2 other files ignored"  # train.py and model.keras
+        assert [note for note in source.notes if "ignored" in note] == [ignored] * bool(ignored)
     splits = load_data(root / given, DataConfig(size=8), trainable=False)
     assert len(splits.bad) == 0 and sum(len(s) for s in (splits.train, splits.val)) >= 3
     if not extracted or given == "images.zip":
@@ -630,3 +633,18 @@ def test_a_zip_that_is_not_looked_into_is_named(tmp_path):
     with pytest.raises(DataError, match=r"Nothing was looked for in photos\.zip: extract it, or"):
         sources.find(tmp_path)
     assert rows_of(sources.find(tmp_path / "photos.zip")) == [("photos/a.png", "x", "")]
+
+
+def test_files_in_a_zip_that_are_not_read_are_counted(tmp_path):
+    zip_up(tmp_path / "images.zip", a=encoded(noise(8, 8)))
+    with zipfile.ZipFile(tmp_path / "images.zip", "a") as archive:
+        archive.writestr("notes.txt", "")
+    write(tmp_path, "id,label\na,x\n")
+    assert sources.find(tmp_path).notes == ("1 other files ignored",)
+
+
+def test_an_archive_beside_a_table_is_named_whatever_its_kind(tmp_path):
+    write(tmp_path, "id,label\na,x\n")
+    (tmp_path / "photos.tar.xz").touch()
+    with pytest.raises(DataError, match=r"Nothing was looked for in photos\.tar\.xz: extract it$"):
+        sources.find(tmp_path)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from seewhy.data.sources.archives import not_looked_into
 from seewhy.data.sources.columns import (
     Columns,
     Labels,
@@ -277,12 +278,10 @@ def _resolve(
                 f"{visible(row.name)}, as {one} and as {other}: keep the right one"
             )
     if not named and rows:
-        zips = "" if tree.archives else ", ".join(tree.top(".zip"))
-        zips = (
-            zips
-            and f". Nothing was looked for in {visible(zips)}: extract it, or give it as --data"
+        unread = "" if tree.archives else not_looked_into(tree.scan.others)
+        raise DataError(
+            ". ".join(filter(None, [f"{file} {lookup.none_found(list(lines))}", unread]))
         )
-        raise DataError(f"{file} {lookup.none_found(list(lines))}{zips}")
     skipped = {entry.path for entry in tree.scan.skipped}
     faults = []
     for name, row in missing.items():

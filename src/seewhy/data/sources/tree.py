@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 from seewhy.data.images.decode import ImageLike, ListedPath
 from seewhy.data.images.formats import OPTIONAL
 from seewhy.data.sources import tars
+from seewhy.data.sources.archives import TARS
 from seewhy.data.sources.folders import LINKED, Scan, open_listed, scan
 from seewhy.data.sources.source import Reading, Record, Source, evenly
 from seewhy.data.sources.splits import lone
@@ -90,7 +91,7 @@ def tree_at(path: Path, follow_links: bool = False) -> Tree:
         return replace(beside, scan=replace(beside.scan, others=[path.name]))
     if path.suffix.lower() == ".zip":
         return _zip(path)
-    if path.name.lower().endswith(tars.SUFFIXES):
+    if path.name.lower().endswith(TARS):
         return _tar(path)
     alone = Scan(others=[path.name])
     return Tree(path, alone, path.parent.joinpath, lambda name: open(path, "rb"))

@@ -53,14 +53,14 @@ class OodFit:
         area, caught = self.auroc.value, self.caught.value
         if area < LEAST_AREA:
             return (
-                f"has a ROC area of {area:.2f} (0.5 is chance, {LEAST_AREA} is needed): it hardly tells these "
-                "images from those of validation"
+                f"has a ROC area of {area:.2f} (0.5 is chance, {LEAST_AREA} is needed): it hardly tells "
+                "these images from those of validation"
             )
         if caught <= 1 - KEPT:
             return (
-                f"detects {caught:.1%} of these images at the threshold that accepts {KEPT:.0%} of validation "
-                f"(more than {1 - KEPT:.0%} is needed), though its ROC area is {area:.2f}: some validation "
-                "images look less familiar than nearly all of these"
+                f"detects {caught:.1%} of these images at the threshold that accepts {KEPT:.0%} of "
+                f"validation (more than {1 - KEPT:.0%} is needed), though its ROC area is {area:.2f}: some "
+                "validation images look less familiar than nearly all of these"
             )
         return ""
 
