@@ -23,7 +23,7 @@ from seewhy.inference.device import pick_device
 from seewhy.inference.forward import predict
 from seewhy.inference.locate import find_model
 from seewhy.models.registry import Network, build, name_of
-from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, started_run
+from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, runs_here, started_run
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides
@@ -93,7 +93,8 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     init = (
         _own_init(begun) if begun is not None and alone and request.init is None else request.init
     )
-    require_writable(Path("runs") if request.out is None else Path(request.out))
+    home = "runs" if request.out is None else request.out
+    require_writable(begun.path if begun is not None else Path(home))
     start = None if init is None else bundles.load(find_model(init), model=request.model)
     if start is not None:
         chosen = _fine_tuned(chosen, start, request.overrides or {}, begun)
@@ -162,7 +163,7 @@ def check_resumable(job: Job) -> None:
     run = job.run
     defaults = {"recipe": Recipe().model_dump(mode="json")}
     checkpoint = latest_checkpoint(run.checkpoints)
-    before = make_recipe(run.config["recipe"], None, f"of {run.path}").train
+    before = _own_recipe(run).train
     if checkpoint is None or not is_finished(run, before):
         require_same(run, job.config, defaults)
         return
@@ -199,13 +200,40 @@ def _begun(request: Request) -> Run | None:
     if not request.resume:
         return None
     out = None if request.out is None else Path(request.out)
-    run = started_run(out, load_recipe(request.recipe or RECIPE).name)
+    name = load_recipe(request.recipe or RECIPE).name
+    if out is None and request.data is None:
+        named = None if request.recipe is None else started_run(None, name)
+        return named or _unfinished_run(None if request.recipe is None else name)
+    run = started_run(out, name)
     if run is None and out is not None and request.recipe is None and request.data is None:
         raise UsageError(
             f"{out} holds no run to resume (no config.yaml): name the run directory, or --recipe and --data "
             "to start a run there"
         )
     return run
+
+
+def _unfinished_run(recipe: str | None) -> Run:
+    """The one unfinished run here, of this recipe or of any; `UsageError` if there is none, or several."""
+    runs = [run for run in runs_here() if recipe in (None, run.config["recipe"].get("name"))]
+    unfinished = [run for run in runs if not is_finished(run, _own_recipe(run).train)]
+    if len(unfinished) == 1:
+        return unfinished[0]
+    of = "" if recipe is None else f" of the recipe {recipe}"
+    if unfinished:
+        which, shown = f"several unfinished runs{of} are here: resume one of them by", unfinished
+    elif runs:
+        which, shown = f"all runs{of} here are finished: with more --epochs one goes on by", runs
+    else:
+        raise UsageError(
+            f"there is no run{of} to resume in {Path.cwd()} or in runs/ there: name its directory with "
+            "--out, or --data to start a run"
+        )
+    raise UsageError("\n  ".join([which, *(run.resume_command for run in shown)]))
+
+
+def _own_recipe(run: Run) -> Recipe:
+    return make_recipe(run.config["recipe"], None, f"of {run.path}")
 
 
 def _own_data(begun: Run | None) -> Data:

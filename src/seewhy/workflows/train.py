@@ -85,7 +85,8 @@ def train(
     a bundle, whose classes are matched by name; `model` is a custom network. `on_event` receives all events.
 
     `resume` continues the run in `out` (or the newest of this recipe), bit for bit as if it had not been
-    interrupted, by its own recipe and data where none are named. A finished run goes on if `overrides` gives
+    interrupted, by its own recipe and data where none are named; without any of these, the one unfinished run
+    in the working directory or its `runs/`. A finished run goes on if `overrides` gives
     more `train.epochs` (`patience`, `time_limit`): its learning-rate schedule then spans all of them, and
     its model is replaced at the end and kept in `epochs-N/`.
 
