@@ -38,10 +38,10 @@ def metrics_table(metrics: dict[str, Any], about: str) -> str:
         "",
     ]
     width = max(12, *(len(name) for name in metrics["classes"][:50]))
-    lines.append(f"  {'class':<{width}}  precision   recall       F1   95% interval       images")
+    lines.append(f"  {'class':<{width}}  precision   recall       F1   95% interval of F1   images")
     for name, row in list(metrics["per_class"].items())[:50]:
         span = _span(row["intervals"]["f1"], _percent)
-        lines.append(_row(name, row, width, f"{span:<16}{row['support']:>9,}"))
+        lines.append(_row(name, row, width, f"{span:<18}{row['support']:>9,}"))
     if len(metrics["classes"]) > 50:
         lines.append(f"  ... and {len(metrics['classes']) - 50} more classes (see --json)")
     for name in ("macro", "weighted"):
@@ -66,13 +66,12 @@ def analysis_table(analysis: "Analysis") -> str:
         "confidence",
         f"  mean, correct      {with_interval(confidence.right)}",
         f"  mean, wrong        {with_interval(confidence.wrong)}",
-        f"  least sure correct {_finite(confidence.least_right)}   {visible(confidence.least_right_id)}",
-        f"  most sure wrong    {_finite(confidence.most_wrong)}   {visible(confidence.most_wrong_id)}",
+        _named("least sure correct", confidence.least_right, confidence.least_right_id),
+        _named("most sure wrong", confidence.most_wrong, confidence.most_wrong_id),
         f"  wrong above 90%    {confidence.sure_mistakes:,} images, "
         f"{with_interval(confidence.sure_mistake_rate)} of all",
         f"  risk-coverage area {confidence.risk_coverage.aurc:.4f}   (mean error rate over all coverages)",
-        "",
-        "most confused",
+        *(["", "most confused"] if mistakes.pairs else []),
     ]
     for pair in mistakes.pairs[:5]:
         names = f"{pair.true} -> {pair.predicted}"
@@ -116,8 +115,11 @@ def _span(interval: Mapping[str, Any], write: Callable[[float | None], str]) -> 
     return f"{write(interval['low'])} to {write(interval['high'])}"
 
 
-def _finite(value: float) -> str:
-    return "-" if isnan(value) else f"{value:.1%}"
+def _named(title: str, confidence: float, image: str) -> str:
+    """A line on one image; a dash if there is none."""
+    return f"  {title:<18} " + (
+        "-" if isnan(confidence) else f"{confidence:.1%}   {visible(image)}"
+    )
 
 
 def _row(name: str, row: dict[str, Any], width: int, tail: str) -> str:

@@ -40,9 +40,9 @@ def command(
     """Train a classifier from labelled images and measure it on validation; test is never used.
 
     `--resume --out RUN` continues a run by its own recipe and data, and `--resume` alone the one unfinished
-    run in the working directory or its runs/. With a larger --epochs a finished run is trained on. --seeds and
-    --folds write their runs to OUT/seed-N or OUT/fold-N [runs/RECIPE-seeds, -folds]. Run the same command again
-    to continue them after an interruption.
+    run in the working directory or its runs/. With a larger --epochs a finished run is trained on. --seeds
+    and --folds write their runs to OUT/seed-N or OUT/fold-N [runs/RECIPE-seeds, -folds]. Run the same command
+    again to continue them after an interruption.
     """
     if seeds is not None and folds is not None:
         raise UsageError("--seeds and --folds are two experiments: choose one")

@@ -1,5 +1,6 @@
 """The texts of a report, derived from stored results: summary, headlines and next steps."""
 
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from seewhy.page.stored import Stored
 
 MUCH = 0.1  # share of all mistakes between two classes that is worth an advice of its own
 MISCALIBRATED = 0.03  # calibration error from which confidence is misleading
+FALLING = (
+    0.01,
+    0.01,
+)  # fall within the last two epochs, of the loss, and the loss, of that of guessing
 COVERAGE = 0.8  # share of images answered, in the advice to abstain from the others
 # What to do about mistakes, by their cause.
 CURES: dict[str, str] = {
@@ -258,11 +263,15 @@ def _hardest(stored: Stored, commands: _Commands) -> list[Advice]:
 
 
 def _unfinished(stored: Stored) -> list[Advice]:
-    """Advice to train longer if the last epoch had the lowest validation loss and a high learning rate."""
+    """Advice to train longer if the validation loss still falls at a high learning rate, far from 0."""
     history = stored.history
     losses = [row["val_loss"] for row in history]
     rates = [row["lr"] for row in history]
     if len(history) < 3 or min(losses) < losses[-1] or rates[-1] < 0.5 * max(rates):
+        return []
+    fall, left = FALLING
+    slow = losses[-3] - losses[-1] < fall * losses[-3]
+    if slow or losses[-1] < left * math.log(len(stored.classes)):
         return []
     finding = (
         f"The validation loss was still falling at the last epoch, {history[-1]['epoch']:.0f}."
