@@ -94,6 +94,15 @@ def listed(data: bytes) -> list[str]:
     return [line[1:-1] if _QUOTED.fullmatch(line) else line for line in lines if line]
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: "1 image", "2,000 images", "3 classes", "2 training batches"."""
+    if count == 1:
+        return f"1 {noun}"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{count:,} {noun[:-1]}ies"
+    return f"{count:,} {noun}{'es' if noun.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+
+
 def visible(text: str) -> str:
     """Returns `text` with control characters and undecodable bytes escaped, for a message."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -72,7 +72,7 @@ def test_rot_behind_the_stamps_is_found_by_a_check_alone(home, two):
 
 
 def test_sets_are_removed_by_id_or_age_with_the_images_that_no_other_has(home, two):
-    with pytest.raises(UsageError, match="no set in the cache 'abc'"):
+    with pytest.raises(UsageError, match="the cache has no set 'abc'"):
         seewhy.remove_cached(["abc"])
     assert [one.source for one in seewhy.remove_cached(unused_days=3)] == [str(two[0])]
     assert len(entries(home)) == len(segments(home)) == 1

@@ -12,7 +12,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data import sources
 from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
 from seewhy.data.cache import Stored, stored
-from seewhy.data.class_names import class_names, differ_by_case
+from seewhy.data.class_names import NO_LABEL, class_names, differ_by_case
 from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.shape import shape_notes
 from seewhy.data.sources import Data, Source
@@ -29,7 +29,7 @@ from seewhy.data.stamps import Content, cache_root, content_of, writable
 from seewhy.data.survey import depth_of, survey_of
 from seewhy.errors import DataError, UsageError
 from seewhy.events import OnEvent, ignore
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 __all__ = [
     "BadFile",
@@ -77,9 +77,9 @@ def load_data(
     test = images.take(split == "test")
     train = images.take(split == "train")
     if given is None:
-        shapes = shape_notes(train.sizes, rule.fit, "training images")
+        shapes = shape_notes(train.sizes, rule.fit, training=True)
     else:
-        shapes = shape_notes(images.take(split != "test").sizes, rule.fit, "images")
+        shapes = shape_notes(images.take(split != "test").sizes, rule.fit)
     return Splits(
         train=train,
         val=images.take(split == "val"),
@@ -156,7 +156,7 @@ def _divided(
     images, gone = _corrected(images, split, origin.corrections)
     split = np.where(images.labels < 0, "left_out", split)
     if classes is None and trainable:
-        check_classes_trained(images, split)
+        check_classes_trained(images, split, read.unlabelled)
     empty = notes_on_classes(images, split) if classes is None else []
     return _Divided(images, split, (*aligned, *drawn, *gone, *empty))
 
@@ -241,9 +241,7 @@ def _notes(source: Source, read: Stored) -> list[str]:
             f"the classes {visible(', '.join(alike))} differ only by case: rename one if they are one"
         )
     if read.unlabelled:
-        notes.append(
-            f"{read.unlabelled:,} images without a label (empty, None or NaN) were left out"
-        )
+        notes.append(f"left out, without a label ({NO_LABEL}): {counted(read.unlabelled, 'image')}")
     if read.bad:
         notes.append(f"{len(read.bad):,} images cannot be used and were left out")
     return notes

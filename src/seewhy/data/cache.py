@@ -32,7 +32,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, check_bad
 from seewhy.data.cache_sets import ABOUT, USED, About, adding, make_room
 from seewhy.data.checksums import intact, write_checksums
-from seewhy.data.class_names import class_names
+from seewhy.data.class_names import NO_LABEL, class_names
 from seewhy.data.images.at_once import workers
 from seewhy.data.images.decode import ImageLike, read_file, read_hashed
 from seewhy.data.images.quiet import quiet_pillow
@@ -43,6 +43,7 @@ from seewhy.data.stamps import Content, cache_root
 from seewhy.errors import DataError, ImageError
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import atomic_directory, exclusive, require_space, write_json
+from seewhy.text import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,8 +248,10 @@ def _build(
             on_event(Progress("reading", done, max(done, reading.total)))
         if not table.ids:
             check_bad(table.bad, done, "error", 0)
-            without = f"none of {table.unlabelled:,} images has a label" if table.unlabelled else ""
-            raise DataError(without or f"no images in {source.root}")
+            if table.unlabelled:
+                number = counted(table.unlabelled, "image")
+                raise DataError(f"no label on any of {number} (each is {NO_LABEL}): label them")
+            raise DataError(f"no images in {source.root}")
     segments, rows = pixels.used(np.array(table.rows, np.int64))
     about = About(
         str(source.root), source.layout, len(rows), side, [path.name for path in segments]

@@ -19,10 +19,11 @@ import numpy as np
 from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, write_csv
+from seewhy.data.class_names import NO_LABEL
 from seewhy.data.images import near_duplicates
 from seewhy.data.imageset import ImageSet
 from seewhy.errors import DataError, UntrainableError, UsageError
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 # Of the class names in a model file, whose header has 1 MiB; the rest is for its other facts.
 MAX_CLASSES, MAX_NAME_BYTES = 100_000, 1 << 19
@@ -278,12 +279,20 @@ def check_names(names: tuple[str, ...]) -> None:
         )
 
 
-def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
-    """Raises `UntrainableError` if there is one class, one without training images, or no val."""
+def check_classes_trained(images: ImageSet, split: np.ndarray, unlabelled: int = 0) -> None:
+    """Raises `UntrainableError` if there is one class, one without training images, or no val.
+
+    `unlabelled` is the number of images that were left out, as they have no label.
+    """
     if len(images.classes) < 2:
+        one = f"there is one class, {visible(images.classes[0])}"
+        if unlabelled:
+            raise UntrainableError(
+                f"{one}, and {counted(unlabelled, 'image')} without a label ({NO_LABEL}) left out",
+                "a classifier needs two. Label these, as a class of their own if they are one",
+            )
         raise UntrainableError(
-            f"there is one class, {visible(images.classes[0])}",
-            "a classifier needs two. Is this the folder above the class folders?",
+            one, "a classifier needs two. Is this the folder above the class folders?"
         )
     if empty := _named(images, images.take(split == "train").counts == 0):
         leaked = images.take(split == "train").counts + images.take(split == "left_out").counts

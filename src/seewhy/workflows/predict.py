@@ -15,6 +15,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from seewhy.data.images.decode import ImageLike, read_file
+from seewhy.data.shape import cropped_note
 from seewhy.data.sources.folders import LITTER, scan
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.answers import decides
@@ -92,6 +93,8 @@ def label_images(
                 file.flush()
                 done, bad = done + len(rows), bad + len(chunk.errors)
                 on_event(Progress("predicting", done, len(images)))
+        for note in cropped_note(images, classifier.rule.fit):
+            on_event(Note(note))
     return Labelled(done, bad)
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Number
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -51,6 +52,9 @@ _EXPECTED = (
     "columns path and label (pandas, polars, pyarrow), a PyTorch Dataset of (image, label), or a Hugging "
     "Face Dataset"
 )
+
+
+_IMAGE = "expected a path, the bytes of a file, a Pillow image, an array or a tensor"
 
 
 class _Row(NamedTuple):
@@ -118,6 +122,12 @@ def images_of(data: Any) -> Iterable[ImageLike]:
     Arrays are understood as in training. (H, W), (H, W, 3) and a tensor (3, H, W) are one image; (N, H, W)
     and four dimensions are many. An image that cannot be used is its `ImageError`.
     """
+    if isinstance(data, str | Path) and os.path.isdir(data):
+        folder = visible(str(data))
+        raise UsageError(
+            f"{folder} is a folder: give its files, such as sorted(pathlib.Path({folder!r}).rglob('*.jpg')). "
+            "seewhy.label_images and `seewhy predict` take folders, and write a table"
+        )
     if isinstance(data, str | Path | bytes | Image.Image | ImageError):
         return [data]
     scale = Scale()
@@ -138,9 +148,7 @@ def _each(data: Any) -> Iterable[Any]:
     if not isinstance(data, Iterable) and not (
         hasattr(data, "__getitem__") and hasattr(data, "__len__")
     ):
-        raise UsageError(
-            f"a {type(data).__name__} is no image: expected a path, an image, an array, or several of them"
-        )
+        raise UsageError(f"no image: {_shown(data)}; {_IMAGE}, or several")
     items = data if isinstance(data, Iterable) else (data[row] for row in range(len(data)))
     return (item[0] if isinstance(item, tuple | list) else item for item in items)
 
@@ -158,6 +166,11 @@ def _is_many(array: Any) -> bool:
             "x[None] for one image, x[..., None] for grey images"
         )
     return False
+
+
+def _shown(value: Any) -> str:
+    """A value that is no image, for a message."""
+    return f"the value {visible(repr(value)[:60])} of type {type(value).__name__}"
 
 
 def _image_or_error(image: Any, scale: Scale) -> ImageLike:
@@ -215,11 +228,13 @@ def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]
 def _image(image: Any, scale: Scale) -> ImageLike:
     """Returns an image for the decoder; raises `ImageError` for an array that is none."""
     if isinstance(image, Mapping):  # of Hugging Face, not yet decoded
-        image = image.get("bytes") or image.get("path") or b""
+        image = image.get("bytes") or image.get("path") or image
     if isinstance(image, str):
         return Path(image)
     if isinstance(image, Path | bytes | Image.Image | ImageError):
         return image
+    if image is None or isinstance(image, Mapping | Number):
+        raise ImageError("undecodable", f"{_shown(image)}; {_IMAGE}")
     return image_of_array(image, scale)
 
 
