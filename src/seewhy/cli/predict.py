@@ -32,7 +32,7 @@ def command(
 
     Writes one row per input, in order, including unreadable ones. Exits 1 if any row is not ok. For a
     calibrated model the last column, answer, is its class, "not sure" or "out of scope". A+B is the
-    ensemble of two models.
+    ensemble of two models, which has no answer: thresholds of its models do not hold for it.
     """
     terminal = Terminal()
     result = seewhy.label_images(

@@ -23,6 +23,7 @@ from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import atomic_file, named_path, require_new, to_json
 from seewhy.inference.classifier import Classifier
+from seewhy.inference.ensemble import members_decide
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
 from seewhy.text import csv_text, listed, shortened
@@ -80,6 +81,10 @@ def label_images(
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
     paths = [paths] if isinstance(paths, str | Path) else paths
     with load(model, device=device) as classifier, full_precision():
+        if members_decide(classifier.predictor):
+            on_event(
+                Note("an ensemble has no answer column: its models' thresholds do not hold for it")
+            )
         images = named_images(paths, follow_links=follow_links, on_event=on_event)
         columns = _columns(min(top_k, len(classifier.classes)), decides(classifier.decision))
         as_lines = isinstance(out, str | Path) and Path(out).suffix == ".jsonl"
