@@ -9,6 +9,7 @@ import seewhy
 from seewhy.cli.options import PATH, as_json, data_option, device_option, reading_options, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from seewhy.evaluation.decision.fit import Calibration
@@ -48,7 +49,7 @@ def command(model: str, data: str, out: Path, as_json: bool, **settings: Any) ->
 def _lines(calibration: "Calibration") -> list[str]:
     curve = calibration.risk_coverage
     lines = [
-        f"validation: {calibration.n:,} images",
+        f"validation: {counted(calibration.n, 'image')}",
         f"  temperature        {calibration.temperature:.3f}",
         f"  calibration error  {with_interval(calibration.ece_before)} before, "
         f"{with_interval(calibration.ece_after)} after",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 if TYPE_CHECKING:
     from seewhy.analysis.causes import Causes
@@ -24,7 +24,7 @@ def metrics_table(metrics: dict[str, Any], about: str) -> str:
         return f"  {title:<18} {write(interval['value']):>7}   {_span(interval, write)}{note}"
 
     lines = [
-        f"{metrics['split']}: {metrics['n']:,} images, {about}",
+        f"{metrics['split']}: {counted(metrics['n'], 'image')}, {about}",
         "",
         f"  {'':<18} {'':>7}   95% interval",
         line("accuracy", "accuracy", _percent),
@@ -43,7 +43,9 @@ def metrics_table(metrics: dict[str, Any], about: str) -> str:
         span = _span(row["intervals"]["f1"], _percent)
         lines.append(_row(name, row, width, f"{span:<18}{row['support']:>9,}"))
     if len(metrics["classes"]) > 50:
-        lines.append(f"  ... and {len(metrics['classes']) - 50} more classes (see --json)")
+        lines.append(
+            f"  ... and {counted(len(metrics['classes']) - 50, 'more class')} (see --json)"
+        )
     for name in ("macro", "weighted"):
         lines.append(_row(f"{name} mean", metrics[name], width, ""))
     if absent := [name for name, row in metrics["per_class"].items() if not row["support"]]:
@@ -68,7 +70,7 @@ def analysis_table(analysis: "Analysis") -> str:
         f"  mean, wrong        {with_interval(confidence.wrong)}",
         _named("least sure correct", confidence.least_right, confidence.least_right_id),
         _named("most sure wrong", confidence.most_wrong, confidence.most_wrong_id),
-        f"  wrong above 90%    {confidence.sure_mistakes:,} images, "
+        f"  wrong above 90%    {counted(confidence.sure_mistakes, 'image')}, "
         f"{with_interval(confidence.sure_mistake_rate)} of all",
         f"  risk-coverage area {confidence.risk_coverage.aurc:.4f}   (mean error rate over all coverages)",
         *(["", "most confused"] if mistakes.pairs else []),
@@ -95,7 +97,7 @@ def _weak(slices: "Slices | None") -> Iterator[str]:
     yield f"\nweak slices: {len(slices.weak) or 'none'} of {slices.tested:,} tested"
     for part in slices.weak[:WEAK]:
         wrong = f"{part.rate.value:.1%} wrong, the rest {part.rest.value:.1%}"
-        yield f"  {visible(part.name)}: {wrong} ({part.n:,} images)"
+        yield f"  {visible(part.name)}: {wrong} ({counted(part.n, 'image')})"
 
 
 def with_interval(interval: "Interval", style: str = ".1%") -> str:

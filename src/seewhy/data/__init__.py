@@ -202,7 +202,9 @@ def _corrected(
         labels[row] = position[right[digest]]
         used.add(digest)
     gone = len(right) - len(used)
-    notes = [f"{gone:,} corrections are for images that no longer exist"] if gone else []
+    notes = (
+        [f"{counted(gone, 'correction', 'are')} for images that no longer exist"] if gone else []
+    )
     return replace(images, labels=labels), notes
 
 
@@ -230,9 +232,9 @@ def _grouped(images: ImageSet, pattern: str) -> ImageSet:
 def _notes(source: Source, read: Stored) -> list[str]:
     """Returns lines on the layout, such as "train: 50,000 images, 10 classes, 32x32, from parquet"."""
     names, counts = np.unique(read.splits, return_counts=True)
-    count = {str(name) or "all": f"{n:,} images" for name, n in zip(names, counts, strict=True)}
+    count = {str(name) or "all": counted(n, "image") for name, n in zip(names, counts, strict=True)}
     first, *others = [f"{n}: {count[n]}" for n in ("all", "train", "val", "test") if n in count]
-    first += f", {len(read.classes)} classes, {read.pixels}, from {source.layout}"
+    first += f", {counted(len(read.classes), 'class')}, {read.pixels}, from {source.layout}"
     notes = ["; ".join([first, *others]), *source.notes]
     for name in read.merged:
         notes.append(f"{visible(name)} is spelled in several ways: read as one class")
@@ -243,5 +245,5 @@ def _notes(source: Source, read: Stored) -> list[str]:
     if read.unlabelled:
         notes.append(f"left out, without a label ({NO_LABEL}): {counted(read.unlabelled, 'image')}")
     if read.bad:
-        notes.append(f"{len(read.bad):,} images cannot be used and were left out")
+        notes.append(f"left out, as they cannot be used: {counted(len(read.bad), 'image')}")
     return notes

@@ -86,9 +86,9 @@ def stored(source: Source, rule: InputRule, content: Content, on_event: OnEvent 
             with adding():
                 _build(source, rule, content, entry, on_event)
             if removed := len(make_room(entry)):
-                sets = "1 set that was" if removed == 1 else f"{removed:,} sets that were"
-                limit = "which is limited to SEEWHY_CACHE_GB"
-                on_event(Note(f"{sets} used longest ago left the cache, {limit}"))
+                sets = counted(removed, "set")
+                limit = "which SEEWHY_CACHE_GB limits"
+                on_event(Note(f"removed from the cache, {limit}: {sets}, used longest ago"))
     raise DataError(f"{entry} is damaged right after it was written: check the disk")
 
 

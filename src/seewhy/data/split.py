@@ -188,7 +188,8 @@ def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
     counts = images.counts
     if limit < np.count_nonzero(counts):
         raise DataError(
-            f"{limit:,} training images are fewer than the {np.count_nonzero(counts)} classes: "
+            f"{counted(limit, 'training image', 'are')} fewer than the "
+            f"{counted(np.count_nonzero(counts), 'class')}: "
             "raise --data.limit"
         )
     exact = limit * counts / counts.sum()
@@ -244,17 +245,19 @@ def assign(
     elif fold is None and "val" not in original and "train" in original:
         move("val", "train", config.val)
         drawn = np.count_nonzero(split == "val")
-        notes.append(f"val: {drawn:,} images drawn from train by content, seed {seed}")
+        notes.append(f"val: {counted(drawn, 'image')} drawn from train by content, seed {seed}")
     if fold is not None:
         rows = np.flatnonzero((split == "train") | (split == "val"))
         place = folds(images.labels[rows], unit[rows], rank[rows], fold[1])
         split[rows] = np.where(place == fold[0], "val", "train")
         held = np.count_nonzero(place == fold[0])
-        notes.append(f"val: {held:,} of {len(rows):,} images, fold {fold[0]} (0 to {fold[1] - 1})")
+        notes.append(
+            f"val: {held:,} of {counted(len(rows), 'image')}, fold {fold[0]} (0 to {fold[1] - 1})"
+        )
     rows = np.flatnonzero(split == "train")
     if config.limit is not None and config.limit < len(rows):
         split[rows[~part(images.take(rows), config.limit, rank[rows])]] = "left_out"
-        notes.append(f"train: limited to {config.limit:,} of {len(rows):,} images")
+        notes.append(f"train: limited to {config.limit:,} of {counted(len(rows), 'image')}")
     return split, notes
 
 
@@ -273,7 +276,8 @@ def check_names(names: tuple[str, ...]) -> None:
     size = len(json.dumps(listed, ensure_ascii=False, allow_nan=False).encode())
     if len(names) > MAX_CLASSES or size > MAX_NAME_BYTES:
         raise UntrainableError(
-            f"{len(names):,} class names of {size:,} bytes do not fit into a model file, which has space for "
+            f"{counted(len(names), 'class name')} of {size:,} bytes do not fit into a model file, "
+            f"which has space for "
             f"{MAX_CLASSES:,} names and {MAX_NAME_BYTES:,} bytes",
             "shorten the names",
         )
@@ -380,7 +384,7 @@ def _leave_out_leaks(split: np.ndarray, unit: np.ndarray) -> list[str]:
         split[leak] = "left_out"
         if leak.any():
             notes.append(
-                f"{source}: {np.count_nonzero(leak):,} images left out: identical to (or in one "
+                f"{source}: {counted(np.count_nonzero(leak), 'image')} left out: identical to (or in one "
                 f"group with) {target} images"
             )
     return notes

@@ -25,6 +25,7 @@ from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import opened
 from seewhy.inference.pytorch import PyTorchPredictor
 from seewhy.plots.analysis import ood_curve, risk_coverage_curve
+from seewhy.text import counted
 from seewhy.workflows.evaluate import Model, part_of, read_splits
 
 MOST_OTHERS = 2_000  # OOD images that are used
@@ -142,6 +143,7 @@ def _others(classifier: Classifier, data: Data) -> ImageSet:
                 stored.append(read(image, classifier.rule))
     if len(stored) < FEWEST:
         raise DataError(
-            f"{len(stored)} readable images in {sources.describe(data)}: at least {FEWEST} are needed"
+            f"{counted(len(stored), 'readable image')} in {sources.describe(data)}: at least "
+            f"{FEWEST} are needed"
         )
     return unlabelled(np.stack(stored), classifier.classes)

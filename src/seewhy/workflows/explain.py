@@ -36,7 +36,7 @@ from seewhy.inference.device import device_of
 from seewhy.inference.forward import answering, full_precision, to_input
 from seewhy.inference.loading import load
 from seewhy.plots import attribution as draw
-from seewhy.text import near, shortened, visible
+from seewhy.text import counted, near, shortened, visible
 from seewhy.workflows.evaluate import part_of, read_splits
 from seewhy.workflows.predict import named_images
 
@@ -218,7 +218,8 @@ def _named(classifier: Classifier, paths: Sequence[str | Path], on_event: OnEven
     names = named_images(paths, on_event=on_event)
     if len(names) > MOST:
         raise UsageError(
-            f"{len(names):,} images: at most {MOST:,} are explained at once; name fewer, or give --data to "
+            f"{counted(len(names), 'image')}: at most {MOST:,} are explained at once; name fewer, "
+            f"or give --data to "
             "choose some of a split"
         )
     predictions = classifier.predict(names, on_error="row")
@@ -258,7 +259,7 @@ def _chosen(
         on_event(diagnostic)
     rows = choose(predictions, count, only)
     if not len(rows):
-        raise UsageError(f"none of the {len(part):,} images is {only}: leave out --only")
+        raise UsageError(f"none of the {counted(len(part), 'image')} is {only}: leave out --only")
     some = part.take(rows)
     return _Subject(
         centre(some.images[:], classifier.rule.size),

@@ -26,7 +26,7 @@ from seewhy.inference.classifier import Classifier
 from seewhy.inference.ensemble import members_decide
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
-from seewhy.text import csv_text, listed, shortened
+from seewhy.text import counted, csv_text, listed, shortened
 
 SKIPPED = {"not_a_file"}
 MOST_LABELS = 100
@@ -184,7 +184,7 @@ def _expand(paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent) 
             yield from (str(Path(path, image)) for image in folder.images)
             yield from (str(Path(path, file.path)) for file in folder.skipped)
             if folder.others:
-                on_event(Note(f"{path}: {len(folder.others):,} other files ignored"))
+                on_event(Note(f"{path}: {counted(len(folder.others), 'other file')} ignored"))
             if folder.outputs:
                 on_event(Note(f"{path}: output of SeeWhy, ignored: {shortened(folder.outputs)}"))
             if links := folder.left_links():

@@ -24,6 +24,7 @@ from seewhy.inference.forward import predict
 from seewhy.inference.locate import find_model
 from seewhy.models.registry import Network, build, name_of
 from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, runs_here, started_run
+from seewhy.text import counted
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides
@@ -172,7 +173,8 @@ def check_resumable(job: Job) -> None:
     reason = reason_to_stop(load_progress(checkpoint), job.recipe.train)
     if reason and any(getattr(before, name) != getattr(job.recipe.train, name) for name in ends):
         raise UsageError(
-            f"{run.path} has {len(run.history)} epochs, and these settings would not have trained it longer "
+            f"{run.path} has {counted(len(run.history), 'epoch')}, and these settings would not "
+            f"have trained it longer "
             f"({reason}): give more --epochs, --train.patience or --train.time_limit"
         )
 
@@ -305,7 +307,8 @@ def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tu
     if begun is not None and begun.config["recipe"]["train"]["batch_size"] == batch:
         return recipe, ()
     note = (
-        f"batch_size is {images} and not {batch}, as there are {images} training images; the learning rate "
+        f"batch_size is {images} and not {batch}, as there are {counted(images, 'training image')}; "
+        f"the learning rate "
         f"stays {recipe.train.lr:g}"
     )
     train = recipe.train.model_copy(update={"batch_size": images})

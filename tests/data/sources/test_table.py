@@ -58,8 +58,8 @@ def test_kaggles_layout(tmp_path):
         ("train/2.png", "truck", "train", None),
     ]
     assert source.notes == (
-        "2 images that trainLabels.csv does not name were ignored",
-        "1 other files ignored",
+        "ignored 2 images that trainLabels.csv does not name",
+        "1 other file ignored",
     )
 
 
@@ -409,7 +409,7 @@ def test_a_path_from_elsewhere_is_found_and_said(photos_with_table, spell, note)
     root, names, read, expected = photos_with_table
     found, notes = read(*(spell(root, name) for name in names))
     assert found == expected
-    assert [line for line in notes if "were found" in line and note and note in line] == list(
+    assert [line for line in notes if line.startswith("found ") and note and note in line] == list(
         notes if note else ()
     )
 
@@ -640,7 +640,7 @@ def test_files_in_a_zip_that_are_not_read_are_counted(tmp_path):
     with zipfile.ZipFile(tmp_path / "images.zip", "a") as archive:
         archive.writestr("notes.txt", "")
     write(tmp_path, "id,label\na,x\n")
-    assert sources.find(tmp_path).notes == ("1 other files ignored",)
+    assert sources.find(tmp_path).notes == ("1 other file ignored",)
 
 
 def test_an_archive_beside_a_table_is_named_whatever_its_kind(tmp_path):

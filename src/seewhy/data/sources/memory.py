@@ -25,7 +25,7 @@ from seewhy.data.sources.columns import (
 from seewhy.data.sources.parquet import hub_features
 from seewhy.data.sources.source import SPLITS, Reading, Record, Source, evenly
 from seewhy.errors import DataError, ImageError, UsageError
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 
 class Frame(Protocol):
@@ -77,7 +77,11 @@ class _Part:
 
 def describe(data: Data) -> str:
     """Describes the data in one line: its path or name, or the number of images in memory."""
-    return str(data) if isinstance(data, str | Path) else f"in memory: {_count(data):,} images"
+    return (
+        str(data)
+        if isinstance(data, str | Path)
+        else f"in memory: {counted(_count(data), 'image')}"
+    )
 
 
 def _count(data: Any) -> int:
@@ -302,7 +306,8 @@ def _is_hub(data: Any) -> bool:
 def _of_arrays(name: str, split: str, images: Any, labels: Any) -> _Part:
     if len(images) != len(labels):
         raise DataError(
-            f"{name} has {len(images):,} images and {len(labels):,} labels: expected one label per image"
+            f"{name} has {counted(len(images), 'image')} and {counted(len(labels), 'label')}: "
+            f"expected one label per image"
         )
     if hasattr(labels, "ndim") and labels.ndim > 1:
         labels = one_label_each(as_array(labels))

@@ -23,7 +23,7 @@ from seewhy.data.sources.splits import split_folders
 from seewhy.data.sources.spreadsheet import IN_FOLDERS, SUFFIXES, Sheet, read_head, read_sheet
 from seewhy.data.sources.tree import Labelled, Tree, labelled_source
 from seewhy.errors import DataError, ImageError
-from seewhy.text import plain_cell, visible
+from seewhy.text import counted, plain_cell, visible
 
 LEFT_OUT = "left_out"  # in our own `splits.csv`: an image of no split
 
@@ -95,7 +95,7 @@ def find_table(tree: Tree, columns: Columns) -> Source:
     labelled = _with_splits(sorted(images.values()), splits)
     if unused := len(tree.scan.images) - len(images):
         notes.append(
-            f"{unused:,} images that {visible(', '.join(files))} does not name were ignored"
+            f"ignored {counted(unused, 'image')} that {visible(', '.join(files))} does not name"
         )
     grouped = any(table.group for table in tables)
     return labelled_source(
@@ -197,7 +197,7 @@ def _read(tree: Tree, file: str, columns: Columns) -> Table:
         )
     notes = _notes(sheet, labels)
     if left_out := len(lines) - len(rows):
-        notes.append(f"{left_out:,} rows of {visible(file)} belong to no split")
+        notes.append(f"{counted(left_out, 'row')} of {visible(file)} belong to no split")
     return Table(file, rows, None if group is None else plain(sheet.header[group]), notes)
 
 
@@ -228,7 +228,9 @@ def _notes(sheet: Sheet, labels: Labels) -> list[str]:
         notes.append(f"{visible(sheet.file)} is not UTF-8: read as Windows-1252")
     if labels.names:
         shown = ", ".join(labels.names[:5]) + (", ..." if len(labels.names) > 5 else "")
-        notes.append(f"labels from {len(labels.names)} one-hot columns: {visible(shown)}")
+        notes.append(
+            f"labels from {counted(len(labels.names), 'one-hot column')}: {visible(shown)}"
+        )
     elif (column := sheet.header[labels.places[0]].strip()).lower() not in ("label", "class"):
         notes.append(f"labels from the column {visible(column)} of {visible(sheet.file)}")
     return notes

@@ -16,7 +16,7 @@ from seewhy.data.sources.splits import lone
 from seewhy.data.sources.spreadsheet import SUFFIXES as TABLES
 from seewhy.data.sources.zips import DAMAGE, open_zip, scan_zip
 from seewhy.errors import ArchiveError, ImageError
-from seewhy.text import shortened, visible
+from seewhy.text import counted, shortened, visible
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Tree:
         """Returns lines on what is ignored: `unused` files, hidden ones, and what is not a file."""
         others = unused + self.scan.hidden
         skipped = sum(file.error != LINKED for file in self.scan.skipped)
-        notes = [f"{others:,} other files ignored"] if others else []
+        notes = [f"{counted(others, 'other file')} ignored"] if others else []
         if self.scan.outputs:
             notes.append(f"output of SeeWhy, ignored: {shortened(self.scan.outputs)}")
         notes += filter(None, [self.scan.left_links()])
         if skipped:
-            notes.append(f"{skipped:,} links, pipes or unreadable folders skipped")
+            notes.append(f"skipped links, pipes and unreadable folders: {skipped:,}")
         return tuple(notes)
 
 
