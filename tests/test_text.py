@@ -73,4 +73,5 @@ def test_a_command_survives_blanks_and_control_characters_in_its_words():
 def test_a_number_has_its_noun_and_verb():
     assert [counted(n, "image") for n in (0, 1, 2_000)] == ["0 images", "1 image", "2,000 images"]
     assert counted(2, "training class") == "2 training classes" and counted(2, "copy") == "2 copies"
+    assert counted(2, "epoch") == "2 epochs" and counted(2, "batch") == "2 batches"
     assert counted(1, "image", "were") == "1 image was" and counted(3, "day", "are") == "3 days are"

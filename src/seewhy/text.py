@@ -95,7 +95,7 @@ def listed(data: bytes) -> list[str]:
     return [line[1:-1] if _QUOTED.fullmatch(line) else line for line in lines if line]
 
 
-_OF_ONE = {"are": "is", "were": "was", "have": "has", "look": "looks", "belong": "belongs"}
+_OF_ONE = {"are": "is", "were": "was", "have": "has", "look": "looks"}
 
 
 def counted(count: SupportsIndex, noun: str, verb: str = "") -> str:
@@ -106,7 +106,7 @@ def counted(count: SupportsIndex, noun: str, verb: str = "") -> str:
         return f"1 {noun}"
     if noun.endswith("y") and noun[-2] not in "aeiou":
         return f"{count:,} {noun[:-1]}ies"
-    return f"{count:,} {noun}{'es' if noun.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+    return f"{count:,} {noun}{'es' if noun.endswith(('s', 'x', 'tch', 'sh')) else 's'}"
 
 
 def visible(text: str) -> str:

@@ -359,7 +359,7 @@ def test_a_training_image_that_is_in_test_is_left_out(tmp_path):
     splits = load_data(tmp_path)
     assert splits.left_out.ids.tolist() == ["train/a/00003.png"]
     assert "train/a/00003.png" not in ids(splits, "train") | ids(splits, "val")
-    assert any("train: 1 images left out" in note for note in splits.notes)
+    assert any("train: 1 image left out" in note for note in splits.notes)
 
 
 def test_a_limit_takes_the_same_share_of_each_class(root):

@@ -282,9 +282,9 @@ def test_what_is_in_a_later_split_too_is_left_out():
         *("test", "test"),
     ]
     assert notes == [
-        "train: 1 images left out: identical to (or in one group with) test images",
-        "val: 1 images left out: identical to (or in one group with) test images",
-        "train: 1 images left out: identical to (or in one group with) val images",
+        "train: 1 image left out: identical to (or in one group with) test images",
+        "val: 1 image left out: identical to (or in one group with) test images",
+        "train: 1 image left out: identical to (or in one group with) val images",
     ]
 
 

@@ -64,7 +64,7 @@ def test_batches_may_come_without_file_names(tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"labels": [0]}, "1 labels lacks as many images"),
+        ({"labels": [0]}, "1 label lacks as many images"),
         ({"labels": ["a", "b"]}, "lacks the list labels of int"),
         ({"labels": b"ab"}, "lacks the list labels of int"),
         ({"labels": [0, 10]}, "has the label 10, but 10 classes"),

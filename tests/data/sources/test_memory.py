@@ -319,7 +319,7 @@ def test_the_size_is_known_from_outside_test():
     ("data", "message"),
     [
         ((IMAGES, WORDS[1:]), "memory has 30 images and 29 labels: expected one label per image"),
-        ({"train": (IMAGES, WORDS[:1])}, "train has 30 images and 1 labels"),
+        ({"train": (IMAGES, WORDS[:1])}, "train has 30 images and 1 label"),
         ((IMAGES / 255 - 0.5, WORDS), r"memory/0 has float64 values from .* save np"),
         ((IMAGES > 9, WORDS), "memory/0 has values of type bool: expected uint8"),
         ((IMAGES, np.full((30, 2), 0.5)), "rows of labels .* that are not one-hot"),

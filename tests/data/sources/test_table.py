@@ -120,9 +120,7 @@ def test_a_column_of_splits_and_one_of_groups(tmp_path):
         ("2.png", "y", "test", ""),
         ("3.png", "y", "train", "p"),
     ]
-    assert (
-        "1 rows of labels.csv belong to no split" in find_table(tree_at(tmp_path), Columns()).notes
-    )
+    assert "of no split: 1 row of labels.csv" in find_table(tree_at(tmp_path), Columns()).notes
 
 
 def test_groups_may_come_from_another_column_or_a_pattern(tmp_path):
@@ -247,7 +245,7 @@ def test_missing_images_are_bad_files_of_the_data(tmp_path):
         ("id,label\na,x\ngone,x\ngone,y\n", r"lines 3 and 4: both name gone"),
         ("id,label\n\n,x\n", r"line 3: no name: add it"),
         ("id,label\na,x,y\n", r"line 2: 3 cells, but the header has 2"),
-        ("id,label\na\n", r"line 2: 1 cells"),
+        ("id,label\na\n", r"line 2: 1 cell,"),
         ('id,label\n"a,x\n', r"line 2: unexpected end of data"),
         ("id,label,split\na,x,tset\n", r"line 2: the split is 'tset', not one of train, "),
         ("id,label,split\na,x,train\nb,x,\n", r"line 3: no split, but other lines have one"),
@@ -396,7 +394,7 @@ def photos_with_table(tmp_path, monkeypatch):
         (lambda root, name: f"SET/{name}".upper(), "and in other upper or lower case"),
         (lambda root, name: f"C:\\Users\\me\\set/{name}", "without their first part, C:/Users/me/"),
         (lambda root, name: f"/kaggle/input/{name}", "without their first part, /kaggle/input/"),
-        (lambda root, name: name.replace(".png", ".PNG"), "found in other upper or lower case"),
+        (lambda root, name: name.replace(".png", ".PNG"), "in other upper or lower case"),
         (lambda root, name: f"D:\\x\\{name}".upper(), "D:/X/ and in other upper or lower case"),
         (lambda root, name: f" {name} ", "without blanks or quotes at their ends"),
         (lambda root, name: f"'{name}'", "without blanks or quotes at their ends"),

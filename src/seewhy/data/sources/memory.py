@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from numbers import Number
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy.data.class_names import label_text, one_label_each
-from seewhy.data.images.arrays import CHANNELS, Scale, as_array, image_of_array
+from seewhy.data.images.arrays import CHANNELS, Scale, as_array, image_of, no_image
 from seewhy.data.images.decode import ImageLike, content_hash, values_of
 from seewhy.data.sources.columns import (
     SAMPLE,
@@ -52,9 +51,6 @@ _EXPECTED = (
     "columns path and label (pandas, polars, pyarrow), a PyTorch Dataset of (image, label), or a Hugging "
     "Face Dataset"
 )
-
-
-_IMAGE = "expected a path, the bytes of a file, a Pillow image, an array or a tensor"
 
 
 class _Row(NamedTuple):
@@ -152,7 +148,7 @@ def _each(data: Any) -> Iterable[Any]:
     if not isinstance(data, Iterable) and not (
         hasattr(data, "__getitem__") and hasattr(data, "__len__")
     ):
-        raise UsageError(f"no image: {_shown(data)}; {_IMAGE}, or several")
+        raise UsageError(f"no image: {no_image(data)}, or several")
     items = data if isinstance(data, Iterable) else (data[row] for row in range(len(data)))
     return (item[0] if isinstance(item, tuple | list) else item for item in items)
 
@@ -172,14 +168,9 @@ def _is_many(array: Any) -> bool:
     return False
 
 
-def _shown(value: Any) -> str:
-    """A value that is no image, for a message."""
-    return f"the value {visible(repr(value)[:60])} of type {type(value).__name__}"
-
-
 def _image_or_error(image: Any, scale: Scale) -> ImageLike:
     try:
-        return _image(image, scale)
+        return image_of(image, scale)
     except ImageError as error:
         return error
 
@@ -219,7 +210,7 @@ def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]
         for number, row in enumerate(part.rows()):
             key = f"{part.name}/{number}"
             try:
-                image = _image(row.image, scale)
+                image = image_of(row.image, scale)
             except ImageError as error:
                 raise DataError(f"the image {visible(key)} has {error}") from None
             if isinstance(image, Path):
@@ -227,19 +218,6 @@ def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]
             label = _label(row.label, part.classes or names, key)
             group = label_text(row.group) if part.grouped else no_group
             yield Record(key, label, row.split, image, group)
-
-
-def _image(image: Any, scale: Scale) -> ImageLike:
-    """Returns an image for the decoder; raises `ImageError` for an array that is none."""
-    if isinstance(image, Mapping):  # of Hugging Face, not yet decoded
-        image = image.get("bytes") or image.get("path") or image
-    if isinstance(image, str):
-        return Path(image)
-    if isinstance(image, Path | bytes | Image.Image | ImageError):
-        return image
-    if image is None or isinstance(image, Mapping | Number):
-        raise ImageError("undecodable", f"{_shown(image)}; {_IMAGE}")
-    return image_of_array(image, scale)
 
 
 def _label(label: Any, names: tuple[str, ...], key: str) -> str:

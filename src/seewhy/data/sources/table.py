@@ -197,7 +197,7 @@ def _read(tree: Tree, file: str, columns: Columns) -> Table:
         )
     notes = _notes(sheet, labels)
     if left_out := len(lines) - len(rows):
-        notes.append(f"{counted(left_out, 'row')} of {visible(file)} belong to no split")
+        notes.append(f"of no split: {counted(left_out, 'row')} of {visible(file)}")
     return Table(file, rows, None if group is None else plain(sheet.header[group]), notes)
 
 
