@@ -366,7 +366,7 @@ def test_a_limit_takes_the_same_share_of_each_class(root):
     splits = load_data(root, DataConfig(limit=10))
     assert splits.train.counts.tolist() == [5, 5]
     assert len(splits.left_out) == 18 and len(splits.val) == 8
-    with pytest.raises(DataError, match="are fewer than"):
+    with pytest.raises(DataError, match="fewer than"):
         load_data(root, DataConfig(limit=1))
 
 

@@ -70,7 +70,7 @@ def test_batches_may_come_without_file_names(tmp_path):
         ({"labels": [0, 10]}, "has the label 10, but 10 classes"),
         ({"data": b"x"}, "2 labels lacks as many images"),
         ({"data": np.zeros((2, 3071), np.uint8)}, "2 labels lacks as many images"),
-        ({"filenames": ["a"]}, "2 labels with 1 file names"),
+        ({"filenames": ["a"]}, "2 labels with 1 file name"),
         ({"filenames": [1, 2]}, "lacks the list filenames of bytes"),
     ],
 )
