@@ -115,7 +115,7 @@ def test_folders_and_globs_are_taken_and_what_is_no_image_is_reported(model, pho
     expected += [photos / "bee" / f"{n:03}.png" for n in (1, 2, 3)]
     assert [row["id"] for row in found["pictures"]] == [str(path) for path in expected]
     assert list(found["errors"]) == [str(folder / "broken.png")]
-    assert f"{folder / 'broken.png'}: " in said.err and "other files ignored" in said.err
+    assert f"{folder / 'broken.png'}: " in said.err and "1 other file ignored" in said.err
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no images in" in call("explain", model, empty, "--out", tmp_path / "no", code=2).err
