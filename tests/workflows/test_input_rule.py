@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 from data.pictures import STORED, exif
-from helpers import QUICK
+from helpers import QUICK, call
 from PIL import Image
 
 import seewhy
@@ -91,6 +91,17 @@ def test_a_training_says_what_was_decided(scans, tmp_path):
     far = next(text for text in texts if "times as long as the other" in text)
     assert far.startswith("28 of 28 training images") and "--data.fit squash or pad" in far
     assert far in (run.path / "log.txt").read_text()
+    # So does whatever gives such images to the model, once; an unreadable one does not count.
+    wide, odd = sorted(scans.glob("*/*.png"))[:2], tmp_path / "odd.png"
+    odd.write_bytes(b"no image")
+    square = tmp_path / "square.png"
+    Image.new("RGB", (30, 30)).save(square)
+    said = call("predict", run.path, *wide, odd, square, code=1)
+    assert said.err.count("2 of 3 images have one side more than 1.4 times as long") == 1
+    assert "only their centre square is used (by its training: --data.fit squash" in said.err
+    said = call("explain", run.path, wide[0], square, "--no-check", "--out", tmp_path / "why")
+    assert said.err.count("1 of 2 images has one side") == 1
+    assert "one side" not in call("predict", run.path, square).err
 
 
 def test_the_depth_is_decided_on_train_alone(scans, tmp_path):

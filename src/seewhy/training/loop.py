@@ -14,6 +14,7 @@ from seewhy.config.schedules import Plateau
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Note, Step
+from seewhy.text import counted
 from seewhy.training.averages import averaged, start_average, update_average
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.guards import deterministic, memory_capped, take_peak_memory
@@ -282,7 +283,7 @@ def reason_to_stop(progress: TrainProgress, config: TrainConfig) -> str | None:
     if progress.epoch >= config.epochs:
         return "all epochs done"
     if config.patience is not None and progress.stale >= config.patience:
-        return f"no better {config.monitor} for {config.patience} epochs"
+        return f"no better {config.monitor} for {counted(config.patience, 'epoch')}"
     return None
 
 

@@ -86,7 +86,8 @@ def train(
     a bundle, whose classes are matched by name; `model` is a custom network. `on_event` receives all events.
 
     `resume` continues the run in `out` (or the newest of this recipe), bit for bit as if it had not been
-    interrupted, by its own recipe and data where none are named. A finished run goes on if `overrides` gives
+    interrupted, by its own recipe and data where none are named; without any of these, the one unfinished run
+    in the working directory or its `runs/`. A finished run goes on if `overrides` gives
     more `train.epochs` (`patience`, `time_limit`): its learning-rate schedule then spans all of them, and
     its model is replaced at the end and kept in `epochs-N/`.
 
@@ -236,7 +237,10 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
                 run.log(event.text)
                 progress.events_length = run.add_events([event], progress.events_length)
                 _record_micro_batch(job, progress)
-            if isinstance(event, Epoch | Note) or time.monotonic() - saved > config.checkpoint_seconds:
+            if (
+                isinstance(event, Epoch | Note)
+                or time.monotonic() - saved > config.checkpoint_seconds
+            ):
                 save()
                 saved = time.monotonic()
             try:

@@ -185,9 +185,10 @@ def _regular_file(path: str | Path) -> Iterator[BinaryIO]:
         raise ImageError("not_found") from None
     except (OSError, ValueError):  # ValueError: a NUL in the name
         raise ImageError("unreadable") from None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
         os.close(handle)
-        raise ImageError("not_a_file")
+        raise ImageError("not_a_file", "a folder, not a file" if stat.S_ISDIR(mode) else "")
     with open(handle, "rb") as file:
         yield file
 
