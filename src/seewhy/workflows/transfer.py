@@ -20,6 +20,7 @@ from seewhy.inference.device import pick_amp, pick_device, place
 from seewhy.models.pretrained import last_layer
 from seewhy.run import Run
 from seewhy.training.averages import start_average
+from seewhy.training.batches import progressive_side
 from seewhy.training.features import FrozenFeatures
 from seewhy.training.head import Head, fit_head
 from seewhy.training.layers import freeze_batch_norms
@@ -114,23 +115,32 @@ def _with(recipe: Recipe, **changes: object) -> Recipe:
 
 
 def _seconds(network: nn.Module, side: int, config: TrainConfig) -> tuple[float, float]:
-    """The seconds that an image takes forward, and in a training step, measured on a copy."""
+    """The seconds that an image takes forward, and in a training step, measured on a copy.
+
+    With progressive resizing, the step is that of an image in the middle of the training.
+    """
     device = pick_device(config.device)
     amp = pick_amp(config.amp, device)
     copied = place(copy.deepcopy(network), device).train()
     freeze_batch_norms(copied)
-    x = torch.rand(config.batch_size, 3, side, side, device=device)
-    x = x.contiguous(memory_format=torch.channels_last)
-    measured = []
-    for _ in range(2):  # the first also allocates
-        start = time.monotonic()
-        with torch.autocast(device.type, amp, enabled=amp is not None):
-            logits = copied(x).float()
-        forward = time.monotonic()
-        logits.square().mean().backward()
-        float(logits.sum())  # waits for a GPU
-        measured.append((forward - start, time.monotonic() - start))
-    return measured[-1][0] / len(x), measured[-1][1] / len(x)
+    middle = side if config.progressive is None else progressive_side(side, config.progressive, 0.4)
+
+    def timed(side: int, backward: bool) -> float:
+        shape = (config.batch_size, 3, side, side)
+        x = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
+        for _ in range(2):  # the first also allocates
+            start = time.monotonic()
+            with (
+                torch.set_grad_enabled(backward),
+                torch.autocast(device.type, amp, enabled=amp is not None),
+            ):
+                loss = copied(x).float().square().mean()
+            if backward:
+                loss.backward()
+            loss.item()  # waits for a GPU
+        return (time.monotonic() - start) / len(x)
+
+    return timed(side, backward=False), timed(middle, backward=True)
 
 
 def _numbered(groups: np.ndarray | None) -> np.ndarray | None:
