@@ -18,7 +18,7 @@ from seewhy.errors import ModelFileError, UsageError
 from seewhy.models.hub import download
 from seewhy.models.network import Network
 from seewhy.models.registry import build
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 CARD = "config.json"  # beside the weights, as timm and the Hub keep it
 OWN = ("mean", "std")  # tensors of our networks that hold the card's numbers
@@ -80,7 +80,9 @@ def fill(network: Network, weights: Weights, name: str) -> str:
     network.mean.copy_(torch.tensor(weights.card.mean))
     network.std.copy_(torch.tensor(weights.card.std))
     before = weights.tensors.get(f"{last}.weight")
-    classes = "its last layer" if before is None else f"its last layer of {len(before):,} classes"
+    classes = (
+        "its last layer" if before is None else f"its last layer of {counted(len(before), 'class')}"
+    )
     text = f"{name} starts from {weights.origin}; {classes} is replaced by one of {network.num_classes:,}"
     if max(network.size, network.enlarge or 0) < 0.75 * weights.card.size:
         text += (
