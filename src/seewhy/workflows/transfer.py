@@ -51,8 +51,8 @@ def decide(
     images = len(splits.train)
     if images <= FEW:
         note = (
-            f"{counted(images, 'training image', 'are')} few: the last layer alone is trained (--train.unfreeze all "
-            "trains all layers)"
+            f"{counted(images, 'training image', 'are')} few: the last layer alone is trained "
+            "(--train.unfreeze all trains all layers)"
         )
         return _with(recipe, unfreeze="none"), (note,)
     if config.time_limit is None:
