@@ -98,7 +98,7 @@ def at_start(
                 f"with fewer than {FEW} a class, more images help more than any setting",
             )
         )
-    return seen + _few_steps(int(counts.sum()), config)
+    return seen if config.unfreeze else seen + _few_steps(int(counts.sum()), config)
 
 
 def _few_steps(images: int, config: TrainConfig) -> list[Diagnostic]:

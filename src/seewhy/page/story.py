@@ -305,6 +305,13 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def _when(stored: Stored, kept: Mapping[str, float]) -> str:
+    if not kept["epoch"]:
+        return "by the last layer alone, on features of a frozen network"
+    last = stored.history[-1]["epoch"]
+    return f"in epoch {kept['epoch']:.0f} of {last:.0f}: the {stored.keep}, which is kept"
+
+
 def headlines(stored: Stored) -> dict[str, str]:
     """The headline of each chart: its main message."""
     val, confidence = stored.val, stored.analysis.get("confidence")
@@ -312,8 +319,7 @@ def headlines(stored: Stored) -> dict[str, str]:
     pair = _most_confused(stored)
     recalls = stored.recalls.values()
     texts = {
-        "curves": f"Validation accuracy {kept['val_accuracy']:.1%} in epoch {kept['epoch']:.0f} of "
-        f"{len(stored.history)}: the {stored.keep}, which is kept",
+        "curves": f"Validation accuracy {kept['val_accuracy']:.1%} {_when(stored, kept)}",
         "confusion": "No class was confused with another"
         if pair is None
         else f"Most frequent: {pair[0]} predicted as {pair[1]}, {counted(pair[2], 'time')}",

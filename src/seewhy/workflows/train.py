@@ -152,7 +152,8 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
     with memory_named(recipe.train.batch_size):
         _write_start(job)
         config = recipe.train
-        started = RunStarted(str(run.path), config.epochs, config.monitor, keep=config.keep)
+        epochs = 0 if config.unfreeze == "none" else config.epochs
+        started = RunStarted(str(run.path), epochs, config.monitor, keep=config.keep)
         initial: list[StoredEvent] = [*map(Note, job.notes), started]
         yield from initial
         diagnosed = diagnostics.at_start(splits.train.counts, splits.classes, config)
