@@ -51,7 +51,7 @@ def test_with_few_images_the_last_layer_alone_is_trained(
     assert "the best in a cross-validation within train, accuracy 100.0%" in notes(events)
     assert [event.epoch for event in events if isinstance(event, Epoch)] == [0]
     assert [row["epoch"] for row in run.history] == [0]
-    assert run.config["recipe"]["train"]["unfreeze"] == "none"
+    assert run.config["recipe"]["train"]["unfreeze"] is None
     network = load_bundle(run.model).network
     weights = read_weights("efficientnet_lite0", "imagenet").tensors
     kept = weights["blocks.6.0.conv_pwl.weight"].half().float()
@@ -142,7 +142,7 @@ def test_batch_norms_keep_their_statistics_and_early_layers_move_less(
         (
             150.0,
             30,
-            "none",
+            None,
             10,
             r"the last layer alone is trained: an epoch of all layers takes about 60 s",
         ),
@@ -151,7 +151,7 @@ def test_batch_norms_keep_their_statistics_and_early_layers_move_less(
 def test_the_budget_decides_how_long_all_layers_are_trained(
     limit: float | None,
     images: int,
-    unfreeze: str,
+    unfreeze: str | None,
     epochs: int,
     text: str,
     pictures: Path,

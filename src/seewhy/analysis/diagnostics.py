@@ -98,7 +98,8 @@ def at_start(
                 f"with fewer than {FEW} a class, more images help more than any setting",
             )
         )
-    return seen if config.unfreeze else seen + _few_steps(int(counts.sum()), config)
+    pretrained = config.unfreeze is None or config.freeze_batch_norm
+    return seen if pretrained else seen + _few_steps(int(counts.sum()), config)
 
 
 def _few_steps(images: int, config: TrainConfig) -> list[Diagnostic]:

@@ -69,11 +69,10 @@ class TrainConfig(BaseModel):
     )
     clip: float | None = Field(None, gt=0, description="clip the global gradient norm here")
 
-    unfreeze: Literal["none", "auto", "all"] | None = Field(
-        None,
-        description="how pretrained weights are fine-tuned: `none` fits the last layer on frozen features, "
-        "`all` then trains the whole network from there, `auto` chooses by the number of images and "
-        "`time_limit`; None: the whole network at once",
+    unfreeze: Literal["auto", "all"] | None = Field(
+        "all",
+        description="what of a pretrained network is trained: none fits its last layer to frozen features; "
+        "all does this first, then trains all layers; auto chooses by the number of images and `time_limit`",
     )
     layer_decay: float | None = Field(
         None, gt=0, lt=1, description="learning rate of each block, as a multiple of the next one's"
@@ -159,6 +158,11 @@ class TrainConfig(BaseModel):
     @classmethod
     def _a_path_is_its_text(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    @field_validator("unfreeze", mode="before")
+    @classmethod
+    def _none_is_a_word_here(cls, value: object) -> object:
+        return None if value == "none" else value
 
     @field_validator("monitor")
     @classmethod

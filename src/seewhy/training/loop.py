@@ -278,7 +278,7 @@ def reason_to_stop(progress: TrainProgress, config: TrainConfig) -> str | None:
         return None
     if _out_of_time(progress, config):
         return f"time limit of {config.time_limit:g} s reached"
-    if config.unfreeze == "none" and progress.history:
+    if config.unfreeze is None and progress.history:
         return "the last layer is fitted; the others stay frozen"
     if progress.epoch >= config.epochs:
         return "all epochs done"

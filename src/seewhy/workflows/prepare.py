@@ -72,6 +72,12 @@ class Job:
     config: Mapping[str, Any]
     notes: tuple[str, ...]
 
+    @property
+    def starts_with_last_layer(self) -> bool:
+        """Whether the last layer is fitted to frozen features before other layers are trained."""
+        recipe = self.recipe
+        return recipe.train.unfreeze is None or recipe.model.weights is not None
+
     def predict_val(
         self, network: nn.Module, views: Sequence[str], amp: torch.dtype | None = None
     ) -> Predictions:

@@ -152,7 +152,7 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
     with memory_named(recipe.train.batch_size):
         _write_start(job)
         config = recipe.train
-        epochs = 0 if config.unfreeze == "none" else config.epochs
+        epochs = 0 if config.unfreeze is None else config.epochs
         started = RunStarted(str(run.path), epochs, config.monitor, keep=config.keep)
         initial: list[StoredEvent] = [*map(Note, job.notes), started]
         yield from initial
@@ -225,7 +225,7 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         device=job.device,
         amp=amp,
     )
-    if config.unfreeze is not None and not progress.history:
+    if job.starts_with_last_layer and not progress.history:
         trained = chain(fit_last_layer(state, job.splits, config, amp), trained)
     with stopping_signals() as received, _advised(run, config), compiler_named():
         for event in trained:

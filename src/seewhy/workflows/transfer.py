@@ -31,7 +31,6 @@ from seewhy.training.objectives import balanced_weights
 FEW = 1_000  # training images up to which the last layer alone is trained
 FEWEST_EPOCHS = 2  # of the whole network; fewer do it no good
 VIEWS = ("identity", "flip")  # of a training image
-KEPT = ("unfreeze", "epochs")  # what a resumed run has decided
 
 
 def decide(
@@ -45,7 +44,7 @@ def decide(
     config = recipe.train
     if config.unfreeze != "auto":
         return recipe, ()
-    if begun is not None and begun.config["recipe"]["train"]["unfreeze"] != "auto":
+    if begun is not None and begun.config["recipe"]["train"].get("unfreeze") != "auto":
         own = begun.config["recipe"]["train"]
         return _with(recipe, unfreeze=own["unfreeze"], epochs=own["epochs"]), ()
     images = len(splits.train)
@@ -54,7 +53,7 @@ def decide(
             f"{counted(images, 'training image', 'are')} few: the last layer alone is trained "
             "(--train.unfreeze all trains all layers)"
         )
-        return _with(recipe, unfreeze="none"), (note,)
+        return _with(recipe, unfreeze=None), (note,)
     if config.time_limit is None:
         return _with(recipe, unfreeze="all"), (
             f"all layers are trained for {config.epochs} epochs, without a --train.time_limit",
@@ -66,7 +65,7 @@ def decide(
     limit = f"of --train.time_limit {config.time_limit:g} s"
     if epochs < FEWEST_EPOCHS:
         note = f"the last layer alone is trained: an epoch of all layers takes about {epoch:,.0f} s {limit}"
-        return _with(recipe, unfreeze="none"), (note,)
+        return _with(recipe, unfreeze=None), (note,)
     note = (
         f"the last layer is trained for about {head:,.0f} s, then all layers for {epochs} epochs of about "
         f"{epoch:,.0f} s, {limit}"
@@ -105,7 +104,7 @@ def fit_last_layer(
 
 def require_pretrained(config: TrainConfig, pretrained: bool) -> None:
     """Raises `UsageError` for `unfreeze` where nothing was trained before."""
-    if config.unfreeze is not None and not pretrained:
+    if config.unfreeze != "all" and not pretrained:
         raise UsageError(
             "train.unfreeze has no effect on random weights: set model.weights, or --init MODEL"
         )
