@@ -120,7 +120,8 @@ def _resolved(
     """
     facts = survey_of(origin, content)
     fit = config.fit or ("crop" if facts.square else "squash")
-    rule = InputRule.resolve(config.size, facts.side or config.size, fit)
+    shown = config.interpolation or "bicubic"
+    rule = InputRule.resolve(config.size, facts.side or config.size, fit, shown)
     if not facts.deep or config.depth != "range":
         return rule, []
     # Which images are trained on can depend on their hashes, and these take a pass of their own.

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seewhy.config.input_rule import Interpolation
 from seewhy.config.recipe import Recipe, load_recipe, make_recipe
 from seewhy.data import Data, Splits, load_data
 from seewhy.data.sources import describe
@@ -107,6 +108,10 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     start = None if init is None else bundles.load(find_model(init), model=request.model)
     if start is not None:
         chosen = _fine_tuned(chosen, start, request.overrides or {}, begun)
+    weights = None
+    if chosen.model.weights is not None and request.model is None:
+        weights = read_weights(chosen.model.name, chosen.model.weights)
+        chosen = _resized_as(chosen, weights.card.interpolation)
     data = _own_data(begun) if request.data is None else request.data
     rule = start.rule if start else None
     splits = load_data(data, chosen.data, on_event=on_event, rule=rule)
@@ -118,9 +123,6 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
             f"train.device_memory has no effect on {device.type}, it limits the memory of a GPU: leave it out"
         )
     require_pretrained(chosen.train, start is not None or chosen.model.weights is not None)
-    weights = None
-    if chosen.model.weights is not None and request.model is None:
-        weights = read_weights(chosen.model.name, chosen.model.weights)
     network = _build(chosen, splits, start, request.model)
     if weights is not None and isinstance(network, Network):
         notes += (fill(network, weights, chosen.model.name),)
@@ -323,6 +325,14 @@ def _fine_tuned(
                 f"{name}={own} has no effect with --init: the model to fine-tune has {now}; leave it out"
             )
     return tuned
+
+
+def _resized_as(recipe: Recipe, interpolation: Interpolation) -> Recipe:
+    """The recipe with images resized as those that the pretrained weights have seen, unless it says how."""
+    if recipe.data.interpolation is not None or interpolation == "bicubic":
+        return recipe
+    data = recipe.data.model_copy(update={"interpolation": interpolation})
+    return recipe.model_copy(update={"data": data})
 
 
 def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tuple[str, ...]]:

@@ -250,14 +250,14 @@ def _check_array(array: np.ndarray, limits: Limits) -> None:
 def store(rgb: Image.Image, rule: InputRule) -> np.ndarray:
     """Returns an image made square by a rule, uint8 `(store, store, 3)`.
 
-    It is resized by bicubic interpolation, antialiased when it shrinks.
+    It is resized by the interpolation of the rule, antialiased when it shrinks.
     """
     across, down = rule.sides(*rgb.size)
     stored = (across.stored, down.stored)
     if rgb.size != stored:
         corner = (across.start, down.start)
         box = (*corner, across.start + across.length, down.start + down.length)
-        rgb = rgb.resize(stored, Image.Resampling.BICUBIC, box)
+        rgb = rgb.resize(stored, Image.Resampling[rule.interpolation.upper()], box)
     if stored == (rule.store, rule.store):
         return np.asarray(rgb)
     square = np.full((rule.store, rule.store, 3), PADDING, np.uint8)
