@@ -34,27 +34,18 @@ def test_so_it_is_on_the_nets_of_the_registry_that_have_such_a_head() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "named"),
+    "head",
     [
-        (flat_head(16), "is Linear:"),
-        (
-            nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(5, 3)),
-            "AdaptiveMaxPool2d",
-        ),
-        (
-            nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(20, 3)),
-            "AdaptiveAvgPool2d",
-        ),
-        (
-            nn.Sequential(
-                nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)
-            ),
-            "Linear, ReLU, Linear",
+        flat_head(16),
+        nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(5, 3)),
+        nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(20, 3)),
+        nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)
         ),
     ],
 )
-def test_another_head_is_refused_and_grad_cam_named(head: nn.Module, named: str) -> None:
-    with pytest.raises(UsageError, match=f"{named}.*take grad_cam"):
+def test_another_head_is_refused_and_grad_cam_named(head: nn.Module) -> None:
+    with pytest.raises(UsageError, match="that of SmallNet is not: take grad_cam"):
         cam(SmallNet(head), pictures(), classes())
 
 

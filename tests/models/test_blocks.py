@@ -52,7 +52,7 @@ def test_residual_connections_and_projections_are_kept_apart() -> None:
     assert first.inputs == (2, 0) and first.steps == ("sum", "ReLU")  # past two convolutions
     projected = found[max(third.inputs)]
     assert projected.steps == ("conv 1x1 stride 2", "batch norm") and projected.inputs == (6,)
-    assert {block.part for block in found} == {"stem", *(f"stage{k}" for k in (1, 2, 3, 4)), "head"}
+    assert {block.part for block in found} == {"", *(f"layer{k}" for k in (1, 2, 3, 4))}
 
 
 def test_strides_are_told_and_dropout_at_rate_zero_is_not() -> None:
@@ -80,6 +80,12 @@ def test_a_step_that_others_pass_by_is_a_block_of_its_own() -> None:
     network = Branched(2, 4)
     kept = dict(vars(network))
     found = blocks(network)
-    assert [block.steps[0] for block in found] == ["conv 1x1", "ReLU", "other", "flatten", "linear"]
-    assert found[2].inputs == (0, 1)
+    assert [block.steps[0] for block in found] == [
+        "conv 1x1",
+        "ReLU",
+        "concatenation",
+        "flatten",
+        "linear",
+    ]
+    assert found[2].inputs == (0, 1) and found[2].shape == (8, 4, 4)
     assert vars(network).keys() == kept.keys()  # tracing left nothing behind

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from sklearn.datasets import load_digits
 
 import seewhy
 from seewhy.evaluation.predictions import Predictions
+from seewhy.inference.bundle import load as load_bundle
+from seewhy.inference.bundle import save as save_bundle
+from seewhy.inference.container import read_header
 from seewhy.run import Run
 
 HERE = Path(__file__).parent
@@ -81,3 +86,37 @@ def test_a_recipe_means_what_it_meant(home):
         for name, value in stored[section].items()
     }
     assert found["views"] == stored["views"] and set(recipe.search) == {"train.lr", "model.dropout"}
+
+
+def digits():
+    """The data of `make_resnet18.py`."""
+    images, labels = load_digits(return_X_y=True)
+    grey = np.kron(images[:600].reshape(-1, 8, 8), np.ones((2, 2)))
+    return np.stack([(grey * 15).astype(np.uint8)] * 3, axis=-1), labels[:600]
+
+
+def test_a_resnet18_with_its_former_parameter_names_predicts_and_is_saved_anew(home, tmp_path):
+    old = seewhy.load(home / "resnet18/model.safetensors")
+    stored = Predictions.from_parquet(home / "resnet18/whole.parquet")
+    images = old.splits(digits()).val.images[:]
+    predictions = old.predict(images)
+    require_close(predictions.logits, stored.logits)
+    bundle = load_bundle(home / "resnet18/model.safetensors")
+    save_bundle(bundle, tmp_path / "anew.safetensors")
+    anew = seewhy.load(tmp_path / "anew.safetensors").predict(images)
+    assert np.array_equal(anew.logits, predictions.logits)
+    names = {entry.name for entry in read_header(tmp_path / "anew.safetensors").tensors}
+    assert {"network.conv1.weight", "network.layer2.0.downsample.1.bias", "network.fc.bias"} < names
+
+
+def test_a_stopped_resnet18_with_its_former_parameter_names_is_trained_on(home):
+    stored = Predictions.from_parquet(home / "resnet18/whole.parquet")
+    run = seewhy.train(digits(), out=home / "resnet18/unfinished", resume=True)
+    predictions = Predictions.from_parquet(run.predictions("val"))
+    require_close(predictions.logits, stored.logits)
+    assert len(run.history) == 2 and len(run.gradient_norms) == 4
+    first, *_, last = (list(row) for row in run.gradient_norms)
+    assert first == last and first[1] == "conv1" and first[-1] == "fc"
+    whole, trained = (load_bundle(p) for p in (home / "resnet18/model.safetensors", run.model))
+    for name, tensor in whole.network.state_dict().items():
+        torch.testing.assert_close(trained.network.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)

@@ -115,7 +115,7 @@ def test_other_threads_are_said(tmp_path):
 
 def test_the_weights_of_a_checkpoint_are_the_averaged_ones(tmp_path):
     state = trained()
-    weights = load_weights(save_checkpoint(state, tmp_path))
+    weights = load_weights(save_checkpoint(state, tmp_path), state.network)
     assert torch.equal(weights["linear.weight"], state.average["linear.weight"])
 
 

@@ -7,8 +7,6 @@ from seewhy.attribution.geometry import enlarge
 from seewhy.attribution.method import explanation_by_view, halves
 from seewhy.errors import UsageError
 
-_PASSED = (nn.Flatten, nn.Dropout, nn.Identity)  # change nothing in eval mode but the shape
-
 
 @explanation_by_view
 def cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
@@ -19,22 +17,23 @@ def cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     target. The mean over all places of `A`, plus the bias, is the logit itself. Raises `UsageError`
     where the head is another one: `grad_cam` takes any.
     """
-    features, head = halves(model)
-    weights = _pooled_linear(head)[targets]  # (N, C)
+    features, _ = halves(model)
     with torch.no_grad():
-        return enlarge(model, torch.einsum("nc,nchw->nhw", weights, features(images)), images)
+        maps = features(images)
+        weights = _pooled_linear(model, maps).weight[targets]  # (N, C)
+        return enlarge(model, torch.einsum("nc,nchw->nhw", weights, maps), images)
 
 
-def _pooled_linear(head: nn.Module) -> Tensor:
-    """The weights (K, C) of a head that averages over all places and applies one linear layer."""
-    parts = [part for part in head.modules() if not list(part.children())]
-    parts = [part for part in parts if not isinstance(part, _PASSED)]
-    match parts:
-        case [nn.AdaptiveAvgPool2d(output_size=1 | (1, 1)), nn.Linear() as linear]:
-            if type(head) is nn.Sequential:  # the code of another class may do more
-                return linear.weight
+def _pooled_linear(model: nn.Module, maps: Tensor) -> nn.Linear:
+    """The linear layer whose outputs for the maps, averaged over all places, are those of the head."""
+    _, head = halves(model)
+    logits, means = head(maps), maps.mean((2, 3))
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear) and layer.in_features == means.shape[1]:
+            outputs = layer(means)
+            if outputs.shape == logits.shape and torch.allclose(outputs, logits, 1e-4, 1e-5):
+                return layer
     raise UsageError(
-        "cam needs a head that is one linear layer on globally averaged maps, and this one is "
-        f"{', '.join(type(part).__name__ for part in parts)}: take grad_cam, which is the same for such a "
-        "head and takes any other"
+        "cam needs a head that is one linear layer on globally averaged maps, and that of "
+        f"{type(model).__name__} is not: take grad_cam, which is the same for such a head and takes any other"
     )

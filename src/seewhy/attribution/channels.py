@@ -1,6 +1,6 @@
 """What the channels of the last feature maps respond to, and how much each matters."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +104,7 @@ def channels(
 
 
 def _without_each(
-    head: nn.Module, views: list[Tensor], means: Tensor, labels: Tensor
+    head: Callable[[Tensor], Tensor], views: list[Tensor], means: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Whether each image is right, and its true class's logit: of all maps, then without each.
 
@@ -123,7 +123,9 @@ def _without_each(
     return torch.stack(right), torch.stack(logits)
 
 
-def _answers(head: nn.Module, views: list[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
+def _answers(
+    head: Callable[[Tensor], Tensor], views: list[Tensor], labels: Tensor
+) -> tuple[Tensor, Tensor]:
     """Whether each image is right, and the logit of its true class."""
     logits = torch.stack([head(maps) for maps in views]).mean(0)
     return logits.argmax(1) == labels, logits.gather(1, labels[:, None])[:, 0]

@@ -25,11 +25,13 @@ def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
 
         return hook
 
+    divided = hasattr(model, "features") and hasattr(model, "head")
+    run: Any = model.features if divided else model  # parts of the head make no maps
     with explaining(model), torch.no_grad():
         try:
             for name, child in model.named_children():
                 hooks.append(child.register_forward_hook(keep(name)))
-            model(images)
+            run(images)
         finally:
             for handle in hooks:
                 handle.remove()

@@ -97,10 +97,13 @@ def explaining(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(requires_grad)
 
 
-def halves(model: nn.Module) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
-    """The `features` and the `head` of a model; raises `UsageError` where it is not made of them."""
+def halves(model: nn.Module) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """The `features` and the `head` of a model, modules or methods.
+
+    Raises `UsageError` where it is not made of them.
+    """
     features, head = getattr(model, "features", None), getattr(model, "head", None)
-    if not callable(features) or not isinstance(head, nn.Module):
+    if not callable(features) or not callable(head):
         raise UsageError(
             f"{type(model).__name__} has no `features(images)` and `head` that takes its maps: give it "
             "these two, or take a method that needs pixels alone (saliency, occlusion, shap, ...)"
@@ -108,10 +111,9 @@ def halves(model: nn.Module) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
     return features, head
 
 
-def target_logits(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """The logit (N,) of each image's target."""
-    logits: Tensor = model(images)
-    return logits.gather(1, targets[:, None])[:, 0]
+def target_logits(model: Callable[[Tensor], Tensor], images: Tensor, targets: Tensor) -> Tensor:
+    """The logit (N,) of each image's target, of a model or of its head and the maps."""
+    return model(images).gather(1, targets[:, None])[:, 0]
 
 
 def maps_and_gradients(model: nn.Module, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,17 @@ BATCH_NORM_MOMENTUM: Any = Field(
     "it; Keras's momentum is 1 minus this. Larger is better for short training runs",
 )
 
+DROP_PATH: Any = Field(
+    ge=0,
+    lt=1,
+    description="stochastic depth: share of the images for which the last residual branch is left out in "
+    "training, fewer for earlier ones (0 to 1)",
+)
+STEM: Any = Field(
+    description="first layers: small keeps the resolution, imagenet divides the side by four; auto is small "
+    "for images of up to 64 pixels"
+)
+
 
 class NetworkOptions(Variant):
     """Options of a network, and facts about it that need no torch."""
@@ -35,6 +46,8 @@ class NetworkOptions(Variant):
     parameters: ClassVar[int]  # at the size and the classes of `STORED_COST`
     flops: ClassVar[int]  # for one image, there; a multiply-add counts two
     pretrained: ClassVar[Pretrained | None] = None  # what `model.weights: imagenet` reads
+    # (name in old bundles and checkpoints, name today) of parts of the network, all applied in order
+    renamed: ClassVar[tuple[tuple[str, str], ...]] = ()
 
 
 class OptionalNorms(NetworkOptions):
@@ -110,13 +123,63 @@ class PhotoCNNOptions(OptionalNorms):
     batch_norm_momentum: Annotated[float | None, BATCH_NORM_MOMENTUM] = None
 
 
-class ResNet18Options(NetworkOptions):
-    implementation = "resnet:ResNet18"
+class ResNetOptions(NetworkOptions):
     # Three halvings leave more than one position: batch norm needs two, also of a single image.
     minimum_size = 9
-    parameters, flops = 11_173_962, 1_110_845_440
 
     width: Annotated[float, WIDTH] = 1.0
+    stem: Annotated[Literal["auto", "small", "imagenet"], STEM] = "auto"
+    attention: Literal["se", "cbam"] | None = Field(
+        None,
+        description="gates in every block: of the channels (se, squeeze-excitation), or of channels and "
+        "places (cbam)",
+    )
+    drop_path: Annotated[float | None, DROP_PATH] = None
+
+
+class ResNet18Options(ResNetOptions):
+    implementation = "resnet:ResNet18"
+    parameters, flops = 11_173_962, 1_110_845_440
+    pretrained = Pretrained("hf-hub:timm/resnet18.a1_in1k", "Apache-2.0")
+    renamed = (
+        ("stem.conv", "conv1"),
+        ("stem.norm", "bn1"),
+        ("stage1", "layer1"),
+        ("stage2", "layer2"),
+        ("stage3", "layer3"),
+        ("stage4", "layer4"),
+        ("norm1", "bn1"),
+        ("norm2", "bn2"),
+        ("shortcut.conv", "downsample.0"),
+        ("shortcut.norm", "downsample.1"),
+        ("head.classes", "fc"),
+    )
+
+
+class ResNet34Options(ResNetOptions):
+    implementation = "resnet:ResNet34"
+    parameters, flops = 21_282_122, 2_318_804_992
+    pretrained = Pretrained("hf-hub:timm/resnet34.a1_in1k", "Apache-2.0")
+
+
+class ResNet50Options(ResNetOptions):
+    implementation = "resnet:ResNet50"
+    parameters, flops = 23_520_842, 2_595_659_776
+    pretrained = Pretrained("hf-hub:timm/resnet50.a1_in1k", "Apache-2.0")
+
+
+class WideResNetOptions(NetworkOptions):
+    implementation = "wide_resnet:WideResNet"
+    minimum_size = 5  # two halvings leave more than one position, as batch norm needs
+    parameters, flops = 2_748_890, 785_224_704
+
+    depth: Literal[16, 22, 28, 40] = Field(16, description="number of layers (16, 22, 28 or 40)")
+    widen: int = Field(
+        4, ge=1, le=12, description="multiplies the channels 16, 32 and 64 of the stages (1 to 12)"
+    )
+    dropout: Annotated[float, DROPOUT] = 0.0
+    stem: Annotated[Literal["auto", "small", "imagenet"], STEM] = "auto"
+    drop_path: Annotated[float | None, DROP_PATH] = None
 
 
 class SpeedNetOptions(NetworkOptions):
@@ -135,6 +198,9 @@ NETWORKS: dict[str, type[NetworkOptions]] = {
     "advanced_cnn": AdvancedCNNOptions,
     "photo_cnn": PhotoCNNOptions,
     "resnet18": ResNet18Options,
+    "resnet34": ResNet34Options,
+    "resnet50": ResNet50Options,
+    "wide_resnet": WideResNetOptions,
     "speednet": SpeedNetOptions,
 }
 

@@ -27,7 +27,7 @@ from seewhy.files import write_atomic
 from seewhy.inference import container, golden
 from seewhy.inference.container import TensorEntry, path_named
 from seewhy.inference.metadata import Metadata
-from seewhy.models.registry import Network, build, name_of
+from seewhy.models.registry import Network, build, current_name, name_of
 from seewhy.text import visible
 
 CUSTOM = "custom"
@@ -105,13 +105,16 @@ def load(path: Path, *, model: nn.Module | None = None) -> Bundle:
 def _decode(data: bytearray, model: nn.Module | None) -> Bundle:
     header, body = container.parse(data)
     about = header.metadata
-    network = _blank(about, header.tensors, model)
+    name = about.architecture.name
+    entries = {current_name(name, entry.name): entry for entry in header.tensors}
+    if len(entries) < len(header.tensors):
+        raise ModelFileError("it has two tensors, by an old and a new name, for one of its network")
+    network = _blank(about, entries, model)
     if about.stored is not None:
         golden.require_stored(about.rule, about.stored)
-    entries = {entry.name: entry for entry in header.tensors}
     expected = entries.pop(_GOLDEN)
-    weights = {name: container.values(entry, body) for name, entry in entries.items()}
-    _fill(network, {name.removeprefix(_WEIGHTS): weight for name, weight in weights.items()})
+    weights = {key: container.values(entry, body) for key, entry in entries.items()}
+    _fill(network, {key.removeprefix(_WEIGHTS): weight for key, weight in weights.items()})
     golden.replay(network, about.rule.size, container.values(expected, body))
     kept = {name: getattr(about, name) for name in _KEPT}
     return Bundle(network=network, digest=header.digest, **kept)
@@ -143,7 +146,9 @@ def _options(network: nn.Module) -> dict[str, Any]:
     return {k: v for k, v in network.arguments.items() if k not in ("num_classes", "size")}
 
 
-def _blank(about: Metadata, entries: tuple[TensorEntry, ...], model: nn.Module | None) -> nn.Module:
+def _blank(
+    about: Metadata, entries: Mapping[str, TensorEntry], model: nn.Module | None
+) -> nn.Module:
     """The network to fill, once it is known that the tensors are exactly its own."""
     custom = about.architecture.name == CUSTOM
     if custom and model is None:
@@ -176,12 +181,12 @@ def _build(about: Metadata) -> nn.Module:
 
 
 def _require_own_tensors(
-    network: nn.Module, classes: int, entries: tuple[TensorEntry, ...]
+    network: nn.Module, classes: int, entries: Mapping[str, TensorEntry]
 ) -> None:
     state: dict[str, Tensor] = network.state_dict()
     expected = {_WEIGHTS + name: _signatures(tensor) for name, tensor in state.items()}
     expected[_GOLDEN] = [("F32", (golden.COUNT, classes))]
-    stored = {entry.name: (entry.dtype, entry.shape) for entry in entries}
+    stored = {name: (entry.dtype, entry.shape) for name, entry in entries.items()}
     for name in sorted(expected.keys() | stored.keys()):
         if name not in stored:
             raise ModelFileError(f"its architecture has a tensor {name!r} that the file lacks")

@@ -2,12 +2,17 @@
 
 import operator
 from dataclasses import dataclass, replace
+from typing import Any
 
-from torch import fx, nn
+import torch
+from torch import Tensor, fx, nn
 
+from seewhy.models.drop_path import DropPath
 from seewhy.models.network import Layer, Network, describe, without_weights
 
 IMAGE = -1  # stands for the image among a block's inputs
+# What joins several blocks, by the function that does it.
+JOINS: dict[Any, str] = {operator.add: "sum", operator.mul: "product", torch.cat: "concatenation"}
 
 
 @dataclass(frozen=True)
@@ -15,8 +20,8 @@ class Block:
     """A layer with the elementwise layers that follow it (norm, activation, dropout), for one image.
 
     `part` is the part of the network that it belongs to, empty for none. `kind` is conv, linear, pool,
-    sum or other. `shape` has no batch dimension. `inputs` are the positions of its input blocks, earlier
-    in the list, or `IMAGE`.
+    sum, product, concatenation or other. `shape` has no batch dimension. `inputs` are the positions of its
+    input blocks, earlier in the list, or `IMAGE`.
     """
 
     part: str
@@ -33,8 +38,9 @@ def blocks(network: Network) -> list[Block]:
 
     Raises `torch.fx.proxy.TraceError` if the control flow of the network depends on the image.
     """
-    copied = without_weights(network)  # tracing adds attributes
+    copied = without_weights(network).eval()  # tracing adds attributes
     graph = _Tracer().trace(copied)
+    shapes = _Shapes(copied, graph=graph).shapes_of(network.size)
     layers = {layer.name: layer for layer in describe(network)}
     grouped: list[Block] = []
     at: dict[fx.Node, int] = {}  # the block whose output a node is
@@ -47,18 +53,21 @@ def blocks(network: Network) -> list[Block]:
             continue
         source = max(inputs)
         if node.op == "call_module":
-            module, layer = copied.get_submodule(str(node.target)), layers[str(node.target)]
+            module = copied.get_submodule(str(node.target))
+            if isinstance(module, nn.Identity):
+                at[node] = source
+                continue
+            layer = layers[str(node.target)]
             part = _part(copied, layer.name)
             if _follows(module) and source != IMAGE and _goes_on(node, grouped[source], part):
                 grouped[source] = _extended(grouped[source], module, layer)
-            elif not isinstance(module, nn.Identity):
+            else:
                 numbers = layer.output_shape, layer.parameters, layer.flops
                 grouped.append(Block(part, _kind(module), (_words(module),), *numbers, inputs))
                 source = len(grouped) - 1
         elif len(inputs) > 1:
-            last = grouped[source]  # where paths meet, the shapes are the same
-            kind = "sum" if node.target is operator.add else "other"
-            grouped.append(Block(last.part, kind, (kind,), last.shape, 0, 0, inputs))
+            kind, part = JOINS.get(node.target, "other"), grouped[source].part
+            grouped.append(Block(part, kind, (kind,), shapes[node], 0, 0, inputs))
             source = len(grouped) - 1
         at[node] = source
     return grouped
@@ -71,6 +80,22 @@ class _Tracer(fx.Tracer):
         return not list(m.children())
 
 
+class _Shapes(fx.Interpreter):
+    """Runs a graph once on one image without pixels, and keeps the shape of each node's output."""
+
+    def shapes_of(self, size: int) -> dict[fx.Node, tuple[int, ...]]:
+        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
+        with torch.no_grad():
+            self.run(torch.empty(1, 3, size, size, device="meta"))
+        return self.shapes
+
+    def run_node(self, n: fx.Node) -> Any:
+        output = super().run_node(n)
+        if isinstance(output, Tensor):
+            self.shapes[n] = tuple(output.shape[1:])
+        return output
+
+
 def _part(network: Network, name: str) -> str:
     """The first component of a layer's name, unless that is the layer itself."""
     first = name.split(".")[0]
@@ -80,7 +105,7 @@ def _part(network: Network, name: str) -> str:
 def _follows(module: nn.Module) -> bool:
     """Whether a layer is shown with the one before it."""
     kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Flatten, nn.ReLU, nn.Sigmoid, nn.Tanh)
-    return isinstance(module, kinds)
+    return isinstance(module, (*kinds, DropPath))
 
 
 def _goes_on(node: fx.Node, source: Block, part: str) -> bool:
@@ -126,5 +151,7 @@ def _words(module: nn.Module) -> str:
             return "batch norm"
         case nn.ReLU():
             return "ReLU"
+        case DropPath():
+            return f"drop path {module.rate:g}"
         case _:
             return type(module).__name__.lower()

@@ -108,9 +108,10 @@ class Layer:
 def describe(network: Network) -> list[Layer]:
     """Lists the layers of a network in the order of their first calls.
 
-    A layer is a module without submodules, or one with parameters or FLOPs of its own; so the numbers
-    of the layers add up to those of the network. One image without pixels passes through a copy without
-    weights, in eval mode on torch's meta device: nothing is computed, and the network is not changed.
+    A layer is a module without submodules (`nn.Identity` is none), or one with parameters or FLOPs of its
+    own; so the numbers of the layers add up to those of the network. One image without pixels passes through
+    a copy without weights, in eval mode on torch's meta device: nothing is computed, and the network is not
+    changed.
     """
     copied = without_weights(network).eval()
     calls = _calls(copied, torch.empty(1, 3, network.size, network.size, device="meta"))
@@ -121,7 +122,8 @@ def describe(network: Network) -> list[Layer]:
         call = calls.get(module, _Call())
         own = set(module.parameters(recurse=False)) - counted
         counted |= own
-        if own or call.flops or (module in calls and not list(module.children())):
+        computes = module in calls and not isinstance(module, nn.Identity)
+        if own or call.flops or (computes and not list(module.children())):
             parameters = sum(parameter.numel() for parameter in own)
             kind = type(module).__name__
             layers.append(Layer(names[module], kind, call.shape, parameters, call.flops))

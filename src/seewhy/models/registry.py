@@ -20,6 +20,7 @@ __all__ = [
     "Network",
     "build",
     "cost",
+    "current_name",
     "describe",
     "name_of",
     "network_class",
@@ -70,6 +71,14 @@ def network_class(name: str) -> type[Network]:
     """The class that implements a network; its module is imported now."""
     module, _, kind = NETWORKS[name].implementation.partition(":")
     return getattr(importlib.import_module(f"seewhy.models.{module}"), kind)
+
+
+def current_name(architecture: str | None, tensor: str) -> str:
+    """The name that a tensor of an old bundle or checkpoint has in the network today."""
+    dotted = f".{tensor}."
+    for before, now in NETWORKS[architecture].renamed if architecture in NETWORKS else ():
+        dotted = dotted.replace(f".{before}.", f".{now}.")
+    return dotted[1:-1]
 
 
 def name_of(network: nn.Module) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seewhy.errors import DivergedError, ModelFileError
 from seewhy.files import (
@@ -25,6 +25,7 @@ from seewhy.files import (
     to_json,
     write_atomic,
 )
+from seewhy.models.registry import current_name, name_of
 from seewhy.training.loop import TrainProgress, TrainState
 
 KEPT = 2
@@ -80,9 +81,9 @@ def load_checkpoint(state: TrainState, path: Path) -> str | None:
     """
     data, record = _read(path)
     tensors = safetensors.torch.load(data)
-    network = _part(tensors, "network.")
+    architecture = name_of(state.network)
     try:
-        state.network.load_state_dict(network)
+        state.network.load_state_dict(_weights(tensors, "network.", architecture))
         optimizer = state.optimizer.state_dict()
         optimizer["state"] = {}
         for name, value in {**_part(tensors, "optimizer."), **record["optimizer"]}.items():
@@ -93,8 +94,13 @@ def load_checkpoint(state: TrainState, path: Path) -> str | None:
         raise ModelFileError(f"{path} is not a checkpoint of this network: {error}") from None
     device = next(state.network.parameters()).device
     if state.average is not None:
-        state.average = {name: t.to(device) for name, t in _part(tensors, "average.").items()}
+        average = _weights(tensors, "average.", architecture)
+        state.average = {name: t.to(device) for name, t in average.items()}
     state.progress = _progress(record)
+    state.progress.gradient_norms = [
+        {current_name(architecture, layer): norm for layer, norm in row.items()}
+        for row in state.progress.gradient_norms
+    ]
     threads = torch.get_num_threads()
     if threads != record["threads"]:
         return f"resumed, not bit-exact: threads {record['threads']}->{threads}"
@@ -114,10 +120,12 @@ def _progress(record: dict[str, Any]) -> TrainProgress:
     return progress
 
 
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """The weights that a checkpoint was evaluated with: the averaged ones, if there are any."""
+def load_weights(path: Path, network: nn.Module) -> dict[str, Tensor]:
+    """The weights that a checkpoint of `network` was evaluated with: the averaged ones, if there are any."""
     tensors = safetensors.torch.load(_read(path)[0])
-    return _part(tensors, "average.") or _part(tensors, "network.")
+    architecture = name_of(network)
+    average = _weights(tensors, "average.", architecture)
+    return average or _weights(tensors, "network.", architecture)
 
 
 def latest_checkpoint(directory: Path) -> Path | None:
@@ -164,6 +172,14 @@ def remove_older(directory: Path, progress: TrainProgress) -> None:
     for path in _newest_first(directory)[KEPT:]:
         if path.name != f"step-{progress.best_step}":
             shutil.rmtree(path)
+
+
+def _weights(
+    tensors: dict[str, Tensor], prefix: str, architecture: str | None
+) -> dict[str, Tensor]:
+    """A part of the tensors, by the names that the network has today."""
+    part = _part(tensors, prefix)
+    return {current_name(architecture, name): tensor for name, tensor in part.items()}
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -250,7 +250,7 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
     run.log(progress.stopped or "")
     if config.keep == "best":
         best = run.checkpoints / f"step-{progress.best_step}"
-        job.network.load_state_dict(load_weights(best))
+        job.network.load_state_dict(load_weights(best, job.network))
     elif state.average is not None:
         job.network.load_state_dict(state.average)
 
