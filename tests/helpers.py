@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from seewhy.cli import main
+from seewhy.config.networks import NETWORKS
 from seewhy.data import ImageSet
 from seewhy.inference.bundle import load as load_bundle
 
@@ -55,6 +56,12 @@ class TinyNet(nn.Module):
 def tiny_net(seed=0, **arguments):
     torch.manual_seed(seed)
     return TinyNet(**arguments)
+
+
+def small(name):
+    """Options that make a network cheap to compute, where it has such."""
+    options = {"width": 0.25, "widen": 1}
+    return {k: v for k, v in options.items() if k in NETWORKS[name].model_fields}
 
 
 def write_folder(root, classes=("ant", "bee", "cow"), count=20, size=16, seed=0):

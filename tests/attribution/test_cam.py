@@ -49,6 +49,23 @@ def test_another_head_is_refused_and_grad_cam_named(head: nn.Module) -> None:
         cam(SmallNet(head), pictures(), classes())
 
 
+def test_a_head_may_be_a_method() -> None:
+    class Divided(nn.Module):
+        def __init__(self, whole: SmallNet) -> None:
+            super().__init__()
+            self.backbone, self.fc = whole, whole.head[-1]
+
+        def features(self, x: torch.Tensor) -> torch.Tensor:
+            return self.backbone.features(x)
+
+        def head(self, maps: torch.Tensor) -> torch.Tensor:
+            return self.fc(maps.mean((2, 3)))
+
+    whole, x, targets = SmallNet(), pictures(), classes()
+    for method in (cam, grad_cam):
+        torch.testing.assert_close(method(Divided(whole), x, targets), method(whole, x, targets))
+
+
 def test_a_head_whose_own_code_may_do_more_is_refused() -> None:
     class Scaled(nn.Sequential):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

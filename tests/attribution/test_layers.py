@@ -1,6 +1,7 @@
 import pytest
 import torch
 from attribution.toys import LinearNet, SmallNet, pictures, traces
+from helpers import small
 
 from seewhy.attribution.layers import feature_maps, first_filters
 from seewhy.config.networks import NETWORKS
@@ -11,7 +12,7 @@ from seewhy.models.registry import build
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_maps_of_each_part_come_in_order_and_the_last_are_the_heads(name: str) -> None:
     size = max(32, NETWORKS[name].minimum_size)
-    model = build(name, num_classes=2, size=size).eval()
+    model = build(name, num_classes=2, size=size, **small(name)).eval()
     x = pictures(2, size)
     maps = feature_maps(model, x)
     assert len(maps) >= 3

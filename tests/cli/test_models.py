@@ -35,6 +35,12 @@ def test_show_takes_the_options_of_a_net_and_draws_it(tmp_path):
     assert out.read_bytes() == before
 
 
+def test_long_names_of_layers_stay_apart_from_their_kind():
+    shown = call("models", "show", "resnet18", "--attention", "cbam", "--width", "0.125").out
+    assert "layer4.1.se.spatial.conv.conv  Conv2d  " in shown
+    assert len({len(line) for line in shown.splitlines()}) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

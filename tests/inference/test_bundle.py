@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import safetensors.torch
 import torch
 from attacks import bundles as attacks
 from attacks.targets import CLASSES, Own, bundle, refusal, refused, same_state, trained
+from helpers import small
 
 from seewhy.config.networks import NETWORKS
 from seewhy.errors import DiskFullError, ModelFileError, UsageError
@@ -26,7 +28,7 @@ from seewhy.models.registry import build
     ("name", "half"), [*((name, True) for name in NETWORKS), ("regularized_cnn", False)]
 )
 def test_every_network_comes_back_as_it_was_saved(name: str, half: bool, tmp_path: Path) -> None:
-    network = trained(name, size=20)
+    network = trained(name, size=20, **small(name))
     path = tmp_path / "model.safetensors"
     given = bundle(
         network,
@@ -251,3 +253,12 @@ def test_a_type_that_has_no_name_in_the_format_is_refused(tmp_path: Path) -> Non
     network.register_buffer("phase", torch.ones(2, dtype=torch.complex64))
     with pytest.raises(ModelFileError, match=r"'network\.phase' is complex64"):
         save(bundle(network), tmp_path / "m")
+
+
+def test_a_tensor_under_its_former_and_its_present_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save(bundle(trained("resnet18", size=16, width=0.125)), path)
+    tensors = safetensors.numpy.load_file(path)
+    tensors["network.stem.conv.weight"] = tensors["network.conv1.weight"]
+    path.write_bytes(container.encode(read_header(path).metadata, tensors))
+    assert "two tensors, by an old and a new name" in refusal(path)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers import small
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,7 +27,7 @@ def batch(count: int, size: int, seed: int = 0) -> Tensor:
 
 def fitted(name: str, size: int = 32, num_classes: int = 10) -> Network:
     torch.manual_seed(0)
-    network = build(name, num_classes=num_classes, size=size)
+    network = build(name, num_classes=num_classes, size=size, **small(name))
     network.fit_input(pictures(64, size))
     return network
 

@@ -1,13 +1,17 @@
+import hashlib
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from helpers import image_set, tiny_net
 
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError, ModelFileError
+from seewhy.models.registry import build
 from seewhy.training.batches import Batches
 from seewhy.training.checkpoint import (
     latest_checkpoint,
@@ -142,3 +146,47 @@ def test_a_metric_that_was_nan_is_null_in_the_file_and_nan_when_read(tmp_path):
     (row,) = again.progress.history
     assert row["val_loss"] == 0.5 and np.isnan(row["val_roc_auc"])
     assert again.progress.best_value is None  # which any value is better than, as than NaN
+
+
+FORMER = {  # names of ResNet-18 today, and as the first version wrote them
+    r"^(network|average)\.conv1": r"\1.stem.conv",
+    r"^(network|average)\.bn1": r"\1.stem.norm",
+    r"\.layer": ".stage",
+    r"\.bn": ".norm",
+    r"\.downsample\.0": ".shortcut.conv",
+    r"\.downsample\.1": ".shortcut.norm",
+    r"\.fc\.": ".head.classes.",
+}
+
+
+def with_former_names(path):
+    """Renames the tensors of a checkpoint of ResNet-18."""
+    tensors = safetensors.torch.load_file(path / "state.safetensors")
+    for now, before in FORMER.items():
+        tensors = {re.sub(now, before, name): tensor for name, tensor in tensors.items()}
+    data = safetensors.torch.save(tensors)
+    (path / "state.safetensors").write_bytes(data)
+    record = json.loads((path / "state.json").read_text())
+    record["sha256"] = hashlib.sha256(data).hexdigest()
+    (path / "state.json").write_text(json.dumps(record))
+    return set(tensors)
+
+
+def resnet_state(seed):
+    torch.manual_seed(seed)
+    return TrainState.start(build("resnet18", num_classes=2, size=16, width=0.125), CONFIG)
+
+
+def test_former_names_of_parameters_are_read_in_weights_and_average(tmp_path):
+    state, again = resnet_state(0), resnet_state(1)
+    state.average = {name: tensor + 1 for name, tensor in state.average.items()}
+    state.progress.gradient_norms = [{"step": 1, "stem.conv": 0.5, "head.classes": 2.0}]
+    path = save_checkpoint(state, tmp_path)
+    names = with_former_names(path)
+    assert {"network.stage2.0.shortcut.norm.bias", "average.stem.norm.weight"} <= names
+    load_checkpoint(again, path)
+    for name, tensor in state.network.state_dict().items():
+        assert torch.equal(again.network.state_dict()[name], tensor), name
+        assert torch.equal(again.average[name], state.average[name]), name
+        assert torch.equal(load_weights(path, again.network)[name], state.average[name]), name
+    assert again.progress.gradient_norms == [{"step": 1, "conv1": 0.5, "fc": 2.0}]

@@ -67,12 +67,13 @@ def show_layers(
 
 
 def _table(layers: "list[Layer]") -> str:
-    lines = [f"{'layer':<28}{'kind':<20}{'output':<16}{'parameters':>12}{'MFLOPs':>10}"]
+    name = max(26, *(len(layer.name) for layer in layers)) + 2
+    lines = [f"{'layer':<{name}}{'kind':<20}{'output':<16}{'parameters':>12}{'MFLOPs':>10}"]
     for layer in layers:
         shape = "x".join(map(str, layer.output_shape))
         lines.append(
-            f"{layer.name:<28}{layer.kind:<20}{shape:<16}{layer.parameters:>12,}"
+            f"{layer.name:<{name}}{layer.kind:<20}{shape:<16}{layer.parameters:>12,}"
             f"{layer.flops / 1e6:>10,.2f}"
         )
     parameters, flops = sum(x.parameters for x in layers), sum(x.flops for x in layers)
-    return "\n".join([*lines, f"{'sum':<64}{parameters:>12,}{flops / 1e6:>10,.2f}"])
+    return "\n".join([*lines, f"{'sum':<{name + 36}}{parameters:>12,}{flops / 1e6:>10,.2f}"])
