@@ -84,7 +84,7 @@ def test_every_activation_is_used_once_and_not_in_place(name: str) -> None:
     calls: dict[nn.Module, int] = {}
     for module in network.modules():
         assert not getattr(module, "inplace", False)
-        if isinstance(module, nn.ReLU | nn.Sigmoid):
+        if isinstance(module, nn.ReLU | nn.GELU | nn.Sigmoid):
             calls[module] = 0
             module.register_forward_hook(lambda m, x, y: calls.update({m: calls[m] + 1}))
     network(batch(1, 32))

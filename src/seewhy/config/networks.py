@@ -25,6 +25,11 @@ BATCH_NORM_MOMENTUM: Any = Field(
     description="weight of each batch in the running mean and variance (0 to 1), as PyTorch defines "
     "it; Keras's momentum is 1 minus this. Larger is better for short training runs",
 )
+PATCH: Any = Field(
+    ge=2,
+    le=32,
+    description="side of each patch in pixels (2 to 32); default: 4 for images of up to 64 pixels, else 16",
+)
 
 DROP_PATH: Any = Field(
     ge=0,
@@ -190,6 +195,59 @@ class SpeedNetOptions(NetworkOptions):
     width: Annotated[float, WIDTH] = 1.0
 
 
+class PatchesOptions(NetworkOptions):
+    """Options of every vision transformer."""
+
+    minimum_size = 8  # 2x2 patches of 4 pixels
+
+    patch: Annotated[int | None, PATCH] = None
+    drop_path: Annotated[float | None, DROP_PATH] = None
+
+
+class VitOptions(PatchesOptions):
+    implementation = "vision_transformer:Vit"
+    parameters, flops = 2_693_578, 324_730_752
+
+    blocks: int = Field(6, ge=1, le=24, description="number of transformer blocks (1 to 24)")
+    embedding: int = Field(192, ge=16, le=1024, description="channels of each token (16 to 1024)")
+    heads: int = Field(3, ge=1, le=16, description="attention heads of each block (1 to 16)")
+
+    @model_validator(mode="after")
+    def _heads_share_the_channels(self) -> Self:
+        if self.embedding % self.heads:
+            raise ValueError(
+                f"{self.heads} heads cannot share {self.embedding} channels equally: choose an embedding "
+                "that is a multiple of heads"
+            )
+        return self
+
+
+def _vit_weights(name: str) -> Pretrained:
+    """Weights of timm's ViT of 12 blocks, the end of the last and the last norm as parts of the head."""
+    half = (0.5, 0.5, 0.5)
+    renamed = (
+        ("head.", "head.classes."),
+        ("norm.", "head.norm."),
+        ("blocks.11.norm2.", "head.norm2."),
+        ("blocks.11.mlp.", "head.mlp."),
+        ("cls_token", "tokens.cls_token"),
+        ("pos_embed", "tokens.pos_embed"),
+    )
+    return Pretrained(f"hf-hub:timm/{name}", "Apache-2.0", mean=half, std=half, renamed=renamed)
+
+
+class VitTinyOptions(PatchesOptions):
+    implementation = "vision_transformer:VitTiny"
+    parameters, flops = 5_362_762, 689_246_592
+    pretrained = _vit_weights("vit_tiny_patch16_224.augreg_in21k_ft_in1k")
+
+
+class VitSmallOptions(PatchesOptions):
+    implementation = "vision_transformer:VitSmall"
+    parameters, flops = 21_342_346, 2_683_183_872
+    pretrained = _vit_weights("vit_small_patch16_224.augreg_in21k_ft_in1k")
+
+
 NETWORKS: dict[str, type[NetworkOptions]] = {
     "simple_cnn": SimpleCNNOptions,
     "regularized_cnn": RegularizedCNNOptions,
@@ -202,6 +260,9 @@ NETWORKS: dict[str, type[NetworkOptions]] = {
     "resnet50": ResNet50Options,
     "wide_resnet": WideResNetOptions,
     "speednet": SpeedNetOptions,
+    "vit": VitOptions,
+    "vit_tiny": VitTinyOptions,
+    "vit_small": VitSmallOptions,
 }
 
 

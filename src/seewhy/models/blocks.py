@@ -1,6 +1,7 @@
 """A network as a diagram shows it: its layers in a few blocks, and the inputs of each block."""
 
 import operator
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,6 +48,8 @@ def blocks(network: Network) -> list[Block]:
     for node in graph.nodes:
         if node.op == "placeholder":
             at[node] = IMAGE
+            continue
+        if node.target is getattr:  # a size
             continue
         inputs = tuple(dict.fromkeys(at[n] for n in node.all_input_nodes if n in at))
         if not inputs or node.op == "output":
@@ -104,8 +107,9 @@ def _part(network: Network, name: str) -> str:
 
 def _follows(module: nn.Module) -> bool:
     """Whether a layer is shown with the one before it."""
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Flatten, nn.ReLU, nn.Sigmoid, nn.Tanh)
-    return isinstance(module, (*kinds, DropPath))
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)
+    activations = (nn.ReLU, nn.GELU, nn.Sigmoid, nn.Tanh)
+    return isinstance(module, (*norms, *activations, nn.Dropout, DropPath, nn.Flatten))
 
 
 def _goes_on(node: fx.Node, source: Block, part: str) -> bool:
@@ -149,9 +153,13 @@ def _words(module: nn.Module) -> str:
             return f"dropout {module.p:g}"
         case nn.BatchNorm1d() | nn.BatchNorm2d():
             return "batch norm"
+        case nn.LayerNorm():
+            return "layer norm"
         case nn.ReLU():
             return "ReLU"
+        case nn.GELU():
+            return "GELU"
         case DropPath():
             return f"drop path {module.rate:g}"
         case _:
-            return type(module).__name__.lower()
+            return re.sub("(?<=[a-z])(?=[A-Z])", " ", type(module).__name__).lower()
