@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn, optim
 
 from seewhy.config.training import TrainConfig
+from seewhy.training.muon import Muon
 
 Groups = list[dict[str, Any]]
 
@@ -20,6 +21,7 @@ OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
     "sgd": sgd,
     "adam": optim.Adam,
     "adamw": optim.AdamW,
+    "muon": Muon,
 }
 
 
