@@ -14,7 +14,13 @@ from seewhy.config.schedules import Plateau
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Note, Step
-from seewhy.training.averages import averaged, start_average, update_average
+from seewhy.training.averages import (
+    Weights,
+    averaged,
+    fit_batch_norm,
+    next_average,
+    start_average,
+)
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.guards import deterministic, memory_capped, take_peak_memory
 from seewhy.training.layers import batch_norm_momentum, gradient_norms, set_dropout
@@ -25,6 +31,8 @@ from seewhy.training.schedules import dropout_rate, lr_factor
 
 # Metrics of the network on the validation images, `loss` among them.
 Validate = Callable[[nn.Module], Mapping[str, float]]
+
+BATCH_NORM_STEPS = 64  # whose batches give an average's batch-norm statistics
 
 
 @dataclass
@@ -60,7 +68,7 @@ class TrainState:
 
     network: nn.Module
     optimizer: optim.Optimizer
-    average: dict[str, Tensor] | None
+    average: Weights | None
     progress: TrainProgress
 
     @classmethod
@@ -98,7 +106,7 @@ def train(
         seed = seed_of(config.seed, NETWORK, progress.step)
         if batches.epochs_done(progress.step) > len(progress.history) or progress.out_of_time:
             with deterministic(device, seed), memory_capped(device, config.device_memory):
-                metrics = _validated(state, validate)
+                metrics = _validated(state, batches, config, validate, device)
             yield _close_epoch(progress, config, metrics, mode, clock, take_peak_memory(device))
             continue
 
@@ -117,8 +125,9 @@ def train(
             if config.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), config.clip)
             state.optimizer.step()
-            if state.average is not None and config.ema is not None:
-                update_average(state.average, network, config.ema)
+            state.average = next_average(
+                state.average, network, config, progress.step, batches.total_steps
+            )
 
         _require_finite(loss.item(), progress.step, lr)
         done = _count_step(progress, batches, loss, logits, y, lr, clock, norms)
@@ -129,10 +138,21 @@ def train(
         yield done
 
 
-def _validated(state: TrainState, validate: Validate) -> Mapping[str, float]:
-    """The metrics of the averaged weights, where there are some."""
-    with averaged(state.network, state.average):
-        return validate(state.network)
+def _validated(
+    state: TrainState,
+    batches: Batches,
+    config: TrainConfig,
+    validate: Validate,
+    device: torch.device,
+) -> Mapping[str, float]:
+    """The metrics of the averaged weights, where there are some; those of SWA get their own batch norm."""
+    network, step = state.network, state.progress.step
+    with averaged(network, state.average):
+        if config.swa is not None and state.average is not None:
+            latest = range(max(step - BATCH_NORM_STEPS, 0), step)
+            images = (batches(number)[0].to(device) for number in latest)
+            state.average = fit_batch_norm(network, images)
+        return validate(network)
 
 
 def _in_precision(objective: Objective, device: torch.device, amp: torch.dtype | None) -> Objective:
