@@ -1,7 +1,7 @@
 import pytest
 import torch
 from attribution.toys import LinearNet, SmallNet, pictures, traces
-from helpers import small
+from helpers import EVERY_NETWORK, small
 
 from seewhy.attribution.layers import feature_maps, first_filters
 from seewhy.config.networks import NETWORKS
@@ -9,7 +9,7 @@ from seewhy.errors import UsageError
 from seewhy.models.registry import build
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_the_maps_of_each_part_come_in_order_and_the_last_are_the_heads(name: str) -> None:
     size = max(32, NETWORKS[name].minimum_size)
     model = build(name, num_classes=2, size=size, **small(name)).eval()
@@ -44,7 +44,7 @@ def test_no_trace_is_left(fails: bool) -> None:
     assert read() == left
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_the_first_filters_take_three_colours(name: str) -> None:
     model = build(name, num_classes=2, size=max(32, NETWORKS[name].minimum_size))
     filters = first_filters(model)

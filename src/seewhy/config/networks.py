@@ -195,6 +195,11 @@ class SpeedNetOptions(NetworkOptions):
     width: Annotated[float, WIDTH] = 1.0
 
 
+class FeaturePyramidOptions(ResNetOptions):
+    implementation = "feature_pyramid:FeaturePyramid"
+    parameters, flops = 11_433_290, 1_201_015_296
+
+
 class PatchesOptions(NetworkOptions):
     """Options of every vision transformer."""
 
@@ -260,6 +265,7 @@ NETWORKS: dict[str, type[NetworkOptions]] = {
     "resnet50": ResNet50Options,
     "wide_resnet": WideResNetOptions,
     "speednet": SpeedNetOptions,
+    "fpn": FeaturePyramidOptions,
     "vit": VitOptions,
     "vit_tiny": VitTinyOptions,
     "vit_small": VitSmallOptions,

@@ -178,9 +178,10 @@ class VisionTransformer(Network):
     last attention, plus what that attention adds to it from the patch, times the number of patches. Their
     mean is the class token, exactly. So the embedding of an image is its class token, and Grad-CAM shows what
     each patch contributes to the class, to first order; what the class token knew before counts the same
-    everywhere. (The patches' inputs of the last block were tried as the map, with the class token spread over
-    them: Grad-CAM on them was less faithful, `docs/log.md`.) What the last block makes of the patches
-    themselves is not computed, as the class does not depend on it: 6% fewer FLOPs at 12 blocks, same logits.
+    everywhere. (With the patches before the last block as the map and the class token spread over them, that
+    equal share outweighed all differences between places, `docs/log.md`.) What the last block makes of the
+    patches themselves is not computed, as the class does not depend on it: 6% fewer FLOPs at 12 blocks, same
+    logits.
 
     Images of other sizes than `size` are accepted, and weights of another grid can be loaded: the position
     embeddings are resampled. Pixels at the right and the bottom that fill no patch are not seen.
