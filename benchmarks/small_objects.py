@@ -5,9 +5,9 @@
 Images of 64 pixels, generated: a background of noise, lines and rectangles of all colours, and upon it one
 object of 11 pixels, a square, a disc, a cross or a triangle, which is the class. It covers 2% of the
 image. 2,000 images for training, 200 for validation, 1,000 for testing, the same for every network and seed;
-nothing is chosen on the test images. `pooled` is ResNet-18, `pyramid` is `fpn`, both with ImageNet's stem and a quarter of the width
-and trained in the same way. Reported: test accuracy, and how often the highest pixel of Grad-CAM for the true
-class lies on the object or within 4 pixels of it (of a random pixel: 9%).
+nothing is chosen on the test images. `pooled` is ResNet-18, `pyramid` is `fpn`, both with ImageNet's stem and a
+quarter of the width, trained in the same way. Reported: test accuracy, and how often the highest pixel of
+Grad-CAM for the true class lies on the object or within 4 pixels of it (of a random pixel: 9%).
 Writes `benchmarks/results/small-objects.json`, after every run.
 """
 

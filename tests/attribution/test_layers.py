@@ -15,11 +15,12 @@ def test_the_maps_of_each_part_come_in_order_and_the_last_are_the_heads(name: st
     model = build(name, num_classes=2, size=size, **small(name)).eval()
     x = pictures(2, size)
     maps = feature_maps(model, x)
-    assert len(maps) >= 3
+    assert len(maps) >= (2 if name == "vit" else 3)  # its blocks make tokens and no maps
     with torch.no_grad():
         torch.testing.assert_close(list(maps.values())[-1], model.features(x))
     sides = [found.shape[2] for found in maps.values()]
-    assert sides == sorted(sides, reverse=True) and all(len(found) == 2 for found in maps.values())
+    assert all(len(found) == 2 for found in maps.values())
+    assert sides == sorted(sides, reverse=True) or name == "fpn"  # whose maps grow again
 
 
 def test_they_are_what_the_parts_give() -> None:
