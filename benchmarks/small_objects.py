@@ -3,8 +3,8 @@
     python benchmarks/small_objects.py [--seeds 3] [--out FILE]
 
 Images of 64 pixels, generated: a background of coloured noise, lines and rectangles, and upon it one object
-of 8 pixels, a black and white tile whose pattern is the class: stripes across, stripes down, a chequerboard or
-a frame. It covers 1.6% of the image. 1,500 images for training, 200 for validation, 1,000 for testing, the
+of 8 pixels, a black and white tile whose pattern is the class: stripes across, stripes down, a chequerboard
+or a frame. It covers 1.6% of the image. 1,500 images for training, 200 for validation, 1,000 for testing, the
 same for every network and seed; nothing is chosen on the test images. `pooled` is ResNet-18, `pyramid` is
 `fpn`, both with ImageNet's stem and a quarter of the width, trained in the same way. Reported: test accuracy,
 and how often the highest pixel of Grad-CAM for the true class lies on the object or at most 2 pixels from it
