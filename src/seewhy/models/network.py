@@ -1,7 +1,7 @@
 """The base class of networks (features, head, normalisation), and the layers that a network has."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,8 +20,8 @@ CHUNK_BYTES = 2**24  # of images read at a time; ten times as much is in memory 
 
 # Layers that change no shape, and have no FLOPs as papers count them.
 ELEMENTWISE = (
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout),
-    *(nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.Dropout),
+    *(nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh),
 )
 
 
@@ -71,6 +71,10 @@ class Network(nn.Module, ABC):
         if self.enlarge is not None and x.shape[2] < self.enlarge:
             x = F.interpolate(x, size=(self.enlarge, self.enlarge), mode="bicubic")
         return (x - self.mean[:, None, None]) / self.std[:, None, None]
+
+    def fitting(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Weights by name as they fit this network, which may be for images of another size."""
+        return tensors
 
     def fit_input(self, images: Images) -> None:
         """Sets the buffers that depend on the training images, once, before the first step.

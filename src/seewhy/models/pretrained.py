@@ -66,16 +66,17 @@ def fill(network: Network, weights: Weights, name: str) -> str:
     own, last = network.state_dict(), last_layer(network)
     ours = {key for key in own if key not in OWN and key.rpartition(".")[0] != last}
     theirs = {key for key in weights.tensors if key.rpartition(".")[0] != last}
+    given = network.fitting(weights.tensors)
     wrong = f"{weights.origin} are weights of another architecture than {name}"
     if missing := sorted(ours - theirs):
         raise UsageError(f"{wrong}: they lack {missing[0]}")
     if unknown := sorted(theirs - ours):
         raise UsageError(f"{wrong}: the network has no {unknown[0]}")
     for key in sorted(ours):
-        if weights.tensors[key].shape != own[key].shape:
-            shapes = f"{list(weights.tensors[key].shape)}, not {list(own[key].shape)}"
+        if given[key].shape != own[key].shape:
+            shapes = f"{list(given[key].shape)}, not {list(own[key].shape)}"
             raise UsageError(f"{wrong}: their {key} is {shapes}")
-        own[key] = weights.tensors[key].to(own[key].dtype)
+        own[key] = given[key].to(own[key].dtype)
     network.load_state_dict(own)
     network.mean.copy_(torch.tensor(weights.card.mean))
     network.std.copy_(torch.tensor(weights.card.std))
