@@ -14,7 +14,7 @@ from seewhy.models import network as network_module
 from seewhy.models.network import STD_FLOOR, channel_statistics
 from seewhy.models.registry import Network, build, describe
 
-ACTIVATIONS = (nn.ReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid)
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid)
 EVERY_NET = pytest.mark.parametrize("name", EVERY_NETWORK)
 
 

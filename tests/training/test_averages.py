@@ -20,12 +20,12 @@ def job(config=CONFIG, seed=0):
     return TrainState.start(tiny_net(seed), config), batches
 
 
-def steps(state, batches, validate=None):
+def steps(state, batches, validate=None, config=CONFIG):
     return train(
         state,
         batches,
         cross_entropy(),
-        CONFIG,
+        config,
         validate=validate or (lambda network: {"loss": 1.0, "accuracy": 0.5}),
         mode="max",
         device=torch.device("cpu"),
@@ -83,6 +83,16 @@ def test_the_mean_is_validated_and_stored_with_its_own_statistics(tmp_path):
         stored["norm.running_mean"], maps.mean((0, 2, 3)), rtol=0.02, atol=0.01
     )
     assert not torch.equal(stored["conv.weight"], state.network.conv.weight)
+
+
+def test_frozen_batch_norms_keep_their_statistics_in_a_mean_of_weights():
+    config = CONFIG.model_copy(update={"freeze_batch_norm": True})
+    state, batches = job(config)
+    before = state.network.norm.running_mean.fill_(0.3).clone()
+    for _ in steps(state, batches, config=config):
+        pass
+    assert torch.equal(state.average["norm.running_mean"], before)
+    assert not torch.equal(state.average["conv.weight"], state.network.conv.weight)
 
 
 @pytest.mark.parametrize("stop_at", [2, 5, 8, 9, 14])

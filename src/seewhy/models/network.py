@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -68,8 +68,8 @@ class Network(nn.Module, ABC):
 
     def normalize(self, x: Tensor) -> Tensor:
         """Subtracts the mean of each channel and divides by its std; enlarges a small image if asked to."""
-        if self.enlarge is not None and x.shape[2] < self.enlarge:
-            x = F.interpolate(x, size=(self.enlarge, self.enlarge), mode="bicubic")
+        if self.enlarge is not None:
+            x = enlarged(x, self.enlarge)
         return (x - self.mean[:, None, None]) / self.std[:, None, None]
 
     def fitting(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -85,6 +85,14 @@ class Network(nn.Module, ABC):
         mean, std = channel_statistics(images)
         self.mean.copy_(torch.from_numpy(mean))
         self.std.copy_(torch.from_numpy(np.maximum(std, STD_FLOOR)))
+
+
+def enlarged(x: Tensor, side: int) -> Tensor:
+    """Images (N, 3, H, W) at `side` pixels a side, by bicubic interpolation, where they are smaller."""
+    return x if x.shape[2] >= side else F.interpolate(x, size=(side, side), mode="bicubic")
+
+
+fx.wrap("enlarged")  # one step of a traced network, as it looks at the size
 
 
 def channel_statistics(images: Images) -> tuple[np.ndarray, np.ndarray]:

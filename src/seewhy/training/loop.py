@@ -123,8 +123,7 @@ def train(
             continue
 
         with deterministic(device, seed), memory_capped(device, config.device_memory):
-            x, y = batches(progress.step)
-            x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+            x, y = (part.to(device, non_blocking=True) for part in batches(progress.step))
             lr = _set_rates(state, batches, config)
             network.train()
             if config.freeze_batch_norm:

@@ -19,6 +19,7 @@ from seewhy.events import Epoch, Note, Progress
 from seewhy.inference.device import pick_amp, pick_device, place
 from seewhy.models.pretrained import last_layer
 from seewhy.run import Run
+from seewhy.text import counted
 from seewhy.training.averages import start_average
 from seewhy.training.features import FrozenFeatures
 from seewhy.training.head import Head, fit_head
@@ -49,8 +50,8 @@ def decide(
     images = len(splits.train)
     if images <= FEW:
         note = (
-            f"{images:,} training images are few: the last layer alone is trained (--train.unfreeze all "
-            "trains all layers)"
+            f"{counted(images, 'training image', 'are')} few: the last layer alone is trained "
+            "(--train.unfreeze all trains all layers)"
         )
         return _with(recipe, unfreeze="none"), (note,)
     if config.time_limit is None:

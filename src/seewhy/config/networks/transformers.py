@@ -29,7 +29,7 @@ class PatchesOptions(PretrainedOptions):
 
 class VitOptions(PatchesOptions):
     implementation = "vision_transformer:Vit"
-    parameters, flops = 2_693_578, 324_730_752
+    parameters, flops = 2_693_578, 324_657_024
 
     blocks: int = Field(6, ge=1, le=24, description="number of transformer blocks (1 to 24)")
     embedding: int = Field(192, ge=16, le=1024, description="channels of each token (16 to 1024)")
@@ -61,11 +61,11 @@ def _vit_weights(name: str) -> Pretrained:
 
 class VitTinyOptions(PatchesOptions):
     implementation = "vision_transformer:VitTiny"
-    parameters, flops = 5_362_762, 689_246_592
+    parameters, flops = 5_362_762, 689_172_864
     pretrained = _vit_weights("vit_tiny_patch16_224.augreg_in21k_ft_in1k")
 
 
 class VitSmallOptions(PatchesOptions):
     implementation = "vision_transformer:VitSmall"
-    parameters, flops = 21_342_346, 2_683_183_872
+    parameters, flops = 21_342_346, 2_682_888_960
     pretrained = _vit_weights("vit_small_patch16_224.augreg_in21k_ft_in1k")
