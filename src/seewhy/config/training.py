@@ -51,7 +51,9 @@ class TrainConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**63, description="seeds weights, order, augmentation, dropout")
 
     optimizer: str = Field(
-        "sgd", description="sgd has Nesterov momentum; adamw decouples weight decay from the step"
+        "sgd",
+        description="sgd has Nesterov momentum; adamw decouples weight decay from the step; muon makes the "
+        "steps of kernels and matrices orthogonal, at rates like those of adamw",
     )
     lr: float = Field(0.1, gt=0, description="highest learning rate")
     weight_decay: float | None = Field(
@@ -122,6 +124,13 @@ class TrainConfig(BaseModel):
     ema: float | None = Field(
         None, gt=0, lt=1, description="decay per step of the averaged weights, which are evaluated"
     )
+    swa: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="stochastic weight averaging: share of the epochs, the last ones, over whose steps the "
+        "weights are averaged (0 to 1); the mean is evaluated, with batch-norm statistics of its own",
+    )
 
     monitor: str = Field("accuracy", description="validation metric that picks the best epoch")
     monitor_mode: Literal["max", "min"] | None = Field(
@@ -188,6 +197,8 @@ class TrainConfig(BaseModel):
                 raise ValueError(f"{name} has no effect without teacher (`{name}: none` clears it)")
         if self.compile and self.dropout_schedule is not None:
             raise ValueError("compile runs again for each rate of dropout_schedule: choose one")
+        if self.ema is not None and self.swa is not None:
+            raise ValueError("ema and swa both average the weights: choose one")
         if self.class_weights and self.sampling:
             raise ValueError("class_weights and sampling both balance the classes: choose one")
         return self

@@ -340,5 +340,6 @@ def _write_start(job: Job) -> None:
 def _require_space(state: TrainState, run: Run, config: TrainConfig) -> None:
     """Raises `DiskFullError` unless four checkpoints fit: the newest two, the best, one being written."""
     weights = sum(t.numel() * t.element_size() for t in state.network.state_dict().values())
-    copies = 1 + config.optimiser_options.tensors_kept + (state.average is not None)
+    averages = config.ema is not None or config.swa is not None
+    copies = 1 + config.optimiser_options.tensors_kept + averages
     require_space(run.path, 4 * copies * weights, "training")
