@@ -23,7 +23,7 @@ from seewhy.inference.container import read_header
 from seewhy.inference.device import pick_device
 from seewhy.inference.forward import predict
 from seewhy.inference.locate import find_model
-from seewhy.models.pretrained import fill, last_layer, read_weights
+from seewhy.models.pretrained import Weights, fill, last_layer, read_weights
 from seewhy.models.registry import Network, build, name_of
 from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, runs_here, started_run
 from seewhy.text import counted
@@ -108,20 +108,15 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     start = None if init is None else bundles.load(find_model(init), model=request.model)
     if start is not None:
         chosen = _fine_tuned(chosen, start, request.overrides or {}, begun)
-    weights = None
-    if chosen.model.weights is not None and request.model is None:
-        weights = read_weights(chosen.model.name, chosen.model.weights)
+    weights = _pretrained(chosen) if request.model is None else None
+    if weights is not None:
         chosen = _resized_as(chosen, weights.card.interpolation)
     data = _own_data(begun) if request.data is None else request.data
     rule = start.rule if start else None
     splits = load_data(data, chosen.data, on_event=on_event, rule=rule)
     chosen, notes = _fitting(chosen, len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
-    device = pick_device(chosen.train.device)
-    if chosen.train.device_memory is not None and device.type != "cuda":
-        raise UsageError(
-            f"train.device_memory has no effect on {device.type}, it limits the memory of a GPU: leave it out"
-        )
+    device = _device(chosen)
     require_pretrained(chosen.train, start is not None or chosen.model.weights is not None)
     network = _build(chosen, splits, start, request.model)
     if weights is not None and isinstance(network, Network):
@@ -325,6 +320,21 @@ def _fine_tuned(
                 f"{name}={own} has no effect with --init: the model to fine-tune has {now}; leave it out"
             )
     return tuned
+
+
+def _device(recipe: Recipe) -> torch.device:
+    device = pick_device(recipe.train.device)
+    if recipe.train.device_memory is not None and device.type != "cuda":
+        raise UsageError(
+            f"train.device_memory has no effect on {device.type}, it limits the memory of a GPU: leave it out"
+        )
+    return device
+
+
+def _pretrained(recipe: Recipe) -> Weights | None:
+    """The weights that the recipe names."""
+    name = recipe.model.weights
+    return None if name is None else read_weights(recipe.model.name, name)
 
 
 def _resized_as(recipe: Recipe, interpolation: Interpolation) -> Recipe:
