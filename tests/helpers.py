@@ -17,6 +17,13 @@ from seewhy.config.networks import NETWORKS
 from seewhy.data import ImageSet
 from seewhy.inference.bundle import load as load_bundle
 
+# The networks that tests try one by one: of those that differ in size alone, the smallest.
+LARGER = (
+    *("resnet34", "efficientnet_lite1", "efficientnet_lite2", "mobilenet_v3_large"),
+    *("vit_tiny", "vit_small"),
+)
+EVERY_NETWORK = tuple(name for name in NETWORKS if name not in LARGER)
+
 
 def image_set(labels, size=8, classes=None, seed=0):
     """Images whose brightness tells their label, with some noise: a set that can be learnt."""
@@ -60,7 +67,7 @@ def tiny_net(seed=0, **arguments):
 
 def small(name):
     """Options that make a network cheap to compute, where it has such."""
-    options = {"width": 0.25, "widen": 1, "growth": 8}
+    options = {"width": 0.25, "widen": 1, "growth": 8, "blocks": 2, "embedding": 24}
     return {k: v for k, v in options.items() if k in NETWORKS[name].model_fields}
 
 

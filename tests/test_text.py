@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seewhy.text import command_line, csv_text, escape_cell, visible
+from seewhy.text import command_line, counted, csv_text, escape_cell, visible
 
 FORMULAS = [
     "=1+1",
@@ -68,3 +68,10 @@ def test_control_characters_are_spelled_out(text, shown):
 def test_a_command_survives_blanks_and_control_characters_in_its_words():
     assert command_line("report", Path("my runs/a b")) == "seewhy report 'my runs/a b'"
     assert "\n" not in command_line("train", "--data", "a\nb")
+
+
+def test_a_number_has_its_noun_and_verb():
+    assert [counted(n, "image") for n in (0, 1, 2_000)] == ["0 images", "1 image", "2,000 images"]
+    assert counted(2, "training class") == "2 training classes" and counted(2, "copy") == "2 copies"
+    assert counted(2, "epoch") == "2 epochs" and counted(2, "batch") == "2 batches"
+    assert counted(1, "image", "were") == "1 image was" and counted(3, "day", "are") == "3 days are"

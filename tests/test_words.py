@@ -109,3 +109,40 @@ def test_the_list_names_existing_files() -> None:
 def test_the_texts_of_a_file(tmp_path: Path, file: str, text: str, words: set[str]) -> None:
     (tmp_path / file).write_text(text)
     assert words_of(tmp_path / file) == words
+
+
+COUNTED = re.compile(
+    r" (?:[a-z-]+ )?(?:images|files|links|classes|labels|epochs|runs|seeds|folds|trials|columns|rows|sets"
+    r"|mistakes|paths|corrections|times)\b"
+)
+
+
+def uncounted(text: str) -> list[str]:
+    """The numbers in f-strings that stand before a plural, whatever they are: 1 would be "1 images"."""
+    return [
+        ast.unparse(value.value)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.JoinedStr)
+        for value, after in zip(node.values, node.values[1:], strict=False)
+        if isinstance(value, ast.FormattedValue)
+        and isinstance(after, ast.Constant)
+        and COUNTED.match(str(after.value))
+        and is_number(value)
+    ]
+
+
+def is_number(value: ast.FormattedValue) -> bool:
+    """Whether a value is written as a whole number, and is no constant of the module."""
+    written = ast.unparse(value.value)
+    whole = value.format_spec is not None and ast.unparse(value.format_spec) == "f','"
+    return (whole or "len(" in written) and not re.fullmatch(r"(\w+\.)*[A-Z_]+(\[\d\])?", written)
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: path.stem)
+def test_numbers_are_written_with_their_noun_by_one_function(path: Path) -> None:
+    assert uncounted(path.read_text()) == [], "write counted(number, noun) of seewhy.text"
+
+
+def test_numbers_before_a_plural_are_seen() -> None:
+    code = 'f"{n:,} other files; {len(x)} images; {MOST:,} images; {n:,} bytes; {n} files"'
+    assert uncounted(code) == ["n", "len(x)"]

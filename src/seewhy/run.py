@@ -266,6 +266,21 @@ def started_run(out: Path | None, recipe: str) -> Run | None:
     return run if run is not None and run.started else None
 
 
+def runs_here() -> list[Run]:
+    """The started runs in the working directory and in `runs/`, by path; it may itself be one."""
+    here = Path()
+    runs = [Run(path) for path in (here, *sorted(here.glob("*")), *sorted(here.glob("runs/*")))]
+    return [run for run in runs if run.started and _is_run(run)]
+
+
+def _is_run(run: Run) -> bool:
+    """Whether a config.yaml is that of a run, and not of another program."""
+    try:
+        return isinstance(run.config["recipe"]["train"], dict)
+    except (OSError, ValueError, yaml.YAMLError, AttributeError, LookupError, TypeError):
+        return False
+
+
 def _newest_run(recipe: str) -> Run | None:
     names = (path.name.removeprefix(recipe) for path in Path("runs").glob(f"{recipe}*"))
     numbers = [int(name[1:] or 1) for name in names if re.fullmatch(r"(-\d+)?", name)]

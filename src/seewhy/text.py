@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import isnan
+from typing import SupportsIndex
 
 _MARKS = {  # the longer first: that of UTF-32 starts like that of UTF-16
     codecs.BOM_UTF8: "utf-8",
@@ -92,6 +93,20 @@ def listed(data: bytes) -> list[str]:
         text = data.decode("utf-8", "surrogateescape")
     lines = [line.strip() for line in re.split(r"[\r\n\0]", text)]
     return [line[1:-1] if _QUOTED.fullmatch(line) else line for line in lines if line]
+
+
+_OF_ONE = {"are": "is", "were": "was", "have": "has", "look": "looks"}
+
+
+def counted(count: SupportsIndex, noun: str, verb: str = "") -> str:
+    """A number with its noun, and a verb: "1 image", "2,000 images", "1 class was", "3 classes were"."""
+    if verb:
+        return f"{counted(count, noun)} {_OF_ONE[verb] if count == 1 else verb}"
+    if count == 1:
+        return f"1 {noun}"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{count:,} {noun[:-1]}ies"
+    return f"{count:,} {noun}{'es' if noun.endswith(('s', 'x', 'tch', 'sh')) else 's'}"
 
 
 def visible(text: str) -> str:

@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 from attribution.toys import SmallNet, pictures
-from helpers import small
+from helpers import EVERY_NETWORK, small
 from torch import Tensor, nn
 
 from seewhy.attribution.geometry import Axis, axes, enlarge
@@ -97,7 +97,7 @@ def test_where_a_network_cannot_be_copied_the_cells_tile_the_image(kept) -> None
     assert found(model, 40, 24) == (Axis(2, 4, 10, 40), Axis(2, 4, 6, 24))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_the_cells_of_every_net_lie_in_the_image(name: str) -> None:
     size = max(32, NETWORKS[name].minimum_size)
     axis, _ = found(build(name, num_classes=2, size=size, **small(name)).eval(), size, size)

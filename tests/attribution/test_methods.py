@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from attribution.toys import LinearNet, SmallNet, classes, pictures, traces
-from helpers import small, tiny_net
+from helpers import EVERY_NETWORK, small, tiny_net
 from PIL import Image
 from torch import nn
 
@@ -150,7 +150,7 @@ def test_a_network_without_halves_is_explained_by_its_pixels_or_told_what_to_do(
             METHODS[name](tiny_net(), pictures(), classes())
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", EVERY_NETWORK)
 def test_every_net_of_the_registry_is_explained_by_every_method(network: str, quick: None) -> None:
     torch.manual_seed(0)
     size = max(32, NETWORKS[network].minimum_size)

@@ -31,3 +31,14 @@ def test_the_cache_is_listed_checked_and_emptied(photos, tmp_path):
         == cached["id"]
     )
     assert call("cache").out.startswith("no sets; ")
+
+
+def test_an_unknown_set_is_answered_with_the_nearest_and_not_with_all(photos, tmp_path):
+    for count in (1, 2, 3):
+        seewhy.load_data(write_folder(tmp_path / f"more-{count}", count=count + 2))
+    ids = [one.id for one in seewhy.list_cache().sets]
+    error = call("cache", "remove", "zzz", code=2).err
+    assert "no set 'zzz'. `seewhy cache` lists the 3 sets" in error
+    assert not any(one in error for one in ids)
+    nearly = ids[1][:-1] + ("0" if ids[1][-1] != "0" else "1")
+    assert f"did you mean {ids[1]}? `seewhy cache`" in call("cache", "remove", nearly, code=2).err

@@ -21,6 +21,10 @@ def test_a_calibrated_model_answers_and_has_figures(trained, photos, tmp_path):
     assert list(rows[0])[-1] == "answer" and len(rows) == 12
     assert {row["answer"] for row in rows} <= {"ant", "bee", "cow", "not sure", "out of scope"}
     assert "answer" not in call("predict", trained, photos / "ant").out.splitlines()[0]
+    # Neither has an ensemble, whose members' thresholds are of other confidences; and it says so.
+    said = call("predict", f"{out}+{trained}", photos / "ant")
+    assert "answer" not in said.out.splitlines()[0] and "has no answer column" in said.err
+    assert "answer" not in call("predict", f"{trained}+{trained}", photos / "ant").err
 
 
 def test_json_is_one_object_with_the_digest(trained, photos, tmp_path):

@@ -126,7 +126,7 @@ def test_other_files_of_a_folder_are_counted(run, photos, tmp_path):
     images = shutil.copytree(photos / "bee", tmp_path / "images")
     (images / "notes.txt").write_text("taken in May")
     done = call("predict", run, images)
-    assert len(done.out.splitlines()) == 1 + 12 and "1 other files ignored" in done.err
+    assert len(done.out.splitlines()) == 1 + 12 and "1 other file ignored" in done.err
 
 
 @pytest.mark.parametrize(

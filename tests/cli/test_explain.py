@@ -9,6 +9,7 @@ from PIL import Image
 import seewhy
 from seewhy.attribution.methods import METHODS
 from seewhy.data import InputRule
+from seewhy.errors import UsageError
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.models.registry import build
@@ -114,7 +115,7 @@ def test_folders_and_globs_are_taken_and_what_is_no_image_is_reported(model, pho
     expected += [photos / "bee" / f"{n:03}.png" for n in (1, 2, 3)]
     assert [row["id"] for row in found["pictures"]] == [str(path) for path in expected]
     assert list(found["errors"]) == [str(folder / "broken.png")]
-    assert f"{folder / 'broken.png'}: " in said.err and "other files ignored" in said.err
+    assert f"{folder / 'broken.png'}: " in said.err and "1 other file ignored" in said.err
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no images in" in call("explain", model, empty, "--out", tmp_path / "no", code=2).err
@@ -179,7 +180,10 @@ def test_features_are_drawn_and_told(model, photos, tmp_path):
         (["x.png", "--split", "val", "--n", "8"], "--split and --n can only choose"),
         (["x.png", "--data", "digits"], "either images to explain"),
         (["x.png", "--method", "gradcam"], "did you mean grad_cam?"),
-        (["x.png", "--target", "bat"], "no class 'bat': the classes are ant, bee, cow"),
+        (
+            ["x.png", "--target", "bat"],
+            "no class 'bat': did you mean ant? the classes are ant, bee, cow",
+        ),
         (["x.png", "--target", "true"], "named images have none: give --data"),
         (["x.png"], "x.png: no such file"),
         (["--data", "/no/such/place"], "/no/such/place"),
@@ -190,6 +194,15 @@ def test_wrong_use_is_refused_and_leaves_nothing(model, arguments, message, tmp_
     out = tmp_path / "why"
     said = call("explain", model, *arguments, "--out", out, code=2)
     assert message in said.err and said.out == "" and not out.exists()
+
+
+@pytest.mark.parametrize("target", [1, True, 2.0])
+def test_a_target_is_the_name_of_a_class(model, photos, target, tmp_path):
+    expected = (
+        rf"target {target}: expected the name of a class; the classes are ant, bee, cow; true"
+    )
+    with pytest.raises(UsageError, match=expected):
+        seewhy.explain(model, photos / "bee/001.png", out=tmp_path / "why", target=target)
 
 
 def test_a_method_that_does_not_fit_names_one_that_does(model, photos, tmp_path):

@@ -33,8 +33,13 @@ def test_a_thin_image_keeps_a_line_between_its_bars():
     assert across == (0, 1000, 0, 8) and down == (0, 1, 3, 1)
 
 
+def test_the_key_of_a_bicubic_rule_is_that_of_before_there_was_another():
+    assert InputRule(size=8, store=9).key == "store-9-7987b502b5d4af14"
+
+
 def test_rules_of_one_key_store_the_same():
     rule = InputRule(size=8, store=9)
+    assert rule.key != InputRule(size=8, store=9, interpolation="bilinear").key
     assert rule.key == InputRule(size=7, store=9).key
     others = [
         InputRule(size=8, store=8),

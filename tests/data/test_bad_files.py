@@ -33,7 +33,7 @@ def test_as_many_may_be_skipped_as_was_said():
 
 
 def test_names_are_shown_without_their_control_characters():
-    with pytest.raises(DataError, match=r"1 of 1 images cannot be used: \\x1b\[2J \(undecodable"):
+    with pytest.raises(DataError, match=r"1 of 1 image cannot be used: \\x1b\[2J \(undecodable"):
         check_bad([BadFile("\x1b[2J", "undecodable", "damaged")], 1, "error", 0)
 
 

@@ -426,7 +426,7 @@ def test_no_good_image_at_all_is_an_error_and_no_entry(home, tmp_path):
     (tmp_path / "p/a").mkdir(parents=True)
     (tmp_path / "p/a/x.png").write_bytes(b"junk")
     with pytest.raises(
-        DataError, match=r"1 of 1 images cannot be used: a/x.png \(unsupported_format"
+        DataError, match=r"1 of 1 image cannot be used: a/x.png \(unsupported_format"
     ):
         get(tmp_path / "p")
     assert entries(home) == []

@@ -72,7 +72,7 @@ def test_rot_behind_the_stamps_is_found_by_a_check_alone(home, two):
 
 
 def test_sets_are_removed_by_id_or_age_with_the_images_that_no_other_has(home, two):
-    with pytest.raises(UsageError, match="no set in the cache 'abc'"):
+    with pytest.raises(UsageError, match="the cache has no set 'abc'"):
         seewhy.remove_cached(["abc"])
     assert [one.source for one in seewhy.remove_cached(unused_days=3)] == [str(two[0])]
     assert len(entries(home)) == len(segments(home)) == 1
@@ -96,7 +96,7 @@ def test_the_set_used_longest_ago_makes_room(home, two, tmp_path, monkeypatch):
     third = class_folders(tmp_path / "three", {"a": 2, "b": 2}, side=12, start=300)
     get(third, on_event=notes.append)
     assert [one.source for one in seewhy.list_cache().sets] == [str(third), str(two[1])]
-    assert "1 set that was used longest ago" in notes[-1].text
+    assert ": 1 set, used longest ago" in notes[-1].text
     monkeypatch.setenv("SEEWHY_CACHE_GB", "0")  # the last set stays, however large
     assert len(get(two[0]).labels) == 9
     assert [one.source for one in seewhy.list_cache().sets] == [str(two[0])]

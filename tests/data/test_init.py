@@ -279,7 +279,7 @@ def test_bad_images_stop_or_are_left_out(root, tmp_path):
         load_data(root, DataConfig(on_bad="skip"))
     splits = load_data(root, SKIP)
     assert [file.path for file in splits.bad] == [f"cat/0000{n}x.png" for n in range(4)]
-    assert "4 images cannot be used and were left out" in splits.notes
+    assert "left out, as they cannot be used: 4 images" in splits.notes
     for name in ("train", "val"):
         one, other = getattr(good, name), getattr(splits, name)
         assert np.array_equal(np.asarray(one.images), np.asarray(other.images))
@@ -296,7 +296,7 @@ def test_what_is_no_image_is_passed_over_and_told(root):
     splits = load_data(root)
     assert splits.notes[1:3] == (
         "2 other files ignored",
-        "1 links, pipes or unreadable folders skipped",
+        "skipped links, pipes and unreadable folders: 1",
     )
     assert [(file.path, file.code) for file in splits.bad] == [("dog/pipe", "not_a_file")]
 
@@ -359,14 +359,14 @@ def test_a_training_image_that_is_in_test_is_left_out(tmp_path):
     splits = load_data(tmp_path)
     assert splits.left_out.ids.tolist() == ["train/a/00003.png"]
     assert "train/a/00003.png" not in ids(splits, "train") | ids(splits, "val")
-    assert any("train: 1 images left out" in note for note in splits.notes)
+    assert any("train: 1 image left out" in note for note in splits.notes)
 
 
 def test_a_limit_takes_the_same_share_of_each_class(root):
     splits = load_data(root, DataConfig(limit=10))
     assert splits.train.counts.tolist() == [5, 5]
     assert len(splits.left_out) == 18 and len(splits.val) == 8
-    with pytest.raises(DataError, match="are fewer than"):
+    with pytest.raises(DataError, match="fewer than"):
         load_data(root, DataConfig(limit=1))
 
 

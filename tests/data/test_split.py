@@ -282,9 +282,9 @@ def test_what_is_in_a_later_split_too_is_left_out():
         *("test", "test"),
     ]
     assert notes == [
-        "train: 1 images left out: identical to (or in one group with) test images",
-        "val: 1 images left out: identical to (or in one group with) test images",
-        "train: 1 images left out: identical to (or in one group with) val images",
+        "train: 1 image left out: identical to (or in one group with) test images",
+        "val: 1 image left out: identical to (or in one group with) test images",
+        "train: 1 image left out: identical to (or in one group with) val images",
     ]
 
 
@@ -326,7 +326,7 @@ def test_the_limit_is_met_and_no_class_is_emptied(sizes, limit):
         return
     rank = ranks((b"%d" % n for n in range(len(labels))), 0)
     if limit < len(sizes):
-        with pytest.raises(DataError, match="are fewer than"):
+        with pytest.raises(DataError, match="fewer than"):
             part(images, limit, rank)
         return
     kept = part(images, limit, rank)

@@ -10,9 +10,8 @@ import safetensors.torch
 import torch
 from attacks import bundles as attacks
 from attacks.targets import CLASSES, Own, bundle, refusal, refused, same_state, trained
-from helpers import small
+from helpers import EVERY_NETWORK, small
 
-from seewhy.config.networks import NETWORKS
 from seewhy.errors import DiskFullError, ModelFileError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.inference import bundle as bundles
@@ -25,7 +24,7 @@ from seewhy.models.registry import build
 
 
 @pytest.mark.parametrize(
-    ("name", "half"), [*((name, True) for name in NETWORKS), ("regularized_cnn", False)]
+    ("name", "half"), [*((name, True) for name in EVERY_NETWORK), ("regularized_cnn", False)]
 )
 def test_every_network_comes_back_as_it_was_saved(name: str, half: bool, tmp_path: Path) -> None:
     network = trained(name, size=20, **small(name))

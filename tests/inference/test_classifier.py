@@ -205,11 +205,18 @@ def test_an_array_that_may_be_one_or_three_images_is_refused(classifier):
 
 
 def test_what_is_no_image_is_refused(classifier):
-    for thing in (None, 7):
-        with pytest.raises(
-            UsageError, match=f"a {type(thing).__name__} is no image: expected a path"
-        ):
+    for thing in (None, 7, True):
+        with pytest.raises(UsageError, match="no image: the value ") as caught:
             classifier.predict(thing)
+        assert f"{thing} of type {type(thing).__name__}; expected a path" in str(caught.value)
+
+
+def test_a_folder_is_refused_with_what_to_pass(classifier, tmp_path):
+    for folder in (tmp_path, str(tmp_path)):
+        with pytest.raises(UsageError, match=r"is a folder: give its files, such as sorted\("):
+            classifier.predict(folder, on_error="row")
+    with pytest.raises(ImageError, match="a folder, not a file"):
+        classifier.predict([tmp_path])
 
 
 def test_an_error_names_the_image(classifier, tmp_path):
@@ -221,7 +228,9 @@ def test_an_error_names_the_image(classifier, tmp_path):
         (PIXELS[1] - 0.5, "float64 values from"),
         (PIXELS[1] > 9, "values of type bool"),
         (PIXELS[:1], "an array must be"),
-        (None, "values of type NoneType"),
+        (None, "the value None of type NoneType; expected a path"),
+        (7, "the value 7 of type int"),
+        ({"a": 1}, r"the value \{'a': 1\} of type dict"),
     ]:
         with pytest.raises(ImageError, match=f"^image 1: {reason}"):
             classifier.predict([PIXELS[0], bad])

@@ -36,11 +36,3 @@ def test_parameters_and_flops_are_those_of_its_release(
 def test_the_stem_fits_the_size_of_the_images(size: int, side: int) -> None:
     network = build("efficientnet_lite0", num_classes=2, size=size).eval()
     assert network.features(torch.rand(1, 3, size, size)).shape == (1, 1280, side, side)
-
-
-def test_a_thumbnail_is_enlarged_inside_the_network() -> None:
-    network = build("efficientnet_lite0", num_classes=2, size=10, enlarge=96).eval()
-    small = torch.rand(2, 3, 10, 10)
-    large = torch.nn.functional.interpolate(small, size=(96, 96), mode="bicubic")
-    assert network.features(small).shape == (2, 1280, 3, 3)
-    torch.testing.assert_close(network(small), network(large))

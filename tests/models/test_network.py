@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers import small
+from helpers import EVERY_NETWORK, small
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,8 +14,8 @@ from seewhy.models import network as network_module
 from seewhy.models.network import STD_FLOOR, channel_statistics
 from seewhy.models.registry import Network, build, describe
 
-ACTIVATIONS = (nn.ReLU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid)
-EVERY_NET = pytest.mark.parametrize("name", NETWORKS)
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid)
+EVERY_NET = pytest.mark.parametrize("name", EVERY_NETWORK)
 
 
 def pictures(count: int, size: int, seed: int = 0) -> np.ndarray:

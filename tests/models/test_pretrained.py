@@ -13,6 +13,7 @@ from seewhy.errors import ModelFileError, UsageError
 from seewhy.models import pretrained
 from seewhy.models.pretrained import fill, read_weights
 from seewhy.models.registry import Network, build
+from seewhy.models.vision_transformer import resampled
 
 CARD = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3], "input_size": [3, 16, 16]}
 
@@ -73,6 +74,27 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     wider = build("resnet18", num_classes=3, size=16, width=0.25)
     with pytest.raises(UsageError, match=r"their bn1.bias is \[8\], not \[16\]"):
         fill(wider, read_weights("resnet18", path), "resnet18")
+
+
+def test_weights_that_larger_images_have_taught_name_the_option_that_fits_thumbnails(
+    tmp_path: Path,
+) -> None:
+    large = build("resnet18", num_classes=3, size=96, width=0.125)
+    path = str(written(tmp_path / "w.safetensors", large, {**CARD, "input_size": [3, 96, 96]}))
+    with pytest.raises(UsageError, match=r"conv1.weight is .* for 16 pixels .* --model.enlarge 96"):
+        fill(net(), read_weights("resnet18", path), "resnet18")
+    fill(net(enlarge=96), read_weights("resnet18", path), "resnet18")
+
+
+def test_positions_of_another_grid_are_resampled(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"num_classes": 3, "blocks": 1, "embedding": 24}
+    theirs = build("vit", size=16, **options)
+    path = written(tmp_path / "w.safetensors", theirs)
+    ours = build("vit", size=32, **options)
+    fill(ours, read_weights("vit", str(path)), "vit")
+    positions = ours.state_dict()["tokens.pos_embed"]
+    theirs_at_32 = resampled(theirs.state_dict()["tokens.pos_embed"], 8, 8)
+    torch.testing.assert_close(positions, theirs_at_32)
 
 
 def test_a_file_that_is_not_complete_is_named(tmp_path: Path) -> None:

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import EVERY_NETWORK, small
 from torch import nn
+from torch.nn import functional
 
 from seewhy import models
-from seewhy.config.networks import NETWORKS, STORED_COST
+from seewhy.config.networks import NETWORKS, STORED_COST, PretrainedOptions
 from seewhy.errors import UsageError
+from seewhy.models.blocks import blocks
 from seewhy.models.registry import LARGEST, Network, build, cost, describe, name_of, network_class
 
 
@@ -27,7 +30,7 @@ def test_an_unknown_net_is_answered_with_the_known_and_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("resnet18", {"dropout": 0.5}, r"resnet18 has no option 'dropout': its options are width"),
+        ("resnet18", {"dropout": 0.5}, r"resnet18 has no option 'dropout': its options are stem"),
         ("regularized_cnn", {"width": 2}, r"no option 'width': its options are dropout"),
         ("simple_cnn", {"width": 2}, "it has no options"),
         ("simple_cnn", {"name": "resnet18"}, "no option 'name'"),
@@ -136,6 +139,31 @@ def test_each_name_is_implemented_by_a_network_of_its_own(name: str) -> None:
     assert isinstance(network, Network) and name_of(network) == name
     options = {k: v for k, v in network.arguments.items() if k not in ("num_classes", "size")}
     assert options == NETWORKS[name]().model_dump()
+
+
+@pytest.mark.parametrize("name", [n for n in EVERY_NETWORK if NETWORKS[n].pretrained is not None])
+def test_a_network_with_pretrained_weights_enlarges_thumbnails(name: str) -> None:
+    """It is then the network for large images: their stem, their patches, their diagram."""
+    torch.manual_seed(0)
+    network = build(name, num_classes=2, size=10, enlarge=80, **small(name)).eval()
+    torch.manual_seed(0)
+    larger = build(name, num_classes=2, size=80, **small(name)).eval()
+    x = torch.rand(1, 3, 10, 10, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = larger(functional.interpolate(x, size=(80, 80), mode="bicubic"))
+        torch.testing.assert_close(network(x), expected)
+    assert blocks(network)[-1].shape == (2,)
+
+
+def test_weights_of_photographs_and_enlarging_go_together() -> None:
+    for record in NETWORKS.values():
+        assert record.pretrained is None or issubclass(record, PretrainedOptions)
+
+
+def test_what_is_enlarged_too_little_is_refused() -> None:
+    message = "at least 33 pixels a side, these have 10, enlarged to 32: choose stem=small"
+    with pytest.raises(UsageError, match=message):
+        build("resnet18", num_classes=2, size=10, enlarge=32, stem="imagenet")
 
 
 def test_every_network_of_the_package_has_a_record() -> None:

@@ -64,6 +64,21 @@ def test_a_loss_still_falling_at_a_high_rate_asks_for_more_epochs(stored):
     assert not any("still falling" in item.finding for item in found)
 
 
+@pytest.mark.parametrize(
+    ("losses", "falls"),
+    [
+        ((0.5, 0.48, 0.46), True),
+        ((0.4, 0.3999996, 0.399999), False),  # hardly falls
+        ((2e-3, 1e-3, 5e-4), False),  # near 0
+    ],
+)
+def test_a_fall_of_the_loss_is_judged_by_the_loss(stored, losses, falls):
+    rows = zip(stored.history, losses, strict=True)
+    history = [{**row, "val_loss": loss} for row, loss in rows]
+    found = advice(replace(stored, history=history), "photos")
+    assert any("still falling" in item.finding for item in found) == falls
+
+
 def test_where_there_is_no_test_split_nothing_asks_to_read_it(stored):
     without = replace(stored, counts={**stored.counts, "test": dict.fromkeys(stored.classes, 0)})
     found = advice(without, "photos")

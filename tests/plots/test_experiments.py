@@ -133,7 +133,7 @@ def test_the_titles_say_what_was_found():
             curve([[0.8, 0.81], [0.85, 0.86], [0.9, 0.91]]),
             "More images would help",
         ),
-        figures.tuning_history: (tuning([0.5]), "1 trials: no trial is better than the base"),
+        figures.tuning_history: (tuning([0.5]), "1 trial: no trial is better than the base"),
     }
     for draw, (result, title) in titles.items():
         assert drawn(draw, result).get_suptitle() == title

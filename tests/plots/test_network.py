@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import EVERY_NETWORK
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Text
 from PIL import Image
 
-from seewhy.config.networks import NETWORKS
 from seewhy.models.blocks import blocks
 from seewhy.models.registry import build
 from seewhy.plots.network import gradient_norms, network
@@ -29,7 +29,7 @@ def texts(figure: Figure) -> list[Text]:
     return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EVERY_NETWORK)
 def test_every_net_is_drawn_whole_and_nothing_overlaps(name: str) -> None:
     found = blocks(build(name, num_classes=10, size=32))
     figure = drawn(network, found, 32, name)

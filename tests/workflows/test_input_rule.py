@@ -1,17 +1,21 @@
 """Elongated and deep images by every way in: training, evaluation, prediction, a reloaded model (R37)."""
 
+import json
+
 import numpy as np
 import pytest
 import yaml
 from data.pictures import STORED, exif
-from helpers import QUICK
+from helpers import QUICK, call
 from PIL import Image
+from safetensors.torch import save_file
 
 import seewhy
 from seewhy.data.images.decode import read
 from seewhy.errors import UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note
+from seewhy.models.registry import build
 from seewhy.run import Run
 
 TINY = {**QUICK, "train.epochs": 1}
@@ -91,6 +95,17 @@ def test_a_training_says_what_was_decided(scans, tmp_path):
     far = next(text for text in texts if "times as long as the other" in text)
     assert far.startswith("28 of 28 training images") and "--data.fit squash or pad" in far
     assert far in (run.path / "log.txt").read_text()
+    # So does whatever gives such images to the model, once; an unreadable one does not count.
+    wide, odd = sorted(scans.glob("*/*.png"))[:2], tmp_path / "odd.png"
+    odd.write_bytes(b"no image")
+    square = tmp_path / "square.png"
+    Image.new("RGB", (30, 30)).save(square)
+    said = call("predict", run.path, *wide, odd, square, code=1)
+    assert said.err.count("2 of 3 images have one side more than 1.4 times as long") == 1
+    assert "only their centre square is used (by its training: --data.fit squash" in said.err
+    said = call("explain", run.path, wide[0], square, "--no-check", "--out", tmp_path / "why")
+    assert said.err.count("1 of 2 images has one side") == 1
+    assert "one side" not in call("predict", run.path, square).err
 
 
 def test_the_depth_is_decided_on_train_alone(scans, tmp_path):
@@ -142,3 +157,23 @@ def test_a_run_begun_before_the_settings_existed_goes_on_as_it_began(scans, tmp_
 def test_square_images_keep_the_rule_of_old_models(tmp_path, photos):
     assert seewhy.load_data(photos).rule.fit == "crop"
     assert seewhy.load_data(photos, seewhy.DataConfig(fit="pad")).rule.fit == "pad"
+
+
+def test_images_are_resized_as_those_that_the_weights_have_seen(tmp_path):
+    data = tmp_path / "data"
+    for number in range(12):
+        (data / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 255, (40, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(data / "ab"[number % 2] / f"{number}.png")
+    network = build("resnet18", num_classes=3, size=16, width=0.125)
+    tensors = {k: v for k, v in network.state_dict().items() if k not in ("mean", "std")}
+    save_file(tensors, tmp_path / "w.safetensors")
+    card = {"mean": [0.5] * 3, "std": [0.2] * 3, "input_size": [3, 16, 16]}
+    (tmp_path / "config.json").write_text(json.dumps({**card, "interpolation": "bilinear"}))
+    changes = {"model.weights": str(tmp_path / "w.safetensors"), "model.width": 0.125}
+    run = seewhy.train(data, "resnet18", out=tmp_path / "run", overrides={**TINY, **changes})
+    rule = seewhy.load(run.path).rule
+    assert rule.interpolation == "bilinear"
+    image = Image.open(data / "a" / "0.png")
+    expected = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR))
+    assert np.array_equal(read(data / "a" / "0.png", rule), expected)

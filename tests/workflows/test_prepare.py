@@ -102,6 +102,30 @@ def test_a_directory_without_a_run_starts_none_by_itself(tmp_path):
     assert not (tmp_path / "typo").exists()
 
 
+def leave_unfinished(data, out, recipe="regularized-cnn"):
+    with seewhy.training_events(data, recipe, out=out, overrides=TINY) as events:
+        next(event for event in events if isinstance(event, Step))
+
+
+def test_the_one_unfinished_run_is_found_and_several_are_listed(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.yaml").write_text("learning: {rate: 3}")
+    error = call("train", "--resume", code=2).err
+    assert "there is no run to resume in" in error and "or --data to start a run" in error
+    leave_unfinished(photos, None)
+    leave_unfinished(photos, "my run", "simple-cnn")
+    error = call("train", "--resume", code=2).err
+    assert "seewhy train --resume --out runs/regularized-cnn\n" in error
+    assert "seewhy train --resume --out 'my run'\n" in error and "downloading" not in error
+    assert seewhy.train(resume=True, recipe="simple-cnn", overrides=TINY).path.name == "my run"
+    run = seewhy.train(resume=True)
+    assert run.path.name == "regularized-cnn" and run.finished
+    error = call("train", "--resume", code=2).err
+    assert "all runs here are finished: with more --epochs" in error and "'my run'\n" in error
+    assert not list(tmp_path.glob("runs/*-2"))
+
+
 def test_data_in_memory_must_be_given_again(tmp_path):
     images = torch.randint(0, 256, (24, 16, 16, 3), dtype=torch.uint8).numpy()
     labels = [k % 2 for k in range(24)]

@@ -31,7 +31,7 @@ from seewhy.evaluation.stats.significance import (
     mcnemar,
     mcnemar_interval,
 )
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,9 @@ class ModelDifference:
         )
         if self.real:
             return f"{better} is better than {worse}: {points}. The difference is real."
-        sentence = f"{self.first} and {self.second} cannot be told apart on {self.n:,} images"
+        sentence = (
+            f"{self.first} and {self.second} cannot be told apart on {counted(self.n, 'image')}"
+        )
         if gain.value == 0:
             return f"{sentence}: they are equally often right."
         disagreement = (len(self.first_only) + len(self.second_only)) / self.n

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from seewhy.config.training import TrainConfig
 from seewhy.events import Diagnostic
+from seewhy.text import counted
 
 IMBALANCE = 5  # times as many images in the largest class as in the smallest
 FEW = 20  # training images of a class
@@ -84,7 +85,7 @@ def at_start(
         seen.append(
             Diagnostic(
                 "imbalanced",
-                f"imbalanced: {counts[most]:,} training images of {classes[most]}, "
+                f"imbalanced: {counted(counts[most], 'training image')} of {classes[most]}, "
                 f"{counts[least]:,} of {classes[least]}",
                 "try --train.sampling balanced, and --train.monitor balanced_accuracy",
             )
@@ -97,7 +98,8 @@ def at_start(
                 f"with fewer than {FEW} a class, more images help more than any setting",
             )
         )
-    return seen + _few_steps(int(counts.sum()), config)
+    pretrained = config.unfreeze is None or config.freeze_batch_norm
+    return seen if pretrained else seen + _few_steps(int(counts.sum()), config)
 
 
 def _few_steps(images: int, config: TrainConfig) -> list[Diagnostic]:
@@ -111,7 +113,8 @@ def _few_steps(images: int, config: TrainConfig) -> list[Diagnostic]:
     smaller = f"--train.batch_size {batch} " if batch < config.batch_size else ""
     lower = f", and for sgd --train.lr {config.lr * batch / config.batch_size:.2g}"
     finding = (
-        f"few steps: {steps:,} in all, {_plural(config.epochs, 'epoch')} of {images:,} images in batches of "
+        f"few steps: {steps:,} in all, {counted(config.epochs, 'epoch')} of "
+        f"{counted(images, 'image')} in batches of "
         f"{config.batch_size}"
     )
     advice = f"try {smaller}--epochs {max(epochs, config.epochs)}" + (
@@ -200,7 +203,8 @@ def _not_learning(history: History, setting: Setting) -> list[Diagnostic]:
     ):
         return []
     finding = (
-        f"not learning: after {epochs} epochs {best:.1%} of the training images are right, and naming "
+        f"not learning: after {counted(epochs, 'epoch')} {best:.1%} of the training images are "
+        f"right, and naming "
         f"the largest class would give {setting.chance:.1%}"
     )
     lr = setting.config.lr
@@ -285,7 +289,8 @@ def _unsteady(history: History, setting: Setting) -> list[Diagnostic]:
     if len(rows) < window or len(jumps) < least or falls["train"].max() > SMOOTH:
         return []
     finding = (
-        f"unsteady validation: in the last {window} epochs its accuracy fell {len(jumps)} times, by up to "
+        f"unsteady validation: in the last {counted(window, 'epoch')} its accuracy fell "
+        f"{counted(len(jumps), 'time')}, by up to "
         f"{100 * jumps.max():.0f} points, while training stayed smooth: likely the running mean and variance "
         f"of batch norm (momentum {setting.momentum:g})"
     )
@@ -304,10 +309,6 @@ def _settling(setting: Setting) -> str:
     if setting.momentum is not None and setting.momentum < FAST:
         return f"--model.batch_norm_momentum {FAST}, so that they follow the weights"
     return "a smaller --train.batch_size or more --epochs"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _colour(values: NDArray[np.floating]) -> str:

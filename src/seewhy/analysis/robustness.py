@@ -23,6 +23,7 @@ from seewhy.events import Diagnostic, OnEvent, Progress, ignore
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import evaluating, full_precision, to_input
+from seewhy.text import counted
 
 Rows = NDArray[np.int64]
 
@@ -168,7 +169,7 @@ def gradient_masking(pgd: NDArray[np.bool_], square: NDArray[np.bool_]) -> list[
     _, radius, left, claimed = max(found)
     finding = (
         f"gradient masking: with changes of at most {radius:g} of 255, Square, which uses no gradient, "
-        f"leaves {left:,} of {n:,} images recognised, PGD {claimed:,}"
+        f"leaves {left:,} of {counted(n, 'image')} recognised, PGD {claimed:,}"
     )
     advice = (
         "do not trust the accuracy under FGSM and PGD, which is too high: take Square's as the upper "

@@ -13,7 +13,7 @@ def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """The maps (N, C, h, w) that each part of a model makes of images (N, 3, H, W), in order.
 
     The parts are the model's own children, called by name, as far as they make maps; the last are
-    those that its head takes. Leaves no trace.
+    those that its head takes, called `features` where no part makes them. Leaves no trace.
     """
     maps: dict[str, Tensor] = {}
     hooks = []
@@ -31,7 +31,9 @@ def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
         try:
             for name, child in model.named_children():
                 hooks.append(child.register_forward_hook(keep(name)))
-            run(images)
+            result = run(images)
+            if divided and not any(torch.equal(made, result) for made in maps.values()):
+                maps["features"] = result.detach()
         finally:
             for handle in hooks:
                 handle.remove()

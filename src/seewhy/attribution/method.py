@@ -75,7 +75,7 @@ def check(images: Tensor, targets: Tensor) -> None:
     if targets.shape != images.shape[:1] or targets.dtype != torch.int64 or (targets < 0).any():
         raise UsageError(
             f"targets of shape {tuple(targets.shape)} and type {targets.dtype}: expected a class number "
-            f"from 0 on for each of {len(images)} images, int64"
+            f"from 0 on for each image ({len(images):,}), int64"
         )
 
 

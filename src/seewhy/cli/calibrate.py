@@ -9,6 +9,7 @@ import seewhy
 from seewhy.cli.options import PATH, as_json, data_option, device_option, reading_options, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from seewhy.evaluation.decision.fit import Calibration
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--precision", type=click.FloatRange(0, 1), help="required accuracy of the answers")
 @click.option("--coverage", type=click.FloatRange(0, 1), help="share of the images to answer")
 @click.option("--out-of-scope", metavar="IMAGES", help="a data set or folder of other images (OOD)")
-@click.option("--force", is_flag=True, help="accept an OOD score whose ROC area is below 0.7")
+@click.option("--force", is_flag=True, help="accept an OOD score that tells too little")
 @click.option("--out", required=True, type=PATH, help="the new model file")
 @click.option("--figures", type=PATH, help="a folder for the plots")
 @as_json
@@ -31,7 +32,8 @@ def command(model: str, data: str, out: Path, as_json: bool, **settings: Any) ->
 
     Fitted on the validation split and written to a new file. The threshold for --precision also holds for
     new images of the same kind, with 95% one-sided confidence; where there is no such threshold, nothing is
-    written. The temperature needs 30 images and a mistake; else it stays 1.
+    written. The temperature needs 30 images and a mistake; else it stays 1. The OOD score needs a ROC area of
+    0.7, and a threshold that accepts 95% of validation and detects more than 5% of --out-of-scope.
     """
     result = seewhy.calibrate(model, data, out=out, on_event=Terminal(), **settings)
     calibration = result.calibration
@@ -47,7 +49,7 @@ def command(model: str, data: str, out: Path, as_json: bool, **settings: Any) ->
 def _lines(calibration: "Calibration") -> list[str]:
     curve = calibration.risk_coverage
     lines = [
-        f"validation: {calibration.n:,} images",
+        f"validation: {counted(calibration.n, 'image')}",
         f"  temperature        {calibration.temperature:.3f}",
         f"  calibration error  {with_interval(calibration.ece_before)} before, "
         f"{with_interval(calibration.ece_after)} after",
@@ -67,7 +69,8 @@ def _lines(calibration: "Calibration") -> list[str]:
         scope = calibration.scope
         areas = ", ".join(f"{name} {area:.3f}" for name, area in scope.areas.items())
         lines += [
-            f"  OOD score          {scope.score}   (ROC area of {areas})",
+            f"  OOD score          {scope.score}   (chosen on half of the images: ROC area of {areas})",
+            "  on the other half",
             f"  ROC area           {with_interval(scope.auroc, '.4f')}",
             f"  accepted           {with_interval(scope.kept)} of validation",
             f"  detected as OOD    {with_interval(scope.caught)} of the other images",

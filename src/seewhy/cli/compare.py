@@ -16,6 +16,7 @@ from seewhy.cli.options import (
 )
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from seewhy.analysis.compare import ComparedModel, ModelComparison
@@ -42,7 +43,7 @@ def _text(result: "ModelComparison") -> str:
     comparison = result.comparison
     width = max(8, *(len(c.name) for c in result.contenders))
     lines = [
-        f"{comparison.split}: the same {comparison.n:,} images",
+        f"{comparison.split}: the same {counted(comparison.n, 'image')}",
         "",
         f"{'':<{width}}  accuracy (95%)            macro F1  log loss    ECE  train-val"
         "      MB  parameters  ms / image",
@@ -68,7 +69,7 @@ def _text(result: "ModelComparison") -> str:
                 f"  classes with a significant difference, in points: {', '.join(significant)}"
             )
         lines.append(
-            f"  only {difference.first} is correct on {len(difference.first_only):,} images, only "
+            f"  only {difference.first} is correct on {counted(len(difference.first_only), 'image')}, only "
             f"{difference.second} on {len(difference.second_only):,}"
         )
     return "\n".join(lines)
@@ -82,7 +83,7 @@ def _trainings(contenders: "tuple[ComparedModel, ...]") -> list[str]:
             continue
         onset = "no overfitting" if curves.onset is None else f"overfits from epoch {curves.onset}"
         lines.append(
-            f"{contender.name}: {curves.epochs} epochs, kept {curves.kept}; {onset}; validation "
+            f"{contender.name}: {counted(curves.epochs, 'epoch')}, kept {curves.kept}; {onset}; validation "
             f"accuracy varies by {100 * curves.unsteadiness:.1f} points per epoch at the end"
         )
     return [*lines, ""] if lines else []

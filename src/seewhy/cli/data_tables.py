@@ -5,7 +5,7 @@ from itertools import islice
 from textwrap import indent
 from typing import TYPE_CHECKING
 
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,9 @@ def splits_table(statistics: "Statistics") -> str:
     rows = zip(statistics.classes, *counts, strict=True)
     lines += [line(name, row) for name, *row in islice(rows, MOST)]
     if len(statistics.classes) > MOST:
-        lines.append(f"... and {len(statistics.classes) - MOST:,} more classes (see --json)")
+        lines.append(
+            f"... and {counted(len(statistics.classes) - MOST, 'more class')} (see --json)"
+        )
     return "\n".join([*lines, line("all", [count.sum() for count in counts])])
 
 
@@ -54,7 +56,7 @@ def statistics_table(statistics: "Statistics") -> str:
         "std": _rgb(statistics.std),
     }
     if statistics.bad:
-        facts["unusable"] = f"{statistics.bad:,} files"
+        facts["unusable"] = counted(statistics.bad, "file")
     lines = [f"{name:<12}{text}" for name, text in facts.items()]
     return splits_table(statistics) + "\n\n" + "\n".join(lines)
 
@@ -62,7 +64,7 @@ def statistics_table(statistics: "Statistics") -> str:
 def findings_text(report: "Report") -> str:
     """Each finding with some examples and advice."""
     if not report.findings:
-        return f"{len(report.gathered):,} images: no problems found"
+        return f"{counted(len(report.gathered), 'image')}: no problems found"
     parts = []
     for finding in report.findings:
         examples = [_example(example, report) for example in finding.examples[:SHOWN]]

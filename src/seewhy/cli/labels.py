@@ -11,7 +11,7 @@ from seewhy.cli.flags import config_of, fields, recipe_flags
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.progress import Terminal, shown
 from seewhy.cli.tables import table
-from seewhy.text import command_line, visible
+from seewhy.text import command_line, counted, visible
 
 if TYPE_CHECKING:
     from seewhy.workflows.labels import LabelFindings
@@ -76,7 +76,8 @@ def _text(findings: "LabelFindings") -> str:
     suspects, home = findings.suspects, findings.path
     issues = suspects.found
     lines = [
-        f"{len(issues):,} of {suspects.n:,} labels look wrong to networks that were not trained on them",
+        f"{len(issues):,} of {counted(suspects.n, 'label', 'look')} wrong to networks that were not "
+        f"trained on them",
         f"the networks agree with {suspects.agreed:.1%} of the labels; the lower, the more false alarms",
     ]
     if suspects.weak:

@@ -10,7 +10,7 @@ import seewhy
 from seewhy.cli.options import PATH, device_option
 from seewhy.cli.progress import Terminal
 from seewhy.errors import UsageError
-from seewhy.text import listed
+from seewhy.text import counted, listed
 
 
 @click.command()
@@ -32,7 +32,7 @@ def command(
 
     Writes one row per input, in order, including unreadable ones. Exits 1 if any row is not ok. For a
     calibrated model the last column, answer, is its class, "not sure" or "out of scope". A+B is the
-    ensemble of two models.
+    ensemble of two models, which has no answer: thresholds of its models do not hold for it.
     """
     terminal = Terminal()
     result = seewhy.label_images(
@@ -46,7 +46,8 @@ def command(
     )
     if result.bad:
         terminal.write(
-            f"{result.bad:,} of {result.images:,} images could not be read: see the rows whose status is "
+            f"{result.bad:,} of {counted(result.images, 'image')} could not be read: see the rows "
+            f"whose status is "
             "not ok"
         )
     sys.exit(1 if result.bad else 0)

@@ -103,9 +103,9 @@ class Terminal:
         if run is None or run.name:
             return
         watched = {"accuracy": metrics["accuracy"], run.metric: metrics[run.metric]}
+        turn = f"epoch {epoch.epoch:>3}/{run.epochs}" if epoch.epoch else "last layer"
         self.write(
-            f"epoch {epoch.epoch:>3}/{run.epochs}  "
-            f"train {epoch.train_loss:.3f} {epoch.train_accuracy:6.1%}  val {metrics['loss']:.3f} "
+            f"{turn}  train {epoch.train_loss:.3f} {epoch.train_accuracy:6.1%}  val {metrics['loss']:.3f} "
             + "  ".join(
                 f"{number:6.1%}" if name == "accuracy" else f"{name} {number:.3f}"
                 for name, number in watched.items()

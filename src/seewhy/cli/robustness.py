@@ -10,6 +10,7 @@ from seewhy.cli.options import as_json, data_option, device_option, reading_opti
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
 from seewhy.config.names import ATTACKS
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from seewhy.analysis.robustness import Curve, Robustness
@@ -43,7 +44,7 @@ def _text(result: "Robustness") -> str:
     lost = result.lost
     ends = lost.reason if isnan(lost.low) else f"{100 * lost.low:.1f} to {100 * lost.high:.1f}"
     lines = [
-        f"{result.n:,} validation images, {with_interval(result.clean)} accuracy on the originals",
+        f"{counted(result.n, 'validation image')}, {with_interval(result.clean)} accuracy on the originals",
         f"mean corruption error {with_interval(result.mean_corruption_error)}, which is "
         f"{100 * lost.value:.1f} points more ({ends})",
         "",
@@ -58,7 +59,7 @@ def _text(result: "Robustness") -> str:
     for curve in result.transformations.values():
         lines += _curve(curve, f"accuracy (%) by {curve.about}")
     for name, curve in result.attacks.items():
-        about = f"{ATTACKS[name]}, {result.attacked[name]:,} images"
+        about = f"{ATTACKS[name]}, {counted(result.attacked[name], 'image')}"
         lines += _curve(curve, f"accuracy (%) by {curve.about}: {about}")
     return "\n".join(lines)
 

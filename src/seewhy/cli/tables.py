@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 if TYPE_CHECKING:
     from seewhy.analysis.causes import Causes
@@ -24,7 +24,7 @@ def metrics_table(metrics: dict[str, Any], about: str) -> str:
         return f"  {title:<18} {write(interval['value']):>7}   {_span(interval, write)}{note}"
 
     lines = [
-        f"{metrics['split']}: {metrics['n']:,} images, {about}",
+        f"{metrics['split']}: {counted(metrics['n'], 'image')}, {about}",
         "",
         f"  {'':<18} {'':>7}   95% interval",
         line("accuracy", "accuracy", _percent),
@@ -38,12 +38,14 @@ def metrics_table(metrics: dict[str, Any], about: str) -> str:
         "",
     ]
     width = max(12, *(len(name) for name in metrics["classes"][:50]))
-    lines.append(f"  {'class':<{width}}  precision   recall       F1   95% interval       images")
+    lines.append(f"  {'class':<{width}}  precision   recall       F1   95% interval of F1   images")
     for name, row in list(metrics["per_class"].items())[:50]:
         span = _span(row["intervals"]["f1"], _percent)
-        lines.append(_row(name, row, width, f"{span:<16}{row['support']:>9,}"))
+        lines.append(_row(name, row, width, f"{span:<18}{row['support']:>9,}"))
     if len(metrics["classes"]) > 50:
-        lines.append(f"  ... and {len(metrics['classes']) - 50} more classes (see --json)")
+        lines.append(
+            f"  ... and {counted(len(metrics['classes']) - 50, 'more class')} (see --json)"
+        )
     for name in ("macro", "weighted"):
         lines.append(_row(f"{name} mean", metrics[name], width, ""))
     if absent := [name for name, row in metrics["per_class"].items() if not row["support"]]:
@@ -66,13 +68,12 @@ def analysis_table(analysis: "Analysis") -> str:
         "confidence",
         f"  mean, correct      {with_interval(confidence.right)}",
         f"  mean, wrong        {with_interval(confidence.wrong)}",
-        f"  least sure correct {_finite(confidence.least_right)}   {visible(confidence.least_right_id)}",
-        f"  most sure wrong    {_finite(confidence.most_wrong)}   {visible(confidence.most_wrong_id)}",
-        f"  wrong above 90%    {confidence.sure_mistakes:,} images, "
+        _named("least sure correct", confidence.least_right, confidence.least_right_id),
+        _named("most sure wrong", confidence.most_wrong, confidence.most_wrong_id),
+        f"  wrong above 90%    {counted(confidence.sure_mistakes, 'image')}, "
         f"{with_interval(confidence.sure_mistake_rate)} of all",
         f"  risk-coverage area {confidence.risk_coverage.aurc:.4f}   (mean error rate over all coverages)",
-        "",
-        "most confused",
+        *(["", "most confused"] if mistakes.pairs else []),
     ]
     for pair in mistakes.pairs[:5]:
         names = f"{pair.true} -> {pair.predicted}"
@@ -96,7 +97,7 @@ def _weak(slices: "Slices | None") -> Iterator[str]:
     yield f"\nweak slices: {len(slices.weak) or 'none'} of {slices.tested:,} tested"
     for part in slices.weak[:WEAK]:
         wrong = f"{part.rate.value:.1%} wrong, the rest {part.rest.value:.1%}"
-        yield f"  {visible(part.name)}: {wrong} ({part.n:,} images)"
+        yield f"  {visible(part.name)}: {wrong} ({counted(part.n, 'image')})"
 
 
 def with_interval(interval: "Interval", style: str = ".1%") -> str:
@@ -116,8 +117,11 @@ def _span(interval: Mapping[str, Any], write: Callable[[float | None], str]) -> 
     return f"{write(interval['low'])} to {write(interval['high'])}"
 
 
-def _finite(value: float) -> str:
-    return "-" if isnan(value) else f"{value:.1%}"
+def _named(title: str, confidence: float, image: str) -> str:
+    """A line on one image; a dash if there is none."""
+    return f"  {title:<18} " + (
+        "-" if isnan(confidence) else f"{confidence:.1%}   {visible(image)}"
+    )
 
 
 def _row(name: str, row: dict[str, Any], width: int, tail: str) -> str:

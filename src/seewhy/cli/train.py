@@ -15,7 +15,7 @@ from seewhy.cli.progress import say, shown
 from seewhy.cli.tables import metrics_table, summary_table
 from seewhy.errors import UsageError, as_user_error
 from seewhy.events import RunStarted
-from seewhy.text import command_line
+from seewhy.text import command_line, counted
 
 if TYPE_CHECKING:
     from seewhy.analysis.experiments.repetition import Folds, Seeds
@@ -39,9 +39,10 @@ def command(
 ) -> None:
     """Train a classifier from labelled images and measure it on validation; test is never used.
 
-    `--resume --out RUN` continues a run by its own recipe and data; with a larger --epochs it trains a
-    finished one on. --seeds and --folds write their runs to OUT/seed-N or OUT/fold-N [runs/RECIPE-seeds,
-    -folds]. Run the same command again to continue them after an interruption.
+    `--resume --out RUN` continues a run by its own recipe and data, and `--resume` alone the one unfinished
+    run in the working directory or its runs/. With a larger --epochs a finished run is trained on. --seeds
+    and --folds write their runs to OUT/seed-N or OUT/fold-N [runs/RECIPE-seeds, -folds]. Run the same command
+    again to continue them after an interruption.
     """
     if seeds is not None and folds is not None:
         raise UsageError("--seeds and --folds are two experiments: choose one")
@@ -112,13 +113,13 @@ def _report_failed(run: "Run", error: Exception, command: str) -> int:
 
 def _seeds_text(result: "Seeds") -> str:
     return (
-        f"validation over {len(result.runs)} seeds\n\n{summary_table(result.figures)}\n\n"
+        f"validation over {counted(len(result.runs), 'seed')}\n\n{summary_table(result.figures)}\n\n"
         f"runs: {result.path}   plot: {result.path / 'figures' / 'seeds.png'}"
     )
 
 
 def _folds_text(result: "Folds") -> str:
-    about = f"each predicted by the one of {len(result.runs)} runs that was not trained on it"
+    about = f"each predicted by the one of {counted(len(result.runs), 'run')} that was not trained on it"
     metrics = {**seewhy.to_json(result.whole), "split": "out of fold"}
     return (
         f"{metrics_table(metrics, about)}\n\nper fold\n\n{summary_table(result.figures)}\n\n"

@@ -9,7 +9,7 @@ from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
 from seewhy.cli.progress import shown
 from seewhy.cli.tables import table, value
-from seewhy.text import command_line, in_points, p_value
+from seewhy.text import command_line, counted, in_points, p_value
 
 if TYPE_CHECKING:
     from seewhy.analysis.experiments.tuning import Tuning
@@ -54,7 +54,8 @@ def _summary(result: "Tuning", data: str) -> str:
         )
         rows.append((one.name, *score, change, p_value(one.p)))
     lines = [
-        f"{len(states)} trials ({counts}); the best and the base over {len(result.best.runs)} fresh seeds",
+        f"{counted(len(states), 'trial')} ({counts}); the best and the base over "
+        f"{counted(len(result.best.runs), 'fresh seed')}",
         "",
         table(rows),
         "",

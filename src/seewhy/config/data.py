@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from seewhy.config.input_rule import Fit
+from seewhy.config.input_rule import Fit, Interpolation
 
 
 class DataConfig(BaseModel):
@@ -22,6 +22,10 @@ class DataConfig(BaseModel):
         None,
         description="how an elongated image becomes a square: cropped to its centre, padded with grey, or "
         "squashed; None: squashed, or cropped where all images are square, so that only new ones are cut",
+    )
+    interpolation: Interpolation | None = Field(
+        None,
+        description="how images are resized; None: as those that pretrained weights have seen, or bicubic",
     )
     depth: Literal["range", "upper_byte"] = Field(
         "range",

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fit = Literal["crop", "pad", "squash"]
+Interpolation = Literal["bicubic", "bilinear"]
 PADDING = 128  # grey level on both sides of a padded image, in all three channels
 
 
@@ -21,9 +22,9 @@ class Side(NamedTuple):
 class InputRule(BaseModel):
     """How an image becomes the square input of a network; part of the model file.
 
-    Decoding is as in `data/images/decode.py`. Then antialiased bicubic makes a square of `store` pixels a
-    side, by `fit`: "crop" keeps the centre square and leaves out the rest; "pad" keeps the whole image at its
-    shape, between bars of grey (`PADDING`); "squash" keeps the whole image and changes its shape. The
+    Decoding is as in `data/images/decode.py`. Then antialiased interpolation makes a square of `store` pixels
+    a side, by `fit`: "crop" keeps the centre square and leaves out the rest; "pad" keeps the whole image at
+    its shape, between bars of grey (`PADDING`); "squash" keeps the whole image and changes its shape. The
     three are equal for a square image. The central `size` pixels are evaluated, and training crops from all.
 
     A bundle of format 1 has neither `fit` nor `depth`: it crops, and keeps the upper byte of 16 bits.
@@ -39,6 +40,7 @@ class InputRule(BaseModel):
         description="the values of more than 8 bits that become 0 and 255, with those between in proportion; "
         "None: each keeps its upper byte",
     )
+    interpolation: Interpolation = Field("bicubic", description="how images are resized")
     version: Literal[1] = Field(1, description="of decoding and resizing")
 
     @model_validator(mode="after")
@@ -50,14 +52,17 @@ class InputRule(BaseModel):
         return self
 
     @staticmethod
-    def resolve(size: int, shorter_side: int, fit: Fit = "crop") -> "InputRule":
+    def resolve(
+        size: int, shorter_side: int, fit: Fit = "crop", interpolation: Interpolation = "bicubic"
+    ) -> "InputRule":
         """Returns the rule for an input of at most `size` pixels from images of `shorter_side`.
 
         Photographs are stored 1.15 times as large, so that training can crop from them; an input of
         up to 64 pixels is stored at its size. Nothing is enlarged beyond `shorter_side`.
         """
         store = min(size if size <= 64 else round(1.15 * size), shorter_side)
-        return InputRule(size=min(size, store), store=store, fit=fit)
+        side = min(size, store)
+        return InputRule(size=side, store=store, fit=fit, interpolation=interpolation)
 
     def __str__(self) -> str:
         text = f"{self.store}x{self.store} ({self.fit}), the network sees {self.size}x{self.size}"
@@ -68,7 +73,8 @@ class InputRule(BaseModel):
     @property
     def key(self) -> str:
         """Names the stored pixels: rules of one key store the same, and differ in `size` alone."""
-        rule = self.model_dump_json(exclude={"size"})
+        later = {"interpolation"} if self.interpolation == "bicubic" else set()  # keys of before it
+        rule = self.model_dump_json(exclude={"size", *later})
         return f"store-{self.store}-{hashlib.sha256(rule.encode()).hexdigest()[:16]}"
 
     def sides(self, width: int, height: int) -> tuple[Side, Side]:

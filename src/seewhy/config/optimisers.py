@@ -1,16 +1,20 @@
 """The optimisers' options, one record an optimiser; `training/optimisers.py` builds them."""
 
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from seewhy.config.variants import Variant
 
+MOMENTUM: Any = Field(
+    ge=0, lt=1, description="Nesterov momentum (0 to 1); default 0.9 with sgd, 0.95 with muon"
+)
+
 
 class Optimiser(Variant):
     """Options of an optimiser, and the size of its state."""
 
-    tensors_kept: ClassVar[int]  # tensors in its state for each weight tensor, of the same size
+    tensors_kept: ClassVar[int]  # most tensors in its state for a weight tensor, of the same size
 
 
 class Sgd(Optimiser):
@@ -18,7 +22,7 @@ class Sgd(Optimiser):
 
     tensors_kept = 1
 
-    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum; default 0.9")
+    momentum: Annotated[float, MOMENTUM] = 0.9
 
 
 class Adam(Optimiser):
@@ -33,4 +37,17 @@ class AdamW(Optimiser):
     tensors_kept = 2
 
 
-OPTIMISERS: dict[str, type[Optimiser]] = {"sgd": Sgd, "adam": Adam, "adamw": AdamW}
+class Muon(Optimiser):
+    """Muon (Jordan 2024) for kernels and hidden matrices, AdamW for the rest, at the same rate."""
+
+    tensors_kept = 2  # AdamW's; Muon's is one
+
+    momentum: Annotated[float, MOMENTUM] = 0.95
+
+
+OPTIMISERS: dict[str, type[Optimiser]] = {
+    "sgd": Sgd,
+    "adam": Adam,
+    "adamw": AdamW,
+    "muon": Muon,
+}

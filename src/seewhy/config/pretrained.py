@@ -1,7 +1,8 @@
 """Weights trained on ImageNet, as a card: where they come from, and the input that they expect."""
 
 from dataclasses import dataclass
-from typing import Literal
+
+from seewhy.config.input_rule import Interpolation
 
 Triple = tuple[float, float, float]
 
@@ -27,7 +28,7 @@ class Pretrained:
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
     size: int = 224
-    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    interpolation: Interpolation = "bicubic"
     renamed: tuple[tuple[str, str], ...] = ()
 
 

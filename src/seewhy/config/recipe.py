@@ -17,7 +17,7 @@ from seewhy.config.options import Option, options_of
 from seewhy.config.search import Space, check
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
-from seewhy.text import near, no_such
+from seewhy.text import near, no_such, visible
 
 SHIPPED = Path(__file__).parent / "recipes"
 MAX_BYTES = 1_000_000
@@ -115,7 +115,7 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UsageError(f"recipe {name} is not YAML: {error}") from None
     if not isinstance(tree, dict):
-        raise UsageError(f"recipe {name} holds a {type(tree).__name__}, expected sections")
+        raise UsageError(f"recipe {name} holds {visible(repr(tree)[:40])}, expected sections")
     base = tree.pop("extends", None)
     tree.setdefault("name", label)
     return tree if base is None else _merge(_read(str(base), depth + 1, folder), tree)

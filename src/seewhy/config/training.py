@@ -51,7 +51,9 @@ class TrainConfig(BaseModel):
     seed: int = Field(0, ge=0, lt=2**63, description="seeds weights, order, augmentation, dropout")
 
     optimizer: str = Field(
-        "sgd", description="sgd has Nesterov momentum; adamw decouples weight decay from the step"
+        "sgd",
+        description="sgd has Nesterov momentum; adamw decouples weight decay from the step; muon makes the "
+        "steps of kernels and matrices orthogonal, at rates like those of adamw",
     )
     lr: float = Field(0.1, gt=0, description="highest learning rate")
     weight_decay: float | None = Field(
@@ -69,11 +71,10 @@ class TrainConfig(BaseModel):
     )
     clip: float | None = Field(None, gt=0, description="clip the global gradient norm here")
 
-    unfreeze: Literal["none", "auto", "all"] | None = Field(
-        None,
-        description="how pretrained weights are fine-tuned: `none` fits the last layer on frozen features, "
-        "`all` then trains the whole network from there, `auto` chooses by the number of images and "
-        "`time_limit`; None: the whole network at once",
+    unfreeze: Literal["auto", "all"] | None = Field(
+        "all",
+        description="what of a pretrained network is trained: none fits its last layer to frozen features; "
+        "all does this first, then trains all layers; auto chooses by the number of images and `time_limit`",
     )
     layer_decay: float | None = Field(
         None, gt=0, lt=1, description="learning rate of each block, as a multiple of the next one's"
@@ -123,6 +124,13 @@ class TrainConfig(BaseModel):
     ema: float | None = Field(
         None, gt=0, lt=1, description="decay per step of the averaged weights, which are evaluated"
     )
+    swa: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="stochastic weight averaging: share of the epochs, the last ones, over whose steps the "
+        "weights are averaged (0 to 1); the mean is evaluated, with batch-norm statistics of its own",
+    )
 
     monitor: str = Field("accuracy", description="validation metric that picks the best epoch")
     monitor_mode: Literal["max", "min"] | None = Field(
@@ -160,6 +168,11 @@ class TrainConfig(BaseModel):
     def _a_path_is_its_text(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
 
+    @field_validator("unfreeze", mode="before")
+    @classmethod
+    def _none_is_a_word_here(cls, value: object) -> object:
+        return None if value == "none" else value
+
     @field_validator("monitor")
     @classmethod
     def _is_a_metric(cls, name: str) -> str:
@@ -184,6 +197,8 @@ class TrainConfig(BaseModel):
                 raise ValueError(f"{name} has no effect without teacher (`{name}: none` clears it)")
         if self.compile and self.dropout_schedule is not None:
             raise ValueError("compile runs again for each rate of dropout_schedule: choose one")
+        if self.ema is not None and self.swa is not None:
+            raise ValueError("ema and swa both average the weights: choose one")
         if self.class_weights and self.sampling:
             raise ValueError("class_weights and sampling both balance the classes: choose one")
         return self

@@ -12,7 +12,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data import sources
 from seewhy.data.bad_files import BadFile, check_bad, write_bad_files
 from seewhy.data.cache import Stored, stored
-from seewhy.data.class_names import class_names, differ_by_case
+from seewhy.data.class_names import NO_LABEL, class_names, differ_by_case
 from seewhy.data.imageset import ImageSet, Rows
 from seewhy.data.shape import shape_notes
 from seewhy.data.sources import Data, Source
@@ -29,7 +29,7 @@ from seewhy.data.stamps import Content, cache_root, content_of, writable
 from seewhy.data.survey import depth_of, survey_of
 from seewhy.errors import DataError, UsageError
 from seewhy.events import OnEvent, ignore
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 __all__ = [
     "BadFile",
@@ -78,9 +78,9 @@ def load_data(
     test = images.take(split == "test")
     train = images.take(split == "train")
     if given is None:
-        shapes = shape_notes(train.sizes, rule.fit, "training images")
+        shapes = shape_notes(train.sizes, rule.fit, training=True)
     else:
-        shapes = shape_notes(images.take(split != "test").sizes, rule.fit, "images")
+        shapes = shape_notes(images.take(split != "test").sizes, rule.fit)
     return Splits(
         train=train,
         val=images.take(split == "val"),
@@ -120,7 +120,8 @@ def _resolved(
     """
     facts = survey_of(origin, content)
     fit = config.fit or ("crop" if facts.square else "squash")
-    rule = InputRule.resolve(config.size, facts.side or config.size, fit)
+    shown = config.interpolation or "bicubic"
+    rule = InputRule.resolve(config.size, facts.side or config.size, fit, shown)
     if not facts.deep or config.depth != "range":
         return rule, []
     # Which images are trained on can depend on their hashes, and these take a pass of their own.
@@ -168,7 +169,7 @@ def _divided(
     images, gone = _corrected(images, split, origin.corrections)
     split = np.where(images.labels < 0, "left_out", split)
     if classes is None and trainable:
-        check_classes_trained(images, split)
+        check_classes_trained(images, split, read.unlabelled)
     empty = notes_on_classes(images, split) if classes is None else []
     return _Divided(images, split, (*aligned, *drawn, *gone, *empty))
 
@@ -214,7 +215,9 @@ def _corrected(
         labels[row] = position[right[digest]]
         used.add(digest)
     gone = len(right) - len(used)
-    notes = [f"{gone:,} corrections are for images that no longer exist"] if gone else []
+    notes = (
+        [f"{counted(gone, 'correction', 'are')} for images that no longer exist"] if gone else []
+    )
     return replace(images, labels=labels), notes
 
 
@@ -242,9 +245,9 @@ def _grouped(images: ImageSet, pattern: str) -> ImageSet:
 def _notes(source: Source, read: Stored) -> list[str]:
     """Returns lines on the layout, such as "train: 50,000 images, 10 classes, 32x32, from parquet"."""
     names, counts = np.unique(read.splits, return_counts=True)
-    count = {str(name) or "all": f"{n:,} images" for name, n in zip(names, counts, strict=True)}
+    count = {str(name) or "all": counted(n, "image") for name, n in zip(names, counts, strict=True)}
     first, *others = [f"{n}: {count[n]}" for n in ("all", "train", "val", "test") if n in count]
-    first += f", {len(read.classes)} classes, {read.pixels}, from {source.layout}"
+    first += f", {counted(len(read.classes), 'class')}, {read.pixels}, from {source.layout}"
     notes = ["; ".join([first, *others]), *source.notes]
     for name in read.merged:
         notes.append(f"{visible(name)} is spelled in several ways: read as one class")
@@ -253,9 +256,7 @@ def _notes(source: Source, read: Stored) -> list[str]:
             f"the classes {visible(', '.join(alike))} differ only by case: rename one if they are one"
         )
     if read.unlabelled:
-        notes.append(
-            f"{read.unlabelled:,} images without a label (empty, None or NaN) were left out"
-        )
+        notes.append(f"left out, without a label ({NO_LABEL}): {counted(read.unlabelled, 'image')}")
     if read.bad:
-        notes.append(f"{len(read.bad):,} images cannot be used and were left out")
+        notes.append(f"left out, as they cannot be used: {counted(len(read.bad), 'image')}")
     return notes

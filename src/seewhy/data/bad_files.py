@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seewhy.errors import DataError
 from seewhy.files import write_atomic
-from seewhy.text import csv_text, visible
+from seewhy.text import counted, csv_text, visible
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ def check_bad(bad: Sequence[BadFile], total: int, on_bad: str, max_bad: float) -
         remedy = (
             f"At most {max_bad:.1%} may be skipped: replace them, or raise --max-bad to {share:g}"
         )
-    raise DataError(f"{len(bad):,} of {total:,} images cannot be used: {named}{more}. {remedy}")
+    raise DataError(
+        f"{len(bad):,} of {counted(total, 'image')} cannot be used: {named}{more}. {remedy}"
+    )
 
 
 def write_bad_files(bad: Sequence[BadFile], path: Path) -> None:

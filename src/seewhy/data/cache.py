@@ -32,7 +32,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, check_bad
 from seewhy.data.cache_sets import ABOUT, USED, About, adding, make_room
 from seewhy.data.checksums import intact, write_checksums
-from seewhy.data.class_names import class_names
+from seewhy.data.class_names import NO_LABEL, class_names
 from seewhy.data.images.at_once import workers
 from seewhy.data.images.decode import ImageLike, read_file, read_hashed
 from seewhy.data.images.quiet import quiet_pillow
@@ -43,6 +43,7 @@ from seewhy.data.stamps import Content, cache_root
 from seewhy.errors import DataError, ImageError
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import atomic_directory, exclusive, require_space, write_json
+from seewhy.text import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +86,9 @@ def stored(source: Source, rule: InputRule, content: Content, on_event: OnEvent 
             with adding():
                 _build(source, rule, content, entry, on_event)
             if removed := len(make_room(entry)):
-                sets = "1 set that was" if removed == 1 else f"{removed:,} sets that were"
-                limit = "which is limited to SEEWHY_CACHE_GB"
-                on_event(Note(f"{sets} used longest ago left the cache, {limit}"))
+                sets = counted(removed, "set")
+                limit = "which SEEWHY_CACHE_GB limits"
+                on_event(Note(f"removed from the cache, {limit}: {sets}, used longest ago"))
     raise DataError(f"{entry} is damaged right after it was written: check the disk")
 
 
@@ -247,8 +248,10 @@ def _build(
             on_event(Progress("reading", done, max(done, reading.total)))
         if not table.ids:
             check_bad(table.bad, done, "error", 0)
-            without = f"none of {table.unlabelled:,} images has a label" if table.unlabelled else ""
-            raise DataError(without or f"no images in {source.root}")
+            if table.unlabelled:
+                number = counted(table.unlabelled, "image")
+                raise DataError(f"no label on any of {number} (each is {NO_LABEL}): label them")
+            raise DataError(f"no images in {source.root}")
     segments, rows = pixels.used(np.array(table.rows, np.int64))
     about = About(
         str(source.root), source.layout, len(rows), side, [path.name for path in segments]

@@ -17,7 +17,7 @@ from seewhy.data.checksums import intact
 from seewhy.data.stamps import cache_root
 from seewhy.errors import LockedError, UsageError
 from seewhy.files import exclusive, shared
-from seewhy.text import no_such, visible
+from seewhy.text import counted, near, visible
 
 ABOUT, USED = "set.json", ".used"  # files of a set; the time of the second is that of the last use
 LIMIT = 20.0  # GB
@@ -122,9 +122,12 @@ def remove_cached(
     """
     entries = _entries()
     if ids is not None:
-        wanted = set(ids)
-        for unknown in wanted - {entry.id for entry in entries}:
-            raise UsageError(no_such("set in the cache", unknown, [entry.id for entry in entries]))
+        wanted, known = set(ids), [entry.id for entry in entries]
+        for unknown in sorted(wanted - set(known)):
+            raise UsageError(
+                f"the cache has no set {visible(unknown)!r}{near(unknown, known) or '.'} `seewhy cache` "
+                f"lists the {counted(len(known), 'set')} that it has"
+            )
         entries = [entry for entry in entries if entry.id in wanted]
     before = time.time() - unused_days * 86_400
     return _remove([entry for entry in entries if entry.used <= before])

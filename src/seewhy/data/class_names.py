@@ -16,6 +16,7 @@ import numpy as np
 
 from seewhy.errors import DataError
 
+NO_LABEL = "empty, None, NaN, or -1 where labels are numbers"  # what "without a label" means
 _MISSING = ("nan", "nat", "<na>")  # as pandas and numpy write a missing value
 _NUMBER = re.compile(r"([+-]?)0*([0-9]+)(?:\.([0-9]*?)0*)?")
 

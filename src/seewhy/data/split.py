@@ -19,10 +19,11 @@ import numpy as np
 from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, write_csv
+from seewhy.data.class_names import NO_LABEL
 from seewhy.data.images import near_duplicates
 from seewhy.data.imageset import ImageSet
 from seewhy.errors import DataError, UntrainableError, UsageError
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 # Of the class names in a model file, whose header has 1 MiB; the rest is for its other facts.
 MAX_CLASSES, MAX_NAME_BYTES = 100_000, 1 << 19
@@ -187,7 +188,8 @@ def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
     counts = images.counts
     if limit < np.count_nonzero(counts):
         raise DataError(
-            f"{limit:,} training images are fewer than the {np.count_nonzero(counts)} classes: "
+            f"{counted(limit, 'training image', 'are')} fewer than the "
+            f"{counted(np.count_nonzero(counts), 'class')}: "
             "raise --data.limit"
         )
     exact = limit * counts / counts.sum()
@@ -243,17 +245,19 @@ def assign(
     elif fold is None and "val" not in original and "train" in original:
         move("val", "train", config.val)
         drawn = np.count_nonzero(split == "val")
-        notes.append(f"val: {drawn:,} images drawn from train by content, seed {seed}")
+        notes.append(f"val: {counted(drawn, 'image')} drawn from train by content, seed {seed}")
     if fold is not None:
         rows = np.flatnonzero((split == "train") | (split == "val"))
         place = folds(images.labels[rows], unit[rows], rank[rows], fold[1])
         split[rows] = np.where(place == fold[0], "val", "train")
         held = np.count_nonzero(place == fold[0])
-        notes.append(f"val: {held:,} of {len(rows):,} images, fold {fold[0]} (0 to {fold[1] - 1})")
+        notes.append(
+            f"val: {held:,} of {counted(len(rows), 'image')}, fold {fold[0]} (0 to {fold[1] - 1})"
+        )
     rows = np.flatnonzero(split == "train")
     if config.limit is not None and config.limit < len(rows):
         split[rows[~part(images.take(rows), config.limit, rank[rows])]] = "left_out"
-        notes.append(f"train: limited to {config.limit:,} of {len(rows):,} images")
+        notes.append(f"train: limited to {config.limit:,} of {counted(len(rows), 'image')}")
     return split, notes
 
 
@@ -272,18 +276,27 @@ def check_names(names: tuple[str, ...]) -> None:
     size = len(json.dumps(listed, ensure_ascii=False, allow_nan=False).encode())
     if len(names) > MAX_CLASSES or size > MAX_NAME_BYTES:
         raise UntrainableError(
-            f"{len(names):,} class names of {size:,} bytes do not fit into a model file, which has space for "
+            f"{counted(len(names), 'class name')} of {size:,} bytes do not fit into a model file, "
+            f"which has space for "
             f"{MAX_CLASSES:,} names and {MAX_NAME_BYTES:,} bytes",
             "shorten the names",
         )
 
 
-def check_classes_trained(images: ImageSet, split: np.ndarray) -> None:
-    """Raises `UntrainableError` if there is one class, one without training images, or no val."""
+def check_classes_trained(images: ImageSet, split: np.ndarray, unlabelled: int = 0) -> None:
+    """Raises `UntrainableError` if there is one class, one without training images, or no val.
+
+    `unlabelled` is the number of images that were left out, as they have no label.
+    """
     if len(images.classes) < 2:
+        one = f"there is one class, {visible(images.classes[0])}"
+        if unlabelled:
+            raise UntrainableError(
+                f"{one}, and {counted(unlabelled, 'image')} without a label ({NO_LABEL}) left out",
+                "a classifier needs two. Label these, as a class of their own if they are one",
+            )
         raise UntrainableError(
-            f"there is one class, {visible(images.classes[0])}",
-            "a classifier needs two. Is this the folder above the class folders?",
+            one, "a classifier needs two. Is this the folder above the class folders?"
         )
     if empty := _named(images, images.take(split == "train").counts == 0):
         leaked = images.take(split == "train").counts + images.take(split == "left_out").counts
@@ -371,7 +384,7 @@ def _leave_out_leaks(split: np.ndarray, unit: np.ndarray) -> list[str]:
         split[leak] = "left_out"
         if leak.any():
             notes.append(
-                f"{source}: {np.count_nonzero(leak):,} images left out: identical to (or in one "
+                f"{source}: {counted(np.count_nonzero(leak), 'image')} left out: identical to (or in one "
                 f"group with) {target} images"
             )
     return notes

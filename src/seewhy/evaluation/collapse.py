@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.events import Diagnostic
+from seewhy.text import counted
 
 NEARLY = 0.95  # share of all images, and of those of other classes, that are given the one class
 FEWEST = 5  # images of other classes; with fewer, each can be a mistake of its own
@@ -25,7 +26,8 @@ def collapse(confusion: NDArray[np.int64], classes: Sequence[str]) -> list[Diagn
     if others < FEWEST or given[k] < NEARLY * total or wrong < NEARLY * others:
         return []
     finding = (
-        f"collapsed: {given[k]:,} of {total:,} images are predicted as {classes[k]}, also {wrong:,} of the "
+        f"collapsed: {given[k]:,} of {counted(total, 'image', 'are')} predicted as {classes[k]}, also "
+        f"{wrong:,} of the "
         f"{others:,} that belong to other classes"
     )
     advice = (

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import UsageError
+from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import log_softmax
 from seewhy.inference.predictor import Outputs, Predictor
@@ -79,6 +80,12 @@ class Ensemble(Predictor):
             total += np.exp(log_softmax(logits, temperature))[:, order]
         mean = np.maximum(total / len(self.members), LEAST)
         return np.log(mean).astype(np.float32), None
+
+
+def members_decide(predictor: Predictor) -> bool:
+    """Whether it is an ensemble of models that may abstain, which the ensemble does not."""
+    members = predictor.members if isinstance(predictor, Ensemble) else ()
+    return any(decides(member.decision) for member in members)
 
 
 def _split_settings(member: Predictor) -> dict[str, Any]:

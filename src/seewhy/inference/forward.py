@@ -14,6 +14,7 @@ from seewhy.errors import DivergedError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import OnEvent, ignore
 from seewhy.inference.predictor import Outputs, predict_batches
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from seewhy.data.imageset import ImageSet
@@ -113,7 +114,8 @@ def require_finite(logits: NDArray[np.float32]) -> None:
     bad = int((~np.isfinite(logits).all(axis=1)).sum())
     if bad:
         raise DivergedError(
-            f"the network answers NaN or infinity for {bad:,} of {len(logits):,} images: it has diverged"
+            f"the network answers NaN or infinity for {bad:,} of {counted(len(logits), 'image')}: "
+            f"it has diverged"
         )
 
 

@@ -1,6 +1,7 @@
 """A network as a diagram shows it: its layers in a few blocks, and the inputs of each block."""
 
 import operator
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,6 +48,8 @@ def blocks(network: Network) -> list[Block]:
     for node in graph.nodes:
         if node.op == "placeholder":
             at[node] = IMAGE
+            continue
+        if node.target is getattr:  # a size
             continue
         inputs = tuple(dict.fromkeys(at[n] for n in node.all_input_nodes if n in at))
         if not inputs or node.op == "output":
@@ -150,6 +153,8 @@ def _words(module: nn.Module) -> str:
             return f"dropout {module.p:g}"
         case nn.BatchNorm1d() | nn.BatchNorm2d():
             return "batch norm"
+        case nn.LayerNorm():
+            return "layer norm"
         case nn.ReLU():
             return "ReLU"
         case nn.ReLU6():
@@ -160,7 +165,9 @@ def _words(module: nn.Module) -> str:
             return "hard swish"
         case nn.Hardsigmoid():
             return "hard sigmoid"
+        case nn.GELU():
+            return "GELU"
         case DropPath():
             return f"drop path {module.rate:.2g}"
         case _:
-            return type(module).__name__.lower()
+            return re.sub("(?<=[a-z])(?=[A-Z])", " ", type(module).__name__).lower()

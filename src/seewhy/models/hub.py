@@ -17,7 +17,7 @@ def download(source: str) -> Path:
     that is not complete.
     """
     repository, _, revision = source.removeprefix("hf-hub:").partition("@")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository):
         raise UsageError(f"{source}: expected hf-hub:OWNER/NAME or hf-hub:OWNER/NAME@REVISION")
     try:
         from huggingface_hub import errors as hub
@@ -45,7 +45,7 @@ def download(source: str) -> Path:
             ) from None
         except hub.RepositoryNotFoundError:
             raise UsageError(f"the Hub has no {repository}, or it is private") from None
-        except (hub.HfHubHTTPError, OSError) as error:
+        except (hub.HFValidationError, hub.HfHubHTTPError, OSError) as error:
             first = " ".join(str(error).split())[:200]
             raise UsageError(f"{source} cannot be downloaded: {first}") from None
         _require_whole(path, source)

@@ -1,14 +1,14 @@
 """The base class of networks (features, head, normalisation), and the layers that a network has."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -20,8 +20,8 @@ CHUNK_BYTES = 2**24  # of images read at a time; ten times as much is in memory 
 
 # Layers that change no shape, and have no FLOPs as papers count them.
 ELEMENTWISE = (
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout),
-    *(nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.Dropout),
+    *(nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh),
 )
 
 
@@ -68,9 +68,13 @@ class Network(nn.Module, ABC):
 
     def normalize(self, x: Tensor) -> Tensor:
         """Subtracts the mean of each channel and divides by its std; enlarges a small image if asked to."""
-        if self.enlarge is not None and x.shape[2] < self.enlarge:
-            x = F.interpolate(x, size=(self.enlarge, self.enlarge), mode="bicubic")
+        if self.enlarge is not None:
+            x = enlarged(x, self.enlarge)
         return (x - self.mean[:, None, None]) / self.std[:, None, None]
+
+    def fitting(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Weights by name as they fit this network, which may be for images of another size."""
+        return tensors
 
     def fit_input(self, images: Images) -> None:
         """Sets the buffers that depend on the training images, once, before the first step.
@@ -81,6 +85,14 @@ class Network(nn.Module, ABC):
         mean, std = channel_statistics(images)
         self.mean.copy_(torch.from_numpy(mean))
         self.std.copy_(torch.from_numpy(np.maximum(std, STD_FLOOR)))
+
+
+def enlarged(x: Tensor, side: int) -> Tensor:
+    """Images (N, 3, H, W) at `side` pixels a side, by bicubic interpolation, where they are smaller."""
+    return x if x.shape[2] >= side else F.interpolate(x, size=(side, side), mode="bicubic")
+
+
+fx.wrap("enlarged")  # one step of a traced network, as it looks at the size
 
 
 def channel_statistics(images: Images) -> tuple[np.ndarray, np.ndarray]:

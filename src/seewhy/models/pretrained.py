@@ -12,13 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from seewhy.config.networks import NETWORKS
+from seewhy.config.networks import LARGEST_SMALL, NETWORKS
 from seewhy.config.pretrained import Pretrained
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.models.hub import download
 from seewhy.models.network import Network
 from seewhy.models.registry import build
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 CARD = "config.json"  # beside the weights, as timm and the Hub keep it
 OWN = ("mean", "std")  # tensors of our networks that hold the card's numbers
@@ -66,21 +66,24 @@ def fill(network: Network, weights: Weights, name: str) -> str:
     own, last = network.state_dict(), last_layer(network)
     ours = {key for key in own if key not in OWN and key.rpartition(".")[0] != last}
     theirs = {key for key in weights.tensors if key.rpartition(".")[0] != last}
+    given = network.fitting(weights.tensors)
     wrong = f"{weights.origin} are weights of another architecture than {name}"
     if missing := sorted(ours - theirs):
         raise UsageError(f"{wrong}: they lack {missing[0]}")
     if unknown := sorted(theirs - ours):
         raise UsageError(f"{wrong}: the network has no {unknown[0]}")
     for key in sorted(ours):
-        if weights.tensors[key].shape != own[key].shape:
-            shapes = f"{list(weights.tensors[key].shape)}, not {list(own[key].shape)}"
-            raise UsageError(f"{wrong}: their {key} is {shapes}")
-        own[key] = weights.tensors[key].to(own[key].dtype)
+        if given[key].shape != own[key].shape:
+            shapes = f"{list(given[key].shape)}, not {list(own[key].shape)}"
+            raise UsageError(f"{wrong}: their {key} is {shapes}{_hint(network, weights.card)}")
+        own[key] = given[key].to(own[key].dtype)
     network.load_state_dict(own)
     network.mean.copy_(torch.tensor(weights.card.mean))
     network.std.copy_(torch.tensor(weights.card.std))
     before = weights.tensors.get(f"{last}.weight")
-    classes = "its last layer" if before is None else f"its last layer of {len(before):,} classes"
+    classes = (
+        "its last layer" if before is None else f"its last layer of {counted(len(before), 'class')}"
+    )
     text = f"{name} starts from {weights.origin}; {classes} is replaced by one of {network.num_classes:,}"
     if max(network.size, network.enlarge or 0) < 0.75 * weights.card.size:
         text += (
@@ -88,6 +91,17 @@ def fill(network: Network, weights: Weights, name: str) -> str:
             f"{network.size}: --data.size or --model.enlarge {weights.card.size} may be better"
         )
     return text
+
+
+def _hint(network: Network, card: Pretrained) -> str:
+    """What fits a network for thumbnails to weights that larger images have taught."""
+    side = max(network.size, network.enlarge or 0)
+    if "enlarge" not in network.arguments or side > LARGEST_SMALL or card.size <= LARGEST_SMALL:
+        return ""
+    return (
+        f". A network for {side} pixels has other first layers: --model.enlarge {card.size} shows it images "
+        "of the size that the weights know"
+    )
 
 
 def last_layer(network: nn.Module) -> str:

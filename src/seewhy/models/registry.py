@@ -1,4 +1,4 @@
-"""The networks by name: builds one, or counts its cost. Their options are in `config/networks.py`."""
+"""The networks by name: builds one, or counts its cost. Their options are in `config/networks/`."""
 
 import importlib
 import reprlib
@@ -107,17 +107,19 @@ def _checked(name: str, num_classes: int, size: int, options: dict[str, Any]) ->
             raise UsageError(f"{name}: {message}") from None
         key, value = ".".join(map(str, first["loc"])), reprlib.repr(first["input"])
         raise UsageError(f"{name}: {key}={value} does not fit: {message}") from None
-    if size < kind.minimum_size:
+    inner = record.inner_size(size)
+    if inner < min(kind.minimum_size, record.least_size()):
         fitting = [other for other, one in NETWORKS.items() if one.minimum_size <= size]
         hint = f"another network ({', '.join(fitting)})" if fitting else "larger images"
         raise UsageError(
             f"{name} needs images of at least {kind.minimum_size} pixels a side, these have "
             f"{size}: choose {hint}"
         )
-    if size < record.least_size():
+    if inner < record.least_size():
+        have = f"{size}" if inner == size else f"{size}, enlarged to {inner}"
         raise UsageError(
             f"{name} with stem=imagenet needs images of at least {record.least_size()} pixels a side, these "
-            f"have {size}: choose stem=small, or larger images"
+            f"have {have}: choose stem=small, or larger images"
         )
     return record
 

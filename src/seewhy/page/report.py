@@ -15,7 +15,7 @@ from seewhy.page.settings import flat, train_command
 from seewhy.page.stored import Stored
 from seewhy.page.template import embedded, page
 from seewhy.plots.style import duration
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 MOST_SLICES = 12  # rows of the table of weak slices
 SHADES = 9  # levels of colour in the confusion matrix
@@ -97,11 +97,11 @@ def _causes(stored: Stored) -> dict[int, list[Any]]:
 
 def _key_figures(stored: Stored) -> list[dict[str, Any]]:
     """The main metrics, at the top of the page."""
-    note = f"{stored.val['n']:,} images"
+    note = counted(stored.val["n"], "image")
     rows = [{"name": "validation accuracy", **stored.val["accuracy"], "note": note}]
     test = stored.metrics.get("test")
     if test:
-        note = f"{test['n']:,} images, evaluation {test['reading']}"
+        note = f"{counted(test['n'], 'image')}, evaluation {test['reading']}"
         rows.append({"name": "test accuracy", **test["accuracy"], "note": note})
     worst = _class_rows(stored.val)["rows"][0]
     note = "the weakest class"

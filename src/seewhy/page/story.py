@@ -1,5 +1,6 @@
 """The texts of a report, derived from stored results: summary, headlines and next steps."""
 
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +16,14 @@ from seewhy.evaluation.collapse import collapse
 from seewhy.page.robustness import hardest
 from seewhy.page.settings import review_command, settings, train_command
 from seewhy.page.stored import Stored
+from seewhy.text import counted
 
 MUCH = 0.1  # share of all mistakes between two classes that is worth an advice of its own
 MISCALIBRATED = 0.03  # calibration error from which confidence is misleading
+FALLING = (
+    0.01,
+    0.01,
+)  # fall within the last two epochs, of the loss, and the loss, of that of guessing
 COVERAGE = 0.8  # share of images answered, in the advice to abstain from the others
 # What to do about mistakes, by their cause.
 CURES: dict[str, str] = {
@@ -47,8 +53,9 @@ def _how_good(stored: Stored) -> str:
     val, test = stored.val, stored.metrics.get("test")
     accuracy = val["accuracy"]
     text = (
-        f"The {stored.model['network']} has an accuracy of {accuracy['value']:.1%} on {val['n']:,} "
-        f"validation images (95% confidence interval {accuracy['low']:.1%} to {accuracy['high']:.1%})"
+        f"The {stored.model['network']} has an accuracy of {accuracy['value']:.1%} on "
+        f"{counted(val['n'], 'validation image')} (95% confidence interval {accuracy['low']:.1%} to "
+        f"{accuracy['high']:.1%})"
     )
     if test is None:
         if stored.test_readings:
@@ -57,7 +64,7 @@ def _how_good(stored: Stored) -> str:
         return (
             f"{text}; {'the test split is still sealed' if sealed else 'there is no test split'}."
         )
-    return f"{text}, and of {test['accuracy']['value']:.1%} on {test['n']:,} test images."
+    return f"{text}, and of {test['accuracy']['value']:.1%} on {counted(test['n'], 'test image')}."
 
 
 def _where(stored: Stored) -> str:
@@ -71,7 +78,10 @@ def _where(stored: Stored) -> str:
     pair = _most_confused(stored)
     if pair is None:
         return f"{text}."
-    return f"{text}. Its most frequent confusion: {pair[0]} predicted as {pair[1]} ({pair[2]:,} times)."
+    return (
+        f"{text}. Its most frequent confusion: {pair[0]} predicted as {pair[1]} "
+        f"({counted(pair[2], 'time')})."
+    )
 
 
 def _how_sure(stored: Stored) -> str:
@@ -91,7 +101,7 @@ def _how_sure(stored: Stored) -> str:
     sure = stored.analysis.get("confidence")
     if sure is None or not sure["sure_mistakes"]:
         return f"{text}."
-    return f"{text}; {_counted(sure['sure_mistakes'], 'mistake')} had more than 90% confidence."
+    return f"{text}; {counted(sure['sure_mistakes'], 'mistake')} had more than 90% confidence."
 
 
 def _most_confused(stored: Stored) -> tuple[str, str, int] | None:
@@ -120,7 +130,7 @@ def advice(stored: Stored, data: str) -> list[Advice]:
         *_unsure(stored, commands),
     ]
     if stored.bad_files:
-        finding = f"{_counted(stored.bad_files, 'file')} could not be used."
+        finding = f"{counted(stored.bad_files, 'file')} could not be used."
         steps.append(
             Advice(finding, "Repair or remove them: bad_files.csv lists them with reasons.")
         )
@@ -159,7 +169,7 @@ def _sure_mistakes(stored: Stored, commands: _Commands) -> list[Advice]:
     sure = stored.analysis.get("confidence")
     if not sure or not sure["sure_mistakes"]:
         return []
-    finding = f"{_counted(sure['sure_mistakes'], 'mistake')} had more than 90% confidence."
+    finding = f"{counted(sure['sure_mistakes'], 'mistake')} had more than 90% confidence."
     causes = stored.analysis.get("causes")
     if causes is None:
         action = (
@@ -181,7 +191,7 @@ def _labels(stored: Stored, commands: _Commands) -> list[Advice]:
     if not suspects or not suspects["train"]:
         return []
     n = suspects["train"]
-    finding = f"{_counted(n, 'training label')} look{'s' * (n == 1)} wrong."
+    finding = f"{counted(n, 'training label', 'look')} wrong."
     folder = PurePath(suspects["folder"])
     page = folder / "review.html"
     action = f"Review them first: open {page}, save review.csv, and create a corrected version."
@@ -217,7 +227,8 @@ def _confused(stored: Stored) -> list[Advice]:
     if k == 2 or n < MUCH * mistakes:
         return []
     finding = (
-        f"{names[a]} and {names[b]} are confused {n:,} times: {n / mistakes:.0%} of all mistakes."
+        f"{names[a]} and {names[b]} are confused {counted(n, 'time')}: {n / mistakes:.0%} of "
+        f"all mistakes."
     )
     return [Advice(finding, "More images that show their difference would help most.")]
 
@@ -235,7 +246,7 @@ def _weakest(stored: Stored) -> list[Advice]:
         return []
     part = weak[0]
     finding = (
-        f"{part['name']}: error rate {part['rate']['value']:.1%} on {_counted(part['n'], 'image')}, "
+        f"{part['name']}: error rate {part['rate']['value']:.1%} on {counted(part['n'], 'image')}, "
         f"{part['rest']['value']:.1%} on the others."
     )
     return [Advice(finding, "Collect more such images, or use augmentation that produces them.")]
@@ -258,11 +269,15 @@ def _hardest(stored: Stored, commands: _Commands) -> list[Advice]:
 
 
 def _unfinished(stored: Stored) -> list[Advice]:
-    """Advice to train longer if the last epoch had the lowest validation loss and a high learning rate."""
+    """Advice to train longer if the validation loss still falls at a high learning rate, far from 0."""
     history = stored.history
     losses = [row["val_loss"] for row in history]
     rates = [row["lr"] for row in history]
     if len(history) < 3 or min(losses) < losses[-1] or rates[-1] < 0.5 * max(rates):
+        return []
+    fall, left = FALLING
+    slow = losses[-3] - losses[-1] < fall * losses[-3]
+    if slow or losses[-1] < left * math.log(len(stored.classes)):
         return []
     epochs = int(history[-1]["epoch"])
     finding = f"The validation loss was still falling at the last epoch, {epochs}."
@@ -290,8 +305,11 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n != 1)}"
+def _when(stored: Stored, kept: Mapping[str, float]) -> str:
+    if not kept["epoch"]:
+        return "by the last layer alone, on features of a frozen network"
+    last = stored.history[-1]["epoch"]
+    return f"in epoch {kept['epoch']:.0f} of {last:.0f}: the {stored.keep}, which is kept"
 
 
 def headlines(stored: Stored) -> dict[str, str]:
@@ -301,15 +319,14 @@ def headlines(stored: Stored) -> dict[str, str]:
     pair = _most_confused(stored)
     recalls = stored.recalls.values()
     texts = {
-        "curves": f"Validation accuracy {kept['val_accuracy']:.1%} in epoch {kept['epoch']:.0f} of "
-        f"{len(stored.history)}: the {stored.keep}, which is kept",
+        "curves": f"Validation accuracy {kept['val_accuracy']:.1%} {_when(stored, kept)}",
         "confusion": "No class was confused with another"
         if pair is None
-        else f"Most frequent: {pair[0]} predicted as {pair[1]}, {_counted(pair[2], 'time')}",
+        else f"Most frequent: {pair[0]} predicted as {pair[1]}, {counted(pair[2], 'time')}",
         "classes": f"Recall from {min(recalls):.1%} to {max(recalls):.1%}",
     }
     if confidence:
-        sure = _counted(confidence["sure_mistakes"], "mistake")
+        sure = counted(confidence["sure_mistakes"], "mistake")
         texts["confidence"] = f"{sure} with more than 90% confidence"
         texts["reliability"] = f"Expected calibration error (ECE) {val['ece']:.1%}"
         texts["risk"] = "Error rate if the model abstains when unsure"

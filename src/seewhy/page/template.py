@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from seewhy.files import to_json
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 
 def page(template: str, styles: Sequence[str], script: str, **values: Any) -> str:
@@ -40,7 +40,7 @@ def _environment() -> Environment:
         plain = isinstance(value, str) and not isinstance(value, Markup)
         return visible(value) if plain else value
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("seewhy.page"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -48,6 +48,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=finalize,
     )
+    environment.globals["counted"] = counted
+    return environment
 
 
 def _hash(text: str) -> str:

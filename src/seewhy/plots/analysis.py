@@ -29,7 +29,7 @@ from seewhy.plots.style import (
     short,
     with_interval,
 )
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 MOST_ROWS = 100  # of more classes, only the worst are drawn
 MOST_SLICES = 15
@@ -67,7 +67,11 @@ def class_heat_map(metrics: Mapping[str, Any]) -> Figure:
     axes.set_yticks(range(len(lines)), [name for name, _, _ in lines])
     axes.tick_params(labeltop=True, labelbottom=False)
     hide_lines(axes)
-    part = f"\nthe {len(rows)} worst classes" if len(rows) < len(metrics["per_class"]) else ""
+    part = (
+        f"\nthe {counted(len(rows), 'worst class')}"
+        if len(rows) < len(metrics["per_class"])
+        else ""
+    )
     figure.suptitle(f"Metrics of each class in percent, with 95% confidence intervals{part}")
     return figure
 

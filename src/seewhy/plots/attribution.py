@@ -31,7 +31,7 @@ from seewhy.plots.style import (
     png,
     short,
 )
-from seewhy.text import percent
+from seewhy.text import counted, percent
 
 if TYPE_CHECKING:
     from seewhy.attribution.channels import Channels
@@ -118,7 +118,7 @@ def explanation_sheet(explanations: "Explanations", rows: Sequence[int]) -> Figu
                 _show(axes, pixels, VERMILION if faults else PALE)
             if faults:
                 _stamp(axes, faults)
-    count = f"{len(explanations)} image{'s' * (len(explanations) > 1)}"
+    count = counted(len(explanations), "image")
     page.text(GAP, 0.33, f"Attribution maps of {count}", **_BOLD)
     framed = "; blue frame: what the network sees" if explanations.wholes else ""
     _legend(page, f"for the class; one scale per method{framed}", methods)
@@ -176,7 +176,9 @@ def layer_maps(image: Pixels, layers: Mapping[str, Floats]) -> Figure:
         top = TITLE + line * (cell + GAP)
         count, height, width = maps.shape
         page.text(GAP, top + 0.4, short(name), fontsize=9)
-        page.text(GAP, top + 0.62, f"{count} maps of {height}x{width}", fontsize=8, color=GREY)
+        page.text(
+            GAP, top + 0.62, f"{counted(count, 'map')} of {height}x{width}", fontsize=8, color=GREY
+        )
         strongest = np.abs(maps).mean((1, 2)).argsort()[::-1][:STRONGEST]
         scale = shared_scale(maps[strongest])
         for column, channel in enumerate(strongest):
@@ -249,7 +251,7 @@ def class_average_sheet(averages: "ClassAverages") -> Figure:
         border, count = averages.border[place], averages.counts[place]
         outside = border > averages.even_border
         share = "nothing for the class" if np.isnan(border) else f"{border:.0%}"
-        about = f"{count:,} images, {share}" if count else "no images"
+        about = f"{counted(count, 'image')}, {share}" if count else "no images"
         page.text(left, top + 0.15, short(name), fontsize=9, weight="bold")
         page.text(left, top + 0.33, about, fontsize=8, color=VERMILION if outside else GREY)
         axes = page.axes(left, top + 0.4, CELL, CELL)

@@ -14,7 +14,7 @@ from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import write_atomic
 from seewhy.plots.sheets import Tile, sheet
 from seewhy.plots.style import BLUE, DASHED, GREY, VERMILION, name_rows, png, short
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 MOST_CLASSES = 60  # of more, only the largest differences are drawn
 ON_A_SHEET = 40
@@ -48,7 +48,7 @@ def _draw_disagreement(
         Tile(images.images[row], images.classes[images.labels[row]], classes[answers[row]])
         for row in rows[:ON_A_SHEET].tolist()
     ]
-    title = f"{len(rows):,} images that {right} gets right and {wrong} (in red) wrong"
+    title = f"{counted(len(rows), 'image')} that {right} gets right and {wrong} (in red) wrong"
     write_atomic(folder / f"{_file(right)}-not-{_file(wrong)}.png", sheet(tiles, visible(title)))
 
 
@@ -88,7 +88,7 @@ def differences(comparison: Comparison) -> Figure:
     figure = Figure(figsize=(7.6, 1.6 + 0.34 * len(rows)))
     _forest(figure.add_subplot(), rows)
     figure.suptitle(
-        f"Difference in accuracy on the same {comparison.n:,} images, in percentage points"
+        f"Difference in accuracy on the same {counted(comparison.n, 'image')}, in percentage points"
     )
     return figure
 
@@ -99,7 +99,9 @@ def class_differences(difference: ModelDifference) -> Figure:
     classes = sorted(difference.per_class.items(), key=lambda item: item[1].recall.value)
     largest = dict(sorted(classes, key=lambda item: abs(item[1].recall.value))[-MOST_CLASSES:])
     rows = [(short(name), row.recall, row.real) for name, row in classes if name in largest]
-    part = f", the {len(rows)} largest of {len(classes)} classes" * (len(rows) < len(classes))
+    part = f", the {len(rows)} largest of {counted(len(classes), 'class')}" * (
+        len(rows) < len(classes)
+    )
     figure = Figure(figsize=(7.6, 1.6 + 0.26 * len(rows)))
     _forest(figure.add_subplot(), rows)
     first, second = short(difference.first), short(difference.second)

@@ -23,6 +23,7 @@ from seewhy.plots.style import (
     png,
     short,
 )
+from seewhy.text import counted
 
 MOST_CLASSES = 100  # of more, only a part is drawn
 MOST_ROWS = 40  # classes in the overview
@@ -59,7 +60,8 @@ def class_counts(figures: Statistics) -> Figure:
     each = f"{few:,}" if few == many else f"{few:,} to {many:,}"
     part = f", the {len(order)} largest" if len(order) < len(total) else ""
     figure.suptitle(
-        f"{total.sum():,} images in {len(total):,} classes{part}: {each} training images per class"
+        f"{counted(total.sum(), 'image')} in {counted(len(total), 'class')}{part}: {each} training "
+        f"images per class"
     )
     return figure
 
@@ -90,7 +92,7 @@ def image_sizes(figures: Statistics) -> Figure:
     axes.grid(False)
     distinct = len(np.unique(figures.sizes, axis=0))
     figure.suptitle(
-        f"{len(width):,} images in {distinct:,} sizes, median {np.median(width):,.0f}x"
+        f"{counted(len(width), 'image')} in {distinct:,} sizes, median {np.median(width):,.0f}x"
         f"{np.median(height):,.0f}"
     )
     return figure
@@ -105,7 +107,7 @@ def overview(images: ImageSet) -> Figure:
     middles = (np.arange(len(shown)) + 0.5) * len(mosaic) / len(shown)
     axes.set_yticks(middles, [short(images.classes[label]) for label in shown])
     part = "" if len(shown) == len(images.classes) else f"the first {len(shown)} of "
-    figure.suptitle(f"Training images of {part}{len(images.classes):,} classes")
+    figure.suptitle(f"Training images of {part}{counted(len(images.classes), 'class')}")
     return figure
 
 

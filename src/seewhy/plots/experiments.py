@@ -20,7 +20,7 @@ from seewhy.evaluation.stats.intervals import Interval
 from seewhy.evaluation.stats.summary import Summary
 from seewhy.files import write_atomic
 from seewhy.plots.style import BLUE, DASHED, GREY, LIGHT_BLUE, VERMILION, png, short
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 History = Sequence[Mapping[str, float]]
 
@@ -33,7 +33,7 @@ def draw_seeds(result: Seeds, folder: Path) -> None:
     }
     accuracy = result.figures["accuracy"]
     mean = Interval(accuracy.mean, accuracy.low, accuracy.high)
-    title = f"{len(ends)} seeds: mean validation accuracy {mean.value:.1%}"
+    title = f"{counted(len(ends), 'seed')}: mean validation accuracy {mean.value:.1%}"
     if not isnan(accuracy.sd):
         title += f"\n(95% CI of the mean {mean.low:.1%} to {mean.high:.1%})"
     histories = [run.history for run in result.runs]
@@ -48,7 +48,8 @@ def draw_folds(result: Folds, folder: Path) -> None:
     }
     whole = result.whole.accuracy
     title = (
-        f"{len(ends)} folds: accuracy {whole.value:.1%} on all {result.whole.n:,} images, each held out\n"
+        f"{counted(len(ends), 'fold')}: accuracy {whole.value:.1%} on all "
+        f"{counted(result.whole.n, 'image')}, each held out\n"
         f"(95% CI {whole.low:.1%} to {whole.high:.1%})"
     )
     histories = [run.history for run in result.runs]
@@ -135,7 +136,7 @@ def ablation(result: Ablation) -> Figure:
     labels["not significant"] = GREY
     handles = [Line2D([], [], color=colour, label=label) for label, colour in labels.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
-    seeds = f"{len(result.seeds)} seed{'s' * (len(result.seeds) > 1)}"
+    seeds = counted(len(result.seeds), "seed")
     figure.suptitle(fill(visible(f"{result.about or rows[0].name} ({seeds} per row)"), 90))
     return figure
 
@@ -171,11 +172,11 @@ def tuning_history(result: Tuning) -> Figure:
     right.set_yticks(range(len(result.contenders)), [one.name for one in result.contenders])
     right.set_ylim(len(result.contenders) - 0.4, -0.6)
     right.grid(axis="y", visible=False)
-    right.set_title(f"{len(result.best.runs)} new seeds and their mean")
+    right.set_title(f"{counted(len(result.best.runs), 'new seed')} and their mean")
     if result.metric != "loss":
         left.yaxis.set_major_formatter(PercentFormatter(1))
         _percent(right)
-    figure.suptitle(f"{len(result.trials)} trials: {result.verdict}")
+    figure.suptitle(f"{counted(len(result.trials), 'trial')}: {result.verdict}")
     return figure
 
 

@@ -28,6 +28,7 @@ from seewhy.plots.style import (
     png,
     short,
 )
+from seewhy.text import counted
 
 MOST_NAMES = 100  # of more classes, only a part is named or drawn
 MOST_NUMBERS = 20  # with more classes, the cells of a confusion matrix are too small for numbers
@@ -70,7 +71,7 @@ def curves(history: Sequence[Mapping[str, float]], keep: str = "best") -> Figure
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     took = f" in {duration(history[-1]['seconds'])}" if "seconds" in history[-1] else ""
     figure.suptitle(
-        f"{len(epochs)} epoch{'s' * (len(epochs) > 1)}{took}; {keep} epoch kept: {epochs[kept]:.0f} "
+        f"{counted(len(epochs), 'epoch')}{took}; {keep} epoch kept: {epochs[kept]:.0f} "
         f"(dashed), validation accuracy {history[kept]['val_accuracy']:.1%}"
     )
     return figure
@@ -172,7 +173,7 @@ def per_class(metrics: Mapping[str, Any]) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
     k = len(metrics["classes"])
-    part = f"\nthe {len(rows)} worst of {k:,} classes" if len(rows) < k else ""
+    part = f"\nthe {len(rows)} worst of {counted(k, 'class')}" if len(rows) < k else ""
     figure.suptitle(_headline(metrics) + part)
     return figure
 
@@ -206,6 +207,6 @@ def _headline(metrics: Mapping[str, Any]) -> str:
     """The split, its accuracy with the confidence interval, and the number of images."""
     split, accuracy = metrics["split"], metrics["accuracy"]
     return (
-        f"{_SPLITS.get(split, split)}: accuracy {accuracy['value']:.1%} on {metrics['n']:,} images\n"
+        f"{_SPLITS.get(split, split)}: accuracy {accuracy['value']:.1%} on {counted(metrics['n'], 'image')}\n"
         f"(95% CI {accuracy['low']:.1%} to {accuracy['high']:.1%})"
     )

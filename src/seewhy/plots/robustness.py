@@ -30,6 +30,7 @@ from seewhy.plots.style import (
     with_interval,
     write_drawings,
 )
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from seewhy.analysis.robustness import Adversarial
@@ -92,7 +93,7 @@ def corruption_map(results: Mapping[str, Any]) -> Figure:
     hide_lines(axes)
     axes.axvline(table.shape[1] - 1.5, color="white", linewidth=4)
     figure.suptitle(
-        f"Accuracy in percent on {results['n']:,} corrupted images; {100 * clean:.1f} when clean\n"
+        f"Accuracy in percent on {counted(results['n'], 'corrupted image')}; {100 * clean:.1f} when clean\n"
         f"Mean corruption error {with_interval(error, '.1%')}"
     )
     return figure
@@ -140,7 +141,12 @@ def attack_curves(results: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(6.8, 4.6))
     axes = figure.add_subplot()
     for name, curve in results["attacks"].items():
-        _curve(axes, curve, COLOURS[name], f"{ATTACKS[name]}, {results['attacked'][name]:,} images")
+        _curve(
+            axes,
+            curve,
+            COLOURS[name],
+            f"{ATTACKS[name]}, {counted(results['attacked'][name], 'image')}",
+        )
     axes.axhline(results["clean"]["value"], **DASHED)
     axes.set_xscale("log", base=2)
     ticks = sorted({s for curve in results["attacks"].values() for s in curve["strengths"]})

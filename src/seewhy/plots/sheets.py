@@ -14,6 +14,7 @@ from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.labels.suspects import Shown
 from seewhy.data import Rows
 from seewhy.plots.style import GREY, VERMILION, Page, png, short
+from seewhy.text import counted
 
 Pixels = NDArray[np.uint8] | Rows
 
@@ -51,7 +52,8 @@ def worst_mistakes(mistakes: Mapping[str, Any], images: Pixels) -> tuple[list[Ti
     """
     worst = mistakes["worst"][:WORST]
     title = (
-        f"The {len(worst)} most confident of {mistakes['count']:,} mistakes: true class, prediction"
+        f"The {len(worst)} most confident of {counted(mistakes['count'], 'mistake')}: true "
+        f"class, prediction"
     )
     return [_tile(mistake, images) for mistake in worst], title
 
@@ -73,7 +75,8 @@ def draw_suspects(suspects: Sequence[Suspect], shown: Shown) -> bytes:
     """A sheet of the images whose labels are most likely wrong, as PNG."""
     pairs = list(zip(suspects, shown.images, strict=False))[:WORST]
     title = (
-        f"The top {len(pairs)} of {len(suspects):,} labels that look wrong: label, suggested class"
+        f"The top {len(pairs)} of {counted(len(suspects), 'label')} that look wrong: label, "
+        f"suggested class"
     )
     tiles = [
         Tile(image, one.label, f"{one.suggested} {one.suggested_probability:.0%}")

@@ -93,9 +93,8 @@ def load_checkpoint(state: TrainState, path: Path) -> str | None:
     except (RuntimeError, ValueError, KeyError) as error:
         raise ModelFileError(f"{path} is not a checkpoint of this network: {error}") from None
     device = next(state.network.parameters()).device
-    if state.average is not None:
-        average = _weights(tensors, "average.", architecture)
-        state.average = {name: t.to(device) for name, t in average.items()}
+    average = _weights(tensors, "average.", architecture)
+    state.average = {name: t.to(device) for name, t in average.items()} or None
     state.progress = _progress(record)
     state.progress.gradient_norms = [
         {current_name(architecture, layer): norm for layer, norm in row.items()}

@@ -14,7 +14,14 @@ from seewhy.config.schedules import Plateau
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Note, Step
-from seewhy.training.averages import averaged, start_average, update_average
+from seewhy.text import counted
+from seewhy.training.averages import (
+    Weights,
+    averaged,
+    fit_batch_norm,
+    next_average,
+    start_average,
+)
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.guards import deterministic, memory_capped, take_peak_memory
 from seewhy.training.layers import (
@@ -30,6 +37,8 @@ from seewhy.training.schedules import dropout_rate, lr_factor
 
 # Metrics of the network on the validation images, `loss` among them.
 Validate = Callable[[nn.Module], Mapping[str, float]]
+
+BATCH_NORM_STEPS = 64  # whose batches give an average's batch-norm statistics
 
 
 @dataclass
@@ -70,7 +79,7 @@ class TrainState:
 
     network: nn.Module
     optimizer: optim.Optimizer
-    average: dict[str, Tensor] | None
+    average: Weights | None
     progress: TrainProgress
 
     @classmethod
@@ -108,14 +117,13 @@ def train(
         seed = seed_of(config.seed, NETWORK, progress.step)
         if batches.epochs_done(progress.step) > progress.epoch or progress.out_of_time:
             with deterministic(device, seed), memory_capped(device, config.device_memory):
-                metrics = _validated(state, validate)
+                metrics = _validated(state, batches, config, validate, device)
             number, peak = progress.epoch + 1, take_peak_memory(device)
             yield close_epoch(progress, number, config, metrics, mode, clock, peak)
             continue
 
         with deterministic(device, seed), memory_capped(device, config.device_memory):
-            x, y = batches(progress.step)
-            x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+            x, y = (part.to(device, non_blocking=True) for part in batches(progress.step))
             lr = _set_rates(state, batches, config)
             network.train()
             if config.freeze_batch_norm:
@@ -130,8 +138,9 @@ def train(
             if config.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), config.clip)
             state.optimizer.step()
-            if state.average is not None and config.ema is not None:
-                update_average(state.average, network, config.ema)
+            state.average = next_average(
+                state.average, network, config, progress.step, batches.total_steps
+            )
 
         _require_finite(loss.item(), progress.step, lr)
         done = _count_step(progress, batches, loss, logits, y, lr, clock, norms)
@@ -142,10 +151,24 @@ def train(
         yield done
 
 
-def _validated(state: TrainState, validate: Validate) -> Mapping[str, float]:
-    """The metrics of the averaged weights, where there are some."""
-    with averaged(state.network, state.average):
-        return validate(state.network)
+def _validated(
+    state: TrainState,
+    batches: Batches,
+    config: TrainConfig,
+    validate: Validate,
+    device: torch.device,
+) -> Mapping[str, float]:
+    """The metrics of the averaged weights, where there are some; those of SWA get their own batch norm.
+
+    Batch norms that are frozen keep their statistics.
+    """
+    network, step = state.network, state.progress.step
+    with averaged(network, state.average):
+        if config.swa is not None and state.average is not None and not config.freeze_batch_norm:
+            latest = range(max(step - BATCH_NORM_STEPS, 0), step)
+            images = (batches(number)[0].to(device) for number in latest)
+            state.average = fit_batch_norm(network, images)
+        return validate(network)
 
 
 def _in_precision(objective: Objective, device: torch.device, amp: torch.dtype | None) -> Objective:
@@ -277,12 +300,12 @@ def reason_to_stop(progress: TrainProgress, config: TrainConfig) -> str | None:
         return None
     if _out_of_time(progress, config):
         return f"time limit of {config.time_limit:g} s reached"
-    if config.unfreeze == "none" and progress.history:
+    if config.unfreeze is None and progress.history:
         return "the last layer is fitted; the others stay frozen"
     if progress.epoch >= config.epochs:
         return "all epochs done"
     if config.patience is not None and progress.stale >= config.patience:
-        return f"no better {config.monitor} for {config.patience} epochs"
+        return f"no better {config.monitor} for {counted(config.patience, 'epoch')}"
     return None
 
 

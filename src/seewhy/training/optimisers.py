@@ -7,6 +7,7 @@ from torch import nn, optim
 
 from seewhy.config.training import TrainConfig
 from seewhy.training.layers import distances
+from seewhy.training.muon import Muon
 
 Groups = list[dict[str, Any]]
 
@@ -21,6 +22,7 @@ OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
     "sgd": sgd,
     "adam": optim.Adam,
     "adamw": optim.AdamW,
+    "muon": Muon,
 }
 
 

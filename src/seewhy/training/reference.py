@@ -11,7 +11,7 @@ from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import place
 from seewhy.inference.locate import find_models
-from seewhy.text import shortened
+from seewhy.text import counted, shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Reference:
             missing = [label for label in classes if label not in model.classes]
             if missing:
                 raise UsageError(
-                    f"{option}={name} does not know {len(missing)} of the {len(classes)} classes "
+                    f"{option}={name} does not know {len(missing)} of the {counted(len(classes), 'class')} "
                     f"({shortened(missing)}): choose a model that was trained on all of them"
                 )
         return cls(name, models, classes)

@@ -25,11 +25,11 @@ from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import opened
 from seewhy.inference.pytorch import PyTorchPredictor
 from seewhy.plots.analysis import ood_curve, risk_coverage_curve
+from seewhy.text import counted
 from seewhy.workflows.evaluate import Model, part_of, read_splits
 
 MOST_OTHERS = 2_000  # OOD images that are used
 FEWEST = 20
-LEAST_AREA = 0.7  # ROC area of an OOD score, without `force`
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,8 @@ def calibrate(
 
     `precision` (0 to 1) is the required accuracy of the answers, `coverage` the share of the images to
     answer; one of them sets the threshold. `out_of_scope` is a data set or a folder of out-of-distribution
-    images; a score whose ROC area against validation images is below 0.7 is refused, unless `force`.
+    images; a score whose ROC area against validation images is below 0.7, or whose threshold detects no more
+    than 5% of them, is refused, unless `force`.
     `figures` is a folder for plots. The new bundle's parents are the model and the model's parents. Raises
     `UsageError` if `out` exists, for a precision that cannot be reached, and for an ensemble.
     """
@@ -100,13 +101,10 @@ def _bundle(classifier: Classifier) -> Bundle:
 
 
 def _require_telling(scope: OodFit, force: bool, on_event: OnEvent) -> None:
-    """Refuses an OOD score that hardly tells the images apart; with `force`, says so. 0.5 is chance."""
-    if scope.auroc.value >= LEAST_AREA:
+    """Refuses an OOD score that hardly tells the images apart; with `force`, says so."""
+    if not scope.fault:
         return
-    finding = (
-        f"the best OOD score, {scope.score}, has a ROC area of {scope.auroc.value:.2f} (0.5 is chance, "
-        f"{LEAST_AREA} is needed): it hardly tells these images from those of validation"
-    )
+    finding = f"the best OOD score, {scope.score}, {scope.fault}"
     if not force:
         raise UsageError(f"{finding}. Leave --out-of-scope out, or accept it by --force")
     on_event(Note(finding))
@@ -145,6 +143,7 @@ def _others(classifier: Classifier, data: Data) -> ImageSet:
                 stored.append(read(image, classifier.rule))
     if len(stored) < FEWEST:
         raise DataError(
-            f"{len(stored)} readable images in {sources.describe(data)}: at least {FEWEST} are needed"
+            f"{counted(len(stored), 'readable image')} in {sources.describe(data)}: at least "
+            f"{FEWEST} are needed"
         )
     return unlabelled(np.stack(stored), classifier.classes)

@@ -23,7 +23,7 @@ from seewhy.inference.loading import opened
 from seewhy.inference.locate import find_model
 from seewhy.models.network import channel_statistics
 from seewhy.run import Run
-from seewhy.text import no_such
+from seewhy.text import counted, no_such
 
 Split = Literal["train", "val", "test", "all"]
 Model = Classifier | str | PathLike[str]
@@ -77,14 +77,16 @@ def choose_split(
     if split is None:
         on_event(
             Note(
-                f"this is other data than the model's, without splits: all {total:,} images are evaluated; "
+                f"this is other data than the model's, without splits: all "
+                f"{counted(total, 'image', 'are')} evaluated; "
                 "if the model was trained on some of them, give --split val"
             )
         )
         return "all"
     on_event(
         Note(
-            f"{splits.sizes[split]:,} of {total:,} images were drawn as {split}, as the data has no splits: "
+            f"{splits.sizes[split]:,} of {counted(total, 'image', 'were')} drawn as {split}, as the "
+            f"data has no splits: "
             "--split all evaluates all"
         )
     )
@@ -221,7 +223,9 @@ def part_of(splits: Splits, split: Split) -> ImageSet:
     else:
         images = parts[split]
     if not len(images):
-        named = [f"{name} ({size:,} images)" for name, size in splits.sizes.items() if size]
+        named = [
+            f"{name} ({counted(size, 'image')})" for name, size in splits.sizes.items() if size
+        ]
         there = f"it has {' and '.join(named)}: choose another split, or other data"
         raise UsageError(
             f"this data has no {split} images; {there if named else 'no image has a label'}"

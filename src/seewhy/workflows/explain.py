@@ -23,6 +23,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data import Data, ImageSet
 from seewhy.data.images.decode import ImageLike, centre, open_image
 from seewhy.data.originals import Original, originals
+from seewhy.data.shape import cropped_note
 from seewhy.data.sources import describe
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.collapse import collapse
@@ -35,6 +36,7 @@ from seewhy.inference.device import device_of
 from seewhy.inference.forward import answering, full_precision, to_input
 from seewhy.inference.loading import load
 from seewhy.plots import attribution as draw
+from seewhy.text import counted, near, shortened, visible
 from seewhy.workflows.evaluate import part_of, read_splits
 from seewhy.workflows.predict import named_images
 
@@ -177,8 +179,11 @@ def _check_target(
             Note("true is a class of this model: it is explained, not the label of each image")
         )
     if target not in (None, TRUE, *classes):
-        known = ", ".join(classes[:20])
-        raise UsageError(f"no class {target!r}: the classes are {known}; or true, for the label")
+        known = f"the classes are {shortened(classes, 20)}; true stands for the label"
+        if not isinstance(target, str):
+            raise UsageError(f"target {target!r}: expected the name of a class; {known}")
+        asks = near(target, [*classes, TRUE])
+        raise UsageError(f"no class {visible(target)!r}{asks or ':'} {known}")
 
 
 def _targets(predictions: Predictions, target: str | None) -> NDArray[np.int64]:
@@ -213,7 +218,8 @@ def _named(classifier: Classifier, paths: Sequence[str | Path], on_event: OnEven
     names = named_images(paths, on_event=on_event)
     if len(names) > MOST:
         raise UsageError(
-            f"{len(names):,} images: at most {MOST:,} are explained at once; name fewer, or give --data to "
+            f"{counted(len(names), 'image')}: at most {MOST:,} are explained at once; name fewer, "
+            f"or give --data to "
             "choose some of a split"
         )
     predictions = classifier.predict(names, on_error="row")
@@ -225,6 +231,8 @@ def _named(classifier: Classifier, paths: Sequence[str | Path], on_event: OnEven
         raise DataError(f"{name}: {message}")
     good = [row for row in range(len(names)) if row not in predictions.errors]
     readable = [names[row] for row in good]
+    for note in cropped_note(readable, classifier.rule.fit):
+        on_event(Note(note))
     return _Subject(
         np.stack([classifier.preprocess(name) for name in readable]),
         predictions.take(np.array(good)),
@@ -251,7 +259,7 @@ def _chosen(
         on_event(diagnostic)
     rows = choose(predictions, count, only)
     if not len(rows):
-        raise UsageError(f"none of the {len(part):,} images is {only}: leave out --only")
+        raise UsageError(f"none of the {counted(len(part), 'image')} is {only}: leave out --only")
     some = part.take(rows)
     return _Subject(
         centre(some.images[:], classifier.rule.size),

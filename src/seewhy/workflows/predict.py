@@ -15,6 +15,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from seewhy.data.images.decode import ImageLike, read_file
+from seewhy.data.shape import cropped_note
 from seewhy.data.sources.folders import LITTER, scan
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.answers import decides
@@ -22,9 +23,10 @@ from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import atomic_file, named_path, require_new, to_json
 from seewhy.inference.classifier import Classifier
+from seewhy.inference.ensemble import members_decide
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
-from seewhy.text import csv_text, listed, shortened
+from seewhy.text import counted, csv_text, listed, shortened
 
 SKIPPED = {"not_a_file"}
 MOST_LABELS = 100
@@ -79,6 +81,10 @@ def label_images(
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
     paths = [paths] if isinstance(paths, str | Path) else paths
     with load(model, device=device) as classifier, full_precision():
+        if members_decide(classifier.predictor):
+            on_event(
+                Note("an ensemble has no answer column: its models' thresholds do not hold for it")
+            )
         images = named_images(paths, follow_links=follow_links, on_event=on_event)
         columns = _columns(min(top_k, len(classifier.classes)), decides(classifier.decision))
         as_lines = isinstance(out, str | Path) and Path(out).suffix == ".jsonl"
@@ -92,6 +98,8 @@ def label_images(
                 file.flush()
                 done, bad = done + len(rows), bad + len(chunk.errors)
                 on_event(Progress("predicting", done, len(images)))
+        for note in cropped_note(images, classifier.rule.fit):
+            on_event(Note(note))
     return Labelled(done, bad)
 
 
@@ -176,7 +184,7 @@ def _expand(paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent) 
             yield from (str(Path(path, image)) for image in folder.images)
             yield from (str(Path(path, file.path)) for file in folder.skipped)
             if folder.others:
-                on_event(Note(f"{path}: {len(folder.others):,} other files ignored"))
+                on_event(Note(f"{path}: {counted(len(folder.others), 'other file')} ignored"))
             if folder.outputs:
                 on_event(Note(f"{path}: output of SeeWhy, ignored: {shortened(folder.outputs)}"))
             if links := folder.left_links():

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seewhy.config.input_rule import Interpolation
 from seewhy.config.recipe import Recipe, load_recipe, make_recipe
 from seewhy.data import Data, Splits, load_data
 from seewhy.data.sources import describe
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import require_metric
 from seewhy.evaluation.predictions import Predictions
-from seewhy.events import OnEvent
+from seewhy.events import OnEvent, ignore
 from seewhy.files import require_writable
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
@@ -22,9 +23,10 @@ from seewhy.inference.container import read_header
 from seewhy.inference.device import pick_device
 from seewhy.inference.forward import predict
 from seewhy.inference.locate import find_model
-from seewhy.models.pretrained import fill, last_layer, read_weights
+from seewhy.models.pretrained import Weights, fill, last_layer, read_weights
 from seewhy.models.registry import Network, build, name_of
-from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, started_run
+from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, runs_here, started_run
+from seewhy.text import counted
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides, notes_on_rates
@@ -71,6 +73,12 @@ class Job:
     config: Mapping[str, Any]
     notes: tuple[str, ...]
 
+    @property
+    def starts_with_last_layer(self) -> bool:
+        """Whether the last layer is fitted to frozen features before other layers are trained."""
+        recipe = self.recipe
+        return recipe.train.unfreeze is None or recipe.model.weights is not None
+
     def predict_val(
         self, network: nn.Module, views: Sequence[str], amp: torch.dtype | None = None
     ) -> Predictions:
@@ -95,24 +103,21 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     init = (
         _own_init(begun) if begun is not None and alone and request.init is None else request.init
     )
-    require_writable(Path("runs") if request.out is None else Path(request.out))
+    home = "runs" if request.out is None else request.out
+    require_writable(begun.path if begun is not None else Path(home))
     start = None if init is None else bundles.load(find_model(init), model=request.model)
     if start is not None:
         chosen = _fine_tuned(chosen, start, request.overrides or {}, begun)
+    weights = _pretrained(chosen) if request.model is None else None
+    if weights is not None:
+        chosen = _resized_as(chosen, weights.card.interpolation)
     data = _own_data(begun) if request.data is None else request.data
     rule = start.rule if start else None
     splits = load_data(data, chosen.data, on_event=on_event, rule=rule)
     chosen, notes = _fitting(chosen, len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
-    device = pick_device(chosen.train.device)
-    if chosen.train.device_memory is not None and device.type != "cuda":
-        raise UsageError(
-            f"train.device_memory has no effect on {device.type}, it limits the memory of a GPU: leave it out"
-        )
+    device = _device(chosen)
     require_pretrained(chosen.train, start is not None or chosen.model.weights is not None)
-    weights = None
-    if chosen.model.weights is not None and request.model is None:
-        weights = read_weights(chosen.model.name, chosen.model.weights)
     network = _build(chosen, splits, start, request.model)
     if weights is not None and isinstance(network, Network):
         notes += (fill(network, weights, chosen.model.name),)
@@ -174,7 +179,7 @@ def check_resumable(job: Job) -> None:
     run = job.run
     defaults = {"recipe": Recipe().model_dump(mode="json")}
     checkpoint = latest_checkpoint(run.checkpoints)
-    before = make_recipe(run.config["recipe"], None, f"of {run.path}").train
+    before = _own_recipe(run).train
     if checkpoint is None or not is_finished(run, before):
         require_same(run, job.config, defaults)
         return
@@ -183,7 +188,8 @@ def check_resumable(job: Job) -> None:
     reason = reason_to_stop(load_progress(checkpoint), job.recipe.train)
     if reason and any(getattr(before, name) != getattr(job.recipe.train, name) for name in ends):
         raise UsageError(
-            f"{run.path} has {len(run.history)} epochs, and these settings would not have trained it longer "
+            f"{run.path} has {counted(len(run.history), 'epoch')}, and these settings would not "
+            f"have trained it longer "
             f"({reason}): give more --epochs, --train.patience or --train.time_limit"
         )
 
@@ -218,13 +224,41 @@ def _begun(request: Request) -> Run | None:
     if not request.resume:
         return None
     out = None if request.out is None else Path(request.out)
-    run = started_run(out, load_recipe(request.recipe or "fast").name)
+    known = request.recipe or request.data is None
+    name = load_recipe((request.recipe or "fast") if known else _named(request, ignore)).name
+    if out is None and request.data is None:
+        named = None if request.recipe is None else started_run(None, name)
+        return named or _unfinished_run(None if request.recipe is None else name)
+    run = started_run(out, name)
     if run is None and out is not None and request.recipe is None and request.data is None:
         raise UsageError(
             f"{out} holds no run to resume (no config.yaml): name the run directory, or --recipe and --data "
             "to start a run there"
         )
     return run
+
+
+def _unfinished_run(recipe: str | None) -> Run:
+    """The one unfinished run here, of this recipe or of any; `UsageError` if there is none, or several."""
+    runs = [run for run in runs_here() if recipe in (None, run.config["recipe"].get("name"))]
+    unfinished = [run for run in runs if not is_finished(run, _own_recipe(run).train)]
+    if len(unfinished) == 1:
+        return unfinished[0]
+    of = "" if recipe is None else f" of the recipe {recipe}"
+    if unfinished:
+        which, shown = f"several unfinished runs{of} are here: resume one of them by", unfinished
+    elif runs:
+        which, shown = f"all runs{of} here are finished: with more --epochs one goes on by", runs
+    else:
+        raise UsageError(
+            f"there is no run{of} to resume in {Path.cwd()} or in runs/ there: name its directory with "
+            "--out, or --data to start a run"
+        )
+    raise UsageError("\n  ".join([which, *(run.resume_command for run in shown)]))
+
+
+def _own_recipe(run: Run) -> Recipe:
+    return make_recipe(run.config["recipe"], None, f"of {run.path}")
 
 
 def _own_data(begun: Run | None) -> Data:
@@ -288,6 +322,29 @@ def _fine_tuned(
     return tuned
 
 
+def _device(recipe: Recipe) -> torch.device:
+    device = pick_device(recipe.train.device)
+    if recipe.train.device_memory is not None and device.type != "cuda":
+        raise UsageError(
+            f"train.device_memory has no effect on {device.type}, it limits the memory of a GPU: leave it out"
+        )
+    return device
+
+
+def _pretrained(recipe: Recipe) -> Weights | None:
+    """The weights that the recipe names."""
+    name = recipe.model.weights
+    return None if name is None else read_weights(recipe.model.name, name)
+
+
+def _resized_as(recipe: Recipe, interpolation: Interpolation) -> Recipe:
+    """The recipe with images resized as those that the pretrained weights have seen, unless it says how."""
+    if recipe.data.interpolation is not None or interpolation == "bicubic":
+        return recipe
+    data = recipe.data.model_copy(update={"interpolation": interpolation})
+    return recipe.model_copy(update={"data": data})
+
+
 def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe with a batch of no more images than there are; a run begun with a larger one keeps it."""
     batch = recipe.train.batch_size
@@ -296,7 +353,8 @@ def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tu
     if begun is not None and begun.config["recipe"]["train"]["batch_size"] == batch:
         return recipe, ()
     note = (
-        f"batch_size is {images} and not {batch}, as there are {images} training images; the learning rate "
+        f"batch_size is {images} and not {batch}, as there are {counted(images, 'training image')}; "
+        f"the learning rate "
         f"stays {recipe.train.lr:g}"
     )
     train = recipe.train.model_copy(update={"batch_size": images})

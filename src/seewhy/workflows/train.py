@@ -86,7 +86,8 @@ def train(
     a bundle, whose classes are matched by name; `model` is a custom network. `on_event` receives all events.
 
     `resume` continues the run in `out` (or the newest of this recipe), bit for bit as if it had not been
-    interrupted, by its own recipe and data where none are named. A finished run goes on if `overrides` gives
+    interrupted, by its own recipe and data where none are named; without any of these, the one unfinished run
+    in the working directory or its `runs/`. A finished run goes on if `overrides` gives
     more `train.epochs` (`patience`, `time_limit`): its learning-rate schedule then spans all of them, and
     its model is replaced at the end and kept in `epochs-N/`.
 
@@ -151,7 +152,8 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
     with memory_named(recipe.train.batch_size):
         _write_start(job)
         config = recipe.train
-        started = RunStarted(str(run.path), config.epochs, config.monitor, keep=config.keep)
+        epochs = 0 if config.unfreeze is None else config.epochs
+        started = RunStarted(str(run.path), epochs, config.monitor, keep=config.keep)
         initial: list[StoredEvent] = [*map(Note, job.notes), started]
         yield from initial
         diagnosed = diagnostics.at_start(splits.train.counts, splits.classes, config)
@@ -223,7 +225,7 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         device=job.device,
         amp=amp,
     )
-    if config.unfreeze is not None and not progress.history:
+    if job.starts_with_last_layer and not progress.history:
         trained = chain(fit_last_layer(state, job.splits, config, amp), trained)
     with stopping_signals() as received, _advised(run, config), compiler_named():
         for event in trained:
@@ -236,7 +238,10 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
                 run.log(event.text)
                 progress.events_length = run.add_events([event], progress.events_length)
                 _record_micro_batch(job, progress)
-            if isinstance(event, Epoch | Note) or time.monotonic() - saved > config.checkpoint_seconds:
+            if (
+                isinstance(event, Epoch | Note)
+                or time.monotonic() - saved > config.checkpoint_seconds
+            ):
                 save()
                 saved = time.monotonic()
             try:
@@ -335,5 +340,6 @@ def _write_start(job: Job) -> None:
 def _require_space(state: TrainState, run: Run, config: TrainConfig) -> None:
     """Raises `DiskFullError` unless four checkpoints fit: the newest two, the best, one being written."""
     weights = sum(t.numel() * t.element_size() for t in state.network.state_dict().values())
-    copies = 1 + config.optimiser_options.tensors_kept + (state.average is not None)
+    averages = config.ema is not None or config.swa is not None
+    copies = 1 + config.optimiser_options.tensors_kept + averages
     require_space(run.path, 4 * copies * weights, "training")

@@ -19,7 +19,9 @@ from seewhy.events import Epoch, Note, Progress
 from seewhy.inference.device import pick_amp, pick_device, place
 from seewhy.models.pretrained import last_layer
 from seewhy.run import Run
+from seewhy.text import counted
 from seewhy.training.averages import start_average
+from seewhy.training.batches import progressive_side
 from seewhy.training.features import FrozenFeatures
 from seewhy.training.head import Head, fit_head
 from seewhy.training.layers import freeze_batch_norms
@@ -29,7 +31,6 @@ from seewhy.training.objectives import balanced_weights
 FEW = 1_000  # training images up to which the last layer alone is trained
 FEWEST_EPOCHS = 2  # of the whole network; fewer do it no good
 VIEWS = ("identity", "flip")  # of a training image
-KEPT = ("unfreeze", "epochs")  # what a resumed run has decided
 
 
 def decide(
@@ -43,16 +44,16 @@ def decide(
     config = recipe.train
     if config.unfreeze != "auto":
         return recipe, ()
-    if begun is not None and begun.config["recipe"]["train"]["unfreeze"] != "auto":
+    if begun is not None and begun.config["recipe"]["train"].get("unfreeze") != "auto":
         own = begun.config["recipe"]["train"]
         return _with(recipe, unfreeze=own["unfreeze"], epochs=own["epochs"]), ()
     images = len(splits.train)
     if images <= FEW:
         note = (
-            f"{images:,} training images are few: the last layer alone is trained (--train.unfreeze all "
-            "trains all layers)"
+            f"{counted(images, 'training image', 'are')} few: the last layer alone is trained "
+            "(--train.unfreeze all trains all layers)"
         )
-        return _with(recipe, unfreeze="none"), (note,)
+        return _with(recipe, unfreeze=None), (note,)
     if config.time_limit is None:
         return _with(recipe, unfreeze="all"), (
             f"all layers are trained for {config.epochs} epochs, without a --train.time_limit",
@@ -64,7 +65,7 @@ def decide(
     limit = f"of --train.time_limit {config.time_limit:g} s"
     if epochs < FEWEST_EPOCHS:
         note = f"the last layer alone is trained: an epoch of all layers takes about {epoch:,.0f} s {limit}"
-        return _with(recipe, unfreeze="none"), (note,)
+        return _with(recipe, unfreeze=None), (note,)
     note = (
         f"the last layer is trained for about {head:,.0f} s, then all layers for {epochs} epochs of about "
         f"{epoch:,.0f} s, {limit}"
@@ -103,7 +104,7 @@ def fit_last_layer(
 
 def require_pretrained(config: TrainConfig, pretrained: bool) -> None:
     """Raises `UsageError` for `unfreeze` where nothing was trained before."""
-    if config.unfreeze is not None and not pretrained:
+    if config.unfreeze != "all" and not pretrained:
         raise UsageError(
             "train.unfreeze has no effect on random weights: set model.weights, or --init MODEL"
         )
@@ -114,23 +115,32 @@ def _with(recipe: Recipe, **changes: object) -> Recipe:
 
 
 def _seconds(network: nn.Module, side: int, config: TrainConfig) -> tuple[float, float]:
-    """The seconds that an image takes forward, and in a training step, measured on a copy."""
+    """The seconds that an image takes forward, and in a training step, measured on a copy.
+
+    With progressive resizing, the step is that of an image in the middle of the training.
+    """
     device = pick_device(config.device)
     amp = pick_amp(config.amp, device)
     copied = place(copy.deepcopy(network), device).train()
     freeze_batch_norms(copied)
-    x = torch.rand(config.batch_size, 3, side, side, device=device)
-    x = x.contiguous(memory_format=torch.channels_last)
-    measured = []
-    for _ in range(2):  # the first also allocates
-        start = time.monotonic()
-        with torch.autocast(device.type, amp, enabled=amp is not None):
-            logits = copied(x).float()
-        forward = time.monotonic()
-        logits.square().mean().backward()
-        float(logits.sum())  # waits for a GPU
-        measured.append((forward - start, time.monotonic() - start))
-    return measured[-1][0] / len(x), measured[-1][1] / len(x)
+    middle = side if config.progressive is None else progressive_side(side, config.progressive, 0.4)
+
+    def timed(side: int, backward: bool) -> float:
+        shape = (config.batch_size, 3, side, side)
+        x = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
+        for _ in range(2):  # the first also allocates
+            start = time.monotonic()
+            with (
+                torch.set_grad_enabled(backward),
+                torch.autocast(device.type, amp, enabled=amp is not None),
+            ):
+                loss = copied(x).float().square().mean()
+            if backward:
+                loss.backward()
+            loss.item()  # waits for a GPU
+        return (time.monotonic() - start) / len(x)
+
+    return timed(side, backward=False), timed(middle, backward=True)
 
 
 def _numbered(groups: np.ndarray | None) -> np.ndarray | None:

@@ -270,7 +270,7 @@ def test_what_does_not_fit_is_refused_by_its_row(photos, tmp_path):
     with pytest.raises(DataError, match="no column hash"):
         read_review(tmp_path / "review.csv", splits)
     (tmp_path / "review.csv").write_text("hash,right_label\nx\n")
-    with pytest.raises(DataError, match="line 2: 1 cells"):
+    with pytest.raises(DataError, match="line 2: 1 cell,"):
         read_review(tmp_path / "review.csv", splits)
 
 

@@ -64,13 +64,13 @@ def test_batches_may_come_without_file_names(tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"labels": [0]}, "1 labels lacks as many images"),
+        ({"labels": [0]}, "1 label lacks as many images"),
         ({"labels": ["a", "b"]}, "lacks the list labels of int"),
         ({"labels": b"ab"}, "lacks the list labels of int"),
         ({"labels": [0, 10]}, "has the label 10, but 10 classes"),
         ({"data": b"x"}, "2 labels lacks as many images"),
         ({"data": np.zeros((2, 3071), np.uint8)}, "2 labels lacks as many images"),
-        ({"filenames": ["a"]}, "2 labels with 1 file names"),
+        ({"filenames": ["a"]}, "2 labels with 1 file name"),
         ({"filenames": [1, 2]}, "lacks the list filenames of bytes"),
     ],
 )

@@ -52,14 +52,14 @@ def test_images_outside_class_folders_are_passed_over(tmp_path):
     put(tmp_path, "cat/1.png", "cover.png", "dog/1.png")
     source = find_folders(tree_at(tmp_path), Columns())
     assert source.files == ("cat/1.png", "dog/1.png")
-    assert source.notes == ("1 other files ignored",)
+    assert source.notes == ("1 other file ignored",)
 
 
 def test_what_is_skipped_is_told(tmp_path):
     put(tmp_path, "cat/1.png")
     os.mkfifo(tmp_path / "cat/pipe")
     source = find_folders(tree_at(tmp_path), Columns())
-    assert source.notes == ("1 links, pipes or unreadable folders skipped",)
+    assert source.notes == ("skipped links, pipes and unreadable folders: 1",)
     assert [file.path for file in source.skipped] == ["cat/pipe"]
 
 
@@ -129,7 +129,7 @@ def test_test_images_without_class_folders_are_said(tmp_path):
     put(tmp_path, "train/images/a/1.png", "train/images/b/1.png", "test/images/1.png")
     source = sources.find(tmp_path)
     assert {row[1:] for row in rows(source)} == {("a", "train"), ("b", "train")}
-    assert "test: 1 images in no class folder were ignored" in source.notes
+    assert "test: ignored 1 image in no class folder" in source.notes
 
 
 def test_images_in_the_folders_of_splits_alone_are_refused_with_a_hint(tmp_path):

@@ -38,7 +38,7 @@ def test_the_cache_is_that_of_the_source(photos, tmp_path, home):
 
 def test_corrections_of_images_that_are_gone_are_told(photos, tmp_path):
     found = load_data(version(tmp_path, photos, [correction(HASH)]))
-    assert "1 corrections are for images that no longer exist" in found.notes
+    assert "1 correction is for images that no longer exist" in found.notes
 
 
 def test_labels_of_test_stay(photos, tmp_path):

@@ -31,6 +31,26 @@ def test_what_fits_none_lists_all(tmp_path):
     assert all(f"{name}: {layout.looks}" in str(caught.value) for name, layout in LAYOUTS.items())
 
 
+@pytest.mark.parametrize(
+    "name", ["a.tar.xz", "A.7Z", "a.rar", "a.tar.bz2", "a.tar.zst", "a.csv.gz"]
+)
+def test_an_archive_that_is_not_read_is_named_and_what_to_do(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"not read: extract it .* or pack it as \.zip, \.tar,"):
+        find(tmp_path / name)
+    with pytest.raises(DataError, match=rf"Nothing was looked for in {name}: extract it$"):
+        find(tmp_path)
+    (tmp_path / "b.zip").touch()
+    with pytest.raises(DataError, match=r"b\.zip: extract them$"):
+        find(tmp_path)
+
+
+def test_an_archive_in_a_folder_can_be_given_itself(tmp_path):
+    (tmp_path / "b.zip").touch()
+    with pytest.raises(DataError, match=r"b\.zip: extract it, or give it as --data$"):
+        find(tmp_path)
+
+
 def test_an_unknown_layout_and_source_list_the_known(tmp_path):
     with pytest.raises(
         DataError, match="unknown layout zip: known are folders, split-folders, file-names"

@@ -267,7 +267,7 @@ def test_labels_in_every_form_are_the_same_classes(labels):
 def test_images_without_a_label_are_left_out_and_counted():
     labels = [None, float("nan"), -1, *WORDS[3:]]
     splits = load_data((IMAGES, labels))
-    assert "3 images without a label (empty, None or NaN) were left out" in splits.notes
+    assert any("without a label" in note and "3 images" in note for note in splits.notes)
     assert splits.classes == tuple(NAMES)
 
 
@@ -319,7 +319,7 @@ def test_the_size_is_known_from_outside_test():
     ("data", "message"),
     [
         ((IMAGES, WORDS[1:]), "memory has 30 images and 29 labels: expected one label per image"),
-        ({"train": (IMAGES, WORDS[:1])}, "train has 30 images and 1 labels"),
+        ({"train": (IMAGES, WORDS[:1])}, "train has 30 images and 1 label"),
         ((IMAGES / 255 - 0.5, WORDS), r"memory/0 has float64 values from .* save np"),
         ((IMAGES > 9, WORDS), "memory/0 has values of type bool: expected uint8"),
         ((IMAGES, np.full((30, 2), 0.5)), "rows of labels .* that are not one-hot"),

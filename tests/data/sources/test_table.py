@@ -58,8 +58,8 @@ def test_kaggles_layout(tmp_path):
         ("train/2.png", "truck", "train", None),
     ]
     assert source.notes == (
-        "2 images that trainLabels.csv does not name were ignored",
-        "1 other files ignored",
+        "ignored 2 images that trainLabels.csv does not name",
+        "1 other file ignored",
     )
 
 
@@ -120,9 +120,7 @@ def test_a_column_of_splits_and_one_of_groups(tmp_path):
         ("2.png", "y", "test", ""),
         ("3.png", "y", "train", "p"),
     ]
-    assert (
-        "1 rows of labels.csv belong to no split" in find_table(tree_at(tmp_path), Columns()).notes
-    )
+    assert "of no split: 1 row of labels.csv" in find_table(tree_at(tmp_path), Columns()).notes
 
 
 def test_groups_may_come_from_another_column_or_a_pattern(tmp_path):
@@ -247,7 +245,7 @@ def test_missing_images_are_bad_files_of_the_data(tmp_path):
         ("id,label\na,x\ngone,x\ngone,y\n", r"lines 3 and 4: both name gone"),
         ("id,label\n\n,x\n", r"line 3: no name: add it"),
         ("id,label\na,x,y\n", r"line 2: 3 cells, but the header has 2"),
-        ("id,label\na\n", r"line 2: 1 cells"),
+        ("id,label\na\n", r"line 2: 1 cell,"),
         ('id,label\n"a,x\n', r"line 2: unexpected end of data"),
         ("id,label,split\na,x,tset\n", r"line 2: the split is 'tset', not one of train, "),
         ("id,label,split\na,x,train\nb,x,\n", r"line 3: no split, but other lines have one"),
@@ -396,7 +394,7 @@ def photos_with_table(tmp_path, monkeypatch):
         (lambda root, name: f"SET/{name}".upper(), "and in other upper or lower case"),
         (lambda root, name: f"C:\\Users\\me\\set/{name}", "without their first part, C:/Users/me/"),
         (lambda root, name: f"/kaggle/input/{name}", "without their first part, /kaggle/input/"),
-        (lambda root, name: name.replace(".png", ".PNG"), "found in other upper or lower case"),
+        (lambda root, name: name.replace(".png", ".PNG"), "in other upper or lower case"),
         (lambda root, name: f"D:\\x\\{name}".upper(), "D:/X/ and in other upper or lower case"),
         (lambda root, name: f" {name} ", "without blanks or quotes at their ends"),
         (lambda root, name: f"'{name}'", "without blanks or quotes at their ends"),
@@ -409,7 +407,7 @@ def test_a_path_from_elsewhere_is_found_and_said(photos_with_table, spell, note)
     root, names, read, expected = photos_with_table
     found, notes = read(*(spell(root, name) for name in names))
     assert found == expected
-    assert [line for line in notes if "were found" in line and note and note in line] == list(
+    assert [line for line in notes if line.startswith("found ") and note and note in line] == list(
         notes if note else ()
     )
 
@@ -603,6 +601,9 @@ def test_images_in_a_zip_with_their_table_beside_it(tmp_path, inner, given, extr
     assert source.layout == "table"
     records = list(source.read().records)
     assert [(r.id, r.label) for r in records] == [(f"images/{n}.png", str(n % 2)) for n in range(4)]
+    if not extracted:
+        ignored = "" if given else "2 other files ignored"  # train.py and model.keras
+        assert [note for note in source.notes if "ignored" in note] == [ignored] * bool(ignored)
     splits = load_data(root / given, DataConfig(size=8), trainable=False)
     assert len(splits.bad) == 0 and sum(len(s) for s in (splits.train, splits.val)) >= 3
     if not extracted or given == "images.zip":
@@ -630,3 +631,18 @@ def test_a_zip_that_is_not_looked_into_is_named(tmp_path):
     with pytest.raises(DataError, match=r"Nothing was looked for in photos\.zip: extract it, or"):
         sources.find(tmp_path)
     assert rows_of(sources.find(tmp_path / "photos.zip")) == [("photos/a.png", "x", "")]
+
+
+def test_files_in_a_zip_that_are_not_read_are_counted(tmp_path):
+    zip_up(tmp_path / "images.zip", a=encoded(noise(8, 8)))
+    with zipfile.ZipFile(tmp_path / "images.zip", "a") as archive:
+        archive.writestr("notes.txt", "")
+    write(tmp_path, "id,label\na,x\n")
+    assert sources.find(tmp_path).notes == ("1 other file ignored",)
+
+
+def test_an_archive_beside_a_table_is_named_whatever_its_kind(tmp_path):
+    write(tmp_path, "id,label\na,x\n")
+    (tmp_path / "photos.tar.xz").touch()
+    with pytest.raises(DataError, match=r"Nothing was looked for in photos\.tar\.xz: extract it$"):
+        sources.find(tmp_path)

@@ -145,7 +145,7 @@ def test_what_is_passed_over_is_counted(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert tree_at(tmp_path).notes(1) == (
         "2 other files ignored",
-        "1 links, pipes or unreadable folders skipped",
+        "skipped links, pipes and unreadable folders: 1",
     )
     assert tree_at(put(tmp_path / "clean", "a/1.png")).notes(0) == ()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seewhy.evaluation.decision.ood import choose_ood_score, class_means, ood_scores
-from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.predictions import Predictions, concat
 
 CLASSES = ("a", "b", "c")
 
@@ -86,3 +86,40 @@ def test_without_embeddings_similarity_is_no_candidate() -> None:
     inside = replace(seen(100, 3, 0.2, 1), embeddings=None)
     found = choose_ood_score(inside, replace(seen(100, 0, 0.2, 2), embeddings=None))
     assert set(found.areas) == {"probability", "max_logit", "energy"}
+
+
+def test_a_score_of_no_use_has_a_fault() -> None:
+    """A tenth of the familiar images are less familiar than all others, so the threshold detects none."""
+    strange = replace(seen(100, 0, 0.2, 3), logits=np.zeros((100, 3), np.float32), embeddings=None)
+    plain = replace(seen(900, 9, 0.2, 1), embeddings=None)
+    others = replace(seen(400, 3, 0.2, 2), embeddings=None)
+    found = choose_ood_score(concat([plain, strange]), others)
+    assert found.auroc.value > 0.8 and found.caught.value < 0.05
+    assert "at the threshold that accepts 95% of validation" in found.fault
+    assert f"ROC area is {found.auroc.value:.2f}" in found.fault
+    assert not choose_ood_score(plain, others).fault
+    same = replace(seen(900, 9, 0.2, 4), embeddings=None)
+    assert "0.7 is needed" in choose_ood_score(plain, same).fault
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_few_images_of_a_class_do_not_spoil_the_threshold_of_similarity(seed) -> None:
+    """An image alone in its class resembles no mean but its own, which the threshold must not follow."""
+    labels = np.repeat([0, 1, 2], [10, 9, 1])
+    turned = np.full((40, 6), 0.5, np.float32)
+    noise = np.random.default_rng(seed).normal(0, 0.01, (60, 6)).astype(np.float32)
+
+    def images(labels: np.ndarray, embeddings: np.ndarray) -> Predictions:
+        ids = np.arange(len(labels)).astype(str)
+        return Predictions(np.zeros((len(labels), 3), np.float32), labels, CLASSES, ids, embeddings)
+
+    inside = images(labels, np.eye(6, dtype=np.float32)[labels] + noise[:20])
+    found = choose_ood_score(inside, images(np.full(40, -1), turned + noise[20:]), seed)
+    assert found.score == "similarity" and found.threshold > 0.9
+    assert found.caught.value == 1 and not found.fault
+
+
+def test_similarity_needs_two_images_of_a_class() -> None:
+    inside = seen(3, 3, 0.2, 1)
+    one_each = replace(inside, labels=np.arange(3))
+    assert "similarity" not in choose_ood_score(one_each, seen(30, 3, 1.4, 2)).areas

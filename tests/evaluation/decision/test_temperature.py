@@ -34,9 +34,7 @@ def few(n, mistakes):
 
 def test_a_few_images_do_not_move_it_far_and_too_few_not_at_all():
     """One mistake of 300 had given 0.17, of one image 20."""
-    assert fit_temperature(few(1, 1)) == 1 and "1 labelled images are too few" in unfitted(
-        few(1, 1)
-    )
+    assert fit_temperature(few(1, 1)) == 1 and "1 labelled image is too few" in unfitted(few(1, 1))
     assert fit_temperature(few(29, 1)) == 1 and unfitted(few(30, 1)) is None
     assert 0.3 < fit_temperature(few(30, 1)) < 1 < fit_temperature(few(30, 20)) < 3
     assert "classified correctly" in unfitted(few(30, 0))

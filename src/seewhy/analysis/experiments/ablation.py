@@ -8,7 +8,7 @@ from pathlib import Path
 from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.evaluation.stats.summary import Difference, Summary, verdict
 from seewhy.run import Run
-from seewhy.text import csv_text, in_points, p_value, visible
+from seewhy.text import counted, csv_text, in_points, p_value, visible
 
 # The columns that a brief table leaves out.
 _LEFT_OUT = {"running train", "running gap", "parameters", "best epoch", "epochs"}
@@ -82,7 +82,7 @@ class Ablation:
         `brief` leaves out columns, so that it fits a terminal.
         """
         count, first, last = len(self.seeds), self.seeds[0], self.seeds[-1]
-        seeds = f"{count} seeds ({first} to {last})" if count > 1 else "one seed"
+        seeds = f"{counted(count, 'seed')} ({first} to {last})" if count > 1 else "one seed"
         about = f"{self.about}\n\n" if self.about else ""
         columns = [
             _column(title, cells)

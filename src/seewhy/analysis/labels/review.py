@@ -18,7 +18,7 @@ from seewhy.data.sources.corrected import (
 from seewhy.data.split import Splits
 from seewhy.errors import DataError, UsageError
 from seewhy.files import write_atomic
-from seewhy.text import plain_cell, visible
+from seewhy.text import counted, plain_cell, visible
 
 _FOUND = ("id", "hash", "label", "suggested", "score")
 HEADER = (*_FOUND, "right_label")
@@ -218,7 +218,8 @@ def _rows(path: Path) -> Iterable[tuple[int, str, str]]:
                 continue
             if len(cells) != len(header):
                 raise DataError(
-                    f"{visible(path.name)}, line {reader.line_num:,}: {len(cells)} cells, where the "
+                    f"{visible(path.name)}, line {reader.line_num:,}: "
+                    f"{counted(len(cells), 'cell')}, where the "
                     f"header has {len(header)}: fix the row"
                 )
             digest, answer = (cells[header.index(name)] for name in _NEEDED)

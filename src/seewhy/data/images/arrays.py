@@ -5,12 +5,16 @@ grey levels, or whole numbers from 0 to 255; one source holds one kind. Channels
 an image as (H, W, 3) is.
 """
 
+from collections.abc import Mapping
+from numbers import Number
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from seewhy.errors import ImageError
+from seewhy.text import visible
 
 CHANNELS = (1, 2, 3, 4)  # grey, grey and alpha, RGB, RGB and alpha
 _FIRST = (1, 3, 4)  # channels that may come first
@@ -46,6 +50,27 @@ class Scale:
             self._whole = whole
         scaled = values if whole else np.clip(values.astype(np.float64), 0, 1) * 255
         return np.rint(scaled).astype(np.uint8)
+
+
+def image_of(value: Any, scale: Scale) -> Path | bytes | Image.Image | np.ndarray | ImageError:
+    """Returns an image of any form for the decoder; raises `ImageError` for what is none."""
+    if isinstance(value, Mapping):  # of Hugging Face, not yet decoded
+        value = value.get("bytes") or value.get("path") or value
+    if isinstance(value, str):
+        return Path(value)
+    if isinstance(value, Path | bytes | Image.Image | ImageError):
+        return value
+    if value is None or isinstance(value, Mapping | Number):
+        raise ImageError("undecodable", no_image(value))
+    return image_of_array(value, scale)
+
+
+def no_image(value: Any) -> str:
+    """Says what a value is that is no image, and what is expected."""
+    return (
+        f"the value {visible(repr(value)[:60])} of type {type(value).__name__}; expected a path, the bytes "
+        "of a file, a Pillow image, an array or a tensor"
+    )
 
 
 def image_of_array(array: Any, scale: Scale) -> np.ndarray | Image.Image:

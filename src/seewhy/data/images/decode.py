@@ -185,9 +185,10 @@ def _regular_file(path: str | Path) -> Iterator[BinaryIO]:
         raise ImageError("not_found") from None
     except (OSError, ValueError):  # ValueError: a NUL in the name
         raise ImageError("unreadable") from None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
         os.close(handle)
-        raise ImageError("not_a_file")
+        raise ImageError("not_a_file", "a folder, not a file" if stat.S_ISDIR(mode) else "")
     with open(handle, "rb") as file:
         yield file
 
@@ -249,14 +250,14 @@ def _check_array(array: np.ndarray, limits: Limits) -> None:
 def store(rgb: Image.Image, rule: InputRule) -> np.ndarray:
     """Returns an image made square by a rule, uint8 `(store, store, 3)`.
 
-    It is resized by bicubic interpolation, antialiased when it shrinks.
+    It is resized by the interpolation of the rule, antialiased when it shrinks.
     """
     across, down = rule.sides(*rgb.size)
     stored = (across.stored, down.stored)
     if rgb.size != stored:
         corner = (across.start, down.start)
         box = (*corner, across.start + across.length, down.start + down.length)
-        rgb = rgb.resize(stored, Image.Resampling.BICUBIC, box)
+        rgb = rgb.resize(stored, Image.Resampling[rule.interpolation.upper()], box)
     if stored == (rule.store, rule.store):
         return np.asarray(rgb)
     square = np.full((rule.store, rule.store, 3), PADDING, np.uint8)

@@ -5,6 +5,7 @@ from typing import BinaryIO
 from PIL.TiffImagePlugin import COMPRESSION_INFO, ImageFileDirectory_v2
 
 from seewhy.data.images.colour import FAULTS
+from seewhy.text import counted
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _BANDS, _FORMAT = 256, 257, 258, 259, 277, 339
 _FORMATS = {2: " with a sign", 3: " as floats", 5: " as complex numbers", 6: " as complex floats"}
@@ -29,7 +30,7 @@ def unread_layout(file: BinaryIO) -> str | None:
         return (
             f"a TIFF of compression {compression}, which is not read: save it with LZW or Deflate"
         )
-    kind = f"{bands} band{'s' * (bands > 1)} of {bits} bits{_FORMATS.get(form, '')}"
+    kind = f"{counted(bands, 'band')} of {bits} bits{_FORMATS.get(form, '')}"
     return (
         f"a TIFF of {kind}, which is not read: save three bands as 8-bit RGB, or one as 8- or 16-bit "
         "grey (`gdal_translate -b 1 -b 2 -b 3 -ot Byte -scale IN OUT`)"

@@ -8,11 +8,13 @@ from typing import TypeVar
 from seewhy.data.sources.folders import Scan, folders_of, is_litter, is_output, named_as_image
 from seewhy.data.sources.splits import lone, split_folders
 from seewhy.errors import ArchiveError
-from seewhy.text import visible
+from seewhy.text import shortened, visible
 
 Entry = TypeVar("Entry")
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+TARS = (".tar", ".tar.gz", ".tgz")  # that are read, as zips are
+_KNOWN = (*ARCHIVES, ".tbz", ".tbz2", ".txz", ".tzst", ".zst", ".lzma", ".lz4", ".z")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,23 @@ LOCAL_ARCHIVE = ArchiveLimits(500_000, 64 << 20, 2 << 30, 256 << 30, 100)
 UPLOADED_ARCHIVE = ArchiveLimits(10_000, 4 << 20, 10 << 20, 1 << 30, 100)
 
 SMALL = 1 << 20  # bytes unpacked in all; below, the ratio does not matter
+
+
+def is_unread(name: str) -> bool:
+    """Says whether a name is that of an archive of a kind that is not read."""
+    return name.lower().endswith(_KNOWN) and not name.lower().endswith((".zip", *TARS))
+
+
+def not_looked_into(files: Iterable[str]) -> str:
+    """Returns a line on the archives among the files of a folder, and what to do; "" without any."""
+    names = [name for name in files if "/" not in name and name.lower().endswith(_KNOWN)]
+    if not names:
+        return ""
+    alone = len(names) == 1
+    given = ", or give it as --data" if alone and not is_unread(names[0]) else ""
+    return (
+        f"Nothing was looked for in {shortened(names)}: extract {'it' if alone else 'them'}{given}"
+    )
 
 
 def refusal(archive: str, code: str, detail: str) -> ArchiveError:

@@ -12,6 +12,7 @@ from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.source import Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError
+from seewhy.text import counted
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
@@ -63,7 +64,9 @@ def _read(form: Form, files: Mapping[str, Callable[[], bytes]]) -> Reading:
             images = pixels.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
             for row, (image, label, path) in enumerate(zip(images, labels, paths, strict=True)):
                 if not 0 <= label < len(names):
-                    raise DataError(f"{batch} has the label {label}, but {len(names)} classes")
+                    raise DataError(
+                        f"{batch} has the label {label}, but {counted(len(names), 'class')}"
+                    )
                 key = f"{batch}/{row}" + (f"/{path}" if path else "")
                 yield Record(key, names[label], split, image)
 
@@ -78,12 +81,16 @@ def _py_batch(data: bytes) -> Batch:
     batch = read_batch(data)
     pixels, labels = batch.get(b"data"), _list(batch, b"labels", int)
     if not isinstance(pixels, np.ndarray) or pixels.shape != (len(labels), PIXELS):
-        raise DataError(f"a batch of {len(labels)} labels lacks as many images of {PIXELS} bytes")
+        raise DataError(
+            f"a batch of {counted(len(labels), 'label')} lacks as many images of {PIXELS} bytes"
+        )
     if b"filenames" not in batch:
         return pixels, labels, [""] * len(labels)
     paths = [_text(path) for path in _list(batch, b"filenames", bytes)]
     if len(paths) != len(labels):
-        raise DataError(f"a batch of {len(labels)} labels with {len(paths)} file names")
+        raise DataError(
+            f"a batch of {counted(len(labels), 'label')} with {counted(len(paths), 'file name')}"
+        )
     return pixels, labels, paths
 
 

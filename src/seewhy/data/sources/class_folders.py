@@ -19,7 +19,7 @@ from seewhy.data.sources.source import Source
 from seewhy.data.sources.splits import from_folders, lone, same_split, split_folders
 from seewhy.data.sources.tree import Labelled, Tree, labelled_source
 from seewhy.errors import IMAGE_ERROR_CODES, DataError
-from seewhy.text import shortened, visible
+from seewhy.text import counted, shortened, visible
 
 _NUMBERED = re.compile(r"(.+?)[\s._-]*\(?\d+\)?")  # cat.0, great_pyrenees_12, truck (3)
 
@@ -95,7 +95,7 @@ def find_split_folders(tree: Tree, columns: Columns) -> Source:
     ]
     notes = [from_folders({split.folder: split.split for split in splits})]
     notes += [
-        f"{split.folder}: {len(split.paths):,} images in no class folder were ignored"
+        f"{split.folder}: ignored {counted(len(split.paths), 'image')} in no class folder"
         for split in splits
         if not split.images
     ]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from seewhy.data.class_names import label_text
 from seewhy.errors import DataError
-from seewhy.text import near, visible
+from seewhy.text import counted, near, visible
 
 IMAGES = (  # the first that is there
     *("path", "filepath", "file_path", "image_path", "img_path"),
@@ -97,7 +97,8 @@ def label_columns(
     if len(candidates) > 1:
         shown = visible(", ".join(header[place] for place in candidates))
         raise DataError(
-            f"{len(candidates)} columns may hold the labels ({shown}): choose one with --label-column "
+            f"{counted(len(candidates), 'column')} may hold the labels ({shown}): choose one with "
+            f"--label-column "
             f"{visible(header[candidates[0]])} (data.label_column)"
         )
     return Labels((candidates[0],)) if candidates else None

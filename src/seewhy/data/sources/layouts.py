@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from seewhy.data.sources.archives import TARS, is_unread, not_looked_into
 from seewhy.data.sources.beside import with_tables, with_zips
 from seewhy.data.sources.cifar import find_bin, find_py, fits_bin, fits_py
 from seewhy.data.sources.class_folders import (
@@ -119,7 +120,13 @@ def innermost(tree: Tree) -> Tree:
 
 
 def _nothing_fits(path: Path, tree: Tree) -> str:
+    if path.is_file() and is_unread(path.name):
+        return (
+            f"{visible(str(path))} is an archive of a kind that is not read: extract it and give the folder, "
+            f"or pack it as .zip, {', '.join(TARS)}"
+        )
     looks = "\n".join(f"  {name}: {known.looks}" for name, known in LAYOUTS.items())
     known = f"{visible(str(path))} has none of the known layouts:\n{looks}\n"
     advice = "Give the folder above the class folders, or arrange the images in one of these ways"
-    return known + "\n".join(filter(None, [hint(tree) or advice, tree.scan.left_links()]))
+    unread = not_looked_into(tree.scan.others)
+    return known + "\n".join(filter(None, [hint(tree) or unread or advice, tree.scan.left_links()]))

@@ -15,7 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from seewhy.errors import DataError
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 _SHOWN = 3  # names in a message
 
@@ -56,7 +56,7 @@ class Lookup:
             missing = [name for name in missing if name not in paths]
             if found and how:
                 self.notes.append(
-                    f"{len(found):,} paths such as {visible(found[0])} were found {how}"
+                    f"found {counted(len(found), 'path')} such as {visible(found[0])} {how}"
                 )
 
         for normal, ending in ((_normal, ""), (_folded, "in other upper or lower case")):
@@ -92,8 +92,10 @@ class Lookup:
         if all(_is_absolute(name) for name in names):
             remedy += ", or give the table in memory: seewhy.train(pandas.read_csv(FILE))"
         return (
-            f"names {len(names):,} images and none of them exists, such as {shown}: looked among the "
-            f"{len(self._listed):,} images below {where}" + (f", such as {there}" if there else "")
+            f"names {counted(len(names), 'image')} and none of them exists, such as {shown}: looked "
+            f"among the "
+            f"{counted(len(self._listed), 'image')} below {where}"
+            + (f", such as {there}" if there else "")
         ) + f"; {remedy}"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy.data.class_names import label_text, one_label_each
-from seewhy.data.images.arrays import CHANNELS, Scale, as_array, image_of_array
+from seewhy.data.images.arrays import CHANNELS, Scale, as_array, image_of, no_image
 from seewhy.data.images.decode import ImageLike, content_hash, values_of
 from seewhy.data.sources.columns import (
     SAMPLE,
@@ -24,7 +24,7 @@ from seewhy.data.sources.columns import (
 from seewhy.data.sources.parquet import hub_features
 from seewhy.data.sources.source import SPLITS, Reading, Record, Source, evenly
 from seewhy.errors import DataError, ImageError, UsageError
-from seewhy.text import visible
+from seewhy.text import counted, visible
 
 
 class Frame(Protocol):
@@ -73,7 +73,11 @@ class _Part:
 
 def describe(data: Data) -> str:
     """Describes the data in one line: its path or name, or the number of images in memory."""
-    return str(data) if isinstance(data, str | Path) else f"in memory: {_count(data):,} images"
+    return (
+        str(data)
+        if isinstance(data, str | Path)
+        else f"in memory: {counted(_count(data), 'image')}"
+    )
 
 
 def _count(data: Any) -> int:
@@ -118,6 +122,12 @@ def images_of(data: Any) -> Iterable[ImageLike]:
     Arrays are understood as in training. (H, W), (H, W, 3) and a tensor (3, H, W) are one image; (N, H, W)
     and four dimensions are many. An image that cannot be used is its `ImageError`.
     """
+    if isinstance(data, str | Path) and os.path.isdir(data):
+        folder = visible(str(data))
+        raise UsageError(
+            f"{folder} is a folder: give its files, such as sorted(pathlib.Path({folder!r}).rglob('*.jpg')). "
+            "seewhy.label_images and `seewhy predict` take folders, and write a table"
+        )
     if isinstance(data, str | Path | bytes | Image.Image | ImageError):
         return [data]
     scale = Scale()
@@ -138,9 +148,7 @@ def _each(data: Any) -> Iterable[Any]:
     if not isinstance(data, Iterable) and not (
         hasattr(data, "__getitem__") and hasattr(data, "__len__")
     ):
-        raise UsageError(
-            f"a {type(data).__name__} is no image: expected a path, an image, an array, or several of them"
-        )
+        raise UsageError(f"no image: {no_image(data)}, or several")
     items = data if isinstance(data, Iterable) else (data[row] for row in range(len(data)))
     return (item[0] if isinstance(item, tuple | list) else item for item in items)
 
@@ -162,7 +170,7 @@ def _is_many(array: Any) -> bool:
 
 def _image_or_error(image: Any, scale: Scale) -> ImageLike:
     try:
-        return _image(image, scale)
+        return image_of(image, scale)
     except ImageError as error:
         return error
 
@@ -202,7 +210,7 @@ def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]
         for number, row in enumerate(part.rows()):
             key = f"{part.name}/{number}"
             try:
-                image = _image(row.image, scale)
+                image = image_of(row.image, scale)
             except ImageError as error:
                 raise DataError(f"the image {visible(key)} has {error}") from None
             if isinstance(image, Path):
@@ -210,17 +218,6 @@ def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]
             label = _label(row.label, part.classes or names, key)
             group = label_text(row.group) if part.grouped else no_group
             yield Record(key, label, row.split, image, group)
-
-
-def _image(image: Any, scale: Scale) -> ImageLike:
-    """Returns an image for the decoder; raises `ImageError` for an array that is none."""
-    if isinstance(image, Mapping):  # of Hugging Face, not yet decoded
-        image = image.get("bytes") or image.get("path") or b""
-    if isinstance(image, str):
-        return Path(image)
-    if isinstance(image, Path | bytes | Image.Image | ImageError):
-        return image
-    return image_of_array(image, scale)
 
 
 def _label(label: Any, names: tuple[str, ...], key: str) -> str:
@@ -287,7 +284,8 @@ def _is_hub(data: Any) -> bool:
 def _of_arrays(name: str, split: str, images: Any, labels: Any) -> _Part:
     if len(images) != len(labels):
         raise DataError(
-            f"{name} has {len(images):,} images and {len(labels):,} labels: expected one label per image"
+            f"{name} has {counted(len(images), 'image')} and {counted(len(labels), 'label')}: "
+            f"expected one label per image"
         )
     if hasattr(labels, "ndim") and labels.ndim > 1:
         labels = one_label_each(as_array(labels))

@@ -13,7 +13,7 @@ from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source
 from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError
-from seewhy.text import near, visible
+from seewhy.text import counted, near, visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -184,7 +184,7 @@ def _one(file: str, what: str, fitting: list[str], schema: "pa.Schema") -> str:
         return "label"
     if len(fitting) != 1:
         raise DataError(
-            f"{visible(_name(file))} has {len(fitting)} columns that may hold the {what} "
+            f"{visible(_name(file))} has {counted(len(fitting), 'column')} that may hold the {what} "
             f"({visible(', '.join(fitting or schema.names))}): it should have one"
             + (", or choose it with --label-column" if what == "labels" else " of {bytes, path}")
         )

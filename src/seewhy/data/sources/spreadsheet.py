@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from seewhy.data.sources.columns import SAMPLE, image_column
 from seewhy.errors import DataError
-from seewhy.text import decoded, visible
+from seewhy.text import counted, decoded, visible
 
 IN_FOLDERS = (".csv", ".tsv", ".jsonl")  # what may be a table in a folder
 SUFFIXES = (*IN_FOLDERS, ".txt")  # what may be given as one
@@ -48,7 +48,8 @@ class Sheet:
             for cells in islice(reader, self.start + 1, None):
                 if len(cells) != width and any(cells):
                     raise DataError(
-                        f"{where}, line {reader.line_num:,}: {len(cells)} cells, but the header has "
+                        f"{where}, line {reader.line_num:,}: {counted(len(cells), 'cell')}, but the "
+                        f"header has "
                         f"{width}: put quotes around a cell with {self.delimiter!r} in it"
                     )
                 if any(cells):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from seewhy.data.sources.archives import not_looked_into
 from seewhy.data.sources.columns import (
     Columns,
     Labels,
@@ -22,7 +23,7 @@ from seewhy.data.sources.splits import split_folders
 from seewhy.data.sources.spreadsheet import IN_FOLDERS, SUFFIXES, Sheet, read_head, read_sheet
 from seewhy.data.sources.tree import Labelled, Tree, labelled_source
 from seewhy.errors import DataError, ImageError
-from seewhy.text import plain_cell, visible
+from seewhy.text import counted, plain_cell, visible
 
 LEFT_OUT = "left_out"  # in our own `splits.csv`: an image of no split
 
@@ -94,7 +95,7 @@ def find_table(tree: Tree, columns: Columns) -> Source:
     labelled = _with_splits(sorted(images.values()), splits)
     if unused := len(tree.scan.images) - len(images):
         notes.append(
-            f"{unused:,} images that {visible(', '.join(files))} does not name were ignored"
+            f"ignored {counted(unused, 'image')} that {visible(', '.join(files))} does not name"
         )
     grouped = any(table.group for table in tables)
     return labelled_source(
@@ -196,7 +197,7 @@ def _read(tree: Tree, file: str, columns: Columns) -> Table:
         )
     notes = _notes(sheet, labels)
     if left_out := len(lines) - len(rows):
-        notes.append(f"{left_out:,} rows of {visible(file)} belong to no split")
+        notes.append(f"of no split: {counted(left_out, 'row')} of {visible(file)}")
     return Table(file, rows, None if group is None else plain(sheet.header[group]), notes)
 
 
@@ -227,7 +228,9 @@ def _notes(sheet: Sheet, labels: Labels) -> list[str]:
         notes.append(f"{visible(sheet.file)} is not UTF-8: read as Windows-1252")
     if labels.names:
         shown = ", ".join(labels.names[:5]) + (", ..." if len(labels.names) > 5 else "")
-        notes.append(f"labels from {len(labels.names)} one-hot columns: {visible(shown)}")
+        notes.append(
+            f"labels from {counted(len(labels.names), 'one-hot column')}: {visible(shown)}"
+        )
     elif (column := sheet.header[labels.places[0]].strip()).lower() not in ("label", "class"):
         notes.append(f"labels from the column {visible(column)} of {visible(sheet.file)}")
     return notes
@@ -277,12 +280,10 @@ def _resolve(
                 f"{visible(row.name)}, as {one} and as {other}: keep the right one"
             )
     if not named and rows:
-        zips = "" if tree.archives else ", ".join(tree.top(".zip"))
-        zips = (
-            zips
-            and f". Nothing was looked for in {visible(zips)}: extract it, or give it as --data"
+        unread = "" if tree.archives else not_looked_into(tree.scan.others)
+        raise DataError(
+            ". ".join(filter(None, [f"{file} {lookup.none_found(list(lines))}", unread]))
         )
-        raise DataError(f"{file} {lookup.none_found(list(lines))}{zips}")
     skipped = {entry.path for entry in tree.scan.skipped}
     faults = []
     for name, row in missing.items():

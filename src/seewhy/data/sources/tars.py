@@ -29,7 +29,6 @@ from seewhy.data.stamps import cache_root
 from seewhy.files import require_space
 from seewhy.text import visible
 
-SUFFIXES = (".tar", ".tar.gz", ".tgz")
 MAX_HEADER = 1 << 20  # bytes of one header, such as a long name, which `tarfile` reads as a whole
 
 _DAMAGE = (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, RecursionError)

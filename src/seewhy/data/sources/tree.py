@@ -9,13 +9,14 @@ from typing import BinaryIO, NamedTuple
 from seewhy.data.images.decode import ImageLike, ListedPath
 from seewhy.data.images.formats import OPTIONAL
 from seewhy.data.sources import tars
+from seewhy.data.sources.archives import TARS
 from seewhy.data.sources.folders import LINKED, Scan, open_listed, scan
 from seewhy.data.sources.source import Reading, Record, Source, evenly
 from seewhy.data.sources.splits import lone
 from seewhy.data.sources.spreadsheet import SUFFIXES as TABLES
 from seewhy.data.sources.zips import DAMAGE, open_zip, scan_zip
 from seewhy.errors import ArchiveError, ImageError
-from seewhy.text import shortened, visible
+from seewhy.text import counted, shortened, visible
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ class Tree:
         """Returns lines on what is ignored: `unused` files, hidden ones, and what is not a file."""
         others = unused + self.scan.hidden
         skipped = sum(file.error != LINKED for file in self.scan.skipped)
-        notes = [f"{others:,} other files ignored"] if others else []
+        notes = [f"{counted(others, 'other file')} ignored"] if others else []
         if self.scan.outputs:
             notes.append(f"output of SeeWhy, ignored: {shortened(self.scan.outputs)}")
         notes += filter(None, [self.scan.left_links()])
         if skipped:
-            notes.append(f"{skipped:,} links, pipes or unreadable folders skipped")
+            notes.append(f"skipped links, pipes and unreadable folders: {skipped:,}")
         return tuple(notes)
 
 
@@ -90,7 +91,7 @@ def tree_at(path: Path, follow_links: bool = False) -> Tree:
         return replace(beside, scan=replace(beside.scan, others=[path.name]))
     if path.suffix.lower() == ".zip":
         return _zip(path)
-    if path.name.lower().endswith(tars.SUFFIXES):
+    if path.name.lower().endswith(TARS):
         return _tar(path)
     alone = Scan(others=[path.name])
     return Tree(path, alone, path.parent.joinpath, lambda name: open(path, "rb"))

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Score = Literal["probability", "max_logit", "energy", "similarity"]
 
 KEPT = 0.95  # of the familiar images are still taken for such
+LEAST_AREA = 0.7  # ROC area of a score that is of use; 0.5 is chance
 MOST_NUMBERS = 20_000  # in the class means that a model file carries
 
 
@@ -42,6 +43,26 @@ class OodFit:
     curve: ClassCurves
     kept: Interval
     caught: Interval
+
+    @property
+    def fault(self) -> str:
+        """Why the score is of no use; "" if it tells the others apart, also at its threshold.
+
+        By chance the threshold detects as many of the others as of the familiar images.
+        """
+        area, caught = self.auroc.value, self.caught.value
+        if area < LEAST_AREA:
+            return (
+                f"has a ROC area of {area:.2f} (0.5 is chance, {LEAST_AREA} is needed): it hardly tells "
+                "these images from those of validation"
+            )
+        if caught <= 1 - KEPT:
+            return (
+                f"detects {caught:.1%} of these images at the threshold that accepts {KEPT:.0%} of "
+                f"validation (more than {1 - KEPT:.0%} is needed), though its ROC area is {area:.2f}: some "
+                "validation images look less familiar than nearly all of these"
+            )
+        return ""
 
 
 def ood_scores(score: Score, predictions: Predictions, means: Floats | None = None) -> Floats:
@@ -75,13 +96,16 @@ def choose_ood_score(inside: Predictions, outside: Predictions, seed: int = 0) -
     """Measures each score on familiar labelled images against others, and keeps the best.
 
     Chosen and given its threshold on one half of both, at which 95% of the familiar are kept; measured
-    on the other half. Two images of each at least.
+    on the other half. Two images of each at least. Each class of the familiar is halved, and similarity is no
+    candidate if none of them then has two images.
     """
+    assert inside.labels is not None
     rng = np.random.default_rng(seed)
-    first, second = (rng.permutation(len(p)) % 2 == 0 for p in (inside, outside))
+    first, second = _half(inside.labels, rng), _half(np.zeros(len(outside), np.int64), rng)
     means = class_means(inside.take(first))
     names: list[Score] = ["probability", "max_logit", "energy"]
-    if means is not None and outside.embeddings is not None:
+    twice = np.bincount(inside.labels[first]).max() > 1
+    if means is not None and outside.embeddings is not None and twice:
         names.append("similarity")
 
     def scores(name: Score, half: bool) -> tuple[Floats, Floats]:
@@ -108,15 +132,26 @@ def choose_ood_score(inside: Predictions, outside: Predictions, seed: int = 0) -
     )
 
 
+def _half(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A random half of the images, (N,), which has half of each class."""
+    order = rng.permutation(len(labels))
+    chosen = np.zeros(len(labels), bool)
+    chosen[order[np.argsort(labels[order], kind="stable")][::2]] = True
+    return chosen
+
+
 def _left_out_similarity(predictions: Predictions) -> Floats:
-    """The similarity of each image, (N,), to the means of the classes without itself."""
+    """The similarity of each image to the means of the classes without itself.
+
+    An image that is alone in its class is left out: without itself its class has no mean.
+    """
     assert predictions.embeddings is not None and predictions.labels is not None
     units, labels = _units(predictions.embeddings), predictions.labels
     sums = np.zeros((len(predictions.classes), units.shape[1]))
     np.add.at(sums, labels, units)
     similarity = units @ _units(sums).T
     similarity[np.arange(len(units)), labels] = (units * _units(sums[labels] - units)).sum(1)
-    return np.asarray(similarity.max(axis=1))
+    return np.asarray(similarity.max(axis=1)[np.bincount(labels)[labels] > 1])
 
 
 def _area(familiar: Floats, other: Floats) -> float:

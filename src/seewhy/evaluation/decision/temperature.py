@@ -6,6 +6,7 @@ import numpy as np
 
 from seewhy.evaluation.metrics import labelled, log_loss
 from seewhy.evaluation.predictions import Predictions
+from seewhy.text import counted
 
 LOWEST, HIGHEST = 0.05, 20.0
 FEWEST = 30  # images; below, the temperature stays 1
@@ -40,7 +41,7 @@ def unfitted(predictions: Predictions) -> str | None:
     """Why the temperature stays 1, or None: too few images, or no mistake, which says nothing about it."""
     kept = labelled(predictions)
     if len(kept) < FEWEST:
-        return f"{len(kept):,} labelled images are too few for it; {FEWEST} are needed"
+        return f"{counted(len(kept), 'labelled image', 'are')} too few for it; {FEWEST} are needed"
     if (kept.predicted == kept.labels).all():
-        return f"all {len(kept):,} images are classified correctly"
+        return f"all {counted(len(kept), 'image', 'are')} classified correctly"
     return None

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from seewhy.errors import UsageError
 from seewhy.evaluation.stats.intervals import Interval, exact, exact_bounds
+from seewhy.text import counted
 
 Floats = NDArray[np.float64]
 
@@ -121,7 +122,8 @@ def _unreachable(
     lows = exact_bounds(answered - wrong, answered, 2 * (1 - (1 - level) / STARTS) - 1)[0]
     best = int(np.argmax(lows))
     return (
-        f"no threshold gives {precision:.1%} precision with 95% confidence: on {n:,} images {lows[best]:.1%} "
+        f"no threshold gives {precision:.1%} precision with 95% confidence: on "
+        f"{counted(n, 'image')} {lows[best]:.1%} "
         f"is the most, at {answered[best] / n:.0%} coverage; ask for less, or calibrate with more images"
     )
 

@@ -15,6 +15,7 @@ from seewhy.evaluation.stats.summary import summarise
 from seewhy.events import OnEvent, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.plots import experiments as draw
+from seewhy.text import counted
 from seewhy.workflows.experiments.task import Task, held, require_count
 from seewhy.workflows.suited import suited_recipe
 
@@ -58,7 +59,7 @@ def learning_curve(
                 _same_steps(planned, share, whole) | ({"data.limit": images} if share < 1 else {}),
                 before=len(measured) * seeds,
                 total=len(parts) * seeds,
-                name=f"{images:,} images",
+                name=counted(images, "image"),
             )
             scores = [by_name(run.metrics["val"])[metric] for run in runs]
             measured.append(Share(share, images, runs, summarise(scores, 0, 1)))

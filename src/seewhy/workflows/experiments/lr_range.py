@@ -26,7 +26,7 @@ FEWEST = 20  # steps before a loss can be called diverged
 _OFF = dict.fromkeys(
     [
         *(f"train.{name}" for record in SCHEDULES.values() for name in record.model_fields),
-        *("train.patience", "train.time_limit", "train.ema"),
+        *("train.patience", "train.time_limit", "train.ema", "train.swa"),
     ]
 )
 

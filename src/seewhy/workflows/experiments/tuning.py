@@ -19,6 +19,7 @@ from seewhy.events import OnEvent, ignore
 from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.plots.experiments import draw_tuning
 from seewhy.run import Run, require_same
+from seewhy.text import counted
 from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed, require_count
 from seewhy.workflows.suited import suited_recipe
 
@@ -179,8 +180,10 @@ def _recipe(task: Task, result: Tuning) -> str:
     mean, change = result.best.score.mean, result.best.change
     gain = f" ({change.mean:+.4f})" if change else ""
     tree: dict[str, Any] = {
-        "about": f"{base.stem}, tuned over {len(result.trials)} trials: {result.verdict}; validation "
-        f"{result.metric} {mean:.4f}{gain} over {REPEATS} fresh seeds",
+        "about": (
+            f"{base.stem}, tuned over {counted(len(result.trials), 'trial')}: "
+            f"{result.verdict}; validation {result.metric} {mean:.4f}{gain} over {REPEATS} fresh seeds"
+        ),
         "extends": str(base.resolve()) if base.is_file() else str(task.recipe),
     }
     for name, value in {**task.overrides, **result.best.params}.items():

@@ -1,0 +1,96 @@
+"""Transfer learning on any folder of images: accuracy with its interval, seconds and memory.
+
+    python benchmarks/transfer.py ../shared/data/hymenoptera [--seeds N] [--recipes transfer ...] [-- OPTIONS]
+
+Each recipe is trained as it stands (and with the OPTIONS of `seewhy train`), once for each seed; the first
+run of a recipe finds an empty cache ("cold"), the second the images and features of the first ("warm").
+Accuracy is that of test where the data have one, which is read once by each run, else that of val, on which
+then nothing is chosen: the penalty of the last layer is chosen by cross-validation within train. `seconds`
+are those of the training as the run counts them, features included; `process` those of the whole command:
+start-up, decoding of the images and the report, too. `memory` is the peak of the process. Writes
+`benchmarks/results/transfer.json`, one entry for each folder, recipe and options.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from machine import describe
+
+import seewhy
+
+RESULT = Path(__file__).parent / "results" / "transfer.json"
+
+
+def measured(data: Path, recipe: str, options: list[str], seeds: int, home: Path) -> dict[str, Any]:
+    """One training for each seed, all with one cache, which is empty before the first."""
+    environment = {**os.environ, "SEEWHY_CACHE": str(home / "cache")}
+    turns = []
+    for seed in range(seeds):
+        out = home / f"run-{seed}"
+        command = ["train", "--recipe", recipe, "--data", str(data), "--seed", str(seed)]
+        start = time.monotonic()
+        subprocess.run(
+            [sys.executable, "-m", "seewhy", *command, "--out", str(out), *options],
+            check=True,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        turns.append({**result(seewhy.Run(out), data), "process": time.monotonic() - start})
+        print(json.dumps(turns[-1]), flush=True)
+    accuracies = [turn["accuracy"] for turn in turns]
+    return {
+        "mean": statistics.mean(accuracies),
+        "std": statistics.stdev(accuracies) if seeds > 1 else None,
+        "cold": {name: turns[0][name] for name in ("seconds", "process")},
+        "warm": {name: turns[1][name] for name in ("seconds", "process")} if seeds > 1 else None,
+        "memory_gb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6,
+        "turns": turns,
+        "machine": describe(),
+    }
+
+
+def result(run: seewhy.Run, data: Path) -> dict[str, Any]:
+    split = "test" if "test" in run.split_sizes else "val"
+    if split == "test":
+        seewhy.evaluate(run, str(data), "test")
+    accuracy = run.metrics[split]["accuracy"]
+    train = run.config["recipe"]["train"]
+    return {
+        "split": split,
+        "images": dict(run.split_sizes),
+        "accuracy": accuracy["value"],
+        "interval": [accuracy["low"], accuracy["high"]],
+        "unfreeze": train.get("unfreeze"),
+        "epochs": run.history[-1]["epoch"],
+        "seconds": run.history[-1]["seconds"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--recipes", nargs="+", default=["transfer"])
+    parser.add_argument("options", nargs="*", help="of `seewhy train`, after --")
+    given = parser.parse_args()
+    stored: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+    for recipe in given.recipes:
+        with tempfile.TemporaryDirectory() as home:
+            found = measured(given.data, recipe, given.options, given.seeds, Path(home))
+        name = " ".join([given.data.resolve().name, recipe, *given.options])
+        stored[name] = found
+        RESULT.write_text(json.dumps(stored, indent=1))
+        print(f"{name}: {found['mean']:.1%}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

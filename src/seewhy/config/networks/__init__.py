@@ -1,0 +1,149 @@
+"""Which network, and its options: one record a network, named for it; `models/` implements them."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from seewhy.config.networks.classic import (
+    DenseNet121Options,
+    DenseNetOptions,
+    InceptionOptions,
+    VGG11BNOptions,
+)
+from seewhy.config.networks.efficient import (
+    EfficientNetB0Options,
+    EfficientNetLite0Options,
+    EfficientNetLite1Options,
+    EfficientNetLite2Options,
+    EfficientNetLiteOptions,
+    MobileNetV3LargeOptions,
+    MobileNetV3Options,
+    MobileNetV3SmallOptions,
+)
+from seewhy.config.networks.options import (
+    KERAS_MOMENTUM,
+    LARGEST_SMALL,
+    NetworkOptions,
+    PretrainedOptions,
+    StemOptions,
+    ThreeStageOptions,
+)
+from seewhy.config.networks.resnets import (
+    FeaturePyramidOptions,
+    ResNet18Options,
+    ResNet34Options,
+    ResNet50Options,
+    ResNetOptions,
+    WideResNetOptions,
+)
+from seewhy.config.networks.small import (
+    AdvancedCNNOptions,
+    DeepCNNOptions,
+    PhotoCNNOptions,
+    RegularizedCNNOptions,
+    SimpleCNNOptions,
+    SpeedNetOptions,
+    StridedCNNOptions,
+)
+from seewhy.config.networks.transformers import (
+    PatchesOptions,
+    VitOptions,
+    VitSmallOptions,
+    VitTinyOptions,
+)
+from seewhy.config.variants import chosen, flat
+
+__all__ = [
+    "KERAS_MOMENTUM",
+    "LARGEST_SMALL",
+    "NETWORKS",
+    "STORED_COST",
+    "AdvancedCNNOptions",
+    "DeepCNNOptions",
+    "DenseNet121Options",
+    "DenseNetOptions",
+    "EfficientNetB0Options",
+    "EfficientNetLite0Options",
+    "EfficientNetLite1Options",
+    "EfficientNetLite2Options",
+    "EfficientNetLiteOptions",
+    "FeaturePyramidOptions",
+    "InceptionOptions",
+    "MobileNetV3LargeOptions",
+    "MobileNetV3Options",
+    "MobileNetV3SmallOptions",
+    "ModelConfig",
+    "NetworkOptions",
+    "PatchesOptions",
+    "PhotoCNNOptions",
+    "PretrainedOptions",
+    "RegularizedCNNOptions",
+    "ResNet18Options",
+    "ResNet34Options",
+    "ResNet50Options",
+    "ResNetOptions",
+    "SimpleCNNOptions",
+    "SpeedNetOptions",
+    "StemOptions",
+    "StridedCNNOptions",
+    "ThreeStageOptions",
+    "VGG11BNOptions",
+    "VitOptions",
+    "VitSmallOptions",
+    "VitTinyOptions",
+    "WideResNetOptions",
+]
+
+STORED_COST = (32, 10)  # pixels a side, classes
+
+NETWORKS: dict[str, type[NetworkOptions]] = {
+    "simple_cnn": SimpleCNNOptions,
+    "regularized_cnn": RegularizedCNNOptions,
+    "strided_cnn": StridedCNNOptions,
+    "deep_cnn": DeepCNNOptions,
+    "advanced_cnn": AdvancedCNNOptions,
+    "photo_cnn": PhotoCNNOptions,
+    "resnet18": ResNet18Options,
+    "resnet34": ResNet34Options,
+    "resnet50": ResNet50Options,
+    "wide_resnet": WideResNetOptions,
+    "fpn": FeaturePyramidOptions,
+    "speednet": SpeedNetOptions,
+    "densenet121": DenseNet121Options,
+    "densenet": DenseNetOptions,
+    "vgg11_bn": VGG11BNOptions,
+    "efficientnet_b0": EfficientNetB0Options,
+    "efficientnet_lite0": EfficientNetLite0Options,
+    "efficientnet_lite1": EfficientNetLite1Options,
+    "efficientnet_lite2": EfficientNetLite2Options,
+    "inception": InceptionOptions,
+    "mobilenet_v3_small": MobileNetV3SmallOptions,
+    "mobilenet_v3_large": MobileNetV3LargeOptions,
+    "vit": VitOptions,
+    "vit_tiny": VitTinyOptions,
+    "vit_small": VitSmallOptions,
+}
+
+
+@flat(name=NETWORKS)
+class ModelConfig(BaseModel):
+    """Which network, and its options; an option that is not set is the network's default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    name: str = Field("speednet", description="which network; `seewhy models` lists them")
+    weights: str | None = Field(
+        None,
+        description="pretrained weights to start from: imagenet (those known for the network), a .safetensors"
+        " file, or hf-hub:OWNER/NAME[@REVISION]; None: random",
+    )
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Self:
+        chosen(self, "name", NETWORKS)
+        return self
+
+    @property
+    def options(self) -> NetworkOptions:
+        """The options of the named network, with its defaults."""
+        return chosen(self, "name", NETWORKS)
