@@ -23,6 +23,12 @@ LARGER = (
     *("vit_tiny", "vit_small"),
 )
 EVERY_NETWORK = tuple(name for name in NETWORKS if name not in LARGER)
+# One of each family, for tests that take long.
+FAMILIES = tuple(
+    name
+    for name in EVERY_NETWORK
+    if name not in ("resnet50", "densenet121", "efficientnet_lite0", "mobilenet_v3_small")
+)
 
 
 def image_set(labels, size=8, classes=None, seed=0):

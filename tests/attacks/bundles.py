@@ -293,7 +293,7 @@ _NETWORK: dict[str, tuple[Make, str]] = {
     "huge input": (_sets("rule", {"size": 500, "store": 500}), "its architecture has"),
     "another fit": (_sets("rule.fit", "pad"), "reference images become other pixels"),
     "another depth": (_sets("rule.depth", [0.0, 4096.0]), "reference images become other pixels"),
-    "huge network": (_huge_network, "not one of its architecture"),
+    "huge network": (_huge_network, "its architecture has"),
     "renamed tensor": (_in_header(_renamed), "the file lacks"),
     "tensor too many": (_with_a_tensor, "not one of its architecture"),
     "tensor too few": (_without_a_tensor, "the file lacks"),

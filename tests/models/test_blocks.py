@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from helpers import EVERY_NETWORK
+from helpers import FAMILIES
 from torch import Tensor, nn
 
 from seewhy.config.networks import NetworkOptions
 from seewhy.models.blocks import IMAGE, Block, blocks
 from seewhy.models.registry import Network, build, cost
 
-EVERY_NET = pytest.mark.parametrize("name", EVERY_NETWORK)
+EVERY_NET = pytest.mark.parametrize("name", FAMILIES)
 
 
 def blocks_of(name: str, **options: float) -> list[Block]:

@@ -13,7 +13,7 @@ from reliability import processes
 from reliability.trainings import ARGUMENTS, require_same, train
 from seewhy.config.training import TrainConfig
 from seewhy.run import Run
-from seewhy.training import loop
+from seewhy.training import averages, loop
 from seewhy.training.batches import Batches
 from seewhy.training.checkpoint import latest_checkpoint
 from seewhy.training.loop import TrainState
@@ -35,7 +35,7 @@ def poison_batch(step, value):
 
 def poison_weights(step):
     """Breaks a weight at the end of one step."""
-    calls, update = itertools.count(), loop.update_average
+    calls, update = itertools.count(), averages.update_average
 
     def poisoned(average, network, decay):
         update(average, network, decay)
@@ -43,7 +43,7 @@ def poison_weights(step):
             with torch.no_grad():
                 next(network.parameters())[0] = torch.nan
 
-    loop.update_average = poisoned
+    averages.update_average = poisoned
 
 
 def diverge(photos, run, *flags, prepare=None):

@@ -70,7 +70,7 @@ def test_little_memory_is_advice(photos, large, run, tmp_path, monkeypatch, rng,
     for size in rng.sample(SIZES, count):
         monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / f"cache-{size}"))
         arguments = {
-            "large batch": [*TRAIN, "--train.batch_size=20000", "--epochs=500", "--data", photos],
+            "large batch": [*TRAIN, "--train.batch_size=20000", "--epochs=20", "--data", photos],
             "large pictures": [*TRAIN, "--on-bad=skip", "--max-bad=1", "--data", large],
             "predict": ["predict", run.path, large],
             "evaluate": ["evaluate", run.path, "--data", photos],

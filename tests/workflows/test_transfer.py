@@ -18,7 +18,7 @@ from seewhy.models.pretrained import read_weights
 from seewhy.workflows import transfer
 from seewhy.workflows.suited import suited_recipe
 
-SMALL: dict[str, Any] = {"data.size": 40, "train.amp": "fp32"}
+SMALL: dict[str, Any] = {"data.size": 48, "model.stem": "imagenet", "train.amp": "fp32"}
 ALL = {**SMALL, "train.unfreeze": "all", "train.epochs": 2}
 
 
