@@ -29,6 +29,13 @@ FAMILIES = tuple(
     for name in EVERY_NETWORK
     if name not in ("resnet50", "densenet121", "efficientnet_lite0", "mobilenet_v3_small")
 )
+# The same as a parameter of the longest tests; those made of the blocks of others are left to test-long.
+EACH_FAMILY = [
+    pytest.param(name, marks=pytest.mark.long)
+    if name in ("wide_resnet", "fpn", "vgg11_bn", "inception")
+    else name
+    for name in FAMILIES
+]
 
 
 def image_set(labels, size=8, classes=None, seed=0):

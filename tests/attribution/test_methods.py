@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from attribution.toys import LinearNet, SmallNet, classes, pictures, traces
-from helpers import FAMILIES, small, tiny_net
+from helpers import EACH_FAMILY, small, tiny_net
 from PIL import Image
 from torch import nn
 
@@ -150,7 +150,7 @@ def test_a_network_without_halves_is_explained_by_its_pixels_or_told_what_to_do(
             METHODS[name](tiny_net(), pictures(), classes())
 
 
-@pytest.mark.parametrize("network", FAMILIES)
+@pytest.mark.parametrize("network", EACH_FAMILY)
 def test_every_family_of_networks_is_explained_by_every_method(network: str, quick: None) -> None:
     torch.manual_seed(0)
     size = max(16, NETWORKS[network].minimum_size)

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from helpers import FAMILIES
+from helpers import EACH_FAMILY
 from torch import Tensor, nn
 
 from seewhy.config.networks import NetworkOptions
 from seewhy.models.blocks import IMAGE, Block, blocks
 from seewhy.models.registry import Network, build, cost
 
-EVERY_NET = pytest.mark.parametrize("name", FAMILIES)
+EVERY_NET = pytest.mark.parametrize("name", EACH_FAMILY)
 
 
 def blocks_of(name: str, **options: float) -> list[Block]:

@@ -94,7 +94,9 @@ def asked(endpoint: str, home: Path, *sources: str, **variables: str) -> list[st
     return done.stdout.splitlines()
 
 
-def test_weights_come_from_the_hub_and_what_is_missing_is_said(hub: str, tmp_path: Path) -> None:
+def test_weights_come_from_the_hub_then_from_its_cache_and_what_is_missing_is_said(
+    hub: str, tmp_path: Path
+) -> None:
     lines = asked(
         hub, tmp_path, "hf-hub:us/whole", f"hf-hub:us/whole@{COMMIT}", "hf-hub:us/none",
         "hf-hub:us/whole@v9", "hf-hub:us/pickled",
@@ -105,11 +107,6 @@ def test_weights_come_from_the_hub_and_what_is_missing_is_said(hub: str, tmp_pat
     assert lines[3] == "UsageError: hf-hub:us/whole@v9: the repository has no revision 'v9'"
     assert lines[4].startswith("UsageError: hf-hub:us/pickled has no model.safetensors: choose")
 
-
-def test_without_a_network_the_cache_is_enough_and_its_damage_is_found(
-    hub: str, tmp_path: Path
-) -> None:
-    asked(hub, tmp_path, "hf-hub:us/whole")
     offline = {"HF_HUB_OFFLINE": "1"}
     kept, none = asked(hub, tmp_path, "hf-hub:us/whole", "hf-hub:us/other", **offline)
     assert kept.endswith("tensors, mean 0.4")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import FAMILIES
+from helpers import EACH_FAMILY
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -29,7 +29,7 @@ def texts(figure: Figure) -> list[Text]:
     return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", EACH_FAMILY)
 def test_a_net_of_each_family_is_drawn_whole_and_nothing_overlaps(name: str) -> None:
     found = blocks(build(name, num_classes=10, size=32))
     figure = drawn(network, found, 32, name)

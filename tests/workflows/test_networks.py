@@ -11,9 +11,18 @@ from seewhy.attribution.grad_cam import grad_cam
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.models.registry import build
 
-NAMES = (
-    *("densenet121", "densenet", "vgg11_bn", "efficientnet_b0", "inception"),
-    *("mobilenet_v3_small", "mobilenet_v3_large"),
+EACH = (
+    *("densenet", "efficientnet_b0"),
+    *(
+        pytest.param(name, marks=pytest.mark.long)
+        for name in (
+            "densenet121",
+            "vgg11_bn",
+            "inception",
+            "mobilenet_v3_small",
+            "mobilenet_v3_large",
+        )
+    ),
 )
 
 
@@ -22,7 +31,7 @@ def thumbnails(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("data") / "thumbnails", count=8, size=32)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_it_trains_and_its_bundle_predicts_and_explains(
     name: str, thumbnails: Path, tmp_path: Path
 ) -> None:
@@ -38,7 +47,7 @@ def test_it_trains_and_its_bundle_predicts_and_explains(
     assert maps.shape == (2, 32, 32) and maps.isfinite().all() and maps.std() > 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_photographs_are_classified_and_explained(name: str) -> None:
     network = build(name, num_classes=3, size=224, **small(name)).eval()
     x = torch.rand(1, 3, 224, 224)
