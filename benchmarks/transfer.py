@@ -80,13 +80,14 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--recipes", nargs="+", default=["transfer"])
-    parser.add_argument("options", nargs="*", help="of `seewhy train`, after --")
-    given = parser.parse_args()
+    arguments = sys.argv[1:]
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    given, options = parser.parse_args(arguments[:at]), arguments[at + 1 :]
     stored: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
     for recipe in given.recipes:
         with tempfile.TemporaryDirectory() as home:
-            found = measured(given.data, recipe, given.options, given.seeds, Path(home))
-        name = " ".join([given.data.resolve().name, recipe, *given.options])
+            found = measured(given.data, recipe, options, given.seeds, Path(home))
+        name = " ".join([given.data.resolve().name, recipe, *options])
         stored[name] = found
         RESULT.write_text(json.dumps(stored, indent=1))
         print(f"{name}: {found['mean']:.1%}", flush=True)
