@@ -3,11 +3,13 @@
 Names of parameters and arithmetic are those of timm's `efficientnet_b0`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from seewhy.config.networks import EfficientNetB0Options
+from seewhy.config.networks import EfficientNetB0Options, EfficientNetLiteOptions
 from seewhy.models.drop_path import drop_path_rates
 from seewhy.models.dropout import Dropout
 from seewhy.models.inverted_residual import (
@@ -19,8 +21,6 @@ from seewhy.models.inverted_residual import (
     draw_weights,
 )
 from seewhy.models.network import Network
-
-LAYERS = Layers(nn.SiLU, squeeze_activation=nn.SiLU)
 
 
 @dataclass(frozen=True)
@@ -45,38 +45,45 @@ STAGES = (
 )
 
 
-SQUEEZE = (
-    0.25  # channels inside the squeeze-excitation of a block, as a share of the block's inputs
-)
+class EfficientNet(Network):
+    """Blocks in seven stages of 16 to 320 channels, times `width`, the same forward for every kind.
 
-
-class EfficientNetB0(Network):
-    """Sixteen blocks in seven stages of 16 to 320 channels, times `width`.
-
-    The small stem leaves out the first two halvings, so that the map of 32 pixels has 4x4 positions.
+    `repeats` are the blocks of each stage, `first` and `last` the channels of the stem and of the map;
+    `layers` and `squeeze`, the squeezed channels as a share of a block's inputs (0: no squeeze-excitation),
+    are the kind's own. The small stem leaves out the first two halvings, so that the map of 32 pixels has
+    4x4 positions.
     """
 
-    def __init__(self, num_classes: int, size: int, options: EfficientNetB0Options) -> None:
-        super().__init__(num_classes, size, options)
-        width, small = options.width, options.has_small_stem(size)
-        first, last = divisible(32 * width), divisible(1280 * width)
-        self.conv_stem = nn.Conv2d(3, first, 3, 1 if small else 2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(first)
-        self.act1 = nn.SiLU()
-        self.blocks = _stages(first, small, options)
+    layers: ClassVar[Layers]
+    squeeze: ClassVar[float]
+
+    def build(
+        self,
+        options: EfficientNetB0Options | EfficientNetLiteOptions,
+        first: int,
+        last: int,
+        width: float,
+        repeats: Sequence[int],
+    ) -> None:
+        """Adds the layers, with fresh weights."""
+        layers, small = self.layers, options.has_small_stem(self.size)
+        self.conv_stem = layers.conv(3, first, 3, 1 if small else 2, padding=1, bias=False)
+        self.bn1 = layers.norm(first)
+        self.act1 = layers.activation()
+        rates = drop_path_rates(options.drop_path or 0.0, list(repeats))
+        self.blocks = self._stages(first, width, small, rates)
         self.conv_head = nn.Conv2d(divisible(320 * width), last, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(last)
-        self.act2 = nn.SiLU()
+        self.bn2 = layers.norm(last)
+        self.act2 = layers.activation()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = Dropout(options.dropout)
-        self.classifier = nn.Linear(last, num_classes)
+        self.classifier = nn.Linear(last, self.num_classes)
         draw_weights(self)
 
     def features(self, x: Tensor) -> Tensor:
         x = self.normalize(x)  # (N, 3, H, W)
-        x = self.act1(
-            self.bn1(self.conv_stem(x))
-        )  # (N, 32, h, w): h = H with the small stem, else H/2
+        x = self.conv_stem(x)  # (N, 32, h, w): h = H with the small stem, else H/2
+        x = self.act1(self.bn1(x))
         x = self.blocks(x)  # (N, 320, H/8, W/8) with the small stem, else (N, 320, H/32, W/32)
         return self.act2(self.bn2(self.conv_head(x)))  # (N, 1280, ...)
 
@@ -84,20 +91,33 @@ class EfficientNetB0(Network):
         logits: Tensor = self.classifier(self.dropout(self.pool(maps).flatten(1)))
         return logits
 
+    def _stages(
+        self, inputs: int, width: float, small: bool, rates: Sequence[Sequence[float]]
+    ) -> nn.Sequential:
+        """The stages, with a block for each of the `rates` of stochastic depth."""
+        stages = nn.Sequential()
+        for stage, stage_rates in zip(STAGES, rates, strict=True):
+            outputs = divisible(stage.channels * width)
+            stride = 1 if small and stage is STAGES[1] else stage.stride
+            blocks = nn.Sequential()
+            for rate in stage_rates:
+                expanded = divisible(inputs * stage.expansion)
+                squeezed = round(inputs * self.squeeze)
+                shape = Shape(inputs, outputs, stage.kernel, stride, expanded, squeezed, rate)
+                kind = DepthwiseSeparable if stage.expansion == 1 else InvertedResidual
+                blocks.append(kind(shape, self.layers))
+                inputs, stride = outputs, 1
+            stages.append(blocks)
+        return stages
 
-def _stages(inputs: int, small: bool, options: EfficientNetB0Options) -> nn.Sequential:
-    rates = drop_path_rates(options.drop_path or 0.0, [stage.repeats for stage in STAGES])
-    stages = nn.Sequential()
-    for stage, stage_rates in zip(STAGES, rates, strict=True):
-        outputs = divisible(stage.channels * options.width)
-        stride = 1 if small and stage is STAGES[1] else stage.stride
-        blocks = nn.Sequential()
-        for rate in stage_rates:
-            expanded = divisible(inputs * stage.expansion)
-            squeezed = round(inputs * SQUEEZE)
-            shape = Shape(inputs, outputs, stage.kernel, stride, expanded, squeezed, rate)
-            kind = DepthwiseSeparable if stage.expansion == 1 else InvertedResidual
-            blocks.append(kind(shape, LAYERS))
-            inputs, stride = outputs, 1
-        stages.append(blocks)
-    return stages
+
+class EfficientNetB0(EfficientNet):
+    """Sixteen blocks with squeeze-excitation."""
+
+    layers, squeeze = Layers(nn.SiLU, squeeze_activation=nn.SiLU), 0.25
+
+    def __init__(self, num_classes: int, size: int, options: EfficientNetB0Options) -> None:
+        super().__init__(num_classes, size, options)
+        width = options.width
+        repeats = [stage.repeats for stage in STAGES]
+        self.build(options, divisible(32 * width), divisible(1280 * width), width, repeats)
