@@ -54,6 +54,7 @@ class Network(nn.Module, ABC):
         self.size = size
         self.arguments = {"num_classes": num_classes, "size": size, **options.model_dump()}
         self.enlarge: int | None = self.arguments.get("enlarge")
+        self.inner_size = options.inner_size(size)
         self.register_buffer("mean", torch.full((3,), 0.5))
         self.register_buffer("std", torch.full((3,), 0.25))
 

@@ -85,7 +85,7 @@ def fill(network: Network, weights: Weights, name: str) -> str:
         "its last layer" if before is None else f"its last layer of {counted(len(before), 'class')}"
     )
     text = f"{name} starts from {weights.origin}; {classes} is replaced by one of {network.num_classes:,}"
-    if max(network.size, network.enlarge or 0) < 0.75 * weights.card.size:
+    if network.inner_size < 0.75 * weights.card.size:
         text += (
             f". The weights were trained with images of {weights.card.size} pixels a side, and these have "
             f"{network.size}: --data.size or --model.enlarge {weights.card.size} may be better"
@@ -95,7 +95,7 @@ def fill(network: Network, weights: Weights, name: str) -> str:
 
 def _hint(network: Network, card: Pretrained) -> str:
     """What fits a network for thumbnails to weights that larger images have taught."""
-    side = max(network.size, network.enlarge or 0)
+    side = network.inner_size
     if "enlarge" not in network.arguments or side > LARGEST_SMALL or card.size <= LARGEST_SMALL:
         return ""
     return (
