@@ -19,7 +19,8 @@ Floats = NDArray[np.float64]
 RARE = 1e-3  # the least share of wrong labels that is assumed
 PSEUDO = 10  # images of each class that are added, with evenly wrong labels
 ROUNDS = 5  # of expectation and maximisation
-CLEAR = 0.1  # the share of the noise that must follow the classes to be half believed
+CLEAR = 0.15  # the share of the noise that must follow the classes to be half believed
+SURER = 1.25  # networks trained on wrong labels expect some, and so are less sure of the true class
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +71,10 @@ def label_issues(labels: NDArray[np.int64], probabilities: Floats) -> LabelIssue
 def true_class_chances(labels: NDArray[np.int64], probabilities: Floats) -> Floats:
     """How likely each class is the true one, (N, K), given the image and that it was labelled so.
 
-    By Bayes' rule, with calibrated probabilities (N, K) and the share of each true class's images that get
-    each label: estimated by expectation and maximisation where that explains the labels clearly better than
-    wrong labels spread evenly over the classes, else the latter, which ranks by the label's probability.
+    By Bayes' rule, with calibrated and somewhat sharpened probabilities (N, K) and the share of each true
+    class's images that get each label: estimated by expectation and maximisation where that explains the
+    labels clearly better than wrong labels spread evenly over the classes, else the latter, which ranks by
+    the label's probability.
     """
     n, k = probabilities.shape
     answers = Predictions(
@@ -81,8 +83,8 @@ def true_class_chances(labels: NDArray[np.int64], probabilities: Floats) -> Floa
         classes=tuple(map(str, range(k))),
         ids=np.arange(n).astype(str),
     )
-    calibrated = replace(answers, temperature=fit_temperature(answers)).probabilities()
-    shown = np.maximum(calibrated, 1e-300)
+    sharpened = replace(answers, temperature=fit_temperature(answers) / SURER)
+    shown = np.maximum(sharpened.probabilities(), 1e-300)
     shown[:, np.bincount(labels, minlength=k) == 0] = 0  # a class without labels is never suggested
     even = by_class = _evenly_wrong(0.1, k)
     for _ in range(ROUNDS):
