@@ -36,6 +36,7 @@ from .workflows.explain import explain as explain
 from .workflows.labels import apply_review as apply_review
 from .workflows.labels import find_label_issues as find_label_issues
 from .workflows.models import info as info
+from .workflows.models import measured_networks as measured_networks
 from .workflows.models import network_costs as network_costs
 from .workflows.models import network_layers as network_layers
 from .workflows.predict import label_images as label_images

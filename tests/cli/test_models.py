@@ -15,6 +15,18 @@ def test_every_net_is_listed_with_its_cost():
     assert listed["advanced_cnn"]["parameters"] == 638_730
 
 
+def test_what_the_networks_reach_is_listed_and_drawn(tmp_path):
+    out = tmp_path / "networks.png"
+    measured = json.loads(call("models", "--out", out, "--json").out)["measured"]
+    figures = measured["networks"]["speednet"]
+    row = next(x for x in call("models").out.splitlines() if x.startswith("speednet "))
+    assert row.split()[3:] == [f"{figures['accuracy']:.1%}", f"{figures['seconds'] / 60:.1f}"]
+    assert set(measured["networks"]) <= set(NETWORKS) and "JPEG copy" in measured["data"]
+    with Image.open(out, formats=["PNG"]) as picture:
+        assert picture.size[0] > 1000
+    assert "already exists" in call("models", "--out", out, code=2).err
+
+
 @pytest.mark.parametrize(("size", "classes"), [(32, 10), (16, 3)])
 def test_the_cost_is_that_of_the_size_and_the_classes(size, classes):
     shown = json.loads(call("models", "--size", size, "--classes", classes, "--json").out)

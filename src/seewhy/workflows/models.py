@@ -1,14 +1,15 @@
-"""The networks and their costs; the content of a model file.
+"""The networks, their costs and what they reached; the content of a model file.
 
 Torch is loaded only if something must be computed.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seewhy.config.networks import NETWORKS, STORED_COST
+from seewhy.config.networks import MEASURED, NETWORKS, STORED_COST
 from seewhy.files import require_new, write_atomic
 from seewhy.inference.container import Header, read_header
 from seewhy.inference.locate import find_model
@@ -46,6 +47,21 @@ def network_costs(size: int = 32, classes: int = 10) -> dict[str, dict[str, int]
 
         counts = {name: cost(name, num_classes=classes, size=size) for name in fitting}
     return {n: {"parameters": c.parameters, "flops": c.flops} for n, c in counts.items()}
+
+
+def measured_networks(out: str | Path | None = None) -> dict[str, Any]:
+    """What networks reached on CIFAR-10 in a few `epochs`, as `benchmarks/networks.py` measured it.
+
+    `networks` has for each the `accuracy` (0 to 1) on validation and the `seconds` of the training on `machine`;
+    all were trained alike. `out` is a new PNG file for a drawing of accuracy against time.
+    """
+    measured: dict[str, Any] = json.loads(MEASURED.read_text("utf-8"))
+    if out is not None:
+        from seewhy.plots import networks as draw
+
+        require_new(Path(out))
+        write_atomic(Path(out), draw.accuracy_by_time(measured, network_costs(*STORED_COST)))
+    return measured
 
 
 def network_layers(

@@ -1,5 +1,6 @@
 """Which network, and its options: one record a network, named for it; `models/` implements them."""
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -56,6 +57,7 @@ from seewhy.config.variants import chosen, flat
 __all__ = [
     "KERAS_MOMENTUM",
     "LARGEST_SMALL",
+    "MEASURED",
     "NETWORKS",
     "STORED_COST",
     "AdvancedCNNOptions",
@@ -95,6 +97,7 @@ __all__ = [
 ]
 
 STORED_COST = (32, 10)  # pixels a side, classes
+MEASURED = Path(__file__).with_name("measured.json")  # what they reached; benchmarks/networks.py
 
 NETWORKS: dict[str, type[NetworkOptions]] = {
     "simple_cnn": SimpleCNNOptions,
