@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True)
 @click.option("--size", default=32, show_default=True, help="input side in pixels")
 @click.option("--classes", default=10, show_default=True, help="number of classes")
-@click.option("--out", type=PATH, help="also draw what they reach in the time they take as a PNG file")
+@click.option(
+    "--out", type=PATH, help="also draw what they reach in the time they take as a PNG file"
+)
 @as_json
 @click.pass_context
 def command(
@@ -39,7 +41,9 @@ def command(
 
 def _list(record: dict[str, Any]) -> str:
     measured = record["measured"]
-    lines = [f"{'network':<20}{'parameters':>12}{'MFLOPs at ' + str(record['size']):>15}{'accuracy':>12}{'minutes':>10}"]
+    lines = [
+        f"{'network':<20}{'parameters':>12}{'MFLOPs at ' + str(record['size']):>15}{'accuracy':>12}{'minutes':>10}"
+    ]
     for name, cost in record["networks"].items():
         line = f"{name:<20}{cost['parameters']:>12,}{cost['flops'] / 1e6:>15,.1f}"
         figures = measured["networks"].get(name, {})

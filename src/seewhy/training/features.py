@@ -14,6 +14,7 @@ from seewhy.data.images.decode import centre
 from seewhy.events import Progress
 from seewhy.inference.forward import VIEWS, evaluating, to_input
 from seewhy.inference.predictor import at_a_time
+from seewhy.models.network import Network
 from seewhy.models.pretrained import last_layer
 
 PART = 1_000  # images; what is computed is kept that often
@@ -60,10 +61,14 @@ class FrozenFeatures:
 
     def _key(self) -> str:
         """A hash of all that decides the features, but for the stored images and the last layer."""
-        setting = (type(self._network).__name__, self._size, self._views, self._amp)
+        network = self._network
+        # Options change what is seen without a weight that tells (`enlarge`).
+        options = network.arguments if isinstance(network, Network) else {}
+        seen = sorted((name, value) for name, value in options.items() if name != "num_classes")
+        setting = (type(network).__name__, seen, self._size, self._views, self._amp)
         digest = hashlib.sha256(repr(setting).encode())
-        last = last_layer(self._network)
-        for name, tensor in self._network.state_dict().items():
+        last = last_layer(network)
+        for name, tensor in network.state_dict().items():
             if name.rpartition(".")[0] != last:
                 digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:32]
