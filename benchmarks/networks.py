@@ -2,8 +2,8 @@
 
     python benchmarks/networks.py ../shared/data/cifar10 [--networks NAME ...] [--part accuracy|seconds]
 
-All are trained with the same settings, by AdamW, from random weights, with the same seed; the accuracy is that
-of the 5,000 validation images after the last epoch, on which nothing is chosen. The seconds are those of
+All are trained with the same settings, by AdamW, from random weights, with the same seed; the accuracy is
+that of the 5,000 validation images after the last epoch, on which nothing is chosen. The seconds are those of
 training steps with nothing else running, times the steps of the five epochs; all networks' are measured
 in the same run. Writes `src/seewhy/config/networks/measured.json`, which `seewhy models` shows, after each
 network, and draws `benchmarks/results/networks.png`. Networks whose accuracy it has are not trained

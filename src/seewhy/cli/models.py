@@ -41,23 +41,23 @@ def command(
 
 def _list(record: dict[str, Any]) -> str:
     measured = record["measured"]
-    lines = [
-        f"{'network':<20}{'parameters':>12}{'MFLOPs at ' + str(record['size']):>15}{'accuracy':>12}{'minutes':>10}"
-    ]
+    side = f"MFLOPs at {record['size']}"
+    lines = [f"{'network':<20}{'parameters':>12}{side:>15}{'accuracy':>12}{'minutes':>10}"]
     for name, cost in record["networks"].items():
         line = f"{name:<20}{cost['parameters']:>12,}{cost['flops'] / 1e6:>15,.1f}"
         figures = measured["networks"].get(name, {})
         if {"accuracy", "seconds"} <= figures.keys():
             line += f"{figures['accuracy']:>12.1%}{figures['seconds'] / 60:>10.1f}"
         lines.append(line)
-    return "\n".join(
-        [
-            *lines,
-            f"\naccuracy (validation) and minutes: {measured['epochs']} epochs of {measured['data']}, 1 seed, "
-            f"all trained alike\non {measured['machine']['cores']} cores of {measured['machine']['processor']}",
-            f"\nshipped, trained: {', '.join(record['shipped'])}",
-        ]
-    )
+    machine = measured["machine"]
+    lines += [
+        "",
+        f"accuracy (validation) and minutes: {measured['epochs']} epochs of {measured['data']}, 1 seed,",
+        f"all trained alike, on {machine['cores']} cores of {machine['processor']}",
+        "",
+        f"shipped, trained: {', '.join(record['shipped'])}",
+    ]
+    return "\n".join(lines)
 
 
 def _network_flags(command: Callable[..., Any]) -> Callable[..., Any]:
