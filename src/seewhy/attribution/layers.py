@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from seewhy.attribution.method import explaining
 from seewhy.errors import UsageError
+from seewhy.models.timm import parts
 
 
 def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
@@ -29,7 +30,7 @@ def feature_maps(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     run: Any = model.features if divided else model  # parts of the head make no maps
     with explaining(model), torch.no_grad():
         try:
-            for name, child in model.named_children():
+            for name, child in parts(model).items():
                 hooks.append(child.register_forward_hook(keep(name)))
             result = run(images)
             if divided and not any(torch.equal(made, result) for made in maps.values()):

@@ -12,12 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from seewhy.config.networks import LARGEST_SMALL, NETWORKS
+from seewhy.config.networks import LARGEST_SMALL, NETWORKS, TIMM
 from seewhy.config.pretrained import Pretrained
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.models.hub import download
 from seewhy.models.network import Network
 from seewhy.models.registry import build
+from seewhy.models.timm import card_of
 from seewhy.text import counted, visible
 
 CARD = "config.json"  # beside the weights, as timm and the Hub keep it
@@ -42,8 +43,8 @@ def read_weights(name: str, source: str) -> Weights:
     `ModelFileError` for a damaged file.
     """
     if source == "imagenet":
-        card = NETWORKS[name].pretrained
-        if card is None:
+        card = _known(name)
+        if card is None or not card.source:
             having = [other for other, record in NETWORKS.items() if record.pretrained is not None]
             raise UsageError(
                 f"no ImageNet weights are known for {name}: choose one of {', '.join(having)}, or name a "
@@ -54,8 +55,13 @@ def read_weights(name: str, source: str) -> Weights:
         source = f"{card.source}@{card.revision}" if card.revision else card.source
         return _of_hub(name, source, card)
     if source.startswith("hf-hub:"):
-        return _of_hub(name, source, NETWORKS[name].pretrained)
+        return _of_hub(name, source, _known(name))
     return _of_file(name, Path(source).expanduser())
+
+
+def _known(name: str) -> Pretrained | None:
+    """The card of a network's ImageNet weights."""
+    return card_of(name) if name.startswith(TIMM) else NETWORKS[name].pretrained
 
 
 def fill(network: Network, weights: Weights, name: str) -> str:
@@ -165,7 +171,7 @@ def _of_file(name: str, path: Path, origin: str | None = None) -> Weights:
     if "golden.logits" in tensors:
         raise UsageError(f"{origin} is a model of SeeWhy: fine-tune it with --init {origin}")
     card = _card(path.with_name(CARD), origin)
-    known = NETWORKS[name].pretrained
+    known = _known(name)
     renamed = known.renamed if known is not None else ()
     return Weights(
         {_renamed(key, renamed): tensor for key, tensor in tensors.items()},

@@ -9,9 +9,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
-from seewhy.config.networks import NETWORKS, NetworkOptions
+from seewhy.config.networks import NETWORKS, TIMM, NetworkOptions, network_options
 from seewhy.errors import UsageError
 from seewhy.models.network import Layer, Network, describe
+from seewhy.models.timm import TimmNetwork
 from seewhy.text import no_such
 
 __all__ = [
@@ -69,7 +70,7 @@ def cost(name: str, /, *, num_classes: int, size: int, **options: float | str | 
 
 def network_class(name: str) -> type[Network]:
     """The class that implements a network; its module is imported now."""
-    module, _, kind = NETWORKS[name].implementation.partition(":")
+    module, _, kind = network_options(name).implementation.partition(":")
     return getattr(importlib.import_module(f"seewhy.models.{module}"), kind)
 
 
@@ -83,14 +84,16 @@ def current_name(architecture: str | None, tensor: str) -> str:
 
 def name_of(network: nn.Module) -> str | None:
     """The name by which `build` makes such a network; None for a network of the user's own."""
+    if isinstance(network, TimmNetwork):
+        return network.name
     return next((name for name in NETWORKS if type(network) is network_class(name)), None)
 
 
 def _checked(name: str, num_classes: int, size: int, options: dict[str, Any]) -> NetworkOptions:
     """The options as a record, all checked; they may come from an untrusted file."""
-    if name not in NETWORKS:
+    if name not in NETWORKS and not name.startswith(TIMM):
         raise UsageError(no_such("network", name, NETWORKS))
-    kind = NETWORKS[name]
+    kind = network_options(name)
     options = {key: value for key, value in options.items() if value is not None}
     for key in options:
         if key not in kind.model_fields:

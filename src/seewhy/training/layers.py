@@ -7,6 +7,7 @@ from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError, first_line
 from seewhy.inference.forward import evaluating
 from seewhy.models.registry import name_of
+from seewhy.models.timm import parts
 from seewhy.training.batches import progressive_side
 
 FAST_BIASES = 8  # times the rate of kernels
@@ -80,11 +81,11 @@ def distances(network: nn.Module) -> dict[str, int]:
     """
     blocks: dict[str, int] = {}
     last = -1
-    for name, child in network.named_children():
-        parts = [(name, child)]
+    for name, child in parts(network).items():
+        elements = [(name, child)]
         if isinstance(child, nn.Sequential):
-            parts = [(f"{name}.{inner}", part) for inner, part in child.named_children()]
-        for inner, part in parts:
+            elements = [(f"{name}.{inner}", part) for inner, part in child.named_children()]
+        for inner, part in elements:
             names = [f"{inner}.{parameter}" for parameter, _ in part.named_parameters()]
             if names and not isinstance(part, nn.modules.batchnorm._BatchNorm):
                 last += 1

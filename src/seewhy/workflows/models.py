@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seewhy.config.networks import MEASURED, NETWORKS, STORED_COST
+from seewhy.config.networks import MEASURED, NETWORKS, STORED_COST, TIMM
+from seewhy.errors import UsageError, first_line
 from seewhy.files import require_new, write_atomic
 from seewhy.inference.container import Header, read_header
 from seewhy.inference.locate import find_model
@@ -82,5 +83,13 @@ def network_layers(
     if out is not None:
         from seewhy.plots import network as draw
 
-        write_atomic(Path(out), draw.network(blocks(network), size, name))
+        try:
+            drawn = blocks(network)
+        except Exception as error:
+            if not name.startswith(TIMM):
+                raise
+            raise UsageError(  # timm's code may depend on shapes, which torch.fx does not know
+                f"{name} can be listed and not drawn ({first_line(error)}): leave out --out"
+            ) from None
+        write_atomic(Path(out), draw.network(drawn, size, name))
     return describe(network)

@@ -1,9 +1,16 @@
 """Which network, and its options: one record a network, named for it; `models/` implements them."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from seewhy.config.networks.classic import (
     DenseNet121Options,
@@ -46,6 +53,7 @@ from seewhy.config.networks.small import (
     SpeedNetOptions,
     StridedCNNOptions,
 )
+from seewhy.config.networks.timm import TIMM, TimmOptions, timm_options
 from seewhy.config.networks.transformers import (
     PatchesOptions,
     VitOptions,
@@ -60,6 +68,7 @@ __all__ = [
     "MEASURED",
     "NETWORKS",
     "STORED_COST",
+    "TIMM",
     "AdvancedCNNOptions",
     "DeepCNNOptions",
     "DenseNet121Options",
@@ -89,11 +98,13 @@ __all__ = [
     "StemOptions",
     "StridedCNNOptions",
     "ThreeStageOptions",
+    "TimmOptions",
     "VGG11BNOptions",
     "VitOptions",
     "VitSmallOptions",
     "VitTinyOptions",
     "WideResNetOptions",
+    "network_options",
 ]
 
 STORED_COST = (32, 10)  # pixels a side, classes
@@ -128,13 +139,26 @@ NETWORKS: dict[str, type[NetworkOptions]] = {
 }
 
 
-@flat(name=NETWORKS)
+def network_options(name: str) -> type[NetworkOptions]:
+    """The record of a network, one of `NETWORKS` or `timm/NAME`. Raises `KeyError` for another name."""
+    return timm_options(name) if name.startswith(TIMM) else NETWORKS[name]
+
+
+def _or_of_timm(name: Any, known: ValidatorFunctionWrapHandler) -> Any:
+    """Accepts every `timm/NAME`: whether there is such a network, timm says when it is built."""
+    return name if isinstance(name, str) and name.startswith(TIMM) else known(name)
+
+
+@flat(name={**NETWORKS, f"{TIMM}NAME": TimmOptions})
 class ModelConfig(BaseModel):
     """Which network, and its options; an option that is not set is the network's default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    name: str = Field("speednet", description="which network; `seewhy models` lists them")
+    name: Annotated[str, WrapValidator(_or_of_timm)] = Field(
+        "speednet",
+        description="which network; `seewhy models` lists them, `timm/NAME` is any of timm's",
+    )
     weights: str | None = Field(
         None,
         description="pretrained weights to start from: imagenet (those known for the network), a .safetensors"
@@ -143,10 +167,10 @@ class ModelConfig(BaseModel):
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
-        chosen(self, "name", NETWORKS)
+        _ = self.options
         return self
 
     @property
     def options(self) -> NetworkOptions:
         """The options of the named network, with its defaults."""
-        return chosen(self, "name", NETWORKS)
+        return chosen(self, "name", {**NETWORKS, self.name: network_options(self.name)})
