@@ -7,7 +7,7 @@ from seewhy.config.recipe import load_recipe
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
 from seewhy.models.registry import build
-from seewhy.training.layers import check_layers, gradient_norms, notes_on_rates, set_dropout
+from seewhy.training.layers import check_layers, gradient_norms, notes_on_network, set_dropout
 
 
 def test_every_dropout_layer_gets_the_rate():
@@ -28,10 +28,10 @@ def test_a_dropout_schedule_for_a_net_without_dropout_is_refused():
 def test_a_rate_of_biases_that_suits_speednet_alone_is_noted_on_other_networks(name):
     other, own = (build(n, num_classes=2, size=32, **small(n)) for n in (name, "speednet"))
     fast = load_recipe("fast").train
-    (note,) = notes_on_rates(other, fast)
+    (note,) = notes_on_network(other, fast)
     assert note.startswith("train.bias_lr=64 suits speednet") and "recipe resnet18" in note
-    assert notes_on_rates(own, fast) == ()
-    assert notes_on_rates(other, load_recipe("resnet18").train) == ()
+    assert notes_on_network(own, fast) == ()
+    assert notes_on_network(other, load_recipe("resnet18").train) == ()
 
 
 def test_gradient_norms_by_hand_in_the_order_of_the_layers():

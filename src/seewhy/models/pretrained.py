@@ -71,8 +71,8 @@ def fill(network: Network, weights: Weights, name: str) -> str:
     """
     own, last = network.state_dict(), last_layer(network)
     ours = {key for key in own if key not in OWN and key.rpartition(".")[0] != last}
-    theirs = {key for key in weights.tensors if key.rpartition(".")[0] != last}
     given = network.fitting(weights.tensors)
+    theirs = {key for key in given if key.rpartition(".")[0] != last}
     wrong = f"{weights.origin} are weights of another architecture than {name}"
     if missing := sorted(ours - theirs):
         raise UsageError(f"{wrong}: they lack {missing[0]}")

@@ -3,6 +3,8 @@
 import difflib
 import importlib
 import math
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,6 +19,7 @@ from seewhy.errors import UsageError, first_line
 from seewhy.models.network import Network
 from seewhy.text import shortened
 
+BODY = "body."  # what timm's names of parameters start with here
 LEAST_SIDE = 2  # positions of the last map: from a single one, no attribution map can be made
 
 
@@ -70,13 +73,24 @@ class TimmNetwork(Network):
         logits: Tensor = self.classifier(self.body.forward_head(maps))
         return logits
 
+    def fitting(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Weights as timm itself adapts them, such as position embeddings of another grid."""
+        adapt = getattr(sys.modules[type(self.body).__module__], "checkpoint_filter_fn", None)
+        theirs = {k.removeprefix(BODY): v for k, v in tensors.items() if k.startswith(BODY)}
+        try:
+            adapted = theirs if adapt is None else adapt(theirs, self.body)
+        except Exception:  # of another architecture, which shows when names and shapes are compared
+            return tensors
+        others = {k: v for k, v in tensors.items() if not k.startswith(BODY)}
+        return {**others, **{BODY + k: v for k, v in adapted.items()}}
+
 
 def parts(network: nn.Module) -> dict[str, nn.Module]:
     """The children of a network by name, and in place of a `body` of timm its children."""
     children = dict(network.named_children())
     if not isinstance(network, TimmNetwork):
         return children
-    own = {f"body.{name}": part for name, part in children.pop("body").named_children()}
+    own = {BODY + name: part for name, part in children.pop("body").named_children()}
     return own | children
 
 
@@ -93,8 +107,8 @@ def card_of(name: str) -> Pretrained:
         size=config.input_size[-1],
         interpolation="bilinear" if config.interpolation == "bilinear" else "bicubic",
         renamed=(
-            ("", "body."),
-            *((f"body.{layer}.", "classifier.") for layer in layers),
+            ("", BODY),
+            *((f"{BODY}{layer}.", "classifier.") for layer in layers),
         ),
     )
 
@@ -117,7 +131,7 @@ def _shapes(options: TimmOptions, size: int) -> Shapes:
             causes.append(first_line(error))
     raise UsageError(
         f"{TIMM}{options.timm_name} does not work on images of {size} pixels a side ({causes[-1]}): it was "
-        f"made for {own}, which --data.size {own} gives it, and --model.enlarge {own} where images are smaller"
+        f"made for {own}; set --data.size {own}, or for smaller images --model.enlarge {own}"
     )
 
 

@@ -7,7 +7,7 @@ from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError, first_line
 from seewhy.inference.forward import evaluating
 from seewhy.models.registry import name_of
-from seewhy.models.timm import parts
+from seewhy.models.timm import TimmNetwork, parts
 from seewhy.training.batches import progressive_side
 
 FAST_BIASES = 8  # times the rate of kernels
@@ -41,7 +41,24 @@ def check_sides(network: nn.Module, config: TrainConfig, size: int) -> None:
         ) from None
 
 
-def notes_on_rates(network: nn.Module, config: TrainConfig) -> tuple[str, ...]:
+def notes_on_network(network: nn.Module, config: TrainConfig) -> tuple[str, ...]:
+    """What a user may not expect of this network, with these rates."""
+    return (*_note_on_enlargement(network), *_note_on_rates(network, config))
+
+
+def _note_on_enlargement(network: nn.Module) -> tuple[str, ...]:
+    """That a network of timm enlarges images, unless it was told to."""
+    if not isinstance(network, TimmNetwork) or network.enlarge is None:
+        return ()
+    if network.arguments["enlarge"] is not None:
+        return ()
+    return (
+        f"{network.name} sees the images enlarged from {network.size} to {network.enlarge} pixels, as it needs "
+        "them; --model.enlarge sets another side",
+    )
+
+
+def _note_on_rates(network: nn.Module, config: TrainConfig) -> tuple[str, ...]:
     """A warning of a rate for biases that suits only networks whose norms have fixed scales."""
     rate = config.bias_lr or 1.0
     scales = [m.weight for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.affine]

@@ -29,7 +29,7 @@ from seewhy.run import BEFORE, Run, new_run, require_same, resumable_run, runs_h
 from seewhy.text import counted
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
-from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides, notes_on_rates
+from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides, notes_on_network
 from seewhy.training.loop import reason_to_stop
 from seewhy.training.reference import Reference
 from seewhy.workflows.fine_tuning import require_own_classes, what_is_kept
@@ -122,7 +122,7 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
     if weights is not None and isinstance(network, Network):
         notes += (fill(network, weights, chosen.model.name),)
     check_layers(network, chosen.train)
-    notes = (*notes, *notes_on_rates(network, chosen.train))
+    notes = (*notes, *notes_on_network(network, chosen.train))
     check_sides(network, chosen.train, splits.rule.size)
     teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
     chosen, decided = decide(chosen, splits, network, begun)
