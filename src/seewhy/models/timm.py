@@ -27,13 +27,11 @@ LEAST_SIDE = 2  # positions of the last map: from a single one, no attribution m
 class Shapes:
     """How a network of timm works at one size.
 
-    `side` is that of the images it sees, `sized` whether timm must be told so. `features` says how the last
-    features lie: "maps" (N, C, h, w), "channels last" (N, h, w, C) or "tokens" (N, prefix + h * w, C), where
+    `side` is that of the images it sees. `features` says how its last features lie: "maps" (N, C, h, w), "channels last" (N, h, w, C) or "tokens" (N, prefix + h * w, C), where
     `grid` is (h, w). `embedding` is the length of the vector that the last layer takes.
     """
 
     side: int
-    sized: bool
     features: str
     grid: tuple[int, int]
     prefix: int
@@ -54,7 +52,7 @@ class TimmNetwork(Network):
         self.shapes = _shapes(options, self.inner_size)
         self.inner_size = self.shapes.side
         self.enlarge = self.inner_size if self.inner_size > size else None
-        self.body = _body(options, self.inner_size if self.shapes.sized else None)
+        self.body = _body(options, self.inner_size)
         self.classifier = nn.Linear(self.shapes.embedding, num_classes)
 
     def features(self, x: Tensor) -> Tensor:
@@ -116,38 +114,30 @@ def card_of(name: str) -> Pretrained:
 @cache
 def _shapes(options: TimmOptions, size: int) -> Shapes:
     """Looks for the least side at which the network works, on torch's meta device."""
-    config = _config(options.timm_name)
-    own = config.input_size[-1]  # of the images that it was made for
+    own = _config(options.timm_name).input_size[-1]  # of the images that it was made for
     sides = [size]
     while options.enlarge is None and sides[-1] < own:
         sides.append(min(2 * sides[-1], own))
     causes = []
     for side in sides:
         try:
-            return _shapes_at(options, side, sized=config.fixed_input_size)
+            return _shapes_at(options, side)
         except UsageError:
             raise
         except Exception as error:  # each network refuses what it does not take in its own way
             causes.append(first_line(error))
+    remedy = (
+        f"it was made for {own}; set --data.size {own}, or for smaller images --model.enlarge {own}"
+    )
     raise UsageError(
-        f"{TIMM}{options.timm_name} does not work on images of {size} pixels a side ({causes[-1]}): it was "
-        f"made for {own}; set --data.size {own}, or for smaller images --model.enlarge {own}"
+        f"{TIMM}{options.timm_name} does not work on images of {size} pixels a side ({causes[-1]}): "
+        f"{'choose another network' if sides[-1] == own else remedy}"
     )
 
 
-def _shapes_at(options: TimmOptions, side: int, sized: bool) -> Shapes:
+def _shapes_at(options: TimmOptions, side: int) -> Shapes:
     with torch.device("meta"), torch.no_grad():
-        try:
-            body = _body(options, side if sized else None).eval()
-        except TypeError as error:
-            for option, theirs in (("dropout", "drop_rate"), ("drop_path", "drop_path_rate")):
-                if f"'{theirs}'" in str(error):
-                    raise UsageError(
-                        f"{TIMM}{options.timm_name} has no {option}: leave it out"
-                    ) from None
-            if "img_size" not in str(error):
-                raise
-            body, sized = _body(options, None).eval(), False
+        body = _body(options, side).eval()
         y = body.forward_features(torch.empty(1, 3, side, side))
         vector = body.forward_head(y)
     if not isinstance(y, Tensor) or vector.ndim != 2:
@@ -163,18 +153,23 @@ def _shapes_at(options: TimmOptions, side: int, sized: bool) -> Shapes:
             raise ValueError(f"its {y.shape[1]} tokens are no square")
     if min(grid) < LEAST_SIDE:
         raise ValueError(f"its last map would have {grid[0]}x{grid[1]} positions")
-    return Shapes(side, sized, features, (grid[0], grid[1]), prefix, vector.shape[1])
+    return Shapes(side, features, (grid[0], grid[1]), prefix, vector.shape[1])
 
 
-def _body(options: TimmOptions, side: int | None) -> Any:
+def _body(options: TimmOptions, side: int) -> Any:
     """The network as timm builds it, without its last layer."""
-    body = _timm().create_model(
-        options.timm_name,
-        num_classes=0,
-        img_size=side,
-        drop_rate=options.dropout,
-        drop_path_rate=options.drop_path,
-    )
+    settings = {"drop_rate": options.dropout, "drop_path_rate": options.drop_path}
+    if _config(options.timm_name).fixed_input_size:
+        settings["img_size"] = side
+    try:
+        body = _timm().create_model(options.timm_name, num_classes=0, **settings)
+    except TypeError as error:
+        for name, option in (("drop_rate", "dropout"), ("drop_path_rate", "drop_path")):
+            if f"'{name}'" in str(error):
+                raise UsageError(
+                    f"{TIMM}{options.timm_name} has no {option}: leave it out"
+                ) from None
+        raise
     if getattr(body, "global_pool", None) == "token":
         body.reset_classifier(0, "avg")
     for module in body.modules():

@@ -53,8 +53,8 @@ def _note_on_enlargement(network: nn.Module) -> tuple[str, ...]:
     if network.arguments["enlarge"] is not None:
         return ()
     return (
-        f"{network.name} sees the images enlarged from {network.size} to {network.enlarge} pixels, as it needs "
-        "them; --model.enlarge sets another side",
+        f"{network.name} sees the images enlarged from {network.size} to {network.enlarge} pixels, which it "
+        "needs; --model.enlarge sets another side",
     )
 
 
