@@ -25,7 +25,7 @@ from seewhy.inference.bundle import load as load_bundle
 from seewhy.models.pretrained import fill, read_weights
 from seewhy.models.registry import build, cost, name_of
 from seewhy.models.timm import TimmNetwork
-from seewhy.training.layers import distances, notes_on_network
+from seewhy.training.layers import check_sides, distances, notes_on_network
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -132,6 +132,13 @@ def test_maps_and_head_are_timms_own_forward(name: str, kind: str) -> None:
     assert counted.parameters == sum(tensor.numel() for tensor in network.parameters())
     assert counted.flops > 2 * 3 * embedding
     assert grad_cam(network, x, torch.tensor([0, 1])).std() > 0
+
+
+def test_smaller_images_of_progressive_resizing_are_enlarged_where_the_size_is_fixed() -> None:
+    config = load_recipe("transfer", {"train.progressive": 0.5}).train
+    network = build("timm/test_vit", num_classes=2, size=64)
+    check_sides(network, config, 64)
+    assert notes_on_network(network, config) == ()
 
 
 def test_weights_are_drawn_from_the_seed_and_nothing_is_in_place() -> None:

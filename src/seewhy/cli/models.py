@@ -55,6 +55,7 @@ def _list(record: dict[str, Any]) -> str:
         f"accuracy (validation) and minutes: {measured['epochs']} epochs of {measured['data']}, 1 seed,",
         f"all trained alike, on {machine['cores']} cores of {machine['processor']}",
         "",
+        "timm/NAME: any network of timm, with `pip install 'seewhy[timm]'`",
         f"shipped, trained: {', '.join(record['shipped'])}",
     ]
     return "\n".join(lines)

@@ -27,8 +27,9 @@ LEAST_SIDE = 2  # positions of the last map: from a single one, no attribution m
 class Shapes:
     """How a network of timm works at one size.
 
-    `side` is that of the images it sees. `features` says how its last features lie: "maps" (N, C, h, w), "channels last" (N, h, w, C) or "tokens" (N, prefix + h * w, C), where
-    `grid` is (h, w). `embedding` is the length of the vector that the last layer takes.
+    `side` is that of the images that it sees. `features` says how its last features lie: "maps"
+    (N, C, h, w), "channels last" (N, h, w, C) or "tokens" (N, prefix + h * w, C), where `grid` is (h, w).
+    `embedding` is the length of the vector that the last layer takes.
     """
 
     side: int
@@ -51,7 +52,8 @@ class TimmNetwork(Network):
         self.name = TIMM + options.timm_name
         self.shapes = _shapes(options, self.inner_size)
         self.inner_size = self.shapes.side
-        self.enlarge = self.inner_size if self.inner_size > size else None
+        sized = _config(options.timm_name).fixed_input_size  # takes no smaller images
+        self.enlarge = self.inner_size if sized or self.inner_size > size else None
         self.body = _body(options, self.inner_size)
         self.classifier = nn.Linear(self.shapes.embedding, num_classes)
 
@@ -151,6 +153,8 @@ def _shapes_at(options: TimmOptions, side: int) -> Shapes:
         grid = (math.isqrt(y.shape[1] - prefix),) * 2
         if grid[0] ** 2 != y.shape[1] - prefix:
             raise ValueError(f"its {y.shape[1]} tokens are no square")
+        if getattr(body, "pool_include_prefix", False):
+            raise ValueError("its head reads tokens that are of no place")
     if min(grid) < LEAST_SIDE:
         raise ValueError(f"its last map would have {grid[0]}x{grid[1]} positions")
     return Shapes(side, features, (grid[0], grid[1]), prefix, vector.shape[1])

@@ -33,7 +33,7 @@ def check_sides(network: nn.Module, config: TrainConfig, size: int) -> None:
     try:
         with evaluating(network):
             network(torch.zeros(2, 3, smallest, smallest))
-    except (RuntimeError, ValueError) as error:
+    except (AssertionError, RuntimeError, ValueError) as error:  # timm asserts
         raise UsageError(
             f"{text} starts with images of {smallest} pixels, and {name_of(network) or 'this network'} does "
             f"not take these ({first_line(error)}): give a larger share, or choose a network that pools its "
@@ -48,12 +48,12 @@ def notes_on_network(network: nn.Module, config: TrainConfig) -> tuple[str, ...]
 
 def _note_on_enlargement(network: nn.Module) -> tuple[str, ...]:
     """That a network of timm enlarges images, unless it was told to."""
-    if not isinstance(network, TimmNetwork) or network.enlarge is None:
+    if not isinstance(network, TimmNetwork) or network.arguments["enlarge"] is not None:
         return ()
-    if network.arguments["enlarge"] is not None:
+    if network.inner_size == network.size:
         return ()
     return (
-        f"{network.name} sees the images enlarged from {network.size} to {network.enlarge} pixels, which it "
+        f"{network.name} sees images enlarged from {network.size} to {network.inner_size} pixels, which it "
         "needs; --model.enlarge sets another side",
     )
 
