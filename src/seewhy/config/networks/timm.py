@@ -13,9 +13,7 @@ class TimmOptions(PretrainedOptions):
 
     implementation = "timm:TimmNetwork"
     minimum_size = 1
-    timm_name: ClassVar[
-        str
-    ]  # with or without the tag of pretrained weights, as "resnet10t.c3_in1k"
+    timm_name: ClassVar[str]  # also with the tag of weights, as "resnet10t.c3_in1k"
 
     dropout: Annotated[float | None, DROPOUT] = None
     drop_path: Annotated[float | None, DROP_PATH] = None
