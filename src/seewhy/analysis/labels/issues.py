@@ -20,7 +20,7 @@ RARE = 1e-3  # the least share of wrong labels that is assumed
 PSEUDO = 10  # images of each class that are added, with evenly wrong labels
 ROUNDS = 5  # of expectation and maximisation
 CLEAR = 0.15  # the share of the noise that must follow the classes to be half believed
-SURER = 1.25  # networks trained on wrong labels expect some, and so are less sure of the true class
+SURER = 1.1  # networks trained on wrong labels expect some, and so are less sure of the true class
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +94,10 @@ def true_class_chances(labels: NDArray[np.int64], probabilities: Floats) -> Floa
         noise = max(float(1 - np.trace(counts) / n), RARE)
         even = _evenly_wrong(noise, k)
         by_class = (counts + PSEUDO * even) / (counts.sum(axis=0) + PSEUDO)
-    # Less what so many shares gain by chance (Wilks 1938), of what is gained where the class determines
-    # the wrong label.
+    # Less half of what so many free shares gain by chance (Wilks 1938), since PSEUDO holds these back, of
+    # what is gained where the class determines the wrong label.
     gain = _log_likelihood(shown, by_class, labels) - _log_likelihood(shown, even, labels)
-    chance = k * (k - 1) / (2 * n)
+    chance = k * (k - 1) / (4 * n)
     clear = max(gain - chance, 0) / (noise * np.log(max(k, 2)))
     trusted = clear**2 / (clear**2 + CLEAR**2)
     likely = shown * (trusted * by_class + (1 - trusted) * even)[labels]
