@@ -34,8 +34,6 @@ from seewhy.text import command_line, csv_text, visible
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
 # Data settings that a run which does not name them was trained with, where defaults have changed since.
 BEFORE = {"fit": "crop", "depth": "upper_byte"}
-# Settings that are paths; the digest or fingerprint of what they lead to is stored beside them.
-PATHS = ("data", "init_model", "recipe.train.teacher", "recipe.train.difficulty")
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
 
 
@@ -337,31 +335,3 @@ def _processor() -> str:
         )
     except (OSError, StopIteration):
         return platform.processor()
-
-
-def require_same(
-    run: Run, config: Mapping[str, Any], defaults: Mapping[str, Any], free: Sequence[str] = ()
-) -> None:
-    """Raises `UsageError` naming the first setting, but for the `free` ones, in which the run differs.
-
-    `defaults` are the values of fields that did not exist yet when the run was started.
-    """
-    before, now = _flat(defaults) | _flat(run.config), _flat(config)
-    for key in now:
-        if key in (*PATHS, *free):  # a path may change; what it leads to may not
-            continue
-        if before.get(key) != now[key]:
-            name = key.removeprefix("recipe.")
-            raise UsageError(
-                f"{run.path} was started with {name}={before.get(key)!r}, not {now[key]!r}: "
-                "resume it with the same settings, or start another run with another --out"
-            )
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-        )
-    return flat

@@ -1,9 +1,17 @@
 """What a training that starts from a model takes over from it."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from seewhy.config.recipe import Recipe
 from seewhy.data import Splits
 from seewhy.errors import UsageError
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.locate import find_model
+from seewhy.models.pretrained import last_layer
+from seewhy.models.registry import Network, name_of
 from seewhy.run import Run
 from seewhy.text import counted, shortened
 
@@ -50,3 +58,51 @@ def require_own_classes(start: Bundle, splits: Splits) -> None:
             f"{shortened(splits.classes)}: the last layer of a network of your own is not matched by name; "
             "give data of the same classes, or start without init"
         )
+
+
+def fine_tuned(
+    recipe: Recipe, start: Bundle, overrides: Mapping[str, Any], begun: Run | None
+) -> Recipe:
+    """The recipe with the network and the input rule of the bundle to fine-tune.
+
+    A run that stored another size, when sizes were not yet taken over, keeps it. Raises `UsageError` for an
+    override that would have no effect.
+    """
+    update: dict[str, Any] = {}
+    depth = "range" if start.rule.depth else "upper_byte"
+    if begun is None:
+        own = {"size": start.rule.size, "fit": start.rule.fit, "depth": depth}
+        update["data"] = recipe.data.model_copy(update=own)
+    elif begun.config["recipe"]["data"]["size"] != recipe.data.size:
+        update["data"] = recipe.data.model_copy(update={"size": start.rule.size})
+    if isinstance(start.network, Network):
+        arguments = start.network.arguments
+        options = {k: v for k, v in arguments.items() if k not in ("num_classes", "size")}
+        update["model"] = recipe.model.model_validate({"name": name_of(start.network), **options})
+    tuned = recipe.model_copy(update=update)
+    for name in overrides:
+        section, _, field = name.rpartition(".")
+        taken_over = section == "model" and "model" in update
+        if not taken_over and name not in ("data.size", "data.fit", "data.depth"):
+            continue
+        own, now = (getattr(getattr(one, section), field) for one in (recipe, tuned))
+        if own != now:
+            raise UsageError(
+                f"{name}={own} has no effect with --init: the model to fine-tune has {now}; leave it out"
+            )
+    return tuned
+
+
+def weights_by_name(start: Bundle, network: Network, classes: tuple[str, ...]) -> dict[str, Tensor]:
+    """The bundle's weights for `network`: last-layer rows by class name, new classes initialised."""
+    last = last_layer(network)
+    old, new = start.network.state_dict(), network.state_dict()
+    shared = [name for name in classes if name in start.classes]
+    targets = [classes.index(name) for name in shared]
+    rows = [start.classes.index(name) for name in shared]
+    for name in new:
+        if name.rpartition(".")[0] == last:
+            new[name][targets] = old[name][rows]
+        else:
+            new[name] = old[name]
+    return new

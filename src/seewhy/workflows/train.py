@@ -56,14 +56,8 @@ from seewhy.training.loop import TrainProgress, TrainState
 from seewhy.training.loop import train as training_loop
 from seewhy.training.schedules import lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
-from seewhy.workflows.prepare import (
-    Job,
-    Request,
-    check_resumable,
-    is_finished,
-    model_epochs,
-    prepare,
-)
+from seewhy.workflows.prepare import Job, prepare
+from seewhy.workflows.request import Request, check_resumable, is_finished, model_epochs
 from seewhy.workflows.steps import batches_of, objective_of, parents_of
 from seewhy.workflows.transfer import fit_last_layer
 
@@ -138,7 +132,7 @@ def training_events(
     job = prepare(Request(data, recipe, out, overrides, resume, init, model), on_event)
     with writing(job.run):
         if job.run.started:
-            check_resumable(job)
+            check_resumable(job.run, job.recipe, job.config)
         with closing(_events(job, resume)) as events:
             yield events
 
