@@ -130,10 +130,11 @@ def check_resumable(run: Run, recipe: Recipe, config: Mapping[str, Any]) -> None
         return
     require_same(run, config, defaults, free=ENDS)
     ends = [name.rpartition(".")[2] for name in ENDS]
-    reason = reason_to_stop(load_progress(checkpoint), recipe.train)
+    progress = load_progress(checkpoint)
+    reason = reason_to_stop(progress, recipe.train)
     if reason and any(getattr(before, name) != getattr(recipe.train, name) for name in ends):
         raise UsageError(
-            f"{run.path} has {counted(len(run.history), 'epoch')}, and these settings would not "
+            f"{run.path} has {counted(progress.epoch, 'epoch')}, and these settings would not "
             f"have trained it longer "
             f"({reason}): give more --epochs, --train.patience or --train.time_limit"
         )
