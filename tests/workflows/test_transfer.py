@@ -11,6 +11,7 @@ from helpers import same_weights, write_folder
 
 import seewhy
 from seewhy.config.recipe import load_recipe
+from seewhy.data import sources
 from seewhy.errors import UsageError
 from seewhy.events import Epoch, Note
 from seewhy.inference.bundle import load as load_bundle
@@ -202,6 +203,32 @@ def test_the_recipe_suits_the_size_of_the_images(size: int, name: str, tmp_path:
         pass
     named = "recipe transfer: photographs, 80 pixels on the shorter side" in notes(events)
     assert named == (name == "transfer")
+
+
+def test_the_files_are_listed_once_to_choose_a_recipe_and_to_read_them(tmp_path, monkeypatch):
+    listed: list[Any] = []
+    find = sources.find
+    monkeypatch.setattr(sources, "find", lambda *args: listed.append(args[0]) or find(*args))
+    data = write_folder(tmp_path / "data", count=6, size=32)
+    for resume in (False, True):
+        with seewhy.training_events(data, out=tmp_path / "run", resume=resume):
+            pass
+    assert listed == [data, data]
+
+
+def test_a_table_in_memory_which_compares_cell_by_cell_is_no_name(tmp_path: Path) -> None:
+    paths = sorted(write_folder(tmp_path / "data", count=4, size=80).rglob("*.png"))
+    cells = {"path": list(map(str, paths)), "label": [path.parent.name for path in paths]}
+
+    class Table:
+        columns = ("path", "label")
+        __len__ = cells["path"].__len__
+        __getitem__ = cells.__getitem__
+
+        def __eq__(self, other: object) -> Any:
+            return np.zeros((12, 2), bool)
+
+    assert suited_recipe(Table(), None, lambda _: None) == "transfer"
 
 
 def test_a_network_of_the_users_choice_is_trained_from_nothing() -> None:

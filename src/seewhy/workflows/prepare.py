@@ -103,7 +103,8 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         chosen = _resized_as(chosen, weights.card.interpolation)
     data = own_data(begun) if request.data is None else request.data
     rule = start.rule if start else None
-    splits = load_data(data, chosen.data, on_event=on_event, rule=rule)
+    images = data if request.images is None else request.images
+    splits = load_data(images, chosen.data, on_event=on_event, rule=rule)
     chosen, notes = _fitting(chosen, len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
     device = _device(chosen)

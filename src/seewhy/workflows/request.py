@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from seewhy.config.recipe import Recipe, load_recipe, make_recipe
-from seewhy.data import Data
+from seewhy.data import Data, Listed
 from seewhy.errors import UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.inference.container import read_header
@@ -16,7 +17,7 @@ from seewhy.run import BEFORE, Run, runs_here, started_run
 from seewhy.text import counted
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.loop import reason_to_stop
-from seewhy.workflows.suited import DATA, suited_recipe
+from seewhy.workflows.suited import DATA, listed, suited_recipe
 
 IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to
 # What may differ in a finished run that is trained on: the fields that end a training.
@@ -36,6 +37,16 @@ class Request:
     resume: bool
     init: str | Path | None
     model: nn.Module | None
+
+    @property
+    def names_recipe(self) -> bool:
+        """Whether the recipe does not depend on the images."""
+        return any(one is not None for one in (self.recipe, self.init, self.model))
+
+    @cached_property
+    def images(self) -> Data | Listed | None:
+        """Its data, whose files are listed once where the recipe depends on the images."""
+        return self.data if self.names_recipe else listed(self.data, self.overrides)
 
 
 def begun_run(request: Request) -> Run | None:
@@ -80,9 +91,9 @@ def named_recipe(request: Request, on_event: OnEvent) -> str | Path:
     """The recipe that was asked for, or that suits the data."""
     if request.recipe is not None:
         return request.recipe
-    if request.init is not None or request.model is not None:
+    if request.names_recipe:
         return "fast"
-    return suited_recipe(request.data, request.overrides, on_event)
+    return suited_recipe(request.images, request.overrides, on_event)
 
 
 def _own_recipe(run: Run) -> Recipe:
