@@ -75,6 +75,43 @@ def test_that_batch_norm_sees_micro_batches_is_said(photos, tmp_path):
     assert "accumulate: batch-norm statistics are those of micro-batches of 6 images" in notes
 
 
+# ------------------------------------------------------------------ averaging
+
+BEFORE = (
+    "swa: averaging begins after 50% of the steps of 4 epochs; where patience or time_limit ends"
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "lines"),
+    [
+        ({"train.swa": 0.5, "train.keep": "last"}, []),
+        ({"train.swa": 0.5, "train.keep": "last", "train.patience": 4}, [BEFORE]),
+        (
+            {"train.swa": 0.5, "train.time_limit": 1e-6},
+            [
+                BEFORE,
+                "averaging begins after step 3 of 7 and the training ended after step 1: raise",
+            ],
+        ),
+        (  # no epoch is better than the first by a metric that grows
+            {"train.swa": 0.5, "train.monitor": "loss", "train.monitor_mode": "max"},
+            [
+                "after step 3 of 7 and the best epoch, 1, ended at step 2: --train.keep last keeps it"
+            ],
+        ),
+    ],
+)
+def test_that_no_weights_were_averaged_is_said(photos, tmp_path, fields, lines):
+    seen = []
+    fields = {**QUICK, "train.epochs": 4, "train.lr": 1e-4, **fields}
+    run = train(photos, tmp_path / "run", fields, on_event=seen.append)
+    for kept in (seen, run.events):
+        notes = [e.text for e in kept if isinstance(e, Note) and e.text.startswith("swa")]
+        assert len(notes) == len(lines)
+        assert all(line in note for line, note in zip(lines, notes, strict=True))
+
+
 # ------------------------------------------------------------------ distillation
 
 

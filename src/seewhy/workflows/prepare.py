@@ -150,6 +150,13 @@ def _technique_notes(
         notes.append(
             f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
         )
+    if train.swa is not None and train.unfreeze is None:
+        notes.append("swa has no effect: the last layer is fitted, and no step is made")
+    elif train.swa is not None and (train.patience or train.time_limit):
+        notes.append(
+            f"swa: averaging begins after {1 - train.swa:.0%} of the steps of {train.epochs} epochs; where "
+            "patience or time_limit ends the training before, no weights are averaged"
+        )
     for option, model in (("teacher", teacher), ("difficulty", judge)):
         if model is not None:
             notes.append(f"{option}: {model.note(splits.rule.size)}")

@@ -53,7 +53,7 @@ from seewhy.training.guards import (
     stopping_signals,
 )
 from seewhy.training.layers import batch_norm_momentum
-from seewhy.training.loop import TrainProgress, TrainState
+from seewhy.training.loop import TrainProgress, TrainState, notes_on_swa
 from seewhy.training.loop import train as training_loop
 from seewhy.training.schedules import lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
@@ -210,10 +210,10 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         run.write_history(progress.history, progress.gradient_norms)
 
     _record_micro_batch(job, progress)
-    saved = time.monotonic()
+    saved, batches = time.monotonic(), batches_of(job)
     trained: Iterator[Event] = training_loop(
         state,
-        batches_of(job),
+        batches,
         objective_of(job),
         config,
         validate=partial(_validate, job, amp),
@@ -253,6 +253,10 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
                 raise as_exception(received.pop(0))
     run.write_history(progress.history, progress.gradient_norms)
     run.log(progress.stopped or "")
+    for note in notes_on_swa(progress, config, batches.total_steps):
+        run.log(note)
+        progress.events_length = run.add_events([Note(note)], progress.events_length)
+        yield Note(note)
     if config.keep == "best":
         best = run.checkpoints / f"step-{progress.best_step}"
         job.network.load_state_dict(load_weights(best, job.network))
