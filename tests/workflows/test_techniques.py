@@ -1,6 +1,7 @@
 """Techniques of training, end to end: each resumes to the same bits, and a run says what it used."""
 
 import csv
+import re
 import shutil
 
 import numpy as np
@@ -145,6 +146,21 @@ def test_a_teacher_of_another_size_sees_the_images_resized(photos, trained, tmp_
     assert any("sees the images resized to 16 pixels" in note for note in notes)
 
 
+@pytest.mark.parametrize("teachers", ["{0}", "{0}+{0}/model.safetensors"])
+def test_a_teacher_that_was_trained_on_held_out_images_is_named(
+    photos, trained, tmp_path, teachers
+):
+    seen = []
+    fields = {**QUICK, "train.teacher": teachers.format(trained), "data.split_seed": 5}
+    with seewhy.training_events(
+        photos, "regularized-cnn", out=tmp_path / "run", overrides=fields
+    ) as events:
+        seen += [next(events) for _ in range(9)]
+    (line,) = (e.text for e in seen if isinstance(e, Note) and e.text.startswith("teacher"))
+    held_out = r"\d of the 6 validation images and \d of the 3 test images"
+    assert re.search(rf"trained on {held_out}, so that metrics on them are too good", line)
+
+
 @pytest.mark.parametrize("option", ["train.distill_weight", "train.distill_temperature"])
 def test_what_only_a_teacher_needs_is_refused_without_one(photos, tmp_path, option):
     with pytest.raises(UsageError, match="has no effect without teacher"):
@@ -204,7 +220,9 @@ def test_validation_images_that_the_model_was_trained_on_are_counted(photos, tra
     fields = {**QUICK, "train.epochs": 1, "data.split_seed": 5}
     train(photos, tmp_path / "run", fields, init=trained, on_event=seen.append)
     (line,) = (e.text for e in seen if isinstance(e, Note) and "new to" in e.text)
-    assert "validation images, so that its validation metrics are too good" in line
+    assert re.search(
+        r"trained on \d of the 6 validation images and \d of the 3 test images, so", line
+    )
 
 
 def test_a_network_of_ones_own_is_not_tuned_to_other_classes(photos, tmp_path):

@@ -1,6 +1,7 @@
-"""What a training that starts from a model takes over from it."""
+"""What a training takes over from a model that it starts from, and whether models saw its held-out images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -9,7 +10,7 @@ from seewhy.config.recipe import Recipe
 from seewhy.data import Splits
 from seewhy.errors import UsageError
 from seewhy.inference.bundle import Bundle
-from seewhy.inference.locate import find_model
+from seewhy.inference.locate import find_model, find_models
 from seewhy.models.pretrained import last_layer
 from seewhy.models.registry import Network, name_of
 from seewhy.run import Run
@@ -33,21 +34,47 @@ def what_is_kept(name: str, start: Bundle, splits: Splits) -> tuple[str, ...]:
             f"dropped: {counted(len(dropped), 'class')} that the data do not have ({shortened(dropped)})"
         )
     notes = ["; ".join(parts)]
-    run = Run(find_model(name).parent)
-    if run.started and (run.path / "splits.csv").is_file():
-        seen = run.image_hashes("train")
+    seen = _training_images(find_model(name), start)
+    if seen is not None:
         added = sum(content not in seen for content in splits.train.hashes.tolist())
         notes.append(
             f"{added:,} of {counted(len(splits.train), 'training image', 'are')} new to {name}"
+            + _held_out_seen(seen, splits)
         )
-        known = sum(content in seen for content in splits.val.hashes.tolist())
-        if known:
-            notes[-1] += (
-                f"; it was trained on {known:,} of the "
-                f"{counted(len(splits.val), 'validation image')}, so that its "
-                "validation metrics are too good: keep its split (`seewhy data split`)"
-            )
     return tuple(notes)
+
+
+def what_teachers_saw(name: str, teachers: Sequence[Bundle], splits: Splits) -> str:
+    """The rest of a line on models that were trained on held-out images; "" where none is known to be."""
+    files = zip(find_models(name), teachers, strict=True)
+    seen = [_training_images(file, model) or set() for file, model in files]
+    return _held_out_seen(set().union(*seen), splits)
+
+
+def _training_images(file: Path, model: Bundle) -> set[bytes] | None:
+    """The content hashes of a model's training images; None unless it lies in the directory of its run."""
+    run = Run(file.parent)
+    if not run.started or not (run.path / "splits.csv").is_file():
+        return None
+    own = run.config.get("data_fingerprint") == model.fingerprint
+    return run.image_hashes("train") if own else None
+
+
+def _held_out_seen(seen: set[bytes], splits: Splits) -> str:
+    held_out = {"validation image": splits.val.hashes}
+    if splits.test is not None:
+        held_out["test image"] = splits.test.hashes
+    counts = [
+        f"{known:,} of the {counted(len(hashes), kind)}"
+        for kind, hashes in held_out.items()
+        if (known := sum(content in seen for content in hashes.tolist()))
+    ]
+    if not counts:
+        return ""
+    return (
+        f"; it was trained on {' and '.join(counts)}, so that metrics on them are too good: keep its split "
+        "(`seewhy data split`)"
+    )
 
 
 def require_own_classes(start: Bundle, splits: Splits) -> None:

@@ -34,6 +34,7 @@ from seewhy.workflows.fine_tuning import (
     require_own_classes,
     weights_by_name,
     what_is_kept,
+    what_teachers_saw,
 )
 from seewhy.workflows.request import (
     Request,
@@ -157,9 +158,11 @@ def _technique_notes(
             f"swa: averaging begins after {1 - train.swa:.0%} of the steps of {train.epochs} epochs; where "
             "patience or time_limit ends the training before, no weights are averaged"
         )
-    for option, model in (("teacher", teacher), ("difficulty", judge)):
-        if model is not None:
-            notes.append(f"{option}: {model.note(splits.rule.size)}")
+    if teacher is not None:
+        saw = what_teachers_saw(teacher.name, teacher.models, splits)
+        notes.append(f"teacher: {teacher.note(splits.rule)}{saw}")
+    if judge is not None:
+        notes.append(f"difficulty: {judge.note(splits.rule)}")
     return notes
 
 
