@@ -12,7 +12,7 @@ from helpers import same_weights, write_folder
 import seewhy
 from seewhy.config.recipe import load_recipe
 from seewhy.data import sources
-from seewhy.errors import UsageError
+from seewhy.errors import MemoryLimitError, UsageError
 from seewhy.events import Epoch, Note
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.models.pretrained import read_weights
@@ -181,6 +181,31 @@ def test_the_budget_decides_how_long_all_layers_are_trained(
     decided, lines = transfer.decide(recipe, splits, torch.nn.Linear(1, 1), None)
     assert (decided.train.unfreeze, decided.train.epochs) == (unfreeze, epochs)
     assert re.search(text, lines[0])
+
+
+@pytest.mark.parametrize("most", [8, 1])
+def test_the_budget_is_measured_by_a_batch_that_fits_into_memory(
+    most: int, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hungry(torch.nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(x))
+            if len(x) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return super().forward(x)
+
+    sizes: list[int] = []
+    monkeypatch.setattr(transfer, "FEW", 10)
+    recipe = load_recipe("transfer", {"train.device": "cpu", "train.amp": "fp32"})
+    splits = seewhy.load_data(pictures)
+    network, before = Hungry(3, 1, 1), torch.get_rng_state()
+    if most == 1:
+        with pytest.raises(MemoryLimitError, match="2 images at a time"):
+            transfer.decide(recipe, splits, network, None)
+    else:
+        decided, _ = transfer.decide(recipe, splits, network, None)
+        assert decided.train.epochs == recipe.train.epochs and sizes[:4] == [32, 16, 8, 8]
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_random_weights_cannot_be_unfrozen(pictures: Path, tmp_path: Path) -> None:

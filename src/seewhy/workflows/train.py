@@ -130,7 +130,8 @@ def training_events(
     first. An `Epoch` is yielded when its checkpoint is on disk; the last event is `RunFinished`. A run whose
     block is left earlier can be resumed, at the step where it was left. Raises as `train` does.
     """
-    job = prepare(Request(data, recipe, out, overrides, resume, init, model), on_event)
+    with memory_named():
+        job = prepare(Request(data, recipe, out, overrides, resume, init, model), on_event)
     with writing(job.run):
         if job.run.started:
             check_resumable(job.run, job.recipe, job.config)
