@@ -35,7 +35,7 @@ PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors"
 # Data settings that a run which does not name them was trained with, where defaults have changed since.
 BEFORE = {"fit": "crop", "depth": "upper_byte"}
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
-# How a file that is missing or damaged is had again; other files are written by `evaluate --full`.
+# How to get a file again that is missing or damaged; others are written by `evaluate --full`.
 REMEDIES = {
     "config.yaml": "restore it from a copy, or train again with another --out",
     "environment.json": "remove it, it only says where the training ran",
@@ -44,8 +44,9 @@ REMEDIES = {
     "gradient_norms.csv": "remove it, only the report shows it",
     "splits.csv": "`{resume}` writes it again",
     "bad_files.csv": "`{resume}` writes it again",
-    "metrics.json": "remove it, and evaluate again with `{evaluate}`",
+    "metrics.json": "`{evaluate}` writes it again",
 }
+DAMAGED = "is damaged"
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class Run:
             return [EVENTS[record.pop("type")](**record) for record in records]
 
     def rows(self, name: str, *columns: str) -> list[dict[str, str]]:
-        """The rows of a stored CSV file that has these columns."""
+        """The rows of a stored CSV file, which must have these columns."""
         with self._reading(name) as path, open(path, newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
             if not set(columns) <= set(rows.fieldnames or ()):
@@ -192,6 +193,7 @@ class Run:
             return [{k: float(value) for k, value in row.items()} for row in self.rows(name)]
 
     def record(self, name: str) -> dict[str, Any]:
+        """A stored JSON object; empty where there is no such file."""
         if not (self.path / name).is_file():
             return {}
         with self._reading(name) as path:
@@ -206,14 +208,18 @@ class Run:
         except OSError as error:
             raise self.lacks(name, f"cannot be read ({error.strerror})") from None
         except (ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError, csv.Error):
-            raise self.lacks(name, "is damaged") from None
+            raise self.lacks(name, DAMAGED) from None
 
     def lacks(self, name: str, fault: str) -> DataError:
         """The error for a stored file that is missing or damaged; it says how to get the file again."""
         evaluate = f"{command_line('evaluate', self.path)} --data DATA"
-        remedy = REMEDIES.get(name, "remove it, and store it again with `{evaluate} --full`")
+        remedy = REMEDIES.get(name, "`{evaluate} --full` writes it again")
         if name == "history.csv" and self.saved_step is None:  # nothing to write it from
             remedy = REMEDIES["config.yaml"]
+        if (
+            name == "metrics.json" and fault == DAMAGED
+        ):  # not replaced: it counts the readings of test
+            remedy = f"remove it, then {remedy}"
         remedy = remedy.format(resume=self.resume_command, evaluate=evaluate)
         return DataError(f"{self.path / name} {fault}: {remedy}")
 

@@ -63,6 +63,13 @@ def test_resuming_a_finished_run_writes_what_it_lacks(run, name):
         assert (run.path / name).read_bytes() == whole
 
 
+def test_a_history_that_ends_too_early_is_damaged(run):
+    path = run.path / "history.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    line = call("report", run.path, code=2).err
+    assert f"{path} has 1 of 2 epochs: `seewhy train --resume --out {run.path}`" in line
+
+
 def test_without_a_checkpoint_the_history_cannot_be_written_again(run):
     shutil.rmtree(run.checkpoints)
     (run.path / "history.csv").unlink()

@@ -174,23 +174,17 @@ def _other_labels(rows: NDArray[np.int64], evidence: Evidence) -> dict[int, str]
 
     One that is in train, too, was left out of it; one within validation stays.
     """
-    val = evidence.val
-    reasons = {}
+    val, left_out = evidence.val, evidence.left_out
     places = [(val, "in validation")]
-    if evidence.left_out is not None:
-        places.append(
-            (evidence.left_out, "which was left out of train, as it is in validation too")
-        )
-    for images, where in places:
-        for other in np.flatnonzero(
-            np.isin(images.hashes, val.hashes[rows]) & (images.labels >= 0)
-        ):
-            label = images.labels[other]
-            for row in rows[
-                (val.hashes[rows] == images.hashes[other]) & (val.labels[rows] != label)
-            ]:
-                name = f"{images.ids[other]}, a {images.classes[label]}"
-                reasons[int(row)] = f"the same image as {name}, {where}"
+    if left_out is not None:
+        places.append((left_out, "which was left out of train, as it is in validation too"))
+    reasons = {}
+    for row in rows.tolist():
+        for images, where in places:
+            same = (images.hashes == val.hashes[row]) & (images.labels >= 0)
+            for other in np.flatnonzero(same & (images.labels != val.labels[row])):
+                label = images.classes[images.labels[other]]
+                reasons[row] = f"the same image as {images.ids[other]}, a {label}, {where}"
     return reasons
 
 

@@ -11,7 +11,7 @@ from seewhy.attribution.grad_cam import grad_cam
 from seewhy.attribution.method import explanation, target_logits
 
 # Activations that pass what is positive and hold back what is negative; gates (sigmoid) are none of them.
-RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.GELU, nn.Mish, nn.ELU, nn.LeakyReLU)
+RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.GELU)
 
 
 @explanation
@@ -19,10 +19,10 @@ def guided_grad_cam(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor
     """Maps fine detail inside what Grad-CAM found (Selvaraju et al. 2017, arXiv:1610.02391).
 
     The positive part of `grad_cam` times the gradient of the target's logit by guided backpropagation
-    (Springenberg 2015, arXiv:1412.6806), summed over colours: every activation passes back positive
-    gradients alone, and only where its input is positive. The paper says so of ReLU; of the smooth ones
-    (SiLU, hard swish, GELU, ...) it is the same rule with their own slope. Attention and gates pass back
-    the plain gradient. Positive: brighter would be more of the detail. Handle with care: guided
+    (Springenberg 2015, arXiv:1412.6806), summed over colours: an activation passes back positive
+    gradients alone, and only where its input is positive. The paper says so of ReLU; ReLU6, SiLU, hard
+    swish and GELU follow the same rule with their own slope. All else passes back the plain gradient,
+    attention and gates too. Positive: brighter would be more of the detail. Handle with care: guided
     backpropagation draws the edges of an image whatever the last layers have learnt (Adebayo 2018).
     """
     images = images.detach().requires_grad_()

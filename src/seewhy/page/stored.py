@@ -72,18 +72,16 @@ def read_stored(run: Run) -> Stored:
     config = run.config
     if "val" not in run.metrics:
         raise run.lacks("metrics.json", "has no metrics of val")
-    if not run.history:
-        raise run.lacks("history.csv", "has no epoch")
-    header = read_header(run.model)
+    header, history = read_header(run.model), run.history
+    epochs = header.metadata.facts.get("epochs")  # fewer than those done, if it is being trained on
+    if not history or (isinstance(epochs, int) and history[-1]["epoch"] < epochs):
+        raise run.lacks("history.csv", f"has {len(history)} of {epochs} epochs")
     counts = _counts(run, list(run.metrics["val"]["classes"]))
     events = run.events
-    epochs = header.metadata.facts.get("epochs")  # fewer than those done, if it is being trained on
     return Stored(
         path=run.path,
         config=config,
-        history=[
-            row for row in run.history if not isinstance(epochs, int) or row["epoch"] <= epochs
-        ],
+        history=[row for row in history if not isinstance(epochs, int) or row["epoch"] <= epochs],
         metrics=run.metrics,
         environment=run.environment,
         analysis=_analysis(run, "val", ""),

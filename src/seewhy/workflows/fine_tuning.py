@@ -61,6 +61,7 @@ def _training_images(file: Path, model: Bundle) -> set[bytes] | None:
 
 
 def _held_out_seen(seen: set[bytes], splits: Splits) -> str:
+    """The rest of a line on held-out images that a model was trained on; "" if there are none."""
     held_out = {"validation image": splits.val.hashes}
     if splits.test is not None:
         held_out["test image"] = splits.test.hashes

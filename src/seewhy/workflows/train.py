@@ -254,7 +254,13 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
                 raise as_exception(received.pop(0))
     run.write_history(progress.history, progress.gradient_norms)
     run.log(progress.stopped or "")
-    for note in notes_on_swa(progress, config, batches.total_steps):
+    yield from _keep_weights(job, state, batches.total_steps)
+
+
+def _keep_weights(job: Job, state: TrainState, total_steps: int) -> Iterator[Note]:
+    """Gives the network the weights that the recipe keeps; notes where they are none that `swa` averaged."""
+    config, run, progress = job.recipe.train, job.run, state.progress
+    for note in notes_on_swa(progress, config, total_steps):
         run.log(note)
         progress.events_length = run.add_events([Note(note)], progress.events_length)
         yield Note(note)
