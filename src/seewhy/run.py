@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 import yaml
 
-from seewhy.errors import UsageError
+from seewhy.errors import DataError, UsageError
 from seewhy.events import StoredEvent
 from seewhy.files import (
     clear_temporaries,
@@ -34,9 +34,19 @@ from seewhy.text import command_line, csv_text, visible
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
 # Data settings that a run which does not name them was trained with, where defaults have changed since.
 BEFORE = {"fit": "crop", "depth": "upper_byte"}
-# Settings that are paths; the digest or fingerprint of what they lead to is stored beside them.
-PATHS = ("data", "init_model", "recipe.train.teacher", "recipe.train.difficulty")
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
+# How to get a file again that is missing or damaged; others are written by `evaluate --full`.
+REMEDIES = {
+    "config.yaml": "restore it from a copy, or train again with another --out",
+    "environment.json": "remove it, it only says where the training ran",
+    "events.jsonl": "remove it, and the report derives diagnostics from history.csv",
+    "history.csv": "`{resume}` writes it again from the checkpoint",
+    "gradient_norms.csv": "remove it, only the report shows it",
+    "splits.csv": "`{resume}` writes it again",
+    "bad_files.csv": "`{resume}` writes it again",
+    "metrics.json": "`{evaluate}` writes it again",
+}
+DAMAGED = "is damaged"
 
 
 @dataclass(frozen=True)
@@ -100,18 +110,18 @@ class Run:
     @property
     def config(self) -> dict[str, Any]:
         """The recipe, the data and their digests, as saved at the start."""
-        loaded: dict[str, Any] = yaml.safe_load((self.path / "config.yaml").read_text("utf-8"))
-        recipe = loaded.get("recipe", {})
-        if "data" in recipe:
+        with self._reading("config.yaml") as path:
+            loaded: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+            recipe = loaded["recipe"]
             recipe["data"] = {**BEFORE, **recipe["data"]}
-        return loaded
+            if not loaded["data"] or "train" not in recipe:  # cut short
+                raise KeyError
+            return loaded
 
     @property
     def environment(self) -> dict[str, Any]:
         """The machine, the versions and the directory of the training; empty before that is stored."""
-        path = self.path / "environment.json"
-        stored: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        return stored
+        return self.record("environment.json")
 
     @property
     def data(self) -> str:
@@ -123,19 +133,17 @@ class Run:
     @property
     def history(self) -> list[dict[str, float]]:
         """The rows of `history.csv`, one per epoch, as numbers; empty before the first one ends."""
-        return _read_rows(self.path / "history.csv")
+        return self._numbers("history.csv")
 
     @property
     def gradient_norms(self) -> list[dict[str, float]]:
         """The rows of `gradient_norms.csv`, one column per layer; empty if they were not recorded."""
-        return _read_rows(self.path / "gradient_norms.csv")
+        return self._numbers("gradient_norms.csv")
 
     @property
     def metrics(self) -> dict[str, Any]:
         """The metrics of each split that was evaluated, by its name."""
-        path = self.path / "metrics.json"
-        stored: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        return stored
+        return self.record("metrics.json")
 
     @property
     def test_readings(self) -> int:
@@ -146,14 +154,12 @@ class Run:
     @property
     def split_sizes(self) -> Counter[str]:
         """The number of images of each split, by its name."""
-        with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
-            return Counter(row["split"] for row in csv.DictReader(file))
+        return Counter(row["split"] for row in self.rows("splits.csv", "split"))
 
     def image_hashes(self, split: str | None = None) -> set[bytes]:
         """The content hashes of the images of one split, or of all."""
-        with open(self.path / "splits.csv", newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            return {row["hash"].encode() for row in rows if split in (None, row["split"])}
+        rows = self.rows("splits.csv", "split", "hash")
+        return {row["hash"].encode() for row in rows if split in (None, row["split"])}
 
     @property
     def events(self) -> list[StoredEvent] | None:
@@ -164,9 +170,58 @@ class Run:
         path = self.path / "events.jsonl"
         if not path.is_file():
             return None
-        lines = path.read_text("utf-8").split("\n")[:-1]  # empty after a complete last line
-        records = map(json.loads, lines)
-        return [EVENTS[record.pop("type")](**record) for record in records]
+        with self._reading(path.name):
+            lines = path.read_text("utf-8").split("\n")[:-1]  # empty after a complete last line
+            records = map(json.loads, lines)
+            return [EVENTS[record.pop("type")](**record) for record in records]
+
+    def rows(self, name: str, *columns: str) -> list[dict[str, str]]:
+        """The rows of a stored CSV file, which must have these columns."""
+        with self._reading(name) as path, open(path, newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            if not set(columns) <= set(rows.fieldnames or ()):
+                raise KeyError
+            listed = list(rows)
+            if any(None in row.values() for row in listed):  # cut short
+                raise ValueError
+            return listed
+
+    def _numbers(self, name: str) -> list[dict[str, float]]:
+        if not (self.path / name).is_file():
+            return []
+        with self._reading(name):
+            return [{k: float(value) for k, value in row.items()} for row in self.rows(name)]
+
+    def record(self, name: str) -> dict[str, Any]:
+        """A stored JSON object; empty where there is no such file."""
+        if not (self.path / name).is_file():
+            return {}
+        with self._reading(name) as path:
+            return dict(json.loads(path.read_text("utf-8")))
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Path]:
+        try:
+            yield self.path / name
+        except FileNotFoundError:
+            raise self.lacks(name, "is missing") from None
+        except OSError as error:
+            raise self.lacks(name, f"cannot be read ({error.strerror})") from None
+        except (ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError, csv.Error):
+            raise self.lacks(name, DAMAGED) from None
+
+    def lacks(self, name: str, fault: str) -> DataError:
+        """The error for a stored file that is missing or damaged; it says how to get the file again."""
+        evaluate = f"{command_line('evaluate', self.path)} --data DATA"
+        remedy = REMEDIES.get(name, "`{evaluate} --full` writes it again")
+        if name == "history.csv" and self.saved_step is None:  # nothing to write it from
+            remedy = REMEDIES["config.yaml"]
+        if (
+            name == "metrics.json" and fault == DAMAGED
+        ):  # not replaced: it counts the readings of test
+            remedy = f"remove it, then {remedy}"
+        remedy = remedy.format(resume=self.resume_command, evaluate=evaluate)
+        return DataError(f"{self.path / name} {fault}: {remedy}")
 
     def add_events(self, events: Iterable[StoredEvent], length: int | None) -> int | None:
         """Writes events after the first `length` bytes of `events.jsonl`, durably; returns the new length.
@@ -277,7 +332,7 @@ def _is_run(run: Run) -> bool:
     """Whether a config.yaml is that of a run, and not of another program."""
     try:
         return isinstance(run.config["recipe"]["train"], dict)
-    except (OSError, ValueError, yaml.YAMLError, AttributeError, LookupError, TypeError):
+    except (DataError, TypeError):
         return False
 
 
@@ -311,13 +366,6 @@ def writing(run: Run) -> Iterator[None]:
         yield
 
 
-def _read_rows(path: Path) -> list[dict[str, float]]:
-    if not path.is_file():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
 def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     # A run that went on elsewhere may lack a column in some rows.
     names = [name for name in rows[0] if all(name in row for row in rows)] if rows else []
@@ -337,31 +385,3 @@ def _processor() -> str:
         )
     except (OSError, StopIteration):
         return platform.processor()
-
-
-def require_same(
-    run: Run, config: Mapping[str, Any], defaults: Mapping[str, Any], free: Sequence[str] = ()
-) -> None:
-    """Raises `UsageError` naming the first setting, but for the `free` ones, in which the run differs.
-
-    `defaults` are the values of fields that did not exist yet when the run was started.
-    """
-    before, now = _flat(defaults) | _flat(run.config), _flat(config)
-    for key in now:
-        if key in (*PATHS, *free):  # a path may change; what it leads to may not
-            continue
-        if before.get(key) != now[key]:
-            name = key.removeprefix("recipe.")
-            raise UsageError(
-                f"{run.path} was started with {name}={before.get(key)!r}, not {now[key]!r}: "
-                "resume it with the same settings, or start another run with another --out"
-            )
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-        )
-    return flat

@@ -188,3 +188,24 @@ def test_no_mistakes_have_no_causes(evidence) -> None:
         ).mistakes
         == ()
     )
+
+
+@pytest.mark.parametrize("place", ["left_out", "val"])
+def test_an_identical_image_with_another_label_is_the_cause(evidence, place) -> None:
+    val = evidence.val
+    if place == "val":  # the ants 0 to 99 are mistakes; the bee is right
+        hashes = val.hashes.copy()
+        hashes[150] = hashes[CONFUSION]
+        changed = replace(evidence, val=replace(val, hashes=hashes))
+        reason = "the same image as v150, a bee, in validation"
+    else:
+        copies = val.take(np.array([CONFUSION, CONFUSION, CONFUSION]))
+        copies = replace(
+            copies, labels=np.array([-1, 0, 1]), ids=np.array(["none", "same", "other"], object)
+        )
+        changed = replace(evidence, left_out=copies)
+        reason = "the same image as other, a bee, which was left out of train, as it is in"
+    found = causes(changed)
+    assert found.mistakes[CONFUSION].cause == "duplicate"
+    assert found.mistakes[CONFUSION].reasons[0].startswith(reason)
+    assert found.counts["duplicate"] == 2 and found.counts["confusion"] == 0

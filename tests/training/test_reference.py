@@ -39,8 +39,12 @@ def test_several_models_answer_with_their_mean_each_at_its_own_size():
     resized = torch.nn.functional.interpolate(x, (8, 8), mode="bilinear", antialias=True)
     expected = (small.network(resized).softmax(1) + large.network(x).softmax(1)) / 2
     torch.testing.assert_close(both.probabilities(x), expected)
-    assert both.note(12) == "a+b, which sees the images resized to 8 pixels"
-    assert Reference("b", (large,), CLASSES).note(12) == "b"
+    rule = InputRule(size=12, store=12)
+    assert both.note(rule) == "a+b, which sees the images resized to 8 pixels"
+    other = Reference("b", (large,), CLASSES)
+    assert other.note(rule) == "b"
+    squashed = other.note(InputRule(size=12, store=12, fit="squash"))
+    assert squashed == "b, which was trained with data.fit crop and here sees images by squash"
     assert both.digests == [f"{seed:064}" for seed in (1, 2)]
 
 

@@ -9,6 +9,7 @@ from helpers import QUICK, write_folder
 import seewhy
 from seewhy.errors import UsageError
 from seewhy.inference import bundle as bundles
+from seewhy.inference.classifier import Classifier
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,19 @@ def test_test_is_compared_by_what_evaluate_has_stored(run, photos, tmp_path):
     found = seewhy.compare([run, twin], photos, "test")
     assert found.comparison.n == 9 and found.images is None and found.contenders[0].gap is None
     assert seewhy.Run(run).metrics["test"]["reading"] == before
+
+
+def test_the_models_are_closed(run, spoilt, photos, monkeypatch):
+    closed = []
+    monkeypatch.setattr(Classifier, "close", lambda classifier: closed.append(classifier))
+    seewhy.compare([run, spoilt], photos)
+    assert len(closed) == 2
+
+
+def test_a_model_that_is_no_run_has_no_stored_test_predictions(run, spoilt, photos):
+    for models in ([spoilt, run], ["fast", run]):
+        with pytest.raises(UsageError, match="is no run directory: on test"):
+            seewhy.compare(models, photos, "test")
 
 
 def test_one_model_alone_is_refused(run, photos):

@@ -1,6 +1,7 @@
 """Techniques of training, end to end: each resumes to the same bits, and a run says what it used."""
 
 import csv
+import re
 import shutil
 
 import numpy as np
@@ -75,6 +76,43 @@ def test_that_batch_norm_sees_micro_batches_is_said(photos, tmp_path):
     assert "accumulate: batch-norm statistics are those of micro-batches of 6 images" in notes
 
 
+# ------------------------------------------------------------------ averaging
+
+BEFORE = (
+    "swa: averaging begins after 50% of the steps of 4 epochs; where patience or time_limit ends"
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "lines"),
+    [
+        ({"train.swa": 0.5, "train.keep": "last"}, []),
+        ({"train.swa": 0.5, "train.keep": "last", "train.patience": 4}, [BEFORE]),
+        (
+            {"train.swa": 0.5, "train.time_limit": 1e-6},
+            [
+                BEFORE,
+                "averaging begins after step 3 of 7 and the training ended after step 1: raise",
+            ],
+        ),
+        (  # no epoch is better than the first by a metric that grows
+            {"train.swa": 0.5, "train.monitor": "loss", "train.monitor_mode": "max"},
+            [
+                "after step 3 of 7 and the best epoch, 1, ended at step 2: --train.keep last keeps it"
+            ],
+        ),
+    ],
+)
+def test_that_no_weights_were_averaged_is_said(photos, tmp_path, fields, lines):
+    seen = []
+    fields = {**QUICK, "train.epochs": 4, "train.lr": 1e-4, **fields}
+    run = train(photos, tmp_path / "run", fields, on_event=seen.append)
+    for kept in (seen, run.events):
+        notes = [e.text for e in kept if isinstance(e, Note) and e.text.startswith("swa")]
+        assert len(notes) == len(lines)
+        assert all(line in note for line, note in zip(lines, notes, strict=True))
+
+
 # ------------------------------------------------------------------ distillation
 
 
@@ -106,6 +144,21 @@ def test_a_teacher_of_another_size_sees_the_images_resized(photos, trained, tmp_
     assert run.finished
     notes = [event.text for event in seen if isinstance(event, Note)]
     assert any("sees the images resized to 16 pixels" in note for note in notes)
+
+
+@pytest.mark.parametrize("teachers", ["{0}", "{0}+{0}/model.safetensors"])
+def test_a_teacher_that_was_trained_on_held_out_images_is_named(
+    photos, trained, tmp_path, teachers
+):
+    seen = []
+    fields = {**QUICK, "train.teacher": teachers.format(trained), "data.split_seed": 5}
+    with seewhy.training_events(
+        photos, "regularized-cnn", out=tmp_path / "run", overrides=fields
+    ) as events:
+        seen += [next(events) for _ in range(9)]
+    (line,) = (e.text for e in seen if isinstance(e, Note) and e.text.startswith("teacher"))
+    held_out = r"\d of the 6 validation images and \d of the 3 test images"
+    assert re.search(rf"trained on {held_out}, so that metrics on them are too good", line)
 
 
 @pytest.mark.parametrize("option", ["train.distill_weight", "train.distill_temperature"])
@@ -167,7 +220,9 @@ def test_validation_images_that_the_model_was_trained_on_are_counted(photos, tra
     fields = {**QUICK, "train.epochs": 1, "data.split_seed": 5}
     train(photos, tmp_path / "run", fields, init=trained, on_event=seen.append)
     (line,) = (e.text for e in seen if isinstance(e, Note) and "new to" in e.text)
-    assert "validation images, so that its validation metrics are too good" in line
+    assert re.search(
+        r"trained on \d of the 6 validation images and \d of the 3 test images, so", line
+    )
 
 
 def test_a_network_of_ones_own_is_not_tuned_to_other_classes(photos, tmp_path):

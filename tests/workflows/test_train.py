@@ -362,6 +362,17 @@ def test_too_little_memory_is_advice(photos, tmp_path, monkeypatch):
         train(photos, tmp_path / "run")
 
 
+@pytest.mark.parametrize("step", ["load_data", "_build"])
+def test_too_little_memory_before_the_training_is_advice(photos, tmp_path, monkeypatch, step):
+    def full(*arguments, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(prepare, step, full)
+    with pytest.raises(MemoryLimitError, match=r"no memory left \(CUDA out of memory"):
+        train(photos, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_unknown_metric_is_refused_before_training(photos, tmp_path):
     with pytest.raises(UsageError, match=r"train\.monitor"):
         train(photos, tmp_path / "run", overrides={"train.monitor": "beauty"})

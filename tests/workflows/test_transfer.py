@@ -11,7 +11,8 @@ from helpers import same_weights, write_folder
 
 import seewhy
 from seewhy.config.recipe import load_recipe
-from seewhy.errors import UsageError
+from seewhy.data import sources
+from seewhy.errors import MemoryLimitError, UsageError
 from seewhy.events import Epoch, Note
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.models.pretrained import read_weights
@@ -182,6 +183,31 @@ def test_the_budget_decides_how_long_all_layers_are_trained(
     assert re.search(text, lines[0])
 
 
+@pytest.mark.parametrize("most", [8, 1])
+def test_the_budget_is_measured_by_a_batch_that_fits_into_memory(
+    most: int, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hungry(torch.nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(x))
+            if len(x) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return super().forward(x)
+
+    sizes: list[int] = []
+    monkeypatch.setattr(transfer, "FEW", 10)
+    recipe = load_recipe("transfer", {"train.device": "cpu", "train.amp": "fp32"})
+    splits = seewhy.load_data(pictures)
+    network, before = Hungry(3, 1, 1), torch.get_rng_state()
+    if most == 1:
+        with pytest.raises(MemoryLimitError, match="2 images at a time"):
+            transfer.decide(recipe, splits, network, None)
+    else:
+        decided, _ = transfer.decide(recipe, splits, network, None)
+        assert decided.train.epochs == recipe.train.epochs and sizes[:4] == [32, 16, 8, 8]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_random_weights_cannot_be_unfrozen(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"unfreeze has no effect on random weights: set model\.weights"
@@ -202,6 +228,32 @@ def test_the_recipe_suits_the_size_of_the_images(size: int, name: str, tmp_path:
         pass
     named = "recipe transfer: photographs, 80 pixels on the shorter side" in notes(events)
     assert named == (name == "transfer")
+
+
+def test_the_files_are_listed_once_to_choose_a_recipe_and_to_read_them(tmp_path, monkeypatch):
+    listed: list[Any] = []
+    find = sources.find
+    monkeypatch.setattr(sources, "find", lambda *args: listed.append(args[0]) or find(*args))
+    data = write_folder(tmp_path / "data", count=6, size=32)
+    for resume in (False, True):
+        with seewhy.training_events(data, out=tmp_path / "run", resume=resume):
+            pass
+    assert listed == [data, data]
+
+
+def test_a_table_in_memory_which_compares_cell_by_cell_is_no_name(tmp_path: Path) -> None:
+    paths = sorted(write_folder(tmp_path / "data", count=4, size=80).rglob("*.png"))
+    cells = {"path": list(map(str, paths)), "label": [path.parent.name for path in paths]}
+
+    class Table:
+        columns = ("path", "label")
+        __len__ = cells["path"].__len__
+        __getitem__ = cells.__getitem__
+
+        def __eq__(self, other: object) -> Any:
+            return np.zeros((12, 2), bool)
+
+    assert suited_recipe(Table(), None, lambda _: None) == "transfer"
 
 
 def test_a_network_of_the_users_choice_is_trained_from_nothing() -> None:

@@ -1,6 +1,6 @@
 """The likeliest cause of each of the most confident mistakes, with the evidence.
 
-In this order, the first that applies: the same image is in training under another label; networks that
+In this order, the first that applies: the same image has another label elsewhere in the data; networks that
 had not seen the image say its label is wrong; it shows little; it is like nothing in training; or, where
 nothing else is found, the classes are confused. Limits come from validation or are fixed, never from test.
 """
@@ -27,7 +27,7 @@ from seewhy.evaluation.predictions import Predictions
 Cause = Literal["duplicate", "label", "picture", "scope", "confusion"]
 
 NAMES: dict[Cause, str] = {
-    "duplicate": "in training under another label",
+    "duplicate": "the same image has another label",
     "label": "likely a wrong label",
     "picture": "a poor image",
     "scope": "out of scope",
@@ -106,7 +106,8 @@ class Evidence:
 
     `val` and `train` are the sets of `found` and `known`, which are predictions with embeddings. `scope` is
     the model's own rule, if it has one; `suspects` are doubted labels by content hash, None where none
-    were judged, and `folder` where they are listed.
+    were judged, and `folder` where they are listed. `left_out` are images that are in no split, among them
+    training images that are in validation, too.
     """
 
     val: ImageSet
@@ -117,6 +118,7 @@ class Evidence:
     scope: Scope | None = None
     suspects: Mapping[bytes, Suspect] | None = None
     folder: str = ""
+    left_out: ImageSet | None = None
 
 
 def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
@@ -126,6 +128,7 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     near = _near(rows, evidence, comparable)
     poor = _poor(evidence.val.take(rows), evidence.rule)
     strange, doubted = _strange(evidence), _doubted(evidence)
+    others = _other_labels(rows, evidence)
     own = evidence.scope is not None
     unfamiliar = (
         "out of the model's scope" if own else "of the 1% least like the images of any class"
@@ -136,6 +139,8 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
         twin = next((n for n in near[place] if n.same and n.label != mistake.true), None)
         if twin is not None:
             reasons["duplicate"] = f"looks the same as {twin.id} in training, a {twin.label}"
+        elif mistake.row in others:
+            reasons["duplicate"] = others[mistake.row]
         suspect = doubted.get(bytes(evidence.val.hashes[mistake.row]))
         if suspect is not None:
             sure = f"{suspect.suggested_probability:.0%}"
@@ -158,10 +163,29 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     }
     return Causes(
         counts={cause: counted[cause] for cause in NAMES},
-        unknown=tuple(cause for cause, done in looked.items() if not done),
+        unknown=tuple(cause for cause, done in looked.items() if not done and not counted[cause]),
         labels=_doubts(evidence, doubted),
         mistakes=tuple(explained),
     )
+
+
+def _other_labels(rows: NDArray[np.int64], evidence: Evidence) -> dict[int, str]:
+    """Which of these validation images are identical to one with another label, and to which.
+
+    One that is in train, too, was left out of it; one within validation stays.
+    """
+    val, left_out = evidence.val, evidence.left_out
+    places = [(val, "in validation")]
+    if left_out is not None:
+        places.append((left_out, "which was left out of train, as it is in validation too"))
+    reasons = {}
+    for row in rows.tolist():
+        for images, where in places:
+            same = (images.hashes == val.hashes[row]) & (images.labels >= 0)
+            for other in np.flatnonzero(same & (images.labels != val.labels[row])):
+                label = images.classes[images.labels[other]]
+                reasons[row] = f"the same image as {images.ids[other]}, a {label}, {where}"
+    return reasons
 
 
 def _comparable(evidence: Evidence) -> bool:

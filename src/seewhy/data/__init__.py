@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -36,18 +36,48 @@ __all__ = [
     "Data",
     "ImageSet",
     "InputRule",
+    "Listed",
     "Rows",
     "SealedSet",
     "Splits",
+    "list_data",
     "load_data",
-    "shorter_side",
     "write_bad_files",
     "write_splits",
 ]
 
+LISTED_BY = ("layout", "label_column", "group_from", "follow_links")  # what `sources.find` asks for
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """A source whose files are listed and hashed, but not decoded; `load_data` takes it for the source."""
+
+    source: Data
+    config: DataConfig
+    origin: Source
+    content: Content
+
+    @property
+    def shorter_side(self) -> int | None:
+        """The median shorter side in pixels of images outside test; None if there are none."""
+        with writable(cache_root()):
+            return survey_of(self.origin, self.content).side
+
+
+def list_data(source: Data | Listed, config: DataConfig, on_event: OnEvent = ignore) -> Listed:
+    """Lists a source; one that is listed, and by the same settings, stays as it is."""
+    if isinstance(source, Listed):
+        if all(getattr(source.config, name) == getattr(config, name) for name in LISTED_BY):
+            return source
+        source = source.source
+    origin = sources.find(source, config, on_event)
+    with writable(cache_root()):
+        return Listed(source, config, origin, content_of(origin))
+
 
 def load_data(
-    source: Data,
+    source: Data | Listed,
     config: DataConfig = DataConfig(),  # noqa: B008 (frozen)
     *,
     rule: InputRule | None = None,
@@ -66,9 +96,9 @@ def load_data(
 
     Raises `DataError` for data that cannot be used, `UsageError` for a wrong config.
     """
-    origin = sources.find(source, config, on_event)
+    listed = list_data(source, config, on_event)
+    origin, content = listed.origin, listed.content
     with writable(cache_root()):
-        content = content_of(origin)
         given, resolved = rule, list[str]()
         if rule is None:
             rule, resolved = _resolved(origin, content, config, classes, on_event)
@@ -94,17 +124,6 @@ def load_data(
         notes=(*_notes(origin, read), *part.notes, *resolved, *shapes),
         config=config,
     )
-
-
-def shorter_side(
-    source: Data,
-    config: DataConfig = DataConfig(),  # noqa: B008 (frozen)
-    on_event: OnEvent = ignore,
-) -> int | None:
-    """Returns the median shorter side in pixels of images outside test; None if there are none."""
-    origin = sources.find(source, config, on_event)
-    with writable(cache_root()):
-        return survey_of(origin, content_of(origin)).side
 
 
 def _resolved(

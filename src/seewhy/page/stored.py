@@ -1,7 +1,5 @@
 """The stored results of a run, read once for a report."""
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,27 +64,30 @@ class Stored:
 
 def read_stored(run: Run) -> Stored:
     """Reads a finished run. Raises `UsageError`, which says what to do, if the run is not finished."""
-    if not run.finished or "val" not in run.metrics or not run.history:
+    if not run.finished:
         raise UsageError(
-            f"{run.path} is not a finished run (no model.safetensors, metrics.json or history.csv): give a "
-            f"run directory, or finish the run with `{run.resume_command}`"
+            f"{run.path} is not a finished run (no model.safetensors): give a run directory, or finish the "
+            f"run with `{run.resume_command}`"
         )
-    header = read_header(run.model)
-    counts = _counts(run.path / "splits.csv", list(run.metrics["val"]["classes"]))
-    events = run.events
+    config = run.config
+    if "val" not in run.metrics:
+        raise run.lacks("metrics.json", "has no metrics of val")
+    header, history = read_header(run.model), run.history
     epochs = header.metadata.facts.get("epochs")  # fewer than those done, if it is being trained on
+    if not history or (isinstance(epochs, int) and history[-1]["epoch"] < epochs):
+        raise run.lacks("history.csv", f"has {len(history)} of {epochs} epochs")
+    counts = _counts(run, list(run.metrics["val"]["classes"]))
+    events = run.events
     return Stored(
         path=run.path,
-        config=run.config,
-        history=[
-            row for row in run.history if not isinstance(epochs, int) or row["epoch"] <= epochs
-        ],
+        config=config,
+        history=[row for row in history if not isinstance(epochs, int) or row["epoch"] <= epochs],
         metrics=run.metrics,
         environment=run.environment,
-        analysis=_analysis(run.path / "analysis", "val", ""),
-        test_analysis=_analysis(run.path / "analysis", "test"),
+        analysis=_analysis(run, "val", ""),
+        test_analysis=_analysis(run, "test"),
         counts=counts,
-        bad_files=len(_rows(run.path / "bad_files.csv")),
+        bad_files=len(run.rows("bad_files.csv")),
         diagnostics=_derived(run, counts) if events is None else _latest(events),
         test_readings=run.test_readings,
         derived=events is None,
@@ -121,27 +122,21 @@ def _derived(run: Run, counts: Mapping[str, Mapping[str, int]]) -> tuple[Diagnos
     return tuple(diagnostics.in_run(run.history, train, val, list(counts["train"]), config))
 
 
-def _analysis(folder: Path, *splits: str) -> dict[str, Any]:
+def _analysis(run: Run, *splits: str) -> dict[str, Any]:
     """The parts of analysis/ of these splits, by name; the split of a file without one is ""."""
     parts = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted((run.path / "analysis").glob("*.json")):
         name, _, split = path.stem.partition("-")
         if split in splits:
-            parts[name] = json.loads(path.read_text("utf-8"))
+            parts[name] = run.record(f"analysis/{path.name}")
     return parts
 
 
-def _counts(path: Path, classes: list[str]) -> dict[str, dict[str, int]]:
+def _counts(run: Run, classes: list[str]) -> dict[str, dict[str, int]]:
     """Images per class, by split, from splits.csv."""
-    tally = Counter((row["split"], row["label"]) for row in _rows(path))
+    rows = run.rows("splits.csv", "split", "label")
+    tally = Counter((row["split"], row["label"]) for row in rows)
     return {
         split: {name: tally[split, escape_cell(name)] for name in classes}
         for split in ("train", "val", "test")
     }
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))

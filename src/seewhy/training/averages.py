@@ -31,11 +31,16 @@ def next_average(
         return average
     if config.swa is None:
         return None
-    first = total_steps - max(round(config.swa * total_steps), 1)
+    first = swa_start(config.swa, total_steps)
     if step <= first or average is None:
         return start_average(network) if step >= first else None
     update_average(average, network, 1 - 1 / (step - first + 1))
     return average
+
+
+def swa_start(share: float, total_steps: int) -> int:
+    """The number of steps after which `swa` begins to average: those before its share, the last ones."""
+    return total_steps - max(round(share * total_steps), 1)
 
 
 def fit_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> Weights:

@@ -111,8 +111,11 @@ def compiler_named() -> Iterator[None]:
 
 
 @contextmanager
-def memory_named(batch_size: int) -> Iterator[None]:
-    """Turns running out of memory, on any device, into `MemoryLimitError` with advice."""
+def memory_named(batch_size: int | None = None) -> Iterator[None]:
+    """Turns running out of memory, on any device, into `MemoryLimitError` with advice.
+
+    `batch_size` is that of the training steps in the block, if there are any.
+    """
     try:
         yield
     except Exception as error:

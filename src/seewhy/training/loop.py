@@ -21,6 +21,7 @@ from seewhy.training.averages import (
     fit_batch_norm,
     next_average,
     start_average,
+    swa_start,
 )
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.guards import deterministic, memory_capped, take_peak_memory
@@ -307,6 +308,23 @@ def reason_to_stop(progress: TrainProgress, config: TrainConfig) -> str | None:
     if config.patience is not None and progress.stale >= config.patience:
         return f"no better {config.monitor} for {counted(config.patience, 'epoch')}"
     return None
+
+
+def notes_on_swa(progress: TrainProgress, config: TrainConfig, total_steps: int) -> list[str]:
+    """A line where the weights that a finished training keeps are not those that `swa` averages."""
+    if config.swa is None or config.unfreeze is None:  # then no step is made
+        return []
+    start = swa_start(config.swa, total_steps)
+    begins = f"averaging begins after step {start:,} of {total_steps:,}"
+    if progress.step <= start:
+        ended = f"the training ended after step {progress.step:,}"
+        return [f"swa: no weights were averaged, since {begins} and {ended}: raise --train.swa"]
+    if config.keep == "best" and progress.best_step <= start:
+        best = f"the best epoch, {progress.best_epoch}, ended at step {progress.best_step:,}"
+        return [
+            f"swa: the weights kept are no mean, since {begins} and {best}: --train.keep last keeps it"
+        ]
+    return []
 
 
 def _out_of_time(progress: TrainProgress, config: TrainConfig) -> bool:

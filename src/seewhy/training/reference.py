@@ -6,6 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import UsageError
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
@@ -46,11 +47,16 @@ class Reference:
         for model in self.models:
             place(model.network, device)
 
-    def note(self, size: int) -> str:
-        """Which model it is, and what it sees of images of `size` pixels."""
-        others = sorted({model.rule.size for model in self.models} - {size})
-        resized = f", which sees the images resized to {' and '.join(map(str, others))} pixels"
-        return self.name + resized * bool(others)
+    def note(self, rule: InputRule) -> str:
+        """Which model it is, and how what it sees of images by this rule differs from its training."""
+        text = self.name
+        sizes, fits = ({getattr(one.rule, name) for one in self.models} for name in ("size", "fit"))
+        if others := sorted(sizes - {rule.size}):
+            text += f", which sees the images resized to {' and '.join(map(str, others))} pixels"
+        if fits := fits - {rule.fit}:
+            own = " and ".join(sorted(fits))
+            text += f", which was trained with data.fit {own} and here sees images by {rule.fit}"
+        return text
 
     @torch.no_grad()
     def probabilities(self, x: Tensor, temperature: float = 1.0) -> Tensor:

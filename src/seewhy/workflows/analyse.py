@@ -130,6 +130,7 @@ def analyse_validation(
         scope=classifier.decision.scope,
         suspects=suspects,
         folder=folder,
+        left_out=splits.left_out,
     )
     return replace(
         analysis,

@@ -1,9 +1,9 @@
 """Compares models on one data set: which is better, and at what cost."""
 
-import csv
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,9 @@ def compare(
     with optional_folder(out) as folder:
         if len(models) < 2 or len(set(map(str, models))) < len(models):
             raise UsageError("give at least two different models to compare")
-        classifiers = [load(model, device=device) for model in models]
-        with full_precision():
+        with ExitStack() as stack:
+            classifiers = [stack.enter_context(load(model, device=device)) for model in models]
+            stack.enter_context(full_precision())
             if split == "test":
                 results = [_stored(Path(model)) for model in models]
             else:
@@ -153,6 +154,10 @@ def _predicted(
 def _stored(path: Path) -> _ModelPredictions:
     """The predictions that `evaluate --split test` has stored in a run directory."""
     run = Run(path)
+    if not run.started:
+        raise UsageError(
+            f"{path} is no run directory: on test, the predictions that runs have stored are compared"
+        )
     if not run.predictions("test").is_file():
         evaluate = command_line("evaluate", path, "--data", run.data, "--split", "test")
         raise UsageError(
@@ -160,10 +165,8 @@ def _stored(path: Path) -> _ModelPredictions:
             "evaluation on test"
         )
     predictions = Predictions.from_parquet(run.predictions("test"))
-    with open(run.path / "splits.csv", newline="", encoding="utf-8") as file:
-        content = {
-            r["id"]: r["hash"].encode() for r in csv.DictReader(file) if r["split"] == "test"
-        }
+    rows = run.rows("splits.csv", "id", "split", "hash")
+    content = {row["id"]: row["hash"].encode() for row in rows if row["split"] == "test"}
     hashes = [content.get(escape_cell(str(name)), b"") for name in predictions.ids]
     return _ModelPredictions(predictions, np.array(hashes, "S32"), None, None)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from seewhy.analysis import diagnostics
 from seewhy.data import Data, ImageSet, Splits
-from seewhy.errors import UsageError
+from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.metrics import Metrics, metrics
 from seewhy.evaluation.predictions import Predictions, stored_ids
@@ -197,9 +197,12 @@ def _same_names(run: Run, predictions: Predictions, split: str) -> bool:
     Those of test may have others: each evaluation of it is counted.
     """
     file = run.predictions(split)
-    return (
-        split == "test" or not file.is_file() or np.array_equal(stored_ids(file), predictions.ids)
-    )
+    if split == "test" or not file.is_file():
+        return True
+    try:
+        return np.array_equal(stored_ids(file), predictions.ids)
+    except DataError:  # damaged: it is written again
+        return True
 
 
 def colour_diagnostics(mean: NDArray[np.float32] | None, images: ImageSet) -> list[Diagnostic]:

@@ -238,18 +238,18 @@ def _read(home: Path) -> tuple[Predictions, list[Run]]:
 def _fold_suspects(
     run: Run, data: str | Path, place: Mapping[str, int], on_event: OnEvent
 ) -> _FoldSuspects:
-    classifier = load(run.path)
-    splits = classifier.splits(data, on_event=on_event)
-    if splits.fingerprint != run.config["data_fingerprint"]:
-        raise DataError(
-            f"{data} does not have the images and labels on which {run.path} was trained: give those, "
-            "or train the folds again in another --out"
-        )
-    places = np.array([place.get(str(key), -1) for key in splits.val.ids], np.int64)
-    suspects = np.flatnonzero(places >= 0)
-    rows = np.flatnonzero((places >= 0) & (places < MOST))
-    images = splits.val.take(rows)
-    near = _nearest(classifier, images, splits.train, on_event)
+    with load(run.path) as classifier:
+        splits = classifier.splits(data, on_event=on_event)
+        if splits.fingerprint != run.config["data_fingerprint"]:
+            raise DataError(
+                f"{data} does not have the images and labels on which {run.path} was trained: give those, "
+                "or train the folds again in another --out"
+            )
+        places = np.array([place.get(str(key), -1) for key in splits.val.ids], np.int64)
+        suspects = np.flatnonzero(places >= 0)
+        rows = np.flatnonzero((places >= 0) & (places < MOST))
+        images = splits.val.take(rows)
+        near = _nearest(classifier, images, splits.train, on_event)
     shown = shown_images(images, splits.train, near)
     return _FoldSuspects(places[suspects], splits.val.hashes[suspects], places[rows], shown)
 

@@ -1,7 +1,7 @@
 """Training, as a function that returns a finished run and as a generator of events."""
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from torch import nn
 from seewhy.analysis import diagnostics
 from seewhy.config.training import TrainConfig
 from seewhy.data import Data, write_bad_files, write_splits
-from seewhy.errors import DiskFullError, DivergedError
+from seewhy.errors import DataError, DiskFullError, DivergedError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
@@ -41,6 +41,7 @@ from seewhy.run import Run, writing
 from seewhy.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
+    load_progress,
     load_weights,
     remove_older,
     save_checkpoint,
@@ -52,18 +53,12 @@ from seewhy.training.guards import (
     stopping_signals,
 )
 from seewhy.training.layers import batch_norm_momentum
-from seewhy.training.loop import TrainProgress, TrainState
+from seewhy.training.loop import TrainProgress, TrainState, notes_on_swa
 from seewhy.training.loop import train as training_loop
 from seewhy.training.schedules import lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
-from seewhy.workflows.prepare import (
-    Job,
-    Request,
-    check_resumable,
-    is_finished,
-    model_epochs,
-    prepare,
-)
+from seewhy.workflows.prepare import Job, prepare
+from seewhy.workflows.request import Request, check_resumable, is_finished, model_epochs
 from seewhy.workflows.steps import batches_of, objective_of, parents_of
 from seewhy.workflows.transfer import fit_last_layer
 
@@ -135,10 +130,11 @@ def training_events(
     first. An `Epoch` is yielded when its checkpoint is on disk; the last event is `RunFinished`. A run whose
     block is left earlier can be resumed, at the step where it was left. Raises as `train` does.
     """
-    job = prepare(Request(data, recipe, out, overrides, resume, init, model), on_event)
+    with memory_named():
+        job = prepare(Request(data, recipe, out, overrides, resume, init, model), on_event)
     with writing(job.run):
         if job.run.started:
-            check_resumable(job)
+            check_resumable(job.run, job.recipe, job.config)
         with closing(_events(job, resume)) as events:
             yield events
 
@@ -147,7 +143,8 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
     """The events of a training, from its first file to its bundle."""
     run, splits, recipe = job.run, job.splits, job.recipe
     if is_finished(run, recipe.train):
-        yield _finished(run, "nothing to resume")
+        rewritten = _rewritten(job)
+        yield _finished(run, "; ".join(["nothing to resume", *rewritten]))
         return
     with memory_named(recipe.train.batch_size):
         _write_start(job)
@@ -214,10 +211,10 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         run.write_history(progress.history, progress.gradient_norms)
 
     _record_micro_batch(job, progress)
-    saved = time.monotonic()
+    saved, batches = time.monotonic(), batches_of(job)
     trained: Iterator[Event] = training_loop(
         state,
-        batches_of(job),
+        batches,
         objective_of(job),
         config,
         validate=partial(_validate, job, amp),
@@ -257,6 +254,16 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
                 raise as_exception(received.pop(0))
     run.write_history(progress.history, progress.gradient_norms)
     run.log(progress.stopped or "")
+    yield from _keep_weights(job, state, batches.total_steps)
+
+
+def _keep_weights(job: Job, state: TrainState, total_steps: int) -> Iterator[Note]:
+    """Gives the network the weights that the recipe keeps; notes where they are none that `swa` averaged."""
+    config, run, progress = job.recipe.train, job.run, state.progress
+    for note in notes_on_swa(progress, config, total_steps):
+        run.log(note)
+        progress.events_length = run.add_events([Note(note)], progress.events_length)
+        yield Note(note)
     if config.keep == "best":
         best = run.checkpoints / f"step-{progress.best_step}"
         job.network.load_state_dict(load_weights(best, job.network))
@@ -317,8 +324,41 @@ def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
 
 def _finished(run: Run, note: str = "") -> RunFinished:
     metric = run.config["recipe"]["train"]["monitor"]
+    if "val" not in run.metrics:
+        raise run.lacks("metrics.json", "has no metrics of val")
+    history = run.history
+    if not history:
+        raise run.lacks("history.csv", "has no epoch")
     value = by_name(run.metrics["val"]).get(metric, nan)
-    return RunFinished(str(run.path), metric, value, run.history[-1]["seconds"], note=note)
+    return RunFinished(str(run.path), metric, value, history[-1]["seconds"], note=note)
+
+
+def _rewritten(job: Job) -> list[str]:
+    """Writes again the files of a finished run that are missing or damaged, where there is what they hold."""
+    run, splits = job.run, job.splits
+    checkpoint = latest_checkpoint(run.checkpoints)
+    rewritten = []
+    if checkpoint is not None:
+        progress = load_progress(checkpoint)
+        if not _is_whole(lambda: len(run.history) == len(progress.history)):
+            run.write_history(progress.history, progress.gradient_norms)
+            rewritten.append("history.csv")
+    known = {*splits.hashes.tolist(), *splits.left_out.hashes.tolist()}
+    if not _is_whole(lambda: run.image_hashes() == known):
+        write_splits(splits, run.path / "splits.csv")
+        rewritten.append("splits.csv")
+    if not _is_whole(lambda: len(run.rows("bad_files.csv")) == len(splits.bad)):
+        write_bad_files(splits.bad, run.path / "bad_files.csv")
+        rewritten.append("bad_files.csv")
+    return [f"{name} written again" for name in rewritten]
+
+
+def _is_whole(complete: Callable[[], bool]) -> bool:
+    """Whether a file of the run can be read, and is `complete`."""
+    try:
+        return complete()
+    except DataError:
+        return False
 
 
 def _validate(job: Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -23,9 +24,11 @@ from seewhy.text import counted
 from seewhy.training.averages import start_average
 from seewhy.training.batches import progressive_side
 from seewhy.training.features import FrozenFeatures
+from seewhy.training.guards import deterministic, memory_capped
 from seewhy.training.head import Head, fit_head
 from seewhy.training.layers import freeze_batch_norms
 from seewhy.training.loop import TrainState, close_epoch
+from seewhy.training.micro_batches import fitting_memory
 from seewhy.training.objectives import balanced_weights
 
 FEW = 1_000  # training images up to which the last layer alone is trained
@@ -117,7 +120,8 @@ def _with(recipe: Recipe, **changes: object) -> Recipe:
 def _seconds(network: nn.Module, side: int, config: TrainConfig) -> tuple[float, float]:
     """The seconds that an image takes forward, and in a training step, measured on a copy.
 
-    With progressive resizing, the step is that of an image in the middle of the training.
+    With progressive resizing, the step is that of an image in the middle of the training. A batch for which
+    memory runs out is halved, as in training.
     """
     device = pick_device(config.device)
     amp = pick_amp(config.amp, device)
@@ -125,8 +129,8 @@ def _seconds(network: nn.Module, side: int, config: TrainConfig) -> tuple[float,
     freeze_batch_norms(copied)
     middle = side if config.progressive is None else progressive_side(side, config.progressive, 0.4)
 
-    def timed(side: int, backward: bool) -> float:
-        shape = (config.batch_size, 3, side, side)
+    def timed(side: int, backward: bool, size: int) -> float:
+        shape = (size, 3, side, side)
         x = torch.rand(shape, device=device).contiguous(memory_format=torch.channels_last)
         for _ in range(2):  # the first also allocates
             start = time.monotonic()
@@ -140,7 +144,11 @@ def _seconds(network: nn.Module, side: int, config: TrainConfig) -> tuple[float,
             loss.item()  # waits for a GPU
         return (time.monotonic() - start) / len(x)
 
-    return timed(side, backward=False), timed(middle, backward=True)
+    size = -(-config.batch_size // (config.accumulate or 1))
+    with deterministic(device, 0), memory_capped(device, config.device_memory):
+        forward, _ = fitting_memory(copied, partial(timed, side, False), size, 0)
+        step, _ = fitting_memory(copied, partial(timed, middle, True), size, 0)
+    return forward, step
 
 
 def _numbered(groups: np.ndarray | None) -> np.ndarray | None:

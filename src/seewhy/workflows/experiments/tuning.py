@@ -18,9 +18,10 @@ from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.events import OnEvent, ignore
 from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.plots.experiments import draw_tuning
-from seewhy.run import Run, require_same
+from seewhy.run import Run
 from seewhy.text import counted
 from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed, require_count
+from seewhy.workflows.request import require_same
 from seewhy.workflows.suited import suited_recipe
 
 if TYPE_CHECKING:

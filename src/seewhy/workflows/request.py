@@ -1,0 +1,195 @@
+"""What a training is asked for, and the run that it resumes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from seewhy.config.recipe import Recipe, load_recipe, make_recipe
+from seewhy.data import Data, Listed
+from seewhy.errors import UsageError
+from seewhy.events import OnEvent, ignore
+from seewhy.inference.container import read_header
+from seewhy.run import BEFORE, Run, runs_here, started_run
+from seewhy.text import counted
+from seewhy.training.checkpoint import latest_checkpoint, load_progress
+from seewhy.training.loop import reason_to_stop
+from seewhy.workflows.suited import DATA, listed, suited_recipe
+
+IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to
+# What may differ in a finished run that is trained on: the fields that end a training.
+ENDS = ("recipe.train.epochs", "recipe.train.patience", "recipe.train.time_limit")
+# Settings that are paths; the digest or fingerprint of what they lead to is stored beside them.
+PATHS = ("data", "init_model", "recipe.train.teacher", "recipe.train.difficulty")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a training was asked for, as the parameters of `train` say it."""
+
+    data: Data | None
+    recipe: str | Path | None
+    out: str | Path | None
+    overrides: Mapping[str, Any] | None
+    resume: bool
+    init: str | Path | None
+    model: nn.Module | None
+
+    @property
+    def names_recipe(self) -> bool:
+        """Whether the recipe does not depend on the images."""
+        return any(one is not None for one in (self.recipe, self.init, self.model))
+
+    @cached_property
+    def images(self) -> Data | Listed | None:
+        """Its data, whose files are listed once where the recipe depends on the images."""
+        return self.data if self.names_recipe else listed(self.data, self.overrides)
+
+
+def begun_run(request: Request) -> Run | None:
+    """The run to resume, if it has its settings; None for a new one."""
+    if not request.resume:
+        return None
+    out = None if request.out is None else Path(request.out)
+    known = request.recipe or request.data is None
+    name = load_recipe((request.recipe or "fast") if known else named_recipe(request, ignore)).name
+    if out is None and request.data is None:
+        named = None if request.recipe is None else started_run(None, name)
+        return named or _unfinished_run(None if request.recipe is None else name)
+    run = started_run(out, name)
+    if run is None and out is not None and request.recipe is None and request.data is None:
+        raise UsageError(
+            f"{out} holds no run to resume (no config.yaml): name the run directory, or --recipe and --data "
+            "to start a run there"
+        )
+    return run
+
+
+def _unfinished_run(recipe: str | None) -> Run:
+    """The one unfinished run here, of this recipe or of any; `UsageError` if there is none, or several."""
+    runs = [run for run in runs_here() if recipe in (None, run.config["recipe"].get("name"))]
+    unfinished = [run for run in runs if not is_finished(run, _own_recipe(run).train)]
+    if len(unfinished) == 1:
+        return unfinished[0]
+    of = "" if recipe is None else f" of the recipe {recipe}"
+    if unfinished:
+        which, shown = f"several unfinished runs{of} are here: resume one of them by", unfinished
+    elif runs:
+        which, shown = f"all runs{of} here are finished: with more --epochs one goes on by", runs
+    else:
+        raise UsageError(
+            f"there is no run{of} to resume in {Path.cwd()} or in runs/ there: name its directory with "
+            "--out, or --data to start a run"
+        )
+    raise UsageError("\n  ".join([which, *(run.resume_command for run in shown)]))
+
+
+def named_recipe(request: Request, on_event: OnEvent) -> str | Path:
+    """The recipe that was asked for, or that suits the data."""
+    if request.recipe is not None:
+        return request.recipe
+    if request.names_recipe:
+        return "fast"
+    return suited_recipe(request.images, request.overrides, on_event)
+
+
+def _own_recipe(run: Run) -> Recipe:
+    return make_recipe(run.config["recipe"], None, f"of {run.path}")
+
+
+def own_data(begun: Run | None) -> Data:
+    """The data of the run to resume, or those of a new one."""
+    if begun is None:
+        return DATA
+    data = begun.data
+    if data.startswith(IN_MEMORY):
+        raise UsageError(f"{begun.path} was trained on data {data}: give them again as data=")
+    return data
+
+
+def own_init(begun: Run) -> str | None:
+    """The model from which the run to resume was fine-tuned."""
+    config = begun.config
+    if config.get("init") and not config.get("init_model"):
+        raise UsageError(
+            f"{begun.path} was fine-tuned from the model {config['init'][:12]}: name its file with --init"
+        )
+    name: str | None = config.get("init_model")
+    return name
+
+
+def with_own_rule(recipe: Recipe, begun: Run, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe with the input rule of the run to resume: a new default binds new runs only."""
+    own = begun.config["recipe"]["data"]
+    kept = {name: own[name] for name in BEFORE if f"data.{name}" not in overrides}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=kept)})
+
+
+def check_resumable(run: Run, recipe: Recipe, config: Mapping[str, Any]) -> None:
+    """Raises `UsageError` naming the first setting in which a started run differs from what it is to store.
+
+    A finished run that has its checkpoint may be trained on: its `ENDS` may differ, if they allow more.
+    """
+    defaults = {"recipe": Recipe().model_dump(mode="json")}
+    checkpoint = latest_checkpoint(run.checkpoints)
+    before = _own_recipe(run).train
+    if checkpoint is None or not is_finished(run, before):
+        require_same(run, config, defaults)
+        return
+    require_same(run, config, defaults, free=ENDS)
+    ends = [name.rpartition(".")[2] for name in ENDS]
+    progress = load_progress(checkpoint)
+    reason = reason_to_stop(progress, recipe.train)
+    if reason and any(getattr(before, name) != getattr(recipe.train, name) for name in ends):
+        raise UsageError(
+            f"{run.path} has {counted(progress.epoch, 'epoch')}, and these settings would not "
+            f"have trained it longer "
+            f"({reason}): give more --epochs, --train.patience or --train.time_limit"
+        )
+
+
+def require_same(
+    run: Run, config: Mapping[str, Any], defaults: Mapping[str, Any], free: Sequence[str] = ()
+) -> None:
+    """Raises `UsageError` naming the first setting, but for the `free` ones, in which the run differs.
+
+    `defaults` are the values of fields that did not exist yet when the run was started.
+    """
+    before, now = _flat(defaults) | _flat(run.config), _flat(config)
+    for key in now:
+        if key in (*PATHS, *free):  # a path may change; what it leads to may not
+            continue
+        if before.get(key) != now[key]:
+            name = key.removeprefix("recipe.")
+            raise UsageError(
+                f"{run.path} was started with {name}={before.get(key)!r}, not {now[key]!r}: "
+                "resume it with the same settings, or start another run with another --out"
+            )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        )
+    return flat
+
+
+def is_finished(run: Run, config: Any) -> bool:
+    """Whether the run's model is of all epochs that a recipe's training section asks for."""
+    if not run.finished:
+        return False
+    checkpoint = latest_checkpoint(run.checkpoints)
+    if checkpoint is None:  # removed, with what could be trained on
+        return True
+    progress = load_progress(checkpoint)
+    return reason_to_stop(progress, config) is not None and model_epochs(run) == progress.epoch
+
+
+def model_epochs(run: Run) -> int:
+    """The number of epochs after which the run's model was written."""
+    return int(str(read_header(run.model).metadata.facts["epochs"]))
