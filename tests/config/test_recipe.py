@@ -100,6 +100,19 @@ def test_overrides_go_by_dotted_name():
         load_recipe("fast", {"train.lrr": 2})
 
 
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({}, 224),
+        ({"model.name": "efficientnet_lite1"}, 240),
+        ({"model.name": "efficientnet_lite1", "data.size": 160}, 160),
+        ({"model.name": "photo_cnn", "model.weights": None}, 32),
+    ],
+)
+def test_images_are_of_the_size_that_the_weights_were_trained_with(changes, size):
+    assert load_recipe("transfer", changes).data.size == size
+
+
 def test_values_as_typed():
     assert [parse_value(t) for t in ("3", "1e-3", "none", "null", "sgd", "[identity, flip]")] == [
         *(3, "1e-3", None, None, "sgd"),

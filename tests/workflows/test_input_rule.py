@@ -171,9 +171,11 @@ def test_images_are_resized_as_those_that_the_weights_have_seen(tmp_path):
     card = {"mean": [0.5] * 3, "std": [0.2] * 3, "input_size": [3, 16, 16]}
     (tmp_path / "config.json").write_text(json.dumps({**card, "interpolation": "bilinear"}))
     changes = {"model.weights": str(tmp_path / "w.safetensors"), "model.width": 0.125}
-    run = seewhy.train(data, "resnet18", out=tmp_path / "run", overrides={**TINY, **changes})
+    (tmp_path / "plain.yaml").write_text("model: {name: resnet18}")  # sets no size
+    small = {name: value for name, value in TINY.items() if name != "data.size"} | changes
+    run = seewhy.train(data, tmp_path / "plain.yaml", out=tmp_path / "run", overrides=small)
     rule = seewhy.load(run.path).rule
-    assert rule.interpolation == "bilinear"
+    assert (rule.size, rule.interpolation) == (16, "bilinear")
     image = Image.open(data / "a" / "0.png")
     expected = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR))
     assert np.array_equal(read(data / "a" / "0.png", rule), expected)

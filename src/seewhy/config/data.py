@@ -16,7 +16,8 @@ class DataConfig(BaseModel):
         32,
         ge=1,
         le=1024,
-        description="largest input side in pixels; if most images are smaller, their side is used",
+        description="largest input side in pixels; if most images are smaller, their side is used; where "
+        "nothing sets it, that which pretrained weights were trained with, or 32",
     )
     fit: Fit | None = Field(
         None,

@@ -14,6 +14,7 @@ from seewhy.config.data import DataConfig
 from seewhy.config.names import View
 from seewhy.config.networks import ModelConfig
 from seewhy.config.options import Option, options_of
+from seewhy.config.pretrained import Pretrained
 from seewhy.config.search import Space, check
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
@@ -80,9 +81,22 @@ def make_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None, la
     for dotted, value in (overrides or {}).items():
         _put(whole, dotted, value)
     try:
-        return Recipe.model_validate(whole)
+        recipe = Recipe.model_validate(whole)
     except ValidationError as error:
         raise UsageError(f"recipe {label}: {_explain(error)}") from None
+    known = recipe.model.options.pretrained if recipe.model.weights == "imagenet" else None
+    return recipe if known is None else seen_by(recipe, known)
+
+
+def seen_by(recipe: Recipe, card: Pretrained) -> Recipe:
+    """The recipe with images of the size and interpolation that its weights were trained with, unless it
+    says otherwise."""
+    data: dict[str, Any] = {}
+    if "size" not in recipe.data.model_fields_set:
+        data["size"] = card.size
+    if recipe.data.interpolation is None and card.interpolation != "bicubic":
+        data["interpolation"] = card.interpolation
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=data)})
 
 
 def to_yaml(recipe: Recipe) -> str:

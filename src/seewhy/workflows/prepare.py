@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from seewhy.config.input_rule import Interpolation
-from seewhy.config.recipe import Recipe, load_recipe, make_recipe
+from seewhy.config.recipe import Recipe, load_recipe, make_recipe, seen_by
 from seewhy.data import Splits, load_data
 from seewhy.data.sources import describe
 from seewhy.errors import UsageError
@@ -101,7 +100,7 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         chosen = fine_tuned(chosen, start, request.overrides or {}, begun)
     weights = _pretrained(chosen) if request.model is None else None
     if weights is not None:
-        chosen = _resized_as(chosen, weights.card.interpolation)
+        chosen = seen_by(chosen, weights.card)
     data = own_data(begun) if request.data is None else request.data
     rule = start.rule if start else None
     images = data if request.images is None else request.images
@@ -185,14 +184,6 @@ def _pretrained(recipe: Recipe) -> Weights | None:
     """The weights that the recipe names."""
     name = recipe.model.weights
     return None if name is None else read_weights(recipe.model.name, name)
-
-
-def _resized_as(recipe: Recipe, interpolation: Interpolation) -> Recipe:
-    """The recipe with images resized as those that the pretrained weights have seen, unless it says how."""
-    if recipe.data.interpolation is not None or interpolation == "bicubic":
-        return recipe
-    data = recipe.data.model_copy(update={"interpolation": interpolation})
-    return recipe.model_copy(update={"data": data})
 
 
 def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tuple[str, ...]]:
