@@ -133,6 +133,17 @@ def test_batch_norms_keep_their_statistics_and_early_layers_move_less(
     assert 0 < moved("blocks.0.0.conv_pw.weight") < moved("conv_head.weight")
 
 
+def test_frozen_blocks_keep_their_weights_and_the_next_one_learns(
+    frozen: tuple[seewhy.Run, list[Any]], pictures: Path, tmp_path: Path
+) -> None:
+    changes = {**ALL, "train.freeze": 0.4, "train.keep": "last"}
+    run = seewhy.train(pictures, "transfer", out=tmp_path / "run", overrides=changes)
+    after, before = (load_bundle(one.model).network.state_dict() for one in (run, frozen[0]))
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    blocks = {name.split(".")[1] for name in changed if name.startswith("blocks.")}
+    assert blocks == {"3", "4", "5", "6"} and "conv_stem.weight" not in changed
+
+
 @pytest.mark.parametrize(
     ("limit", "images", "unfreeze", "epochs", "text"),
     [
@@ -208,13 +219,18 @@ def test_the_budget_is_measured_by_a_batch_that_fits_into_memory(
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_random_weights_cannot_be_unfrozen(pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("unfreeze", {}), ("freeze", {"train.unfreeze": "all", "train.freeze": 0.4})],
+)
+def test_random_weights_cannot_be_unfrozen_or_frozen(
+    name: str, changes: dict[str, Any], pictures: Path, tmp_path: Path
+) -> None:
+    changes = {**SMALL, "model.weights": None, "train.freeze": None, **changes}
     with pytest.raises(
-        UsageError, match=r"unfreeze has no effect on random weights: set model\.weights"
+        UsageError, match=rf"train\.{name} has no effect on random weights: set model\.weights"
     ):
-        seewhy.train(
-            pictures, "transfer", out=tmp_path / "run", overrides={**SMALL, "model.weights": None}
-        )
+        seewhy.train(pictures, "transfer", out=tmp_path / "run", overrides=changes)
     assert not (tmp_path / "run").exists()
 
 

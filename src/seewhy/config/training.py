@@ -79,6 +79,13 @@ class TrainConfig(BaseModel):
     layer_decay: float | None = Field(
         None, gt=0, lt=1, description="learning rate of each block, as a multiple of the next one's"
     )
+    freeze: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of a pretrained network's blocks (0 to 1), the first ones, that are not trained: "
+        "they see what all images have in common, and take most of a step's time",
+    )
     freeze_batch_norm: bool = Field(
         False, description="batch norms keep the running mean and variance that they have"
     )

@@ -1,4 +1,4 @@
-"""Dropout rates and gradient norms of a network's layers."""
+"""What is trained of a network, layer by layer; dropout rates and gradient norms."""
 
 import torch
 from torch import nn
@@ -89,6 +89,16 @@ def freeze_batch_norms(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
+
+
+def freeze_blocks(network: nn.Module, share: float) -> None:
+    """Leaves the first blocks out of training: `share` of all, to the nearest whole number."""
+    away = distances(network)
+    blocks = max(away.values()) + 1
+    trained = blocks - round(share * blocks)
+    for name, parameter in network.named_parameters():
+        if away[name] >= trained:
+            parameter.requires_grad_(False)
 
 
 def distances(network: nn.Module) -> dict[str, int]:

@@ -28,6 +28,7 @@ from seewhy.training.guards import deterministic, memory_capped, take_peak_memor
 from seewhy.training.layers import (
     batch_norm_momentum,
     freeze_batch_norms,
+    freeze_blocks,
     gradient_norms,
     set_dropout,
 )
@@ -86,6 +87,8 @@ class TrainState:
     @classmethod
     def start(cls, network: nn.Module, config: TrainConfig) -> "TrainState":
         average = start_average(network) if config.ema is not None else None
+        if config.freeze is not None:
+            freeze_blocks(network, config.freeze)
         return cls(network, build_optimizer(network, config), average, TrainProgress())
 
 

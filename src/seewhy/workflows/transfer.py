@@ -26,7 +26,7 @@ from seewhy.training.batches import progressive_side
 from seewhy.training.features import FrozenFeatures
 from seewhy.training.guards import deterministic, memory_capped
 from seewhy.training.head import Head, fit_head
-from seewhy.training.layers import freeze_batch_norms
+from seewhy.training.layers import freeze_batch_norms, freeze_blocks
 from seewhy.training.loop import TrainState, close_epoch
 from seewhy.training.micro_batches import fitting_memory
 from seewhy.training.objectives import balanced_weights
@@ -106,11 +106,12 @@ def fit_last_layer(
 
 
 def require_pretrained(config: TrainConfig, pretrained: bool) -> None:
-    """Raises `UsageError` for `unfreeze` where nothing was trained before."""
-    if config.unfreeze != "all" and not pretrained:
-        raise UsageError(
-            "train.unfreeze has no effect on random weights: set model.weights, or --init MODEL"
-        )
+    """Raises `UsageError` for `unfreeze` or `freeze` where nothing was trained before."""
+    for name, asked in (("unfreeze", config.unfreeze != "all"), ("freeze", config.freeze)):
+        if asked and not pretrained:
+            raise UsageError(
+                f"train.{name} has no effect on random weights: set model.weights, or --init MODEL"
+            )
 
 
 def _with(recipe: Recipe, **changes: object) -> Recipe:
@@ -127,6 +128,8 @@ def _seconds(network: nn.Module, side: int, config: TrainConfig) -> tuple[float,
     amp = pick_amp(config.amp, device)
     copied = place(copy.deepcopy(network), device).train()
     freeze_batch_norms(copied)
+    if config.freeze is not None:
+        freeze_blocks(copied, config.freeze)
     middle = side if config.progressive is None else progressive_side(side, config.progressive, 0.4)
 
     def timed(side: int, backward: bool, size: int) -> float:
