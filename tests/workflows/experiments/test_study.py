@@ -100,9 +100,9 @@ def test_a_trial_that_was_taken_for_dead_harms_nothing(photos, recipe, tmp_path)
 
 
 def test_what_was_drawn_depends_on_the_trial_alone(photos, recipe, tmp_path):
-    whole = tuned(photos, recipe, tmp_path / "whole", 3)
-    tuned(photos, recipe, tmp_path / "parts", 2)
-    parts = tuned(photos, recipe, tmp_path / "parts", 3)
+    whole = tuned(photos, recipe, tmp_path / "whole", 2)
+    tuned(photos, recipe, tmp_path / "parts", 1)
+    parts = tuned(photos, recipe, tmp_path / "parts", 2)
     assert [trial.params for trial in whole.trials] == [trial.params for trial in parts.trials]
     assert [trial.value for trial in whole.trials] == [trial.value for trial in parts.trials]
 
