@@ -1,5 +1,6 @@
 """Context managers around training: signals, out of memory, a missing compiler, determinism."""
 
+import mmap
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import torch
 
 from seewhy.errors import MemoryLimitError, SeeWhyError, UsageError, first_line, out_of_memory
 
+HELD_BACK = 2**26  # bytes
 _collected: list[list[int]] = []  # the list of the outermost `stopping_signals`, while there is one
 
 
@@ -108,6 +110,20 @@ def compiler_named() -> Iterator[None]:
             f"train.compile=true found no working compiler ({str(error).strip().splitlines()[0]}): "
             "install g++ (for the CPU) or Triton (for CUDA), or start another run without it"
         ) from None
+
+
+@contextmanager
+def memory_held_back() -> Iterator[None]:
+    """Keeps address space, which takes no memory, for what follows the last epoch: tables and figures.
+
+    Libraries in C++ end the process where they find none; a step raises an error, which can be named.
+    """
+    try:
+        held = mmap.mmap(-1, HELD_BACK)
+    except OSError as error:
+        raise MemoryError(str(error)) from None
+    with held:
+        yield
 
 
 @contextmanager

@@ -49,6 +49,7 @@ from seewhy.training.checkpoint import (
 from seewhy.training.guards import (
     as_exception,
     compiler_named,
+    memory_held_back,
     memory_named,
     stopping_signals,
 )
@@ -224,7 +225,12 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
     )
     if job.starts_with_last_layer and not progress.history:
         trained = chain(fit_last_layer(state, job.splits, config, amp), trained)
-    with stopping_signals() as received, _advised(run, config), compiler_named():
+    with (
+        stopping_signals() as received,
+        _advised(run, config),
+        compiler_named(),
+        memory_held_back(),
+    ):
         for event in trained:
             diagnosed: Sequence[Diagnostic] = ()
             if isinstance(event, Epoch):
