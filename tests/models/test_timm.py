@@ -112,8 +112,8 @@ def test_a_torchvision_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPat
 # One whose features are maps, maps with the channels last, tokens without and with a class token.
 KINDS = [
     ("test_efficientnet", "maps"),
-    ("mambaout_femto", "channels last"),
-    ("test_vit4", "tokens"),
+    pytest.param("mambaout_femto", "channels last", marks=pytest.mark.long),
+    pytest.param("test_vit4", "tokens", marks=pytest.mark.long),
     ("test_vit", "tokens"),
 ]
 
