@@ -6,8 +6,8 @@ All are trained with the same settings, by AdamW, from random weights, with the 
 that of the 5,000 validation images after the last epoch, on which nothing is chosen. The seconds are those of
 training steps with nothing else running, times the steps of the five epochs; all networks' are measured
 in the same run. Writes `src/seewhy/config/networks/measured.json`, which `seewhy models` shows, after each
-network, and draws `benchmarks/results/networks.png`. Networks whose accuracy it has are not trained
-again; their runs are in build/networks, where an interrupted one continues.
+network. Networks whose accuracy it has are not trained again; their runs are in build/networks, where an
+interrupted one continues. Then: `seewhy models --out benchmarks/results/networks.png`.
 """
 
 import argparse
@@ -28,7 +28,6 @@ from seewhy.models.registry import build
 
 ROOT = Path(__file__).parent.parent
 MEASURED = ROOT / "src" / "seewhy" / "config" / "networks" / "measured.json"
-FIGURE = ROOT / "benchmarks" / "results" / "networks.png"
 EPOCHS, BATCH, IMAGES = 5, 128, 45_000
 TRAINING = {
     "train.epochs": EPOCHS,

@@ -18,8 +18,8 @@ def test_every_net_is_listed_with_its_cost():
 def test_what_the_networks_reach_is_listed_and_drawn(tmp_path):
     out = tmp_path / "networks.png"
     measured = json.loads(call("models", "--out", out, "--json").out)["measured"]
-    figures = measured["networks"]["speednet"]
-    row = next(x for x in call("models").out.splitlines() if x.startswith("speednet "))
+    figures = measured["networks"]["simple_cnn"]
+    row = next(x for x in call("models").out.splitlines() if x.startswith("simple_cnn "))
     assert row.split()[3:] == [f"{figures['accuracy']:.1%}", f"{figures['seconds'] / 60:.1f}"]
     assert set(measured["networks"]) <= set(NETWORKS) and "JPEG copy" in measured["data"]
     with Image.open(out, formats=["PNG"]) as picture:

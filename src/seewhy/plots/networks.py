@@ -39,7 +39,7 @@ def accuracy_by_time(measured: Mapping[str, Any], costs: Mapping[str, Mapping[st
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_xlabel(f"minutes of {measured['epochs']} epochs on {measured['machine']['processor']}")
     axes.set_ylabel("accuracy on validation")
     axes.margins(x=0.15)
