@@ -34,11 +34,7 @@ SCHEDULES = {
 
 
 def trained(name: str, data: Path, recipe: str, overrides: dict[str, Any]) -> seewhy.Run:
-    out = RUNS / name
-    if not (out / "metrics.json").exists():
-        begun = (out / "checkpoints").exists()
-        seewhy.train(str(data), recipe, out=out, overrides=overrides, resume=begun)
-    return seewhy.Run(out)
+    return seewhy.train(str(data), recipe, out=RUNS / name, overrides=overrides, resume=True)
 
 
 def over_seeds(values: list[float]) -> dict[str, Any]:

@@ -45,8 +45,7 @@ def _list(record: dict[str, Any]) -> str:
     lines = [f"{'network':<20}{'parameters':>12}{side:>15}{'accuracy':>12}{'minutes':>10}"]
     for name, cost in record["networks"].items():
         line = f"{name:<20}{cost['parameters']:>12,}{cost['flops'] / 1e6:>15,.1f}"
-        figures = measured["networks"].get(name, {})
-        if {"accuracy", "seconds"} <= figures.keys():
+        if figures := measured["networks"].get(name):
             line += f"{figures['accuracy']:>12.1%}{figures['seconds'] / 60:>10.1f}"
         lines.append(line)
     machine = measured["machine"]

@@ -16,11 +16,7 @@ def accuracy_by_time(measured: Mapping[str, Any], costs: Mapping[str, Mapping[st
     """Accuracy by minutes of training, a point a network; its area grows with the FLOPs of an image."""
     figure = Figure(figsize=(9, 6))
     axes = figure.add_subplot()
-    reached = {
-        name: figures
-        for name, figures in measured["networks"].items()
-        if {"accuracy", "seconds"} <= figures.keys()
-    }
+    reached = measured["networks"]
     most = max(costs[name]["flops"] for name in reached)
     for name, figures in sorted(reached.items(), key=lambda item: -costs[item[0]]["flops"]):
         minutes, accuracy = figures["seconds"] / 60, figures["accuracy"]
