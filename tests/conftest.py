@@ -50,6 +50,15 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run's model as an ONNX file, to be read only."""
+    pytest.importorskip("onnxscript")
+    import seewhy
+
+    return seewhy.export(trained, tmp_path_factory.mktemp("exported") / "model.onnx").file
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder with `cifar10` and `hymenoptera`; tests that need it are skipped without it."""
     beside = Path(__file__).parents[2] / "shared"

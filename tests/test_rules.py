@@ -101,7 +101,10 @@ WITHOUT_TORCH = {
     "config": ["seewhy.config"],
     "run and data": ["seewhy.errors", "seewhy.run", "seewhy.data"],
     "evaluation": ["seewhy.evaluation"],
-    "inference": [f"seewhy.inference.{name}" for name in ("container", "metadata", "locate")],
+    "inference": [
+        f"seewhy.inference.{name}"
+        for name in ("container", "metadata", "locate", "loading", "onnx")
+    ],
     "plots and page": ["seewhy.plots", "seewhy.page"],
     "cli": ["seewhy.cli"],
 }

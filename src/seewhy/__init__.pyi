@@ -17,6 +17,7 @@ from .evaluation.predictions import Predictions as Predictions
 from .files import to_json as to_json
 from .inference.classifier import Classifier as Classifier
 from .inference.loading import load as load
+from .inference.loading import trust_onnx as trust_onnx
 from .inference.locate import shipped_models as shipped_models
 from .run import Run as Run
 from .workflows.analyse import analyse as analyse
@@ -33,6 +34,7 @@ from .workflows.experiments.repetition import folds as folds
 from .workflows.experiments.repetition import seeds as seeds
 from .workflows.experiments.tuning import tune as tune
 from .workflows.explain import explain as explain
+from .workflows.export import export as export
 from .workflows.labels import apply_review as apply_review
 from .workflows.labels import find_label_issues as find_label_issues
 from .workflows.models import info as info

@@ -46,12 +46,12 @@ def test_a_file_past_2_gib_is_not_read(tmp_path: Path, good: bytes, monkeypatch)
     path = tmp_path / "m"
     path.write_bytes(good)
     os.truncate(path, container.MAX_BYTES + 1)
-    assert "more than a bundle may have" in refusal(path)
+    assert "more than a model file may have" in refusal(path)
     monkeypatch.setattr(container, "MAX_BYTES", len(good))
     path.write_bytes(good)
     load(path)
     path.write_bytes(good + b"\0")
-    assert "more than a bundle may have" in refusal(path)
+    assert "more than a model file may have" in refusal(path)
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_refused(

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from seewhy.config.networks import NETWORKS, NetworkOptions
 from seewhy.models import network as network_module
-from seewhy.models.network import STD_FLOOR, channel_statistics
+from seewhy.models.colour import channel_statistics
+from seewhy.models.network import STD_FLOOR
 from seewhy.models.registry import Network, build, describe
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid)

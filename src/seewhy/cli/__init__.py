@@ -27,6 +27,7 @@ VERBS = {
     "models": "List the networks and the shipped models; `show NAME` prints the layer table.",
     "recipes": "List the recipes; `show NAME` prints one in full.",
     "info": "Show what a model file contains.",
+    "export": "Write a model as one ONNX file, which runs without PyTorch.",
     "calibrate": 'Calibrate a model\'s confidence, and let it answer "not sure".',
     "compare": "Compare models, with the significance of their differences.",
     "robustness": "Measure accuracy under corruptions and adversarial attacks.",

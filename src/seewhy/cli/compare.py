@@ -13,6 +13,7 @@ from seewhy.cli.options import (
     reading_options,
     show,
     split_option,
+    trust_option,
 )
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=PATH, help="a new folder for metrics and plots")
 @as_json
 @reading_options
+@trust_option
 @device_option
 def command(models: tuple[str, ...], data: str, as_json: bool, **settings: Any) -> None:
     """Compare MODELS on the same images, with the significance of their differences.

@@ -5,7 +5,15 @@ from typing import Any
 import click
 
 import seewhy
-from seewhy.cli.options import PATH, as_json, data_option, device_option, reading_options, show
+from seewhy.cli.options import (
+    PATH,
+    as_json,
+    data_option,
+    device_option,
+    reading_options,
+    show,
+    trust_option,
+)
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import analysis_table, metrics_table
 
@@ -28,6 +36,7 @@ from seewhy.cli.tables import analysis_table, metrics_table
 )
 @as_json
 @reading_options
+@trust_option
 @device_option
 def command(model: str, data: str, as_json: bool, **settings: Any) -> None:
     """Measure MODEL (a model file, a run directory or a shipped model's name) on a split.

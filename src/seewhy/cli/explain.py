@@ -17,6 +17,7 @@ from seewhy.cli.options import (
     reading_options,
     show,
     split_option,
+    trust_option,
 )
 from seewhy.cli.progress import Terminal
 from seewhy.config.names import METHODS
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=PATH, help="a new folder")
 @as_json
 @reading_options
+@trust_option
 @device_option
 @click.pass_context
 def command(

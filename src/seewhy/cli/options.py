@@ -52,6 +52,20 @@ def reading_options(verb: Verb) -> Verb:
     return command
 
 
+def trust_option(verb: Verb) -> Verb:
+    """Adds --trust-onnx, which has the verb's models trusted before it runs."""
+
+    @functools.wraps(verb)
+    def command(trust_onnx: bool, **values: Any) -> Any:
+        if trust_onnx:
+            models = values["models"] if "models" in values else values["model"]
+            seewhy.trust_onnx(models)
+        return verb(**values)
+
+    text = "open an ONNX file that another machine exported, once it is tried with limits"
+    return click.option("--trust-onnx", is_flag=True, help=text)(command)
+
+
 def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
     """Prints a result, as one JSON object or as `text` formats it."""
     click.echo(json.dumps(seewhy.to_json(result), allow_nan=False) if as_json else text(result))

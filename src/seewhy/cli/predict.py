@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import seewhy
-from seewhy.cli.options import PATH, device_option
+from seewhy.cli.options import PATH, device_option, trust_option
 from seewhy.cli.progress import Terminal
 from seewhy.errors import UsageError
 from seewhy.text import counted, listed
@@ -19,6 +19,7 @@ from seewhy.text import counted, listed
 @click.option("--out", type=PATH, help="FILE.csv or FILE.jsonl [CSV to stdout]")
 @click.option("--top-k", default=3, show_default=True, help="labels per image (1 to 100)")
 @click.option("--follow-links", is_flag=True, help="follow links that lead out of a folder, too")
+@trust_option
 @device_option
 def command(
     model: str,

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.options import as_json, data_option, device_option, reading_options, show
+from seewhy.cli.options import (
+    as_json,
+    data_option,
+    device_option,
+    reading_options,
+    show,
+    trust_option,
+)
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
 from seewhy.config.names import ATTACKS
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 )
 @as_json
 @reading_options
+@trust_option
 @device_option
 def command(model: str, data: str, as_json: bool, **settings: Any) -> None:
     """Measure MODEL's accuracy under corruptions, transformations and adversarial attacks.

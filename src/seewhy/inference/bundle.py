@@ -57,6 +57,26 @@ class Bundle:
     parents: tuple[str, ...] = ()
     digest: str = ""
 
+    def metadata(self) -> Metadata:
+        """What its file says of it. Raises `ModelFileError` when that breaks a limit."""
+        name = name_of(self.network)
+        architecture = {
+            "name": name or CUSTOM,
+            "arguments": _options(self.network) if name else {},
+        }
+        kept = {field: getattr(self, field) for field in _KEPT}
+        try:
+            return Metadata.model_validate(
+                {
+                    "created_by": __version__,
+                    "architecture": architecture,
+                    "stored": golden.stored_digest(self.rule),
+                    **kept,
+                }
+            )
+        except ValidationError as error:
+            raise ModelFileError(container.first_fault(error)) from None
+
 
 def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = False) -> Bundle:
     """Writes a bundle atomically, and returns what `load` will return.
@@ -70,7 +90,7 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
     if path.exists() and not overwrite:
         raise UsageError(f"{visible(str(path))} already exists: choose another name, or remove it")
     with path_named(path):
-        metadata = _describe(bundle)
+        metadata = bundle.metadata()
         network = rounded(bundle.network, half=half)
         state = network.state_dict()
         tensors = {_WEIGHTS + name: _stored(tensor, half) for name, tensor in state.items()}
@@ -115,29 +135,9 @@ def _decode(data: bytearray, model: nn.Module | None) -> Bundle:
     expected = entries.pop(_GOLDEN)
     weights = {key: container.values(entry, body) for key, entry in entries.items()}
     _fill(network, {key.removeprefix(_WEIGHTS): weight for key, weight in weights.items()})
-    golden.replay(network, about.rule.size, container.values(expected, body))
+    golden.require_equal(golden.logits(network, about.rule.size), container.values(expected, body))
     kept = {name: getattr(about, name) for name in _KEPT}
     return Bundle(network=network, digest=header.digest, **kept)
-
-
-def _describe(bundle: Bundle) -> Metadata:
-    name = name_of(bundle.network)
-    architecture = {
-        "name": name or CUSTOM,
-        "arguments": _options(bundle.network) if name else {},
-    }
-    kept = {field: getattr(bundle, field) for field in _KEPT}
-    try:
-        return Metadata.model_validate(
-            {
-                "created_by": __version__,
-                "architecture": architecture,
-                "stored": golden.stored_digest(bundle.rule),
-                **kept,
-            }
-        )
-    except ValidationError as error:
-        raise ModelFileError(container.first_fault(error)) from None
 
 
 def _options(network: nn.Module) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -70,6 +71,10 @@ class Classifier:
         """The model's permanent identifier, 64 hex digits."""
         return self.predictor.digest
 
+    def in_full_precision(self) -> AbstractContextManager[None]:
+        """True float32 products for the block: for the owner of the process, as it may be a setting of it."""
+        return self.predictor.in_full_precision()
+
     def module(self, *, views: bool = False) -> "nn.Module":
         """The plain network, a copy of its own, in evaluation mode: floats (N, 3, S, S) in [0, 1] to logits.
 
@@ -79,7 +84,7 @@ class Classifier:
         """
         network = self.predictor.differentiable()
         if network is None:
-            raise UsageError("this model is not a single network: load one of its members")
+            raise UsageError(self.predictor.no_network)
         if not views:
             return network
         from seewhy.inference.forward import answering  # here, since it loads torch

@@ -13,14 +13,14 @@ it has been checked, and nothing large is allocated before the header has been. 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from seewhy.errors import ModelFileError
 from seewhy.inference.metadata import FORMAT_VERSION, Metadata
@@ -28,6 +28,8 @@ from seewhy.text import visible
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Schema = TypeVar("Schema", bound=BaseModel)
 
 MAX_BYTES = 2 * 2**30
 MAX_HEADER = 2**20
@@ -129,8 +131,11 @@ def digest(data: bytes | bytearray) -> str:
     return hashed.hexdigest()
 
 
-def read(path: Path) -> bytearray:
-    """The bytes of a file that begins as a bundle, whole, unparsed and not yet verified."""
+def read(path: Path, require: Callable[[bytes, int], None] | None = None) -> bytearray:
+    """The bytes of a model file, whole, unparsed and not yet verified.
+
+    `require(head, size)` refuses what does not begin as it should; by default, what is no bundle.
+    """
     if not path.is_file():
         raise ModelFileError("there is no such file" if not path.exists() else "this is not a file")
     try:
@@ -138,9 +143,9 @@ def read(path: Path) -> bytearray:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_BYTES:
                 raise ModelFileError(
-                    f"{size:,} bytes are more than a bundle may have ({MAX_BYTES:,})"
+                    f"{size:,} bytes are more than a model file may have ({MAX_BYTES:,})"
                 )
-            _require_bundle(file.read(512), size)
+            (require or _require_bundle)(file.read(512), size)
             file.seek(0)
             data = bytearray(size)
             if file.readinto(data) != size:
@@ -166,7 +171,8 @@ def parse(data: bytearray) -> tuple[Header, memoryview]:
     if not isinstance(about, dict) or set(about) != {"digest", "seewhy"}:
         raise ModelFileError("its metadata has other entries than digest and seewhy")
     tensors = _entries(header, len(body))
-    return Header(_metadata(about["seewhy"]), tensors, computed, len(data)), body
+    found = validated(about["seewhy"], Metadata, FORMAT_VERSION)
+    return Header(found, tensors, computed, len(data)), body
 
 
 def read_header(path: Path) -> Header:
@@ -213,11 +219,7 @@ def _require_bundle(head: bytes, size: int) -> None:
         if length % 8 or not _DIGITS.stop < 8 + length <= size:
             raise ModelFileError("it is cut short, or its header is not as long as it says")
         return
-    for kind, beginnings in _PICKLE_LIKE.items():
-        if head.startswith(beginnings):
-            raise ModelFileError(f"it is {kind}: {_PICKLE_ADVICE}")
-    if head[257:262] == b"ustar":
-        raise ModelFileError(f"it is a tar archive, as old torch.save makes: {_PICKLE_ADVICE}")
+    refuse_pickles(head, size)
     if head[8:9] == b"{" and length <= size:
         raise ModelFileError(
             "it is a safetensors file, but not one of SeeWhy's: it lacks the classes, the input "
@@ -227,6 +229,15 @@ def _require_bundle(head: bytes, size: int) -> None:
         "it is not a SeeWhy model, which `seewhy train` writes as model.safetensors "
         f"({_PICKLE_ADVICE})"
     )
+
+
+def refuse_pickles(head: bytes, size: int) -> None:
+    """Refuses, by its first bytes, a file that holds a pickle or may."""
+    for kind, beginnings in _PICKLE_LIKE.items():
+        if head.startswith(beginnings):
+            raise ModelFileError(f"it is {kind}: {_PICKLE_ADVICE}")
+    if head[257:262] == b"ustar":
+        raise ModelFileError(f"it is a tar archive, as old torch.save makes: {_PICKLE_ADVICE}")
 
 
 def _json(text: bytes, what: str) -> dict[str, Any]:
@@ -283,19 +294,19 @@ def _entry(name: str, fields: Any) -> TensorEntry:
     )
 
 
-def _metadata(text: Any) -> Metadata:
+def validated(text: Any, schema: type[Schema], newest: int) -> Schema:
+    """Metadata of a file as a record. Raises `ModelFileError` for a newer format, and what does not fit."""
     if not isinstance(text, str):
         raise ModelFileError("its metadata is not text")
     version = _json(text.encode("utf-8", "surrogatepass"), "the metadata").get("format_version")
     if type(version) is not int:  # `Literal[1]` would take True for 1
         raise ModelFileError("its metadata is wrong at 'format_version': no whole number")
-    if version > FORMAT_VERSION:
+    if version > newest:
         raise ModelFileError(
-            f"it has format {version} and this SeeWhy reads up to {FORMAT_VERSION}: "
-            "install a newer SeeWhy"
+            f"it has format {version} and this SeeWhy reads up to {newest}: install a newer SeeWhy"
         )
     try:
-        return Metadata.model_validate_json(text, strict=True)
+        return schema.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise ModelFileError(first_fault(error)) from None
 

@@ -1,7 +1,8 @@
 """Several models that answer as one: the mean of their calibrated probabilities."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,13 @@ class Ensemble(Predictor):
             parents=digests,
             parameters=sum(member.parameters for member in members),
         )
+
+    @contextmanager
+    def in_full_precision(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for member in self.members:
+                stack.enter_context(member.in_full_precision())
+            yield
 
     def outputs(self, images: NDArray[np.uint8], embed: bool = False) -> Outputs:
         total = np.zeros((len(images), len(self.classes)))

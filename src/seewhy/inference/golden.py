@@ -1,17 +1,18 @@
 """Generated images that prove a loaded model: eight for its logits, three for its input rule."""
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from seewhy.config.input_rule import InputRule
 from seewhy.data.images.decode import read
 from seewhy.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 COUNT = 8
 TOLERANCE = 1e-3
@@ -48,8 +49,10 @@ def _noise(
     return (mixed ^ mixed >> 16) % 256
 
 
-def logits(network: nn.Module, size: int) -> NDArray[np.float32]:
+def logits(network: "nn.Module", size: int) -> NDArray[np.float32]:
     """What a network on the CPU, in eval mode, answers to the eight patterns: float32 (8, K)."""
+    import torch  # here, since an ONNX file is opened without it
+
     images = torch.from_numpy(patterns(size)).permute(0, 3, 1, 2)
     mkldnn: Any = torch.backends.mkldnn
     before = mkldnn.matmul.fp32_precision, mkldnn.conv.fp32_precision
@@ -99,11 +102,15 @@ def require_stored(rule: InputRule, expected: str) -> None:
         )
 
 
-def replay(network: nn.Module, size: int, expected: NDArray[np.float32]) -> None:
-    """Raises `ModelFileError` unless the outputs on the patterns equal those stored."""
-    computed = logits(network, size)
+def require_equal(
+    computed: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float = TOLERANCE
+) -> None:
+    """Raises `ModelFileError` unless logits (8, K) on the patterns equal those stored.
+
+    They may differ by `tolerance` times the largest of them, or by `tolerance` if all are below 1.
+    """
     apart = float(np.abs(computed - expected).max())
-    allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    allowed = tolerance * max(1.0, float(np.abs(expected).max()))
     if not apart <= allowed:
         raise ModelFileError(
             "the network's outputs on the reference images differ from those stored (logits "

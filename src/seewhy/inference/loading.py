@@ -4,46 +4,54 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
-from seewhy.errors import ModelFileError
+from seewhy.errors import ModelFileError, UsageError
 from seewhy.evaluation.decision.answers import embedding_size
-from seewhy.inference import bundle as bundles
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.device import pick_device
 from seewhy.inference.ensemble import Ensemble
 from seewhy.inference.locate import find_models
+from seewhy.inference.onnx_file import is_onnx
 from seewhy.inference.predictor import Predictor
-from seewhy.inference.pytorch import PyTorchPredictor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ModelName = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
 def load(
-    path: str | PathLike[str] | Sequence[str | PathLike[str]],
+    path: ModelName,
     *,
-    model: nn.Module | None = None,
+    model: "nn.Module | None" = None,
     device: str = "auto",
+    threads: int | None = None,
 ) -> Classifier:
-    """Loads a model by bundle, run directory or shipped name, verified before use.
+    """Loads a model by bundle, exported ONNX file, run directory or shipped name, verified before use.
 
     Several in a list, or joined as "A+B", become an ensemble (`inference.ensemble`). `model` is the network
-    to fill, for a bundle of one's own architecture. Raises `UsageError` for an unknown name and
-    `ModelFileError` for a file that is damaged, foreign or unsafe.
+    to fill, for a bundle of one's own architecture; `device` is for bundles, as an ONNX file runs on the
+    processor, by `threads` a batch (None: one a core), and needs `trust_onnx` first if another machine
+    exported it. Raises `UsageError` for an unknown name and `ModelFileError` for a file that is damaged,
+    foreign or unsafe.
     """
-    where = pick_device(device)
     members: list[Predictor] = []
     for file in find_models(path):
-        members.append(PyTorchPredictor.of(bundles.load(file, model=model), where))
+        if is_onnx(file):
+            members.append(_onnx(file, model, device, threads))
+        else:
+            members.append(_bundle(file, model, device))
         _require_fitting_means(members[-1], file)
     return Classifier(members[0] if len(members) == 1 else Ensemble.of(members))
 
 
 @contextmanager
 def opened(
-    model: Classifier | str | PathLike[str] | Sequence[str | PathLike[str]],
+    model: Classifier | ModelName,
     *,
-    network: nn.Module | None = None,
+    network: "nn.Module | None" = None,
     device: str = "auto",
 ) -> Iterator[Classifier]:
     """A loaded model as it is; any other one is loaded, and closed at the end."""
@@ -52,6 +60,41 @@ def opened(
         return
     with load(model, model=network, device=device) as classifier:
         yield classifier
+
+
+def trust_onnx(path: ModelName) -> None:
+    """Lets ONNX files that another machine exported be opened on this one, from now on.
+
+    Each is opened first in a process of its own, with limits of memory and time. Raises `ModelFileError` if
+    that fails, or a file is damaged or no export of SeeWhy. Models of other kinds need no trust.
+    """
+    from seewhy.inference.onnx import trust  # here, since bundles need no ONNX Runtime
+
+    for file in find_models(path):
+        if is_onnx(file):
+            trust(file)
+
+
+def _bundle(file: Path, model: "nn.Module | None", device: str) -> Predictor:
+    # Here, since these load torch.
+    from seewhy.inference import bundle as bundles
+    from seewhy.inference.device import pick_device
+    from seewhy.inference.pytorch import PyTorchPredictor
+
+    where = pick_device(device)
+    return PyTorchPredictor.of(bundles.load(file, model=model), where)
+
+
+def _onnx(file: Path, model: "nn.Module | None", device: str, threads: int | None) -> Predictor:
+    from seewhy.inference.onnx import open_onnx  # here, since bundles need no ONNX Runtime
+
+    if model is not None:
+        raise UsageError(f"{file} has its network inside: leave out `model`")
+    if device not in ("auto", "cpu"):
+        raise UsageError(
+            f"{file} runs on the processor: leave out --device {device}, or load its bundle"
+        )
+    return open_onnx(file, threads=threads)
 
 
 def _require_fitting_means(predictor: Predictor, file: Path) -> None:

@@ -19,6 +19,7 @@ from seewhy.config.names import View
 from seewhy.evaluation.decision.record import Decision
 
 FORMAT_VERSION = 2  # 1 had no `stored`, and rules without fit and depth
+ONNX_FORMAT_VERSION = 1
 MAX_FACTS = 2**18
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
@@ -108,3 +109,16 @@ class Metadata(_Strict):
         if len(json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()) > MAX_FACTS:
             raise ValueError(f"more than {MAX_FACTS:,} bytes of JSON")
         return facts
+
+
+class OnnxMetadata(_Strict):
+    """The metadata of an ONNX file, except its digest and its golden logits."""
+
+    format_version: Literal[1] = Field(1, description="how the file is laid out")
+    bundle: Digest = Field(description="digest of the bundle that it was exported from")
+    precision: Literal["fp32", "int8"] = Field(description="of its weights and activations")
+    parameters: int = Field(ge=0, description="how many weights its network has")
+    mean: tuple[float, float, float] | None = Field(
+        description="the colour, 0 to 1, by which the network centres images; None if not known"
+    )
+    model: Metadata = Field(description="that of the bundle")

@@ -1,7 +1,8 @@
-"""The seam of everything that predicts: a PyTorch bundle, an ensemble."""
+"""The seam of everything that predicts: a PyTorch bundle, an ONNX file, an ensemble."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,10 @@ class Predictor(ABC):
         finite.
         """
 
+    def in_full_precision(self) -> AbstractContextManager[None]:
+        """True float32 products for the block: for the owner of the process, as it may be a setting of it."""
+        return nullcontext()
+
     def differentiable(self) -> "nn.Module | None":
         """A network of the caller's own, in evaluation mode: for attribution, fine-tuning and export.
 
@@ -62,6 +67,11 @@ class Predictor(ABC):
         single network.
         """
         return None
+
+    @property
+    def no_network(self) -> str:
+        """Why `differentiable` gives none, and what to do: for messages."""
+        return "an ensemble is not a single network: use one of its members"
 
     def save(self, path: Path) -> None:
         """Writes the model to one file; never over another.

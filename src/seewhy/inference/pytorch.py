@@ -1,6 +1,7 @@
 """A bundle's network as a predictor."""
 
 import copy
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import nn
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import place
-from seewhy.inference.forward import outputs_of, require_finite, to_input
+from seewhy.inference.forward import full_precision, outputs_of, require_finite, to_input
 from seewhy.inference.predictor import Outputs, Predictor
 from seewhy.models.network import Network
 
@@ -43,6 +44,9 @@ class PyTorchPredictor(Predictor):
             logits, embeddings = outputs_of(self.bundle.network, x, self.views, embed)
         require_finite(logits)
         return logits, embeddings
+
+    def in_full_precision(self) -> AbstractContextManager[None]:
+        return full_precision()
 
     def differentiable(self) -> nn.Module:
         return copy.deepcopy(self.bundle.network)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,24 +13,16 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from seewhy.config.networks import NetworkOptions
+from seewhy.models.colour import Images, channel_statistics
 
 # The std of a constant channel is 0; one grey level is the smallest step of uint8.
 STD_FLOOR = 1 / 255
-CHUNK_BYTES = 2**24  # of images read at a time; ten times as much is in memory then
 
 # Layers that change no shape, and have no FLOPs as papers count them.
 ELEMENTWISE = (
     *(nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.Dropout),
     *(nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh),
 )
-
-
-class Images(Protocol):
-    """uint8 `(N, H, W, 3)` with `len` and slices: an array or a lazy view."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
 
 
 class Network(nn.Module, ABC):
@@ -94,22 +86,6 @@ def enlarged(x: Tensor, side: int) -> Tensor:
 
 
 fx.wrap("enlarged")  # one step of a traced network, as it looks at the size
-
-
-def channel_statistics(images: Images) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and std `(3,)` over all pixels, in [0, 1], as float64."""
-    assert len(images) > 0
-    chunk = max(1, CHUNK_BYTES // images[:1].nbytes)
-    total, squares, pixels = np.zeros(3, np.int64), np.zeros(3, np.int64), 0
-    for start in range(0, len(images), chunk):
-        rows = images[start : start + chunk]
-        values = rows.reshape(len(rows), -1).astype(np.uint16)  # holds 255 squared
-        total += values.sum(0, dtype=np.uint64).reshape(-1, 3).sum(0, dtype=np.int64)
-        np.square(values, out=values)
-        squares += values.sum(0, dtype=np.uint64).reshape(-1, 3).sum(0, dtype=np.int64)
-        pixels += rows.size // 3
-    mean = total / pixels
-    return mean / 255, np.sqrt(np.maximum(squares / pixels - mean**2, 0)) / 255
 
 
 @dataclass(frozen=True)

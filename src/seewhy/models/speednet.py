@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.config.networks import SpeedNetOptions
-from seewhy.models.network import Images, Network
+from seewhy.models.colour import Images
+from seewhy.models.network import Network
 
 WHITENING_IMAGES = 5_000
 WHITENING_FLOOR = 5e-4

@@ -18,8 +18,6 @@ from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import require_new, to_json
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.device import device_of, pick_amp
-from seewhy.inference.forward import full_precision, predict
 from seewhy.inference.loading import opened
 from seewhy.page.settings import review_command
 from seewhy.plots.drawings import split_drawings
@@ -34,7 +32,6 @@ from seewhy.workflows.evaluate import (
     read_splits,
     store_own,
 )
-from seewhy.workflows.labels import write_for_review
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +116,7 @@ def analyse_validation(
     `suspects` are suspected label errors by content hash, listed in `folder`.
     """
     analysis = analyse_predictions(predictions)
-    with full_precision():
+    with classifier.in_full_precision():
         validation = classifier.predict_set(splits.val, embed=True)
     evidence = Evidence(
         val=splits.val,
@@ -146,6 +143,9 @@ def _predict_training_images(
     network = classifier.predictor.differentiable()
     if network is None:
         return classifier.predict_set(train, embed=True, on_event=on_event, what="comparing")
+    from seewhy.inference.device import device_of, pick_amp  # here, since these load torch
+    from seewhy.inference.forward import predict
+
     device = device_of(network)
     return predict(
         network,
@@ -168,6 +168,8 @@ def _write_mistakes_for_review(
     on_event: OnEvent,
 ) -> None:
     """Writes the most confident mistakes for review, if it is known how the data was split."""
+    from seewhy.workflows.labels import write_for_review  # here, since it loads torch
+
     recipe = classifier.predictor.facts.get("recipe")
     if recipe:
         folder = home / "analysis"

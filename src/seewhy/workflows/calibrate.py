@@ -94,9 +94,7 @@ def calibrate(
 
 def _bundle(classifier: Classifier) -> Bundle:
     if not isinstance(classifier.predictor, PyTorchPredictor):
-        raise UsageError(
-            "only a single model can be calibrated: calibrate the models of an ensemble"
-        )
+        raise UsageError(f"only a bundle can be calibrated: {classifier.predictor.no_network}")
     return classifier.predictor.bundle
 
 

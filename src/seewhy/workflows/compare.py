@@ -21,7 +21,6 @@ from seewhy.evaluation.stats.intervals import Interval, difference, wilson
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import optional_folder, write_json
 from seewhy.inference.classifier import Classifier, unlabelled
-from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
 from seewhy.inference.locate import find_models
 from seewhy.plots.compare import draw_comparison
@@ -65,7 +64,8 @@ def compare(
             raise UsageError("give at least two different models to compare")
         with ExitStack() as stack:
             classifiers = [stack.enter_context(load(model, device=device)) for model in models]
-            stack.enter_context(full_precision())
+            for classifier in classifiers:
+                stack.enter_context(classifier.in_full_precision())
             if split == "test":
                 results = [_stored(Path(model)) for model in models]
             else:

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from seewhy.analysis import diagnostics
 from seewhy.data import Data, ImageSet, Splits
@@ -18,12 +17,14 @@ from seewhy.evaluation.predictions import Predictions, stored_ids
 from seewhy.events import Diagnostic, Note, OnEvent, ignore
 from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import opened
 from seewhy.inference.locate import find_model
-from seewhy.models.network import channel_statistics
+from seewhy.models.colour import channel_statistics
 from seewhy.run import Run
 from seewhy.text import counted, no_such
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Split = Literal["train", "val", "test", "all"]
 Model = Classifier | str | PathLike[str]
@@ -38,7 +39,7 @@ def evaluate(
     split: Split | None = None,
     *,
     options: Mapping[str, Any] | None = None,
-    network: nn.Module | None = None,
+    network: "nn.Module | None" = None,
     device: str = "auto",
     embed: bool = False,
     on_event: OnEvent = ignore,
@@ -133,7 +134,7 @@ def judge(
     images = part_of(splits, split)
     for diagnostic in colour_diagnostics(classifier.predictor.mean, images):
         on_event(diagnostic)
-    with full_precision():
+    with classifier.in_full_precision():
         predictions = classifier.predict_set(images, embed=embed, on_event=on_event)
     measured = metrics(predictions, split)
     for diagnostic in collapse(measured.confusion, measured.classes):

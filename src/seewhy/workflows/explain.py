@@ -149,8 +149,8 @@ def _network(classifier: Classifier, methods: Mapping[str, Method], features: bo
     others = [name for name in methods if name not in PERTURBATION]
     if others or features:
         raise UsageError(
-            f"{', '.join(others) or '--features'} needs a single network, and this model has several: use "
-            f"--method {','.join(PERTURBATION)}, or explain one of its members"
+            f"{', '.join(others) or '--features'} needs a network: {classifier.predictor.no_network}; or use "
+            f"--method {','.join(PERTURBATION)}"
         )
     return BlackBox(classifier.predictor)
 

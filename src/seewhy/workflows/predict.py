@@ -24,7 +24,6 @@ from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import atomic_file, named_path, require_new, to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.ensemble import members_decide
-from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
 from seewhy.text import counted, csv_text, listed, shortened
 
@@ -45,7 +44,7 @@ def predict(
     A bad image raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is listed in
     `Predictions.errors`. To predict more than once, load the model once: `seewhy.load(model).predict(...)`.
     """
-    with load(model, device=device) as classifier, full_precision():
+    with load(model, device=device) as classifier, classifier.in_full_precision():
         return classifier.predict(images, on_error=on_error)
 
 
@@ -80,7 +79,7 @@ def label_images(
     if not 1 <= top_k <= MOST_LABELS:
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
     paths = [paths] if isinstance(paths, str | Path) else paths
-    with load(model, device=device) as classifier, full_precision():
+    with load(model, device=device) as classifier, classifier.in_full_precision():
         if members_decide(classifier.predictor):
             on_event(
                 Note("an ensemble has no answer column: its models' thresholds do not hold for it")

@@ -13,7 +13,8 @@ from seewhy.data import Data, ImageSet, InputRule, Splits, load_data
 from seewhy.data.originals import Original, originals
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import optional_folder, write_atomic
-from seewhy.models.network import STD_FLOOR, channel_statistics
+from seewhy.models.colour import channel_statistics
+from seewhy.models.network import STD_FLOOR
 from seewhy.plots import preview as draw
 
 IMAGES, CLASSES = 6, 10  # at least so many images, of at most so many classes

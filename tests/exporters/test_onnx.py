@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from attacks.targets import CLASSES, Own, trained
+from helpers import EVERY_NETWORK, call
+
+import seewhy
+from seewhy.config.input_rule import InputRule
+from seewhy.errors import ModelFileError, UsageError
+from seewhy.evaluation.decision.record import Decision, Scope
+from seewhy.inference.bundle import Bundle, save
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+QUICK = ("vit",)
+
+
+def bundle_of(network: torch.nn.Module, folder: Path, size: int = 32, **fields: object) -> Path:
+    path = folder / "model.safetensors"
+    save(Bundle(network, CLASSES, InputRule(size=size, store=size), **fields), path)
+    return path
+
+
+def parity(
+    file: Path, path: Path, **options: object
+) -> tuple[seewhy.Classifier, seewhy.Classifier]:
+    """Opens both, and asserts that they answer alike in batches of other sizes than were tried."""
+    one, other = seewhy.load(file), seewhy.load(path, **options)
+    side = one.rule.size
+    for count in (1, 3, 11):
+        images = np.random.default_rng(count).integers(0, 256, (count, side, side, 3), np.uint8)
+        logits, expected = one.predictor.outputs(images)[0], other.predictor.outputs(images)[0]
+        assert np.abs(logits - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
+    return one, other
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.long) for n in EVERY_NETWORK],
+)
+def test_every_network_exports(name: str, tmp_path: Path) -> None:
+    path = bundle_of(trained(name, size=32), tmp_path, views=("identity", "flip"))
+    parity(seewhy.export(path, tmp_path / "m.onnx").file, path)
+
+
+def test_what_similarity_needs_is_an_output(tmp_path: Path) -> None:
+    network = trained("simple_cnn", size=8)
+    width = network.features(torch.zeros(1, 3, 8, 8)).shape[1]
+    means = tuple(tuple(row) for row in np.eye(3, width).tolist())
+    scope = Scope(score="similarity", threshold=0.1, means=means)
+    decision = Decision(temperature=2, threshold=0.4, scope=scope)
+    path = bundle_of(network, tmp_path, 8, decision=decision, views=("identity", "flip"))
+    one, other = parity(seewhy.export(path, tmp_path / "m.onnx").file, path)
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, high, (8, 8, 3), np.uint8) for high in range(5, 256, 10)]
+    first, second = one.predict(images), other.predict(images)
+    np.testing.assert_allclose(first.embeddings, second.embeddings, atol=1e-4)
+    assert (one.answers(first) == other.answers(second)).all()
+    assert len(set(one.answers(first))) > 1
+
+
+def test_a_network_of_ones_own_exports(tmp_path: Path) -> None:
+    path = bundle_of(Own(), tmp_path, 4)
+    with seewhy.load(path, model=Own()) as model:
+        parity(seewhy.export(model, tmp_path / "m.onnx").file, path, model=Own())
+
+
+def test_nothing_of_this_machine_is_in_the_file(tmp_path: Path) -> None:
+    path = bundle_of(trained(size=4), tmp_path, 4)
+    data = seewhy.export(path, tmp_path / "m.onnx").file.read_bytes()
+    assert (
+        str(tmp_path).encode() not in data
+        and str(Path(seewhy.__file__).parent).encode() not in data
+    )
+
+
+def test_a_file_whose_answers_differ_is_not_kept(tmp_path: Path, monkeypatch) -> None:
+    from seewhy.exporters import onnx as exporter
+
+    path = bundle_of(trained(size=4), tmp_path, 4)
+    monkeypatch.setattr(exporter, "TOLERANCE", 0)
+    with pytest.raises(ModelFileError, match="nothing was written"):
+        seewhy.export(path, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class Branching(torch.nn.Module):
+    """What it computes depends on values, which a graph cannot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = torch.nn.Linear(3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pooled = x.mean((2, 3))
+        return self.last(pooled) if float(pooled.sum()) > 0 else self.last(-pooled)
+
+
+def test_a_network_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
+    with (
+        seewhy.load(bundle_of(Branching(), tmp_path, 4), model=Branching()) as model,
+        pytest.raises(UsageError, match="this network cannot be exported to ONNX"),
+    ):
+        seewhy.export(model, tmp_path / "m.onnx")
+
+
+def test_the_verb_says_what_it_wrote_and_overwrites_nothing(tmp_path: Path) -> None:
+    path = bundle_of(trained(size=4), tmp_path, 4)
+    printed = call("export", str(path), "--out", str(tmp_path / "m.onnx"))
+    assert "m.onnx" in printed.out and seewhy.load(tmp_path / "m.onnx").digest[:12] in printed.out
+    assert (
+        "already exists" in call("export", str(path), "--out", str(tmp_path / "m.onnx"), code=2).err
+    )
+    assert "ends in .onnx" in call("export", str(path), "--out", str(tmp_path / "m.pt"), code=2).err
+    assert (
+        "only a bundle"
+        in call("export", "fast+fast", "--out", str(tmp_path / "n.onnx"), code=2).err
+    )
