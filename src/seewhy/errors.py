@@ -75,6 +75,7 @@ IMAGE_ERROR_CODES = {
     "unsupported_depth": "pixel values outside 0 to 65,535",
     "too_many_pixels": "more pixels than the limit, or a side that is too long",
     "too_large": "more bytes than the limit",
+    "decode_timeout": "it takes too long to decode",
     "not_a_file": "not a regular file inside the folder (link, pipe, device)",
     "not_found": "no such file",
     "unreadable": "the file cannot be opened",

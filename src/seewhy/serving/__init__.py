@@ -1,0 +1,1 @@
+"""Models behind HTTP: the server, its page, and the client."""

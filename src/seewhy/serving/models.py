@@ -1,0 +1,137 @@
+"""The models that are served, by name."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seewhy.config.names import METHODS
+from seewhy.errors import UsageError
+from seewhy.evaluation.decision.answers import decides
+from seewhy.files import to_json
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.loading import load
+from seewhy.serving.batching import Batcher
+
+logger = logging.getLogger("seewhy.serving")
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A model as it is served: its name in requests, where it was loaded from, and its batcher."""
+
+    name: str
+    source: str
+    classifier: Classifier
+    batcher: Batcher
+    runtime: str
+
+    def listed(self) -> dict[str, Any]:
+        """The model in `GET /models`."""
+        return {
+            "name": self.name,
+            "digest": self.classifier.digest,
+            "classes": list(self.classifier.classes),
+            "size": self.classifier.rule.size,
+            "methods": list(METHODS),
+            "runtime": self.runtime,
+            "abstains": decides(self.classifier.decision),
+            "ready": True,
+        }
+
+    def info(self) -> dict[str, Any]:
+        """The model in `GET /info`: no paths, since anyone may read it."""
+        predictor = self.classifier.predictor
+        facts = predictor.facts
+        recipe = facts.get("recipe", {})
+        public: dict[str, Any] = to_json(
+            {
+                "rule": predictor.rule.model_dump(),
+                "decision": predictor.decision.model_dump(),
+                "views": predictor.views,
+                "parameters": predictor.parameters,
+                "facts": {
+                    "recipe": recipe.get("name"),
+                    "metrics": facts.get("metrics"),
+                },
+                "parents": predictor.parents,
+                "created_by": facts.get("created_by"),
+            }
+        )
+        return self.listed() | public
+
+
+def named(models: Sequence[str | Path]) -> dict[str, str]:
+    """The names by which models are served, and what each was asked for as.
+
+    A shipped model has its name, a file that of its stem, a run that of its directory; "NAME=MODEL" names
+    one. Raises `UsageError` for two of one name.
+    """
+    names: dict[str, str] = {}
+    for model in map(str, models):
+        name, _, source = model.partition("=")
+        if not source or Path(model).exists():
+            path = Path(model)
+            in_run = path.name == "model.safetensors" and path.absolute().parent.name
+            name, source = in_run or (path.name if path.is_dir() else path.stem), model
+        if not name.isprintable() or not 0 < len(name) <= 100:
+            raise UsageError(f"{name!r} is no name for a model: write NAME={source}")
+        if name in names:
+            raise UsageError(f"two models have the name {name}: write OTHER-NAME={source}")
+        names[name] = source
+    if not names:
+        raise UsageError("no model is named: name a model file, a run directory or a shipped model")
+    return names
+
+
+class Models:
+    """The served models; each is replaced as a whole when its file changes."""
+
+    def __init__(
+        self,
+        names: Mapping[str, str],
+        *,
+        runners: int,
+        batch: int,
+        on_batch: Callable[[str, int], None],
+    ) -> None:
+        self._names = dict(names)
+        self._runners, self._batch, self._on_batch = runners, batch, on_batch
+        self._threads = ThreadPoolExecutor(runners, "model")
+        self._served: dict[str, Served] = {}
+        self._loading = threading.Lock()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all models are loaded."""
+        return len(self._served) == len(self._names)
+
+    def __iter__(self) -> Any:
+        return iter(list(self._served.values()))
+
+    def get(self, name: str | None) -> Served:
+        """The model of a name [the first]. Raises `KeyError`."""
+        return self._served[next(iter(self._names)) if name is None else name]
+
+    def load(self) -> None:
+        """Loads all models. Raises as `seewhy.load`."""
+        for name, source in self._names.items():
+            self._served[name] = self._opened(name, source)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _opened(self, name: str, source: str) -> Served:
+        classifier = load(source, device="cpu")
+        batcher = Batcher(
+            classifier,
+            self._threads,
+            runners=self._runners,
+            most=self._batch,
+            on_batch=lambda count: self._on_batch(name, count),
+        )
+        return Served(name, source, classifier, batcher, "torch")
