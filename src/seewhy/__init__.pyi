@@ -20,7 +20,8 @@ from .inference.loading import load as load
 from .inference.loading import trust_onnx as trust_onnx
 from .inference.locate import shipped_models as shipped_models
 from .run import Run as Run
-from .serving.server import serve as serve
+from .serving import ServeSettings as ServeSettings
+from .serving import serve as serve
 from .workflows.analyse import analyse as analyse
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.compare import compare as compare

@@ -47,7 +47,7 @@ def create_app(service: Service, key: str | None) -> FastAPI:
         redoc_url=None,
         dependencies=[Depends(scopes.require)],
     )
-    app.add_middleware(Guard, settings=service.settings)
+    app.add_middleware(Guard, service=service)
     for error in (Refusal, HTTPException, RequestValidationError):
         app.add_exception_handler(error, refused)
     add_routes(app, service)

@@ -13,11 +13,12 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seewhy.errors import UsageError
 from seewhy.serving.errors import HTTP_CODES, Refusal, error_json
-from seewhy.serving.settings import ServeSettings
+from seewhy.serving.service import Service
 
 logger = logging.getLogger("seewhy.serving")
 
@@ -61,8 +62,9 @@ class Scopes:
 class Guard:
     """Refuses foreign hosts and origins, gives each request an id, and makes every error JSON."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+        settings = service.settings
         self._hosts = LOOPBACK | {settings.host.lower(), *map(str.lower, settings.allowed_hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,24 +91,32 @@ class Guard:
             await self._app(scope, receive, send_with_headers)
         except Refusal as error:
             await answer(error, request_id)(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            pass
         except Exception:
             logger.exception("a request failed", extra={"request_id": request_id})
             if status:
                 raise
-            error = Refusal(500, "internal", "the server failed: its log has the request id")
-            await answer(error, request_id)(scope, receive, send_with_headers)
+            failure = Refusal(500, "internal", "the server failed: its log has the request id")
+            await answer(failure, request_id)(scope, receive, send_with_headers)
         finally:
-            seconds = time.perf_counter() - started
-            logger.info(
-                "request",
-                extra={
-                    "request_id": request_id,
-                    "method": scope["method"],
-                    "path": scope["route"].path if "route" in scope else None,
-                    "status": status,
-                    "ms": round(1000 * seconds, 1),
-                },
-            )
+            self._count(scope, request_id, status, time.perf_counter() - started)
+
+    def _count(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        """Counts a request, and logs it, by the route that it took; status 0: nobody waited for it."""
+        route = scope["route"].path if "route" in scope else "none"
+        self._service.metrics.requests.labels(route, status).inc()
+        self._service.metrics.seconds.labels(route).observe(seconds)
+        logger.info(
+            "request",
+            extra={
+                "request_id": request_id,
+                "method": scope["method"] if scope["method"].isalpha() else "none",
+                "route": route,
+                "status": status,
+                "ms": round(1000 * seconds, 1),
+            },
+        )
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -118,17 +128,34 @@ class Guard:
                 "this server is not addressed by this name: see --allowed-hosts",
             )
         origin = headers.get("origin")
-        if scope["method"] not in SAFE and origin is not None:
-            if urlsplit(origin).netloc.lower() != host.lower() or not host:
-                raise Refusal(403, "forbidden_origin", "requests from other web sites are refused")
+        foreign = origin is not None and _authority(origin) != host.lower()
+        if foreign and scope["method"] not in SAFE:
+            raise Refusal(403, "forbidden_origin", "requests from other web sites are refused")
 
     def _is_ours(self, host: str, scope: Scope) -> bool:
-        """Whether a Host header names this server: by an allowed name, or by the address of the connection."""
+        """Whether a Host header has an allowed name, or the address by which the client has connected."""
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             return False
         return name in self._hosts or name == (scope.get("server") or [""])[0]
+
+
+def _authority(origin: str) -> str | None:
+    """The host and port of an Origin header; None for `null` and for what is none."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return None
+    return parts.netloc.lower() if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def refused(request: Request, error: Exception) -> JSONResponse:

@@ -2,14 +2,13 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from seewhy.config.names import METHODS
-from seewhy.errors import UsageError
+from seewhy.errors import SeeWhyError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
@@ -64,29 +63,6 @@ class Served:
         return self.listed() | public
 
 
-def named(models: Sequence[str | Path]) -> dict[str, str]:
-    """The names by which models are served, and what each was asked for as.
-
-    A shipped model has its name, a file that of its stem, a run that of its directory; "NAME=MODEL" names
-    one. Raises `UsageError` for two of one name.
-    """
-    names: dict[str, str] = {}
-    for model in map(str, models):
-        name, _, source = model.partition("=")
-        if not source or Path(model).exists():
-            path = Path(model)
-            in_run = path.name == "model.safetensors" and path.absolute().parent.name
-            name, source = in_run or (path.name if path.is_dir() else path.stem), model
-        if not name.isprintable() or not 0 < len(name) <= 100:
-            raise UsageError(f"{name!r} is no name for a model: write NAME={source}")
-        if name in names:
-            raise UsageError(f"two models have the name {name}: write OTHER-NAME={source}")
-        names[name] = source
-    if not names:
-        raise UsageError("no model is named: name a model file, a run directory or a shipped model")
-    return names
-
-
 class Models:
     """The served models; each is replaced as a whole when its file changes."""
 
@@ -116,10 +92,38 @@ class Models:
         """The model of a name [the first]. Raises `KeyError`."""
         return self._served[next(iter(self._names)) if name is None else name]
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of each model that is loaded."""
+        return {name: model.classifier.digest for name, model in self._served.items()}
+
     def load(self) -> None:
         """Loads all models. Raises as `seewhy.load`."""
-        for name, source in self._names.items():
-            self._served[name] = self._opened(name, source)
+        with self._loading:
+            for name, source in self._names.items():
+                self._served[name] = self._opened(name, source)
+
+    def reload(self) -> dict[str, str]:
+        """Loads each file that has changed; what became of it by name.
+
+        The new model answers from the next request on, once it was verified as at the start. A file that
+        cannot be used leaves the old model in place, and is logged.
+        """
+        return {name: self._reloaded(name, source) for name, source in self._names.items()}
+
+    def _reloaded(self, name: str, source: str) -> str:
+        with self._loading:
+            old = self._served[name].classifier.digest
+            try:
+                new = self._opened(name, source)
+            except (SeeWhyError, OSError) as error:
+                logger.error("model kept", extra={"model": name, "reason": visible(str(error))})
+                return "kept: the new file cannot be used"
+            if new.classifier.digest == old:
+                return "unchanged"
+            self._served[name] = new
+            logger.info("model replaced", extra={"model": name, "digest": new.classifier.digest})
+            return "replaced"
 
     def close(self) -> None:
         """Ends the threads."""

@@ -8,9 +8,10 @@ import numpy as np
 
 from seewhy.data.images.at_once import workers
 from seewhy.errors import ImageError
-from seewhy.serving.batching import Answer, Room
+from seewhy.serving.batching import Room
 from seewhy.serving.decoding import Decoded, Decoders
 from seewhy.serving.errors import Refusal, not_ready, of_image
+from seewhy.serving.metrics import Metrics
 from seewhy.serving.models import Models, Served
 from seewhy.serving.settings import ServeSettings
 from seewhy.serving.uploads import Memory, Upload
@@ -21,11 +22,12 @@ class Service:
 
     def __init__(self, names: dict[str, str], settings: ServeSettings) -> None:
         self.settings = settings
+        self.metrics = Metrics()
         self.models = Models(
             names,
             runners=settings.runners or workers(),
             batch=settings.batch,
-            on_batch=lambda name, count: None,
+            on_batch=lambda name, count: self.metrics.batch.labels(name).observe(count),
         )
         self.decoders = Decoders(settings, self.stop_for_crashes)
         self.room = Room(settings.queue)
@@ -66,27 +68,40 @@ class Service:
         data = upload.checked(self.settings.image_bytes)
         return await self.decoders.decode(data, model.classifier.rule)
 
-    async def answer(self, upload: Upload, model: Served, top_k: int) -> "dict[str, Any] | Refusal":
+    async def answer(self, upload: Upload, model: Served, top_k: int) -> dict[str, Any] | Refusal:
         """The result for one image, as it is sent, or why there is none."""
+        classes = model.classifier.classes
         try:
             decoded = await self.decode(upload, model)
             answer = await model.batcher.answer(decoded.pixels)
-        except ImageError as error:
-            return of_image(error)
-        except Refusal as error:
-            return error
-        result = result_of(answer, model.classifier.classes, top_k)
-        return {
+        except (ImageError, Refusal) as error:
+            refusal = of_image(error) if isinstance(error, ImageError) else error
+            self.metrics.image_errors.labels(refusal.code).inc()
+            return refusal
+        order = np.argsort(-answer.probabilities, kind="stable")[:top_k]
+        top = [
+            {"label": classes[k], "confidence": round(float(answer.probabilities[k]), 6)}
+            for k in order
+        ]
+        label, confidence = top[0]["label"], top[0]["confidence"]
+        self.metrics.predicted(model.name, len(classes), label, answer.answer, confidence)
+        result = {
             "file": upload.name,
-            **result,
-            **({"frames_ignored": True} if decoded.frames_ignored else {}),
+            "status": "ok",
+            **top[0],
+            "answer": answer.answer,
+            "top": top,
         }
+        return result | ({"frames_ignored": True} if decoded.frames_ignored else {})
 
-
-def result_of(answer: Answer, classes: tuple[str, ...], top_k: int) -> dict[str, Any]:
-    """The part of a result that is said of an image that could be read."""
-    order = np.argsort(-answer.probabilities, kind="stable")[:top_k]
-    top = [
-        {"label": classes[k], "confidence": round(float(answer.probabilities[k]), 6)} for k in order
-    ]
-    return {"status": "ok", **top[0], "answer": answer.answer, "top": top}
+    def status(self) -> dict[str, Any]:
+        """What the operator sees."""
+        return {
+            "ready": self.ready,
+            "draining": self.draining,
+            "models": self.models.digests,
+            "images": self.room.taken,
+            "upload_bytes": self.memory.taken,
+            "decoders": self.decoders.processes,
+            "decoders_replaced": self.decoders.replaced,
+        }
