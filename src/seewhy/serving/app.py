@@ -85,7 +85,7 @@ def _add_explain(app: FastAPI, service: Service) -> None:
             except ImageError as error:
                 raise of_image(error) from None
         image = centre(decoded.pixels, served.classifier.rule.size)
-        digest, trusted = served.classifier.digest, service.settings.trust_onnx
+        digest, trusted = served.digest, service.settings.trust_onnx
         question = Question(served.source, digest, trusted, image, method, target)
         try:
             explanation = await explainer.explain(question)
@@ -143,7 +143,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         return as_json(
             {
                 "request_id": request.state.request_id,
-                "model": {"name": served.name, "digest": served.classifier.digest},
+                "model": {"name": served.name, "digest": served.digest},
                 "results": [
                     {
                         "file": upload.name,

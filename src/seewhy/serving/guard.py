@@ -1,6 +1,7 @@
 """What every request passes, and every answer carries: hosts, origins, keys, request ids and headers."""
 
 import hmac
+import ipaddress
 import logging
 import secrets
 import time

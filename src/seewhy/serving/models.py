@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,31 +12,48 @@ from seewhy.errors import SeeWhyError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.loading import load
+from seewhy.inference.locate import find_models
 from seewhy.serving.batching import Batcher
+from seewhy.serving.opening import Opened, open_model
+from seewhy.serving.settings import ServeSettings
+from seewhy.text import visible
 
 logger = logging.getLogger("seewhy.serving")
+
+PERTURBATION_METHODS = ("occlusion", "shap")  # they explain any model
 
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """A model as it is served: its name in requests, where it was loaded from, and its batcher."""
+    """A model as it is served: its name in requests, what it was asked for as, and its batcher.
+
+    `digest` is that of the file which was asked for, whatever computes it.
+    """
 
     name: str
     source: str
-    classifier: Classifier
+    opened: Opened
     batcher: Batcher
-    runtime: str
+
+    @property
+    def classifier(self) -> Classifier:
+        """The model."""
+        return self.opened.classifier
+
+    @property
+    def digest(self) -> str:
+        """The digest of the file that was asked for."""
+        return self.opened.digest
 
     def listed(self) -> dict[str, Any]:
         """The model in `GET /models`."""
         return {
             "name": self.name,
-            "digest": self.classifier.digest,
+            "digest": self.digest,
             "classes": list(self.classifier.classes),
             "size": self.classifier.rule.size,
-            "methods": list(METHODS),
-            "runtime": self.runtime,
+            "methods": list(METHODS if self.opened.bundle else PERTURBATION_METHODS),
+            "runtime": self.opened.runtime,
             "abstains": decides(self.classifier.decision),
             "ready": True,
         }
@@ -69,13 +86,13 @@ class Models:
     def __init__(
         self,
         names: Mapping[str, str],
+        settings: ServeSettings,
         *,
         runners: int,
-        batch: int,
         on_batch: Callable[[str, int], None],
     ) -> None:
         self._names = dict(names)
-        self._runners, self._batch, self._on_batch = runners, batch, on_batch
+        self._settings, self._runners, self._on_batch = settings, runners, on_batch
         self._threads = ThreadPoolExecutor(runners, "model")
         self._served: dict[str, Served] = {}
         self._loading = threading.Lock()
@@ -85,7 +102,7 @@ class Models:
         """Whether all models are loaded."""
         return len(self._served) == len(self._names)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Served]:
         return iter(list(self._served.values()))
 
     def get(self, name: str | None) -> Served:
@@ -95,7 +112,7 @@ class Models:
     @property
     def digests(self) -> dict[str, str]:
         """The digest of each model that is loaded."""
-        return {name: model.classifier.digest for name, model in self._served.items()}
+        return {name: model.digest for name, model in self._served.items()}
 
     def load(self) -> None:
         """Loads all models. Raises as `seewhy.load`."""
@@ -113,29 +130,40 @@ class Models:
 
     def _reloaded(self, name: str, source: str) -> str:
         with self._loading:
-            old = self._served[name].classifier.digest
+            old = self._served[name].digest
             try:
                 new = self._opened(name, source)
             except (SeeWhyError, OSError) as error:
                 logger.error("model kept", extra={"model": name, "reason": visible(str(error))})
                 return "kept: the new file cannot be used"
-            if new.classifier.digest == old:
+            if new.digest == old:
                 return "unchanged"
             self._served[name] = new
-            logger.info("model replaced", extra={"model": name, "digest": new.classifier.digest})
+            logger.info("model replaced", extra={"model": name, "digest": new.digest})
             return "replaced"
 
     def close(self) -> None:
         """Ends the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def stamps(self) -> list[tuple[int, ...]]:
+        """What tells a changed file: it differs after a file was replaced."""
+        stamps = []
+        for source in self._names.values():
+            try:
+                about = [path.stat() for path in find_models(source)]
+            except (SeeWhyError, OSError):  # while it is replaced
+                continue
+            stamps += [(one.st_size, one.st_mtime_ns, one.st_ino) for one in about]
+        return stamps
+
     def _opened(self, name: str, source: str) -> Served:
-        classifier = load(source, device="cpu")
+        opened = open_model(source, self._settings)
         batcher = Batcher(
-            classifier,
+            opened.classifier,
             self._threads,
             runners=self._runners,
-            most=self._batch,
+            most=self._settings.batch,
             on_batch=lambda count: self._on_batch(name, count),
         )
-        return Served(name, source, classifier, batcher, "torch")
+        return Served(name, source, opened, batcher)

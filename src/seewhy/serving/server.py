@@ -24,6 +24,7 @@ from seewhy.serving.settings import ServeSettings
 logger = logging.getLogger("seewhy.serving")
 
 ADMIN_OFFSET = 1000  # from the port to the operator's port
+WATCH_SECONDS = 1.0
 SETTLE_SECONDS = 0.3  # in which clients learn that the server is not ready any more
 
 
@@ -58,7 +59,10 @@ async def _serve(
             if await _first(service.start(), stop):
                 logger.info("ready", extra={"models": service.models.digests})
                 on_event(Note(f"ready: {', '.join(names)}"))
+                watching = [asyncio.create_task(_watch(service))] if settings.reload else []
                 await _first(service.broken.wait(), stop)
+                for task in watching:
+                    task.cancel()
             service.draining = True
             logger.info("stopping", extra={"images": service.room.taken})
             await asyncio.sleep(0 if service.broken.is_set() else SETTLE_SECONDS)
@@ -82,6 +86,17 @@ async def _first(work: Any, stop: asyncio.Event) -> bool:
         return False
     task.result()
     return True
+
+
+async def _watch(service: Service) -> None:
+    """Loads models again when their files change."""
+    before = service.models.stamps()
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        now = service.models.stamps()
+        if now != before:
+            await asyncio.to_thread(service.models.reload)
+        before = now
 
 
 class _Server(uvicorn.Server):

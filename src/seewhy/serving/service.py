@@ -25,8 +25,8 @@ class Service:
         self.metrics = Metrics()
         self.models = Models(
             names,
+            settings,
             runners=settings.runners or workers(),
-            batch=settings.batch,
             on_batch=lambda name, count: self.metrics.batch.labels(name).observe(count),
         )
         self.decoders = Decoders(settings, self.stop_for_crashes)

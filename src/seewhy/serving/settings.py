@@ -1,6 +1,7 @@
 """What a server accepts and how long it waits: every limit, in one record."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,7 +24,11 @@ class ServeSettings(BaseModel):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="names by which clients may address the server, besides its own address"
     )
-    trust_onnx: bool = Field(False, description="open ONNX files that SeeWhy did not write here")
+    runtime: Literal["auto", "onnx", "torch"] = Field(
+        "auto", description="what computes a bundle; auto: ONNX Runtime where it can"
+    )
+    trust_onnx: bool = Field(False, description="open ONNX files that another machine exported")
+    reload: bool = Field(False, description="load a model again when its file changes")
 
     runners: int | None = Field(
         None, ge=1, le=256, description="batches computed at once, one thread each [cores]"
