@@ -22,6 +22,8 @@ from .inference.locate import shipped_models as shipped_models
 from .run import Run as Run
 from .serving import ServeSettings as ServeSettings
 from .serving import serve as serve
+from .serving.client import AsyncClient as AsyncClient
+from .serving.client import Client as Client
 from .workflows.analyse import analyse as analyse
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.compare import compare as compare

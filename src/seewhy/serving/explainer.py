@@ -9,8 +9,11 @@ import base64
 import io
 import json
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -32,8 +35,13 @@ from seewhy.inference.forward import to_input
 from seewhy.inference.loading import load
 from seewhy.plots.attribution import shared_scale, transparent
 
-NICENESS = 10  # predictions come first
-NEED_A_SPLIT = ("cam", "grad_cam", "grad_cam_plus_plus", "guided_grad_cam")  # into features and head
+NICENESS = 5  # predictions come first
+NEED_A_SPLIT = (
+    "cam",
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "guided_grad_cam",
+)  # into features and head
 
 
 @dataclass(frozen=True)
@@ -70,13 +78,15 @@ def _takes(network: nn.Module, name: str, blank: torch.Tensor) -> bool:
 
 
 def explanation(
-    subject: Subject, image: NDArray[np.uint8], method: str, target: str | None
+    subject: Subject, image: NDArray[np.uint8], method: str, target: str | None, seconds: float
 ) -> Iterator[dict[str, Any]]:
     """The map of an image, uint8 (S, S, 3), with what the model answers; then its faithfulness.
 
-    `target` is the class that is explained [the predicted one]. Raises `UsageError` for a method that is not
-    offered, and for a target that is no class.
+    `target` is the class that is explained [the predicted one]. The faithfulness is None where its test takes
+    longer than `seconds`. Raises `UsageError` for a method that is not offered, and for a target that is no
+    class; `TimeoutError` where the map takes longer.
     """
+    end = time.monotonic() + seconds
     classes = subject.classifier.classes
     if method not in subject.methods:
         raise UsageError(f"method: expected one of {', '.join(subject.methods)}")
@@ -87,7 +97,8 @@ def explanation(
     answer = subject.classifier.answers(predictions)[0]
     target = label if target is None else target
     x, targets = to_input(image[None], "cpu"), torch.tensor([classes.index(target)])
-    values = METHODS[method](subject.network, x, targets)[0].numpy()
+    with ending(subject.network, end):
+        values = METHODS[method](subject.network, x, targets)[0].numpy()
     yield {
         "label": label,
         "confidence": round(float(predictions.confidence()[0]), 6),
@@ -100,8 +111,28 @@ def explanation(
         "map": _png(transparent(values, shared_scale(values))),
         "values": [[float(f"{value:.4g}") for value in row] for row in values.tolist()],
     }
-    tested = to_json(faithfulness(subject.network, x, targets, METHODS[method]).of(0))
-    yield {"faithfulness": {**tested, "passed": tested["reliable"]}}
+    try:
+        with ending(subject.network, end):
+            tested = to_json(faithfulness(subject.network, x, targets, METHODS[method]).of(0))
+    except TimeoutError:
+        yield {"faithfulness": None}
+    else:
+        yield {"faithfulness": {**tested, "passed": tested["reliable"]}}
+
+
+@contextmanager
+def ending(network: nn.Module, end: float) -> Iterator[None]:
+    """Within the block, a prediction of this network after the time `end` raises `TimeoutError`."""
+
+    def check(*_: object) -> None:
+        if time.monotonic() > end:
+            raise TimeoutError
+
+    handle = network.register_forward_pre_hook(check)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _png(pixels: NDArray[np.uint8]) -> str:
@@ -129,13 +160,17 @@ class Models:
 def main() -> None:
     """Answers requests until the input ends."""
     os.nice(NICENESS)
+    # Sent to all processes of a terminal or a service: requests in flight still need this one.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     models = Models()
     while (request := receive(requests)) is not None:
         size = request["size"]
-        pixels = np.frombuffer(requests.read(size * size * 3), np.uint8).reshape(size, size, 3)
+        pixels = np.frombuffer(bytearray(requests.read(size * size * 3)), np.uint8)
+        image = pixels.reshape(size, size, 3)
         try:
             subject = models.get(*(request[name] for name in ("path", "digest", "trust_onnx")))
         except (SeeWhyError, OSError) as error:
@@ -144,10 +179,14 @@ def main() -> None:
             continue
         send(answers, {"loaded": True})
         try:
-            for part in explanation(subject, pixels, request["method"], request["target"]):
+            asked = (request[name] for name in ("method", "target", "seconds"))
+            for part in explanation(subject, image, *asked):
                 send(answers, part)
         except UsageError as error:
             send(answers, {"error": "bad_request", "message": str(error)})
+        except TimeoutError:
+            message = "the map takes longer than an explanation may: choose another method"
+            send(answers, {"error": "timeout", "message": message})
 
 
 def send(stream: BinaryIO, message: Mapping[str, Any]) -> None:
