@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request, Response
@@ -13,7 +12,9 @@ from seewhy import __version__
 from seewhy.data.images.decode import centre
 from seewhy.errors import ImageError
 from seewhy.serving.errors import Refusal, of_image
+from seewhy.serving.explaining import Explainer, Question
 from seewhy.serving.guard import Guard, Scopes, refused
+from seewhy.serving.page import page
 from seewhy.serving.service import Service
 from seewhy.serving.uploads import receive
 
@@ -51,21 +52,16 @@ def create_app(service: Service, key: str | None) -> FastAPI:
     for error in (Refusal, HTTPException, RequestValidationError):
         app.add_exception_handler(error, refused)
     add_routes(app, service)
-    if find_spec("seewhy.serving.page"):
-        from seewhy.serving.page import router
-
-        app.include_router(router)
-    if find_spec("seewhy.serving.explaining"):
-        _add_explain(app, service)
+    explainer = Explainer()
+    service.closing.append(explainer.close)
+    add_explain(app, service, explainer)
+    app.include_router(page(explainer.warm))
     scopes.check(app)
     return app
 
 
-def _add_explain(app: FastAPI, service: Service) -> None:
-    from seewhy.serving.explaining import Explainer, Question, Refused
-
-    explainer = Explainer()
-    service.closing.append(explainer.close)
+def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
+    """Adds the route that explains."""
 
     @app.post("/explain")
     async def explain(
@@ -87,10 +83,7 @@ def _add_explain(app: FastAPI, service: Service) -> None:
         image = centre(decoded.pixels, served.classifier.rule.size)
         digest, trusted = served.digest, service.settings.trust_onnx
         question = Question(served.source, digest, trusted, image, method, target)
-        try:
-            explanation = await explainer.explain(question)
-        except Refused as error:
-            raise Refusal(error.status, error.code, error.message, retry_after=1) from None
+        explanation = await explainer.explain(question)
         about = {"request_id": request.state.request_id, "file": upload.name}
         names = {"name": served.name, "digest": digest}
         return as_json({**about, "model": names, **explanation})

@@ -1,5 +1,6 @@
 """The page at `/` and its files: a closed list, read once."""
 
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import PurePath
 
@@ -39,19 +40,21 @@ _FILES = {
     for file in files("seewhy.serving").joinpath("static").iterdir()
 }
 
-router = APIRouter(include_in_schema=False)
 
+def page(on_open: Callable[[], Awaitable[None]]) -> APIRouter:
+    """The routes of the page; `on_open` is awaited when a person opens it."""
+    router = APIRouter(include_in_schema=False)
 
-@router.get("/")
-def page() -> Response:
-    """The page on which a person classifies images."""
-    return _file("index.html")
+    @router.get("/")
+    async def index() -> Response:
+        await on_open()
+        return _file("index.html")
 
+    @router.get("/static/{name}")
+    async def static(name: str) -> Response:
+        return _file(name)
 
-@router.get("/static/{name}")
-def static(name: str) -> Response:
-    """A file of the page."""
-    return _file(name)
+    return router
 
 
 def _file(name: str) -> Response:
