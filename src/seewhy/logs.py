@@ -27,7 +27,12 @@ from seewhy.text import visible
 _ROOT = logging.getLogger("seewhy")
 _ROOT.addHandler(logging.NullHandler())  # else Python shows warnings on standard error
 _PLAIN = re.compile(r"[\w.,:/+-]+")
-_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}  # all else is `extra`
+_STANDARD = {
+    *vars(logging.makeLogRecord({})),
+    "message",
+    "asctime",
+    "taskName",
+}  # all else is `extra`
 
 
 @contextmanager
