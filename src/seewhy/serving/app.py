@@ -16,7 +16,7 @@ from seewhy.serving.docs import docs_page
 from seewhy.serving.errors import Refusal, of_image
 from seewhy.serving.explaining import Explainer, Question
 from seewhy.serving.guard import Guard, Scopes, refused
-from seewhy.serving.page import SECURITY, page
+from seewhy.serving.page import SECURITY, add_page
 from seewhy.serving.service import Service
 from seewhy.serving.uploads import receive
 
@@ -57,7 +57,7 @@ def create_app(service: Service, key: str | None) -> FastAPI:
     explainer = Explainer()
     service.closing.append(explainer.close)
     add_explain(app, service, explainer)
-    app.include_router(page(explainer.warm))
+    add_page(app, explainer.warm)
     scopes.check(app)
     return app
 

@@ -19,8 +19,8 @@ HEAD = """<!doctype html>
 """
 EXAMPLE = """<pre><code>curl -F file=@image.jpg {base}/predict
 curl --data-binary @image.jpg -H 'Content-Type: image/jpeg' '{base}/predict?top_k=5'</code></pre>
-<p>Every error is <code>{{"error": {{"code", "message", "request_id"}}}}</code>. Where the server has an API key,
-send <code>Authorization: Bearer KEY</code>. The same description for programs:
+<p>Every error is <code>{{"error": {{"code", "message", "request_id"}}}}</code>. Where the server has an API
+key, send <code>Authorization: Bearer KEY</code>. The same description for programs:
 <a href="/openapi.json">openapi.json</a>.</p>
 """
 
