@@ -31,6 +31,7 @@ class Running:
     admin: str
     process: subprocess.Popen
     log: Path
+    client: httpx.Client
 
     @property
     def address(self) -> tuple[str, int]:
@@ -42,10 +43,10 @@ class Running:
         return {"Authorization": f"Bearer {token_file().read_text()}"}
 
     def status(self) -> dict:
-        return httpx.get(f"{self.admin}/status", headers=self.operator).json()
+        return self.client.get(f"{self.admin}/status", headers=self.operator).json()
 
     def metrics(self) -> str:
-        return httpx.get(f"{self.admin}/metrics", headers=self.operator).text
+        return self.client.get(f"{self.admin}/metrics", headers=self.operator).text
 
     def records(self) -> list[dict]:
         """The lines of its log that are JSON."""
@@ -54,7 +55,7 @@ class Running:
 
     def predict(self, *images: bytes, **query) -> httpx.Response:
         files = [("file", (f"{n}.png", image)) for n, image in enumerate(images)]
-        return httpx.post(f"{self.url}/predict", files=files, params=query, timeout=60)
+        return self.client.post("/predict", files=files, params=query)
 
     def process_connections(self) -> list[str]:
         """The sockets that its process has open to clients of the public port."""
@@ -111,7 +112,9 @@ def running(folder: Path, *models: object, **flags: object) -> Iterator[Running]
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.02)
         url, admin = re.findall(r"http://[\d.]+:\d+", log.read_text())[:2]
-        yield Running(url, admin, process, log)
+        # Each `httpx.get` would read the certificates of all authorities.
+        with httpx.Client(base_url=url, timeout=60, verify=False) as client:
+            yield Running(url, admin, process, log, client)
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0, log.read_text()[-2000:]

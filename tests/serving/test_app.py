@@ -39,23 +39,23 @@ def test_an_answer_has_what_the_contract_says(server, exported):
 
 @pytest.mark.parametrize("kind", ["image/png", "image/anything", "application/octet-stream"])
 def test_an_image_may_be_the_whole_body(server, kind):
-    raw = httpx.post(f"{server.url}/predict", content=image(), headers={"content-type": kind})
+    raw = server.client.post("/predict", content=image(), headers={"content-type": kind})
     assert (
         raw.json()["results"][0] | {"file": "0.png"} == server.predict(image()).json()["results"][0]
     )
 
 
 def test_the_models_and_what_is_known_of_them(server):
-    (listed,) = httpx.get(f"{server.url}/models").json()["models"]
+    (listed,) = server.client.get("/models").json()["models"]
     assert listed["name"] == "small" and listed["ready"] and listed["runtime"] == "onnx"
     assert listed["methods"] == ["occlusion", "shap"]
-    info = httpx.get(f"{server.url}/info?model=small").json()
+    info = server.client.get("/info?model=small").json()
     assert listed.items() <= info.items() and info["rule"]["size"] == listed["size"]
     assert "/" not in str(info["facts"])
 
 
 def test_docs_ask_for_nothing_from_outside(server):
-    page = httpx.get(f"{server.url}/docs")
+    page = server.client.get("/docs")
     assert "/predict" in page.text and "top_k" in page.text
     assert not re.findall(r'(?:src|href)="(?!/)', page.text) and "<script" not in page.text
 
@@ -90,7 +90,7 @@ def test_a_bad_image_alone_is_the_status_of_its_request(server, body, status, co
     ],
 )
 def test_every_error_is_json_with_a_code(server, method, path, status, code):
-    answer = httpx.request(method, server.url + path)
+    answer = server.client.request(method, path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
@@ -122,7 +122,7 @@ def text_part(size: int, name: str = "note") -> bytes:
     ],
 )
 def test_a_damaged_form_is_refused(server, request_of, code):
-    answer = httpx.post(f"{server.url}/predict", **request_of)
+    answer = server.client.post("/predict", **request_of)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
@@ -188,8 +188,8 @@ def test_r7_bytes_of_an_image(server):
     beside = server.predict(image(), grown((10 << 20) + 1)).json()["results"]
     assert [result["status"] for result in beside] == ["ok", "error"]
     raw = {"headers": {"content-type": "image/png"}, "timeout": 60}
-    assert httpx.post(f"{server.url}/predict", content=grown(10 << 20), **raw).status_code == 200
-    over = httpx.post(f"{server.url}/predict", content=grown((10 << 20) + 1), **raw)
+    assert server.client.post("/predict", content=grown(10 << 20), **raw).status_code == 200
+    over = server.client.post("/predict", content=grown((10 << 20) + 1), **raw)
     assert (over.status_code, over.json()["error"]["code"]) == (413, "too_large")
 
 
@@ -226,7 +226,7 @@ def test_r7_pixels_and_sides(server, size, status):
 
 def test_r7_images_parts_and_texts(server):
     def code(**request_of):
-        answer = httpx.post(f"{server.url}/predict", timeout=60, **request_of)
+        answer = server.client.post("/predict", timeout=60, **request_of)
         return answer.status_code, answer.json().get("error", {}).get("code")
 
     one = file_part(image())
@@ -245,7 +245,7 @@ def test_r7_bytes_of_a_request(server):
         rest = size - len(form(*parts, file_part(b""))["content"])
         request_of = form(*parts, file_part(grown(rest)))
         assert len(request_of["content"]) == size
-        return httpx.post(f"{server.url}/predict", timeout=60, **request_of).status_code
+        return server.client.post("/predict", timeout=60, **request_of).status_code
 
     assert [status(64 << 20), status((64 << 20) + 1)] == [200, 413]
 

@@ -152,13 +152,15 @@ def test_with_a_key_file(exported, tmp_path):
     key = tmp_path / "key"
     key.write_text(KEY)
     key.chmod(0o600)
-    with running(tmp_path, exported, **{"api-key-file": key, "host": "0.0.0.0"}) as server:
+    with running(
+        tmp_path, f"mine={exported}", **{"api-key-file": key, "host": "0.0.0.0"}
+    ) as server:
         url = f"http://127.0.0.1:{server.url.rsplit(':')[-1]}"
-        assert httpx.get(f"{url}/models").status_code == 401
-        assert httpx.get(f"{url}/ready").status_code == 200
+        assert server.client.get(f"{url}/models").status_code == 401
+        assert server.client.get(f"{url}/ready").status_code == 200
         sent = {"headers": {"Authorization": f"Bearer {KEY}"}}
-        answer = httpx.post(f"{url}/predict", files={"file": image()}, **sent)
-        assert answer.status_code == 200 and answer.json()["model"]["name"] == "model"
+        answer = server.client.post(f"{url}/predict", files={"file": image()}, **sent)
+        assert answer.status_code == 200 and answer.json()["model"]["name"] == "mine"
         assert KEY not in server.log.read_text()
 
 
@@ -269,8 +271,8 @@ def test_r19_names_are_labels_only(server, tmp_path):
             + escaped
             + b'"\r\n\r\n'
         )
-        answer = httpx.post(
-            f"{server.url}/predict",
+        answer = server.client.post(
+            "/predict",
             content=head + image() + b"\r\n--b--\r\n",
             headers={"content-type": f"multipart/form-data; boundary={boundary}"},
         )
@@ -283,8 +285,8 @@ def test_r19_names_are_labels_only(server, tmp_path):
         "/static/....//app.py",
         "/static/",
     ):
-        assert httpx.get(server.url + path).status_code == 404
-    assert httpx.get(f"{server.url}/info", params={"model": "../../etc/passwd"}).status_code == 404
+        assert server.client.get(path).status_code == 404
+    assert server.client.get("/info", params={"model": "../../etc/passwd"}).status_code == 404
     log = server.log.read_text()
     assert "\x1b" not in log and "passwd" not in log
 
@@ -305,7 +307,7 @@ def test_r19_writes_nothing(exported, tmp_path):
         )
         for name in NAMES:
             server.predict(image())
-            httpx.post(f"{server.url}/predict", files={"file": (name.replace("\0", ""), image())})
+            server.client.post("/predict", files={"file": (name.replace("\0", ""), image())})
         tracer.terminate()
         tracer.wait()
         assert not [
@@ -328,7 +330,7 @@ ADDRESSES = [
 def test_r20_no_address_of_an_image_is_ever_read(server):
     """None is a flag, a setting or a parameter; and what is sent as one opens no connection."""
     names = [*ServeSettings.model_fields, *(parameter.name for parameter in command.params)]
-    schema = httpx.get(f"{server.url}/openapi.json").json()
+    schema = server.client.get("/openapi.json").json()
     for route in schema["paths"].values():
         for method in route.values():
             names += [parameter["name"] for parameter in method.get("parameters", [])]
@@ -349,9 +351,9 @@ def test_r20_no_address_of_an_image_is_ever_read(server):
                 },
             ):
                 if address == own or address.startswith("http://127"):
-                    answer = httpx.post(f"{server.url}/predict", **options)
+                    answer = server.client.post("/predict", **options)
                     assert answer.status_code in (415, 422), address
-        answer = httpx.post(f"{server.url}/predict", json={"url": own})
+        answer = server.client.post("/predict", json={"url": own})
         assert answer.status_code == 415
         with pytest.raises(TimeoutError):
             trap.accept()

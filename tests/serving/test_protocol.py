@@ -102,7 +102,7 @@ def fuzz(server, count, seed):
             answer = read_all(connection)
         assert status_of(answer) < 500 or status_of(answer) in (501, 505), (request, answer)
         if number % 1000 == 999 or number == count - 1:
-            assert httpx.get(f"{server.url}/health").status_code == 200
+            assert server.client.get("/health").status_code == 200
     assert "Traceback" not in server.log.read_text()
 
 
@@ -194,8 +194,8 @@ def test_r10_at_full_size(server):
 
 def test_an_answer_reaches_a_client_that_still_sends(server):
     """httpx sends all of a body before it reads: the rest is read and dropped for a while."""
-    answer = httpx.post(
-        f"{server.url}/predict",
+    answer = server.client.post(
+        "/predict",
         content=(bytes(1 << 16) for _ in range(1100)),
         headers={"content-type": "image/png"},
     )
@@ -309,4 +309,4 @@ def test_connections_are_bounded(exported, tmp_path):
             ) or b"retry-after: 1" in answer
             stack.close()
             time.sleep(0.2)
-            assert httpx.get(f"{server.url}/health").status_code == 200
+            assert server.client.get("/health").status_code == 200
