@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -205,5 +206,5 @@ def test_without_the_extra_the_install_line_is_shown():
 
 
 def test_an_onnx_server_loads_no_torch(server):
-    maps = open(f"/proc/{server.process.pid}/maps").read()
+    maps = Path(f"/proc/{server.process.pid}/maps").read_text()
     assert "onnxruntime" in maps and "libtorch" not in maps
