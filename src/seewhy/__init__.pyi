@@ -23,6 +23,7 @@ from .run import Run as Run
 from .workflows.analyse import analyse as analyse
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.compare import compare as compare
+from .workflows.compress import compress as compress
 from .workflows.data import check_data as check_data
 from .workflows.data import data_statistics as data_statistics
 from .workflows.data import split_data as split_data

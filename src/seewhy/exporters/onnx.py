@@ -113,7 +113,8 @@ def _graph(predictor: PyTorchPredictor) -> Any:
             "exporting to ONNX needs an extra: `pip install 'seewhy[export]'`"
         ) from None
     except torch.onnx.OnnxExporterError as error:
-        raise UsageError(f"this network cannot be exported to ONNX ({first_line(error)})") from None
+        cause = first_line(error.__cause__ or error)
+        raise UsageError(f"this network cannot be exported to ONNX ({cause})") from None
     assert program is not None
     proto = program.model_proto
     for holder in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info):
