@@ -21,6 +21,7 @@ from .inference.loading import trust_onnx as trust_onnx
 from .inference.locate import shipped_models as shipped_models
 from .run import Run as Run
 from .workflows.analyse import analyse as analyse
+from .workflows.benchmark import benchmark_inference as benchmark_inference
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.compare import compare as compare
 from .workflows.compress import compress as compress

@@ -29,6 +29,7 @@ VERBS = {
     "info": "Show what a model file contains.",
     "export": "Write a model as one ONNX file, which runs without PyTorch.",
     "compress": "Make a model smaller and faster, and keep what proves its worth.",
+    "benchmark": "Measure speed on this machine: `infer MODEL...`.",
     "calibrate": 'Calibrate a model\'s confidence, and let it answer "not sure".',
     "compare": "Compare models, with the significance of their differences.",
     "robustness": "Measure accuracy under corruptions and adversarial attacks.",

@@ -29,6 +29,8 @@ class Ensemble(Predictor):
     (None) where its members were trained on different splits.
     """
 
+    runtime = "ensemble"
+
     members: tuple[Predictor, ...]
 
     @staticmethod

@@ -35,6 +35,8 @@ class OnnxPredictor(Predictor):
     Pixel values, TTA views and temperature are handled in the graph, so `views` only say which it has.
     """
 
+    runtime = "onnx"
+
     file: OnnxFile
     session: Any
 

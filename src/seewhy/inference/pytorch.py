@@ -22,6 +22,8 @@ from seewhy.models.network import Network
 class PyTorchPredictor(Predictor):
     """A bundle on a device; its network is a private copy in evaluation mode that nobody mutates."""
 
+    runtime = "torch"
+
     bundle: Bundle
     device: torch.device
 
