@@ -26,6 +26,22 @@ BATCHES = (4, 16, 64)
 BATCH_ROUNDS = 5
 MOST_SECONDS = 60  # for the single images of all models
 
+FIRST_ANSWER = """
+import sys
+import numpy as np
+import seewhy
+
+model = seewhy.load(sys.argv[1], device="cpu")
+side = model.rule.size
+model.predict(np.zeros((side, side, 3), np.uint8))
+try:  # what `getrusage` tells may be the memory of the process that started this one
+    status = open("/proc/self/status").read().split()
+    print(1024 * int(status[status.index("VmHWM:") + 1]))
+except OSError:  # not Linux
+    import resource
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
 
 @dataclass(frozen=True)
 class InferenceSpeed:
@@ -148,16 +164,11 @@ def _seconds(classifier: Classifier, batch: int) -> float:
 def _start_up(name: str, on_event: OnEvent) -> tuple[float, float]:
     """Seconds from the start of a process to its first answer, and the most memory that it took, in bytes."""
     on_event(Note(f"starting {name}"))
-    code = (
-        "import sys, resource, numpy as np, seewhy\n"
-        "model = seewhy.load(sys.argv[1], device='cpu')\n"
-        "side = model.rule.size\n"
-        "model.predict(np.zeros((side, side, 3), np.uint8))\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
-    )
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code, name], capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", FIRST_ANSWER, name],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    unit = 1 if sys.platform == "darwin" else 1024
-    return time.perf_counter() - start, unit * float(done.stdout)
+    return time.perf_counter() - start, float(done.stdout)
