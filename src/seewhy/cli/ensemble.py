@@ -55,7 +55,11 @@ def _lines(result: "CombinedModel", data: str | None) -> list[str]:
 def _table(measured: "MeasuredMembers") -> list[str]:
     width = max(8, *(len(visible(name)) for name in measured.metrics))
     n = next(iter(measured.metrics.values())).n
-    lines = [f"val: {counted(n, 'image')}", "", f"{'':<{width}}  accuracy (95%)            log loss    ECE"]
+    lines = [
+        f"val: {counted(n, 'image')}",
+        "",
+        f"{'':<{width}}  accuracy (95%)            log loss    ECE",
+    ]
     for name, one in measured.metrics.items():
         lines.append(
             f"{visible(name):<{width}}  {with_interval(one.accuracy):<24}  {one.nll:>8.3f}  {one.ece:>5.1%}"

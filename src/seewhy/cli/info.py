@@ -28,5 +28,7 @@ def _text(result: "ModelInfo") -> str:
     for section in result.sections:
         lines += ["", section.title]
         for name, text in section.rows:
-            lines += wrap(visible(text), 110, initial_indent=f"  {name:<18} ", subsequent_indent=" " * 21)
+            lines += wrap(
+                visible(text), 110, initial_indent=f"  {name:<18} ", subsequent_indent=" " * 21
+            )
     return "\n".join(lines[1:])

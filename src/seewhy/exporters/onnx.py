@@ -1,5 +1,6 @@
 """A bundle as an ONNX file: uint8 images in; logits, calibrated probabilities and embeddings out."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -87,7 +88,8 @@ def with_properties(graph: Any, about: OnnxMetadata, logits: NDArray[np.float32]
 
 def _graph(predictor: PyTorchPredictor) -> Any:
     """The model as an onnx.ModelProto, without what the exporter notes of this machine's files."""
-    network = predictor.differentiable().cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network = copy.deepcopy(predictor.bundle.network).cpu()
+    network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for module in [*network.modules()]:
         for name, child in module.named_children():
             if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):

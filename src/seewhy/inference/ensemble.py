@@ -75,6 +75,13 @@ class Ensemble(Predictor):
             parameters=sum(member.parameters for member in members),
         )
 
+    @property
+    def no_network(self) -> str:
+        return (
+            "several models are not a single network: use one of them, or for calibration and export the file "
+            "that `seewhy ensemble` makes of them"
+        )
+
     @contextmanager
     def in_full_precision(self) -> Iterator[None]:
         with ExitStack() as stack:

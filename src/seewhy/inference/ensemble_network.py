@@ -43,7 +43,7 @@ class EnsembleNetwork(nn.Module):
 
     @staticmethod
     def built(arguments: Mapping[str, Any], *, num_classes: int, size: int) -> "EnsembleNetwork":
-        """The network of a file's arguments. Raises `ValidationError` or `UsageError` where they are wrong."""
+        """The network of a file's arguments. Raises `ValidationError` or `UsageError` for wrong ones."""
         return EnsembleNetwork(num_classes, size, EnsembleArguments.model_validate(arguments))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,4 +53,6 @@ class EnsembleNetwork(nn.Module):
         ):
             probabilities = (member(x).float() / temperature).softmax(1)
             answers.append(probabilities.index_select(1, self.get_buffer(f"order{number}")))
-        return (torch.stack(answers).sum(0) / len(answers)).clamp_min(LEAST).log()  # (N, num_classes)
+        return (
+            (torch.stack(answers).sum(0) / len(answers)).clamp_min(LEAST).log()
+        )  # (N, num_classes)

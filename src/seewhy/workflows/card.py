@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 
 from seewhy.config.networks import NETWORKS
+from seewhy.inference.metadata import ENSEMBLE
 from seewhy.text import counted, escape_markdown, shortened, visible
 
 if TYPE_CHECKING:
@@ -111,19 +112,37 @@ def _front_matter(info: "ModelInfo") -> dict[str, Any]:
 def _model(info: "ModelInfo") -> list[Row]:
     about = info.header.metadata
     purpose = fact(about.facts, str, "recipe", "about")
-    options = ", ".join(
-        f"{name} {value}" for name, value in about.architecture.arguments.items() if value is not None
-    )
     flops = "FLOPs not stored" if info.flops is None else f"{info.flops / 1e6:,.1f} MFLOPs an image"
     rows = [
         ("for", f"labels an image as one of {counted(len(about.classes), 'class')}"),
         ("classes", shortened(about.classes, CLASSES_SHOWN)),
         ("input", _input(about)),
-        ("network", about.architecture.name + (f" ({options})" if options else "")),
+        *_network(about),
         ("size", f"{info.parameters:,} parameters, {flops}"),
         ("licence", info.license or "not stated (`license` in a recipe)"),
     ]
     return [*rows[:1], ("purpose", purpose), *rows[1:]] if purpose else rows
+
+
+def _network(about: "Metadata") -> list[Row]:
+    """The network with its options, or those of an ensemble."""
+    architecture = about.architecture
+    members = (
+        fact(architecture.arguments, list, "members") if architecture.name == ENSEMBLE else None
+    )
+    if members is None:
+        return [("network", _with_options(architecture.name, architecture.arguments))]
+    rows = [("network", f"ensemble of {len(members)}, the mean of their calibrated probabilities")]
+    for number, member in enumerate(members, 1):
+        options = fact({"member": member}, dict, "member", "arguments") or {}
+        name = fact({"member": member}, str, "member", "name") or "unknown"
+        rows.append((f"network {number}", _with_options(name, options)))
+    return rows
+
+
+def _with_options(name: str, options: Mapping[str, Any]) -> str:
+    told = ", ".join(f"{option} {value}" for option, value in options.items() if value is not None)
+    return f"{name} ({told})" if told else name
 
 
 def _input(about: "Metadata") -> str:
@@ -142,9 +161,9 @@ def _input(about: "Metadata") -> str:
 
 def _answers(about: "Metadata") -> list[Row]:
     decision = about.decision
-    calibrated = f"logits are divided by the temperature {decision.temperature:.3f}"
+    calibrated = f"calibrated: logits are divided by the temperature {decision.temperature:.3f}"
     if decision.temperature == 1:
-        calibrated = "not calibrated (temperature 1)"
+        calibrated = "not calibrated (temperature 1): `seewhy calibrate` fits it"
     unsure = "never: it always names a class"
     if decision.threshold is not None:
         unsure = f'below {decision.threshold:.1%} confidence it says "not sure"'
@@ -252,7 +271,9 @@ def _member(member: Any) -> str | None:
     told = [(key, fact({"member": member}, str, "member", key)) for key in ("recipe", "digest")]
     accuracy = fact({"member": member}, float, "member", "val_accuracy")
     texts = [f"{key} {text}" for key, text in told if text]
-    return ", ".join(texts + ([] if accuracy is None else [f"accuracy {accuracy:.2%} on val"])) or None
+    return (
+        ", ".join(texts + ([] if accuracy is None else [f"accuracy {accuracy:.2%} on val"])) or None
+    )
 
 
 def _weights_licence(about: "Metadata") -> str:
@@ -269,7 +290,7 @@ def _limits(info: "ModelInfo") -> list[Row]:
     rows = {
         "images": "metrics hold for images like those of its data; measure it on others (`seewhy evaluate`)",
         "other things": "it names one of its classes for any image at all",
-        "test": "no metrics on test images; those of validation are optimistic, as it chose settings",
+        "test": "no metrics on test images; those on validation, by which it was chosen, are optimistic",
         "people": "do not let it decide anything about people",
     }
     if about.decision.scope is not None:
@@ -280,11 +301,15 @@ def _limits(info: "ModelInfo") -> list[Row]:
 
 
 def _file(info: "ModelInfo") -> list[Row]:
-    about = info.header.metadata
+    about, onnx = info.header.metadata, info.exported
+    exported = (
+        [] if onnx is None else [("exported from", f"bundle {onnx.bundle}, as {onnx.precision}")]
+    )
     return [
         ("file", f"{visible(info.file.name)} ({info.header.size / 1e6:.1f} MB)"),
         ("format", str(about.format_version)),
         ("digest", info.header.digest),
+        *exported,
         ("parents", ", ".join(about.parents) or "none"),
         ("made by", f"SeeWhy {about.created_by}"),
     ]

@@ -200,8 +200,8 @@ def _average(members: Mapping[str, Bundle]) -> Bundle:
         for what, (one, two) in pairs.items():
             if one != two:
                 raise UsageError(
-                    f"{visible(first_name)} and {visible(name)} have different {what}, so their weights have no "
-                    "mean: leave out --average-weights"
+                    f"{visible(first_name)} and {visible(name)} have different {what}, so their weights "
+                    "have no mean: leave out --average-weights"
                 )
     states = [member.network.state_dict() for member in members.values()]
     network = copy.deepcopy(first.network)
@@ -245,7 +245,11 @@ def _without_network(members: Mapping[str, Bundle], recipe: str) -> Bundle:
             }
             for one, own in zip(models, recipes, strict=True)
         ],
-        **{name: together.facts[name] for name in ("data", "train_pictures") if name in together.facts},
+        **{
+            name: together.facts[name]
+            for name in ("data", "train_pictures")
+            if name in together.facts
+        },
     }
     return Bundle(
         network=models[0].network,

@@ -98,7 +98,9 @@ def fine_tuned(
     ensemble, and for an override that would have no effect.
     """
     if isinstance(start.network, EnsembleNetwork):
-        raise UsageError("--init names an ensemble, which is not fine-tuned: name one of its members")
+        raise UsageError(
+            "--init names an ensemble, which is not fine-tuned: name one of its members"
+        )
     update: dict[str, Any] = {}
     depth = "range" if start.rule.depth else "upper_byte"
     if begun is None:

@@ -13,10 +13,13 @@ from seewhy.evaluation.headline import Headline, headline
 from seewhy.files import require_new, write_atomic
 from seewhy.inference.container import Header, read_header
 from seewhy.inference.locate import find_model
-from seewhy.inference.metadata import Metadata
+from seewhy.inference.metadata import Metadata, OnnxMetadata
+from seewhy.inference.onnx_file import is_onnx
+from seewhy.inference.onnx_file import read as read_onnx
 from seewhy.run import DAMAGED, Run
 from seewhy.workflows.card import Section, fact, markdown, sections_of
 
+EXPORTED = {"bundle", "precision"}  # what an ONNX file says beside the metadata of its bundle
 # Tensors of floats that are no parameters of the registry's networks, by the last part of their names.
 BUFFERS = {"running_mean", "running_var", "mean", "std", "kernels"}
 METRICS: TypeAdapter[dict[str, Headline]] = TypeAdapter(dict[str, Headline])
@@ -28,7 +31,8 @@ class ModelInfo:
 
     `parameters` counts its weights; `flops` are those of one image, None where the file does not have them.
     `metrics` are the main ones of each split, `test_readings` how often test was evaluated: of a run
-    directory those of its metrics.json, of a file those that were stored in it.
+    directory those of its metrics.json, of a file those that were stored in it. `exported` is how an ONNX
+    file was made; its `header` is that of the bundle, with its own digest and size, and no tensors.
     """
 
     file: Path
@@ -37,6 +41,7 @@ class ModelInfo:
     flops: int | None
     metrics: Mapping[str, Headline]
     test_readings: int = 0
+    exported: OnnxMetadata | None = None
 
     @property
     def license(self) -> str | None:
@@ -57,14 +62,17 @@ class ModelInfo:
             "bytes": self.header.size,
             "parameters": self.parameters,
             "flops": self.flops,
-            "metrics": {split: record.model_dump(mode="json") for split, record in self.metrics.items()},
+            "metrics": {
+                split: record.model_dump(mode="json") for split, record in self.metrics.items()
+            },
             "test_readings": self.test_readings,
             "license": self.license,
+            **({} if self.exported is None else self.exported.model_dump(include=EXPORTED)),
         }
 
 
 def info(model: str | Path, *, out: str | Path | None = None) -> ModelInfo:
-    """What a model file, run directory or shipped model contains, as a model card.
+    """What a model file, exported ONNX file, run directory or shipped model contains, as a model card.
 
     `out` is a new Markdown file for the card, whose front matter is that of the Hugging Face Hub. Raises
     `ModelFileError` for a file that is damaged or not SeeWhy's, and `UsageError` if `out` exists.
@@ -72,16 +80,23 @@ def info(model: str | Path, *, out: str | Path | None = None) -> ModelInfo:
     if out is not None:
         require_new(Path(out))
     file, run = find_model(model), Run(Path(model))
-    header = read_header(file)
-    about = header.metadata
+    exported = None
+    if is_onnx(file):
+        onnx = read_onnx(file)
+        header = Header(onnx.about.model, (), onnx.digest, len(onnx.data))
+        exported, parameters = onnx.about, onnx.about.parameters
+    else:
+        header = read_header(file)
+        parameters = _parameters(header)
     own = run.model == file
     result = ModelInfo(
         file=file,
         header=header,
-        parameters=_parameters(header),
-        flops=_flops(about),
-        metrics=(_of_run(run) if own else {}) or _stored(about),
+        parameters=parameters,
+        flops=_flops(header.metadata),
+        metrics=(_of_run(run) if own else {}) or _stored(header.metadata),
         test_readings=run.test_readings if own else 0,
+        exported=exported,
     )
     if out is not None:
         write_atomic(Path(out), markdown(result).encode())
