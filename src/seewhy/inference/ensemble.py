@@ -78,8 +78,8 @@ class Ensemble(Predictor):
     @property
     def no_network(self) -> str:
         return (
-            "several models are not a single network: use one of them, or for calibration and export the file "
-            "that `seewhy ensemble` makes of them"
+            "several models are not a single network: use one of them, or to calibrate and to export the "
+            "file that `seewhy ensemble` makes of them"
         )
 
     @contextmanager

@@ -62,7 +62,7 @@ def markdown(info: "ModelInfo") -> str:
     """The card as Markdown, with the front matter of the Hugging Face Hub (YAML)."""
     lines = [f"# {escape_markdown(_name(info))}"]
     for section in info.sections:
-        lines += ["", f"## {section.title}", ""]
+        lines += ["", f"## {escape_markdown(section.title)}", ""]
         lines += [f"- **{name}**: {escape_markdown(text)}" for name, text in section.rows]
     front = yaml.safe_dump(_front_matter(info), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n" + "\n".join(lines) + "\n"

@@ -87,7 +87,7 @@ def info(model: str | Path, *, out: str | Path | None = None) -> ModelInfo:
         exported, parameters = onnx.about, onnx.about.parameters
     else:
         header = read_header(file)
-        parameters = _parameters(header)
+        parameters = parameters_of(header)
     own = run.model == file
     result = ModelInfo(
         file=file,
@@ -118,7 +118,7 @@ def _stored(about: Metadata) -> dict[str, Headline]:
         return {}
 
 
-def _parameters(header: Header) -> int:
+def parameters_of(header: Header) -> int:
     """The weights of a network, by the names and shapes of its tensors."""
     floats = (tensor for tensor in header.tensors if tensor.dtype in ("F32", "F16"))
     return sum(
