@@ -73,7 +73,7 @@ def test_it_is_a_bundle_like_any_other(combined, data, tmp_path, images):
     noise = np.random.default_rng(1).integers(0, 256, (40, 8, 8, 3)).astype(np.uint8)
     out = tmp_path / "calibrated.safetensors"
     calibrated = seewhy.calibrate(
-        combined.file, data, out=out, coverage=0.5, out_of_scope=noise, force=True
+        combined.file, data, out=out, coverage=0.5, out_of_scope=(noise, ["x"] * 40), force=True
     )
     scope = calibrated.calibration.scope
     assert scope.score == "probability" and list(scope.areas) == ["probability"]
@@ -216,7 +216,7 @@ MEMBER = {"name": "simple_cnn", "arguments": {}, "views": ["identity"], "tempera
         (lambda members: members[0].update(arguments={"dropout": "much"}), "does not fit"),
         (lambda members: members[0].update(views=["sideways"]), "cannot be built"),
         (lambda members: members.__setitem__(0, "simple_cnn"), "cannot be built"),
-        (lambda members: members[0].update(views=list(BOTH)), "has a tensor"),
+        (lambda members: members[0].update(views=list(BOTH)), "not one of its architecture"),
     ],
 )
 def test_a_hostile_ensemble_is_refused(combined, tmp_path, change, refusal):
