@@ -2,9 +2,9 @@
 
     python benchmarks/ensemble.py DATA [--runs build/ensemble]
 
-Trains `fast` for 8 epochs with three seeds (`alone`), then three models of 3 epochs with other seeds that all start
-from the first of these (`tuned`). Each three are combined in both ways. Finished runs in --runs are used again, and an
-unfinished one is continued. Test is not read. Writes `benchmarks/results/ensemble.json`.
+Trains `fast` for 8 epochs with three seeds (`alone`), then three models of 3 epochs with these seeds that all
+start from the first of them (`tuned`). Each three are combined in both ways. Finished runs in --runs are
+used again, and an unfinished one is continued. Test is not read. Writes `benchmarks/results/ensemble.json`.
 """
 
 import argparse
