@@ -23,7 +23,12 @@ Value = TypeVar("Value")
 Row = tuple[str, str]
 
 CLASSES_SHOWN, COUNTS_SHOWN, WEAKEST_SHOWN = 20, 10, 3
-HUB_TITLES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "nll": "Log loss", "ece": "ECE"}
+HUB_METRICS = {  # the Hub's type and our title of each
+    "accuracy": ("accuracy", "Accuracy"),
+    "macro_f1": ("f1", "Macro F1"),
+    "nll": ("log_loss", "Log loss"),
+    "ece": ("expected_calibration_error", "Calibration error"),
+}
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,8 @@ def _front_matter(info: "ModelInfo") -> dict[str, Any]:
                 "args": {"fingerprint": info.header.metadata.fingerprint},
             },
             "metrics": [
-                {"type": name, "name": title, "value": value}
-                for name, title in HUB_TITLES.items()
+                {"type": kind, "name": title, "value": value}
+                for name, (kind, title) in HUB_METRICS.items()
                 if (value := getattr(measured, name).value) is not None
             ],
         }
@@ -104,7 +109,7 @@ def _front_matter(info: "ModelInfo") -> dict[str, Any]:
         "tags": ["image-classification", "seewhy", info.header.metadata.architecture.name],
     }
     if results:
-        front["metrics"] = list(HUB_TITLES)
+        front["metrics"] = [kind for kind, _ in HUB_METRICS.values()]
         front["model-index"] = [{"name": _name(info), "results": results}]
     return front
 

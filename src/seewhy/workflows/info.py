@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from seewhy.config.networks import NETWORKS, STORED_COST
 from seewhy.evaluation.headline import Headline, headline
-from seewhy.files import require_new, write_atomic
+from seewhy.files import named_path, require_new, write_atomic
 from seewhy.inference.container import Header, read_header
 from seewhy.inference.locate import find_model
 from seewhy.inference.metadata import Metadata, OnnxMetadata
@@ -79,7 +79,7 @@ def info(model: str | Path, *, out: str | Path | None = None) -> ModelInfo:
     """
     if out is not None:
         require_new(Path(out))
-    file, run = find_model(model), Run(Path(model))
+    file, run = find_model(model), Run(named_path(model))
     exported = None
     if is_onnx(file):
         onnx = read_onnx(file)
