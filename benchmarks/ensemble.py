@@ -3,8 +3,9 @@
     python benchmarks/ensemble.py DATA [--runs build/ensemble]
 
 Trains `fast` for 8 epochs with three seeds (`alone`), then three models of 3 epochs with these seeds that all
-start from the first of them (`tuned`). Each three are combined in both ways. Finished runs in --runs are
-used again, and an unfinished one is continued. Test is not read. Writes `benchmarks/results/ensemble.json`.
+start from the first of them (`tuned`). Each three are combined in both ways. Test is not read. Finished runs
+in --runs and results in `benchmarks/results/ensemble.json`, which it writes, are used again, and an
+unfinished run is continued.
 """
 
 import argparse
@@ -43,14 +44,12 @@ def combined(data: Path, runs: list[Path], average_weights: bool) -> dict[str, A
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "combined.safetensors"
         result = seewhy.ensemble(runs, out=out, average_weights=average_weights, data=data)
-        calibrated = seewhy.calibrate(out, data, out=Path(folder) / "calibrated.safetensors")
     assert result.measured is not None
-    fit, difference = calibrated.calibration, result.measured.difference
+    difference = result.measured.difference
     return {
         "accuracy": {name: one.accuracy for name, one in result.measured.metrics.items()},
         "nll": {name: one.nll for name, one in result.measured.metrics.items()},
         "ece": {name: one.ece for name, one in result.measured.metrics.items()},
-        "calibrated": {"temperature": fit.temperature, "nll": fit.nll_after, "ece": fit.ece_after},
         "best": result.measured.best,
         "difference": difference.accuracy,
         "p": difference.p,
@@ -64,16 +63,19 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--runs", type=Path, default=ROOT.parent / "build" / "ensemble")
     given = parser.parse_args()
-    results: dict[str, Any] = {}
+    record: dict[str, Any] = {"data": given.data.name, "settings": SETTINGS, "machine": describe()}
+    if RESULT.is_file():
+        record = json.loads(RESULT.read_text())
     for kind in SETTINGS:
         runs = [trained(given.data, given.runs, kind, seed) for seed in SEEDS]
-        results[kind] = {
-            "ensemble": combined(given.data, runs, False),
-            "average": combined(given.data, runs, True),
-        }
-    record = {"data": given.data.name, "settings": SETTINGS, "machine": describe(), **results}
-    RESULT.write_text(json.dumps(seewhy.to_json(record), indent=1, allow_nan=False) + "\n")
-    print(json.dumps(seewhy.to_json(results), indent=1))
+        for form in ("average", "ensemble"):
+            name = f"{kind}: {form}"
+            if name not in record:
+                record[name] = combined(given.data, runs, form == "average")
+                RESULT.write_text(
+                    json.dumps(seewhy.to_json(record), indent=1, allow_nan=False) + "\n"
+                )
+                print(name, json.dumps(seewhy.to_json(record[name])), flush=True)
 
 
 if __name__ == "__main__":
