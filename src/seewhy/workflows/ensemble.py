@@ -72,8 +72,8 @@ class CombinedModel:
             return None
         advice = {
             "ensemble": "use that member, or leave out the weakest models",
-            "average": "use that member, or combine them without --average-weights; weights of models that were "
-            "not fine-tuned from one model have no useful mean",
+            "average": "use that member, or combine them without --average-weights; weights of models that "
+            "were not fine-tuned from one model have no useful mean",
         }
         lost = -100 * self.measured.difference.accuracy.value
         return f"{lost:.1f} points less right than {self.measured.best} alone: {advice[self.kind]}"
