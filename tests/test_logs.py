@@ -63,7 +63,10 @@ def test_work_is_logged_from_start_to_end_or_to_its_error(tmp_path):
             LOGGER.exception("request failed")
     records = [json.loads(line) for line in lines(tmp_path / "log")]
     events = [record["event"] for record in records]
-    assert events == [*("start", "end", "start", "failed", "start", "interrupted"), "request failed"]
+    assert events == [
+        *("start", "end", "start", "failed", "start", "interrupted"),
+        "request failed",
+    ]
     assert records[1]["images"] == 2 and records[1]["seconds"] >= 0
     assert (records[3]["code"], records[3]["error"], records[3]["exit_code"]) == (
         *("UsageError", "no\nway"),

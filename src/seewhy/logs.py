@@ -27,7 +27,12 @@ from seewhy.text import visible
 _ROOT = logging.getLogger("seewhy")
 _ROOT.addHandler(logging.NullHandler())  # else Python shows warnings on standard error
 _PLAIN = re.compile(r"[\w.,:/+-]+")
-_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}  # all else is `extra`
+_STANDARD = {
+    *vars(logging.makeLogRecord({})),
+    "message",
+    "asctime",
+    "taskName",
+}  # all else is `extra`
 
 
 @contextmanager
@@ -97,7 +102,7 @@ class _File(logging.FileHandler):
         error = sys.exc_info()[1]
         full = isinstance(error, OSError) and error.errno in FULL
         if not full:
-            raise  # noqa: PLE0704 (called while an exception is handled)
+            raise  # it is called while the exception is handled
         if self.required:
             raise DiskFullError(self.baseFilename) from None
 

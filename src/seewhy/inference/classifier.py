@@ -34,9 +34,13 @@ if TYPE_CHECKING:
 
 KEPT_ON_OTHER_DATA = ("on_bad", "max_bad", "split_seed")  # of the training's fields
 CHUNK, CHUNK_PIXELS = 256, 1 << 24  # images that are decoded at once, and their stored pixels
-TASK = 8  # images that a thread reads in turn: for thumbnails, handing over costs as much as decoding
+TASK = (
+    8  # images that a thread reads in turn: for thumbnails, handing over costs as much as decoding
+)
 
-Read = tuple[np.ndarray, tuple[int, int]] | ImageError  # stored pixels, and width and height of the whole
+Read = (
+    tuple[np.ndarray, tuple[int, int]] | ImageError
+)  # stored pixels, and width and height of the whole
 
 
 @dataclass
