@@ -1,0 +1,195 @@
+"""`seewhy predict` over many images: images/s beside the decoder's limit, memory, and kills with resume.
+
+    python benchmarks/batch.py FOLDER [--count 4000] [--photos 120] [--kills 5] [--full] [--model fast]
+
+Rates are of the first `--count` images of FOLDER and of `--photos` JPEG photographs of 3 megapixels that are
+made, by the model and, where ONNX Runtime is installed, by its ONNX file. The decoder's limit is the same
+way with a network that takes no time. Memory is anonymous resident memory (RssAnon), looked at five times
+a second; `--full` labels all images of FOLDER, for its slope. Each kill is a kill -9 of a process at a random
+moment, and the table is compared with one that nothing interrupted. Writes `benchmarks/results/batch.json`.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from machine import describe
+from PIL import Image
+
+import seewhy
+
+SAMPLE_SECONDS = 0.2
+
+
+def anonymous(pid: int) -> int:
+    """RssAnon in KiB; 0 once the process has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
+
+
+def command(model: str, listed: Path, out: Path, *flags: str) -> list[str]:
+    """The words of one `predict`."""
+    start = [sys.executable, "-m", "seewhy", "predict", model, str(listed), "--out", str(out)]
+    return [*start, "--json", *flags]
+
+
+def predict(model: str, listed: Path, out: Path) -> dict[str, Any]:
+    """Labels the images of a list in a process of its own, and watches its anonymous memory."""
+    log = out.with_suffix(".err")
+    with open(log, "wb") as errors:
+        child = subprocess.Popen(
+            command(model, listed, out), stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        memory = []
+        start = time.perf_counter()
+        while child.poll() is None:
+            memory.append((time.perf_counter() - start, anonymous(child.pid) / 1024))
+            time.sleep(SAMPLE_SECONDS)
+    assert child.returncode == 0 and child.stdout is not None, log.read_text()
+    result = json.loads(child.stdout.read())
+    kept = ("images", "seconds", "images_per_second", "bottleneck", "digest")
+    noted = [line for line in log.read_text().splitlines() if "bottleneck" in line]
+    return {name: result[name] for name in kept} | {"note": noted, "memory": about(memory)}
+
+
+def about(memory: list[tuple[float, float]]) -> dict[str, float]:
+    """The highest MB, and how they grow over the second half of the time."""
+    peak = max(megabytes for _, megabytes in memory)
+    half = np.array([one for one in memory[:-1] if one[0] > memory[-1][0] / 2])
+    slope = float(np.polyfit(half[:, 0], half[:, 1], 1)[0]) if len(half) > 2 else float("nan")
+    return {
+        "peak_mb": round(peak, 1),
+        "mb_a_minute_in_the_second_half": round(60 * slope, 2),
+        "range_mb_in_the_second_half": round(float(np.ptp(half[:, 1])), 1) if len(half) else 0.0,
+    }
+
+
+def decoder(model: str, images: list[str]) -> dict[str, float]:
+    """Images a second where the network takes no time."""
+    real = seewhy.load(model)
+    zeros = SimpleNamespace(
+        classes=real.classes,
+        rule=real.rule,
+        decision=real.decision,
+        digest=real.digest,
+        outputs=lambda batch, embed: (np.zeros((len(batch), len(real.classes)), np.float32), None),
+    )
+    with seewhy.Classifier(zeros) as classifier:
+        start, cpu = time.perf_counter(), time.process_time()
+        for _ in classifier.predict_chunks(images):
+            pass
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return {
+        "images_per_second": round(len(images) / seconds, 1),
+        "cpu_ms_an_image": round(1000 * cpu / len(images), 3),
+    }
+
+
+def rates(models: dict[str, str], images: list[str], home: Path, name: str) -> dict[str, Any]:
+    """Each model over the same images, with the decoder before and after."""
+    listed = home / f"{name}.txt"
+    listed.write_text("".join(f"{image}\n" for image in images))
+    record: dict[str, Any] = {"images": len(images), "decoder": [decoder(models["bundle"], images)]}
+    for kind, model in models.items():
+        record[kind] = predict(model, listed, home / f"{name}-{kind}.csv")
+        print(name, kind, json.dumps(record[kind]), flush=True)
+    record["decoder"].append(decoder(models["bundle"], images))
+    limit = float(np.mean([one["images_per_second"] for one in record["decoder"]]))
+    for kind in models:
+        record[kind]["of_the_decoders_limit"] = round(record[kind]["images_per_second"] / limit, 3)
+    return record
+
+
+def make_photos(folder: Path, count: int) -> list[str]:
+    """Smooth random JPEG photographs of 2,000 x 1,500 pixels."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    names = []
+    for number in range(count):
+        coarse = Image.fromarray(rng.integers(0, 256, (60, 80, 3), np.uint8))
+        names.append(str(folder / f"{number:05}.jpg"))
+        coarse.resize((2000, 1500), Image.Resampling.BICUBIC).save(names[-1], quality=90)
+    return names
+
+
+def kills(model: str, images: list[str], home: Path, count: int) -> dict[str, Any]:
+    """Kills a process so often at random moments, each time continued, until the table is there."""
+    listed = home / "kills.txt"
+    listed.write_text("".join(f"{image}\n" for image in images))
+    whole, out = home / "whole.csv", home / "killed.csv"
+    start = time.perf_counter()
+    subprocess.run(command(model, listed, whole), check=True, capture_output=True)
+    lasted = time.perf_counter() - start
+    rng, partial = random.Random(0), home / "killed.csv.partial"
+    kept = []
+    for _ in range(count):
+        child = subprocess.Popen(
+            command(model, listed, out, "--resume"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            child.wait(rng.uniform(0.3, 0.8) * lasted)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        kept.append(len(partial.read_bytes().splitlines()) - 1 if partial.exists() else 0)
+        if out.exists():
+            break
+    if not out.exists():
+        subprocess.run(command(model, listed, out, "--resume"), check=True, capture_output=True)
+    return {
+        "images": len(images),
+        "kills": len(kept),
+        "rows_kept_after_each": kept,
+        "same_bytes": out.read_bytes() == whole.read_bytes(),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=4000)
+    parser.add_argument("--photos", type=int, default=120)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--model", default="fast")
+    options = parser.parse_args()
+    images = sorted(map(str, options.folder.rglob("*.png")))
+    record: dict[str, Any] = {"command": "python benchmarks/batch.py " + " ".join(sys.argv[1:])}
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        models = {"bundle": options.model, "onnx": str(home / "model.onnx")}
+        try:
+            seewhy.export(options.model, out=home / "model.onnx")
+        except seewhy.SeeWhyError as error:
+            print(error, file=sys.stderr)
+            del models["onnx"]
+        record["thumbnails"] = rates(models, images[: options.count], home, "thumbnails")
+        photos = make_photos(home / "photos", options.photos)
+        record["photographs"] = rates(models, photos, home, "photographs")
+        fastest = list(models.values())[-1]
+        record["kills"] = kills(fastest, images[: options.count], home, options.kills)
+        if options.full:
+            listed = home / "full.txt"
+            listed.write_text("".join(f"{image}\n" for image in images))
+            record["full"] = predict(fastest, listed, home / "full.csv")
+    record["machine"] = describe()
+    text = json.dumps(record, indent=1)
+    (Path(__file__).parent / "results" / "batch.json").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
