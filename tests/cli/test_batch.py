@@ -58,9 +58,10 @@ def test_three_formats_hold_the_same_rows(trained, photos, tmp_path):
         assert list(csv.DictReader(file)) == as_text
     assert rows[-1]["status"] == "error" and rows[-1]["label"] is None
     assert not list(tmp_path.glob("*.partial"))
-    assert "expected a name that ends in .csv, .jsonl or .parquet" in call(
-        "predict", trained, photos, "--out", tmp_path / "rows.txt", code=2
-    ).err
+    assert (
+        "expected a name that ends in .csv, .jsonl or .parquet"
+        in call("predict", trained, photos, "--out", tmp_path / "rows.txt", code=2).err
+    )
 
 
 def test_interrupted_work_is_continued_to_the_same_rows(
@@ -218,4 +219,4 @@ def test_each_event_is_logged_once(trained, photos, tmp_path, as_json):
     assert records[1]["digest"] == records[5]["digest"] == seewhy.load(trained).digest
     assert records[5]["images"] == 13 and records[5]["errors"] == {"unsupported_format": 1}
     of_evaluate = [r["event"] for r in records if r["logger"] == "seewhy.evaluate"]
-    assert of_evaluate == ["start", "model", "images", "end"]
+    assert of_evaluate == ["start", "model", "images", "predicted", "end"]

@@ -18,8 +18,22 @@ COMMANDS = [
     *("'", "1\n=2", "1\r\n=2", "\x1b[31m", "\u202ex", "\udce9", "", "日本"),
 ]
 TAGS = [
-    *("<script>alert(1)<script>", "<img src=x onerror=alert(1)>", "<svg onload=alert(1)>", "&lt;b&gt;"),
-    *("{{7*7}}", "${7*7}", "<%= 7 %>", "javascript:alert(1)", "'\"><b>", "]]>", "<!--", "%3Cscript%3E"),
+    *(
+        "<script>alert(1)<script>",
+        "<img src=x onerror=alert(1)>",
+        "<svg onload=alert(1)>",
+        "&lt;b&gt;",
+    ),
+    *(
+        "{{7*7}}",
+        "${7*7}",
+        "<%= 7 %>",
+        "javascript:alert(1)",
+        "'\"><b>",
+        "]]>",
+        "<!--",
+        "%3Cscript%3E",
+    ),
 ]
 MARKUP = [f"{start}{tag}" for start in ("", "a ", '"', "'>", "\u00a0") for tag in TAGS]
 FORMULAS = [
@@ -71,7 +85,18 @@ def test_the_names_of_folders_are_safe_on_every_system():
     from seewhy.text import folder_names
 
     hostile = ["..", "../../etc", "a/b", "a\\b", "con", "NUL.txt", "", ".hidden", "x. ", "é" * 300]
-    hostile += ["\0", "\x1b[0m", "a:b*?", "Cat", "cat", "CAT", "cat-2", "not sure", "e\u0301", "\u00e9"]
+    hostile += [
+        "\0",
+        "\x1b[0m",
+        "a:b*?",
+        "Cat",
+        "cat",
+        "CAT",
+        "cat-2",
+        "not sure",
+        "e\u0301",
+        "\u00e9",
+    ]
     names = folder_names(hostile)
     assert len({name.casefold() for name in names}) == len(names)
     for name in names:

@@ -64,6 +64,8 @@ def trust_option(verb: Verb) -> Verb:
 
     text = "open an ONNX file that another machine exported, once it is tried with limits"
     return click.option("--trust-onnx", is_flag=True, help=text)(command)
+
+
 def log_options(verb: Verb) -> Verb:
     """Adds --log-file and --log-json, by which the verb's work is logged while it runs."""
 
