@@ -1,4 +1,4 @@
-"""kill -9 at random moments of `predict` costs a chunk at most: no row is lost, doubled or in another place."""
+"""kill -9 at random moments of `predict`: no row is lost, doubled or in another place."""
 
 import pytest
 

@@ -51,9 +51,9 @@ class ClassFolders:
         """Makes a folder below `self.folder`. Raises `UsageError` if a link leads out of it."""
         if folder in self._made:
             return
-        make_directory(folder)
         if not folder.resolve().is_relative_to(self.folder.resolve()):
-            raise UsageError(f"{folder} is a link that leads out of {self.folder}: remove it")
+            raise UsageError(f"{folder} is behind a link that leads out of {self.folder}: remove it")
+        make_directory(folder)
         self._made.add(folder)
 
 
