@@ -181,14 +181,19 @@ def main() -> None:
         record["photographs"] = rates(models, photos, home, "photographs")
         fastest = list(models.values())[-1]
         record["kills"] = kills(fastest, images[: options.count], home, options.kills)
+        save(record)
         if options.full:
             listed = home / "full.txt"
             listed.write_text("".join(f"{image}\n" for image in images))
             record["full"] = predict(fastest, listed, home / "full.csv")
-    record["machine"] = describe()
-    text = json.dumps(record, indent=1)
+    save(record)
+
+
+def save(record: dict[str, Any]) -> None:
+    """Writes what is measured so far."""
+    text = json.dumps(record | {"machine": describe()}, indent=1)
     (Path(__file__).parent / "results" / "batch.json").write_text(text + "\n")
-    print(text)
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

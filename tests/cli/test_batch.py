@@ -117,8 +117,14 @@ def test_a_start_that_kept_no_row_leaves_nothing(trained, photos, tmp_path, monk
     with pytest.raises(SHUT):
         interrupted(monkeypatch, 0, lambda: seewhy.label_images(trained, photos, out))
     assert not list(tmp_path.iterdir())
-    (tmp_path / "rows.csv.partial").write_text('{"model": "half a head')
-    assert seewhy.label_images(trained, photos / "ant", out).images == 12  # killed before a row
+    partial = tmp_path / "rows.csv.partial"
+    for flags in ([], ["--resume"]):
+        for mine in ("my own notes", "my own notes\nof two lines\n"):
+            partial.write_text(mine)
+            call("predict", trained, photos / "ant", "--out", out, *flags, code=2)
+            assert partial.read_text() == mine
+    partial.write_text('{"seewhy": "rows of an unfinished table", "mod')  # killed before a row
+    assert seewhy.label_images(trained, photos / "ant", out).images == 12
 
 
 def test_one_process_writes_at_a_time(trained, photos, tmp_path):

@@ -52,7 +52,9 @@ class ClassFolders:
         if folder in self._made:
             return
         if not folder.resolve().is_relative_to(self.folder.resolve()):
-            raise UsageError(f"{folder} is behind a link that leads out of {self.folder}: remove it")
+            raise UsageError(
+                f"{folder} is behind a link that leads out of {self.folder}: remove it"
+            )
         make_directory(folder)
         self._made.add(folder)
 

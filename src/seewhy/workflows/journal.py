@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from seewhy.errors import DataError, DiskFullError, UsageError
+from seewhy.errors import DiskFullError, UsageError
 from seewhy.files import (
     full_disk_named,
     lock_open_file,
@@ -24,6 +24,7 @@ from seewhy.files import (
 )
 from seewhy.workflows.label_tables import Row
 
+_MARK = b'{"seewhy": "rows of an unfinished table"'
 SYNC_SECONDS = 1.0  # a crash of the machine costs the rows of so long; a kill costs a chunk
 
 # What must not differ for a journal to be continued, and how a difference is told.
@@ -42,7 +43,7 @@ class Journal:
         self.path = path
         self.count = 0
         self._handle = handle
-        self._header = _line(about)
+        self._header = _line({"seewhy": "rows of an unfinished table", **about})
         self._cells = len(about["columns"])
         self._synced = time.monotonic()
 
@@ -73,10 +74,11 @@ class Journal:
             self.begin()
 
     def _check(self, header: bytes) -> None:
+        now = json.loads(self._header)
         try:
-            before, now = dict(json.loads(header)), json.loads(self._header)
-        except (ValueError, TypeError):
-            raise DataError(f"{self.path} is no journal of SeeWhy: remove it") from None
+            before = json.loads(header)
+        except ValueError:
+            raise UsageError(f"{self.path} is damaged: remove it to start again") from None
         for name, difference in DIFFERENCES.items():
             if before.get(name) != now[name]:
                 raise UsageError(
@@ -130,6 +132,7 @@ def journal(out: Path, about: Mapping[str, Any], *, resume: bool) -> Iterator[Jo
         handle = os.open(path, flags, 0o666)
     try:
         lock_open_file(handle, path)
+        _require_journal(path)
         try:
             require_new(out)  # now, as another process may have finished it meanwhile
             kept = Journal(path, handle, about)
@@ -152,6 +155,14 @@ def journal(out: Path, about: Mapping[str, Any], *, resume: bool) -> Iterator[Jo
         path.unlink()
     finally:
         os.close(handle)
+
+
+def _require_journal(path: Path) -> None:
+    """Raises `UsageError` unless the file is empty, or begins as a journal does."""
+    with open(path, "rb") as file:
+        start = file.read(len(_MARK))
+    if start not in (b"", _MARK):
+        raise UsageError(f"{path} is not of SeeWhy, but has the name that is needed: move it away")
 
 
 def _has_rows(path: Path) -> bool:

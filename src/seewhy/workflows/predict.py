@@ -162,6 +162,7 @@ def _all_labelled(
         with journal(wanted.out, about, resume=wanted.resume) as kept:
             tally.add(kept.rows())
             times = _label(classifier, images, kept, tally, on_event)
+            require_new(wanted.out)
             write_table(wanted.out, columns, kept.rows())
     else:
         times = _label(classifier, images, _Stream(wanted.out, columns), tally, on_event)
