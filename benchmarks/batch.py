@@ -2,13 +2,13 @@
 
     python benchmarks/batch.py FOLDER [--count 4000] [--photos 120] [--kills 5] [--full] [--model fast]
 
-FOLDER has a folder of PNGs of one size for each class. Rates are of its first `--count` images, and of `--photos` JPEG
-photographs of 3 megapixels that are made: by the model, by its ONNX file where ONNX Runtime is installed, and
-by a small network that is faster than the decoder (a simple CNN at 16 pixels, trained for one epoch on 500
-images). The decoder's limit is the same way with a network that takes no time. Memory is anonymous resident
-memory (RssAnon), looked at five times a second; with `--full` also while the small network labels all
-images of FOLDER. Each kill is a kill -9 of a process at a random moment; the table is in the end compared
-with one that nothing interrupted. Writes `benchmarks/results/batch.json`.
+FOLDER has a folder of PNGs of one size for each class. Rates are of its first `--count` images, and of
+`--photos` JPEG photographs of 3 megapixels that are made: by the model, by its ONNX file where ONNX Runtime
+is installed, and by a small network that is faster than the decoder (a simple CNN at 16 pixels, trained for
+one epoch on 500 images). The decoder's limit is the same way with a network that takes no time. Memory is
+anonymous resident memory (RssAnon), looked at five times a second; with `--full` also while the small network
+labels all images of FOLDER. Each kill is a kill -9 of a process at a random moment; the table is in the end
+compared with one that nothing interrupted. Writes `benchmarks/results/batch.json`.
 """
 
 import argparse
