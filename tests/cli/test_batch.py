@@ -4,13 +4,16 @@ import csv
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from helpers import call
 
 import seewhy
+from seewhy.evaluation.decision.record import Decision
 from seewhy.inference.classifier import Classifier
 from seewhy.workflows import journal
 
@@ -201,6 +204,30 @@ def test_the_least_sure_are_explained(trained, photos, tmp_path):
     assert (maps / "explanations-1.png").stat().st_size > 1000
     out.unlink()
     assert "is not empty" in call(*command, code=2).err and not out.exists()
+
+
+def test_what_a_calibrated_model_is_not_sure_of_is_set_apart(
+    trained, photos, tmp_path, monkeypatch
+):
+    predictor = seewhy.load(trained).predictor
+    confidence = seewhy.predict(trained, sorted(photos.rglob("*.png"))).confidence()
+    unsure = replace(predictor, decision=Decision(threshold=float(np.median(confidence))))
+    monkeypatch.setattr("seewhy.workflows.predict.load", lambda *_, **__: Classifier(unsure))
+    result = seewhy.label_images(
+        *("m", photos, tmp_path / "rows.jsonl"),
+        copy_to=tmp_path / "sorted",
+        explain=tmp_path / "maps",
+        explain_most=1,
+    )
+    rows = lines_of(tmp_path / "rows.jsonl")
+    apart = [row for row in rows if row["answer"] == "not sure"]
+    assert result.not_sure == len(apart) == 18 and result.copied == 36
+    names = {os.path.relpath(row["path"], photos) for row in apart}
+    folder = tmp_path / "sorted" / "not sure"
+    copies = {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
+    assert copies == names
+    (explained,) = json.loads((tmp_path / "maps" / "explanations.json").read_text())["pictures"]
+    assert explained["id"] == min(apart, key=lambda row: row["confidence"])["path"]
 
 
 @pytest.mark.parametrize("as_json", [False, True])
