@@ -31,7 +31,7 @@ def named_images(
 def _expand(paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent) -> Iterator[str]:
     """The images of the arguments: every named file, and those in folders, globs and lists."""
     for path in map(str, paths):
-        if Path(path).suffix.lower() == ".txt" and Path(path).is_file():
+        if os.path.splitext(path)[1].lower() == ".txt" and os.path.isfile(path):
             lines = listed(read_file(path))
             if not lines:
                 raise UsageError(f"the list {path} is empty: expected a path per line")
@@ -42,7 +42,7 @@ def _expand(paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent) 
         path = _found(path, (Path(),))
         if path.startswith("~"):
             path = str(named_path(path))
-        if Path(path).is_dir():
+        if os.path.isdir(path):
             folder = scan(Path(path), follow_links)
             yield from (str(Path(path, image)) for image in folder.images)
             yield from (str(Path(path, file.path)) for file in folder.skipped)
@@ -80,6 +80,9 @@ def _found(path: str, folders: Sequence[Path]) -> str:
 
     Bytes that are not UTF-8 are escaped as in our tables (`\\udce9`), or are a name in Windows-1252.
     """
+    plain = str(Path(path))
+    if folders[0] == Path() and os.path.lexists(plain):  # nearly always
+        return plain
     forms = [path, _ESCAPED.sub(lambda byte: chr(int(byte[1][1:], 16)), path)]
     with suppress(UnicodeError):
         forms.append(path.encode("utf-8", "surrogateescape").decode("cp1252"))
