@@ -96,9 +96,9 @@ def test_what_takes_too_long_is_ended(subject, image):
 def test_a_model_file_that_is_not_the_served_one_is_refused(trained):
     models = Models()
     digest = seewhy.info(trained).header.digest
-    assert models.get(str(trained), digest, False) is models.get(str(trained), digest, False)
+    assert models.get(str(trained), digest) is models.get(str(trained), digest)
     with pytest.raises(ModelFileError, match="reload"):
-        models.get(str(trained), "0" * 64, False)
+        models.get(str(trained), "0" * 64)
 
 
 PROCESS = """#!{python}
@@ -135,7 +135,7 @@ def process(tmp_path, monkeypatch):
 
 def asked(method="fine", target=None, seconds=10.0):
     image = np.zeros((2, 2, 3), np.uint8)
-    return Question("model", "0" * 64, False, image, method, target, seconds)
+    return Question("model", "0" * 64, image, method, target, seconds)
 
 
 def refusal(found):

@@ -81,11 +81,10 @@ def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
             except ImageError as error:
                 raise of_image(error) from None
         image = centre(decoded.pixels, served.classifier.rule.size)
-        digest, trusted = served.digest, service.settings.trust_onnx
-        question = Question(served.source, digest, trusted, image, method, target)
+        question = Question(served.source, served.digest, image, method, target)
         explanation = await explainer.explain(question)
         about = {"request_id": request.state.request_id, "file": upload.name}
-        names = {"name": served.name, "digest": digest}
+        names = {"name": served.name, "digest": served.digest}
         return as_json({**about, "model": names, **explanation})
 
 

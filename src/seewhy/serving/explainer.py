@@ -147,11 +147,11 @@ class Models:
     def __init__(self) -> None:
         self._loaded: dict[str, Subject] = {}
 
-    def get(self, path: str, digest: str, trust_onnx: bool) -> Subject:
+    def get(self, path: str, digest: str) -> Subject:
         """The model of a file. Raises `ModelFileError` where the file is another one than is served."""
         subject = self._loaded.get(path)
         if subject is None or subject.classifier.digest != digest:
-            subject = self._loaded[path] = Subject.of(load(path, device="cpu"))
+            subject = self._loaded[path] = Subject.of(load(path, device="cpu", threads=1))
         if subject.classifier.digest != digest:
             raise ModelFileError("it is not the file that is served: reload the server", path)
         return subject
@@ -172,7 +172,7 @@ def main() -> None:
         pixels = np.frombuffer(bytearray(requests.read(size * size * 3)), np.uint8)
         image = pixels.reshape(size, size, 3)
         try:
-            subject = models.get(*(request[name] for name in ("path", "digest", "trust_onnx")))
+            subject = models.get(request["path"], request["digest"])
         except (SeeWhyError, OSError) as error:
             print(f"explain: {error}", file=sys.stderr)
             send(answers, {"error": "unavailable", "message": "the model cannot be loaded again"})

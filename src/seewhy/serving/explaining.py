@@ -32,7 +32,6 @@ class Question:
 
     path: str
     digest: str
-    trust_onnx: bool
     image: NDArray[np.uint8]
     method: str
     target: str | None
@@ -40,7 +39,7 @@ class Question:
 
     def message(self) -> bytes:
         """What the process reads."""
-        names = ("path", "digest", "trust_onnx", "method", "target", "seconds")
+        names = ("path", "digest", "method", "target", "seconds")
         facts = {name: getattr(self, name) for name in names} | {"size": len(self.image)}
         text = json.dumps(facts, allow_nan=False).encode()
         return len(text).to_bytes(4, "big") + text + self.image.tobytes()
@@ -84,7 +83,8 @@ class Explainer:
     async def _start(self) -> None:
         if self._process is not None:
             return
-        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        names = (*KEPT_VARIABLES, "HOME", "SEEWHY_CACHE")  # which files are trusted is in the cache
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "seewhy.serving.explainer"),
             stdin=asyncio.subprocess.PIPE,

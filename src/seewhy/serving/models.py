@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from seewhy.config.names import METHODS
+from seewhy.config.names import METHODS, PERTURBATION_METHODS
 from seewhy.errors import SeeWhyError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.files import to_json
@@ -19,8 +19,6 @@ from seewhy.serving.settings import ServeSettings
 from seewhy.text import visible
 
 logger = logging.getLogger("seewhy.serving")
-
-PERTURBATION_METHODS = ("occlusion", "shap")  # they explain any model
 
 
 @dataclass(frozen=True, eq=False)
