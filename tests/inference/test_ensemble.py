@@ -124,7 +124,9 @@ def test_it_is_explained_by_what_perturbs_pixels_alone(pair, images, tmp_path):
 
     Image.fromarray(images[0]).save(tmp_path / "a.png")
     both = f"{pair[0]}+{pair[1]}"
-    result = seewhy.explain(both, [tmp_path / "a.png"], out=tmp_path / "why", methods=PERTURBATION_METHODS)
+    result = seewhy.explain(
+        both, [tmp_path / "a.png"], out=tmp_path / "why", methods=PERTURBATION_METHODS
+    )
     checks = result.explanations.checks
     assert set(checks) == set(PERTURBATION_METHODS)
     assert all(np.isnan(check.randomised).all() for check in checks.values())

@@ -40,7 +40,7 @@ def decoded(text):
 
 
 def test_an_explanation_has_the_numbers_of_the_attribution_code(subject, image):
-    found, tested = explanation(subject, image, "grad_cam", None, 60)
+    found, tested = explanation(subject, image, None, None, 60)
     x = to_input(image[None], "cpu")
     target = torch.tensor([subject.classifier.classes.index(found["label"])])
     expected = faithfulness(subject.network, x, target, METHODS["grad_cam"])
@@ -58,7 +58,7 @@ def test_an_explanation_has_the_numbers_of_the_attribution_code(subject, image):
 
 
 def test_any_class_can_be_explained_and_nothing_else(subject, image):
-    found, _ = explanation(subject, image, "saliency", "ant", 60)
+    found, _ = explanation(subject, image, "integrated-gradients", "ant", 60)
     assert found["target"] == "ant"
     with pytest.raises(UsageError, match="target"):
         next(explanation(subject, image, "saliency", "wolf", 60))

@@ -14,7 +14,7 @@ from seewhy.errors import ImageError
 from seewhy.serving.errors import Refusal, of_image
 from seewhy.serving.explaining import Explainer, Question
 from seewhy.serving.guard import Guard, Scopes, refused
-from seewhy.serving.page import page
+from seewhy.serving.page import add_page
 from seewhy.serving.service import Service
 from seewhy.serving.uploads import receive
 
@@ -55,7 +55,7 @@ def create_app(service: Service, key: str | None) -> FastAPI:
     explainer = Explainer()
     service.closing.append(explainer.close)
     add_explain(app, service, explainer)
-    app.include_router(page(explainer.warm))
+    add_page(app, explainer.warm)
     scopes.check(app)
     return app
 
@@ -66,8 +66,8 @@ def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
     @app.post("/explain")
     async def explain(
         request: Request,
-        method: Annotated[str, Query(max_length=40)],
         model: Model = None,
+        method: Annotated[str | None, Query(max_length=40)] = None,
         target: Annotated[str | None, Query(max_length=256)] = None,
     ) -> Response:
         """Explains the prediction of one image: a map of what counted for it, tested for faithfulness."""

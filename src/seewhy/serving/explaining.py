@@ -27,13 +27,13 @@ START_SECONDS = 60.0  # in which the process loads PyTorch and the model
 class Question:
     """What is to be explained: an image as the network sees it, uint8 (S, S, 3), of a model's file.
 
-    `target` is the class that is explained; None stands for the predicted one.
+    `method` and `target`, the class that is explained, are as in `explainer.explanation`.
     """
 
     path: str
     digest: str
     image: NDArray[np.uint8]
-    method: str
+    method: str | None
     target: str | None
     seconds: float = SECONDS
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import PurePath
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import FastAPI, HTTPException, Response
 
 # The page runs and loads nothing but its own files, and asks this server alone.
 SECURITY = {
@@ -41,20 +41,17 @@ _FILES = {
 }
 
 
-def page(on_open: Callable[[], Awaitable[None]]) -> APIRouter:
-    """The routes of the page; `on_open` is awaited when a person opens it."""
-    router = APIRouter(include_in_schema=False)
+def add_page(app: FastAPI, on_open: Callable[[], Awaitable[None]]) -> None:
+    """Adds the routes of the page; `on_open` is awaited when a person opens it."""
 
-    @router.get("/")
+    @app.get("/", include_in_schema=False)
     async def index() -> Response:
         await on_open()
         return _file("index.html")
 
-    @router.get("/static/{name}")
+    @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:
         return _file(name)
-
-    return router
 
 
 def _file(name: str) -> Response:

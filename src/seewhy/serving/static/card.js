@@ -39,6 +39,9 @@ export function addCard(item) {
 
 /** Draws the answers of these models to an item; what is drawn already stays as it is. */
 export function drawAnswers(item, models, comparing) {
+  const codes = new Set(models.map((model) => item.states.get(model.name)?.error?.code));
+  const onlyFault = codes.size === 1 && !codes.has(undefined); /* one error for all */
+  if (onlyFault) [models, comparing] = [models.slice(0, 1), false];
   const sections = models.map((model) => {
     const state = item.states.get(model.name) ?? null;
     const former = item.drawn.get(model.name);
