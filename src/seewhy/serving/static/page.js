@@ -82,8 +82,11 @@ function update() {
   byId("bar").hidden = !items.length;
   byId("status").textContent = parts.join(", ");
   byId("progress").style.transform = `scaleX(${items.length ? done.length / items.length : 0})`;
-  byId("cancel").hidden = !work.busy;
-  byId("continue").hidden = work.busy || !rest;
+  const [cancel, go] = [byId("cancel"), byId("continue")];
+  const focused = [cancel, go].includes(document.activeElement);
+  cancel.hidden = !work.busy;
+  go.hidden = work.busy || !rest;
+  if (focused && document.activeElement?.hidden !== false) ([cancel, go].find((button) => !button.hidden) ?? byId("save")).focus();
   announce(parts.join(", "), items.length > 0 && !work.busy);
 }
 
@@ -164,8 +167,8 @@ api.onKeyNeeded((refused) => (asking ??= askForKey(refused).finally(() => { aski
 byId("key-cancel").addEventListener("click", () => byId("key-dialog").close());
 
 listen([byId("choose"), byId("camera")], byId("drop"), take);
-byId("cancel").addEventListener("click", () => { work.cancel(); byId("continue").focus(); });
-byId("continue").addEventListener("click", () => { work.add(items.flatMap(open)); byId("cancel").focus(); });
+byId("cancel").addEventListener("click", () => work.cancel());
+byId("continue").addEventListener("click", () => work.add(items.flatMap(open)));
 byId("save").addEventListener("click", saveTable);
 byId("clear").addEventListener("click", clear);
 byId("more").addEventListener("click", () => { shown += SHOWN; redraw(); });
