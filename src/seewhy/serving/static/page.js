@@ -82,11 +82,11 @@ function update() {
   byId("bar").hidden = !items.length;
   byId("status").textContent = parts.join(", ");
   byId("progress").style.transform = `scaleX(${items.length ? done.length / items.length : 0})`;
-  const [cancel, go] = [byId("cancel"), byId("continue")];
-  const focused = [cancel, go].includes(document.activeElement);
-  cancel.hidden = !work.busy;
-  go.hidden = work.busy || !rest;
-  if (focused && document.activeElement?.hidden !== false) ([cancel, go].find((button) => !button.hidden) ?? byId("save")).focus();
+  const buttons = [byId("cancel"), byId("continue")];
+  const focused = buttons.find((button) => button === document.activeElement);
+  buttons[0].hidden = !work.busy;
+  buttons[1].hidden = work.busy || !rest;
+  if (focused?.hidden) (buttons.find((button) => !button.hidden) ?? byId("save")).focus();
   announce(parts.join(", "), items.length > 0 && !work.busy);
 }
 
