@@ -1,11 +1,12 @@
 """`seewhy serve`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 import seewhy
-from seewhy.cli.options import Verb
+from seewhy.cli.options import PATH, Verb
 from seewhy.cli.progress import say
 from seewhy.config.options import options_of
 from seewhy.events import Event, Note
@@ -32,7 +33,11 @@ def setting_flags(verb: Verb) -> Verb:
 @click.command()
 @click.argument("models", nargs=-1, required=True)
 @setting_flags
-def command(models: tuple[str, ...], **settings: Any) -> None:
+@click.option("--log-file", type=PATH, help="append the log to FILE [standard error]")
+@click.option("--log-json", is_flag=True, help="write the log as JSON, an object a line")
+def command(
+    models: tuple[str, ...], log_file: Path | None, log_json: bool, **settings: Any
+) -> None:
     """Serve models over HTTP, with a page in the browser at /.
 
     MODEL is a bundle, a run, a shipped name or an ONNX file; NAME=MODEL chooses the name in requests. SIGTERM
@@ -43,7 +48,8 @@ def command(models: tuple[str, ...], **settings: Any) -> None:
     curl -F file=@image.jpg http://127.0.0.1:8000/predict
     """
     chosen = {name: value for name, value in settings.items() if value not in (None, ())}
-    seewhy.serve(models, on_event=_show, **chosen)
+    with seewhy.log_to(log_file, as_json=log_json, required=False):
+        seewhy.serve(models, on_event=_show, **chosen)
 
 
 def _show(event: Event) -> None:

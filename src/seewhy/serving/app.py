@@ -6,15 +6,17 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from seewhy import __version__
 from seewhy.data.images.decode import centre
 from seewhy.errors import ImageError
+from seewhy.serving.docs import docs_page
 from seewhy.serving.errors import Refusal, of_image
 from seewhy.serving.explaining import Explainer, Question
 from seewhy.serving.guard import Guard, Scopes, refused
-from seewhy.serving.page import add_page
+from seewhy.serving.page import SECURITY, add_page
 from seewhy.serving.service import Service
 from seewhy.serving.uploads import receive
 
@@ -101,6 +103,13 @@ def add_routes(app: FastAPI, service: Service) -> None:
         """200 when models can answer, 503 while the server starts or stops."""
         response.status_code = 200 if service.ready else 503
         return {"ready": service.ready}
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        """The routes, for people."""
+        return HTMLResponse(
+            docs_page(app.openapi(), str(request.base_url).rstrip("/")), headers=SECURITY
+        )
 
     @app.get("/models")
     async def models() -> dict[str, Any]:

@@ -120,6 +120,9 @@ class Guard:
         )
 
     def _check(self, scope: Scope) -> None:
+        if _header_bytes(scope) > self._service.settings.header_bytes:
+            most = self._service.settings.header_bytes
+            raise Refusal(400, "malformed", f"the headers may have at most {most:,} bytes")
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if scope["path"] not in PROBES and not self._is_ours(host, scope):
@@ -140,6 +143,12 @@ class Guard:
         except ValueError:
             return False
         return name in self._hosts or name == (scope.get("server") or [""])[0]
+
+
+def _header_bytes(scope: Scope) -> int:
+    """The bytes of a request up to its body: h11 bounds only those of a part that is not complete."""
+    lines = len(scope["method"]) + len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    return lines + 14 + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
 
 
 def _authority(origin: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Opens a model for serving: a bundle as ONNX, made once and cached, since that is faster and loads no torch."""
+"""Opens a model for serving: a bundle as ONNX, exported once, since that is faster and loads no torch."""
 
 import logging
 import subprocess
@@ -29,7 +29,7 @@ EXPORT_SECONDS = 300
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model: its digest, what computes it, "onnx" or "torch", and whether it is a bundle, with a network."""
+    """A model: its digest, what computes it, "onnx" or "torch", and whether it is a bundle."""
 
     classifier: Classifier
     digest: str
