@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -183,3 +184,30 @@ def test_more_than_the_queue_holds_are_told_to_come_later(process):
     assert len(answered) >= 2 and len(answered) + len(refused) == 6
     assert {refusal(each) for each in [*refused, *late]} == {429}
     assert all(each.retry_after for each in refused)
+
+
+@pytest.mark.long
+def test_the_process_itself_explains_ends_in_time_and_goes_on(trained, subject, image):
+    async def ask():
+        explainer = Explainer()
+        await explainer.warm()
+        question = Question(str(trained), subject.classifier.digest, image, None, None)
+        try:
+            found = await explainer.explain(question)
+            process = explainer._process
+            with pytest.raises(Refusal) as raised:
+                await explainer.explain(replace(question, method="shap", seconds=0.001))
+            assert raised.value.code == "timeout"
+            again = await explainer.explain(question)
+            assert explainer._process is process  # it was not killed
+            with pytest.raises(Refusal) as raised:
+                await explainer.explain(replace(question, digest="0" * 64))
+            assert raised.value.status == 503 and str(trained) not in raised.value.message
+        finally:
+            explainer.close()
+            await process.wait()
+        return found, again
+
+    found, again = asyncio.run(ask())
+    here = explanation(subject, image, None, None, 60)
+    assert found == again == json.loads(json.dumps({**next(here), **next(here)}))

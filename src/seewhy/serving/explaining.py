@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,10 +76,11 @@ class Explainer:
             self._turn.release()
 
     async def warm(self) -> None:
-        """Starts the process ahead of the first request, unless there is one."""
+        """Starts the process ahead of the first request, unless there is one or none can be started."""
         if not self._turn.locked():
             async with self._turn:
-                await self._start()
+                with suppress(OSError):
+                    await self._start()
 
     async def _start(self) -> None:
         if self._process is not None:
@@ -114,9 +116,9 @@ class Explainer:
             raise Refusal(
                 503, "timeout", "the explanation takes too long: choose another method"
             ) from None
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             self.close()
-            raise not_ready("the process that explains has ended: try again in a second") from None
+            raise not_ready("explanations start again: try again in a second") from None
         except asyncio.CancelledError:
             self.close()  # nobody would read the rest of its answer
             raise
