@@ -19,6 +19,7 @@ from page.test_browser import PAYLOADS
 from PIL import Image
 
 import seewhy
+from seewhy.config.names import METHODS
 from seewhy.data import InputRule
 from seewhy.evaluation.decision.record import Decision
 from seewhy.files import to_json
@@ -219,9 +220,15 @@ def test_images_are_answered_as_the_model_answers(opened, models):
     assert page.locator(".card").count() == 0 and not page.is_visible("#bar")
 
 
-def test_it_says_when_a_model_is_not_sure(opened):
-    page = opened().start()
+def test_it_says_when_a_model_is_not_sure_and_how_often_it_is_right(opened):
+    seen = opened()
+    rate = {"value": 0.888, "low": 0.879, "high": 0.896}
+    facts = {"facts": {"metrics": {"val": {"n": 5000, "accuracy": rate}}}}
+    seen.page.route("**/info**", lambda route: route.fulfill(json=facts))
+    page = seen.start()
     only(page, "unsure")
+    right = "88.8% of 5,000 validation images (95% confidence interval 87.9% to 89.6%)"
+    page.wait_for_selector(f"#about:has-text('{right}'):has-text('unsure')")
     choose(page, file())
     assert page.inner_text(".said") == "Not sure" and "best guess" in page.inner_text(".gloss")
     assert "not sure" in page.inner_text("#limits") and "1 unsure" in page.inner_text("#status")
@@ -239,6 +246,7 @@ def test_the_map_of_an_answer_is_shown_with_its_faithfulness(opened):
         "all => all.map((image) => image.naturalWidth)"
     )
     assert sizes == [16, 16]
+    assert page.locator(".why-panel select").first.locator("option").count() < len(METHODS)
     verdict = page.inner_text(".verdict")
     assert re.search("passed its test|Do not rely on this map", verdict)
     assert "same shape elsewhere" in verdict and "16 × 16 pixels" in verdict

@@ -106,7 +106,8 @@ function whyButton(item, model, result) {
   const button = make("button", "plain-button", "Show why");
   button.type = "button";
   button.setAttribute("aria-expanded", "false");
-  button.setAttribute("aria-label", visible(`Show why: ${item.file.name}, ${model.name}`));
+  const about = make("span", "unseen", `: ${visible(item.file.name)}, ${visible(model.name)}`);
+  button.append(about);
   let panel = null;
   button.addEventListener("click", () => {
     panel ??= whyPanel(item.file, model, result);
