@@ -33,7 +33,7 @@ def decode_with(*images, crash=None, between=None, **settings):
             await decoders.start()
             return [await one(decoders, data) for data in images]
         finally:
-            decoders.close()
+            await decoders.close()
 
     async def one(decoders, data):
         if between:
@@ -87,7 +87,7 @@ def test_an_image_that_ends_every_process_is_refused(monkeypatch):
         monkeypatch.setattr(decoding._Worker, "decode", die)
         with pytest.raises(ImageError) as error:
             await decoders.decode(image(), RULE)
-        decoders.close()
+        await decoders.close()
         return error.value.code, decoders.replaced
 
     assert asyncio.run(run()) == ("undecodable", 2)
@@ -100,7 +100,7 @@ def test_processes_that_never_start_are_a_crash_loop(monkeypatch):
     async def run():
         decoders = Decoders(ServeSettings(decoders=1), lambda: loops.append(time.monotonic()))
         await decoders.start()
-        decoders.close()
+        await decoders.close()
 
     asyncio.run(run())
     assert len(loops) == 1

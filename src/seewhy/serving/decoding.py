@@ -61,12 +61,15 @@ class Decoders:
         tasks = [self._add() for _ in range(self._count)]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends the processes."""
         for task in self._tasks:
             task.cancel()
-        for worker in list(self._workers):
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for worker in self._workers:
             worker.kill()
+        for worker in self._workers:
+            await worker.process.wait()
         self._workers.clear()
 
     @property

@@ -83,6 +83,8 @@ class Guard:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
+                if self._service.draining:
+                    headers["connection"] = "close"
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -18,6 +18,7 @@ from seewhy.serving.settings import ServeSettings
 LINGER_SECONDS = (
     2.0  # in which the rest of a refused body is read and dropped, so that the answer arrives
 )
+LAST_SECONDS = 0.5  # in which a request on its way is still received when the server stops
 
 
 class DeadlineProtocol(H11Protocol):
@@ -46,8 +47,11 @@ class DeadlineProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._silent = False
         super().data_received(data)
         self._watch()
+        if self._draining and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -67,6 +71,21 @@ class DeadlineProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP."""
         self._refuse(Refusal(400, "malformed", "this is not a valid HTTP request"))
+
+    def shutdown(self) -> None:
+        """The server stops: answers the request at work, or one that is on its way, and closes."""
+        self._draining = True
+        if self._is_idle():
+            self.loop.call_later(LAST_SECONDS, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle():
+            self.transport.close()
 
     def _too_many(self) -> bool:
         most = self._settings.connections_per_address
@@ -112,6 +131,9 @@ class DeadlineProtocol(H11Protocol):
             self._sending = None
 
     def _received_too_slowly(self) -> None:
+        if self._silent:
+            self.transport.close()
+            return
         message = "the request was not received in time: send it faster, or in smaller parts"
         self._refuse(Refusal(408, "timeout", message))
 

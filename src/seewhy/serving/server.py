@@ -70,7 +70,7 @@ async def _serve(
             for server in servers:
                 server.should_exit = True
             await asyncio.gather(*running)
-            service.close()
+            await service.close()
     logger.info("stopped")
     if service.broken.is_set():
         raise SeeWhyError("the processes that decode images end as soon as they start: see the log")

@@ -32,7 +32,7 @@ class Service:
         self.decoders = Decoders(settings, self.stop_for_crashes)
         self.room = Room(settings.queue)
         self.memory = Memory(settings.upload_memory)
-        self.closing: list[Callable[[], None]] = [self.decoders.close, self.models.close]
+        self.closing: list[Callable[[], None]] = [self.models.close]
         self.draining = False
         self.broken = asyncio.Event()
 
@@ -40,8 +40,9 @@ class Service:
         """Starts the decoders and loads the models. Raises as `seewhy.load`."""
         await asyncio.gather(self.decoders.start(), asyncio.to_thread(self.models.load))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends processes and threads."""
+        await self.decoders.close()
         for close in self.closing:
             close()
 
