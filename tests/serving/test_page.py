@@ -80,6 +80,7 @@ class Site:
         self.ready.set()
         await self.server.serve([self.socket])
         service.close()
+        await asyncio.sleep(0.3)  # so that what it has killed is seen to have ended
 
     def __enter__(self) -> "Site":
         self.thread.start()
