@@ -183,7 +183,7 @@ def main() -> None:
         try:
             subject = models.get(request["path"], request["digest"])
         except (SeeWhyError, OSError) as error:
-            print(f"explain: {error}", file=sys.stderr)
+            sys.stderr.write(f"explain: {error}\n")
             send(answers, {"error": "unavailable", "message": "the model cannot be loaded again"})
             continue
         send(answers, {"loaded": True})
