@@ -26,11 +26,14 @@ from .serving import serve as serve
 from .serving.client import AsyncClient as AsyncClient
 from .serving.client import Client as Client
 from .workflows.analyse import analyse as analyse
+from .workflows.benchmark import benchmark_inference as benchmark_inference
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.compare import compare as compare
+from .workflows.compress import compress as compress
 from .workflows.data import check_data as check_data
 from .workflows.data import data_statistics as data_statistics
 from .workflows.data import split_data as split_data
+from .workflows.ensemble import ensemble as ensemble
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.experiments.ablation import ablate as ablate
 from .workflows.experiments.learning_curve import learning_curve as learning_curve
@@ -40,9 +43,9 @@ from .workflows.experiments.repetition import seeds as seeds
 from .workflows.experiments.tuning import tune as tune
 from .workflows.explain import explain as explain
 from .workflows.export import export as export
+from .workflows.info import info as info
 from .workflows.labels import apply_review as apply_review
 from .workflows.labels import find_label_issues as find_label_issues
-from .workflows.models import info as info
 from .workflows.models import measured_networks as measured_networks
 from .workflows.models import network_costs as network_costs
 from .workflows.models import network_layers as network_layers

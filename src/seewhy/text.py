@@ -7,6 +7,7 @@ name may contain both (OWASP ASVS 5.0, 1.2.10).
 import codecs
 import csv
 import difflib
+import html
 import io
 import re
 import shlex
@@ -38,6 +39,12 @@ def escape_cell(text: str) -> str:
     Only for text: numbers are written as numbers. `csv` does the quoting.
     """
     return "'" + text if text.startswith(_FORMULA) else text
+
+
+def escape_markdown(text: str) -> str:
+    """Returns `text` so that Markdown shows it as it is: no markup, HTML, table, formula or link."""
+    shown = html.escape(visible(text), quote=False)
+    return re.sub(r"([\\`*_\[\]|~$!#])", r"\\\1", shown).replace("://", ":\\//")
 
 
 def csv_text(rows: Iterable[Iterable[object]], floats: str = "") -> str:

@@ -131,7 +131,7 @@ def test_it_is_explained_by_what_perturbs_pixels_alone(pair, images, tmp_path):
     assert set(checks) == set(PERTURBATION_METHODS)
     assert all(np.isnan(check.randomised).all() for check in checks.values())
     assert all("weights" not in check.faults(0) for check in checks.values())
-    with pytest.raises(UsageError, match="needs a single network"):
+    with pytest.raises(UsageError, match="not a single network"):
         seewhy.explain(both, [tmp_path / "a.png"], out=tmp_path / "no", methods=["grad_cam"])
     with pytest.raises(UsageError, match="not a single network"):
         seewhy.load(both).module()

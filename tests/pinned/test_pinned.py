@@ -1,5 +1,6 @@
 """What the first version wrote is read for ever after: a run, a stopped run, a bundle and a recipe."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,13 +8,17 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from attacks import bundles as attacks
+from helpers import call
 from sklearn.datasets import load_digits
 
 import seewhy
+from seewhy.errors import ModelFileError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.inference.bundle import save as save_bundle
 from seewhy.inference.container import read_header
+from seewhy.inference.metadata import FORMAT_VERSION
 from seewhy.run import Run
 
 HERE = Path(__file__).parent
@@ -120,3 +125,37 @@ def test_a_stopped_resnet18_with_its_former_parameter_names_is_trained_on(home):
     whole, trained = (load_bundle(p) for p in (home / "resnet18/model.safetensors", run.model))
     for name, tensor in whole.network.state_dict().items():
         torch.testing.assert_close(trained.network.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+FORMATS = {1: "calibrated.safetensors", 2: "resnet18/model.safetensors"}
+
+
+def test_a_bundle_of_each_format_is_kept_and_shown_as_a_card(home):
+    assert set(FORMATS) == set(range(1, FORMAT_VERSION + 1))
+    for number, name in FORMATS.items():
+        found = seewhy.info(home / name)
+        assert found.header.metadata.format_version == number
+        titles = [section.title for section in found.sections]
+        assert titles[:2] == ["Model", "Answers"] and "Metrics on val" in titles
+        assert seewhy.load(home / name).predictor.parameters == found.parameters
+
+
+def test_a_bundle_of_a_newer_format_is_refused_in_words(home):
+    header, body = attacks.split((home / "calibrated.safetensors").read_bytes())
+    metadata = yaml.safe_load(header["__metadata__"]["seewhy"])
+    metadata["format_version"] = FORMAT_VERSION + 1
+    header["__metadata__"]["seewhy"] = json.dumps(metadata)
+    newer = home / "newer.safetensors"
+    newer.write_bytes(attacks.join(header, body))
+    for read in (seewhy.info, seewhy.load):
+        with pytest.raises(ModelFileError, match=r"reads up to 2: install a newer SeeWhy"):
+            read(newer)
+    assert "install a newer SeeWhy" in call("info", newer, code=2).err
+
+
+def test_an_ensemble_in_one_file_is_loaded(home):
+    """Its outputs on the golden images are those of its making, or it would be refused."""
+    loaded = seewhy.load(home / "ensemble.safetensors")
+    assert loaded.classes == ("ant", "bee", "cow") and len(loaded.predictor.parents) == 2
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    assert loaded.predict(image).probabilities().sum() == pytest.approx(1)

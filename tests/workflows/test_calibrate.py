@@ -120,7 +120,7 @@ def test_a_file_that_is_there_is_not_written_over(model, photos, tmp_path) -> No
 
 def test_an_ensemble_is_calibrated_by_its_members(model, photos, tmp_path) -> None:
     twin = shutil.copy(model, tmp_path / "twin.safetensors")
-    with pytest.raises(UsageError, match="calibrate the models of an ensemble"):
+    with pytest.raises(UsageError, match="`seewhy ensemble` makes of them"):
         seewhy.calibrate(f"{model}+{twin}", photos, out=tmp_path / "new.safetensors")
 
 

@@ -32,6 +32,12 @@ class Recipe(BaseModel):
 
     name: str = Field("custom", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="name")
     about: str = Field("", max_length=500, description="its purpose, in one line")
+    license: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="licence of the trained model, such as apache-2.0, for its model card; None: not stated",
+    )
     data: DataConfig = Field(default_factory=DataConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     augment: AugmentConfig = Field(default_factory=AugmentConfig)

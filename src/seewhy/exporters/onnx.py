@@ -1,5 +1,6 @@
 """A bundle as an ONNX file: uint8 images in; logits, calibrated probabilities and embeddings out."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -87,7 +88,8 @@ def with_properties(graph: Any, about: OnnxMetadata, logits: NDArray[np.float32]
 
 def _graph(predictor: PyTorchPredictor) -> Any:
     """The model as an onnx.ModelProto, without what the exporter notes of this machine's files."""
-    network = predictor.differentiable().cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network = copy.deepcopy(predictor.bundle.network).cpu()
+    network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for module in [*network.modules()]:
         for name, child in module.named_children():
             if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
@@ -113,7 +115,8 @@ def _graph(predictor: PyTorchPredictor) -> Any:
             "exporting to ONNX needs an extra: `pip install 'seewhy[export]'`"
         ) from None
     except torch.onnx.OnnxExporterError as error:
-        raise UsageError(f"this network cannot be exported to ONNX ({first_line(error)})") from None
+        cause = first_line(error.__cause__ or error)
+        raise UsageError(f"this network cannot be exported to ONNX ({cause})") from None
     assert program is not None
     proto = program.model_proto
     for holder in (proto, proto.graph, *proto.graph.node, *proto.graph.value_info):

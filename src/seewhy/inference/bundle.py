@@ -26,11 +26,11 @@ from seewhy.evaluation.decision.record import Decision
 from seewhy.files import write_atomic
 from seewhy.inference import container, golden
 from seewhy.inference.container import TensorEntry, path_named
-from seewhy.inference.metadata import Metadata
+from seewhy.inference.ensemble_network import EnsembleNetwork
+from seewhy.inference.metadata import CUSTOM, ENSEMBLE, Metadata
 from seewhy.models.registry import Network, build, current_name, name_of
 from seewhy.text import visible
 
-CUSTOM = "custom"
 _GOLDEN = "golden.logits"
 _WEIGHTS = "network."
 # What a bundle and its metadata both hold, by the same names.
@@ -59,10 +59,10 @@ class Bundle:
 
     def metadata(self) -> Metadata:
         """What its file says of it. Raises `ModelFileError` when that breaks a limit."""
-        name = name_of(self.network)
+        name = _architecture(self.network)
         architecture = {
-            "name": name or CUSTOM,
-            "arguments": _options(self.network) if name else {},
+            "name": name,
+            "arguments": {} if name == CUSTOM else options_of(self.network),
         }
         kept = {field: getattr(self, field) for field in _KEPT}
         try:
@@ -140,9 +140,13 @@ def _decode(data: bytearray, model: nn.Module | None) -> Bundle:
     return Bundle(network=network, digest=header.digest, **kept)
 
 
-def _options(network: nn.Module) -> dict[str, Any]:
+def _architecture(network: nn.Module) -> str:
+    return ENSEMBLE if isinstance(network, EnsembleNetwork) else name_of(network) or CUSTOM
+
+
+def options_of(network: nn.Module) -> dict[str, Any]:
     """What built the network, beside its classes and size, which the metadata say elsewhere."""
-    assert isinstance(network, Network)
+    assert isinstance(network, Network | EnsembleNetwork)
     return {k: v for k, v in network.arguments.items() if k not in ("num_classes", "size")}
 
 
@@ -171,10 +175,12 @@ def _blank(
 def _build(about: Metadata) -> nn.Module:
     name = about.architecture.name
     arguments: dict[str, Any] = about.architecture.arguments
+    shape = {"num_classes": len(about.classes), "size": about.rule.size}
     try:
         with torch.random.fork_rng(devices=[]):
-            network = build(name, num_classes=len(about.classes), size=about.rule.size, **arguments)
-        return network.float().eval()
+            if name == ENSEMBLE:
+                return EnsembleNetwork.built(arguments, **shape).float().eval()
+            return build(name, **shape, **arguments).float().eval()
     except Exception as error:  # whatever a stranger's arguments lead to is the file's fault
         cause = " ".join(str(error).split())[:200]
         raise ModelFileError(f"its architecture {name!r} cannot be built: {cause}") from None

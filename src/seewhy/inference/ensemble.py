@@ -29,6 +29,8 @@ class Ensemble(Predictor):
     (None) where its members were trained on different splits.
     """
 
+    runtime = "ensemble"
+
     members: tuple[Predictor, ...]
 
     @staticmethod
@@ -71,6 +73,13 @@ class Ensemble(Predictor):
             fingerprint=first.fingerprint if same_data else "",
             parents=digests,
             parameters=sum(member.parameters for member in members),
+        )
+
+    @property
+    def no_network(self) -> str:
+        return (
+            "several models are not a single network: use one of them, or to calibrate and to export the "
+            "file that `seewhy ensemble` makes of them"
         )
 
     @contextmanager

@@ -21,6 +21,8 @@ from seewhy.evaluation.decision.record import Decision
 FORMAT_VERSION = 2  # 1 had no `stored`, and rules without fit and depth
 ONNX_FORMAT_VERSION = 1
 MAX_FACTS = 2**18
+CUSTOM, ENSEMBLE = "custom", "ensemble"  # architectures that are no names of `NETWORKS`
+MOST_MEMBERS = 32  # of an ensemble: half of the parents that a bundle may name
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -32,10 +34,31 @@ class _Strict(BaseModel):
 class Architecture(_Strict):
     """What builds the network again, without its weights."""
 
-    name: str = Field(max_length=64, description="a name of `NETWORKS`, or custom: the user's own")
+    name: str = Field(
+        max_length=64,
+        description="a name of `NETWORKS`, ensemble, or custom: the user's own",
+    )
     arguments: dict[str, JsonValue] = Field(
         default_factory=dict, description="the options it was built with, beside classes and size"
     )
+
+
+class Member(_Strict):
+    """One network of an ensemble, and how its logits become probabilities of the ensemble's classes."""
+
+    name: str = Field(max_length=64, description="a name of `NETWORKS`")
+    arguments: dict[str, JsonValue] = Field(description="as those of `Architecture`")
+    views: tuple[View, ...] = Field(min_length=1, max_length=2, description="its TTA views")
+    temperature: float = Field(gt=0, le=1000, description="divides its logits")
+    order: tuple[int, ...] | None = Field(
+        None, description="the place of each class among its logits; None: the same order"
+    )
+
+
+class EnsembleArguments(_Strict):
+    """The arguments of the architecture `ensemble`."""
+
+    members: tuple[Member, ...] = Field(min_length=2, max_length=MOST_MEMBERS)
 
 
 class Metadata(_Strict):

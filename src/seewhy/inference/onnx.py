@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class OnnxPredictor(Predictor):
     Pixel values, TTA views and temperature are handled in the graph, so `views` only say which it has.
     """
 
+    runtime = "onnx"
+
     file: OnnxFile
     session: Any
 
@@ -47,6 +49,10 @@ class OnnxPredictor(Predictor):
                 f"the network answers NaN or infinity for {bad:,} of {counted(len(logits), 'image')}"
             )
         return logits, embeddings[0] if embeddings else None
+
+    def with_threads(self, threads: int) -> "OnnxPredictor":
+        """The same model with a session of its own, of so many threads a batch."""
+        return replace(self, session=new_session(self.file.data, threads))
 
     @property
     def no_network(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class Predictor(ABC):
     data; `parents` are the digests of what it was made from; `parameters` counts its weights; `mean` is the
     colour (3,), 0 to 1, by which its network centres images, None where that is not known.
     """
+
+    runtime: ClassVar[str]  # what computes it: torch, onnx or ensemble
 
     classes: tuple[str, ...]
     rule: InputRule

@@ -13,6 +13,7 @@ from torch import nn
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import place
+from seewhy.inference.ensemble_network import EnsembleNetwork
 from seewhy.inference.forward import full_precision, outputs_of, require_finite, to_input
 from seewhy.inference.predictor import Outputs, Predictor
 from seewhy.models.network import Network
@@ -21,6 +22,8 @@ from seewhy.models.network import Network
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PyTorchPredictor(Predictor):
     """A bundle on a device; its network is a private copy in evaluation mode that nobody mutates."""
+
+    runtime = "torch"
 
     bundle: Bundle
     device: torch.device
@@ -48,8 +51,9 @@ class PyTorchPredictor(Predictor):
     def in_full_precision(self) -> AbstractContextManager[None]:
         return full_precision()
 
-    def differentiable(self) -> nn.Module:
-        return copy.deepcopy(self.bundle.network)
+    def differentiable(self) -> nn.Module | None:
+        network = self.bundle.network
+        return None if isinstance(network, EnsembleNetwork) else copy.deepcopy(network)
 
     def save(self, path: Path) -> None:
         bundles.save(self.bundle, path)

@@ -129,6 +129,11 @@ def describe(network: Network) -> list[Layer]:
     return layers
 
 
+def flops(network: Network) -> int:
+    """The FLOPs of a network for one image, as `describe` counts them."""
+    return sum(layer.flops for layer in describe(network))
+
+
 def without_weights(network: Network) -> Network:
     """Copies a network with all its tensors on the meta device: shapes without memory."""
     tensors = [*network.parameters(), *network.buffers()]

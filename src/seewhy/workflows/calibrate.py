@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,13 +14,16 @@ from seewhy.data.images.decode import ImageLike, read
 from seewhy.data.sources.folders import scan
 from seewhy.errors import DataError, ImageError, UsageError
 from seewhy.evaluation.decision.fit import Calibration, fit_decision
-from seewhy.evaluation.decision.ood import OodFit
+from seewhy.evaluation.decision.ood import OodFit, Score
 from seewhy.evaluation.decision.temperature import unfitted
+from seewhy.evaluation.headline import headline
+from seewhy.evaluation.metrics import metrics
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import named_path, require_new, to_json, write_atomic
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier, unlabelled
+from seewhy.inference.ensemble_network import EnsembleNetwork
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import opened
 from seewhy.inference.pytorch import PyTorchPredictor
@@ -62,7 +65,7 @@ def calibrate(
     images; a score whose ROC area against validation images is below 0.7, or whose threshold detects no more
     than 5% of them, is refused, unless `force`.
     `figures` is a folder for plots. The new bundle's parents are the model and the model's parents. Raises
-    `UsageError` if `out` exists, for a precision that cannot be reached, and for an ensemble.
+    `UsageError` if `out` exists, for a precision that cannot be reached, and for several models at once.
     """
     if precision is not None and coverage is not None:
         raise UsageError("--precision and --coverage both set the threshold: give one of them")
@@ -78,14 +81,24 @@ def calibrate(
                 others = classifier.predict_set(images, embed=True, on_event=on_event)
             val = part_of(splits, "val")
             inside = classifier.predict_set(val, embed=others is not None, on_event=on_event)
-    calibration = fit_decision(inside, precision=precision, coverage=coverage, outside=others)
+    # The logits of an ensemble are log probabilities, of which the other scores tell nothing more.
+    one = not isinstance(bundle.network, EnsembleNetwork)
+    scores = get_args(Score) if one else ("probability",)
+    calibration = fit_decision(
+        inside, precision=precision, coverage=coverage, outside=others, scores=scores
+    )
     if (reason := unfitted(inside)) is not None:
         on_event(Note(f"the temperature stays 1: {reason}"))
     if calibration.scope is not None:
         _require_telling(calibration.scope, force, on_event)
     _report_dropped(bundle, calibration, on_event)
     parents = (*bundle.parents, bundle.digest)
-    fitted = replace(bundle, decision=calibration.decision, parents=parents, digest="")
+    facts = dict(bundle.facts)
+    if splits.fingerprint == bundle.fingerprint:
+        tempered = replace(inside, temperature=calibration.temperature)
+        stored = headline(to_json(metrics(tempered, "val"))).model_dump(mode="json")
+        facts["metrics"] = {"val": stored}
+    fitted = replace(bundle, decision=calibration.decision, facts=facts, parents=parents, digest="")
     saved = bundles.save(fitted, file)
     if figures is not None:
         _draw(calibration, Path(figures))

@@ -10,6 +10,7 @@ from seewhy.config.recipe import Recipe
 from seewhy.data import Splits
 from seewhy.errors import UsageError
 from seewhy.inference.bundle import Bundle
+from seewhy.inference.ensemble_network import EnsembleNetwork
 from seewhy.inference.locate import find_model, find_models
 from seewhy.models.pretrained import last_layer
 from seewhy.models.registry import Network, name_of
@@ -94,8 +95,12 @@ def fine_tuned(
     """The recipe with the network and the input rule of the bundle to fine-tune.
 
     A run that stored another size, when sizes were not yet taken over, keeps it. Raises `UsageError` for an
-    override that would have no effect.
+    ensemble, and for an override that would have no effect.
     """
+    if isinstance(start.network, EnsembleNetwork):
+        raise UsageError(
+            "--init names an ensemble, which is not fine-tuned: name one of its members"
+        )
     update: dict[str, Any] = {}
     depth = "range" if start.rule.depth else "upper_byte"
     if begun is None:

@@ -1,41 +1,19 @@
-"""The networks, their costs and what they reached; the content of a model file.
+"""The networks, their costs and what they reached.
 
 Torch is loaded only if something must be computed.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seewhy.config.networks import MEASURED, NETWORKS, STORED_COST, TIMM
 from seewhy.errors import UsageError, first_line
 from seewhy.files import require_new, write_atomic
-from seewhy.inference.container import Header, read_header
-from seewhy.inference.locate import find_model
 
 if TYPE_CHECKING:
     from seewhy.models.network import Layer
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """A model file and its header, whose digest was checked; the network was not run."""
-
-    file: Path
-    header: Header
-
-    def json_form(self) -> dict[str, Any]:
-        """The metadata, with the file and its digest."""
-        metadata = self.header.metadata.model_dump(mode="json")
-        return {"file": self.file, "digest": self.header.digest, **metadata}
-
-
-def info(model: str | Path) -> ModelInfo:
-    """The metadata of a model file. Raises `ModelFileError` for one that is damaged or not SeeWhy's."""
-    file = find_model(model)
-    return ModelInfo(file, read_header(file))
 
 
 def network_costs(size: int = 32, classes: int = 10) -> dict[str, dict[str, int]]:

@@ -1,15 +1,20 @@
 """What the steps of a training are made of: its batch source and its objective."""
 
 import csv
+from typing import Any
 
 import numpy as np
 
 from seewhy.config.training import DISTILL_TEMPERATURE, DISTILL_WEIGHT
 from seewhy.data.bad_files import write_csv
+from seewhy.models.network import Network, flops
 from seewhy.training.batches import Batches
 from seewhy.training.curriculum import Curriculum, difficulty
 from seewhy.training.objectives import Objective, balanced_weights, cross_entropy, distilled
 from seewhy.workflows.prepare import Job
+
+MOST_COUNTED = 1_000  # classes whose images are counted in the model file, whose facts have 256 KiB
+MACHINE = ("processor", "cores", "threads", "cuda")  # of the run's environment
 
 
 def batches_of(job: Job) -> Batches:
@@ -64,3 +69,23 @@ def parents_of(job: Job) -> tuple[str, ...]:
     """The digests of what the model was made from: the one that it started from, and its teachers."""
     start = [job.start.digest] if job.start else []
     return (*start, *(job.teacher.digests if job.teacher else ()))
+
+
+def training_facts(job: Job) -> dict[str, Any]:
+    """What the model file tells of its training, beside its metrics: recipe, data, cost and machine."""
+    splits, environment = job.splits, job.run.environment
+    counts = {"train": splits.train.counts.tolist(), "val": splits.val.counts.tolist()}
+    facts: dict[str, Any] = {
+        "recipe": job.recipe.model_dump(mode="json"),
+        "train_pictures": len(splits.train),
+        "data": {
+            "images": splits.sizes,
+            "counts": counts if len(splits.classes) <= MOST_COUNTED else None,
+            "left_out": len(splits.left_out),
+            "unusable": len(splits.bad),
+        },
+        "machine": {name: environment.get(name) for name in MACHINE},
+    }
+    if isinstance(job.network, Network):
+        facts["flops"] = flops(job.network)
+    return facts

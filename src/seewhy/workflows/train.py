@@ -20,6 +20,7 @@ from seewhy.errors import DataError, DiskFullError, DivergedError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
+from seewhy.evaluation.headline import headline
 from seewhy.evaluation.metrics import by_name, metrics, score
 from seewhy.events import (
     Diagnostic,
@@ -32,7 +33,7 @@ from seewhy.events import (
     StoredEvent,
     ignore,
 )
-from seewhy.files import require_space
+from seewhy.files import require_space, to_json
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import pick_amp, place
@@ -60,7 +61,7 @@ from seewhy.training.schedules import lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
 from seewhy.workflows.prepare import Job, prepare
 from seewhy.workflows.request import Request, check_resumable, is_finished, model_epochs
-from seewhy.workflows.steps import batches_of, objective_of, parents_of
+from seewhy.workflows.steps import batches_of, objective_of, parents_of, training_facts
 from seewhy.workflows.transfer import fit_last_layer
 
 
@@ -312,11 +313,11 @@ def _finish(job: Job, events_length: int | None) -> Iterator[Event]:
         decision=Decision(temperature=predictions.temperature),
         views=job.recipe.views,
         facts={
-            "recipe": job.recipe.model_dump(mode="json"),
+            **training_facts(job),
             "epochs": int(history[-1]["epoch"]),
             "seconds": round(history[-1]["seconds"], 1),
-            "train_pictures": len(job.splits.train),
             "val_accuracy": float((predictions.predicted == predictions.labels).mean()),
+            "metrics": {"val": headline(to_json(measured)).model_dump(mode="json")},
         },
         fingerprint=job.splits.fingerprint,
         parents=parents_of(job),

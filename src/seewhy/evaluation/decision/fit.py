@@ -1,8 +1,10 @@
 """A decision fitted to validation predictions, and what it gives on them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
-from seewhy.evaluation.decision.ood import OodFit, choose_ood_score
+from seewhy.evaluation.decision.ood import OodFit, Score, choose_ood_score
 from seewhy.evaluation.decision.record import Decision, Scope
 from seewhy.evaluation.decision.temperature import fit_temperature
 from seewhy.evaluation.decision.threshold import (
@@ -55,12 +57,13 @@ def fit_decision(
     precision: float | None = None,
     coverage: float | None = None,
     outside: Predictions | None = None,
+    scores: Sequence[Score] = get_args(Score),
 ) -> Calibration:
     """Fits temperature, threshold and scope to validation predictions.
 
     `precision` or `coverage` (0 to 1) is what the threshold is to give; `outside` are predictions of
-    images of another kind. Raises `UsageError` for a precision that cannot be had, and `DataError`
-    where there are too few images.
+    images of another kind, `scores` those that may recognise them. Raises `UsageError` for a precision that
+    cannot be had, and `DataError` where there are too few images.
     """
     plain = replace(labelled(inside), temperature=1.0)
     tempered = replace(plain, temperature=fit_temperature(plain))
@@ -73,7 +76,8 @@ def fit_decision(
         threshold = threshold_for_coverage(sure, correct, coverage)
     scope = None
     if outside is not None:
-        scope = choose_ood_score(tempered, replace(outside, temperature=tempered.temperature))
+        others = replace(outside, temperature=tempered.temperature)
+        scope = choose_ood_score(tempered, others, candidates=scores)
     return Calibration(
         n=len(tempered),
         temperature=tempered.temperature,

@@ -7,8 +7,9 @@ mean embedding of a class. Which serves best depends on the network and on what 
 `choose_ood_score` measures them all.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,8 +93,13 @@ def class_means(predictions: Predictions) -> Floats | None:
     return np.round(_units(np.stack(sums)), 4)
 
 
-def choose_ood_score(inside: Predictions, outside: Predictions, seed: int = 0) -> OodFit:
-    """Measures each score on familiar labelled images against others, and keeps the best.
+def choose_ood_score(
+    inside: Predictions,
+    outside: Predictions,
+    seed: int = 0,
+    candidates: Sequence[Score] = get_args(Score),
+) -> OodFit:
+    """Measures each of these scores on familiar labelled images against others, and keeps the best.
 
     Chosen and given its threshold on one half of both, at which 95% of the familiar are kept; measured
     on the other half. Two images of each at least. Each class of the familiar is halved, and similarity is no
@@ -103,10 +109,9 @@ def choose_ood_score(inside: Predictions, outside: Predictions, seed: int = 0) -
     rng = np.random.default_rng(seed)
     first, second = _half(inside.labels, rng), _half(np.zeros(len(outside), np.int64), rng)
     means = class_means(inside.take(first))
-    names: list[Score] = ["probability", "max_logit", "energy"]
     twice = np.bincount(inside.labels[first]).max() > 1
-    if means is not None and outside.embeddings is not None and twice:
-        names.append("similarity")
+    similar = means is not None and outside.embeddings is not None and twice
+    names = [name for name in candidates if name != "similarity" or similar]
 
     def scores(name: Score, half: bool) -> tuple[Floats, Floats]:
         known, others = inside.take(first == half), outside.take(second == half)

@@ -1,0 +1,50 @@
+"""`seewhy benchmark infer`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import seewhy
+from seewhy.cli.options import PATH, as_json, show, trust_option
+from seewhy.cli.progress import Terminal
+
+if TYPE_CHECKING:
+    from seewhy.workflows.benchmark import InferenceBenchmark
+
+
+@click.group()
+def command() -> None:
+    """Measure speed on this machine."""
+
+
+@command.command("infer")
+@click.argument("models", nargs=-1, required=True)
+@click.option(
+    "--threads", type=click.IntRange(1), help="of one batch, in ONNX Runtime [one a core]"
+)
+@click.option("--out", type=PATH, help="a new folder for the metrics and a figure")
+@as_json
+@trust_option
+def infer(models: tuple[str, ...], threads: int | None, out: Path | None, as_json: bool) -> None:
+    """Measure how fast MODELS answer: latency, throughput, start-up, memory.
+
+    From prepared arrays, by turns, so that all share the load of the machine.
+    """
+    result = seewhy.benchmark_inference(models, threads=threads, out=out, on_event=Terminal())
+    show(result, as_json, _text)
+
+
+def _text(result: "InferenceBenchmark") -> str:
+    width = max(5, *(len(one.model) for one in result.speeds))
+    lines = [
+        f"{'model':<{width}}  runtime   ms p50   ms p99  images/s  at batch  start s  RSS MB"
+        "  file MB  parameters"
+    ]
+    for one in result.speeds:
+        lines.append(
+            f"{one.model:<{width}}  {one.runtime:<8}  {one.p50_ms:>6.2f}  {one.p99_ms:>7.2f}  "
+            f"{one.images_per_second:>8,.0f}  {one.batch:>8}  {one.startup_s:>7.1f}  {one.memory_mb:>6,.0f}  "
+            f"{one.bytes / 1e6:>7.2f}  {one.parameters:>10,}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,138 @@
+"""Which of several smaller models may replace one: what each loses and gains, measured on this machine."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from seewhy.evaluation.metrics import metrics
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.stats.intervals import Interval
+from seewhy.evaluation.stats.significance import mcnemar_interval
+from seewhy.inference.onnx import OnnxPredictor
+from seewhy.inference.predictor import at_a_time
+
+GAIN = 0.95  # of the bytes or the time of the reference; above it nothing is gained
+ROUNDS, BATCH_ROUNDS = 50, 5
+BATCHES = (4, 16, 64)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Milliseconds for one image (median), and images per second at the best batch.
+
+    Of prepared arrays, by one thread.
+    """
+
+    p50_ms: float
+    images_per_second: float
+    batch: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may replace another, the reference, measured on the same labelled images.
+
+    `drop` is the reference's accuracy less its own, on the same images (Agresti and Min 2005); `agreement`
+    the share of images on which both answer the same class; `worst_class` the class that loses most recall,
+    and how much. `rejected` says why it should not replace the reference, None if it may; `file` is where it
+    was written, None if it was not.
+    """
+
+    name: str
+    accuracy: Interval
+    drop: Interval
+    agreement: float
+    worst_class: tuple[str, float]
+    bytes: int
+    parameters: int
+    speed: Speed
+    rejected: str | None
+    file: Path | None = None
+
+
+def measure_speeds(predictors: Sequence[OnnxPredictor]) -> list[Speed]:
+    """Times models by turns, so that they share any load of the machine."""
+    sessions = [predictor.with_threads(1).session for predictor in predictors]
+    sides = [predictor.rule.size for predictor in predictors]
+    single: list[list[float]] = [[] for _ in predictors]
+    best: list[dict[int, float]] = [{} for _ in predictors]
+    for number in range(ROUNDS + 1):  # the first also allocates
+        for session, side, times in zip(sessions, sides, single, strict=True):
+            taken = _seconds(session, side, 1)
+            times += [taken] * (number > 0)
+    for batch in BATCHES:
+        for number in range(BATCH_ROUNDS + 1):
+            for session, side, rates in zip(sessions, sides, best, strict=True):
+                if batch <= at_a_time(side**2) and number:
+                    rate = batch / _seconds(session, side, batch)
+                    rates[batch] = max(rate, rates.get(batch, 0.0))
+    return [_speed(times, rates) for times, rates in zip(single, best, strict=True)]
+
+
+def _seconds(session: object, side: int, batch: int) -> float:
+    images = np.full((batch, side, side, 3), 128, np.uint8)
+    start = time.perf_counter()
+    session.run(["logits"], {"images": images})  # type: ignore[attr-defined]
+    return time.perf_counter() - start
+
+
+def _speed(times: Sequence[float], rates: dict[int, float]) -> Speed:
+    one = median(times)
+    rates = {1: 1 / one, **rates}
+    batch = max(rates, key=lambda size: rates[size])
+    return Speed(1000 * one, rates[batch], batch)
+
+
+def judge(
+    names: Sequence[str],
+    models: Sequence[OnnxPredictor],
+    predictions: Sequence[Predictions],
+    max_drop: float,
+) -> list[Candidate]:
+    """Measures models on the same labelled images; the first is the reference.
+
+    A model that loses more than `max_drop` (a share of the images), or is neither smaller nor faster by 5%,
+    is rejected.
+    """
+    speeds = measure_speeds(models)
+    first, labels = predictions[0], predictions[0].labels
+    assert labels is not None
+    right = [one.predicted == labels for one in predictions]
+    results = [metrics(one, "val") for one in predictions]
+    recalls = [np.array([row.recall for row in one.per_class.values()]) for one in results]
+    candidates: list[Candidate] = []
+    for place, (name, model, own) in enumerate(zip(names, models, predictions, strict=True)):
+        lost = recalls[0] - recalls[place]
+        worst = int(np.nanargmax(lost))
+        alone = right[0] & ~right[place], right[place] & ~right[0]
+        drop = mcnemar_interval(int(alone[0].sum()), int(alone[1].sum()), len(labels))
+        size, speed = len(model.file.data), speeds[place]
+        reasons = _faults(drop.value, max_drop, candidates[0], size, speed) if place else None
+        candidates.append(
+            Candidate(
+                name=name,
+                accuracy=results[place].accuracy,
+                drop=drop,
+                agreement=float((own.predicted == first.predicted).mean()),
+                worst_class=(own.classes[worst], float(lost[worst])),
+                bytes=size,
+                parameters=model.parameters,
+                speed=speed,
+                rejected=reasons,
+            )
+        )
+    return candidates
+
+
+def _faults(
+    drop: float, max_drop: float, reference: Candidate, size: int, speed: Speed
+) -> str | None:
+    if drop > max_drop:
+        return f"loses {100 * drop:.1f} points, more than {100 * max_drop:g}"
+    smaller = size <= GAIN * reference.bytes
+    faster = speed.p50_ms <= GAIN * reference.speed.p50_ms
+    return None if smaller or faster else "neither smaller nor faster"

@@ -1,0 +1,83 @@
+"""The figure of how fast models answer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seewhy.plots.style import (
+    BLUE,
+    GREY,
+    LIGHT_BLUE,
+    hide_lines,
+    name_rows,
+    png,
+    short,
+    write_drawings,
+)
+
+
+class Speed(Protocol):
+    """What is drawn of a model: see `workflows.benchmark.InferenceSpeed`."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def p50_ms(self) -> float: ...
+    @property
+    def p99_ms(self) -> float: ...
+    @property
+    def images_per_second(self) -> float: ...
+    @property
+    def startup_s(self) -> float: ...
+    @property
+    def memory_mb(self) -> float: ...
+
+
+def draw_speeds(speeds: Sequence[Speed], threads: int, folder: Path) -> None:
+    """Writes speeds.png and speeds.svg."""
+    write_drawings({"speeds": (speed_bars, (speeds, threads))}, folder)
+
+
+@png
+def speed_bars(speeds: Sequence[Speed], threads: int) -> Figure:
+    """A row a model: latency, throughput, start-up and memory."""
+    figure = Figure(figsize=(11, 1.4 + 0.5 * len(speeds)))
+    first, *others = figure.subplots(1, 4, sharey=True)
+    rows = range(len(speeds))
+    first.barh(rows, [one.p99_ms for one in speeds], 0.6, color=LIGHT_BLUE)
+    first.barh(rows, [one.p50_ms for one in speeds], 0.6, color=BLUE)
+    for row, one in zip(rows, speeds, strict=True):
+        _number(first, one.p99_ms, row, f"{one.p50_ms:.2f} / {one.p99_ms:.2f}")
+    first.set_title("ms an image: median / 99%")
+    shown = (
+        ("images/s at the best batch", [one.images_per_second for one in speeds], ",.0f"),
+        ("seconds to the first answer", [one.startup_s for one in speeds], ".1f"),
+        ("MB of memory (RSS)", [one.memory_mb for one in speeds], ",.0f"),
+    )
+    for axes, (title, values, form) in zip(others, shown, strict=True):
+        axes.barh(rows, values, 0.6, color=BLUE)
+        for row, value in zip(rows, values, strict=True):
+            _number(axes, value, row, format(value, form))
+        axes.set_title(title)
+    for axes in (first, *others):
+        hide_lines(axes)
+        axes.xaxis.set_visible(False)
+        axes.set_xlim(0, axes.get_xlim()[1] * 1.45)
+    name_rows(first, [short(one.model) for one in speeds], (len(speeds) - 0.5, -0.5))
+    figure.suptitle(f"Speed of inference from prepared arrays, {threads} thread(s)")
+    return figure
+
+
+def _number(axes: Axes, x: float, row: int, text: str) -> None:
+    axes.annotate(
+        text,
+        (x, row),
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=8,
+        color=GREY,
+    )

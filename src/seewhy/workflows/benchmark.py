@@ -1,0 +1,174 @@
+"""How fast models answer on this machine: latency, throughput, start-up and memory."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from seewhy.errors import UsageError
+from seewhy.events import Note, OnEvent, Progress, ignore
+from seewhy.files import optional_folder, write_json
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.loading import load
+from seewhy.inference.locate import find_models
+from seewhy.inference.predictor import at_a_time
+from seewhy.plots.benchmark import draw_speeds
+
+ROUNDS, WARM_UP = 200, 5  # images by themselves, for each model
+BATCHES = (4, 16, 64)
+BATCH_ROUNDS = 5
+MOST_SECONDS = 60  # for the single images of all models
+
+FIRST_ANSWER = """
+import sys
+import numpy as np
+import seewhy
+
+model = seewhy.load(sys.argv[1], device="cpu")
+side = model.rule.size
+model.predict(np.zeros((side, side, 3), np.uint8))
+try:  # what `getrusage` tells may be the memory of the process that started this one
+    status = open("/proc/self/status").read().split()
+    print(1024 * int(status[status.index("VmHWM:") + 1]))
+except OSError:  # not Linux
+    import resource
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@dataclass(frozen=True)
+class InferenceSpeed:
+    """One model's speed from prepared arrays, uint8 (N, size, size, 3).
+
+    `p50_ms`, `p99_ms` and `mean_ms` are of one image; `images_per_second` is reached at batches of `batch`;
+    `startup_s` is from the start of a new process to its first answer, and `memory_mb` the most memory (RSS,
+    10^6 bytes) of that process, with its libraries; `bytes` are those of the files.
+    """
+
+    model: str
+    runtime: str
+    size: int
+    parameters: int
+    bytes: int
+    p50_ms: float
+    p99_ms: float
+    mean_ms: float
+    images_per_second: float
+    batch: int
+    startup_s: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class InferenceBenchmark:
+    """The speeds of models that took turns on `threads` threads."""
+
+    threads: int
+    rounds: int
+    speeds: tuple[InferenceSpeed, ...]
+
+
+def benchmark_inference(
+    models: Sequence[str | PathLike[str]],
+    *,
+    threads: int | None = None,
+    out: str | Path | None = None,
+    on_event: OnEvent = ignore,
+) -> InferenceBenchmark:
+    """Measures how fast models answer on this machine's processor, by turns, so that they share its load.
+
+    `threads` compute one batch in ONNX Runtime (None: one a core); PyTorch has those of the process.
+    `out` is a new folder for benchmark.json and a figure. Raises as `load` does.
+    """
+    names = [os.fspath(model) for model in models]
+    if len(set(names)) < len(names):
+        raise UsageError("a model is named twice: name each once")
+    count = threads or os.cpu_count() or 1
+    with optional_folder(out) as folder, ExitStack() as stack:
+        classifiers = [
+            stack.enter_context(load(name, device="cpu", threads=count)) for name in names
+        ]
+        starts = [_start_up(name, on_event) for name in names]
+        for classifier in classifiers:
+            stack.enter_context(classifier.in_full_precision())
+        singles = _single(classifiers, on_event)
+        rates = [_best_rate(c, one) for c, one in zip(classifiers, singles, strict=True)]
+        speeds = [
+            InferenceSpeed(
+                model=name,
+                runtime=classifier.predictor.runtime,
+                size=classifier.rule.size,
+                parameters=classifier.predictor.parameters,
+                bytes=sum(file.stat().st_size for file in find_models(name)),
+                p50_ms=1000 * float(np.median(one)),
+                p99_ms=1000 * float(np.quantile(one, 0.99)),
+                mean_ms=1000 * float(np.mean(one)),
+                images_per_second=rate,
+                batch=batch,
+                startup_s=startup,
+                memory_mb=memory / 1e6,
+            )
+            for name, classifier, one, (rate, batch), (startup, memory) in zip(
+                names, classifiers, singles, rates, starts, strict=True
+            )
+        ]
+        result = InferenceBenchmark(count, len(singles[0]), tuple(speeds))
+        if folder is not None:
+            write_json(result, folder / "benchmark.json")
+            draw_speeds(result.speeds, count, folder)
+            on_event(Note(f"metrics and figure: {folder}"))
+    return result
+
+
+def _single(classifiers: Sequence[Classifier], on_event: OnEvent) -> list[list[float]]:
+    """Seconds of one image, for each model, by turns."""
+    times: list[list[float]] = [[] for _ in classifiers]
+    began = time.perf_counter()
+    for number in range(WARM_UP + ROUNDS):
+        for classifier, taken in zip(classifiers, times, strict=True):
+            seconds = _seconds(classifier, 1)
+            if number >= WARM_UP:
+                taken.append(seconds)
+        on_event(Progress("timing", number + 1, WARM_UP + ROUNDS))
+        if times[0] and time.perf_counter() - began > MOST_SECONDS:
+            break
+    return times
+
+
+def _best_rate(classifier: Classifier, singles: Sequence[float]) -> tuple[float, int]:
+    """The most images per second, and the batch that gives them."""
+    rates = {1: 1 / float(np.median(singles))}
+    for batch in BATCHES:
+        if batch <= at_a_time(classifier.rule.size**2):
+            _seconds(classifier, batch)
+            rates[batch] = batch / min(_seconds(classifier, batch) for _ in range(BATCH_ROUNDS))
+    best = max(rates, key=lambda size: rates[size])
+    return rates[best], best
+
+
+def _seconds(classifier: Classifier, batch: int) -> float:
+    side = classifier.rule.size
+    images = np.full((batch, side, side, 3), 128, np.uint8)
+    start = time.perf_counter()
+    classifier.predictor.outputs(images)
+    return time.perf_counter() - start
+
+
+def _start_up(name: str, on_event: OnEvent) -> tuple[float, float]:
+    """Seconds from the start of a process to its first answer, and the most memory that it took, in bytes."""
+    on_event(Note(f"starting {name}"))
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", FIRST_ANSWER, name],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return time.perf_counter() - start, float(done.stdout)

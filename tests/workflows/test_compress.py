@@ -1,0 +1,120 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import call
+
+import seewhy
+from seewhy.errors import UsageError
+from seewhy.exporters import gate
+from seewhy.exporters.gate import Speed
+
+pytest.importorskip("onnxscript")
+
+
+@pytest.fixture(scope="module")
+def compressed(trained: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("compressed") / "out"
+    call(
+        *("compress", str(trained), "--data", str(photos), "--out", str(out)),
+        *("--methods", "int8", "--max-drop", "100"),
+    )
+    return out
+
+
+def test_int8_is_written_with_its_table_and_figure(
+    compressed: Path, trained: Path, photos: Path
+) -> None:
+    record = json.loads((compressed / "compress.json").read_text())
+    (one,) = record["candidates"]
+    assert one["name"] == "int8" and one["rejected"] is None
+    assert record["reference"]["name"] == "fp32" and record["n"] > 0
+    assert one["bytes"] < 0.5 * record["reference"]["bytes"]
+    assert (compressed / "pareto.png").is_file() and (compressed / "pareto.svg").is_file()
+    with seewhy.load(compressed / "int8.onnx") as small, seewhy.load(trained) as whole:
+        assert small.predictor.parents == (whole.digest,)
+        images = sorted(photos.rglob("*.png"))
+        agree = small.predict(images).predicted == whole.predict(images).predicted
+        assert agree.mean() == one["agreement"] or agree.mean() > 0.8
+
+
+def test_a_finished_compression_is_not_overwritten(
+    compressed: Path, trained: Path, photos: Path
+) -> None:
+    with pytest.raises(UsageError, match="already holds"):
+        seewhy.compress(trained, photos, compressed, methods=["int8"])
+
+
+def test_what_loses_too_much_is_not_written(
+    trained: Path, photos: Path, tmp_path: Path, monkeypatch
+) -> None:
+    from seewhy.workflows import compress as workflow
+
+    def spoiled(predictor, images):
+        """The same file with a head that answers one class."""
+        other = seewhy.load(trained)
+        with_one = other.predictor.bundle.network
+        return workflow.to_onnx(_answers_one_class(other.predictor, with_one))[0]
+
+    monkeypatch.setattr(workflow, "to_int8", spoiled)
+    result = seewhy.compress(trained, photos, tmp_path / "out", methods=["int8"])
+    (one,) = result.candidates
+    assert one.rejected is not None and "loses" in one.rejected and one.file is None
+    assert not list((tmp_path / "out").glob("*.onnx"))
+    assert one.worst_class[1] == 1.0
+
+
+def _answers_one_class(predictor, network):
+    import torch
+
+    last = [m for m in network.modules() if isinstance(m, torch.nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.arange(len(last.bias)).float())
+    return predictor
+
+
+def test_what_is_neither_smaller_nor_faster_is_rejected(
+    exported: Path, photos: Path, monkeypatch
+) -> None:
+    with seewhy.load(exported) as model:
+        predictions = model.predict_set(model.splits(photos).val)
+        monkeypatch.setattr(
+            gate, "measure_speeds", lambda models: [Speed(1, 1000, 1)] * len(models)
+        )
+        twice = [model.predictor] * 2
+        first, second = gate.judge(["a", "b"], twice, [predictions] * 2, 0.5)
+    assert first.rejected is None and second.rejected == "neither smaller nor faster"
+    assert second.drop.value == 0 and second.agreement == 1
+
+
+def test_speeds_are_of_one_thread(exported: Path) -> None:
+    with seewhy.load(exported) as model:
+        (speed,) = gate.measure_speeds([model.predictor])
+    assert speed.p50_ms > 0 and speed.images_per_second > 0
+    assert np.isfinite(speed.images_per_second) and speed.batch in (1, *gate.BATCHES)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"methods": ["int4"]}, "int4"),
+        ({"methods": []}, "int8"),
+        ({"keep": 1}, "share between 0 and 1"),
+        ({"max_drop": 101}, "points from 0 to 100"),
+    ],
+)
+def test_wrong_options_are_refused_first(
+    options: dict, message: str, trained: Path, photos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        seewhy.compress(trained, photos, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_a_bundle_is_compressed(exported: Path, photos: Path, tmp_path: Path) -> None:
+    copy = shutil.copy(exported, tmp_path / "m.onnx")
+    with pytest.raises(UsageError, match="only a bundle can be compressed"):
+        seewhy.compress(copy, photos, tmp_path / "out")
