@@ -6,7 +6,6 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 
-import httpx
 import pytest
 from servers import image, read_all, running
 

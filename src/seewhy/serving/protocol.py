@@ -30,6 +30,8 @@ class DeadlineProtocol(H11Protocol):
         self._draining = False
         self._receiving: asyncio.TimerHandle | None = None
         self._sending: asyncio.TimerHandle | None = None
+        self._draining = False
+        self._silent = True  # nothing was received yet
         self._phase: tuple[str, int] | None = (
             None  # what the first timer is for, and of which request
         )
