@@ -139,6 +139,14 @@ def asked(method="fine", target=None, seconds=10.0):
     return Question("model", "0" * 64, image, method, target, seconds)
 
 
+async def ended(explainer):
+    """Closes it, and waits for the end of its process, which this event loop has to see."""
+    process = explainer._process
+    explainer.close()
+    if process is not None:
+        await process.wait()
+
+
 def refusal(found):
     assert isinstance(found, Refusal), found
     return found.status
@@ -161,7 +169,7 @@ def test_the_process_is_killed_and_replaced(process):
             waiting.cancel()  # the client has left
             assert (await explainer.explain(asked("fine", "next")))["of"] == "next"
         finally:
-            explainer.close()
+            await ended(explainer)
 
     asyncio.run(ask())
 
@@ -175,7 +183,7 @@ def test_more_than_the_queue_holds_are_told_to_come_later(process):
         await asyncio.sleep(0.05)
         late = await asyncio.gather(explainer.explain(asked(seconds=0.2)), return_exceptions=True)
         await asyncio.gather(hanging, return_exceptions=True)
-        explainer.close()
+        await ended(explainer)
         return found, late
 
     found, late = asyncio.run(ask())
@@ -204,8 +212,7 @@ def test_the_process_itself_explains_ends_in_time_and_goes_on(trained, subject, 
                 await explainer.explain(replace(question, digest="0" * 64))
             assert raised.value.status == 503 and str(trained) not in raised.value.message
         finally:
-            explainer.close()
-            await process.wait()
+            await ended(explainer)
         return found, again
 
     found, again = asyncio.run(ask())

@@ -79,8 +79,9 @@ class Site:
         await service.start()
         self.ready.set()
         await self.server.serve([self.socket])
+        decoders = [worker.process for worker in service.decoders._workers]
         service.close()
-        await asyncio.sleep(0.3)  # so that what it has killed is seen to have ended
+        await asyncio.gather(*(process.wait() for process in decoders))
 
     def __enter__(self) -> "Site":
         self.thread.start()

@@ -27,7 +27,6 @@ class DeadlineProtocol(H11Protocol):
     def __init__(self, *args: Any, settings: ServeSettings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._settings = settings
-        self._draining = False
         self._receiving: asyncio.TimerHandle | None = None
         self._sending: asyncio.TimerHandle | None = None
         self._draining = False
