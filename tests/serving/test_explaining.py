@@ -6,6 +6,7 @@ import io
 import json
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def decoded(text):
 
 
 def test_an_explanation_has_the_numbers_of_the_attribution_code(subject, image):
-    found, tested = explanation(subject, image, "grad_cam", None, 60)
+    found, tested = explanation(subject, image, None, None, 60)
     x = to_input(image[None], "cpu")
     target = torch.tensor([subject.classifier.classes.index(found["label"])])
     expected = faithfulness(subject.network, x, target, METHODS["grad_cam"])
@@ -58,7 +59,7 @@ def test_an_explanation_has_the_numbers_of_the_attribution_code(subject, image):
 
 
 def test_any_class_can_be_explained_and_nothing_else(subject, image):
-    found, _ = explanation(subject, image, "saliency", "ant", 60)
+    found, _ = explanation(subject, image, "integrated-gradients", "ant", 60)
     assert found["target"] == "ant"
     with pytest.raises(UsageError, match="target"):
         next(explanation(subject, image, "saliency", "wolf", 60))
@@ -96,9 +97,9 @@ def test_what_takes_too_long_is_ended(subject, image):
 def test_a_model_file_that_is_not_the_served_one_is_refused(trained):
     models = Models()
     digest = seewhy.info(trained).header.digest
-    assert models.get(str(trained), digest, False) is models.get(str(trained), digest, False)
+    assert models.get(str(trained), digest) is models.get(str(trained), digest)
     with pytest.raises(ModelFileError, match="reload"):
-        models.get(str(trained), "0" * 64, False)
+        models.get(str(trained), "0" * 64)
 
 
 PROCESS = """#!{python}
@@ -135,7 +136,15 @@ def process(tmp_path, monkeypatch):
 
 def asked(method="fine", target=None, seconds=10.0):
     image = np.zeros((2, 2, 3), np.uint8)
-    return Question("model", "0" * 64, False, image, method, target, seconds)
+    return Question("model", "0" * 64, image, method, target, seconds)
+
+
+async def ended(explainer):
+    """Closes it, and waits for the end of its process, which this event loop has to see."""
+    process = explainer._process
+    explainer.close()
+    if process is not None:
+        await process.wait()
 
 
 def refusal(found):
@@ -160,7 +169,7 @@ def test_the_process_is_killed_and_replaced(process):
             waiting.cancel()  # the client has left
             assert (await explainer.explain(asked("fine", "next")))["of"] == "next"
         finally:
-            explainer.close()
+            await ended(explainer)
 
     asyncio.run(ask())
 
@@ -174,7 +183,7 @@ def test_more_than_the_queue_holds_are_told_to_come_later(process):
         await asyncio.sleep(0.05)
         late = await asyncio.gather(explainer.explain(asked(seconds=0.2)), return_exceptions=True)
         await asyncio.gather(hanging, return_exceptions=True)
-        explainer.close()
+        await ended(explainer)
         return found, late
 
     found, late = asyncio.run(ask())
@@ -183,3 +192,29 @@ def test_more_than_the_queue_holds_are_told_to_come_later(process):
     assert len(answered) >= 2 and len(answered) + len(refused) == 6
     assert {refusal(each) for each in [*refused, *late]} == {429}
     assert all(each.retry_after for each in refused)
+
+
+@pytest.mark.long
+def test_the_process_itself_explains_ends_in_time_and_goes_on(trained, subject, image):
+    async def ask():
+        explainer = Explainer()
+        await explainer.warm()
+        question = Question(str(trained), subject.classifier.digest, image, None, None)
+        try:
+            found = await explainer.explain(question)
+            process = explainer._process
+            with pytest.raises(Refusal) as raised:
+                await explainer.explain(replace(question, method="shap", seconds=0.001))
+            assert raised.value.code == "timeout"
+            again = await explainer.explain(question)
+            assert explainer._process is process  # it was not killed
+            with pytest.raises(Refusal) as raised:
+                await explainer.explain(replace(question, digest="0" * 64))
+            assert raised.value.status == 503 and str(trained) not in raised.value.message
+        finally:
+            await ended(explainer)
+        return found, again
+
+    found, again = asyncio.run(ask())
+    here = explanation(subject, image, None, None, 60)
+    assert found == again == json.loads(json.dumps({**next(here), **next(here)}))

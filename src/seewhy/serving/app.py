@@ -68,8 +68,8 @@ def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
     @app.post("/explain")
     async def explain(
         request: Request,
-        method: Annotated[str, Query(max_length=40)],
         model: Model = None,
+        method: Annotated[str | None, Query(max_length=40)] = None,
         target: Annotated[str | None, Query(max_length=256)] = None,
     ) -> Response:
         """Explains the prediction of one image: a map of what counted for it, tested for faithfulness."""
@@ -83,11 +83,10 @@ def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
             except ImageError as error:
                 raise of_image(error) from None
         image = centre(decoded.pixels, served.classifier.rule.size)
-        digest, trusted = served.digest, service.settings.trust_onnx
-        question = Question(served.source, digest, trusted, image, method, target)
+        question = Question(served.source, served.digest, image, method, target)
         explanation = await explainer.explain(question)
         about = {"request_id": request.state.request_id, "file": upload.name}
-        names = {"name": served.name, "digest": digest}
+        names = {"name": served.name, "digest": served.digest}
         return as_json({**about, "model": names, **explanation})
 
 

@@ -36,6 +36,7 @@ from seewhy.inference.loading import load
 from seewhy.plots.attribution import shared_scale, transparent
 
 NICENESS = 5  # predictions come first
+FIRST = "grad_cam"
 NEED_A_SPLIT = (
     "cam",
     "grad_cam",
@@ -78,15 +79,23 @@ def _takes(network: nn.Module, name: str, blank: torch.Tensor) -> bool:
 
 
 def explanation(
-    subject: Subject, image: NDArray[np.uint8], method: str, target: str | None, seconds: float
+    subject: Subject,
+    image: NDArray[np.uint8],
+    method: str | None,
+    target: str | None,
+    seconds: float,
 ) -> Iterator[dict[str, Any]]:
     """The map of an image, uint8 (S, S, 3), with what the model answers; then its faithfulness.
 
-    `target` is the class that is explained [the predicted one]. The faithfulness is None where its test takes
+    `method` is the name of one of its methods [grad_cam, or the first], with underscores or hyphens; `target`
+    the class that is explained [the predicted one]. The faithfulness is None where its test takes
     longer than `seconds`. Raises `UsageError` for a method that is not offered, and for a target that is no
     class; `TimeoutError` where the map takes longer.
     """
     end = time.monotonic() + seconds
+    if method is None:
+        method = FIRST if FIRST in subject.methods else subject.methods[0]
+    method = method.replace("-", "_")
     classes = subject.classifier.classes
     if method not in subject.methods:
         raise UsageError(f"method: expected one of {', '.join(subject.methods)}")
@@ -147,11 +156,11 @@ class Models:
     def __init__(self) -> None:
         self._loaded: dict[str, Subject] = {}
 
-    def get(self, path: str, digest: str, trust_onnx: bool) -> Subject:
+    def get(self, path: str, digest: str) -> Subject:
         """The model of a file. Raises `ModelFileError` where the file is another one than is served."""
         subject = self._loaded.get(path)
         if subject is None or subject.classifier.digest != digest:
-            subject = self._loaded[path] = Subject.of(load(path, device="cpu"))
+            subject = self._loaded[path] = Subject.of(load(path, device="cpu", threads=1))
         if subject.classifier.digest != digest:
             raise ModelFileError("it is not the file that is served: reload the server", path)
         return subject
@@ -172,9 +181,9 @@ def main() -> None:
         pixels = np.frombuffer(bytearray(requests.read(size * size * 3)), np.uint8)
         image = pixels.reshape(size, size, 3)
         try:
-            subject = models.get(*(request[name] for name in ("path", "digest", "trust_onnx")))
+            subject = models.get(request["path"], request["digest"])
         except (SeeWhyError, OSError) as error:
-            print(f"explain: {error}", file=sys.stderr)
+            sys.stderr.write(f"explain: {error}\n")
             send(answers, {"error": "unavailable", "message": "the model cannot be loaded again"})
             continue
         send(answers, {"loaded": True})

@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,20 +28,19 @@ START_SECONDS = 60.0  # in which the process loads PyTorch and the model
 class Question:
     """What is to be explained: an image as the network sees it, uint8 (S, S, 3), of a model's file.
 
-    `target` is the class that is explained; None stands for the predicted one.
+    `method` and `target`, the class that is explained, are as in `explainer.explanation`.
     """
 
     path: str
     digest: str
-    trust_onnx: bool
     image: NDArray[np.uint8]
-    method: str
+    method: str | None
     target: str | None
     seconds: float = SECONDS
 
     def message(self) -> bytes:
         """What the process reads."""
-        names = ("path", "digest", "trust_onnx", "method", "target", "seconds")
+        names = ("path", "digest", "method", "target", "seconds")
         facts = {name: getattr(self, name) for name in names} | {"size": len(self.image)}
         text = json.dumps(facts, allow_nan=False).encode()
         return len(text).to_bytes(4, "big") + text + self.image.tobytes()
@@ -76,15 +76,17 @@ class Explainer:
             self._turn.release()
 
     async def warm(self) -> None:
-        """Starts the process ahead of the first request, unless there is one."""
+        """Starts the process ahead of the first request, unless there is one or none can be started."""
         if not self._turn.locked():
             async with self._turn:
-                await self._start()
+                with suppress(OSError):
+                    await self._start()
 
     async def _start(self) -> None:
         if self._process is not None:
             return
-        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        names = (*KEPT_VARIABLES, "HOME", "SEEWHY_CACHE")  # which files are trusted is in the cache
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "seewhy.serving.explainer"),
             stdin=asyncio.subprocess.PIPE,
@@ -114,9 +116,9 @@ class Explainer:
             raise Refusal(
                 503, "timeout", "the explanation takes too long: choose another method"
             ) from None
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             self.close()
-            raise not_ready("the process that explains has ended: try again in a second") from None
+            raise not_ready("explanations start again: try again in a second") from None
         except asyncio.CancelledError:
             self.close()  # nobody would read the rest of its answer
             raise

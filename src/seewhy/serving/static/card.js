@@ -39,6 +39,9 @@ export function addCard(item) {
 
 /** Draws the answers of these models to an item; what is drawn already stays as it is. */
 export function drawAnswers(item, models, comparing) {
+  const codes = new Set(models.map((model) => item.states.get(model.name)?.error?.code));
+  const onlyFault = codes.size === 1 && !codes.has(undefined); /* one error for all */
+  if (onlyFault) [models, comparing] = [models.slice(0, 1), false];
   const sections = models.map((model) => {
     const state = item.states.get(model.name) ?? null;
     const former = item.drawn.get(model.name);
@@ -103,7 +106,8 @@ function whyButton(item, model, result) {
   const button = make("button", "plain-button", "Show why");
   button.type = "button";
   button.setAttribute("aria-expanded", "false");
-  button.setAttribute("aria-label", visible(`Show why: ${item.file.name}, ${model.name}`));
+  const about = make("span", "unseen", `: ${visible(item.file.name)}, ${visible(model.name)}`);
+  button.append(about);
   let panel = null;
   button.addEventListener("click", () => {
     panel ??= whyPanel(item.file, model, result);

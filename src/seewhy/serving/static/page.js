@@ -82,8 +82,11 @@ function update() {
   byId("bar").hidden = !items.length;
   byId("status").textContent = parts.join(", ");
   byId("progress").style.transform = `scaleX(${items.length ? done.length / items.length : 0})`;
-  byId("cancel").hidden = !work.busy;
-  byId("continue").hidden = work.busy || !rest;
+  const buttons = [byId("cancel"), byId("continue")];
+  const focused = buttons.find((button) => button === document.activeElement);
+  buttons[0].hidden = !work.busy;
+  buttons[1].hidden = work.busy || !rest;
+  if (focused?.hidden) (buttons.find((button) => !button.hidden) ?? byId("save")).focus();
   announce(parts.join(", "), items.length > 0 && !work.busy);
 }
 
@@ -110,14 +113,25 @@ function saveTable() {
   save(table(rows, Math.max(...rows.map(({ result }) => result?.top.length ?? 1), 1)), "predictions.csv");
 }
 
+/* How often a model was right, where it says so. */
+async function accuracy(model) {
+  const { facts } = await api.info(model.name).catch(() => ({}));
+  const { test, val } = facts?.metrics ?? {};
+  const { n, accuracy: rate } = test ?? val ?? {};
+  if (!rate) return "";
+  const share = (value) => `${(100 * value).toFixed(1)}%`;
+  const interval = typeof rate.low === "number" ? ` (95% confidence interval ${share(rate.low)} to ${share(rate.high)})` : "";
+  return ` It was right on ${share(rate.value)} of ${counted(n, test ? "test image" : "validation image")}${interval}.`;
+}
+
 /* What the server has. */
 async function describe() {
   const [model] = chosen();
   const about = byId("about");
   const classes = model.classes.slice(0, 12).flatMap((name, place) => [place ? ", " : "", named(name)]);
   const more = model.classes.length > 12 ? ` and ${(model.classes.length - 12).toLocaleString("en")} more` : "";
-  const lines = [make("p", "", named(model.name, "strong"), ` knows ${counted(model.classes.length, "class")}: `, ...classes, `${more}.`)];
-  about.replaceChildren(...lines);
+  const knows = [named(model.name, "strong"), ` knows ${counted(model.classes.length, "class")}: `, ...classes, `${more}.`];
+  about.replaceChildren(make("p", "", ...knows, await accuracy(model)));
   byId("limits").textContent = model.abstains
     ? "Confidence is calibrated on validation images. The model says “not sure” or “out of distribution” where it should not be relied on."
     : "This model always names a class, also for an image of something else: it was not calibrated to say “not sure”.";
@@ -164,12 +178,12 @@ api.onKeyNeeded((refused) => (asking ??= askForKey(refused).finally(() => { aski
 byId("key-cancel").addEventListener("click", () => byId("key-dialog").close());
 
 listen([byId("choose"), byId("camera")], byId("drop"), take);
-byId("cancel").addEventListener("click", () => { work.cancel(); byId("continue").focus(); });
-byId("continue").addEventListener("click", () => { work.add(items.flatMap(open)); byId("cancel").focus(); });
+byId("cancel").addEventListener("click", () => work.cancel());
+byId("continue").addEventListener("click", () => work.add(items.flatMap(open)));
 byId("save").addEventListener("click", saveTable);
 byId("clear").addEventListener("click", clear);
 byId("more").addEventListener("click", () => { shown += SHOWN; redraw(); });
-byId("model").addEventListener("change", async () => { answerAgain(); await describe(); });
+byId("model").addEventListener("change", () => { answerAgain(); describe(); });
 byId("other").addEventListener("change", answerAgain);
 if (/Mac|iP/.test(navigator.platform)) byId("modifier").textContent = "⌘";
 start();

@@ -20,9 +20,9 @@ let count = 0; /* of panels, for ids */
 /** A panel that asks for its map when it is made, and again when the method or the class is changed. */
 export function whyPanel(file, model, result) {
   const number = ++count;
-  const methods = model.methods;
-  const method = fill(make("select"), methods.map((name) => [name, NAMES[name] ?? visible(name)]),
-    methods.includes(FIRST) ? FIRST : methods[0]);
+  const method = make("select");
+  const offer = (names, chosen) => fill(method, names.map((name) => [name, NAMES[name] ?? visible(name)]), chosen);
+  offer(model.methods, model.methods.includes(FIRST) ? FIRST : model.methods[0]);
   const target = fill(make("select"), model.classes.map((name, place) => [place, visible(name)]), model.classes.indexOf(result.label));
   const strength = make("input");
   Object.assign(strength, { type: "range", min: 0, max: 100, value: 75, id: `strength-${number}` });
@@ -50,6 +50,7 @@ export function whyPanel(file, model, result) {
     try {
       const found = await api.explain(file, model.name, method.value, name, mine.signal);
       if (mine.signal.aborted) return;
+      if (found.methods.length < method.length) offer(found.methods, found.method);
       show(found, under, over, file);
       verdict.replaceChildren(...words(found));
     } catch (error) {
