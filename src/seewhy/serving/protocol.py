@@ -20,6 +20,27 @@ LINGER_SECONDS = (
 )
 LAST_SECONDS = 0.5  # in which a request on its way is still received when the server stops
 
+MOST_PIECES, PIECE_BYTES = (
+    1000,
+    1024,
+)  # of a body: so many of any size, others of so many bytes on average
+
+
+class _Connection(h11.Connection):
+    """Refuses a body in tiny pieces: each costs as much time as a large one, and all others wait."""
+
+    _pieces = 0.0
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._pieces = 0
+        elif isinstance(event, h11.Data):
+            self._pieces += 1 - len(event.data) / PIECE_BYTES
+            if self._pieces > MOST_PIECES:
+                raise h11.RemoteProtocolError("a body in tiny pieces")
+        return event
+
 
 class DeadlineProtocol(H11Protocol):
     """One connection. `settings` hold its deadlines, and the limits of connections."""
@@ -27,6 +48,7 @@ class DeadlineProtocol(H11Protocol):
     def __init__(self, *args: Any, settings: ServeSettings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._settings = settings
+        self.conn = _Connection(h11.SERVER, settings.header_bytes)
         self._receiving: asyncio.TimerHandle | None = None
         self._sending: asyncio.TimerHandle | None = None
         self._draining = False
