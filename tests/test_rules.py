@@ -17,7 +17,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 ROWS = [
     {"errors"},
     {"events", "text", "files"},
-    {"logs"},
+    {"floors", "logs"},
     {"run", "config"},
     {"data", "evaluation", "registry", "augment", "models"},
     {"inference"},

@@ -23,6 +23,9 @@ from seewhy.serving import explainer, explaining
 from seewhy.serving.errors import Refusal
 from seewhy.serving.explainer import Models, Subject, explanation
 from seewhy.serving.explaining import Explainer, Question
+from seewhy.serving.models import Served
+from seewhy.serving.opening import open_model
+from seewhy.serving.settings import ServeSettings
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +221,13 @@ def test_the_process_itself_explains_ends_in_time_and_goes_on(trained, subject, 
     found, again = asyncio.run(ask())
     here = explanation(subject, image, None, None, 60)
     assert found == again == json.loads(json.dumps({**next(here), **next(here)}))
+
+
+def test_a_server_without_pytorch_offers_no_explanations(exported, image, monkeypatch):
+    monkeypatch.setattr(explaining, "find_spec", {"torch": None}.get)
+    assert not explaining.explains()
+    with pytest.raises(Refusal) as refused:
+        asyncio.run(Explainer().explain(Question("model", "0", image, None, None)))
+    assert (refused.value.status, refused.value.code) == (422, "invalid_parameter")
+    one = Served("small", str(exported), open_model(str(exported), ServeSettings()), None)
+    assert one.listed()["methods"] == []

@@ -113,7 +113,7 @@ def test_keys_are_compared_in_constant_time():
     assert "hmac.compare_digest(sent" in text and "sent ==" not in text and "== key" not in text
 
 
-def test_a_key_that_others_may_read_is_refused(tmp_path):
+def test_a_key_that_others_may_read_is_refused(tmp_path, monkeypatch):
     file = tmp_path / "key"
     for text, mode, match in [
         (KEY, 0o644, "chmod 600"),
@@ -128,6 +128,14 @@ def test_a_key_that_others_may_read_is_refused(tmp_path):
             admin.read_secret(file)
     file.write_text(KEY + "\n")
     assert admin.read_secret(file) == KEY
+    # Kubernetes and systemd: a file of root's, for the group of a service that is not root.
+    file.chmod(0o440)
+    monkeypatch.setattr(admin.os, "getuid", lambda: 10001)
+    if file.stat().st_uid == 0:
+        assert admin.read_secret(file) == KEY
+    file.chmod(0o444)
+    with pytest.raises(UsageError, match="chmod 600"):
+        admin.read_secret(file)
     with pytest.raises(UsageError, match="cannot be read"):
         admin.read_secret(tmp_path / "none")
 

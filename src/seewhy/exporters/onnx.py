@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seewhy.errors import ModelFileError, UsageError, first_line
 from seewhy.evaluation.decision.answers import embedding_size
+from seewhy.floors import require
 from seewhy.inference import golden, onnx_file
 from seewhy.inference.forward import VIEWS, full_precision
 from seewhy.inference.metadata import OnnxMetadata
@@ -100,6 +101,9 @@ def _graph(predictor: PyTorchPredictor) -> Any:
     images = torch.zeros(2, side, side, 3, dtype=torch.uint8)  # 2, as 1 would become a constant
     names = ["logits", "probabilities", "embeddings"][: 3 if embed else 2]
     try:
+        import onnx
+
+        require(onnx)
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module,

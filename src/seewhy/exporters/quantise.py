@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from seewhy.errors import UsageError
 from seewhy.exporters.onnx import with_properties
+from seewhy.floors import require
 from seewhy.inference import onnx_file
 from seewhy.inference.onnx import OnnxPredictor, answers, new_session, opened
 
@@ -37,6 +38,7 @@ def to_int8(predictor: OnnxPredictor, images: NDArray[np.uint8]) -> OnnxPredicto
         from onnxruntime.quantization.shape_inference import quant_pre_process
     except ImportError:
         raise UsageError("int8 needs an extra: `pip install 'seewhy[export]'`") from None
+    require(onnx)
     with TemporaryDirectory() as folder, _quiet():
         plain, folded, quantised = (Path(folder, f"{n}.onnx") for n in ("plain", "folded", "int8"))
         plain.write_bytes(predictor.file.data)

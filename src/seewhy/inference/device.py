@@ -7,7 +7,10 @@ import torch
 from torch import nn
 
 from seewhy.errors import UsageError
+from seewhy.floors import require
 from seewhy.inference.memory import keep_freed_memory
+
+require(torch)
 
 
 def pick_device(name: str) -> torch.device:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
@@ -15,11 +16,14 @@ from torch import Tensor, nn
 from seewhy.config.networks import LARGEST_SMALL, NETWORKS, TIMM
 from seewhy.config.pretrained import Pretrained
 from seewhy.errors import ModelFileError, UsageError
+from seewhy.floors import require
 from seewhy.models.hub import download
 from seewhy.models.network import Network
 from seewhy.models.registry import build
 from seewhy.models.timm import card_of
 from seewhy.text import counted, visible
+
+require(safetensors)
 
 CARD = "config.json"  # beside the weights, as timm and the Hub keep it
 OWN = ("mean", "std")  # tensors of our networks that hold the card's numbers

@@ -76,6 +76,7 @@ def read_secret(path: Path) -> str:
     """The key in a file, without blanks at its ends.
 
     Raises `UsageError` for one that is short, not plain ASCII, or in a file that other users may read.
+    A file of root's may be read by its group: so Kubernetes and systemd hand a secret to a service.
     """
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK)) as file:
@@ -83,7 +84,8 @@ def read_secret(path: Path) -> str:
             text = file.read(4096).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: the key cannot be read ({error})") from None
-    if about.st_mode & 0o077 or about.st_uid not in (os.getuid(), 0):
+    foreign = 0o037 if about.st_uid == 0 and os.getuid() else 0o077
+    if about.st_mode & foreign or about.st_uid not in (os.getuid(), 0):
         raise UsageError(f"{path}: other users may read this key: `chmod 600` it")
     if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
         raise UsageError(f"{path}: expected a key of 16 characters or more, without spaces")

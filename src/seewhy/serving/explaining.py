@@ -10,6 +10,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ QUEUE = 8  # requests that wait
 SECONDS = 10.0  # of waiting, and of an explanation
 GRACE = 2.0  # seconds after which a process is killed that has not ended by itself
 START_SECONDS = 60.0  # in which the process loads PyTorch and the model
+
+
+def explains() -> bool:
+    """Whether this installation can explain: the process that does needs PyTorch, answers do not."""
+    return find_spec("torch") is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +63,11 @@ class Explainer:
     async def explain(self, question: Question) -> dict[str, Any]:
         """The explanation, with its `faithfulness`, which is None where there was no time to test it.
 
-        Raises `Refusal`: 429 where too many wait, 422 for a method or a target that the model has not, 503
-        where the explanation takes too long.
+        Raises `Refusal`: 429 where too many wait, 422 for a method or a target that the model has not, or
+        where nothing is explained, 503 where the explanation takes too long.
         """
+        if not explains():
+            raise Refusal(422, "invalid_parameter", "this server gives no explanations")
         if self._waiting >= self._most:
             raise busy("too many explanations wait")
         self._waiting += 1
@@ -77,7 +85,7 @@ class Explainer:
 
     async def warm(self) -> None:
         """Starts the process ahead of the first request, unless there is one or none can be started."""
-        if not self._turn.locked():
+        if explains() and not self._turn.locked():
             async with self._turn:
                 with suppress(OSError):
                     await self._start()

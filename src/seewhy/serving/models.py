@@ -14,6 +14,7 @@ from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.locate import find_models
 from seewhy.serving.batching import Batcher
+from seewhy.serving.explaining import explains
 from seewhy.serving.opening import Opened, open_model
 from seewhy.serving.settings import ServeSettings
 from seewhy.text import visible
@@ -50,11 +51,17 @@ class Served:
             "digest": self.digest,
             "classes": list(self.classifier.classes),
             "size": self.classifier.rule.size,
-            "methods": list(METHODS if self.opened.bundle else PERTURBATION_METHODS),
+            "methods": self._methods(),
             "runtime": self.opened.runtime,
             "abstains": decides(self.classifier.decision),
             "ready": True,
         }
+
+    def _methods(self) -> list[str]:
+        """The methods by which it can be explained."""
+        if not explains():
+            return []
+        return list(METHODS if self.opened.bundle else PERTURBATION_METHODS)
 
     def info(self) -> dict[str, Any]:
         """The model in `GET /info`: no paths, since anyone may read it."""

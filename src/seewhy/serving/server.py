@@ -9,17 +9,23 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import h11
+import python_multipart
+import starlette
 import uvicorn
 from fastapi import FastAPI
 
 from seewhy.errors import SeeWhyError, UsageError
 from seewhy.events import Note, OnEvent
+from seewhy.floors import require
 from seewhy.serving.admin import admin_token, create_admin_app, read_secret, token_file
 from seewhy.serving.app import create_app
 from seewhy.serving.guard import is_loopback
 from seewhy.serving.protocol import DeadlineProtocol
 from seewhy.serving.service import Service
 from seewhy.serving.settings import ServeSettings
+
+require(h11, python_multipart, starlette)
 
 logger = logging.getLogger("seewhy.serving")
 

@@ -25,8 +25,11 @@ from seewhy.files import (
     to_json,
     write_atomic,
 )
+from seewhy.floors import require
 from seewhy.models.registry import current_name, name_of
 from seewhy.training.loop import TrainProgress, TrainState
+
+require(safetensors)
 
 KEPT = 2
 
