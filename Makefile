@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 # A package index for PyTorch's CPU or CUDA builds, e.g. make TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 
-.PHONY: demo test test-long check format notebooks install
+.PHONY: demo test test-long check format notebooks install pins audit
 
 demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, print what to do next
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && \
@@ -44,6 +44,20 @@ RUNS ?= runs/notebooks
 notebooks: $(INSTALLED)  ## execute the notebooks, e.g. make notebooks DATA=path/to/cifar10 PHOTOS=path/to/photos
 	DATA='$(or $(realpath $(DATA)),$(DATA))' NAME='$(NAME)' PHOTOS='$(abspath $(PHOTOS))' \
 	  PHOTOS_NAME='$(PHOTOS_NAME)' RUNS='$(abspath $(RUNS))' $(BIN)/python notebooks/run.py
+
+PIN := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --no-header
+
+pins: $(INSTALLED)  ## write the hashes of the pinned versions, after a change of pyproject.toml or constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
+	$(PIN) --no-deps constraints.txt -o constraints-hashed.txt
+	$(PIN) --extra serve --excludes deploy/not-needed.txt -c constraints.txt pyproject.toml -o deploy/requirements.txt
+	echo 'setuptools>=77' | $(PIN) - -o deploy/build.txt
+
+audit: pins  ## hashes in step with the pins, the files in deploy/, and known vulnerabilities (asks PyPI)
+	git diff --exit-code --stat -- constraints-hashed.txt deploy
+	$(BIN)/python -m pytest -q tests/deploy tests/test_floors.py
+	@# --strict: a version that PyPI cannot be asked about is a failure, not a pass.
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r constraints-hashed.txt
 
 install: $(INSTALLED)
 
