@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from helpers import call
 
 import seewhy
+from seewhy.data.stamps import cache_root
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.inference import onnx_file
 from seewhy.inference.onnx import remember
@@ -298,3 +300,12 @@ def test_a_copy_is_the_file(exported: Path, tmp_path: Path) -> None:
     assert (tmp_path / "copy.onnx").read_bytes() == exported.read_bytes()
     shutil.copy(exported, tmp_path / "M.ONNX")
     seewhy.load(tmp_path / "M.ONNX")
+
+
+def test_nothing_is_reported_to_the_makers_of_the_runtime(exported: Path, tmp_path: Path) -> None:
+    """ONNX Runtime, asked to, keeps an id of the machine in its home; by default it is asked to."""
+    code = f"import seewhy; seewhy.load({str(exported)!r})"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    env = {"SEEWHY_CACHE": str(cache_root()), **kept, "HOME": str(tmp_path), "XDG_CACHE_HOME": ""}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)
+    assert not list(tmp_path.rglob("*"))

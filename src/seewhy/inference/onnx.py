@@ -1,5 +1,6 @@
 """An exported ONNX file as a predictor, by ONNX Runtime; torch is not loaded."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -17,6 +18,9 @@ from seewhy.inference import container, golden, onnx_file
 from seewhy.inference.onnx_file import OnnxFile
 from seewhy.inference.predictor import Outputs, Predictor, at_a_time
 from seewhy.text import counted, visible
+
+# ONNX Runtime reports its use to Microsoft unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 INSTALL = "`pip install onnxruntime`"
 # Of int8 kernels, which round in other ways on other processors.
