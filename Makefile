@@ -45,7 +45,7 @@ notebooks: $(INSTALLED)  ## execute the notebooks, e.g. make notebooks DATA=path
 	DATA='$(or $(realpath $(DATA)),$(DATA))' NAME='$(NAME)' PHOTOS='$(abspath $(PHOTOS))' \
 	  PHOTOS_NAME='$(PHOTOS_NAME)' RUNS='$(abspath $(RUNS))' $(BIN)/python notebooks/run.py
 
-PIN := .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --no-header
+PIN := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 pins: $(INSTALLED)  ## write the hashes of the pinned versions, after a change of pyproject.toml or constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
