@@ -31,9 +31,8 @@ class DeadlineProtocol(H11Protocol):
         self._sending: asyncio.TimerHandle | None = None
         self._draining = False
         self._silent = True  # nothing was received yet
-        self._phase: tuple[str, int] | None = (
-            None  # what the first timer is for, and of which request
-        )
+        # What the first timer is for, and of which request.
+        self._phase: tuple[str, int] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -90,12 +89,13 @@ class DeadlineProtocol(H11Protocol):
             self.transport.close()
 
     def _too_many(self) -> bool:
+        if len(self.connections) > self._settings.connections:
+            return True
         most = self._settings.connections_per_address
-        address = self.client and self.client[0]
-        return len(self.connections) > self._settings.connections or (
-            most is not None
-            and sum(bool(c.client) and c.client[0] == address for c in self.connections) > most
-        )
+        if most is None or self.client is None:
+            return False
+        clients = [getattr(other, "client", None) for other in self.connections]
+        return sum(one is not None and one[0] == self.client[0] for one in clients) > most
 
     def _watch(self) -> None:
         """Starts the timer of what is received now, unless it runs already."""
