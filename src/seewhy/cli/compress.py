@@ -9,6 +9,7 @@ import seewhy
 from seewhy.cli.options import PATH, as_json, data_option, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from seewhy.exporters.gate import Candidate
@@ -46,7 +47,7 @@ def _text(result: "Compression") -> str:
     rows = [result.reference, *result.candidates]
     width = max(len(one.name) for one in rows)
     lines = [
-        f"{result.n:,} validation images; times of one thread on this machine",
+        f"{counted(result.n, 'validation image')}; times of one thread on this machine",
         "",
         f"{'':<{width}}  accuracy (95%)            drop, points (95%)      agree  worst class"
         "                 MB  ms / image  images/s",
