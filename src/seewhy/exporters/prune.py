@@ -1,12 +1,161 @@
-"""Stub."""
+"""Pruning: a network with fewer channels, or with its smallest weights at zero. It never trains.
+
+Both lose accuracy, which a fine-tuning regains in part: `seewhy.train(data, recipe, init=pruned)`.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
 
 from seewhy.errors import UsageError
+from seewhy.evaluation.decision.record import Decision
+from seewhy.exporters.channels import Axis, channel_axes, layers_of
 from seewhy.inference.bundle import Bundle
+from seewhy.models.network import Network
+from seewhy.models.registry import build, name_of
+
+# The options that multiply a network's channels; no network has two.
+WIDTHS = ("width", "widen", "growth")
+# What to do where there are no channels to leave out.
+INSTEAD = "choose int8, or train a smaller network with this one as its teacher (`train.teacher`)"
 
 
 def structured(bundle: Bundle, keep: float) -> Bundle:
-    raise UsageError("not here yet")
+    """The same architecture with `keep` (0 to 1) of its channels: those whose weights are largest.
+
+    The option that multiplies the channels (`width`, `widen` or `growth`) becomes `keep` times as large,
+    and the network is built with it, so widths are rounded as that network rounds them, and the result is an
+    ordinary bundle to fine-tune. Weights and running statistics of the channels that are kept are those of the bundle;
+    its decision is dropped, as it was fitted to other outputs. Channels that are added, multiplied or normalised
+    together are cut together (Fang 2023, arXiv:2301.12900), and of each such set those are kept whose
+    weights have the largest L1 norm, relative to the others of the same layer (Li 2017, arXiv:1608.08710).
+
+    Raises `UsageError` for a network without such an option, and for a `keep` that is out of range, drops no
+    channel, or would add or remove a shortcut.
+    """
+    network, name = bundle.network, name_of(bundle.network)
+    if not 0 < keep < 1:
+        raise UsageError(f"keep={keep:g}: expected a share of the channels between 0 and 1")
+    option = next((o for o in WIDTHS if o in getattr(network, "arguments", {})), None)
+    if name is None or option is None or not isinstance(network, Network):
+        whose = name or "a network of your own"
+        raise UsageError(f"{whose} has no option for the number of its channels: {INSTEAD}")
+    try:
+        narrow = _narrower(network, name, option, keep)
+        narrow.load_state_dict(_cut(network, narrow))
+    except (UsageError, fx.proxy.TraceError) as error:
+        raise UsageError(f"{name} cannot be cut to {keep:.0%} of its channels: {error}") from None
+    recipe = deepcopy(bundle.facts.get("recipe", {}))
+    if "model" in recipe:
+        recipe["model"][option] = narrow.arguments[option]
+    changed = _changed(bundle, narrow, f"structured, keep={keep:g}", recipe=recipe)
+    return replace(changed, decision=Decision())
 
 
 def magnitude(bundle: Bundle, sparsity: float) -> Bundle:
-    raise UsageError("not here yet")
+    """The same network with `sparsity` (0 to 1) of the weights of each layer at zero, the smallest (Han 2015, arXiv:1506.02626).
+
+    Kernels and matrices that training changes have zeros, biases and norms have none. A fine-tuning moves the
+    zeros: call this again after it, with the same `sparsity`. It makes neither the file smaller nor a
+    prediction faster, since zeros are stored and multiplied like other numbers; only where the file
+    is compressed (gzip) are its bytes fewer.
+
+    Raises `UsageError` for a `sparsity` that is out of range.
+    """
+    if not 0 < sparsity < 1:
+        raise UsageError(f"sparsity={sparsity:g}: expected a share of the weights between 0 and 1")
+    network = deepcopy(bundle.network)
+    with torch.no_grad():
+        for weight in network.parameters():
+            count = round(sparsity * weight.numel())
+            if weight.ndim > 1 and count:
+                weight[weight.abs() <= weight.abs().flatten().kthvalue(count).values] = 0
+    return _changed(bundle, network, f"magnitude, sparsity={sparsity:g}")
+
+
+def _narrower(network: Network, name: str, option: str, keep: float) -> Network:
+    """The network to fill: `keep` times as wide, or the next wider one that has the same layers."""
+    layers, own = layers_of(network), network.arguments[option]
+    for share in np.arange(keep, 1, 0.02).tolist():
+        value = max(1, round(share * own)) if isinstance(own, int) else round(share * own, 4)
+        with torch.random.fork_rng(devices=[]):
+            narrow = build(name, **{**network.arguments, option: value}).float().eval()
+        if _size(narrow) < _size(network) and layers_of(narrow) == layers:
+            return narrow
+    raise UsageError("no narrower one has the same layers")
+
+
+def _size(network: nn.Module) -> int:
+    return sum(tensor.numel() for tensor in network.parameters())
+
+
+def _cut(network: Network, narrow: Network) -> dict[str, Tensor]:
+    """The state of the narrow network, from the most important channels of the other."""
+    state, shapes = network.state_dict(), {k: v.shape for k, v in narrow.state_dict().items()}
+    axes = channel_axes(network)
+    widths = [shapes[axis.tensor][axis.dim] for axis in axes]
+    kept = _most_important(axes, widths, _importance(axes, state))
+    for axis in axes:
+        rows = torch.from_numpy(np.flatnonzero(kept[axis.units]))
+        state[axis.tensor] = state[axis.tensor].index_select(axis.dim, rows)
+    for tensor, shape in shapes.items():
+        if state[tensor].shape != shape:
+            raise UsageError(f"{tensor} does not say which of its values belong to which channel")
+    return state
+
+
+def _importance(axes: Sequence[Axis], state: Mapping[str, Tensor]) -> NDArray[np.float64]:
+    """Of each unit: how large it is made, times the L1 norm of the weights that take it.
+
+    It is made as large as the scale of its norms, or, where it has none, the L1 norm of the weights that
+    make it. All are relative to the mean of their layer, and added up over the layers.
+    """
+    count = max(int(axis.units.max()) for axis in axes) + 1
+    made, scaled, taken, normed = *np.zeros((3, count)), np.zeros(count, bool)
+    for axis in axes:
+        weight = state[axis.tensor].double().abs()
+        if weight.ndim == 1 and not axis.tensor.endswith(".weight"):
+            continue  # biases and running statistics
+        sizes = weight.transpose(0, axis.dim).reshape(weight.shape[axis.dim], -1).sum(1)
+        total = taken if axis.dim == 1 else scaled if weight.ndim == 1 else made
+        normed[axis.units] |= total is scaled
+        np.add.at(total, axis.units, (sizes / sizes.mean().clamp(min=1e-30)).numpy())
+    return taken * np.where(normed, scaled, made)
+
+
+def _most_important(
+    axes: Sequence[Axis], widths: Sequence[int], importance: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which units are kept so that each axis gets its width; the sets of fewest units choose first."""
+    kept = np.zeros(len(importance), bool)
+    decided = kept.copy()
+    for axis, width in sorted(
+        zip(axes, widths, strict=True), key=lambda one: len(set(one[0].units))
+    ):
+        units = np.unique(axis.units)
+        missing = width * len(units) // len(axis.units) - kept[units].sum()
+        left = units[~decided[units]]
+        kept[left[np.argsort(-importance[left], kind="stable")[: max(0, missing)]]] = True
+        decided[units] = True
+    for axis, width in zip(axes, widths, strict=True):
+        if kept[axis.units].sum() != width:
+            raise UsageError(f"{axis.tensor} would not get its {width} channels")
+    return kept
+
+
+def _changed(bundle: Bundle, network: nn.Module, how: str, **facts: Any) -> Bundle:
+    """The bundle with another network, and facts that say so; what was measured no longer holds."""
+    kept = {name: fact for name, fact in bundle.facts.items() if name != "val_accuracy"}
+    return replace(
+        bundle,
+        network=network,
+        facts={**kept, **facts, "pruned": how},
+        parents=(bundle.digest,) if bundle.digest else bundle.parents,
+        digest="",
+    )

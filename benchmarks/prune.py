@@ -1,0 +1,133 @@
+"""What pruning costs in accuracy: `fast` with fewer channels, and with zeros, before and after fine-tuning.
+
+    python benchmarks/prune.py ../shared/data/cifar10 [--train 4000] [--val 2000] [--epochs 3] [--batch 128]
+
+The images are the first of the training and of the validation split of `fast` itself; test is not read.
+Each narrower network is fine-tuned with several learning rates, as shares of the recipe's, and trained from
+random weights for as many epochs. Fine-tuned zeros are set to zero again. With so few images the batch is
+smaller than the recipe's, and all learning rates are in proportion; nothing is averaged over steps (`ema`).
+One thread. Writes `benchmarks/results/prune.json` after each row, and goes on where it was stopped.
+"""
+
+import argparse
+import gzip
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from machine import describe
+
+import seewhy
+from seewhy.exporters import prune
+from seewhy.inference import bundle as bundles
+
+RESULT = Path(__file__).parent / "results" / "prune.json"
+MODEL = "fast"
+RATES = {0.5: (0.1, 0.3, 1.0), 0.75: (0.1, 0.3)}  # by the share of the channels that is kept
+SPARSE_RATES = {0.5: (), 0.8: (0.1,)}
+
+
+def subset(data: str, train: int, val: int, file: Path) -> str:
+    """Some images of the splits, as a file."""
+    splits = seewhy.load_data(data, seewhy.load_recipe(MODEL).data)
+    parts = {"train": (splits.train, train), "val": (splits.val, val)}
+    arrays: dict[str, Any] = {"classes": np.array(splits.classes)}
+    for name, (images, count) in parts.items():
+        arrays |= {
+            f"{name}_images": np.asarray(images.images[:count]),
+            f"{name}_labels": images.labels[:count],
+        }
+    np.savez(file, **arrays)
+    return str(file)
+
+
+class Bench:
+    """The rows so far, and what the next ones need."""
+
+    def __init__(self, data: str, epochs: int, batch: int, home: Path) -> None:
+        self.data, self.home = data, home
+        recipe = seewhy.load_recipe(MODEL).train
+        self.rate = recipe.lr * batch / recipe.batch_size
+        self.fixed = {"train.epochs": epochs, "train.batch_size": batch, "train.ema": None}
+        self.rows: dict[str, dict[str, Any]] = {}
+        if RESULT.is_file():
+            self.rows = json.loads(RESULT.read_text())["rows"]
+
+    def row(self, name: str, make: Callable[[], bundles.Bundle]) -> None:
+        """Measures a model unless that was done before."""
+        if name in self.rows:
+            return
+        started = time.monotonic()
+        self.rows[name] = self.measured(make())
+        self.rows[name]["minutes"] = round((time.monotonic() - started) / 60, 1)
+        record = {"training": self.fixed, "machine": describe(), "rows": self.rows}
+        RESULT.write_text(json.dumps(record, indent=1))
+        print(name, self.rows[name], flush=True)
+
+    def tuned(
+        self, start: bundles.Bundle | None, share: float, width: float | None = None
+    ) -> bundles.Bundle:
+        """Trains from `start`, or with random weights at a width, at a share of the learning rate."""
+        init = None
+        if start is not None:
+            init = self.home / "start.safetensors"
+            bundles.save(start, init, overwrite=True)
+        overrides = {**self.fixed, "train.lr": self.rate * share}
+        if width is not None:
+            overrides["model.width"] = width
+        out = Path(tempfile.mkdtemp(dir=self.home), "run")
+        run = seewhy.train(self.data, MODEL, out=out, init=init, overrides=overrides)
+        return bundles.load(run.model)
+
+    def measured(self, bundle: bundles.Bundle) -> dict[str, float]:
+        """Accuracy on validation images, and the bytes of the bundle, plain and by gzip."""
+        file = self.home / "measured.safetensors"
+        bundles.save(bundle, file, overwrite=True)
+        with seewhy.load(file, device="cpu") as model:
+            accuracy = seewhy.evaluate(model, self.data, "val")[0].accuracy
+        return {
+            "accuracy": accuracy.value,
+            "low": accuracy.low,
+            "high": accuracy.high,
+            "bytes": file.stat().st_size,
+            "gzip_bytes": len(gzip.compress(file.read_bytes(), 6)),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data")
+    parser.add_argument("--train", type=int, default=4_000)
+    parser.add_argument("--val", type=int, default=2_000)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=128)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        data = subset(given.data, given.train, given.val, home / "images.npz")
+        bench = Bench(data, given.epochs, given.batch, home)
+        parent = bundles.load(Path(seewhy.__file__).parent / "weights" / f"{MODEL}.safetensors")
+        bench.row(MODEL, lambda: parent)
+        for keep, shares in RATES.items():
+            start = prune.structured(parent, keep)
+            bench.row(f"{keep} of the channels", lambda: start)
+            for share in shares:
+                name = f"{keep} of the channels, fine-tuned, lr x {share}"
+                bench.row(name, lambda: bench.tuned(start, share))
+            bench.row(f"width {keep}, random weights", lambda: bench.tuned(None, 1, keep))
+        for sparsity, shares in SPARSE_RATES.items():
+            start = prune.magnitude(parent, sparsity)
+            bench.row(f"{sparsity} of the weights at zero", lambda: start)
+            for share in shares:
+                name = f"{sparsity} of the weights at zero, fine-tuned, lr x {share}"
+                bench.row(name, lambda: prune.magnitude(bench.tuned(start, share), sparsity))
+
+
+if __name__ == "__main__":
+    main()
