@@ -15,6 +15,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,27 @@ class Bench:
         }
 
 
+def narrowed(bench: Bench, parent: bundles.Bundle, keep: float, shares: tuple[float, ...]) -> None:
+    start, name = prune.structured(parent, keep), f"{keep} of the channels"
+    bench.row(name, lambda: start)
+    for share in shares:
+        bench.row(f"{name}, fine-tuned, lr x {share}", partial(bench.tuned, start, share))
+    bench.row(f"width {keep}, random weights", lambda: bench.tuned(None, 1, keep))
+
+
+def sparse(
+    bench: Bench, parent: bundles.Bundle, sparsity: float, shares: tuple[float, ...]
+) -> None:
+    start, name = prune.magnitude(parent, sparsity), f"{sparsity} of the weights at zero"
+    bench.row(name, lambda: start)
+    for share in shares:
+        tune = partial(bench.tuned, start, share)
+        bench.row(
+            f"{name}, fine-tuned, lr x {share}",
+            lambda tune=tune: prune.magnitude(tune(), sparsity),
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
@@ -115,18 +137,9 @@ def main() -> None:
         parent = bundles.load(Path(seewhy.__file__).parent / "weights" / f"{MODEL}.safetensors")
         bench.row(MODEL, lambda: parent)
         for keep, shares in RATES.items():
-            start = prune.structured(parent, keep)
-            bench.row(f"{keep} of the channels", lambda: start)
-            for share in shares:
-                name = f"{keep} of the channels, fine-tuned, lr x {share}"
-                bench.row(name, lambda: bench.tuned(start, share))
-            bench.row(f"width {keep}, random weights", lambda: bench.tuned(None, 1, keep))
+            narrowed(bench, parent, keep, shares)
         for sparsity, shares in SPARSE_RATES.items():
-            start = prune.magnitude(parent, sparsity)
-            bench.row(f"{sparsity} of the weights at zero", lambda: start)
-            for share in shares:
-                name = f"{sparsity} of the weights at zero, fine-tuned, lr x {share}"
-                bench.row(name, lambda: prune.magnitude(bench.tuned(start, share), sparsity))
+            sparse(bench, parent, sparsity, shares)
 
 
 if __name__ == "__main__":

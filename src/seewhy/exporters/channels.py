@@ -1,8 +1,8 @@
 """Which channels of a network must be cut together, read off its trace (Fang 2023, arXiv:2301.12900).
 
-A convolution or linear layer makes channels and takes those of its input. Norms, activations, pools and depthwise
-convolutions keep them, sums and gates make two layers' channels one, a concatenation lists them, and a
-flattening repeats each for every position.
+A convolution or linear layer makes channels and takes those of its input. Norms, activations, pools and
+depthwise convolutions keep them, sums and gates make two layers' channels one, a concatenation lists them,
+and a flattening repeats each for every position.
 """
 
 import operator
@@ -84,7 +84,7 @@ class _Walk:
         return unit
 
     def join(self, one: Units, other: Units) -> Units:
-        """Makes the units of two tensors one, channel by channel; a single channel is spread over the others."""
+        """Makes the units of two tensors one, channel by channel; a single channel goes with all others."""
         if len(one) == 1 or len(other) == 1:
             return max(one, other, key=len)
         for a, b in zip(one.tolist(), other.tolist(), strict=True):

@@ -6,7 +6,6 @@ Both lose accuracy, which a fine-tuning regains in part: `seewhy.train(data, rec
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,17 +26,19 @@ INSTEAD = "choose int8, or train a smaller network with this one as its teacher 
 
 
 def structured(bundle: Bundle, keep: float) -> Bundle:
-    """The same architecture with `keep` (0 to 1) of its channels: those whose weights are largest.
+    """The same architecture with `keep` (0 to 1) of its channels, the most important ones, to be fine-tuned.
 
-    The option that multiplies the channels (`width`, `widen` or `growth`) becomes `keep` times as large,
-    and the network is built with it, so widths are rounded as that network rounds them, and the result is an
-    ordinary bundle to fine-tune. Weights and running statistics of the channels that are kept are those of the bundle;
-    its decision is dropped, as it was fitted to other outputs. Channels that are added, multiplied or normalised
-    together are cut together (Fang 2023, arXiv:2301.12900), and of each such set those are kept whose
-    weights have the largest L1 norm, relative to the others of the same layer (Li 2017, arXiv:1608.08710).
+    The option that multiplies the channels (`width`, `widen` or `growth`) becomes `keep` times as large, or
+    as little larger as it takes to have the same layers: a width at which a shortcut would appear is passed
+    over. The network is built with it, so its channels are rounded as ever, and the result is an ordinary
+    bundle. Channels that are added, multiplied or normalised together are cut together (Fang 2023,
+    arXiv:2301.12900). The most important of them are those of the largest product of the batch norm's scale
+    (Liu 2017, arXiv:1708.06519) and the L1 norm of the weights that take the channel (after Li 2017,
+    arXiv:1608.08710, who sum those that make it; batch norm divides that out). What they had learnt is
+    kept; the decision is not, as it was fitted to other outputs.
 
-    Raises `UsageError` for a network without such an option, and for a `keep` that is out of range, drops no
-    channel, or would add or remove a shortcut.
+    Raises `UsageError` for a network without such an option, and for a `keep` that is out of range, or at
+    which the network cannot be built or drops no channel.
     """
     network, name = bundle.network, name_of(bundle.network)
     if not 0 < keep < 1:
@@ -50,21 +51,20 @@ def structured(bundle: Bundle, keep: float) -> Bundle:
         narrow = _narrower(network, name, option, keep)
         narrow.load_state_dict(_cut(network, narrow))
     except (UsageError, fx.proxy.TraceError) as error:
-        raise UsageError(f"{name} cannot be cut to {keep:.0%} of its channels: {error}") from None
-    recipe = deepcopy(bundle.facts.get("recipe", {}))
-    if "model" in recipe:
-        recipe["model"][option] = narrow.arguments[option]
-    changed = _changed(bundle, narrow, f"structured, keep={keep:g}", recipe=recipe)
+        raise UsageError(f"{name} cannot be pruned to keep={keep:g}: {error}") from None
+    changed = _changed(bundle, narrow, f"structured, keep={keep:g}")
+    if "model" in changed.facts.get("recipe", {}):
+        changed.facts["recipe"]["model"][option] = narrow.arguments[option]
     return replace(changed, decision=Decision())
 
 
 def magnitude(bundle: Bundle, sparsity: float) -> Bundle:
-    """The same network with `sparsity` (0 to 1) of the weights of each layer at zero, the smallest (Han 2015, arXiv:1506.02626).
+    """The same network with the smallest weights of each layer at zero, a share of `sparsity` (0 to 1).
 
-    Kernels and matrices that training changes have zeros, biases and norms have none. A fine-tuning moves the
-    zeros: call this again after it, with the same `sparsity`. It makes neither the file smaller nor a
-    prediction faster, since zeros are stored and multiplied like other numbers; only where the file
-    is compressed (gzip) are its bytes fewer.
+    Han 2015, arXiv:1506.02626. It is done in kernels and matrices, not in biases and norms. A fine-tuning
+    moves the zeros: call this again after it, with the same `sparsity`. It makes no prediction faster and no
+    file smaller, as zeros are stored and multiplied as other numbers are; only a compressed file (gzip) has
+    fewer bytes.
 
     Raises `UsageError` for a `sparsity` that is out of range.
     """
@@ -97,7 +97,8 @@ def _size(network: nn.Module) -> int:
 
 def _cut(network: Network, narrow: Network) -> dict[str, Tensor]:
     """The state of the narrow network, from the most important channels of the other."""
-    state, shapes = network.state_dict(), {k: v.shape for k, v in narrow.state_dict().items()}
+    state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    shapes = {name: tensor.shape for name, tensor in narrow.state_dict().items()}
     axes = channel_axes(network)
     widths = [shapes[axis.tensor][axis.dim] for axis in axes]
     kept = _most_important(axes, widths, _importance(axes, state))
@@ -149,13 +150,13 @@ def _most_important(
     return kept
 
 
-def _changed(bundle: Bundle, network: nn.Module, how: str, **facts: Any) -> Bundle:
-    """The bundle with another network, and facts that say so; what was measured no longer holds."""
-    kept = {name: fact for name, fact in bundle.facts.items() if name != "val_accuracy"}
+def _changed(bundle: Bundle, network: nn.Module, how: str) -> Bundle:
+    """The bundle with another network, and with facts that say so, without those measured of its own."""
+    facts = {name: deepcopy(fact) for name, fact in bundle.facts.items() if name != "val_accuracy"}
     return replace(
         bundle,
         network=network,
-        facts={**kept, **facts, "pruned": how},
+        facts={**facts, "pruned": how},
         parents=(bundle.digest,) if bundle.digest else bundle.parents,
         digest="",
     )
