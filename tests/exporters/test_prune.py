@@ -164,26 +164,37 @@ def test_the_smallest_weights_of_each_layer_become_zero() -> None:
     network = trained("regularized_cnn", 8)
     pruned = magnitude(bundle(network, decision=Decision(temperature=2)), 0.8)
     assert pruned.decision.temperature == 2 and pruned.facts["pruned"] == "magnitude, sparsity=0.8"
+    zeros = weights = 0
     for key, tensor in pruned.network.state_dict().items():
         whole = network.state_dict()[key]
-        zero = tensor == 0
-        assert torch.equal(tensor[~zero], whole[~zero])
-        if tensor.ndim > 1:
-            assert zero.sum() == round(0.8 * tensor.numel()) and not (whole == 0).any()
-            assert whole[zero].abs().max() <= whole[~zero].abs().min()
-        else:
+        if tensor.ndim < 2:
             assert torch.equal(tensor, whole)
+            continue
+        zero = tensor == 0
+        assert torch.equal(tensor[~zero], whole[~zero]) and not (whole == 0).any()
+        assert whole[zero].abs().max() <= whole[~zero].abs().min()
+        zeros, weights = zeros + int(zero.sum()), weights + tensor.numel()
+    assert zeros == round(0.8 * weights)
+
+
+def test_weights_count_as_shares_of_their_layer() -> None:
+    own = Own(2)
+    with torch.no_grad():  # scores: 9/90 and 81/81; 0.01/0.01 once, smaller ones nearly 0
+        own.conv.weight.copy_(torch.tensor([9.0, 3, 0, 0, 0, 0]).view(2, 3, 1, 1))
+        own.last.weight.copy_(torch.tensor([0.1, 0.01, 0, 0, 0, 0]).view(3, 2))
+    one = magnitude(bundle(own), 9 / 12).network  # three are left
+    assert one.conv.weight.count_nonzero() == 2 and one.last.weight.count_nonzero() == 1
+    two = magnitude(bundle(own), 11 / 12 - 0.05).network  # two are left: the largest of each layer
+    assert two.conv.weight.count_nonzero() == 1 and two.last.weight.count_nonzero() == 1
 
 
 def test_zeros_that_a_training_moved_come_back() -> None:
     pruned = magnitude(bundle(Own(8)), 0.5)
-    moved = {
-        k: t + 0.001 if t.dtype == torch.float32 else t
-        for k, t in pruned.network.state_dict().items()
-    }
-    pruned.network.load_state_dict(moved)
+    with torch.no_grad():
+        for weight in pruned.network.parameters():
+            weight += 0.001
     again = magnitude(pruned, 0.5).network
-    assert (again.conv.weight == 0).sum() == 12 and (again.last.weight == 0).sum() == 12
+    assert sum(int((w == 0).sum()) for w in (again.conv.weight, again.last.weight)) == 24
     assert same_state(magnitude(Bundle(again, CLASSES, pruned.rule), 0.5).network, again)
 
 

@@ -59,24 +59,35 @@ def structured(bundle: Bundle, keep: float) -> Bundle:
 
 
 def magnitude(bundle: Bundle, sparsity: float) -> Bundle:
-    """The same network with the smallest weights of each layer at zero, a share of `sparsity` (0 to 1).
+    """The same network with its smallest weights at zero, a share of `sparsity` (0 to 1), to be fine-tuned.
 
-    Han 2015, arXiv:1506.02626. It is done in kernels and matrices, not in biases and norms. A fine-tuning
-    moves the zeros: call this again after it, with the same `sparsity`. It makes no prediction faster and no
-    file smaller, as zeros are stored and multiplied as other numbers are; only a compressed file (gzip) has
-    fewer bytes.
+    After Han 2015, arXiv:1506.02626, in kernels and matrices, not in biases and norms. What is small is
+    judged within each layer: a weight counts as its square, as a share of those of the layer that are no
+    smaller, so that no layer loses all (LAMP, Lee 2021, arXiv:2010.07611). A fine-tuning moves zeros: call
+    this again after it, with the same `sparsity`. It makes no prediction faster and no file smaller, as zeros
+    are stored and multiplied as other numbers are; only a compressed file (gzip) has fewer bytes.
 
     Raises `UsageError` for a `sparsity` that is out of range.
     """
     if not 0 < sparsity < 1:
         raise UsageError(f"sparsity={sparsity:g}: expected a share of the weights between 0 and 1")
     network = deepcopy(bundle.network)
+    weights = [weight for weight in network.parameters() if weight.ndim > 1]
+    scores = [_score(weight.detach()) for weight in weights]
+    everything = torch.cat(scores)
+    threshold = everything.kthvalue(max(1, round(sparsity * len(everything)))).values
     with torch.no_grad():
-        for weight in network.parameters():
-            count = round(sparsity * weight.numel())
-            if weight.ndim > 1 and count:
-                weight[weight.abs() <= weight.abs().flatten().kthvalue(count).values] = 0
+        for weight, score in zip(weights, scores, strict=True):
+            weight[(score <= threshold).view_as(weight)] = 0
     return _changed(bundle, network, f"magnitude, sparsity={sparsity:g}")
+
+
+def _score(weight: Tensor) -> Tensor:
+    """Of each weight, flattened: its square as a share of the sum of those that are no smaller."""
+    squares, order = weight.double().flatten().square().sort(descending=True)
+    scores = torch.empty_like(squares)
+    scores[order] = squares / squares.cumsum(0).clamp(min=1e-300)
+    return scores
 
 
 def _narrower(network: Network, name: str, option: str, keep: float) -> Network:
