@@ -74,7 +74,7 @@ def blocks(network: Network) -> list[Block]:
     return grouped
 
 
-def traced(network: Network) -> tuple[nn.Module, fx.Graph, dict[fx.Node, tuple[int, ...]]]:
+def traced(network: Network) -> tuple[Network, fx.Graph, dict[fx.Node, tuple[int, ...]]]:
     """A copy of a network without weights, its steps, and the shape of each tensor for one image.
 
     Raises `torch.fx.proxy.TraceError` if the control flow of the network depends on the image.
