@@ -5,8 +5,8 @@
 The images are the first of the training and of the validation split of `fast` itself; test is not read.
 Each narrower network is fine-tuned with several learning rates, as shares of the recipe's, and trained from
 random weights for as many epochs. Fine-tuned zeros are set to zero again. With so few images the batch is
-smaller than the recipe's, and all learning rates are in proportion; nothing is averaged over steps (`ema`).
-One thread. Writes `benchmarks/results/prune.json` after each row, and goes on where it was stopped.
+smaller than the recipe's, and all learning rates are in proportion; steps are averaged (`ema`) only where a
+row says so. One thread. Writes `benchmarks/results/prune.json` after each row, and continues from it.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from seewhy.inference import bundle as bundles
 RESULT = Path(__file__).parent / "results" / "prune.json"
 MODEL = "fast"
 RATES = {0.5: (0.1, 0.3, 1.0), 0.75: (0.1, 0.3)}  # by the share of the channels that is kept
+EMA = 0.98  # the recipe's
 SPARSE_RATES = {0.5: (), 0.8: (0.1,)}
 
 
@@ -70,17 +71,17 @@ class Bench:
         RESULT.write_text(json.dumps(record, indent=1))
         print(name, self.rows[name], flush=True)
 
-    def tuned(
-        self, start: bundles.Bundle | None, share: float, width: float | None = None
-    ) -> bundles.Bundle:
-        """Trains from `start`, or with random weights at a width, at a share of the learning rate."""
+    def tuned(self, start: bundles.Bundle | None, share: float, **changes: float) -> bundles.Bundle:
+        """Trains from `start`, or with random weights, at a share of the learning rate.
+
+        `changes` are other fields of the recipe, "__" for the dot in their names.
+        """
         init = None
         if start is not None:
             init = self.home / "start.safetensors"
             bundles.save(start, init, overwrite=True)
-        overrides = {**self.fixed, "train.lr": self.rate * share}
-        if width is not None:
-            overrides["model.width"] = width
+        changed = {name.replace("__", "."): value for name, value in changes.items()}
+        overrides = {**self.fixed, "train.lr": self.rate * share, **changed}
         out = Path(tempfile.mkdtemp(dir=self.home), "run")
         run = seewhy.train(self.data, MODEL, out=out, init=init, overrides=overrides)
         return bundles.load(run.model)
@@ -105,7 +106,9 @@ def narrowed(bench: Bench, parent: bundles.Bundle, keep: float, shares: tuple[fl
     bench.row(name, lambda: start)
     for share in shares:
         bench.row(f"{name}, fine-tuned, lr x {share}", partial(bench.tuned, start, share))
-    bench.row(f"width {keep}, random weights", lambda: bench.tuned(None, 1, keep))
+    averaged = f"{name}, fine-tuned, lr x {shares[0]}, ema {EMA}"
+    bench.row(averaged, lambda: bench.tuned(start, shares[0], train__ema=EMA))
+    bench.row(f"width {keep}, random weights", lambda: bench.tuned(None, 1, model__width=keep))
 
 
 def sparse(
