@@ -126,7 +126,7 @@ def test_a_shortcut_that_would_appear_needs_more_channels() -> None:
     [
         ("simple_cnn", 0.5, "simple_cnn has no option for the number of its channels: choose int8"),
         ("vit", 0.5, "vit has no option"),
-        (None, 0.5, "a network of your own has no option"),
+        (None, 0.5, "this network has no option"),
         ("speednet", 0.0, "keep=0: expected a share"),
         ("speednet", 1.0, "keep=1: expected a share"),
         ("speednet", float("nan"), "keep=nan: expected a share"),

@@ -45,8 +45,9 @@ def structured(bundle: Bundle, keep: float) -> Bundle:
         raise UsageError(f"keep={keep:g}: expected a share of the channels between 0 and 1")
     option = next((o for o in WIDTHS if o in getattr(network, "arguments", {})), None)
     if name is None or option is None or not isinstance(network, Network):
-        whose = name or "a network of your own"
-        raise UsageError(f"{whose} has no option for the number of its channels: {INSTEAD}")
+        raise UsageError(
+            f"{name or 'this network'} has no option for the number of its channels: {INSTEAD}"
+        )
     try:
         narrow = _narrower(network, name, option, keep)
         narrow.load_state_dict(_cut(network, narrow))
