@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from attacks.targets import CLASSES, Own, bundle, same_state, trained
-from helpers import image_set
+from helpers import call, image_set
 from torch import nn
 
 import seewhy
@@ -87,7 +87,7 @@ def test_live_channels_are_kept_in_their_order() -> None:
 
 def test_the_result_is_an_ordinary_bundle(tmp_path: Path) -> None:
     network = trained("speednet", 17, width=0.25)
-    facts = {"recipe": {"model": {"name": "speednet", "width": 0.25}}, "val_accuracy": 0.9}
+    facts = {"recipe": {"model": {"name": "speednet", "width": 0.25}}, "metrics": {"val": {}}}
     start = bundle(network, facts=facts, decision=Decision(temperature=2), digest="a" * 64)
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     pruned = save(structured(start, 0.5), tmp_path / "pruned.safetensors")
@@ -96,7 +96,8 @@ def test_the_result_is_an_ordinary_bundle(tmp_path: Path) -> None:
     assert load(tmp_path / "pruned.safetensors").network.arguments["width"] == 0.125
     assert pruned.parents == ("a" * 64,) and pruned.decision == Decision()
     assert pruned.facts["recipe"]["model"] == {"name": "speednet", "width": 0.125}
-    assert pruned.facts["pruned"] == "structured, keep=0.5" and "val_accuracy" not in pruned.facts
+    assert pruned.facts["pruned"] == "structured, keep=0.5" and "metrics" not in pruned.facts
+    assert "structured, keep=0.5" in call("info", str(tmp_path / "pruned.safetensors")).out
     assert facts["recipe"]["model"]["width"] == 0.25
 
 

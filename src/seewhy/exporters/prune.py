@@ -16,11 +16,13 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.exporters.channels import Axis, channel_axes, layers_of
 from seewhy.inference.bundle import Bundle
-from seewhy.models.network import Network
+from seewhy.models.network import Network, flops
 from seewhy.models.registry import build, name_of
 
 # The options that multiply a network's channels; no network has two.
 WIDTHS = ("width", "widen", "growth")
+# The facts of a bundle that were measured of its own network.
+MEASURED = ("val_accuracy", "metrics")
 # What to do where there are no channels to leave out.
 INSTEAD = "choose int8, or train a smaller network with this one as its teacher (`train.teacher`)"
 
@@ -54,9 +56,10 @@ def structured(bundle: Bundle, keep: float) -> Bundle:
     except (UsageError, fx.proxy.TraceError) as error:
         raise UsageError(f"{name} cannot be pruned to keep={keep:g}: {error}") from None
     changed = _changed(bundle, narrow, f"structured, keep={keep:g}")
-    if "model" in changed.facts.get("recipe", {}):
-        changed.facts["recipe"]["model"][option] = narrow.arguments[option]
-    return replace(changed, decision=Decision())
+    facts = {**changed.facts, "flops": flops(narrow)}
+    if "model" in facts.get("recipe", {}):
+        facts["recipe"]["model"][option] = narrow.arguments[option]
+    return replace(changed, facts=facts, decision=Decision())
 
 
 def magnitude(bundle: Bundle, sparsity: float) -> Bundle:
@@ -164,7 +167,7 @@ def _most_important(
 
 def _changed(bundle: Bundle, network: nn.Module, how: str) -> Bundle:
     """The bundle with another network, and with facts that say so, without those measured of its own."""
-    facts = {name: deepcopy(fact) for name, fact in bundle.facts.items() if name != "val_accuracy"}
+    facts = {name: deepcopy(fact) for name, fact in bundle.facts.items() if name not in MEASURED}
     return replace(
         bundle,
         network=network,
