@@ -156,6 +156,8 @@ class _Job:
         training = self.recipe["train"]
         epochs = self.epochs or max(1, training["epochs"] // TUNING)
         changes = {"train.epochs": epochs, "train.lr": training["lr"] * TUNING_LR}
+        if training.get("ema") is not None:  # over few steps it still holds the model of before
+            changes["train.ema"] = None
         return self.train(name, file, changes)
 
 
