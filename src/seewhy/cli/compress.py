@@ -27,7 +27,7 @@ METHODS = "int8,prune,magnitude,distil"
 @click.option("--methods", default=METHODS, show_default=True, help="what to try")
 @click.option("--max-drop", default=0.5, show_default=True, help="most points of accuracy to lose")
 @click.option(
-    "--keep", default=0.5, show_default=True, help="share of the channels or weights kept"
+    "--keep", default=0.75, show_default=True, help="share of the channels or weights kept"
 )
 @click.option("--epochs", type=click.IntRange(1), help="of each training [by the model's recipe]")
 @as_json
