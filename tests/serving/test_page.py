@@ -79,9 +79,7 @@ class Site:
         await service.start()
         self.ready.set()
         await self.server.serve([self.socket])
-        decoders = [worker.process for worker in service.decoders._workers]
-        service.close()
-        await asyncio.gather(*(process.wait() for process in decoders))
+        await service.close()
 
     def __enter__(self) -> "Site":
         self.thread.start()
