@@ -17,6 +17,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 ROWS = [
     {"errors"},
     {"events", "text", "files"},
+    {"logs"},
     {"run", "config"},
     {"data", "evaluation", "registry", "augment", "models"},
     {"inference"},

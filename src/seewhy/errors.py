@@ -11,6 +11,7 @@
     ├── DiskFullError         exit 3: no space left while writing
     ├── MemoryLimitError      exit 4: no memory left (RAM or GPU)
     ├── ChecksumError         exit 5: a download with the wrong checksum
+    ├── ServerError           a server that refuses a request, is busy or cannot be reached; has a `code`
     ├── LockedError           exit 6: another process is writing here
     └── DivergedError         exit 7: the loss became NaN or infinite
 
@@ -75,6 +76,7 @@ IMAGE_ERROR_CODES = {
     "unsupported_depth": "pixel values outside 0 to 65,535",
     "too_many_pixels": "more pixels than the limit, or a side that is too long",
     "too_large": "more bytes than the limit",
+    "decode_timeout": "it takes too long to decode",
     "not_a_file": "not a regular file inside the folder (link, pipe, device)",
     "not_found": "no such file",
     "unreadable": "the file cannot be opened",
@@ -202,6 +204,21 @@ class ChecksumError(SeeWhyError):
             f"the sha256 of {self.url} was {self.received} twice; expected {self.expected}. The file was "
             f"removed: download the right one from elsewhere and put it at {self.path}"
         )
+
+
+@dataclass(eq=False)
+class ServerError(SeeWhyError):
+    """A server that refuses a request, is busy or cannot be reached: its `code` and `message`.
+
+    `status` is that of HTTP, None where no answer came.
+    """
+
+    code: str
+    message: str
+    status: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.code})"
 
 
 @dataclass(eq=False)

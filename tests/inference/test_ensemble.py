@@ -7,7 +7,7 @@ import torch
 from helpers import QUICK, write_folder
 
 import seewhy
-from seewhy.attribution.methods import PERTURBATION
+from seewhy.config.names import PERTURBATION_METHODS
 from seewhy.data import InputRule
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.record import Decision
@@ -124,9 +124,11 @@ def test_it_is_explained_by_what_perturbs_pixels_alone(pair, images, tmp_path):
 
     Image.fromarray(images[0]).save(tmp_path / "a.png")
     both = f"{pair[0]}+{pair[1]}"
-    result = seewhy.explain(both, [tmp_path / "a.png"], out=tmp_path / "why", methods=PERTURBATION)
+    result = seewhy.explain(
+        both, [tmp_path / "a.png"], out=tmp_path / "why", methods=PERTURBATION_METHODS
+    )
     checks = result.explanations.checks
-    assert set(checks) == set(PERTURBATION)
+    assert set(checks) == set(PERTURBATION_METHODS)
     assert all(np.isnan(check.randomised).all() for check in checks.values())
     assert all("weights" not in check.faults(0) for check in checks.values())
     with pytest.raises(UsageError, match="not a single network"):

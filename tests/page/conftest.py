@@ -1,12 +1,9 @@
-"""A run's stored results made by hand, and a browser."""
+"""A run's stored results made by hand."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from seewhy.analysis.overview import analyse_predictions
 from seewhy.evaluation.metrics import metrics
@@ -70,17 +67,3 @@ def made(classes: tuple[str, ...], ids: Any = None, n: int = 300) -> tuple[Store
     images = rng.integers(0, 255, (len(rows), 8, 8, 3), np.uint8)
     maps = rng.normal(size=(len(rows), 8, 8)).astype(np.float32)
     return stored, ShownImages(rows, found, images, maps)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=quiet)
-        yield opened
-        opened.close()

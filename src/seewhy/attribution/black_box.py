@@ -1,9 +1,24 @@
-"""A predictor that only answers, as a model for the methods that need pixels alone."""
+"""The function by which a model answers, as a module: what attribution explains."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from seewhy.config.names import METHODS, PERTURBATION_METHODS
+from seewhy.inference.forward import answering
 from seewhy.inference.predictor import Predictor
+
+
+def explainable(predictor: Predictor) -> tuple[nn.Module, Sequence[str]]:
+    """The function by which a model answers, and the names of the methods that may explain it.
+
+    Of a model that is not a single network these are the methods that need pixels alone.
+    """
+    network = predictor.differentiable()
+    if network is None:
+        return BlackBox(predictor), PERTURBATION_METHODS
+    return answering(network, predictor.views), METHODS
 
 
 class BlackBox(nn.Module):

@@ -32,8 +32,6 @@ METHODS: dict[str, Method] = {
     "gradient_shap": gradient_shap,
 }
 
-PERTURBATION = ("occlusion", "shap")  # they change pixels and need no gradient
-
 
 def find_method(name: str) -> Method:
     """The method of that name. Raises `UsageError` with the known and the nearest."""

@@ -18,6 +18,7 @@ VERBS = {
     "evaluate": "Measure a model on a split: accuracy and all other metrics, with 95% intervals.",
     "report": "Write an HTML report of a run: how good, where it fails, why, and what to do next.",
     "predict": "Label images: files, folders, globs, or a list on standard input.",
+    "serve": "Answer over HTTP, with a page in the browser.",
     "ablate": "Measure the effect of each recipe option, with confidence intervals.",
     "tune": "Search for better hyperparameters of a recipe.",
     "find-lr": "Find a learning rate in one short training.",

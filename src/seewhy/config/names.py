@@ -24,6 +24,8 @@ METHODS = (
 
 # Methods whose maps show how important a pixel is, not whether it is for or against the class.
 UNSIGNED_METHODS = ("saliency", "smooth_grad", "guided_grad_cam")
+# Methods that change pixels and need no gradient, so that they explain any model.
+PERTURBATION_METHODS = ("occlusion", "shap")
 
 # The adversarial attacks, and what each computes.
 ATTACKS = {

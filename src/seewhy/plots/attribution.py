@@ -74,6 +74,12 @@ def overlay(image: Pixels, values: Floats, scale: float, side: int = SIDE) -> Pi
     return _bytes(paler + 0.8 * strength * (colour - paler))
 
 
+def transparent(values: Floats, scale: float) -> Pixels:
+    """A map (H, W) to lay over its image, RGBA (H, W, 4): colours as in `coloured`, 0 is transparent."""
+    strength, colour = _signed(values, scale, len(values))
+    return _bytes(np.concatenate([colour, 255 * strength], axis=2))
+
+
 def sheets(explanations: "Explanations") -> list[list[int]]:
     """The rows of the images on each sheet."""
     most = _across(len(explanations.maps)) * IMAGES_DOWN

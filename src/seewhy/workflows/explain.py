@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from seewhy.attribution.black_box import BlackBox
+from seewhy.attribution.black_box import BlackBox, explainable
 from seewhy.attribution.channels import channels
 from seewhy.attribution.class_averages import class_averages
 from seewhy.attribution.explanations import Explanations, Whole, choose, explain_images
 from seewhy.attribution.layers import feature_maps, first_filters
 from seewhy.attribution.method import Method
-from seewhy.attribution.methods import PERTURBATION, find_method
+from seewhy.attribution.methods import find_method
 from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
 from seewhy.data import Data, ImageSet
@@ -33,7 +33,7 @@ from seewhy.events import Diagnostic, Note, OnEvent, ignore
 from seewhy.files import output_folder, to_json, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
-from seewhy.inference.forward import answering, full_precision, to_input
+from seewhy.inference.forward import full_precision, to_input
 from seewhy.inference.loading import load
 from seewhy.plots import attribution as draw
 from seewhy.text import counted, near, shortened, visible
@@ -143,16 +143,14 @@ def _write(folder: Path, figures: Mapping[str, bytes], record: Mapping[str, Any]
 
 def _network(classifier: Classifier, methods: Mapping[str, Method], features: bool) -> nn.Module:
     """The function that answers. Raises `UsageError` for methods that need gradients of one that has none."""
-    network = classifier.predictor.differentiable()
-    if network is not None:
-        return answering(network, classifier.predictor.views)
-    others = [name for name in methods if name not in PERTURBATION]
-    if others or features:
+    network, offered = explainable(classifier.predictor)
+    others = [name for name in methods if name not in offered]
+    if others or (features and isinstance(network, BlackBox)):
         raise UsageError(
             f"{', '.join(others) or '--features'} needs a network: {classifier.predictor.no_network}; or use "
-            f"--method {','.join(PERTURBATION)}"
+            f"--method {','.join(offered)}"
         )
-    return BlackBox(classifier.predictor)
+    return network
 
 
 def _paths(images: str | Path | Sequence[str | Path], data: Data | None) -> Sequence[str | Path]:

@@ -221,6 +221,18 @@ def measure(source: ImageLike) -> tuple[tuple[int, int], bool]:
         return image.size, is_deep(image) or has_deep_colours(image)
 
 
+def has_more_frames(data: bytes) -> bool:
+    """Says whether a file that was read has frames after the first; they are not counted, nor decoded."""
+    with quiet_pillow():
+        try:
+            image = _plugin(data[:16])(BytesIO(data))
+            if isinstance(image, TiffImageFile):
+                return bool(image.tag_v2.next)  # where the next frame is
+            return bool(getattr(image, "is_animated", False))
+        except FAULTS:  # of what follows the first frame
+            return False
+
+
 def is_image(head: bytes) -> bool:
     """Says whether a file that starts with these (at least 16) bytes has an allowed format."""
     return any(magic.match(head) for magic, _ in FORMATS)

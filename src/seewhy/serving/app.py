@@ -1,0 +1,166 @@
+"""The routes of the server, and who may use each."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+
+from seewhy import __version__
+from seewhy.data.images.decode import centre
+from seewhy.errors import ImageError
+from seewhy.serving.docs import docs_page
+from seewhy.serving.errors import Refusal, of_image
+from seewhy.serving.explaining import Explainer, Question
+from seewhy.serving.guard import Guard, Scopes, refused
+from seewhy.serving.page import SECURITY, add_page
+from seewhy.serving.service import Service
+from seewhy.serving.uploads import receive
+
+# Every route has a scope, or the server does not start: `public` needs nothing, `use` the API key if one is
+# set.
+SCOPES = {
+    "/": "public",
+    "/static/{name}": "public",
+    "/docs": "public",
+    "/openapi.json": "public",
+    "/health": "public",
+    "/ready": "public",
+    "/predict": "use",
+    "/explain": "use",
+    "/models": "use",
+    "/info": "use",
+}
+
+Model = Annotated[
+    str | None, Query(max_length=100, description="a name of `GET /models` [the first]")
+]
+
+
+def create_app(service: Service, key: str | None) -> FastAPI:
+    """The application; `key` is the API key, None where none is needed."""
+    scopes = Scopes(SCOPES, {"use": key})
+    app = FastAPI(
+        title="SeeWhy",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(scopes.require)],
+    )
+    app.add_middleware(Guard, service=service)
+    for error in (Refusal, HTTPException, RequestValidationError):
+        app.add_exception_handler(error, refused)
+    add_routes(app, service)
+    explainer = Explainer()
+    service.closing.append(explainer.close)
+    add_explain(app, service, explainer)
+    add_page(app, explainer.warm)
+    scopes.check(app)
+    return app
+
+
+def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
+    """Adds the route that explains."""
+
+    @app.post("/explain")
+    async def explain(
+        request: Request,
+        model: Model = None,
+        method: Annotated[str | None, Query(max_length=40)] = None,
+        target: Annotated[str | None, Query(max_length=256)] = None,
+    ) -> Response:
+        """Explains the prediction of one image: a map of what counted for it, tested for faithfulness."""
+        served = service.model(model)
+        with service.memory.held() as holding:
+            upload, *others = await receive(request, service.settings, holding)
+            if others:
+                raise Refusal(413, "too_many_images", "an explanation takes one image")
+            try:
+                decoded = await service.decode(upload, served)
+            except ImageError as error:
+                raise of_image(error) from None
+        image = centre(decoded.pixels, served.classifier.rule.size)
+        question = Question(served.source, served.digest, image, method, target)
+        explanation = await explainer.explain(question)
+        about = {"request_id": request.state.request_id, "file": upload.name}
+        names = {"name": served.name, "digest": served.digest}
+        return as_json({**about, "model": names, **explanation})
+
+
+def add_routes(app: FastAPI, service: Service) -> None:
+    """Adds the routes that answer in JSON."""
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Answers as long as the process lives."""
+        return {"status": "ok"}
+
+    @app.get("/ready")
+    async def ready(response: Response) -> dict[str, bool]:
+        """200 when models can answer, 503 while the server starts or stops."""
+        response.status_code = 200 if service.ready else 503
+        return {"ready": service.ready}
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        """The routes, for people."""
+        return HTMLResponse(
+            docs_page(app.openapi(), str(request.base_url).rstrip("/")), headers=SECURITY
+        )
+
+    @app.get("/models")
+    async def models() -> dict[str, Any]:
+        """The models, the first of which answers where none is named."""
+        return {"models": [model.listed() for model in service.models]}
+
+    @app.get("/info")
+    async def info(model: Model = None) -> dict[str, Any]:
+        """What is known of a model."""
+        return service.model(model).info()
+
+    @app.post("/predict")
+    async def predict(
+        request: Request,
+        model: Model = None,
+        top_k: Annotated[int, Query(ge=1, le=service.settings.top_k)] = 3,
+    ) -> Response:
+        """Classifies images: a form with one or many fields `file`, or one image as the body.
+
+        Each image has a result or an error of its own. The status is that of an error only if the whole
+        request fails, or its only image.
+        """
+        served = service.model(model)
+        with service.memory.held() as holding:
+            uploads = await receive(request, service.settings, holding)
+            with service.room.for_images(len(uploads)):
+                results = await asyncio.gather(
+                    *(service.answer(upload, served, top_k) for upload in uploads)
+                )
+        if len(results) == 1 and isinstance(results[0], Refusal):
+            raise results[0]
+        return as_json(
+            {
+                "request_id": request.state.request_id,
+                "model": {"name": served.name, "digest": served.digest},
+                "results": [
+                    {
+                        "file": upload.name,
+                        "status": "error",
+                        "error": {"code": result.code, "message": result.message},
+                    }
+                    if isinstance(result, Refusal)
+                    else result
+                    for upload, result in zip(uploads, results, strict=True)
+                ],
+            }
+        )
+
+
+def as_json(value: Any) -> Response:
+    """An answer in JSON, without the checks that are for values of others."""
+    return Response(
+        json.dumps(value, allow_nan=False, ensure_ascii=False), media_type="application/json"
+    )

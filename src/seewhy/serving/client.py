@@ -1,0 +1,350 @@
+"""A client of `seewhy serve`: images in, answers out.
+
+    with seewhy.Client("http://127.0.0.1:8000") as client:
+        for answer in client.predict(["cat.jpg", "dog.jpg"]):
+            print(answer.file, answer.answer, answer.confidence)
+
+`seewhy.AsyncClient` is the same with `async with` and `await`.
+"""
+
+import asyncio
+import io
+import random
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path, PurePath
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from PIL import Image
+
+from seewhy.data.images.decode import LOCAL, UPLOAD, ImageLike, Limits, opened, read_file
+from seewhy.data.sources.memory import images_of
+from seewhy.errors import IMAGE_ERROR_CODES, ImageError, ServerError, UsageError, first_line
+from seewhy.text import visible
+
+if TYPE_CHECKING:
+    import httpx
+
+MOST_IMAGES, MOST_BYTES = 32, 64 << 20  # of a request
+FIRST_WAIT, LONGEST_WAIT = 0.25, 60.0  # seconds between two attempts
+BUSY = (429, 503)
+SENT = Limits(MOST_BYTES, LOCAL.max_pixels, LOCAL.max_side)
+PNG_MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")  # other images are sent as TIFF
+KEPT = ("icc_profile", "transparency")  # of what a PIL image says of its pixels
+IMAGE_CODES = {*IMAGE_ERROR_CODES, "decode_timeout"}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A class and its calibrated probability, 0 to 1."""
+
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why an image could not be used."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a served model says of one image.
+
+    `label` is the most probable class and `confidence` its calibrated probability, 0 to 1; `answer` is the
+    same class, "not sure" or "out of distribution"; `top` are the most probable classes, best first. Of an
+    image that could not be used these are None and empty, and `error` says why. `model` and `digest` name
+    what answered, `request_id` the request in the server's log.
+    """
+
+    file: str
+    label: str | None = None
+    confidence: float | None = None
+    answer: str | None = None
+    top: tuple[Candidate, ...] = ()
+    error: Fault | None = None
+    model: str | None = None
+    digest: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class _Upload:
+    """An image to send, or why it cannot be sent."""
+
+    name: str
+    data: bytes = b""
+    error: Fault | None = None
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A request of some images, to be sent after `wait` seconds."""
+
+    wait: float
+    params: dict[str, str]
+    files: list[tuple[str, tuple[str, bytes]]]
+
+
+Flow = Generator[_Attempt, Any, list[Answer]]
+
+
+class _Requests:
+    """What both clients do: a flow of attempts, which takes what came of each and ends with the answers."""
+
+    def __init__(
+        self, url: str, *, api_key: str | None = None, timeout: float = 30.0, retries: int = 5
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"{url!r}: expected a server's address, such as http://127.0.0.1:8000")
+        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        self._options: dict[str, Any] = {"base_url": url, "headers": headers, "timeout": timeout}
+        self._retries = retries
+
+    def _predicting(self, images: Any, model: str | None, top_k: int) -> Flow:
+        params = {"top_k": str(top_k)} | ({} if model is None else {"model": model})
+        answers: list[Answer] = []
+        for batch in _batches(images):
+            answers += yield from self._answers(batch, params)
+        return answers
+
+    def _answers(self, batch: Sequence[_Upload], params: dict[str, str]) -> Flow:
+        """The answers to a batch; where the server finds it too large, to each half of it."""
+        if batch[0].error is not None:
+            return [Answer(batch[0].name, error=batch[0].error)]
+        response = yield from self._response(batch, params)
+        if response.status_code == 413 and len(batch) > 1:
+            middle = len(batch) // 2
+            first = yield from self._answers(batch[:middle], params)
+            return first + (yield from self._answers(batch[middle:], params))
+        if response.is_success:
+            return _answers_of(response.json(), batch)
+        error = _error_of(response)
+        if len(batch) == 1 and (error.code in IMAGE_CODES or error.status == 413):
+            return [Answer(batch[0].name, error=Fault(error.code, error.message))]
+        raise error
+
+    def _response(
+        self, batch: Sequence[_Upload], params: dict[str, str]
+    ) -> Generator[_Attempt, Any, "httpx.Response"]:
+        """The response to a request that is repeated while the server is busy or cannot be reached."""
+        files = [("file", (visible(PurePath(each.name).name), each.data)) for each in batch]
+        wait = 0.0
+        for attempt in range(self._retries + 1):
+            outcome = yield _Attempt(wait, params, files)
+            wait = FIRST_WAIT * 2**attempt * random.uniform(0.75, 1.25)
+            if isinstance(outcome, Exception):
+                error = _unreachable(outcome)
+                if error.code == "timeout":
+                    break
+            elif outcome.status_code in BUSY:
+                error = _error_of(outcome)
+                wait = max(wait, _retry_after(outcome.headers))
+                if wait > LONGEST_WAIT:
+                    break
+            else:
+                return outcome
+        raise error
+
+
+class Client(_Requests):
+    """A connection to a server, for `with`; requests are repeated while it is busy or cannot be reached.
+
+    `url` is the server's address, `api_key` its key where it asks for one, `timeout` the seconds that each
+    attempt may take, `retries` the attempts after the first. Waits are those that the server asks for
+    (`Retry-After`), or grow from a quarter of a second. Threads may share a client.
+    """
+
+    def __init__(
+        self, url: str, *, api_key: str | None = None, timeout: float = 30.0, retries: int = 5
+    ) -> None:
+        super().__init__(url, api_key=api_key, timeout=timeout, retries=retries)
+        self._http = _httpx().Client(**self._options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def predict(
+        self, images: ImageLike | Iterable[ImageLike], *, model: str | None = None, top_k: int = 3
+    ) -> list[Answer]:
+        """The answers to one image or many, in order: paths, encoded bytes, PIL images or arrays.
+
+        `model` is the name of a served model [the first]; `top_k` is the number of classes named. An image
+        that cannot be used has an `error` and hinders no other. At most 32 images and 64 MiB are sent at
+        once. Raises `ServerError` where the server cannot be reached, is busy for too long, or refuses the
+        request.
+        """
+        flow = self._predicting(images, model, top_k)
+        step = _step(flow, None)
+        while isinstance(step, _Attempt):
+            time.sleep(step.wait)
+            try:
+                outcome = self._http.post("/predict", params=step.params, files=step.files)
+            except _httpx().TransportError as error:
+                outcome = error
+            step = _step(flow, outcome)
+        return step
+
+
+class AsyncClient(_Requests):
+    """As `Client`, with `async with`, `await client.predict(...)` and `await client.aclose()`."""
+
+    def __init__(
+        self, url: str, *, api_key: str | None = None, timeout: float = 30.0, retries: int = 5
+    ) -> None:
+        super().__init__(url, api_key=api_key, timeout=timeout, retries=retries)
+        self._http = _httpx().AsyncClient(**self._options)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def predict(
+        self, images: ImageLike | Iterable[ImageLike], *, model: str | None = None, top_k: int = 3
+    ) -> list[Answer]:
+        """As `Client.predict`; files are read in a thread."""
+        flow = self._predicting(images, model, top_k)
+        step = await asyncio.to_thread(_step, flow, None)
+        while isinstance(step, _Attempt):
+            await asyncio.sleep(step.wait)
+            try:
+                outcome = await self._http.post("/predict", params=step.params, files=step.files)
+            except _httpx().TransportError as error:
+                outcome = error
+            step = await asyncio.to_thread(_step, flow, outcome)
+        return step
+
+
+def _step(flow: Flow, outcome: "httpx.Response | Exception | None") -> _Attempt | list[Answer]:
+    """The next attempt, or the answers at the end."""
+    try:
+        return flow.send(outcome)
+    except StopIteration as end:
+        answers: list[Answer] = end.value
+        return answers
+
+
+def _httpx() -> ModuleType:
+    try:
+        import httpx
+    except ImportError:
+        raise UsageError("the client needs httpx: pip install 'seewhy[serve]'") from None
+    return httpx
+
+
+def _batches(images: Any) -> Iterator[list[_Upload]]:
+    """Images to send at once, in order; what cannot be sent, or may be too large, is alone."""
+    batch: list[_Upload] = []
+    for number, image in enumerate(images_of(images)):
+        upload = _upload(image, number)
+        alone = upload.error is not None or len(upload.data) > UPLOAD.max_bytes
+        size = sum(len(each.data) for each in batch) + len(upload.data)
+        if batch and (alone or len(batch) == MOST_IMAGES or size > MOST_BYTES):
+            yield batch
+            batch = []
+        if alone:
+            yield [upload]
+        else:
+            batch.append(upload)
+    if batch:
+        yield batch
+
+
+def _upload(image: ImageLike, number: int) -> _Upload:
+    name = str(image) if isinstance(image, str | Path) else f"image {number}"
+    try:
+        return _Upload(name, _encoded(image))
+    except ImageError as error:
+        return _Upload(name, error=Fault(error.code, str(error)))
+
+
+def _encoded(image: ImageLike) -> bytes:
+    """The bytes of an image file; PIL images and arrays become one that holds the same pixels, upright."""
+    if isinstance(image, str | Path):
+        return read_file(image, SENT)
+    if isinstance(image, bytes):
+        if len(image) > MOST_BYTES:
+            raise ImageError("too_large")
+        return image
+    with opened(image) as pixels:
+        if isinstance(pixels, np.ndarray):
+            if pixels.ndim == 3:
+                raise ImageError("unsupported_depth", "16-bit colours: send 8 bits, or a file")
+            pixels = Image.fromarray(pixels)
+        plain = pixels.copy()
+        plain.info = {name: pixels.info[name] for name in KEPT if name in pixels.info}
+        sink = io.BytesIO()
+        plain.save(sink, "PNG" if plain.mode in PNG_MODES else "TIFF")
+    return sink.getvalue()
+
+
+def _answers_of(message: Mapping[str, Any], batch: Sequence[_Upload]) -> list[Answer]:
+    about = {
+        "model": message["model"]["name"],
+        "digest": message["model"]["digest"],
+        "request_id": message["request_id"],
+    }
+    answers = []
+    for upload, result in zip(batch, message["results"], strict=True):
+        if result["status"] == "ok":
+            top = tuple(Candidate(each["label"], each["confidence"]) for each in result["top"])
+            facts = {name: result[name] for name in ("label", "confidence", "answer")}
+            answers.append(Answer(upload.name, top=top, **facts, **about))
+        else:
+            fault = Fault(result["error"]["code"], result["error"]["message"])
+            answers.append(Answer(upload.name, error=fault, **about))
+    return answers
+
+
+def _error_of(response: "httpx.Response") -> ServerError:
+    """The error of a response, also of one that a proxy has written."""
+    try:
+        error = response.json()["error"]
+        return ServerError(error["code"], error["message"], response.status_code)
+    except (ValueError, KeyError, TypeError):
+        message = f"the server answered {response.status_code} {response.reason_phrase}"
+        return ServerError(f"http_{response.status_code}", message, response.status_code)
+
+
+def _unreachable(error: Exception) -> ServerError:
+    if isinstance(error, _httpx().TimeoutException) and not isinstance(
+        error, _httpx().ConnectTimeout
+    ):
+        return ServerError(
+            "timeout", "the server did not answer in time: raise the client's timeout"
+        )
+    return ServerError("unreachable", f"the server cannot be reached ({first_line(error)})")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """The seconds that a response asks to wait, as a number or a date; 0 where it does not say."""
+    value = headers.get("Retry-After", "")
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return 0.0

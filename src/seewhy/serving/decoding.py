@@ -1,0 +1,180 @@
+"""Decodes untrusted bytes in processes that can be killed: one image at a time each."""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.config.input_rule import InputRule
+from seewhy.data.images.at_once import workers
+from seewhy.errors import ImageError
+from seewhy.serving.decoder import ANSWER, ERROR, FRAMES_IGNORED, REQUEST
+from seewhy.serving.settings import ServeSettings
+
+logger = logging.getLogger("seewhy.serving")
+
+START_SECONDS = 30.0  # in which a process must be ready
+CRASHES, CRASH_SECONDS = 5, 60.0  # so many that never decoded, in this time: something is broken
+KEPT_VARIABLES = (
+    "PATH",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+    "LANG",
+    "TMPDIR",
+)  # keys and tokens are not
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """The stored pixels of an image, uint8 (store, store, 3), and whether it has further frames."""
+
+    pixels: NDArray[np.uint8]
+    frames_ignored: bool
+
+
+class Decoders:
+    """A pool of processes. One that is killed, or that dies, is replaced."""
+
+    def __init__(self, settings: ServeSettings, on_crash_loop: Callable[[], None]) -> None:
+        self._count = settings.decoders or workers()
+        self._seconds = settings.decode_seconds
+        limits = (settings.image_bytes, settings.image_pixels, settings.image_side)
+        self._arguments = [str(number) for number in (*limits, settings.decode_memory)]
+        self._on_crash_loop = on_crash_loop
+        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
+        self._workers: set[_Worker] = set()
+        self._crashes: deque[float] = deque(maxlen=CRASHES)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.replaced = 0
+
+    async def start(self) -> None:
+        """Starts the processes; returns when one is ready at least."""
+        tasks = [self._add() for _ in range(self._count)]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async def close(self) -> None:
+        """Ends the processes."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for worker in self._workers:
+            worker.kill()
+        for worker in self._workers:
+            await worker.process.wait()
+        self._workers.clear()
+
+    @property
+    def processes(self) -> list[int]:
+        """The process ids of those that are ready."""
+        return [worker.process.pid for worker in self._workers]
+
+    async def decode(self, data: bytes, rule: InputRule) -> Decoded:
+        """The pixels of an image as a rule stores them. Raises `ImageError`, also `decode_timeout`.
+
+        A process that dies meanwhile may have been killed by someone else: the image has a second try.
+        """
+        for _ in range(2):
+            worker = await self._idle.get()
+            try:
+                async with asyncio.timeout(self._seconds):
+                    decoded = await worker.decode(data, rule)
+            except ImageError:
+                self._idle.put_nowait(worker)
+                raise
+            except TimeoutError:
+                self._replace(worker, "it took too long")
+                raise ImageError("decode_timeout") from None
+            except (asyncio.IncompleteReadError, OSError):
+                self._replace(worker, "it has ended")
+            except BaseException:
+                self._replace(worker, "its request was cancelled")
+                raise
+            else:
+                self._idle.put_nowait(worker)
+                return decoded
+        raise ImageError("undecodable")
+
+    def _replace(self, worker: "_Worker", reason: str) -> None:
+        worker.kill()
+        self._workers.discard(worker)
+        self.replaced += 1
+        logger.warning("decoder replaced", extra={"pid": worker.process.pid, "reason": reason})
+        self._add()
+
+    def _add(self) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._started())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _started(self) -> None:
+        """Starts a process, again where it ends before it is ready."""
+        while True:
+            try:
+                worker = await _Worker.start(self._arguments)
+            except (asyncio.IncompleteReadError, OSError, TimeoutError):
+                now = time.monotonic()
+                self._crashes.append(now)
+                logger.error("a decoder has ended before it was ready")
+                if len(self._crashes) == CRASHES and now - self._crashes[0] < CRASH_SECONDS:
+                    self._on_crash_loop()
+                    return
+                await asyncio.sleep(0.2)
+            else:
+                self._workers.add(worker)
+                self._idle.put_nowait(worker)
+                return
+
+
+@dataclass(frozen=True, eq=False)
+class _Worker:
+    process: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @staticmethod
+    async def start(arguments: list[str]) -> "_Worker":
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "seewhy.serving.decoder", *arguments),
+                stdin=theirs,
+                stdout=asyncio.subprocess.DEVNULL,
+                env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        worker = _Worker(process, reader, writer)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await reader.readexactly(ANSWER.size)
+        except BaseException:
+            worker.kill()
+            raise
+        return worker
+
+    async def decode(self, data: bytes, rule: InputRule) -> Decoded:
+        text = rule.model_dump_json().encode()
+        self.writer.writelines((REQUEST.pack(len(text), len(data)), text, data))
+        await self.writer.drain()
+        kind, size = ANSWER.unpack(await self.reader.readexactly(ANSWER.size))
+        answer = await self.reader.readexactly(size)
+        if kind == ERROR:
+            raise ImageError(*json.loads(answer))
+        pixels = np.frombuffer(answer, np.uint8).reshape(rule.store, rule.store, 3)
+        return Decoded(pixels, kind == FRAMES_IGNORED)
+
+    def kill(self) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+        self.writer.close()

@@ -1,0 +1,69 @@
+"""What is counted while a server runs, in the format of Prometheus."""
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from seewhy.serving.service import Service
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
+MOST_CLASSES = 1000  # of a model; the predictions of one with more are counted together
+
+
+class Metrics:
+    """The metrics of one server."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "seewhy_requests", "Requests answered", ["route", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "seewhy_request_seconds",
+            "Time to answer",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.batch = Histogram(
+            "seewhy_batch_images", "Images of a batch", ["model"], buckets=SIZES, registry=registry
+        )
+        self.predictions = Counter(
+            "seewhy_predictions", "Predictions by class", ["model", "label"], registry=registry
+        )
+        self.answers = Counter(
+            "seewhy_answers", "Predictions by kind of answer", ["model", "kind"], registry=registry
+        )
+        self.confidence = Histogram(
+            *("seewhy_confidence", "Confidence of predictions", ["model"]),
+            buckets=TENTHS,
+            registry=registry,
+        )
+        self.image_errors = Counter(
+            "seewhy_image_errors", "Images without a prediction", ["code"], registry=registry
+        )
+        self._queue = Gauge("seewhy_queue_images", "Images at work or waiting", registry=registry)
+        self._memory = Gauge("seewhy_upload_bytes", "Bytes of uploads held", registry=registry)
+        self._replaced = Gauge(
+            "seewhy_decoders_replaced", "Decoding processes that were replaced", registry=registry
+        )
+        self._ready = Gauge("seewhy_ready", "1 when models can answer", registry=registry)
+
+    def predicted(
+        self, model: str, classes: int, label: str, answer: str, confidence: float
+    ) -> None:
+        """Counts a prediction."""
+        self.predictions.labels(model, label if classes <= MOST_CLASSES else "all").inc()
+        self.answers.labels(model, "class" if answer == label else answer).inc()
+        self.confidence.labels(model).observe(confidence)
+
+    def text(self, service: "Service") -> bytes:
+        """All metrics, with what is known of the server now."""
+        self._queue.set(service.room.taken)
+        self._memory.set(service.memory.taken)
+        self._replaced.set(service.decoders.replaced)
+        self._ready.set(service.ready)
+        return generate_latest(self._registry)

@@ -1,0 +1,167 @@
+"""The models that are served, by name."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from seewhy.config.names import METHODS, PERTURBATION_METHODS
+from seewhy.errors import SeeWhyError
+from seewhy.evaluation.decision.answers import decides
+from seewhy.files import to_json
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.locate import find_models
+from seewhy.serving.batching import Batcher
+from seewhy.serving.opening import Opened, open_model
+from seewhy.serving.settings import ServeSettings
+from seewhy.text import visible
+
+logger = logging.getLogger("seewhy.serving")
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A model as it is served: its name in requests, what it was asked for as, and its batcher.
+
+    `digest` is that of the file which was asked for, whatever computes it.
+    """
+
+    name: str
+    source: str
+    opened: Opened
+    batcher: Batcher
+
+    @property
+    def classifier(self) -> Classifier:
+        """The model."""
+        return self.opened.classifier
+
+    @property
+    def digest(self) -> str:
+        """The digest of the file that was asked for."""
+        return self.opened.digest
+
+    def listed(self) -> dict[str, Any]:
+        """The model in `GET /models`."""
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "classes": list(self.classifier.classes),
+            "size": self.classifier.rule.size,
+            "methods": list(METHODS if self.opened.bundle else PERTURBATION_METHODS),
+            "runtime": self.opened.runtime,
+            "abstains": decides(self.classifier.decision),
+            "ready": True,
+        }
+
+    def info(self) -> dict[str, Any]:
+        """The model in `GET /info`: no paths, since anyone may read it."""
+        predictor = self.classifier.predictor
+        facts = predictor.facts
+        recipe = facts.get("recipe", {})
+        public: dict[str, Any] = to_json(
+            {
+                "rule": predictor.rule.model_dump(),
+                "decision": predictor.decision.model_dump(),
+                "views": predictor.views,
+                "parameters": predictor.parameters,
+                "facts": {
+                    "recipe": recipe.get("name"),
+                    "metrics": facts.get("metrics"),
+                },
+                "parents": predictor.parents,
+                "created_by": facts.get("created_by"),
+            }
+        )
+        return self.listed() | public
+
+
+class Models:
+    """The served models; each is replaced as a whole when its file changes."""
+
+    def __init__(
+        self,
+        names: Mapping[str, str],
+        settings: ServeSettings,
+        *,
+        runners: int,
+        on_batch: Callable[[str, int], None],
+    ) -> None:
+        self._names = dict(names)
+        self._settings, self._runners, self._on_batch = settings, runners, on_batch
+        self._threads = ThreadPoolExecutor(runners, "model")
+        self._served: dict[str, Served] = {}
+        self._loading = threading.Lock()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all models are loaded."""
+        return len(self._served) == len(self._names)
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(list(self._served.values()))
+
+    def get(self, name: str | None) -> Served:
+        """The model of a name [the first]. Raises `KeyError`."""
+        return self._served[next(iter(self._names)) if name is None else name]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of each model that is loaded."""
+        return {name: model.digest for name, model in self._served.items()}
+
+    def load(self) -> None:
+        """Loads all models. Raises as `seewhy.load`."""
+        with self._loading:
+            for name, source in self._names.items():
+                self._served[name] = self._opened(name, source)
+
+    def reload(self) -> dict[str, str]:
+        """Loads each file that has changed; what became of it by name.
+
+        The new model answers from the next request on, once it was verified as at the start. A file that
+        cannot be used leaves the old model in place, and is logged.
+        """
+        return {name: self._reloaded(name, source) for name, source in self._names.items()}
+
+    def _reloaded(self, name: str, source: str) -> str:
+        with self._loading:
+            old = self._served[name].digest
+            try:
+                new = self._opened(name, source)
+            except (SeeWhyError, OSError) as error:
+                logger.error("model kept", extra={"model": name, "reason": visible(str(error))})
+                return "kept: the new file cannot be used"
+            if new.digest == old:
+                return "unchanged"
+            self._served[name] = new
+            logger.info("model replaced", extra={"model": name, "digest": new.digest})
+            return "replaced"
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def stamps(self) -> list[tuple[int, ...]]:
+        """What tells a changed file: it differs after a file was replaced."""
+        stamps = []
+        for source in self._names.values():
+            try:
+                about = [path.stat() for path in find_models(source)]
+            except (SeeWhyError, OSError):  # while it is replaced
+                continue
+            stamps += [(one.st_size, one.st_mtime_ns, one.st_ino) for one in about]
+        return stamps
+
+    def _opened(self, name: str, source: str) -> Served:
+        opened = open_model(source, self._settings)
+        batcher = Batcher(
+            opened.classifier,
+            self._threads,
+            runners=self._runners,
+            most=self._settings.batch,
+            on_batch=lambda count: self._on_batch(name, count),
+        )
+        return Served(name, source, opened, batcher)

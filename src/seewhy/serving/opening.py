@@ -1,0 +1,119 @@
+"""Opens a model for serving: a bundle as ONNX, exported once, since that is faster and loads no torch."""
+
+import logging
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from seewhy import __version__
+from seewhy.data.stamps import cache_root
+from seewhy.errors import ModelFileError, UsageError
+from seewhy.files import exclusive
+from seewhy.inference.classifier import Classifier
+from seewhy.inference.container import read_header
+from seewhy.inference.loading import load, trust_onnx
+from seewhy.inference.locate import find_models
+from seewhy.inference.onnx_file import is_onnx
+from seewhy.serving.settings import ServeSettings
+from seewhy.text import visible
+
+logger = logging.getLogger("seewhy.serving")
+
+EXPORT_SECONDS = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A model: its digest, what computes it, "onnx" or "torch", and whether it is a bundle."""
+
+    classifier: Classifier
+    digest: str
+    runtime: str
+    bundle: bool
+
+
+def open_model(source: str, settings: ServeSettings) -> Opened:
+    """Opens a model by any name that `seewhy.load` takes; a bundle by ONNX Runtime where that is possible.
+
+    Raises as `seewhy.load`, and `UsageError` where `runtime` asks for what is not possible.
+    """
+    files = find_models(source)
+    if settings.trust_onnx:
+        trust_onnx(source)
+    if len(files) == 1 and is_onnx(files[0]):
+        classifier = load(source, threads=1)
+        return Opened(classifier, classifier.digest, "onnx", bundle=False)
+    if settings.runtime != "torch" and len(files) == 1:
+        try:
+            return _as_onnx(files[0])
+        except UsageError as error:
+            if settings.runtime == "onnx":
+                raise
+            logger.warning("not served by ONNX", extra={"reason": visible(str(error))})
+    _use_torch()
+    classifier = load(source, device="cpu", threads=1)
+    return Opened(classifier, classifier.digest, "torch", bundle=len(files) == 1)
+
+
+def _as_onnx(bundle: Path) -> Opened:
+    """The ONNX file of a bundle, from the cache or into it. Raises `UsageError` if there can be none."""
+    digest = read_header(bundle).digest
+    file = cache_root() / "serving" / f"{digest}-{__version__}.onnx"
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    with exclusive(file.with_suffix(".lock"), wait=True):
+        if file.exists():
+            with suppress(ModelFileError):  # damaged, or by another version: it is made again
+                return _opened(file, digest)
+            file.unlink()
+        _export(bundle, file)
+        return _opened(file, digest)
+
+
+def _opened(file: Path, digest: str) -> Opened:
+    classifier = load(file, threads=1)
+    if classifier.predictor.parents != (digest,):
+        raise ModelFileError("it was exported from another bundle", str(file))
+    return Opened(classifier, digest, "onnx", bundle=True)
+
+
+def _export(bundle: Path, file: Path) -> None:
+    """Exports in a process of its own: PyTorch is loaded there, and its memory ends with it."""
+    if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
+        raise UsageError("faster answers need ONNX: pip install 'seewhy[export]'")
+    logger.info("exporting to ONNX", extra={"model": bundle.name})
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        exported = Path(folder) / "model.onnx"
+        command = (sys.executable, "-m", "seewhy", "export", str(bundle), "--out", str(exported))
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=EXPORT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise UsageError(f"exporting it to ONNX took more than {EXPORT_SECONDS} s") from None
+        if done.returncode:
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            raise UsageError(lines[-1] if lines else "exporting it to ONNX has failed")
+        exported.replace(file)
+
+
+_torch_lock = threading.Lock()
+_torch_settings = ExitStack()
+_torch_used = False
+
+
+def _use_torch() -> None:
+    """Sets PyTorch for the process, once: one thread a batch, true float32."""
+    global _torch_used
+    with _torch_lock:
+        if _torch_used:
+            return
+        import torch
+
+        from seewhy.inference.forward import full_precision
+
+        torch.set_num_threads(1)
+        _torch_settings.enter_context(full_precision())
+        _torch_used = True

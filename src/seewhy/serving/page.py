@@ -1,0 +1,61 @@
+"""The page at `/` and its files: a closed list, read once."""
+
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from pathlib import PurePath
+
+from fastapi import FastAPI, HTTPException, Response
+
+# The page runs and loads nothing but its own files, and asks this server alone.
+SECURITY = {
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' blob: data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+
+_FILES = {
+    file.name: (file.read_bytes(), TYPES[PurePath(file.name).suffix])
+    for file in files("seewhy.serving").joinpath("static").iterdir()
+}
+
+
+def add_page(app: FastAPI, on_open: Callable[[], Awaitable[None]]) -> None:
+    """Adds the routes of the page; `on_open` is awaited when a person opens it."""
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> Response:
+        await on_open()
+        return _file("index.html")
+
+    @app.get("/static/{name}", include_in_schema=False)
+    async def static(name: str) -> Response:
+        return _file(name)
+
+
+def _file(name: str) -> Response:
+    if name not in _FILES:
+        raise HTTPException(404)
+    content, kind = _FILES[name]
+    return Response(content, media_type=kind, headers=SECURITY)

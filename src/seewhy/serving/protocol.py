@@ -1,0 +1,169 @@
+"""HTTP/1.1 with deadlines: slow headers, slow bodies and slow readers are closed, honest clients are not.
+
+uvicorn bounds only how long a connection idles. This subclass of its protocol, passed as `http=`, has a timer
+for what is being received and one for what is being sent.
+"""
+
+import asyncio
+import json
+import secrets
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from seewhy.serving.errors import Refusal, error_json
+from seewhy.serving.settings import ServeSettings
+
+LINGER_SECONDS = (
+    2.0  # in which the rest of a refused body is read and dropped, so that the answer arrives
+)
+LAST_SECONDS = 0.5  # in which a request on its way is still received when the server stops
+
+
+class DeadlineProtocol(H11Protocol):
+    """One connection. `settings` hold its deadlines, and the limits of connections."""
+
+    def __init__(self, *args: Any, settings: ServeSettings, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._settings = settings
+        self._draining = False
+        self._receiving: asyncio.TimerHandle | None = None
+        self._sending: asyncio.TimerHandle | None = None
+        self._phase: tuple[str, int] | None = (
+            None  # what the first timer is for, and of which request
+        )
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if self._too_many():
+            message = "the server has as many connections as it accepts: try again in a second"
+            self._refuse(Refusal(503, "busy", message, retry_after=1))
+        else:
+            self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_receiving()
+        self._cancel_sending()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._silent = False
+        super().data_received(data)
+        self._watch()
+        if self._draining and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.get_write_buffer_size():
+            self._start_sending()
+        if self._phase is not None and self._phase[0] == "body":
+            self._start_receiving(LINGER_SECONDS)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_sending()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_sending()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP."""
+        self._refuse(Refusal(400, "malformed", "this is not a valid HTTP request"))
+
+    def shutdown(self) -> None:
+        """The server stops: answers the request at work, or one that is on its way, and closes."""
+        self._draining = True
+        if self._is_idle():
+            self.loop.call_later(LAST_SECONDS, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle():
+            self.transport.close()
+
+    def _too_many(self) -> bool:
+        most = self._settings.connections_per_address
+        address = self.client and self.client[0]
+        return len(self.connections) > self._settings.connections or (
+            most is not None
+            and sum(bool(c.client) and c.client[0] == address for c in self.connections) > most
+        )
+
+    def _watch(self) -> None:
+        """Starts the timer of what is received now, unless it runs already."""
+        state = self.conn.their_state
+        names = {h11.IDLE: "head", h11.SEND_BODY: "body"}
+        phase = (names[state], id(self.cycle)) if state in names else None
+        if phase == self._phase or self.transport.is_closing():
+            return
+        self._phase = phase
+        self._cancel_receiving()
+        if phase is not None:
+            head = phase[0] == "head"
+            self._start_receiving(
+                self._settings.header_seconds if head else self._settings.body_seconds
+            )
+
+    def _start_receiving(self, seconds: float) -> None:
+        self._cancel_receiving()
+        self._receiving = self.loop.call_later(seconds, self._received_too_slowly)
+
+    def _cancel_receiving(self) -> None:
+        if self._receiving is not None:
+            self._receiving.cancel()
+            self._receiving = None
+
+    def _start_sending(self) -> None:
+        if self._sending is None:
+            self._sending = self.loop.call_later(
+                self._settings.write_seconds, self._read_too_slowly
+            )
+
+    def _cancel_sending(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
+
+    def _received_too_slowly(self) -> None:
+        if self._silent:
+            self.transport.close()
+            return
+        message = "the request was not received in time: send it faster, or in smaller parts"
+        self._refuse(Refusal(408, "timeout", message))
+
+    def _read_too_slowly(self) -> None:
+        self._sending = None
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answers without the application, where nothing was answered yet, and closes the connection."""
+        if self.transport.is_closing():
+            return
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            request_id = secrets.token_hex(16)
+            content = error_json(refusal.code, refusal.message, request_id)
+            body = json.dumps(content, allow_nan=False).encode()
+            headers = {
+                "content-type": "application/json",
+                "content-length": str(len(body)),
+                "connection": "close",
+                "x-content-type-options": "nosniff",
+                "x-request-id": request_id,
+                **{name.lower(): value for name, value in refusal.headers.items()},
+            }
+            answer = h11.Response(status_code=refusal.status, headers=list(headers.items()))
+            for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._start_sending()
+        self.transport.close()

@@ -1,0 +1,173 @@
+"""Runs a server until it is told to stop."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from seewhy.errors import SeeWhyError, UsageError
+from seewhy.events import Note, OnEvent
+from seewhy.serving.admin import admin_token, create_admin_app, read_secret, token_file
+from seewhy.serving.app import create_app
+from seewhy.serving.guard import is_loopback
+from seewhy.serving.protocol import DeadlineProtocol
+from seewhy.serving.service import Service
+from seewhy.serving.settings import ServeSettings
+
+logger = logging.getLogger("seewhy.serving")
+
+ADMIN_OFFSET = 1000  # from the port to the operator's port
+WATCH_SECONDS = 1.0
+SETTLE_SECONDS = 0.3  # in which clients learn that the server is not ready any more
+
+
+def run(names: dict[str, str], settings: ServeSettings, on_event: OnEvent) -> None:
+    """Serves models, by name, until a signal. Raises as `seewhy.serve`."""
+    key = None if settings.api_key_file is None else read_secret(settings.api_key_file)
+    if key is None and not is_loopback(settings.host):
+        raise UsageError(
+            f"anyone who reaches {settings.host} could use the server: give --api-key-file, or listen on "
+            "127.0.0.1"
+        )
+    asyncio.run(_serve(names, settings, key, on_event))
+
+
+async def _serve(
+    names: dict[str, str], settings: ServeSettings, key: str | None, on_event: OnEvent
+) -> None:
+    service = Service(names, settings)
+    public, admin = _listen(settings)
+    servers = [
+        _Server(create_app(service, key), settings),
+        _Server(create_admin_app(service, admin_token()), settings),
+    ]
+    stop = asyncio.Event()
+    with _stopped_by_signals(stop, servers):
+        running = [
+            asyncio.create_task(server.serve([listener]))
+            for server, listener in zip(servers, (public, admin), strict=True)
+        ]
+        on_event(Note(f"{_address(public)}  operator: {_address(admin)}, token in {token_file()}"))
+        try:
+            if await _first(service.start(), stop):
+                logger.info("ready", extra={"models": service.models.digests})
+                on_event(Note(f"ready: {', '.join(names)}"))
+                watching = [asyncio.create_task(_watch(service))] if settings.reload else []
+                await _first(service.broken.wait(), stop)
+                for task in watching:
+                    task.cancel()
+            service.draining = True
+            logger.info("stopping", extra={"images": service.room.taken})
+            await asyncio.sleep(0 if service.broken.is_set() else SETTLE_SECONDS)
+        finally:
+            for server in servers:
+                server.should_exit = True
+            await asyncio.gather(*running)
+            await service.close()
+    logger.info("stopped")
+    if service.broken.is_set():
+        raise SeeWhyError("the processes that decode images end as soon as they start: see the log")
+
+
+async def _first(work: Any, stop: asyncio.Event) -> bool:
+    """Waits for work or for the signal to stop; says whether the work is done. Raises what it raises."""
+    task, stopping = asyncio.ensure_future(work), asyncio.create_task(stop.wait())
+    await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not task.done():
+        task.cancel()
+        return False
+    task.result()
+    return True
+
+
+async def _watch(service: Service) -> None:
+    """Loads models again when their files change."""
+    before = service.models.stamps()
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        now = service.models.stamps()
+        if now != before:
+            await asyncio.to_thread(service.models.reload)
+        before = now
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with our protocol; signals are ours."""
+
+    def __init__(self, app: FastAPI, settings: ServeSettings) -> None:
+        config = uvicorn.Config(
+            app,
+            http=functools.partial(DeadlineProtocol, settings=settings),  # type: ignore[arg-type]
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=settings.idle_seconds,
+            timeout_graceful_shutdown=settings.drain_seconds,
+            h11_max_incomplete_event_size=settings.header_bytes,
+        )
+        super().__init__(config)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: asyncio.Event, servers: Sequence[_Server]) -> Iterator[None]:
+    """Sets `stop` at the first SIGTERM or Ctrl-C; the second makes the servers end at once."""
+
+    def handle() -> None:
+        if stop.is_set():
+            for server in servers:
+                server.should_exit = server.force_exit = True
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, handle)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def _listen(settings: ServeSettings) -> tuple[socket.socket, socket.socket]:
+    """The sockets of the server and of its operator, bound. Raises `UsageError`."""
+    public = _bound(settings.host, settings.port, "--port")
+    port = settings.admin_port
+    if port is None:
+        port = settings.port and settings.port + ADMIN_OFFSET
+        port = port if port <= 65535 else settings.port - ADMIN_OFFSET
+    return public, _bound("127.0.0.1", port, "--admin-port")
+
+
+def _bound(host: str, port: int, flag: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise UsageError(
+            f"cannot listen on {host} port {port} ({error}): choose another {flag}"
+        ) from None
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,108 @@
+"""What the routes share: the models, the decoders, the limits, and how they answer an image."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from seewhy.data.images.at_once import workers
+from seewhy.errors import ImageError
+from seewhy.serving.batching import Room
+from seewhy.serving.decoding import Decoded, Decoders
+from seewhy.serving.errors import Refusal, not_ready, of_image
+from seewhy.serving.metrics import Metrics
+from seewhy.serving.models import Models, Served
+from seewhy.serving.settings import ServeSettings
+from seewhy.serving.uploads import Memory, Upload
+
+
+class Service:
+    """A server without its HTTP."""
+
+    def __init__(self, names: dict[str, str], settings: ServeSettings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.models = Models(
+            names,
+            settings,
+            runners=settings.runners or workers(),
+            on_batch=lambda name, count: self.metrics.batch.labels(name).observe(count),
+        )
+        self.decoders = Decoders(settings, self.stop_for_crashes)
+        self.room = Room(settings.queue)
+        self.memory = Memory(settings.upload_memory)
+        self.closing: list[Callable[[], None]] = [self.models.close]
+        self.draining = False
+        self.broken = asyncio.Event()
+
+    async def start(self) -> None:
+        """Starts the decoders and loads the models. Raises as `seewhy.load`."""
+        await asyncio.gather(self.decoders.start(), asyncio.to_thread(self.models.load))
+
+    async def close(self) -> None:
+        """Ends processes and threads."""
+        await self.decoders.close()
+        for close in self.closing:
+            close()
+
+    def stop_for_crashes(self) -> None:
+        """Decoders that end one after the other: the server does not become ready, and ends."""
+        self.broken.set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are answered now."""
+        return self.models.ready and not self.draining and not self.broken.is_set()
+
+    def model(self, name: str | None) -> Served:
+        """The model of a name [the first]. Raises `Refusal`."""
+        if not self.models.ready or self.broken.is_set():
+            raise not_ready("the server is starting")
+        try:
+            return self.models.get(name)
+        except KeyError:
+            raise Refusal(404, "unknown_model", "no such model: GET /models lists them") from None
+
+    async def decode(self, upload: Upload, model: Served) -> Decoded:
+        """The stored pixels of an image. Raises `ImageError`."""
+        data = upload.checked(self.settings.image_bytes)
+        return await self.decoders.decode(data, model.classifier.rule)
+
+    async def answer(self, upload: Upload, model: Served, top_k: int) -> dict[str, Any] | Refusal:
+        """The result for one image, as it is sent, or why there is none."""
+        classes = model.classifier.classes
+        try:
+            decoded = await self.decode(upload, model)
+            answer = await model.batcher.answer(decoded.pixels)
+        except (ImageError, Refusal) as error:
+            refusal = of_image(error) if isinstance(error, ImageError) else error
+            self.metrics.image_errors.labels(refusal.code).inc()
+            return refusal
+        order = np.argsort(-answer.probabilities, kind="stable")[:top_k]
+        top = [
+            {"label": classes[k], "confidence": round(float(answer.probabilities[k]), 6)}
+            for k in order
+        ]
+        label, confidence = top[0]["label"], top[0]["confidence"]
+        self.metrics.predicted(model.name, len(classes), label, answer.answer, confidence)
+        result = {
+            "file": upload.name,
+            "status": "ok",
+            **top[0],
+            "answer": answer.answer,
+            "top": top,
+        }
+        return result | ({"frames_ignored": True} if decoded.frames_ignored else {})
+
+    def status(self) -> dict[str, Any]:
+        """What the operator sees."""
+        return {
+            "ready": self.ready,
+            "draining": self.draining,
+            "models": self.models.digests,
+            "images": self.room.taken,
+            "upload_bytes": self.memory.taken,
+            "decoders": self.decoders.processes,
+            "decoders_replaced": self.decoders.replaced,
+        }

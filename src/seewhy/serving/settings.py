@@ -1,0 +1,68 @@
+"""What a server accepts and how long it waits: every limit, in one record."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MiB = 1 << 20
+
+
+class ServeSettings(BaseModel):
+    """The settings of a server. `seewhy serve` has a flag for each field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: a free one")
+    admin_port: int | None = Field(
+        None, ge=0, le=65535, description="loopback port of metrics and reload [PORT + 1000]"
+    )
+    api_key_file: Path | None = Field(
+        None, description="file whose text a request must send as `Authorization: Bearer TEXT`"
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="names by which clients may address the server, besides its own address"
+    )
+    runtime: Literal["auto", "onnx", "torch"] = Field(
+        "auto", description="what computes a bundle; auto: ONNX Runtime where it can"
+    )
+    trust_onnx: bool = Field(False, description="open ONNX files that another machine exported")
+    reload: bool = Field(False, description="load a model again when its file changes")
+
+    runners: int | None = Field(
+        None, ge=1, le=256, description="batches computed at once, one thread each [cores]"
+    )
+    decoders: int | None = Field(
+        None, ge=1, le=256, description="processes that decode images [cores]"
+    )
+    queue: int = Field(64, ge=1, le=100_000, description="images at work or waiting; then 429")
+    batch: int = Field(32, ge=1, le=1024, description="images that a model is shown at a time")
+
+    image_bytes: int = Field(10 * MiB, ge=1, description="bytes of an image")
+    image_pixels: int = Field(25_000_000, ge=1, description="pixels of an image")
+    image_side: int = Field(16_384, ge=1, le=65_500, description="pixels of a side of an image")
+    decode_seconds: float = Field(5, gt=0, description="seconds to decode an image")
+    decode_memory: int = Field(
+        1024 * MiB, ge=256 * MiB, description="bytes of address space of a decoding process"
+    )
+
+    images: int = Field(32, ge=1, description="images in a request")
+    parts: int = Field(40, ge=1, description="parts of a form, files and others")
+    text_bytes: int = Field(64 << 10, ge=1, description="bytes of a form's parts that are no files")
+    request_bytes: int = Field(64 * MiB, ge=1, description="bytes of a request's body")
+    upload_memory: int = Field(
+        256 * MiB, ge=1, description="bytes of all uploads that are held at once; then 429"
+    )
+    top_k: int = Field(100, ge=1, description="largest `top_k` that may be asked for")
+
+    header_bytes: int = Field(16 << 10, ge=256, description="bytes of a request's headers")
+    header_seconds: float = Field(10, gt=0, description="seconds to receive a request's headers")
+    body_seconds: float = Field(30, gt=0, description="seconds to receive a request's body")
+    write_seconds: float = Field(30, gt=0, description="seconds in which a client must read on")
+    idle_seconds: int = Field(5, ge=1, description="seconds that an idle connection is kept open")
+    connections: int = Field(512, ge=1, description="open connections")
+    connections_per_address: int | None = Field(
+        None, ge=1, description="open connections of one address [no limit]"
+    )
+    drain_seconds: int = Field(20, ge=0, description="seconds to finish requests after SIGTERM")

@@ -1,0 +1,67 @@
+"""What computes a model, and the ONNX file that is made of a bundle."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import seewhy
+from seewhy.data.stamps import cache_root
+from seewhy.errors import UsageError
+from seewhy.serving import opening
+from seewhy.serving.opening import open_model
+from seewhy.serving.settings import ServeSettings
+
+
+@pytest.fixture
+def cached(trained, exported, monkeypatch):
+    """Exports by copying what is exported already."""
+    made = []
+
+    def export(bundle, file):
+        made.append(bundle)
+        shutil.copy(exported, file)
+
+    monkeypatch.setattr(opening, "_export", export)
+    yield made
+    shutil.rmtree(cache_root() / "serving", ignore_errors=True)
+
+
+def test_a_bundle_is_exported_once(trained, cached):
+    with seewhy.load(trained) as classifier:
+        digest = classifier.digest
+    for _ in range(2):
+        opened = open_model(str(trained), ServeSettings())
+        assert (opened.digest, opened.runtime, opened.bundle) == (digest, "onnx", True)
+    assert len(cached) == 1
+    (file,) = (cache_root() / "serving").glob("*.onnx")
+    file.write_bytes(file.read_bytes()[:-9])  # damaged: made again
+    assert open_model(str(trained), ServeSettings()).runtime == "onnx" and len(cached) == 2
+
+
+def test_where_onnx_is_not_possible_pytorch_computes(trained, cached, monkeypatch):
+    def fail(bundle, file):
+        raise UsageError("no exporter")
+
+    monkeypatch.setattr(opening, "_export", fail)
+    monkeypatch.setattr(opening, "_use_torch", lambda: None)
+    opened = open_model(str(trained), ServeSettings())
+    assert opened.runtime == "torch" and opened.bundle
+    with pytest.raises(UsageError, match="no exporter"):
+        open_model(str(trained), ServeSettings(runtime="onnx"))
+
+
+def test_an_onnx_file_is_served_as_it_is(exported, cached):
+    opened = open_model(str(exported), ServeSettings())
+    assert (opened.runtime, opened.bundle) == ("onnx", False) and not cached
+
+
+@pytest.mark.long
+def test_the_export_of_a_bundle(trained):
+    """With its process, and the answers of the bundle."""
+    opened = open_model(str(trained), ServeSettings())
+    assert opened.runtime == "onnx"
+    images = np.zeros((1, *[opened.classifier.rule.size] * 2, 3), np.uint8)
+    with seewhy.load(trained) as classifier:
+        expected = classifier.predictor.outputs(images)[0]
+    assert np.allclose(opened.classifier.predictor.outputs(images)[0], expected, atol=1e-4)

@@ -1,0 +1,210 @@
+"""Starting and stopping: R15, reload without a failed request, logs and metrics."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from servers import image, read_all, running
+
+import seewhy
+from seewhy.errors import UsageError
+from seewhy.serving import named
+
+
+def stop_under_load(exported, folder):
+    """SIGTERM while clients send: what each got, and what the server did."""
+    statuses: list[int | str] = []
+    with running(folder, exported) as server:
+
+        def work():
+            with httpx.Client(base_url=server.url, timeout=60, verify=False) as client:
+                while True:
+                    try:
+                        answer = client.post(
+                            "/predict", files={"file": image()}, headers={"connection": "close"}
+                        )
+                    except httpx.ConnectError:
+                        return
+                    except httpx.HTTPError as error:
+                        statuses.append(type(error).__name__)
+                        return
+                    statuses.append(answer.status_code)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while len(statuses) < 20:
+            time.sleep(0.01)
+        start = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        with pytest.MonkeyPatch.context():
+            assert server.client.get("/ready").status_code == 503
+        assert server.process.wait(25) == 0
+        took = time.monotonic() - start
+        for thread in threads:
+            thread.join()
+        events = [record["event"] for record in server.records()]
+    assert took < 20 and events[-1] == "stopped"
+    return statuses
+
+
+def test_r15_a_stop_under_load_loses_no_request(exported, tmp_path):
+    assert set(stop_under_load(exported, tmp_path)) <= {200, 429}
+
+
+@pytest.mark.long
+def test_r15_fifty_times(exported, tmp_path):
+    lost = [
+        s for _ in range(50) for s in stop_under_load(exported, tmp_path) if s not in (200, 429)
+    ]
+    print(f"lost: {lost}")
+    assert not lost
+
+
+def test_a_request_at_work_is_finished_and_a_second_signal_ends_at_once(exported, tmp_path):
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+    data = image()
+    for signals in (1, 2):
+        with running(tmp_path, exported) as server:
+            with socket.create_connection(server.address, timeout=20) as connection:
+                connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(data) + data[:50])
+                time.sleep(0.2)
+                for _ in range(signals):
+                    server.process.send_signal(signal.SIGTERM)
+                    time.sleep(0.6)
+                if signals == 1:
+                    connection.sendall(data[50:])
+                    answer = read_all(connection)
+                    assert (
+                        answer.startswith(b"HTTP/1.1 200")
+                        and b"connection: close" in answer.lower()
+                    )
+            start = time.monotonic()
+            assert server.process.wait(10) == 0
+            assert time.monotonic() - start < 5
+
+
+def test_a_changed_file_is_served_without_a_failed_request(exported, tmp_path):
+    """A damaged file leaves the old model in place; nothing that is asked meanwhile fails."""
+    file = tmp_path / "model.onnx"
+    shutil.copy(exported, file)
+    with running(tmp_path, file, reload=True) as server:
+        statuses = []
+        stop = threading.Event()
+
+        def work():
+            with httpx.Client(base_url=server.url, timeout=60, verify=False) as client:
+                while not stop.is_set():
+                    answer = client.post("/predict", files={"file": image()})
+                    statuses.append((answer.status_code, answer.json()["model"]["digest"]))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        good = file.read_bytes()
+        damaged = bytearray(good)
+        damaged[len(good) // 2] ^= 1
+        (tmp_path / "new").write_bytes(damaged)
+        os.replace(tmp_path / "new", file)
+        deadline = time.monotonic() + 20
+        while "model kept" not in server.log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        reply = server.client.post(f"{server.admin}/reload", headers=server.operator)
+        assert reply.json() == {"models": {"model": "kept: the new file cannot be used"}}
+        stop.set()
+        thread.join()
+        with seewhy.load(exported) as classifier:
+            assert set(statuses) == {(200, classifier.digest)}
+        (tmp_path / "new").write_bytes(good)
+        os.replace(tmp_path / "new", file)
+        reply = server.client.post(f"{server.admin}/reload", headers=server.operator)
+        assert reply.json() == {"models": {"model": "unchanged"}}
+
+
+def test_what_is_logged_and_counted(server):
+    answers = [server.predict(image()), server.predict(b"no image"), server.client.get("/nothing")]
+    records = {record.get("request_id"): record for record in server.records()}
+    for answer, route in zip(answers, ("/predict", "/predict", "none"), strict=True):
+        record = records[answer.headers["x-request-id"]]
+        assert record["logger"] == "seewhy.serving" and record["event"] == "request"
+        assert (record["status"], record["route"]) == (answer.status_code, route)
+        assert record["ms"] > 0
+    metrics = server.metrics()
+    for line in (
+        'seewhy_requests_total{route="/predict",status="200"}',
+        'seewhy_requests_total{route="none",status="404"}',
+        'seewhy_request_seconds_bucket{le="0.1",route="/predict"}',
+        'seewhy_batch_images_count{model="small"}',
+        'seewhy_predictions_total{label="',
+        'seewhy_answers_total{kind="class",model="small"}',
+        'seewhy_confidence_count{model="small"}',
+        'seewhy_image_errors_total{code="unsupported_format"}',
+        "seewhy_queue_images 0.0",
+        "seewhy_ready 1.0",
+    ):
+        assert line in metrics, line
+    assert server.client.get(f"{server.admin}/metrics").status_code == 401
+
+
+def test_names_of_models(trained):
+    assert named(["fast"]) == {"fast": "fast"}
+    assert named([trained, trained / "model.safetensors"][:1]) == {trained.name: str(trained)}
+    assert named([trained / "model.safetensors"]) == {
+        trained.name: str(trained / "model.safetensors")
+    }
+    assert named(["cats=fast", "dir/dogs.onnx"]) == {"cats": "fast", "dogs": "dir/dogs.onnx"}
+    for models, match in [
+        (["fast", "fast"], "two models have the name fast"),
+        ([], "no model is named"),
+        (["a\nb=fast"], "is no name"),
+        (["=fast"], "is no name"),
+    ]:
+        with pytest.raises(UsageError, match=match):
+            named(models)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"port": 99999}, "--port 99999"),
+        ({"queue": 0}, "--queue 0"),
+        ({"decode_seconds": "nan"}, "--decode-seconds"),
+        ({"nothing": 1}, "--nothing"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_named(options, match):
+    with pytest.raises(UsageError, match=match):
+        seewhy.serve("fast", **options)
+
+
+def test_a_port_that_is_taken_and_a_model_that_is_missing(exported):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match="--port"):
+            seewhy.serve(exported, port=port)
+    with pytest.raises(UsageError, match="there is no file, run or shipped model"):
+        seewhy.serve("nothing-of-this-name", port=0, admin_port=0)
+
+
+def test_without_the_extra_the_install_line_is_shown():
+    code = (
+        "import sys, seewhy\n"
+        "sys.modules['uvicorn'] = None\n"
+        "try:\n    seewhy.serve('fast')\n"
+        "except seewhy.SeeWhyError as error:\n    assert \"pip install 'seewhy[serve]'\" in str(error)\n"
+        "else:\n    raise AssertionError\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_onnx_server_loads_no_torch(server):
+    maps = Path(f"/proc/{server.process.pid}/maps").read_text()
+    assert "onnxruntime" in maps and "libtorch" not in maps
