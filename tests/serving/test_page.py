@@ -459,6 +459,7 @@ def test_the_files_of_the_page_are_a_closed_list_with_a_strict_policy(site):
 def test_its_colours_are_those_of_the_report():
     report = Path(seewhy.__file__).parent / "page" / "templates" / "report.css"
     ours, theirs = (
-        re.findall(r"--(\w+): (#\w+)", path.read_text()) for path in (SOURCE / "static" / "page.css", report)
+        re.findall(r"--(\w+): (#\w+)", path.read_text())
+        for path in (SOURCE / "static" / "page.css", report)
     )
     assert set(theirs) <= set(ours)

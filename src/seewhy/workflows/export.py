@@ -1,7 +1,5 @@
 """Writes a model in another format, checked against the bundle."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,6 +14,7 @@ from seewhy.text import no_such
 
 if TYPE_CHECKING:
     from seewhy.inference.onnx import OnnxPredictor
+    from seewhy.inference.predictor import Predictor
     from seewhy.inference.pytorch import PyTorchPredictor
 
 Format = Literal["onnx", "web", "executorch"]
@@ -88,14 +87,10 @@ def _require_fitting(path: Path, format: Format) -> None:
 
 
 def _export_onnx(model: Classifier | str | PathLike[str], path: Path) -> Exported:
-    from seewhy.exporters.onnx import to_onnx  # here, since it loads torch
-    from seewhy.inference.onnx import remember
-
-    with _bundle(model) as predictor:
-        exported, difference = to_onnx(predictor)
-        exported.save(path)
-        remember(exported.digest)
-        return _exported(path, "onnx", exported.digest, predictor.digest, difference)
+    with opened(model, device="cpu") as classifier:
+        predictor, difference = _as_onnx(_bundle(classifier.predictor))
+    predictor.save(path)
+    return _exported(path, "onnx", predictor.digest, predictor.file.about.bundle, difference)
 
 
 def _export_web(
@@ -104,19 +99,21 @@ def _export_web(
     from seewhy.exporters.web import get_runtime, write_site
 
     files = get_runtime(runtime, on_event)
-    with _as_onnx(model) as (predictor, difference), output_folder(path) as folder:
-        write_site(predictor, _name(model), files, folder)
-        return _exported(
-            path, "web", predictor.digest, predictor.file.about.bundle, difference
-        )
+    with opened(model, device="cpu") as classifier:
+        predictor, difference = _as_onnx(classifier.predictor)
+        with output_folder(path) as folder:
+            write_site(predictor, _name(model), files, folder)
+    return _exported(path, "web", predictor.digest, predictor.file.about.bundle, difference)
 
 
 def _export_executorch(model: Classifier | str | PathLike[str], path: Path) -> Exported:
     from seewhy.exporters.executorch import write_phone  # here, since it loads torch
 
-    with _bundle(model) as predictor, output_folder(path) as folder:
-        digest, difference = write_phone(predictor, folder)
-        return _exported(path, "executorch", digest, predictor.digest, difference)
+    with opened(model, device="cpu") as classifier:
+        predictor = _bundle(classifier.predictor)
+        with output_folder(path) as folder:
+            digest, difference = write_phone(predictor, folder)
+    return _exported(path, "executorch", digest, predictor.digest, difference)
 
 
 def _exported(
@@ -127,32 +124,26 @@ def _exported(
     return Exported(path, format, digest, size, bundle, difference)
 
 
-@contextmanager
-def _bundle(model: Classifier | str | PathLike[str]) -> Iterator["PyTorchPredictor"]:
+def _bundle(predictor: "Predictor") -> "PyTorchPredictor":
+    """The predictor of a bundle, as it is. Raises `UsageError` for that of anything else."""
     from seewhy.inference.pytorch import PyTorchPredictor  # here, since it loads torch
 
-    with opened(model, device="cpu") as classifier:
-        predictor = classifier.predictor
-        if not isinstance(predictor, PyTorchPredictor):
-            raise UsageError(f"only a bundle can be exported: {predictor.no_network}")
-        yield predictor
+    if not isinstance(predictor, PyTorchPredictor):
+        raise UsageError(f"only a bundle can be exported: {predictor.no_network}")
+    return predictor
 
 
-@contextmanager
-def _as_onnx(
-    model: Classifier | str | PathLike[str],
-) -> Iterator[tuple["OnnxPredictor", float | None]]:
+def _as_onnx(predictor: "Predictor") -> tuple["OnnxPredictor", float | None]:
     """A model as an ONNX file, and the difference of its logits where it is exported now."""
-    from seewhy.inference.onnx import OnnxPredictor
+    from seewhy.inference.onnx import OnnxPredictor, remember
 
-    with opened(model, device="cpu") as classifier:
-        if isinstance(classifier.predictor, OnnxPredictor):
-            yield classifier.predictor, None
-            return
-        from seewhy.exporters.onnx import to_onnx  # here, since it loads torch
+    if isinstance(predictor, OnnxPredictor):
+        return predictor, None
+    from seewhy.exporters.onnx import to_onnx  # here, since it loads torch
 
-        with _bundle(classifier) as predictor:
-            yield to_onnx(predictor)
+    exported, difference = to_onnx(_bundle(predictor))
+    remember(exported.digest)
+    return exported, difference
 
 
 def _name(model: Classifier | str | PathLike[str]) -> str:
