@@ -128,7 +128,8 @@ def pixels(page: Any, paths: list[Path], rule: InputRule) -> np.ndarray:
     script = f"""async ([files, rule]) => {{ {IN_PAGE}
       const {{ pixels }} = await load("pixels.js");
       const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-      return Promise.all(files.map(async (text) => [...await pixels(new File([bytes(text)], ""), rule)])); }}"""
+      const seen = (text) => pixels(new File([bytes(text)], ""), rule).then((all) => [...all]);
+      return Promise.all(files.map(seen)); }}"""
     files = [base64.b64encode(path.read_bytes()).decode() for path in paths]
     values = page.evaluate(script, [files, rule.model_dump()])
     return np.array(values).reshape(len(paths), rule.size, rule.size, 3)

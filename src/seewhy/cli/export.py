@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 def command(model: str, out: Path, as_json: bool, **settings: Any) -> None:
     """Write MODEL for use without PyTorch, checked against it.
 
-    onnx: one file that takes uint8 images and has pixel values, TTA views and temperature inside. It is a model
-    like any other: predict, evaluate, compare and serve take it.
+    onnx: one file that takes uint8 images and has pixel values, TTA views and temperature inside. It is a
+    model like any other: predict, evaluate, compare and serve take it.
 
     web: a folder for any static host, with a page that runs the model in the browser: images stay on the
     device. MODEL may be an exported .onnx file, such as the int8 one of `seewhy compress`.

@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import click
 
 import seewhy
-from seewhy.cli.options import PATH, device_option, trust_option
+from seewhy.cli.options import PATH, device_option, runtime_option, trust_option
 from seewhy.cli.progress import Terminal
 from seewhy.errors import UsageError
 from seewhy.text import counted, listed
@@ -21,6 +22,7 @@ from seewhy.text import counted, listed
 @click.option("--follow-links", is_flag=True, help="follow links that lead out of a folder, too")
 @trust_option
 @device_option
+@runtime_option
 def command(
     model: str,
     paths: tuple[str, ...],
@@ -28,6 +30,7 @@ def command(
     top_k: int,
     follow_links: bool,
     device: str,
+    runtime: Literal["auto", "openvino"],
 ) -> None:
     """Label images with MODEL: files, folders, globs, lists (.txt), or - for a list on standard input.
 
@@ -42,6 +45,7 @@ def command(
         out or click.open_file("-", "w", errors="backslashreplace"),
         top_k=top_k,
         device=device,
+        runtime=runtime,
         follow_links=follow_links,
         on_event=terminal,
     )

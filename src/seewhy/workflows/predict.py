@@ -24,7 +24,7 @@ from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import atomic_file, named_path, require_new, to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.ensemble import members_decide
-from seewhy.inference.loading import load
+from seewhy.inference.loading import Runtime, load
 from seewhy.text import counted, csv_text, listed, shortened
 
 SKIPPED = {"not_a_file"}
@@ -38,13 +38,14 @@ def predict(
     *,
     on_error: Literal["raise", "row"] = "raise",
     device: str = "auto",
+    runtime: Runtime = "auto",
 ) -> Predictions:
     """Predicts one image or many, in all forms that `train` takes: see `Classifier.predict`.
 
     A bad image raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is listed in
     `Predictions.errors`. To predict more than once, load the model once: `seewhy.load(model).predict(...)`.
     """
-    with load(model, device=device) as classifier, classifier.in_full_precision():
+    with load(model, device=device, runtime=runtime) as classifier, classifier.in_full_precision():
         return classifier.predict(images, on_error=on_error)
 
 
@@ -63,6 +64,7 @@ def label_images(
     *,
     top_k: int = 3,
     device: str = "auto",
+    runtime: Runtime = "auto",
     follow_links: bool = False,
     on_event: OnEvent = ignore,
 ) -> Labelled:
@@ -79,7 +81,7 @@ def label_images(
     if not 1 <= top_k <= MOST_LABELS:
         raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
     paths = [paths] if isinstance(paths, str | Path) else paths
-    with load(model, device=device) as classifier, classifier.in_full_precision():
+    with load(model, device=device, runtime=runtime) as classifier, classifier.in_full_precision():
         if members_decide(classifier.predictor):
             on_event(
                 Note("an ensemble has no answer column: its models' thresholds do not hold for it")
