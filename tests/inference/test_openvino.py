@@ -67,5 +67,7 @@ def test_without_the_extra_it_says_how_to_install_it(exported: Path, monkeypatch
 def test_predict_takes_it(exported: Path, photos: Path) -> None:
     pytest.importorskip("openvino")
     image = str(sorted(photos.rglob("*.png"))[0])
-    rows = [call("predict", str(exported), image, *more) for more in ((), ("--runtime", "openvino"))]
+    rows = [
+        call("predict", str(exported), image, *more) for more in ((), ("--runtime", "openvino"))
+    ]
     assert rows[0].out.split(",")[:8] == rows[1].out.split(",")[:8]

@@ -53,8 +53,8 @@ def export(
     "web": a new folder with a page that runs the model in the browser, for any static host. It takes an
     exported ONNX file, too. onnxruntime-web is downloaded once, or taken from the folder `runtime`.
 
-    "executorch": a new folder for phones, with model.pte, which takes one float image and gives what the ONNX
-    file gives; what it must be told of the model, test vectors, and example code.
+    "executorch": a new folder for phones: model.pte, which takes one uint8 image (1, size, size, 3) and gives
+    what the ONNX file gives; what an app must know of the model, test vectors, and example code.
 
     Raises `UsageError` for a model of another kind, for a network that cannot be exported, without the extra
     of the format, and if `out` exists.
