@@ -252,6 +252,33 @@ def test_names_are_shown_as_text_on_a_phone_and_by_keyboard(
     opened.close()
 
 
+CAMERA = """navigator.mediaDevices.getUserMedia = async () => {
+  const canvas = document.createElement("canvas");
+  canvas.getContext("2d").fillRect(0, 0, 300, 150);
+  return window.stream = canvas.captureStream();
+};"""
+
+
+def test_a_photo_of_the_camera_is_answered(browser: Any, site: Path) -> None:
+    opened = Opened(browser, site)
+    page = opened.page
+    page.evaluate(CAMERA)
+    page.wait_for_selector("body.ready", timeout=60_000)
+    page.click("text=Use the camera")
+    page.click("text=Take the photo")
+    page.wait_for_selector(".card .bars")
+    assert page.locator(".card .id").inner_text().startswith("photo-")
+    assert page.locator("dialog[open]").count() == 0
+    assert page.evaluate("stream.getTracks().every((track) => track.readyState === 'ended')")
+    page.evaluate("navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error())")
+    page.click("text=Use the camera")
+    page.wait_for_selector("dialog .fault:not(:empty)")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    assert opened.said == []
+    opened.close()
+
+
 def test_a_model_that_is_not_the_exported_one_is_refused(
     browser: Any,
     site: Path,
