@@ -252,11 +252,12 @@ def test_names_are_shown_as_text_on_a_phone_and_by_keyboard(
     opened.close()
 
 
-CAMERA = """navigator.mediaDevices.getUserMedia = async () => {
+CAMERA = """void (navigator.mediaDevices.getUserMedia = async () => {
   const canvas = document.createElement("canvas");
   canvas.getContext("2d").fillRect(0, 0, 300, 150);
   return window.stream = canvas.captureStream();
-};"""
+})"""
+NO_CAMERA = "void (navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error()))"
 
 
 def test_a_photo_of_the_camera_is_answered(browser: Any, site: Path) -> None:
@@ -270,7 +271,7 @@ def test_a_photo_of_the_camera_is_answered(browser: Any, site: Path) -> None:
     assert page.locator(".card .id").inner_text().startswith("photo-")
     assert page.locator("dialog[open]").count() == 0
     assert page.evaluate("stream.getTracks().every((track) => track.readyState === 'ended')")
-    page.evaluate("navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error())")
+    page.evaluate(NO_CAMERA)
     page.click("text=Use the camera")
     page.wait_for_selector("dialog .fault:not(:empty)")
     page.keyboard.press("Escape")
