@@ -112,9 +112,9 @@ def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
     sync_directory(path.parent)
 
 
-def clear_temporaries(directory: Path) -> None:
+def clear_temporaries(directory: Path, pattern: str = ".*.tmp") -> None:
     """Removes the temporary files that killed processes left in a directory and below it."""
-    for path in list(directory.rglob(".*.tmp")):
+    for path in list(directory.rglob(pattern)):
         if not _is_alive(path.name.split(".")[-2]):
             path.unlink(missing_ok=True)
 
@@ -270,25 +270,10 @@ def shared(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path, *, alone: bool, wait: bool) -> Iterator[None]:
-    import fcntl
-
     with refusal_named(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(
-                handle,
-                (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB),
-            )
-        except BlockingIOError:
-            raise LockedError(path.parent, _holder(handle)) from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-            warnings.warn(
-                f"{path.parent} is on a file system without locks: let only one process write there",
-                stacklevel=5,
-            )
+        _lock(handle, path, alone=alone, wait=wait)
         os.ftruncate(handle, 0)
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
         with full_disk_named(path, 0):
@@ -296,6 +281,35 @@ def _locked(path: Path, *, alone: bool, wait: bool) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def lock_open_file(handle: int, path: Path) -> None:
+    """Locks an open file of work for this process, until the file is closed.
+
+    Raises `LockedError` if another process has it, or has removed it, its work being done.
+    """
+    _lock(handle, path, alone=True, wait=False)
+    if not path.exists() or not os.path.samestat(os.fstat(handle), os.stat(path)):
+        raise LockedError(path.parent, "another process")
+
+
+def _lock(handle: int, path: Path, *, alone: bool, wait: bool) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(
+            handle,
+            (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB),
+        )
+    except BlockingIOError:
+        raise LockedError(path.parent, _holder(handle)) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        warnings.warn(
+            f"{path.parent} is on a file system without locks: let only one process write there",
+            stacklevel=6,
+        )
 
 
 def _holder(handle: int) -> str:

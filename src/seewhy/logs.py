@@ -102,7 +102,7 @@ class _File(logging.FileHandler):
         error = sys.exc_info()[1]
         full = isinstance(error, OSError) and error.errno in FULL
         if not full:
-            raise  # noqa: PLE0704 (called while an exception is handled)
+            raise  # it is called while the exception is handled
         if self.required:
             raise DiskFullError(self.baseFilename) from None
 

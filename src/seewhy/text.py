@@ -11,6 +11,7 @@ import html
 import io
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import isnan
@@ -119,6 +120,35 @@ def counted(count: SupportsIndex, noun: str, verb: str = "") -> str:
 def visible(text: str) -> str:
     """Returns `text` with control characters and undecodable bytes escaped, for a message."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # by Windows
+_MOST_BYTES = 200  # of a file name; systems take 255
+
+
+def folder_name(text: str) -> str:
+    """Returns text as the name of one folder, on every system: never a path, hidden, or too long."""
+    name = re.sub(r'[\\/:*?"<>|]', "_", visible(text)).strip(" .")
+    name = name.encode("utf-8")[:_MOST_BYTES].decode("utf-8", "ignore").strip(" .")
+    return f"_{name}" if not name or _RESERVED.match(name) else name
+
+
+def folder_names(texts: Iterable[str]) -> list[str]:
+    """Returns `folder_name` of each text, with a number where two would be one, also in other case."""
+    names: list[str] = []
+    taken, numbers = set[str](), dict[str, int]()
+    for name in map(folder_name, texts):
+        numbered = name
+        while _folded(numbered) in taken:
+            numbers[_folded(name)] = number = numbers.get(_folded(name), 1) + 1
+            numbered = f"{name}-{number}"
+        taken.add(_folded(numbered))
+        names.append(numbered)
+    return names
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def shortened(names: Sequence[str], most: int = 5) -> str:

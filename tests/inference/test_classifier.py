@@ -1,5 +1,6 @@
 import io
 import multiprocessing
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,9 +12,10 @@ from PIL import Image
 
 import seewhy
 from seewhy.data import InputRule
+from seewhy.data.images.decode import read_sized
 from seewhy.errors import ImageError, UsageError
 from seewhy.inference.bundle import Bundle
-from seewhy.inference.classifier import Classifier
+from seewhy.inference.classifier import Classifier, Pass
 from seewhy.inference.forward import predict
 from seewhy.inference.pytorch import PyTorchPredictor
 
@@ -123,6 +125,30 @@ def test_what_is_decoded_at_once_is_bounded_by_pixels(monkeypatch, images):
     monkeypatch.setattr("seewhy.inference.classifier.CHUNK_PIXELS", 8 * 8 * 4)
     chunks = list(Classifier(predictor()).predict_chunks(images.images[:10]))
     assert [len(chunk) for chunk in chunks] == [4, 4, 2]
+
+
+def test_the_next_images_are_read_while_the_network_computes(monkeypatch, images):
+    sources = list(images.images[:8])
+    reading = threading.Event()
+    outputs = PyTorchPredictor.outputs
+
+    def read(image, rule):
+        if image is sources[4]:
+            reading.set()
+        return read_sized(image, rule)
+
+    def outputs_then(self, batch, embed=False):
+        assert reading.wait(10), "the second chunk is not read before the first is predicted"
+        return outputs(self, batch, embed)
+
+    monkeypatch.setattr("seewhy.inference.classifier.CHUNK", 4)
+    monkeypatch.setattr("seewhy.inference.classifier.read_sized", read)
+    monkeypatch.setattr(PyTorchPredictor, "outputs", outputs_then)
+    noticed = Pass()
+    with Classifier(predictor()) as classifier:
+        chunks = list(classifier.predict_chunks(sources, noticed=noticed))
+    assert [len(chunk) for chunk in chunks] == [4, 4]
+    assert np.concatenate(noticed.sizes).tolist() == [[8, 8]] * 8 and noticed.network > 0
 
 
 def test_logits_that_are_not_finite_are_refused(images):

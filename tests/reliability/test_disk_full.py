@@ -131,8 +131,8 @@ def test_predictions_are_whole_or_not_there(photos, whole, tmp_path, rng, verb, 
     arguments = [part.format(model=whole.model, photos=photos) for part in verb]
     out = tmp_path / arguments[-1].partition("=")[2]
 
-    def call(fill=None):
-        return processes.seewhy(arguments, partial(prepare, tmp_path, fill))
+    def call(fill=None, *flags):
+        return processes.seewhy([*arguments, *flags], partial(prepare, tmp_path, fill))
 
     assert call()[0] == 0
     expected = out.read_bytes()
@@ -141,8 +141,11 @@ def test_predictions_are_whole_or_not_there(photos, whole, tmp_path, rng, verb, 
         code, said = call(partial(limit_files, 0, size))
         print(f"{size} bytes: {said}")
         assert code == 3 and is_named(said)
-        assert not list(tmp_path.iterdir())
-        assert call()[0] == 0 and out.read_bytes() == expected
+        kept = out.with_name(f"{out.name}.partial")  # where the rows were whole, but not the table
+        assert list(tmp_path.iterdir()) in ([], [kept])
+        assert ("--resume" in said) == kept.exists()
+        assert call(None, *["--resume"] * kept.exists())[0] == 0
+        assert out.read_bytes() == expected and not kept.exists()
 
 
 def prepare(directory, fill):

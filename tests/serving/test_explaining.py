@@ -125,13 +125,21 @@ while head := sys.stdin.buffer.read(4):
 
 
 @pytest.fixture
-def process(tmp_path, monkeypatch):
-    """A stand-in for the process, which starts at once and does what the method says."""
+def processes(tmp_path, monkeypatch):
+    """Those that were started of a stand-in, which starts at once and does what the method says."""
     script = tmp_path / "process"
     script.write_text(PROCESS.format(python=sys.executable))
     script.chmod(0o700)
     monkeypatch.setattr(explaining.sys, "executable", str(script))
     monkeypatch.setattr(explaining, "GRACE", 0.1)
+    started, start = [], asyncio.create_subprocess_exec
+
+    async def noted(*command, **options):
+        started.append(await start(*command, **options))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    return started
 
 
 def asked(method="fine", target=None, seconds=10.0):
@@ -139,12 +147,18 @@ def asked(method="fine", target=None, seconds=10.0):
     return Question("model", "0" * 64, image, method, target, seconds)
 
 
+async def ended(explainer, processes):
+    """Closes it, and waits for the end of its processes, which this event loop has to see."""
+    explainer.close()
+    await asyncio.gather(*(process.wait() for process in processes))
+
+
 def refusal(found):
     assert isinstance(found, Refusal), found
     return found.status
 
 
-def test_the_process_is_killed_and_replaced(process):
+def test_the_process_is_killed_and_replaced(processes):
     async def ask():
         explainer = Explainer()
         try:
@@ -161,12 +175,12 @@ def test_the_process_is_killed_and_replaced(process):
             waiting.cancel()  # the client has left
             assert (await explainer.explain(asked("fine", "next")))["of"] == "next"
         finally:
-            explainer.close()
+            await ended(explainer, processes)
 
     asyncio.run(ask())
 
 
-def test_more_than_the_queue_holds_are_told_to_come_later(process):
+def test_more_than_the_queue_holds_are_told_to_come_later(processes):
     async def ask():
         explainer = Explainer(queue=2)
         questions = [asked(target=str(number)) for number in range(6)]
@@ -175,7 +189,7 @@ def test_more_than_the_queue_holds_are_told_to_come_later(process):
         await asyncio.sleep(0.05)
         late = await asyncio.gather(explainer.explain(asked(seconds=0.2)), return_exceptions=True)
         await asyncio.gather(hanging, return_exceptions=True)
-        explainer.close()
+        await ended(explainer, processes)
         return found, late
 
     found, late = asyncio.run(ask())
@@ -204,8 +218,7 @@ def test_the_process_itself_explains_ends_in_time_and_goes_on(trained, subject, 
                 await explainer.explain(replace(question, digest="0" * 64))
             assert raised.value.status == 503 and str(trained) not in raised.value.message
         finally:
-            explainer.close()
-            await process.wait()
+            await ended(explainer, [process])
         return found, again
 
     found, again = asyncio.run(ask())

@@ -80,8 +80,7 @@ class Site:
         await service.start()
         self.ready.set()
         await self.server.serve([self.socket])
-        service.close()
-        await asyncio.sleep(0.3)  # so that what it has killed is seen to have ended
+        await service.close()
 
     def __enter__(self) -> "Site":
         self.thread.start()

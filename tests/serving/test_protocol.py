@@ -6,7 +6,6 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 
-import httpx
 import pytest
 from servers import image, read_all, running
 
@@ -148,7 +147,7 @@ def no_file_name(size: int) -> bytes:
 def lies(scale: int):
     return {
         "10 GiB declared": (declared(10 << 30, b"x"), 413),
-        "chunks of a byte": (chunked(100_000 // scale), 415),
+        "chunks of a byte": (chunked(100_000 // scale), 400),
         "no file name": (no_file_name(100_000_000 // scale), 413),
         "2,000 parts": (parts(2000), 413),
         "more than a request may have": (chunked_large(), 413),
@@ -212,7 +211,7 @@ LIMIT = 1.0  # seconds
 def strict(exported, tmp_path_factory):
     """A server with short deadlines and few connections."""
     flags = {f"{kind}-seconds": LIMIT for kind in ("header", "body", "write")}
-    flags["connections-per-address"] = 40
+    flags |= {"connections-per-address": 40, "idle-seconds": 1}
     with running(tmp_path_factory.mktemp("strict"), exported, **flags) as one:
         yield one
 
@@ -255,20 +254,14 @@ def slow_clients(server, *, heads, bodies, readers, limit, seconds):
             connect(b"POST /predict HTTP/1.1\r\nHost: localhost\r\n") for _ in range(heads)
         ]
         trickling += [connect(declared(5000, b"x")) for _ in range(bodies)]
-        pipelined = b"GET /static/page.css HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400
+        pipelined = b"GET /static/page.css HTTP/1.1\r\nHost: localhost\r\n\r\n" * 150
         reading = [connect(pipelined, receive=4096) for _ in range(readers)]
         closed: dict[socket.socket, float] = {}
         meanwhile = []
         while time.monotonic() - started < seconds:
             meanwhile.append(honest())
             for one in set(trickling) - closed.keys():
-                try:
-                    one.send(b"x")
-                    if one.recv(4096) == b"":
-                        closed[one] = time.monotonic() - started
-                except BlockingIOError:
-                    pass
-                except OSError:
+                if is_closed(one):
                     closed[one] = time.monotonic() - started
         still_open = len(server.process_connections())
         assert len(closed) == heads + bodies and max(closed.values()) < limit + 2
@@ -278,7 +271,7 @@ def slow_clients(server, *, heads, bodies, readers, limit, seconds):
 
 
 def test_r11_slow_clients_are_closed(strict):
-    slow_clients(strict, heads=20, bodies=5, readers=5, limit=LIMIT, seconds=LIMIT + 2)
+    slow_clients(strict, heads=20, bodies=5, readers=5, limit=LIMIT, seconds=LIMIT + 4)
 
 
 @pytest.mark.long
@@ -304,9 +297,9 @@ def test_a_client_that_pauses_is_told_why(strict):
         assert status_of(answer) == 408 and b'"timeout"' in answer, first
         assert time.monotonic() - start > 0.9 * LIMIT
     assert strict.raw(b"") == b""  # who says nothing is told nothing
-    for _ in range(2):  # a connection that is kept is not slow
+    for _ in range(3):  # a connection that is kept is not slow
         assert strict.predict(image()).status_code == 200
-        time.sleep(1.2 * LIMIT)
+        time.sleep(0.5 * LIMIT)
 
 
 def test_connections_are_bounded(strict):

@@ -9,6 +9,7 @@ import seewhy
 from seewhy.cli.options import PATH, as_json, data_option, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import with_interval
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from seewhy.exporters.gate import Candidate
@@ -26,7 +27,7 @@ METHODS = "int8,prune,magnitude,distil"
 @click.option("--methods", default=METHODS, show_default=True, help="what to try")
 @click.option("--max-drop", default=0.5, show_default=True, help="most points of accuracy to lose")
 @click.option(
-    "--keep", default=0.5, show_default=True, help="share of the channels or weights kept"
+    "--keep", default=0.75, show_default=True, help="share of the channels or weights kept"
 )
 @click.option("--epochs", type=click.IntRange(1), help="of each training [by the model's recipe]")
 @as_json
@@ -46,7 +47,7 @@ def _text(result: "Compression") -> str:
     rows = [result.reference, *result.candidates]
     width = max(len(one.name) for one in rows)
     lines = [
-        f"{result.n:,} validation images; times of one thread on this machine",
+        f"{counted(result.n, 'validation image')}; times of one thread on this machine",
         "",
         f"{'':<{width}}  accuracy (95%)            drop, points (95%)      agree  worst class"
         "                 MB  ms / image  images/s",

@@ -10,6 +10,7 @@ from seewhy.cli.options import (
     as_json,
     data_option,
     device_option,
+    log_options,
     reading_options,
     show,
     trust_option,
@@ -36,6 +37,7 @@ from seewhy.cli.tables import analysis_table, metrics_table
 )
 @as_json
 @reading_options
+@log_options
 @trust_option
 @device_option
 def command(model: str, data: str, as_json: bool, **settings: Any) -> None:

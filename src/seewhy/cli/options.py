@@ -73,6 +73,21 @@ def trust_option(verb: Verb) -> Verb:
     return click.option("--trust-onnx", is_flag=True, help=text)(command)
 
 
+def log_options(verb: Verb) -> Verb:
+    """Adds --log-file and --log-json, by which the verb's work is logged while it runs."""
+
+    @functools.wraps(verb)
+    def command(log_file: Path | None, log_json: bool, **values: Any) -> Any:
+        if log_file is None and not log_json:
+            return verb(**values)
+        with seewhy.log_to(log_file, as_json=log_json):
+            return verb(**values)
+
+    text = "log start, model, counts, rate, each error and the end at the end of this file"
+    command = click.option("--log-json", is_flag=True, help="log JSON lines [to stderr]")(command)
+    return click.option("--log-file", type=PATH, help=text)(command)
+
+
 def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
     """Prints a result, as one JSON object or as `text` formats it."""
     click.echo(json.dumps(seewhy.to_json(result), allow_nan=False) if as_json else text(result))

@@ -3,59 +3,105 @@
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
-from seewhy.cli.options import PATH, device_option, runtime_option, trust_option
+from seewhy.cli.options import (
+    PATH,
+    as_json,
+    device_option,
+    log_options,
+    runtime_option,
+    show,
+    trust_option,
+)
 from seewhy.cli.progress import Terminal
 from seewhy.errors import UsageError
 from seewhy.text import counted, listed
+
+if TYPE_CHECKING:
+    from seewhy.workflows.label_tally import Labelled
 
 
 @click.command()
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--out", type=PATH, help="FILE.csv or FILE.jsonl [CSV to stdout]")
+@click.option("--out", type=PATH, help="FILE.csv, FILE.jsonl or FILE.parquet [CSV to stdout]")
 @click.option("--top-k", default=3, show_default=True, help="labels per image (1 to 100)")
 @click.option("--follow-links", is_flag=True, help="follow links that lead out of a folder, too")
+@click.option(
+    "--resume", is_flag=True, help="continue FILE.partial of interrupted work, if it is there"
+)
+@click.option(
+    "--copy-to",
+    type=PATH,
+    help='copy the images into this folder, a folder for each class and "not sure"',
+)
+@click.option(
+    "--explain",
+    type=PATH,
+    help="a new folder for attribution maps of the images that the model is not sure of",
+)
+@click.option(
+    "--explain-most",
+    type=click.IntRange(1, 1000),
+    default=50,
+    show_default=True,
+    help="images for --explain, the least sure first",
+)
+@as_json
+@log_options
 @trust_option
 @device_option
 @runtime_option
 def command(
-    model: str,
-    paths: tuple[str, ...],
-    out: Path | None,
-    top_k: int,
-    follow_links: bool,
-    device: str,
-    runtime: Literal["auto", "openvino"],
+    model: str, paths: tuple[str, ...], out: Path | None, as_json: bool, **settings: Any
 ) -> None:
     """Label images with MODEL: files, folders, globs, lists (.txt), or - for a list on standard input.
 
     Writes one row per input, in order, including unreadable ones. Exits 1 if any row is not ok. For a
     calibrated model the last column, answer, is its class, "not sure" or "out of scope". A+B is the
     ensemble of two models, which has no answer: thresholds of its models do not hold for it.
+
+    While it works, FILE.partial keeps the rows for --resume, which wants the same model and images. --explain
+    is for answers of "not sure" and "out of scope", or for the least confident images where the model
+    always answers.
     """
+    if as_json and out is None:
+        raise UsageError("--json needs --out FILE: without it, standard output is for the rows")
     terminal = Terminal()
-    result = seewhy.label_images(
-        model,
-        list(_named(paths)),
-        out or click.open_file("-", "w", errors="backslashreplace"),
-        top_k=top_k,
-        device=device,
-        runtime=runtime,
-        follow_links=follow_links,
-        on_event=terminal,
-    )
-    if result.bad:
-        terminal.write(
-            f"{result.bad:,} of {counted(result.images, 'image')} could not be read: see the rows "
-            f"whose status is "
-            "not ok"
+    try:
+        result = seewhy.label_images(
+            model,
+            list(_named(paths)),
+            out or click.open_file("-", "w", errors="backslashreplace"),
+            on_event=terminal,
+            **settings,
         )
+    except KeyboardInterrupt:
+        terminal.close()
+        if out is not None and out.with_name(f"{out.name}.partial").exists():
+            terminal.write("interrupted: run the same command with --resume to continue")
+        raise
+    for line in _lines(result, settings):
+        terminal.write(line)
+    if as_json:
+        show(result, True, str)
     sys.exit(1 if result.bad else 0)
+
+
+def _lines(result: "Labelled", settings: dict[str, Any]) -> Iterator[str]:
+    """What the rows do not say."""
+    bad = f"{result.bad:,} of {counted(result.images, 'image')} could not be read"
+    if settings["copy_to"]:
+        yield f"{settings['copy_to']}: {counted(result.copied, 'image')} copied"
+        bad += " and not copied" if result.bad else ""
+    if result.explained:
+        yield f"{settings['explain']}: maps of {counted(result.explained, 'image')}"
+    if result.bad:
+        yield f"{bad}: see the rows whose status is not ok"
 
 
 def _named(paths: Iterable[str]) -> Iterator[str]:

@@ -78,7 +78,8 @@ class Terminal:
 
     def _progress(self, progress: Progress) -> None:
         unit = "B" if progress.what == "downloading" else " images"
-        bar = self._bar_of(progress.what, progress.total, unit=unit, unit_scale=unit == "B")
+        options = {"unit": unit, "unit_scale": unit == "B", "initial": progress.done}
+        bar = self._bar_of(progress.what, progress.total, **options)
         bar.update(progress.done - bar.n)
         if progress.done >= progress.total:
             self.close()

@@ -17,7 +17,7 @@ def setting_flags(verb: Verb) -> Verb:
     for option in reversed(options_of(seewhy.ServeSettings)):
         default = option.default
         number = type(default) in (int, float, str)
-        kind = {"metavar": option.kind.removesuffix("|none").upper()}
+        kind: dict[str, Any] = {"metavar": option.kind.removesuffix("|none").upper()}
         if option.kind == "bool":
             kind = {"is_flag": True, "default": None}
         elif option.kind.startswith("list"):

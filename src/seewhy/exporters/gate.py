@@ -15,8 +15,8 @@ from seewhy.evaluation.stats.significance import mcnemar_interval
 from seewhy.inference.onnx import OnnxPredictor
 from seewhy.inference.predictor import at_a_time
 
-GAIN = 0.95  # of the bytes or the time of the reference; above it nothing is gained
-ROUNDS, BATCH_ROUNDS = 50, 5
+GAIN = 0.9  # of the bytes or the time of the reference; above it nothing is gained beyond noise
+ROUNDS, BATCH_ROUNDS = 200, 5
 BATCHES = (4, 16, 64)
 
 
@@ -95,7 +95,7 @@ def judge(
 ) -> list[Candidate]:
     """Measures models on the same labelled images; the first is the reference.
 
-    A model that loses more than `max_drop` (a share of the images), or is neither smaller nor faster by 5%,
+    A model that loses more than `max_drop` (a share of the images), or is neither smaller nor faster by 10%,
     is rejected.
     """
     speeds = measure_speeds(models)

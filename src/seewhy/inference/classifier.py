@@ -1,10 +1,12 @@
 """A trained classifier: what `seewhy.load` gives. It predicts paths, PIL images, arrays or bytes."""
 
 import os
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,7 +19,7 @@ from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
 from seewhy.config.options import first_fault
 from seewhy.data import Data, ImageSet, Splits, load_data
-from seewhy.data.images.decode import ImageLike, centre, read
+from seewhy.data.images.decode import ImageLike, centre, read_sized
 from seewhy.data.sources.memory import images_of
 from seewhy.errors import DataError, ImageError, UsageError
 from seewhy.evaluation.decision.answers import answers, embedding_size
@@ -32,6 +34,26 @@ if TYPE_CHECKING:
 
 KEPT_ON_OTHER_DATA = ("on_bad", "max_bad", "split_seed")  # of the training's fields
 CHUNK, CHUNK_PIXELS = 256, 1 << 24  # images that are decoded at once, and their stored pixels
+TASK = (
+    8  # images that a thread reads in turn: for thumbnails, handing over costs as much as decoding
+)
+
+Read = (
+    tuple[np.ndarray, tuple[int, int]] | ImageError
+)  # stored pixels, and width and height of the whole
+
+
+@dataclass
+class Pass:
+    """What is noticed while many images are predicted.
+
+    `reading` are the seconds for which the network waited for images, `network` those that it computed;
+    `sizes` are int32 (n, 2) of each chunk: width and height of the images that could be read.
+    """
+
+    reading: float = 0.0
+    network: float = 0.0
+    sizes: list[np.ndarray] = field(default_factory=list)
 
 
 class Classifier:
@@ -94,7 +116,7 @@ class Classifier:
     def close(self) -> None:
         """Ends the threads that read files; the next use starts others."""
         if self._pool is not None and self._pool[0] == os.getpid():
-            self._pool[1].shutdown()
+            self._pool[1].shutdown(cancel_futures=True)
         self._pool = None
 
     def save(self, path: str | Path) -> None:
@@ -104,9 +126,7 @@ class Classifier:
     def preprocess(self, image: ImageLike) -> np.ndarray:
         """One image as the network sees it, uint8 (size, size, 3). Raises `ImageError`."""
         (one,) = images_of(image)
-        stored = _read(one, self.rule)
-        if isinstance(stored, ImageError):
-            raise stored
+        stored, _ = read_sized(one, self.rule)
         return centre(stored[None], self.rule.size)[0]
 
     def predict(
@@ -129,20 +149,54 @@ class Classifier:
         return concat(chunks)
 
     def predict_chunks(
-        self, images: Iterable[ImageLike], *, on_error: Literal["raise", "row"] = "raise"
+        self,
+        images: Iterable[ImageLike],
+        *,
+        on_error: Literal["raise", "row"] = "raise",
+        noticed: Pass | None = None,
     ) -> Iterator[Predictions]:
-        """Predicts a stream of images in order, a few hundred in memory at a time."""
-        remaining = iter(images)
-        count = max(1, min(CHUNK, CHUNK_PIXELS // self.rule.store**2))
+        """Predicts a stream of images in order, a few hundred in memory at a time.
+
+        While the network computes a chunk, the next one is read and decoded. `noticed` tells which of them
+        waits for the other.
+        """
+        noticed = noticed or Pass()
         first = 0
-        while chunk := list(islice(remaining, count)):
-            arrays = list(self._readers().map(partial(_read, rule=self.rule), chunk))
-            for row, error in enumerate(arrays):
+        for chunk, tasks in self._read_ahead(images):
+            start = time.perf_counter()
+            reads = [one for task in tasks for one in task.result()]
+            read = time.perf_counter()
+            for row, error in enumerate(reads):
                 if on_error == "raise" and isinstance(error, ImageError):
                     name = _name(chunk[row], first + row, "image ")
                     raise ImageError(error.code, f"{visible(name)}: {error}")
-            yield self._predict_read(chunk, arrays, first)
+            predictions = self._predict_read(chunk, reads, first)
+            noticed.reading += read - start
+            noticed.network += time.perf_counter() - read
+            sizes = [one[1] for one in reads if not isinstance(one, ImageError)]
+            noticed.sizes.append(np.array(sizes, np.int32).reshape(-1, 2))
+            yield predictions
             first += len(chunk)
+
+    def _read_ahead(
+        self, images: Iterable[ImageLike]
+    ) -> Iterator[tuple[list[ImageLike], list["Future[list[Read]]"]]]:
+        """Chunks of images with the tasks that read them, which are begun one chunk ahead."""
+        remaining, waiting = iter(images), deque[Any]()
+        count = max(1, min(CHUNK, CHUNK_PIXELS // self.rule.store**2))
+        read = partial(_read, rule=self.rule)
+        try:
+            while chunk := list(islice(remaining, count)):
+                parts = [chunk[start : start + TASK] for start in range(0, len(chunk), TASK)]
+                waiting.append((chunk, [self._readers().submit(read, part) for part in parts]))
+                if len(waiting) > 1:
+                    yield waiting.popleft()
+            while waiting:
+                yield waiting.popleft()
+        finally:  # where the caller has stopped
+            for _, tasks in waiting:
+                for task in tasks:
+                    task.cancel()
 
     def _readers(self) -> ThreadPoolExecutor:
         """The threads that read files: this process's own."""
@@ -152,16 +206,17 @@ class Classifier:
         return pool[1]
 
     def _predict_read(
-        self, images: Sequence[ImageLike], arrays: Sequence[np.ndarray | ImageError], first: int
+        self, images: Sequence[ImageLike], reads: Sequence[Read], first: int
     ) -> Predictions:
-        good = [row for row, array in enumerate(arrays) if not isinstance(array, ImageError)]
-        logits = np.full((len(arrays), len(self.classes)), np.nan, np.float32)
+        arrays = {row: one[0] for row, one in enumerate(reads) if not isinstance(one, ImageError)}
+        good = list(arrays)
+        logits = np.full((len(reads), len(self.classes)), np.nan, np.float32)
         width = embedding_size(self.decision)
         embeddings = None
         if width is not None:
-            embeddings = np.full((len(arrays), width), np.nan, np.float32)
+            embeddings = np.full((len(reads), width), np.nan, np.float32)
         if good:
-            stored = np.stack([arrays[row] for row in good])  # type: ignore[misc]
+            stored = np.stack(list(arrays.values()))
             predictions = self.predict_set(
                 unlabelled(stored, self.classes), embed=width is not None
             )
@@ -175,7 +230,7 @@ class Classifier:
             ids=np.array([_name(p, first + row) for row, p in enumerate(images)], dtype=object),
             errors={
                 row: (error.code, str(error))
-                for row, error in enumerate(arrays)
+                for row, error in enumerate(reads)
                 if isinstance(error, ImageError)
             },
             embeddings=embeddings,
@@ -243,11 +298,15 @@ class Classifier:
         return answers(self.decision, predictions)
 
 
-def _read(image: ImageLike, rule: InputRule) -> np.ndarray | ImageError:
-    try:
-        return read(image, rule)
-    except ImageError as error:
-        return error
+def _read(images: Sequence[ImageLike], rule: InputRule) -> list[Read]:
+    """Reads images in turn; one that cannot be read is its error."""
+    reads: list[Read] = []
+    for image in images:
+        try:
+            reads.append(read_sized(image, rule))
+        except ImageError as error:
+            reads.append(error)
+    return reads
 
 
 def _name(image: ImageLike, number: int, prefix: str = "") -> str:

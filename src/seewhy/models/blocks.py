@@ -39,9 +39,7 @@ def blocks(network: Network) -> list[Block]:
 
     Raises `torch.fx.proxy.TraceError` if the control flow of the network depends on the image.
     """
-    copied = without_weights(network).eval()  # tracing adds attributes
-    graph = _Tracer().trace(copied)
-    shapes = _Shapes(copied, graph=graph).shapes_of(network.size)
+    copied, graph, shapes = traced(network)
     layers = {layer.name: layer for layer in describe(network)}
     grouped: list[Block] = []
     at: dict[fx.Node, int] = {}  # the block whose output a node is
@@ -74,6 +72,21 @@ def blocks(network: Network) -> list[Block]:
             source = len(grouped) - 1
         at[node] = source
     return grouped
+
+
+def traced(network: Network) -> tuple[Network, fx.Graph, dict[fx.Node, tuple[int, ...]]]:
+    """A copy of a network without weights, its steps, and the shape of each tensor for one image.
+
+    Raises `torch.fx.proxy.TraceError` if the control flow of the network depends on the image.
+    """
+    copied = without_weights(network).eval()  # tracing adds attributes
+    graph = steps(copied)
+    return copied, graph, _Shapes(copied, graph=graph).shapes_of(network.size)
+
+
+def steps(copied: nn.Module) -> fx.Graph:
+    """The steps of a network; tracing adds attributes to it. Raises as `traced` does."""
+    return _Tracer().trace(copied)
 
 
 class _Tracer(fx.Tracer):

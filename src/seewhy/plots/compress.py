@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 
 from seewhy.exporters.gate import Candidate
 from seewhy.plots.style import BLUE, DASHED, GREY, VERMILION, png, write_drawings
@@ -45,7 +45,10 @@ def pareto(reference: Candidate, candidates: Sequence[Candidate]) -> Figure:
     best = _frontier(models)
     axes.plot([one.speed.p50_ms for one in best], [one.accuracy.value for one in best], **DASHED)
     axes.set_xscale("log")
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     axes.set_xlabel("milliseconds for one image on this machine, one thread (median)")
     axes.set_ylabel("accuracy on validation, 95% interval")
     axes.margins(x=0.2)

@@ -53,7 +53,8 @@ def create_app(service: Service, key: str | None) -> FastAPI:
     app.add_middleware(Guard, service=service)
     for error in (Refusal, HTTPException, RequestValidationError):
         app.add_exception_handler(error, refused)
-    add_routes(app, service)
+    add_facts(app, service)
+    add_predict(app, service)
     explainer = Explainer()
     service.closing.append(explainer.close)
     add_explain(app, service, explainer)
@@ -90,8 +91,8 @@ def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
         return as_json({**about, "model": names, **explanation})
 
 
-def add_routes(app: FastAPI, service: Service) -> None:
-    """Adds the routes that answer in JSON."""
+def add_facts(app: FastAPI, service: Service) -> None:
+    """Adds the routes that say what there is."""
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -120,6 +121,10 @@ def add_routes(app: FastAPI, service: Service) -> None:
     async def info(model: Model = None) -> dict[str, Any]:
         """What is known of a model."""
         return service.model(model).info()
+
+
+def add_predict(app: FastAPI, service: Service) -> None:
+    """Adds the route that classifies."""
 
     @app.post("/predict")
     async def predict(

@@ -75,7 +75,7 @@ class Decoders:
     @property
     def processes(self) -> list[int]:
         """The process ids of those that are ready."""
-        return [worker.process.pid for worker in self._workers]
+        return [w.process.pid for w in self._workers if w.process.returncode is None]
 
     async def decode(self, data: bytes, rule: InputRule) -> Decoded:
         """The pixels of an image as a rule stores them. Raises `ImageError`, also `decode_timeout`.
@@ -105,19 +105,21 @@ class Decoders:
 
     def _replace(self, worker: "_Worker", reason: str) -> None:
         worker.kill()
-        self._workers.discard(worker)
         self.replaced += 1
         logger.warning("decoder replaced", extra={"pid": worker.process.pid, "reason": reason})
-        self._add()
+        self._add(worker)
 
-    def _add(self) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._started())
+    def _add(self, replaced: "_Worker | None" = None) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._started(replaced))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _started(self) -> None:
-        """Starts a process, again where it ends before it is ready."""
+    async def _started(self, replaced: "_Worker | None") -> None:
+        """Starts a process, again where it ends before it is ready; the one before has ended then."""
+        if replaced is not None:
+            await replaced.process.wait()
+            self._workers.discard(replaced)
         while True:
             try:
                 worker = await _Worker.start(self._arguments)
@@ -146,20 +148,25 @@ class _Worker:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "seewhy.serving.decoder", *arguments),
-                stdin=theirs,
-                stdout=asyncio.subprocess.DEVNULL,
-                env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            )
-        reader, writer = await asyncio.open_connection(sock=ours)
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "seewhy.serving.decoder", *arguments),
+                    stdin=theirs.fileno(),
+                    stdout=asyncio.subprocess.DEVNULL,
+                    env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                )
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            raise
         worker = _Worker(process, reader, writer)
         try:
             async with asyncio.timeout(START_SECONDS):
                 await reader.readexactly(ANSWER.size)
         except BaseException:
             worker.kill()
+            await process.wait()
             raise
         return worker
 

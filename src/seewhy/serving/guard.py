@@ -110,7 +110,8 @@ class Guard:
         route = scope["route"].path if "route" in scope else "none"
         self._service.metrics.requests.labels(route, status).inc()
         self._service.metrics.seconds.labels(route).observe(seconds)
-        logger.info(
+        logger.log(
+            logging.DEBUG if route in PROBES else logging.INFO,  # probes come every few seconds
             "request",
             extra={
                 "request_id": request_id,

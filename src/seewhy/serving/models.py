@@ -146,7 +146,7 @@ class Models:
 
     def stamps(self) -> list[tuple[int, ...]]:
         """What tells a changed file: it differs after a file was replaced."""
-        stamps = []
+        stamps: list[tuple[int, ...]] = []
         for source in self._names.values():
             try:
                 about = [path.stat() for path in find_models(source)]

@@ -20,6 +20,27 @@ LINGER_SECONDS = (
 )
 LAST_SECONDS = 0.5  # in which a request on its way is still received when the server stops
 
+MOST_PIECES, PIECE_BYTES = (
+    1000,
+    1024,
+)  # of a body: so many of any size, others of so many bytes on average
+
+
+class _Connection(h11.Connection):
+    """Refuses a body in tiny pieces: each costs as much time as a large one, and all others wait."""
+
+    _pieces = 0.0
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._pieces = 0
+        elif isinstance(event, h11.Data):
+            self._pieces += 1 - len(event.data) / PIECE_BYTES
+            if self._pieces > MOST_PIECES:
+                raise h11.RemoteProtocolError("a body in tiny pieces")
+        return event
+
 
 class DeadlineProtocol(H11Protocol):
     """One connection. `settings` hold its deadlines, and the limits of connections."""
@@ -27,12 +48,13 @@ class DeadlineProtocol(H11Protocol):
     def __init__(self, *args: Any, settings: ServeSettings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._settings = settings
-        self._draining = False
+        self.conn = _Connection(h11.SERVER, settings.header_bytes)
         self._receiving: asyncio.TimerHandle | None = None
         self._sending: asyncio.TimerHandle | None = None
-        self._phase: tuple[str, int] | None = (
-            None  # what the first timer is for, and of which request
-        )
+        self._draining = False
+        self._silent = True  # nothing was received yet
+        # What the first timer is for, and of which request.
+        self._phase: tuple[str, int] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -89,12 +111,13 @@ class DeadlineProtocol(H11Protocol):
             self.transport.close()
 
     def _too_many(self) -> bool:
+        if len(self.connections) > self._settings.connections:
+            return True
         most = self._settings.connections_per_address
-        address = self.client and self.client[0]
-        return len(self.connections) > self._settings.connections or (
-            most is not None
-            and sum(bool(c.client) and c.client[0] == address for c in self.connections) > most
-        )
+        if most is None or self.client is None:
+            return False
+        clients = [getattr(other, "client", None) for other in self.connections]
+        return sum(one is not None and one[0] == self.client[0] for one in clients) > most
 
     def _watch(self) -> None:
         """Starts the timer of what is received now, unless it runs already."""

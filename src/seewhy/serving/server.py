@@ -24,6 +24,7 @@ from seewhy.serving.settings import ServeSettings
 logger = logging.getLogger("seewhy.serving")
 
 ADMIN_OFFSET = 1000  # from the port to the operator's port
+SEND_BYTES = 1 << 18  # that the system holds for a client which does not read; else 4 MB and more
 WATCH_SECONDS = 1.0
 SETTLE_SECONDS = 0.3  # in which clients learn that the server is not ready any more
 
@@ -151,13 +152,18 @@ def _listen(settings: ServeSettings) -> tuple[socket.socket, socket.socket]:
     if port is None:
         port = settings.port and settings.port + ADMIN_OFFSET
         port = port if port <= 65535 else settings.port - ADMIN_OFFSET
-    return public, _bound("127.0.0.1", port, "--admin-port")
+    try:
+        return public, _bound("127.0.0.1", port, "--admin-port")
+    except UsageError:
+        public.close()
+        raise
 
 
 def _bound(host: str, port: int, flag: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     try:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:

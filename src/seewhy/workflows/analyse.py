@@ -27,7 +27,10 @@ from seewhy.workflows.evaluate import (
     Model,
     Split,
     choose_split,
+    evaluating,
     judge,
+    log_read,
+    logged,
     part_of,
     read_splits,
     store_own,
@@ -74,10 +77,12 @@ def analyse(
     if csv is not None:
         require_new(Path(csv))
     suspects = None if labels is None else read_suspects(Path(labels))
-    with opened(model, device=device) as classifier:
+    with evaluating(model, data) as log, opened(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
+        log_read(classifier, splits)
         split = choose_split(model, classifier, splits, split, on_event)
         measured, predictions = judge(classifier, splits, split, on_event=on_event)
+        log |= logged(measured)
         run = store_own(model, classifier, splits, (measured, predictions), on_event)
         if csv is not None:
             predictions.to_csv(Path(csv))

@@ -265,6 +265,7 @@ def _training(about: "Metadata") -> list[Row]:
         "epochs": fact(facts, int, "epochs"),
         "seed": fact(facts, int, "recipe", "train", "seed"),
         "time": None if seconds is None else f"{seconds:,.1f} s",
+        "pruned": fact(facts, str, "pruned"),
         "machine": ", ".join(f"{k} {v}" for k, v in machine if type(v) in (str, int)) or None,
         **{f"member {n}": _member(member) for n, member in enumerate(members, 1)},
     }

@@ -60,7 +60,7 @@ def compress(
     *,
     methods: Sequence[str] = get_args(Method),
     max_drop: float = 0.5,
-    keep: float = 0.5,
+    keep: float = 0.75,
     epochs: int | None = None,
     on_event: OnEvent = ignore,
 ) -> Compression:
@@ -70,7 +70,7 @@ def compress(
     important channels and fine-tunes; magnitude makes the smallest weights zero and fine-tunes; distil trains
     a narrower network to answer as the model does. All are measured as ONNX files, by one thread, on the
     validation images of `data`, which should be the model's own. A candidate that loses more than `max_drop`
-    points (0 to 100) of accuracy, or is neither smaller nor faster by 5%, is rejected and not written.
+    points (0 to 100) of accuracy, or is neither smaller nor faster by 10%, is rejected and not written.
 
     `keep` (0 to 1) is the share of the channels, or of the weights, that is kept; `epochs` are those of each
     training (None: as many as the model's own for distil, else a quarter). `out` gets the files,
@@ -156,6 +156,12 @@ class _Job:
         training = self.recipe["train"]
         epochs = self.epochs or max(1, training["epochs"] // TUNING)
         changes = {"train.epochs": epochs, "train.lr": training["lr"] * TUNING_LR}
+        if training.get("ema") is not None:  # over few steps it still holds the model of before
+            changes["train.ema"] = None
+        if (
+            training.get("unfreeze") == "auto"
+        ):  # the last layer alone would not make up for channels
+            changes["train.unfreeze"] = "all"
         return self.train(name, file, changes)
 
 

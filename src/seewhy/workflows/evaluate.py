@@ -1,6 +1,9 @@
 """Evaluates a model on a split."""
 
+import logging
+import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 
 from seewhy.analysis import diagnostics
 from seewhy.data import Data, ImageSet, Splits
+from seewhy.data.sources import describe
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.metrics import Metrics, metrics
@@ -19,6 +23,7 @@ from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
 from seewhy.inference.locate import find_model
+from seewhy.logs import job
 from seewhy.models.colour import channel_statistics
 from seewhy.run import Run
 from seewhy.text import counted, no_such
@@ -31,6 +36,8 @@ Model = Classifier | str | PathLike[str]
 
 NONE = np.zeros(0, np.int64)  # rows
 COLOUR_SAMPLE = 500  # images compared with the network's colour normalisation
+
+_logger = logging.getLogger("seewhy.evaluate")
 
 
 def evaluate(
@@ -53,12 +60,37 @@ def evaluate(
     predictions are stored in it; evaluations on test are numbered. Raises `DataError` if the data has classes
     that the model does not know, or no images in the split, and `UsageError` for all of its own.
     """
-    with opened(model, network=network, device=device) as classifier:
+    with (
+        evaluating(model, data) as log,
+        opened(model, network=network, device=device) as classifier,
+    ):
         splits = read_splits(classifier, data, options, on_event)
+        log_read(classifier, splits)
         chosen = choose_split(model, classifier, splits, split, on_event)
         results = judge(classifier, splits, chosen, embed=embed, on_event=on_event)
+        log |= logged(results[0])
         store_own(model, classifier, splits, results, on_event)
     return results
+
+
+def evaluating(model: Model, data: Data) -> AbstractContextManager[dict[str, Any]]:
+    """Logs the start and the end of an evaluation."""
+    name = model.digest if isinstance(model, Classifier) else str(model)
+    return job("evaluate", model=name, data=describe(data))
+
+
+def log_read(classifier: Classifier, splits: Splits) -> None:
+    """Logs which model evaluates how many images, and each that cannot be used."""
+    _logger.info("model", extra={"digest": classifier.digest})
+    _logger.info("images", extra=dict(splits.sizes))
+    for bad in splits.bad:
+        _logger.warning("bad image", extra=vars(bad))
+
+
+def logged(measured: Metrics) -> dict[str, Any]:
+    """What the end of an evaluation logs of its metrics."""
+    accuracy = measured.accuracy
+    return {"split": measured.split, "images": measured.n, "accuracy": accuracy}
 
 
 def choose_split(
@@ -135,7 +167,11 @@ def judge(
     for diagnostic in colour_diagnostics(classifier.predictor.mean, images):
         on_event(diagnostic)
     with classifier.in_full_precision():
+        start = time.monotonic()
         predictions = classifier.predict_set(images, embed=embed, on_event=on_event)
+        seconds = time.monotonic() - start
+    rate = {"images_per_second": round(len(images) / max(seconds, 1e-9), 1)}
+    _logger.info("predicted", extra={"images": len(images), "seconds": round(seconds, 3)} | rate)
     measured = metrics(predictions, split)
     for diagnostic in collapse(measured.confusion, measured.classes):
         on_event(diagnostic)

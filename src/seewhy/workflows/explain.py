@@ -38,7 +38,7 @@ from seewhy.inference.loading import load
 from seewhy.plots import attribution as draw
 from seewhy.text import counted, near, shortened, visible
 from seewhy.workflows.evaluate import part_of, read_splits
-from seewhy.workflows.predict import named_images
+from seewhy.workflows.named_images import named_images
 
 # Most images (random, seed 0) and pixels for the statistics of channels and classes: 334 images at 224 pixels
 FEATURE_IMAGES, FEATURE_PIXELS = 1000, 1 << 24
@@ -112,7 +112,8 @@ def explain(
         _check_target(classifier, target, data, on_event)
         part = None
         if data is None:
-            subject = _named(classifier, images, on_event)
+            names = named_images(images, on_event=on_event)
+            subject = _named(classifier, names, on_event)
         else:
             part, config = _part(classifier, data, split, options, on_event)
             files = partial(originals, data, config=config, depth=classifier.rule.depth)
@@ -123,8 +124,7 @@ def explain(
         )
         explanations = replace(explanations, wholes=subject.wholes)
         figures = dict(_sheets(explanations))
-        record = {"model": str(model), "digest": classifier.digest, **to_json(explanations)}
-        record |= {"errors": subject.errors, "diagnostics": subject.diagnostics}
+        record = _record(str(model), classifier, explanations, subject)
         if features:
             figures |= _layers(classifier.module(), subject.images[:1])
         if features and part is not None:
@@ -133,6 +133,44 @@ def explain(
         record["files"] = list(figures)
         _write(folder, figures, record)
     return Explained(explanations, to_json(record), folder, tuple(figures), subject.errors)
+
+
+def explain_named(
+    classifier: Classifier,
+    names: Sequence[str],
+    out: Path,
+    *,
+    model: str,
+    on_event: OnEvent = ignore,
+) -> Explained:
+    """Explains images that a loaded `model` has predicted, as `explain` does; `out` is a new folder.
+
+    By Grad-CAM, or by occlusion where the model is not a single network.
+    """
+    single = classifier.predictor.differentiable() is not None
+    methods = {name: find_method(name) for name in ["grad_cam" if single else "occlusion"]}
+    with output_folder(out) as folder:
+        subject = _named(classifier, names, on_event)
+        explanations = explain_images(
+            _network(classifier, methods, features=False),
+            subject.images,
+            subject.predictions,
+            subject.predictions.predicted,
+            methods,
+            on_event=on_event,
+        )
+        explanations = replace(explanations, wholes=subject.wholes)
+        figures = dict(_sheets(explanations))
+        record = _record(model, classifier, explanations, subject) | {"files": list(figures)}
+        _write(folder, figures, record)
+    return Explained(explanations, to_json(record), folder, tuple(figures), subject.errors)
+
+
+def _record(
+    model: str, classifier: Classifier, explanations: Explanations, subject: _Subject
+) -> dict[str, Any]:
+    record = {"model": model, "digest": classifier.digest, **to_json(explanations)}
+    return record | {"errors": subject.errors, "diagnostics": subject.diagnostics}
 
 
 def _write(folder: Path, figures: Mapping[str, bytes], record: Mapping[str, Any]) -> None:
@@ -211,9 +249,8 @@ def _part(
     return images, splits.config
 
 
-def _named(classifier: Classifier, paths: Sequence[str | Path], on_event: OnEvent) -> _Subject:
-    """The images of files, folders and globs that can be read."""
-    names = named_images(paths, on_event=on_event)
+def _named(classifier: Classifier, names: Sequence[str], on_event: OnEvent) -> _Subject:
+    """Those of the images of these names that can be read."""
     if len(names) > MOST:
         raise UsageError(
             f"{counted(len(names), 'image')}: at most {MOST:,} are explained at once; name fewer, "

@@ -1,35 +1,40 @@
 """Labels images (files, folders, globs, arrays or bytes), as predictions or as rows of a table."""
 
-import glob
-import io
-import json
-import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import hashlib
+import logging
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
 
-from seewhy.data.images.decode import ImageLike, read_file
-from seewhy.data.shape import cropped_note
-from seewhy.data.sources.folders import LITTER, scan
+from seewhy.data.images.decode import ImageLike
+from seewhy.data.shape import shape_notes
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
-from seewhy.files import atomic_file, named_path, require_new, to_json
-from seewhy.inference.classifier import Classifier
+from seewhy.files import holds_something, require_new, require_writable
+from seewhy.inference.classifier import Classifier, Pass
 from seewhy.inference.ensemble import members_decide
 from seewhy.inference.loading import Runtime, load
-from seewhy.text import counted, csv_text, listed, shortened
+from seewhy.logs import job
+from seewhy.text import counted, csv_text
+from seewhy.workflows.class_folders import ClassFolders, require_outside
+from seewhy.workflows.journal import Journal, journal
+from seewhy.workflows.label_tables import Row, columns_of, rows_of, write_table, writer_of
+from seewhy.workflows.label_tally import Labelled, Tally, Times
+from seewhy.workflows.named_images import named_images
 
-SKIPPED = {"not_a_file"}
-MOST_LABELS = 100
-_ESCAPED = re.compile(r"\\(udc[89a-f][0-9a-f])")
+MOST_LABELS, MOST_MAPS = 100, 1000
+MANY = 1000  # images, from which on it is said which part took the time
+LOG_SECONDS = 10.0  # between two records of progress
+
+_logger = logging.getLogger("seewhy.predict")
 
 
 def predict(
@@ -49,14 +54,6 @@ def predict(
         return classifier.predict(images, on_error=on_error)
 
 
-@dataclass(frozen=True)
-class Labelled:
-    """The number of rows, and how many of their images could not be read."""
-
-    images: int
-    bad: int
-
-
 def label_images(
     model: str | Path,
     paths: str | Path | Sequence[str | Path],
@@ -66,160 +63,191 @@ def label_images(
     device: str = "auto",
     runtime: Runtime = "auto",
     follow_links: bool = False,
+    resume: bool = False,
+    copy_to: str | Path | None = None,
+    explain: str | Path | None = None,
+    explain_most: int = 50,
     on_event: OnEvent = ignore,
 ) -> Labelled:
     """Labels files, folders, globs and lists: one row per image, in order, including unreadable ones.
 
     A list is a .txt file with a path per line, from the working directory or from the list's folder.
 
-    `out` is a new .csv or .jsonl file, written atomically, or a text stream, to which CSV is written
-    row by row. A row has path, status ("ok", "error", "skipped"), `top_k` (1 to 100) labels with their
-    confidences, best first, the model's digest, an error's code and text, and for a calibrated model its
-    answer. `follow_links` labels images behind links that lead out of a folder, too. Raises `UsageError` if
-    there are no images.
+    `out` is a new .csv, .jsonl or .parquet file, written atomically, or a text stream, to which CSV is
+    written row by row. A row has path, status ("ok", "error", "skipped"), `top_k` (1 to 100) labels with
+    their confidences, best first, the model's digest, an error's code and text, and for a calibrated model
+    its answer. `follow_links` labels images behind links that lead out of a folder, too.
+
+    Until `out` is there, `out`.partial keeps the rows; `resume` continues it after a kill, by the same model
+    and images. `copy_to` is a folder for copies, one folder a class, with what the model is not sure of in
+    "not sure". `explain` is a new folder for attribution maps of those images, or of the least sure ones
+    where the model always answers: at most `explain_most` (1 to 1000), the least sure first. Raises
+    `UsageError` if there are no images, or `resume` does not fit.
     """
-    if not 1 <= top_k <= MOST_LABELS:
-        raise UsageError(f"--top-k {top_k}: expected 1 to {MOST_LABELS}")
     paths = [paths] if isinstance(paths, str | Path) else paths
-    with load(model, device=device, runtime=runtime) as classifier, classifier.in_full_precision():
-        if members_decide(classifier.predictor):
-            on_event(
-                Note("an ensemble has no answer column: its models' thresholds do not hold for it")
-            )
-        images = named_images(paths, follow_links=follow_links, on_event=on_event)
-        columns = _columns(min(top_k, len(classifier.classes)), decides(classifier.decision))
-        as_lines = isinstance(out, str | Path) and Path(out).suffix == ".jsonl"
-        done = bad = 0
-        with _opened(out) as file:
-            if not as_lines:
-                file.write(csv_text([columns]))
-            for chunk in classifier.predict_chunks(images, on_error="row"):
-                rows = [_row(classifier, chunk, number, columns) for number in range(len(chunk))]
-                file.write(_jsonl(rows) if as_lines else csv_text(row.values() for row in rows))
-                file.flush()
-                done, bad = done + len(rows), bad + len(chunk.errors)
-                on_event(Progress("predicting", done, len(images)))
-        for note in cropped_note(images, classifier.rule.fit):
-            on_event(Note(note))
-    return Labelled(done, bad)
-
-
-def _columns(count: int, answers: bool) -> tuple[str, ...]:
-    labels = [f"{name}{rank}" for rank in _ranks(count) for name in ("label", "confidence")]
-    return ("path", "status", *labels, "model_digest", "code", "error", *["answer"] * answers)
-
-
-def _ranks(count: int) -> list[str]:
-    return ["", *(f"_{rank}" for rank in range(2, count + 1))]
-
-
-@contextmanager
-def _opened(out: str | Path | IO[str]) -> Iterator[IO[str]]:
-    """The stream itself, or a file that is written atomically."""
-    if not isinstance(out, str | Path):
-        yield out
-        return
-    path = Path(out)
-    if path.suffix not in (".csv", ".jsonl"):
-        raise UsageError(f"--out {path}: expected a name that ends in .csv or .jsonl")
-    require_new(path)
-    with atomic_file(path) as file:
-        text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
-        yield text
-        text.detach()
-
-
-def _jsonl(rows: Sequence[dict[str, Any]]) -> str:
-    lines = ({k: None if v == "" else v for k, v in row.items()} for row in rows)
-    return "".join(json.dumps(to_json(line), allow_nan=False) + "\n" for line in lines)
-
-
-def _row(
-    classifier: Classifier, chunk: Predictions, number: int, columns: Sequence[str]
-) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(columns, "")
-    row |= {"path": chunk.ids[number], "status": "ok", "model_digest": classifier.digest}
-    if number in chunk.errors:
-        code, message = chunk.errors[number]
-        status = "skipped" if code in SKIPPED else "error"
-        return row | {"status": status, "code": code, "error": message}
-    one = chunk.take(np.array([number]))
-    probabilities = one.probabilities()[0]
-    order = (-one.logits[0]).argsort(kind="stable")
-    for rank, label in zip(_ranks(len(order)), order, strict=True):
-        if f"label{rank}" in row:
-            row[f"label{rank}"] = classifier.classes[label]
-            row[f"confidence{rank}"] = round(float(probabilities[label]), 6)
-    if "answer" in row:
-        row["answer"] = classifier.answers(one)[0]
-    return row
-
-
-def named_images(
-    paths: Sequence[str | Path], *, follow_links: bool = False, on_event: OnEvent = ignore
-) -> list[str]:
-    """The images in files, folders, globs and lists, in order; raises `UsageError` if there are none."""
-    images = list(_expand(paths, follow_links, on_event))
-    if not images:
-        named = ", ".join(map(str, paths))
-        raise UsageError(f"no images in {named}: give files, or folders with images")
-    return images
-
-
-def _expand(paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent) -> Iterator[str]:
-    """The images of the arguments: every named file, and those in folders, globs and lists."""
-    for path in map(str, paths):
-        if Path(path).suffix.lower() == ".txt" and Path(path).is_file():
-            lines = listed(read_file(path))
-            if not lines:
-                raise UsageError(f"the list {path} is empty: expected a path per line")
-            beside = Path(path).parent
-            listed_paths = (_found(line, (Path(), beside)) for line in lines)
-            yield from _expand(listed_paths, follow_links, on_event)
-            continue
-        path = _found(path, (Path(),))
-        if path.startswith("~"):
-            path = str(named_path(path))
-        if Path(path).is_dir():
-            folder = scan(Path(path), follow_links)
-            yield from (str(Path(path, image)) for image in folder.images)
-            yield from (str(Path(path, file.path)) for file in folder.skipped)
-            if folder.others:
-                on_event(Note(f"{path}: {counted(len(folder.others), 'other file')} ignored"))
-            if folder.outputs:
-                on_event(Note(f"{path}: output of SeeWhy, ignored: {shortened(folder.outputs)}"))
-            if links := folder.left_links():
-                on_event(Note(f"{path}: {links}"))
-        elif glob.has_magic(path) and not Path(path).exists():
-            matches = _matches(path)
-            yield from matches
-            if not matches:
-                on_event(Note(f"{path}: no file matches"))
-        else:
-            yield path
-
-
-def _matches(pattern: str) -> list[str]:
-    """The files of a glob, without litter. Brackets in the name of a folder that exists are no pattern."""
-    parts = pattern.split("/")
-    known = next(n for n in range(len(parts) - 1, -1, -1) if not n or Path(*parts[:n]).exists())
-    literal, rest = "/".join(parts[:known]), parts[known:]
-    files = glob.glob("/".join([glob.escape(literal), *rest] if known else rest), recursive=True)
-    return sorted(
-        file
-        for file in files
-        if not Path(file).is_dir()
-        and not any(part.lower() in LITTER for part in file[len(literal) :].split("/"))
+    wanted = _Wanted(
+        out=Path(out) if isinstance(out, str) else out,
+        top_k=top_k,
+        resume=resume,
+        copy_to=None if copy_to is None else Path(copy_to),
+        explain=None if explain is None else Path(explain),
+        explain_most=explain_most,
     )
+    _check(wanted, paths)
+    with job("predict", model=str(model), paths=len(paths), out=wanted.file, resume=resume) as log:
+        with load(model, device=device, runtime=runtime) as classifier, classifier.in_full_precision():
+            _logger.info("model", extra={"digest": classifier.digest})
+            if members_decide(classifier.predictor):
+                no_answer = (
+                    "an ensemble has no answer column: its models' thresholds do not hold for it"
+                )
+                on_event(Note(no_answer))
+            images = named_images(paths, follow_links=follow_links, on_event=on_event)
+            _logger.info("images", extra={"images": len(images)})
+            result = _all_labelled(classifier, images, wanted, str(model), on_event)
+        log |= vars(result)
+    return result
 
 
-def _found(path: str, folders: Sequence[Path]) -> str:
-    """The path as it is on disk, where a list writes it from another folder or its bytes in another way.
+@dataclass(frozen=True)
+class _Wanted:
+    """What `label_images` is asked for."""
 
-    Bytes that are not UTF-8 are escaped as in our tables (`\\udce9`), or are a name in Windows-1252.
-    """
-    forms = [path, _ESCAPED.sub(lambda byte: chr(int(byte[1][1:], 16)), path)]
-    with suppress(UnicodeError):
-        forms.append(path.encode("utf-8", "surrogateescape").decode("cp1252"))
-    places = (str(folder / form) for folder in folders for form in forms)
-    return next((place for place in places if os.path.lexists(place)), path)
+    out: Path | IO[str]
+    top_k: int
+    resume: bool
+    copy_to: Path | None
+    explain: Path | None
+    explain_most: int
+
+    @property
+    def file(self) -> Path | None:
+        return self.out if isinstance(self.out, Path) else None
+
+
+def _check(wanted: _Wanted, paths: Sequence[str | Path]) -> None:
+    """Raises what would otherwise be raised when the work is done."""
+    if not 1 <= wanted.top_k <= MOST_LABELS:
+        raise UsageError(f"--top-k {wanted.top_k}: expected 1 to {MOST_LABELS}")
+    if not 1 <= wanted.explain_most <= MOST_MAPS:
+        raise UsageError(f"--explain-most {wanted.explain_most}: expected 1 to {MOST_MAPS}")
+    if wanted.file is not None:
+        writer_of(wanted.file)
+        require_new(wanted.file)
+    elif wanted.resume:
+        raise UsageError("--resume needs --out FILE: only a file can be continued")
+    if wanted.copy_to is not None:
+        require_outside(wanted.copy_to, paths)
+        require_writable(wanted.copy_to)
+    if wanted.explain is not None:
+        if holds_something(wanted.explain):
+            raise UsageError(f"{wanted.explain} is not empty: choose another folder for --explain")
+        require_writable(wanted.explain)
+
+
+def _all_labelled(
+    classifier: Classifier,
+    images: Sequence[str],
+    wanted: _Wanted,
+    model: str,
+    on_event: OnEvent,
+) -> Labelled:
+    """Labels, copies and explains images by a loaded model."""
+    top_k = min(wanted.top_k, len(classifier.classes))
+    columns = columns_of(top_k, decides(classifier.decision))
+    copies = None
+    if wanted.copy_to is not None:
+        copies = ClassFolders(wanted.copy_to, classifier.classes, images)
+    tally = Tally(columns, copies, wanted.explain_most)
+    if isinstance(wanted.out, Path):
+        about = _about(classifier, columns, images)
+        with journal(wanted.out, about, resume=wanted.resume) as kept:
+            tally.add(kept.rows())
+            times = _label(classifier, images, kept, tally, on_event)
+            require_new(wanted.out)
+            write_table(wanted.out, columns, kept.rows())
+    else:
+        times = _label(classifier, images, _Stream(wanted.out, columns), tally, on_event)
+    explained = 0
+    if wanted.explain is not None:
+        explained = _explain(classifier, model, tally.least_sure, wanted.explain, on_event)
+    return tally.result(classifier.digest, wanted.file, times, explained)
+
+
+class _Stream:
+    """Rows that are written to a text stream as CSV, and kept nowhere."""
+
+    count = 0
+
+    def __init__(self, stream: IO[str], columns: Sequence[str]) -> None:
+        self._stream = stream
+        stream.write(csv_text([columns]))
+
+    def append(self, rows: Sequence[Row]) -> None:
+        self._stream.write(csv_text(rows))
+        self._stream.flush()
+
+
+def _about(classifier: Classifier, columns: Sequence[str], images: Sequence[str]) -> dict[str, Any]:
+    """What must be the same for work to be continued."""
+    digest = hashlib.sha256()
+    for image in images:
+        digest.update(image.encode("utf-8", "surrogatepass") + b"\0")
+    return {
+        "model": classifier.digest,
+        "columns": columns,
+        "images": len(images),
+        "inputs": digest.hexdigest(),
+    }
+
+
+def _label(
+    classifier: Classifier,
+    images: Sequence[str],
+    kept: Journal | _Stream,
+    tally: Tally,
+    on_event: OnEvent,
+) -> Times:
+    """Labels the images whose rows are not kept yet."""
+    first, total, noticed = kept.count, len(images), Pass()
+    if first:
+        on_event(Note(f"{first:,} of {counted(total, 'row')} are there: continuing"))
+    on_event(Progress("predicting", first, total))
+    done, start = first, time.monotonic()
+    logged = start
+    for chunk in classifier.predict_chunks(
+        islice(images, first, None), on_error="row", noticed=noticed
+    ):
+        for number, (code, message) in chunk.errors.items():
+            bad = {"path": chunk.ids[number], "code": code, "error": message}
+            _logger.warning("bad image", extra=bad)
+        rows = rows_of(classifier, chunk, tally.columns)
+        tally.add(rows)
+        kept.append(rows)
+        done += len(rows)
+        on_event(Progress("predicting", done, total))
+        if time.monotonic() - logged > LOG_SECONDS or done == total:
+            logged = time.monotonic()
+            rate = round((done - first) / (logged - start), 1)
+            progress = {"done": done, "total": total, "images_per_second": rate}
+            _logger.info("progress", extra=progress)
+    times = Times(first, total - first, time.monotonic() - start, noticed.reading, noticed.network)
+    if times.images >= MANY:
+        on_event(Note(times.text))
+    if classifier.rule.fit == "crop" and noticed.sizes:
+        for note in shape_notes(np.concatenate(noticed.sizes), "crop"):
+            on_event(Note(note))
+    return times
+
+
+def _explain(
+    classifier: Classifier, model: str, names: Sequence[str], folder: Path, on_event: OnEvent
+) -> int:
+    """Explains the images that the model is least sure of, and counts them."""
+    if not names:
+        on_event(Note("the model is sure of all images that could be read: none is explained"))
+        return 0
+    from seewhy.workflows.explain import explain_named  # here, since it loads torch
+
+    explained = explain_named(classifier, names, folder, model=model, on_event=on_event)
+    return len(explained.explanations)

@@ -62,8 +62,16 @@ def read(source: ImageLike, rule: InputRule, limits: Limits = LOCAL) -> np.ndarr
     `source` is a path, the bytes of a file, a Pillow image, or an array `(H, W, 3)` or `(H, W)` of uint8 or
     uint16. Raises `ImageError`.
     """
+    return read_sized(source, rule, limits)[0]
+
+
+def read_sized(
+    source: ImageLike, rule: InputRule, limits: Limits = LOCAL
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Returns what `read` does, and width and height of the whole image; raises `ImageError`."""
     with opened(source, limits) as image:
-        return store(_rgb(image, rule.depth), rule)
+        rgb = _rgb(image, rule.depth)
+        return store(rgb, rule), rgb.size
 
 
 class Read(NamedTuple):
@@ -152,7 +160,7 @@ def _turn_and_data(
                 )
             waited = False
         else:
-            with _regular_file(source) as file:
+            with regular_file(source) as file:
                 if waited := os.fstat(file.fileno()).st_size > _LARGE:
                     turn.enter_context(decoding(_pixels(_header(file, limits))))
                 data = _bytes(file, limits)
@@ -172,12 +180,13 @@ def decode(data: bytes, limits: Limits = LOCAL) -> Image.Image:
 
 def read_file(path: str | Path, limits: Limits = LOCAL) -> bytes:
     """Returns the bytes of a regular file; a pipe or device is refused without waiting for it."""
-    with _regular_file(path) as file:
+    with regular_file(path) as file:
         return _bytes(file, limits)
 
 
 @contextmanager
-def _regular_file(path: str | Path) -> Iterator[BinaryIO]:
+def regular_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Opens a regular file to read; a pipe or device is refused without waiting. Raises `ImageError`."""
     links = os.O_NOFOLLOW if isinstance(path, ListedPath) else 0
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | links)
@@ -216,7 +225,7 @@ def measure(source: ImageLike) -> tuple[tuple[int, int], bool]:
         return (source.shape[1], source.shape[0]), is_deep(source)
     if isinstance(source, Image.Image):
         return source.size, is_deep(source)
-    with BytesIO(source) if isinstance(source, bytes) else _regular_file(source) as file:
+    with BytesIO(source) if isinstance(source, bytes) else regular_file(source) as file:
         image = _header(file, LOCAL)
         return image.size, is_deep(image) or has_deep_colours(image)
 

@@ -55,6 +55,7 @@ async function send(path, values = {}, { body = null, signal = null } = {}) {
     if (response.status === 401) {
       if (used === key) key = await askForKey(used !== null);
       if (key !== null) { attempt = 0; continue; }
+      error.message = "This server answers only those who have its API key.";
     }
     throw new ApiError(error.code ?? `http_${response.status}`, error.message ?? `The server answered ${response.status}.`,
       { retry: busy || response.status === 401 || response.status === 408, status: response.status });
