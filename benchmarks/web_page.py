@@ -2,9 +2,9 @@
 
     python benchmarks/web_page.py --photos FOLDER --out benchmarks/results/web-page.json
 
-Photos of several shapes, each as PNG, JPEG and lossless WebP, upright and turned by EXIF, with a colour profile,
-and in modes that need converting; by the rules crop, pad and squash and both interpolations. Needs playwright
-and Chromium.
+Photos of several shapes, each as PNG, JPEG and lossless WebP, upright and turned by EXIF, with a colour
+profile, and in modes that need converting; by the rules crop, pad and squash and both interpolations. Needs
+playwright and Chromium.
 """
 
 import argparse

@@ -117,7 +117,7 @@ def _write_vectors(predictor: PyTorchPredictor, folder: Path) -> list[dict[str, 
     place.mkdir()
     vectors = []
     for number, source in enumerate(golden.raw_images()):
-        seen = centre(read(source, predictor.rule), predictor.rule.size)
+        seen = centre(read(source, predictor.rule), predictor.rule.size).copy()
         with full_precision():
             logits = predictor.outputs(seen[None])[0]
         names = {kind: f"vectors/{number}.{kind}" for kind in ("png", "uint8", "float32")}

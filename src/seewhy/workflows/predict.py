@@ -95,7 +95,10 @@ def label_images(
     )
     _check(wanted, paths)
     with job("predict", model=str(model), paths=len(paths), out=wanted.file, resume=resume) as log:
-        with load(model, device=device, runtime=runtime) as classifier, classifier.in_full_precision():
+        with (
+            load(model, device=device, runtime=runtime) as classifier,
+            classifier.in_full_precision(),
+        ):
             _logger.info("model", extra={"digest": classifier.digest})
             if members_decide(classifier.predictor):
                 no_answer = (
