@@ -7,8 +7,8 @@ from attacks import bundles as attacks
 from helpers import call, image_set
 
 import seewhy
-from seewhy.attribution.methods import PERTURBATION
 from seewhy.config.input_rule import InputRule
+from seewhy.config.names import PERTURBATION_METHODS
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.inference import bundle as bundles
@@ -89,7 +89,7 @@ def test_it_is_explained_by_what_perturbs_pixels_alone(combined, images, tmp_pat
     from PIL import Image
 
     Image.fromarray(images[0]).save(tmp_path / "a.png")
-    method = [sorted(PERTURBATION)[0]]
+    method = [sorted(PERTURBATION_METHODS)[0]]
     seewhy.explain(combined.file, [tmp_path / "a.png"], out=tmp_path / "why", methods=method)
     with pytest.raises(UsageError, match="single network"):
         seewhy.explain(

@@ -1,7 +1,6 @@
 """`seewhy benchmark infer`."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,17 +20,27 @@ def command() -> None:
 @command.command("infer")
 @click.argument("models", nargs=-1, required=True)
 @click.option(
-    "--threads", type=click.IntRange(1), help="of one batch, in ONNX Runtime [one a core]"
+    "--threads",
+    type=click.IntRange(1),
+    help="of one batch, in ONNX Runtime and OpenVINO [one a core]",
+)
+@click.option(
+    "--runtime",
+    "runtimes",
+    type=click.Choice(["auto", "openvino"]),
+    multiple=True,
+    default=["auto"],
+    help="openvino: compute ONNX files by OpenVINO; name both to compare them [auto]",
 )
 @click.option("--out", type=PATH, help="a new folder for the metrics and a figure")
 @as_json
 @trust_option
-def infer(models: tuple[str, ...], threads: int | None, out: Path | None, as_json: bool) -> None:
+def infer(models: tuple[str, ...], as_json: bool, **settings: Any) -> None:
     """Measure how fast MODELS answer: latency, throughput, start-up, memory.
 
     From prepared arrays, by turns, so that all share the load of the machine.
     """
-    result = seewhy.benchmark_inference(models, threads=threads, out=out, on_event=Terminal())
+    result = seewhy.benchmark_inference(models, **settings, on_event=Terminal())
     show(result, as_json, _text)
 
 

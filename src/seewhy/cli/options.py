@@ -52,6 +52,13 @@ def reading_options(verb: Verb) -> Verb:
     return command
 
 
+def runtime_option(verb: Verb) -> Verb:
+    """Adds --runtime: what computes the model."""
+    text = "openvino: compute ONNX files by OpenVINO"
+    choice = click.Choice(["auto", "openvino"])
+    return click.option("--runtime", type=choice, default="auto", help=text)(verb)
+
+
 def trust_option(verb: Verb) -> Verb:
     """Adds --trust-onnx, which has the verb's models trusted before it runs."""
 

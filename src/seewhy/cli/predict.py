@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.options import PATH, as_json, device_option, log_options, show, trust_option
+from seewhy.cli.options import (
+    PATH,
+    as_json,
+    device_option,
+    log_options,
+    runtime_option,
+    show,
+    trust_option,
+)
 from seewhy.cli.progress import Terminal
 from seewhy.errors import UsageError
 from seewhy.text import counted, listed
@@ -47,6 +55,7 @@ if TYPE_CHECKING:
 @log_options
 @trust_option
 @device_option
+@runtime_option
 def command(
     model: str, paths: tuple[str, ...], out: Path | None, as_json: bool, **settings: Any
 ) -> None:

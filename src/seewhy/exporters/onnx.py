@@ -87,8 +87,8 @@ def with_properties(graph: Any, about: OnnxMetadata, logits: NDArray[np.float32]
     return onnx_file.with_digest(graph.SerializeToString())
 
 
-def _graph(predictor: PyTorchPredictor) -> Any:
-    """The model as an onnx.ModelProto, without what the exporter notes of this machine's files."""
+def model_graph(predictor: PyTorchPredictor) -> tuple[ModelGraph, list[str]]:
+    """All that a file computes, with a network of its own, and the names of its outputs."""
     network = copy.deepcopy(predictor.bundle.network).cpu()
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for module in [*network.modules()]:
@@ -96,10 +96,15 @@ def _graph(predictor: PyTorchPredictor) -> Any:
             if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
                 setattr(module, name, GlobalMean())
     embed = embedding_size(predictor.decision) is not None
-    module = ModelGraph(network, predictor.views, predictor.decision.temperature, embed).eval()
+    graph = ModelGraph(network, predictor.views, predictor.decision.temperature, embed).eval()
+    return graph, ["logits", "probabilities", "embeddings"][: 3 if embed else 2]
+
+
+def _graph(predictor: PyTorchPredictor) -> Any:
+    """The model as an onnx.ModelProto, without what the exporter notes of this machine's files."""
+    module, names = model_graph(predictor)
     side = predictor.rule.size
     images = torch.zeros(2, side, side, 3, dtype=torch.uint8)  # 2, as 1 would become a constant
-    names = ["logits", "probabilities", "embeddings"][: 3 if embed else 2]
     try:
         import onnx
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from seewhy.inference.predictor import Predictor
 if TYPE_CHECKING:
     from torch import nn
 
+Runtime = Literal["auto", "openvino"]  # auto: PyTorch for bundles, ONNX Runtime for ONNX files
 ModelName = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
@@ -28,19 +29,25 @@ def load(
     model: "nn.Module | None" = None,
     device: str = "auto",
     threads: int | None = None,
+    runtime: Runtime = "auto",
 ) -> Classifier:
     """Loads a model by bundle, exported ONNX file, run directory or shipped name, verified before use.
 
     Several in a list, or joined as "A+B", become an ensemble (`inference.ensemble`). `model` is the network
     to fill, for a bundle of one's own architecture; `device` is for bundles, as an ONNX file runs on the
     processor, by `threads` a batch (None: one a core), and needs `trust_onnx` first if another machine
-    exported it. Raises `UsageError` for an unknown name and `ModelFileError` for a file that is damaged,
-    foreign or unsafe.
+    exported it. `runtime` "openvino" computes ONNX files by OpenVINO, the extra `openvino`. Raises
+    `UsageError` for an unknown name and `ModelFileError` for a file that is damaged, foreign or unsafe.
     """
     members: list[Predictor] = []
     for file in find_models(path):
         if is_onnx(file):
-            members.append(_onnx(file, model, device, threads))
+            members.append(_onnx(file, model, device, threads, runtime))
+        elif runtime == "openvino":
+            raise UsageError(
+                f"--runtime openvino takes an ONNX file, and {file} is a bundle: make one first with "
+                f"`seewhy export {path} --out {file.stem}.onnx`"
+            )
         else:
             members.append(_bundle(file, model, device))
         _require_fitting_means(members[-1], file)
@@ -85,7 +92,9 @@ def _bundle(file: Path, model: "nn.Module | None", device: str) -> Predictor:
     return PyTorchPredictor.of(bundles.load(file, model=model), where)
 
 
-def _onnx(file: Path, model: "nn.Module | None", device: str, threads: int | None) -> Predictor:
+def _onnx(
+    file: Path, model: "nn.Module | None", device: str, threads: int | None, runtime: Runtime
+) -> Predictor:
     from seewhy.inference.onnx import open_onnx  # here, since bundles need no ONNX Runtime
 
     if model is not None:
@@ -94,7 +103,7 @@ def _onnx(file: Path, model: "nn.Module | None", device: str, threads: int | Non
         raise UsageError(
             f"{file} runs on the processor: leave out --device {device}, or load its bundle"
         )
-    return open_onnx(file, threads=threads)
+    return open_onnx(file, threads=threads, runtime="openvino" if runtime == "openvino" else "onnx")
 
 
 def _require_fitting_means(predictor: Predictor, file: Path) -> None:

@@ -1,11 +1,11 @@
-"""An exported ONNX file as a predictor, by ONNX Runtime; torch is not loaded."""
+"""An exported ONNX file as a predictor, by ONNX Runtime or OpenVINO; torch is not loaded."""
 
 import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +39,9 @@ class OnnxPredictor(Predictor):
     Pixel values, TTA views and temperature are handled in the graph, so `views` only say which it has.
     """
 
-    runtime = "onnx"
-
     file: OnnxFile
     session: Any
+    runtime: str = "onnx"
 
     def outputs(self, images: NDArray[np.uint8], embed: bool = False) -> Outputs:
         names = ["logits", "embeddings"] if embed and self._embeds else ["logits"]
@@ -56,7 +55,7 @@ class OnnxPredictor(Predictor):
 
     def with_threads(self, threads: int) -> "OnnxPredictor":
         """The same model with a session of its own, of so many threads a batch."""
-        return replace(self, session=new_session(self.file.data, threads))
+        return replace(self, session=_session(self.file.data, threads, self.runtime))
 
     @property
     def no_network(self) -> str:
@@ -74,7 +73,9 @@ class OnnxPredictor(Predictor):
         write_atomic(path, self.file.data)
 
 
-def open_onnx(path: Path, *, threads: int | None = None) -> OnnxPredictor:
+def open_onnx(
+    path: Path, *, threads: int | None = None, runtime: Literal["onnx", "openvino"] = "onnx"
+) -> OnnxPredictor:
     """Opens an ONNX file that SeeWhy exported, once it is verified and answers as it did then.
 
     `threads` compute one batch; None: one on each core. Raises `ModelFileError`, in one line with the path,
@@ -84,7 +85,7 @@ def open_onnx(path: Path, *, threads: int | None = None) -> OnnxPredictor:
     with container.path_named(path):
         if not _trusted(file.digest).is_file():
             raise ModelFileError(FOREIGN)
-        return opened(file, threads)
+        return opened(file, threads, runtime)
 
 
 def trust(path: Path) -> None:
@@ -95,14 +96,15 @@ def trust(path: Path) -> None:
     remember(file.digest)
 
 
-def opened(file: OnnxFile, threads: int | None = None) -> OnnxPredictor:
+def opened(file: OnnxFile, threads: int | None = None, runtime: str = "onnx") -> OnnxPredictor:
     """The predictor of a verified file. Raises `ModelFileError` unless it answers as when it was written."""
     model = file.about.model
-    session = new_session(file.data, threads)
+    session = _session(file.data, threads, runtime)
     _require_interface(session, file)
     predictor = OnnxPredictor(
         file=file,
         session=session,
+        runtime=runtime,
         classes=model.classes,
         rule=model.rule,
         decision=model.decision,
@@ -137,6 +139,14 @@ def _trusted(digest: str) -> Path:
 
 def _tolerance(file: OnnxFile) -> float:
     return TOLERANCES[file.about.precision]
+
+
+def _session(data: bytes, threads: int | None, runtime: str) -> Any:
+    if runtime == "openvino":
+        from seewhy.inference.openvino import OpenVinoSession
+
+        return OpenVinoSession(data, threads)
+    return new_session(data, threads)
 
 
 def new_session(data: bytes, threads: int | None = None) -> Any:

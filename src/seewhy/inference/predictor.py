@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,6 @@ class Predictor(ABC):
     colour (3,), 0 to 1, by which its network centres images, None where that is not known.
     """
 
-    runtime: ClassVar[str]  # what computes it: torch, onnx or ensemble
-
     classes: tuple[str, ...]
     rule: InputRule
     decision: Decision
@@ -48,6 +46,11 @@ class Predictor(ABC):
     parents: tuple[str, ...]
     parameters: int
     mean: NDArray[np.float32] | None = None
+
+    @property
+    @abstractmethod
+    def runtime(self) -> str:
+        """What computes it: torch, onnx, openvino or ensemble."""
 
     @abstractmethod
     def outputs(self, images: NDArray[np.uint8], embed: bool = False) -> Outputs:

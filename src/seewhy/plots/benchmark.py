@@ -25,6 +25,8 @@ class Speed(Protocol):
     @property
     def model(self) -> str: ...
     @property
+    def runtime(self) -> str: ...
+    @property
     def p50_ms(self) -> float: ...
     @property
     def p99_ms(self) -> float: ...
@@ -66,7 +68,9 @@ def speed_bars(speeds: Sequence[Speed], threads: int) -> Figure:
         hide_lines(axes)
         axes.xaxis.set_visible(False)
         axes.set_xlim(0, axes.get_xlim()[1] * 1.45)
-    name_rows(first, [short(one.model) for one in speeds], (len(speeds) - 0.5, -0.5))
+    name_rows(
+        first, [f"{short(one.model)}, {one.runtime}" for one in speeds], (len(speeds) - 0.5, -0.5)
+    )
     figure.suptitle(f"Speed of inference from prepared arrays, {threads} thread(s)")
     return figure
 

@@ -37,7 +37,8 @@ TYPES = {
 
 _FILES = {
     file.name: (file.read_bytes(), TYPES[PurePath(file.name).suffix])
-    for file in files("seewhy.serving").joinpath("static").iterdir()
+    for place in ("seewhy", "seewhy.serving")  # what other pages show, too, and what is its own
+    for file in files(place).joinpath("static").iterdir()
 }
 
 

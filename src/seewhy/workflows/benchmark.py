@@ -16,7 +16,7 @@ from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import optional_folder, write_json
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.loading import load
+from seewhy.inference.loading import Runtime, load
 from seewhy.inference.locate import find_models
 from seewhy.inference.predictor import at_a_time
 from seewhy.plots.benchmark import draw_speeds
@@ -31,7 +31,7 @@ import sys
 import numpy as np
 import seewhy
 
-model = seewhy.load(sys.argv[1], device="cpu")
+model = seewhy.load(sys.argv[1], device="cpu", runtime=sys.argv[2])
 side = model.rule.size
 model.predict(np.zeros((side, side, 3), np.uint8))
 try:  # what `getrusage` tells may be the memory of the process that started this one
@@ -79,23 +79,27 @@ def benchmark_inference(
     models: Sequence[str | PathLike[str]],
     *,
     threads: int | None = None,
+    runtimes: Sequence[Runtime] = ("auto",),
     out: str | Path | None = None,
     on_event: OnEvent = ignore,
 ) -> InferenceBenchmark:
     """Measures how fast models answer on this machine's processor, by turns, so that they share its load.
 
-    `threads` compute one batch in ONNX Runtime (None: one a core); PyTorch has those of the process.
+    `threads` compute one batch in ONNX Runtime and OpenVINO (None: one a core); PyTorch has those of the
+    process. Each model is measured by each of the `runtimes`: see `load`.
     `out` is a new folder for benchmark.json and a figure. Raises as `load` does.
     """
     names = [os.fspath(model) for model in models]
-    if len(set(names)) < len(names):
-        raise UsageError("a model is named twice: name each once")
+    if len(set(names)) < len(names) or len(set(runtimes)) < len(runtimes):
+        raise UsageError("a model or a runtime is named twice: name each once")
+    pairs = [(name, runtime) for name in names for runtime in runtimes]
     count = threads or os.cpu_count() or 1
     with optional_folder(out) as folder, ExitStack() as stack:
         classifiers = [
-            stack.enter_context(load(name, device="cpu", threads=count)) for name in names
+            stack.enter_context(load(name, device="cpu", threads=count, runtime=runtime))
+            for name, runtime in pairs
         ]
-        starts = [_start_up(name, on_event) for name in names]
+        starts = [_start_up(name, runtime, on_event) for name, runtime in pairs]
         for classifier in classifiers:
             stack.enter_context(classifier.in_full_precision())
         singles = _single(classifiers, on_event)
@@ -115,8 +119,8 @@ def benchmark_inference(
                 startup_s=startup,
                 memory_mb=memory / 1e6,
             )
-            for name, classifier, one, (rate, batch), (startup, memory) in zip(
-                names, classifiers, singles, rates, starts, strict=True
+            for (name, _), classifier, one, (rate, batch), (startup, memory) in zip(
+                pairs, classifiers, singles, rates, starts, strict=True
             )
         ]
         result = InferenceBenchmark(count, len(singles[0]), tuple(speeds))
@@ -161,12 +165,12 @@ def _seconds(classifier: Classifier, batch: int) -> float:
     return time.perf_counter() - start
 
 
-def _start_up(name: str, on_event: OnEvent) -> tuple[float, float]:
+def _start_up(name: str, runtime: Runtime, on_event: OnEvent) -> tuple[float, float]:
     """Seconds from the start of a process to its first answer, and the most memory that it took, in bytes."""
     on_event(Note(f"starting {name}"))
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-P", "-c", FIRST_ANSWER, name],
+        [sys.executable, "-P", "-c", FIRST_ANSWER, name, runtime],
         capture_output=True,
         text=True,
         check=True,

@@ -21,7 +21,7 @@ from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import holds_something, require_new, require_writable
 from seewhy.inference.classifier import Classifier, Pass
 from seewhy.inference.ensemble import members_decide
-from seewhy.inference.loading import load
+from seewhy.inference.loading import Runtime, load
 from seewhy.logs import job
 from seewhy.text import counted, csv_text
 from seewhy.workflows.class_folders import ClassFolders, require_outside
@@ -43,13 +43,14 @@ def predict(
     *,
     on_error: Literal["raise", "row"] = "raise",
     device: str = "auto",
+    runtime: Runtime = "auto",
 ) -> Predictions:
     """Predicts one image or many, in all forms that `train` takes: see `Classifier.predict`.
 
     A bad image raises `ImageError`, or with `on_error="row"` becomes a row of NaN logits that is listed in
     `Predictions.errors`. To predict more than once, load the model once: `seewhy.load(model).predict(...)`.
     """
-    with load(model, device=device) as classifier, classifier.in_full_precision():
+    with load(model, device=device, runtime=runtime) as classifier, classifier.in_full_precision():
         return classifier.predict(images, on_error=on_error)
 
 
@@ -60,6 +61,7 @@ def label_images(
     *,
     top_k: int = 3,
     device: str = "auto",
+    runtime: Runtime = "auto",
     follow_links: bool = False,
     resume: bool = False,
     copy_to: str | Path | None = None,
@@ -93,7 +95,10 @@ def label_images(
     )
     _check(wanted, paths)
     with job("predict", model=str(model), paths=len(paths), out=wanted.file, resume=resume) as log:
-        with load(model, device=device) as classifier, classifier.in_full_precision():
+        with (
+            load(model, device=device, runtime=runtime) as classifier,
+            classifier.in_full_precision(),
+        ):
             _logger.info("model", extra={"digest": classifier.digest})
             if members_decide(classifier.predictor):
                 no_answer = (

@@ -1,5 +1,7 @@
 /* Requests to the server: the API key, retries when it is busy, and errors as sentences. */
 
+import { askForKey } from "./key.js";
+
 const RETRIES = 8;
 const LONGEST = 30; /* seconds between two tries */
 const LARGEST = 64 * 2 ** 20; /* bytes that a server takes at once */
@@ -14,12 +16,6 @@ export class ApiError extends Error {
 
 let key = null; /* kept in memory only */
 const resumeAt = {}; /* by path the time until which requests wait, since the server is busy */
-let askForKey = null;
-
-/** Sets what gets a key from the user: a function (refused) -> promise of a key, or null for none. */
-export function onKeyNeeded(ask) {
-  askForKey = ask;
-}
 
 const ABORTED = () => new ApiError("cancelled", "Cancelled.", { retry: true });
 
@@ -56,7 +52,7 @@ async function send(path, values = {}, { body = null, signal = null } = {}) {
       resumeAt[path] = Math.max(resumeAt[path] ?? 0, Date.now() + 1000 * seconds * (1 + Math.random() / 4));
       continue;
     }
-    if (response.status === 401 && askForKey) {
+    if (response.status === 401) {
       if (used === key) key = await askForKey(used !== null);
       if (key !== null) { attempt = 0; continue; }
       error.message = "This server answers only those who have its API key.";

@@ -11,7 +11,7 @@ const TOP = 5; /* classes asked for */
 const SHOWN = 60; /* cards shown at first, and more at each press */
 const ANNOUNCED = 4; /* seconds between two announcements of progress */
 
-let models = []; /* as the server lists them */
+let models = []; /* as `api.models` lists them */
 let items = []; /* {file, url, states: by model {result} or {error}, drawn, card, answers} */
 let shown = SHOWN;
 let announcedAt = 0;
@@ -124,7 +124,7 @@ async function accuracy(model) {
   return ` It was right on ${share(rate.value)} of ${counted(n, test ? "test image" : "validation image")}${interval}.`;
 }
 
-/* What the server has. */
+/* What the model knows. */
 async function describe() {
   const [model] = chosen();
   const about = byId("about");
@@ -158,24 +158,6 @@ async function start() {
   document.body.classList.add("ready");
   await describe();
 }
-
-/* The API key, where the server asks for one. */
-function askForKey(refused) {
-  const dialog = byId("key-dialog"), input = byId("key");
-  byId("key-fault").textContent = refused ? "The server refused this key." : "";
-  if (!dialog.open) dialog.showModal();
-  return new Promise((resolve) => {
-    const answer = (value) => { form.removeEventListener("submit", use); dialog.removeEventListener("close", none); dialog.close(); input.value = ""; resolve(value); };
-    const use = (event) => { event.preventDefault(); answer(input.value.trim()); };
-    const none = () => answer(null);
-    const form = byId("key-form");
-    form.addEventListener("submit", use);
-    dialog.addEventListener("close", none);
-  });
-}
-let asking = null; /* one dialog for all requests that wait for a key */
-api.onKeyNeeded((refused) => (asking ??= askForKey(refused).finally(() => { asking = null; })));
-byId("key-cancel").addEventListener("click", () => byId("key-dialog").close());
 
 listen([byId("choose"), byId("camera")], byId("drop"), take);
 byId("cancel").addEventListener("click", () => work.cancel());
