@@ -188,6 +188,17 @@ def names_used(path: Path) -> set[str]:
     }
 
 
+def test_python_processes_import_nothing_of_the_working_directory():
+    """Python puts the working directory first where `-m` or `-c` starts it without `-P`."""
+    started = [
+        (path.name, line.strip())
+        for path in MODULES
+        for line in path.read_text().splitlines()
+        if "sys.executable, " in line
+    ]
+    assert started and all('sys.executable, "-P", ' in line for _, line in started), started
+
+
 def test_the_test_split_is_opened_in_one_place():
     callers = {path for path in MODULES if "unseal" in names_used(path)}
     assert callers == {SOURCE / "workflows" / "evaluate.py"}

@@ -52,6 +52,14 @@ def test_pixels_are_those_of_every_other_way():
         assert np.array_equal(pixels, read(data, RULE))
 
 
+def test_files_of_the_working_directory_are_not_imported(tmp_path, monkeypatch):
+    for name in ("seewhy", "numpy", "PIL", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    (pixels,) = decode_with(image())
+    assert np.array_equal(pixels, read(image(), RULE))
+
+
 def test_a_slow_image_ends_its_process_and_not_the_next():
     slow = encoded(np.zeros((4900, 5000, 3), np.uint8), "WEBP", lossless=True, method=0)
     results = decode_with(slow, image(), decode_seconds=0.05, decode_memory=2 << 30)

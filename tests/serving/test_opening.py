@@ -1,6 +1,8 @@
 """What computes a model, and the ONNX file that is made of a bundle."""
 
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import seewhy
 from seewhy.data.stamps import cache_root
 from seewhy.errors import UsageError
 from seewhy.serving import opening
+from seewhy.serving.models import Models
 from seewhy.serving.opening import open_model
 from seewhy.serving.settings import ServeSettings
 
@@ -44,7 +47,6 @@ def test_where_onnx_is_not_possible_pytorch_computes(trained, cached, monkeypatc
         raise UsageError("no exporter")
 
     monkeypatch.setattr(opening, "_export", fail)
-    monkeypatch.setattr(opening, "_use_torch", lambda: None)
     opened = open_model(str(trained), ServeSettings())
     assert opened.runtime == "torch" and opened.bundle
     with pytest.raises(UsageError, match="no exporter"):
@@ -54,6 +56,29 @@ def test_where_onnx_is_not_possible_pytorch_computes(trained, cached, monkeypatc
 def test_an_onnx_file_is_served_as_it_is(exported, cached):
     opened = open_model(str(exported), ServeSettings())
     assert (opened.runtime, opened.bundle) == ("onnx", False) and not cached
+
+
+def test_another_model_in_its_file_replaces_a_model(tmp_path):
+    file, new = tmp_path / "model.safetensors", tmp_path / "new"
+    shipped = Path(seewhy.__file__).parent / "weights"
+    models = Models({"mine": str(file)}, ServeSettings(runtime="torch"), runners=1, on_batch=print)
+    digests = []
+    for name, becomes in (
+        ("simple-cnn", None),
+        ("simple-cnn", "unchanged"),
+        ("regularized-cnn", "replaced"),
+    ):
+        shutil.copy(shipped / f"{name}.safetensors", new)
+        os.replace(new, file)
+        if becomes is None:
+            models.load()
+        else:
+            assert models.reload() == {"mine": becomes}
+        digests.append(models.get("mine").digest)
+    models.close()
+    assert digests[0] == digests[1] != digests[2]
+    with seewhy.load(file) as classifier:
+        assert digests[2] == classifier.digest
 
 
 @pytest.mark.long

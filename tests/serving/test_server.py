@@ -129,6 +129,48 @@ def test_a_changed_file_is_served_without_a_failed_request(exported, tmp_path):
         assert reply.json() == {"models": {"model": "unchanged"}}
 
 
+@pytest.mark.long
+def test_another_model_is_served_without_a_failed_request(tmp_path):
+    """A valid file replaces the model, by whichever way the server learns of it."""
+    shipped = Path(seewhy.__file__).parent / "weights"
+    file, new = tmp_path / "model.safetensors", tmp_path / "new"
+    digests = {}
+    for name in ("simple-cnn", "regularized-cnn"):
+        with seewhy.load(name) as classifier:
+            digests[name] = classifier.digest
+    shutil.copy(shipped / "simple-cnn.safetensors", file)
+    with running(tmp_path, f"mine={file}", reload=True, runtime="torch") as server:
+        answers = []
+        stop = threading.Event()
+
+        def work():
+            with httpx.Client(base_url=server.url, timeout=60, verify=False) as client:
+                while not stop.is_set():
+                    answer = client.post("/predict", files={"file": image()})
+                    answers.append((answer.status_code, answer.json()["model"]["digest"]))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        shutil.copy(shipped / "regularized-cnn.safetensors", new)
+        os.replace(new, file)
+        deadline = time.monotonic() + 20
+        while answers[-1:] != [(200, digests["regularized-cnn"])] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        shutil.copy(shipped / "simple-cnn.safetensors", new)
+        os.replace(new, file)
+        reply = server.client.post(f"{server.admin}/reload", headers=server.operator).json()
+        assert reply["models"]["mine"] in ("replaced", "unchanged")  # or the watch was faster
+        asked = server.predict(image())
+        assert asked.json()["model"]["digest"] == digests["simple-cnn"]
+        stop.set()
+        thread.join()
+        assert {status for status, _ in answers} == {200}
+        assert {digest for _, digest in answers} == set(digests.values())
+        replaced = [record for record in server.records() if record["event"] == "model replaced"]
+        assert len(replaced) == 2
+    assert "Exception ignored" not in server.log.read_text()
+
+
 def test_what_is_logged_and_counted(server):
     answers = [server.predict(image()), server.predict(b"no image"), server.client.get("/nothing")]
     records = {record.get("request_id"): record for record in server.records()}

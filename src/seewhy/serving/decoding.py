@@ -151,7 +151,7 @@ class _Worker:
         try:
             with theirs:
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "seewhy.serving.decoder", *arguments),
+                    *(sys.executable, "-P", "-m", "seewhy.serving.decoder", *arguments),
                     stdin=theirs.fileno(),
                     stdout=asyncio.subprocess.DEVNULL,
                     env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},

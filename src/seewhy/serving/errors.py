@@ -39,6 +39,11 @@ def not_ready(message: str) -> Refusal:
     return Refusal(503, "not_ready", message, retry_after=1)
 
 
+def long_headers(most: int) -> Refusal:
+    """A refusal of a request whose line and headers have more than `most` bytes."""
+    return Refusal(431, "headers_too_large", f"the headers may have at most {most:,} bytes")
+
+
 def of_image(error: ImageError) -> Refusal:
     """The refusal of a request whose only image cannot be used."""
     return Refusal(IMAGE_STATUS.get(error.code, 422), error.code, str(error))

@@ -96,7 +96,7 @@ class Explainer:
         names = (*KEPT_VARIABLES, "HOME", "SEEWHY_CACHE")  # which files are trusted is in the cache
         kept = {name: os.environ[name] for name in names if name in os.environ}
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "seewhy.serving.explainer"),
+            *(sys.executable, "-P", "-m", "seewhy.serving.explainer"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seewhy.errors import UsageError
-from seewhy.serving.errors import HTTP_CODES, Refusal, error_json
+from seewhy.serving.errors import HTTP_CODES, Refusal, error_json, long_headers
 from seewhy.serving.service import Service
 
 logger = logging.getLogger("seewhy.serving")
@@ -124,8 +124,7 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         if _header_bytes(scope) > self._service.settings.header_bytes:
-            most = self._service.settings.header_bytes
-            raise Refusal(400, "malformed", f"the headers may have at most {most:,} bytes")
+            raise long_headers(self._service.settings.header_bytes)
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if scope["path"] not in PROBES and not self._is_ours(host, scope):

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +102,7 @@ class Models:
         self._threads = ThreadPoolExecutor(runners, "model")
         self._served: dict[str, Served] = {}
         self._loading = threading.Lock()
+        self._precision = ExitStack()
 
     @property
     def ready(self) -> bool:
@@ -148,8 +150,9 @@ class Models:
             return "replaced"
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends the threads, and restores the precision of the process."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._precision.close()
 
     def stamps(self) -> list[tuple[int, ...]]:
         """What tells a changed file: it differs after a file was replaced."""
@@ -164,6 +167,7 @@ class Models:
 
     def _opened(self, name: str, source: str) -> Served:
         opened = open_model(source, self._settings)
+        self._precision.enter_context(opened.classifier.in_full_precision())
         batcher = Batcher(
             opened.classifier,
             self._threads,

@@ -4,8 +4,7 @@ import logging
 import subprocess
 import sys
 import tempfile
-import threading
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,7 +54,9 @@ def open_model(source: str, settings: ServeSettings) -> Opened:
             if settings.runtime == "onnx":
                 raise
             logger.warning("not served by ONNX", extra={"reason": visible(str(error))})
-    _use_torch()
+    import torch
+
+    torch.set_num_threads(1)  # a batch a thread; the server's threads share the cores
     classifier = load(source, device="cpu", threads=1)
     return Opened(classifier, classifier.digest, "torch", bundle=len(files) == 1)
 
@@ -88,7 +89,8 @@ def _export(bundle: Path, file: Path) -> None:
     logger.info("exporting to ONNX", extra={"model": bundle.name})
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         exported = Path(folder) / "model.onnx"
-        command = (sys.executable, "-m", "seewhy", "export", str(bundle), "--out", str(exported))
+        program = (sys.executable, "-P", "-m", "seewhy")
+        command = (*program, "export", str(bundle), "--out", str(exported))
         try:
             done = subprocess.run(command, capture_output=True, timeout=EXPORT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -97,23 +99,3 @@ def _export(bundle: Path, file: Path) -> None:
             lines = done.stderr.decode(errors="replace").strip().splitlines()
             raise UsageError(lines[-1] if lines else "exporting it to ONNX has failed")
         exported.replace(file)
-
-
-_torch_lock = threading.Lock()
-_torch_settings = ExitStack()
-_torch_used = False
-
-
-def _use_torch() -> None:
-    """Sets PyTorch for the process, once: one thread a batch, true float32."""
-    global _torch_used
-    with _torch_lock:
-        if _torch_used:
-            return
-        import torch
-
-        from seewhy.inference.forward import full_precision
-
-        torch.set_num_threads(1)
-        _torch_settings.enter_context(full_precision())
-        _torch_used = True

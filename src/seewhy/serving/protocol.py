@@ -12,27 +12,29 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from seewhy.serving.errors import Refusal, error_json
+from seewhy.serving.errors import Refusal, error_json, long_headers
 from seewhy.serving.settings import ServeSettings
 
-LINGER_SECONDS = (
-    2.0  # in which the rest of a refused body is read and dropped, so that the answer arrives
-)
+LINGER_SECONDS = 2.0  # in which the rest of a refused body is read and dropped: the answer arrives
 LAST_SECONDS = 0.5  # in which a request on its way is still received when the server stops
 
-MOST_PIECES, PIECE_BYTES = (
-    1000,
-    1024,
-)  # of a body: so many of any size, others of so many bytes on average
+# Of a body: so many pieces of any size, others of so many bytes on average.
+MOST_PIECES, PIECE_BYTES = 1000, 1024
 
 
 class _Connection(h11.Connection):
     """Refuses a body in tiny pieces: each costs as much time as a large one, and all others wait."""
 
     _pieces = 0.0
+    long_head = False  # the last error is that the headers are longer than allowed
 
     def next_event(self) -> Any:
-        event = super().next_event()
+        state = self.their_state
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            self.long_head = state is h11.IDLE and error.error_status_hint == 431
+            raise
         if isinstance(event, h11.Request):
             self._pieces = 0
         elif isinstance(event, h11.Data):
@@ -92,8 +94,11 @@ class DeadlineProtocol(H11Protocol):
         self._cancel_sending()
 
     def send_400_response(self, msg: str) -> None:
-        """Answers what is no HTTP."""
-        self._refuse(Refusal(400, "malformed", "this is not a valid HTTP request"))
+        """Answers what is no HTTP, and headers that are too long to be read."""
+        if self.conn.long_head:
+            self._refuse(long_headers(self._settings.header_bytes))
+        else:
+            self._refuse(Refusal(400, "malformed", "this is not a valid HTTP request"))
 
     def shutdown(self) -> None:
         """The server stops: answers the request at work, or one that is on its way, and closes."""
