@@ -26,6 +26,11 @@ class Room:
         self._most = most
         self.taken = 0
 
+    def require(self) -> None:
+        """Raises `Refusal` where there is no room for another image."""
+        if self.taken >= self._most:
+            raise busy("the server has as much to do as it accepts")
+
     @contextmanager
     def for_images(self, count: int) -> Iterator[None]:
         """Counts images for the block. Raises `Refusal` where there is no room for them."""

@@ -1,6 +1,7 @@
 """Decodes untrusted bytes in processes that can be killed: one image at a time each."""
 
 import asyncio
+import functools
 import json
 import logging
 import os
@@ -50,7 +51,8 @@ class Decoders:
         limits = (settings.image_bytes, settings.image_pixels, settings.image_side)
         self._arguments = [str(number) for number in (*limits, settings.decode_memory)]
         self._on_crash_loop = on_crash_loop
-        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
+        self._idle: list[_Worker] = []
+        self._waiting: deque[asyncio.Future[_Worker]] = deque()
         self._workers: set[_Worker] = set()
         self._crashes: deque[float] = deque(maxlen=CRASHES)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,12 +85,12 @@ class Decoders:
         A process that dies meanwhile may have been killed by someone else: the image has a second try.
         """
         for _ in range(2):
-            worker = await self._idle.get()
+            worker = await self._take()
             try:
                 async with asyncio.timeout(self._seconds):
                     decoded = await worker.decode(data, rule)
             except ImageError:
-                self._idle.put_nowait(worker)
+                self._give(worker)
                 raise
             except TimeoutError:
                 self._replace(worker, "it took too long")
@@ -99,9 +101,30 @@ class Decoders:
                 self._replace(worker, "its request was cancelled")
                 raise
             else:
-                self._idle.put_nowait(worker)
+                self._give(worker)
                 return decoded
         raise ImageError("undecodable")
+
+    async def _take(self) -> "_Worker":
+        """A process that is idle, in the order of asking: `asyncio.Queue` lets newcomers go first."""
+        if self._idle:
+            return self._idle.pop()
+        waiting: asyncio.Future[_Worker] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled():
+                self._give(waiting.result())
+            raise
+
+    def _give(self, worker: "_Worker") -> None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(worker)
+                return
+        self._idle.append(worker)
 
     def _replace(self, worker: "_Worker", reason: str) -> None:
         worker.kill()
@@ -133,8 +156,13 @@ class Decoders:
                 await asyncio.sleep(0.2)
             else:
                 self._workers.add(worker)
-                self._idle.put_nowait(worker)
+                self._give(worker)
                 return
+
+
+@functools.lru_cache
+def _as_json(rule: InputRule) -> bytes:
+    return rule.model_dump_json().encode()
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +199,7 @@ class _Worker:
         return worker
 
     async def decode(self, data: bytes, rule: InputRule) -> Decoded:
-        text = rule.model_dump_json().encode()
+        text = _as_json(rule)
         self.writer.writelines((REQUEST.pack(len(text), len(data)), text, data))
         await self.writer.drain()
         kind, size = ANSWER.unpack(await self.reader.readexactly(ANSWER.size))

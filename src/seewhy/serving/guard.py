@@ -137,6 +137,9 @@ class Guard:
         foreign = origin is not None and _authority(origin) != host.lower()
         if foreign and scope["method"] not in SAFE:
             raise Refusal(403, "forbidden_origin", "requests from other web sites are refused")
+        if scope["path"] == "/predict":
+            # Ahead of the routes: under overload, each refusal takes time from the answers.
+            self._service.room.require()
 
     def _is_ours(self, host: str, scope: Scope) -> bool:
         """Whether a Host header has an allowed name, or the address by which the client has connected."""
