@@ -17,6 +17,7 @@ from seewhy.serving.errors import Refusal, of_image
 from seewhy.serving.explaining import Explainer, Question
 from seewhy.serving.guard import Guard, Scopes, refused
 from seewhy.serving.page import SECURITY, add_page
+from seewhy.serving.schema import EVERYWHERE, WITH_IMAGES, Explained, Predicted, body
 from seewhy.serving.service import Service
 from seewhy.serving.uploads import receive
 
@@ -49,6 +50,7 @@ def create_app(service: Service, key: str | None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(scopes.require)],
+        responses=EVERYWHERE,
     )
     app.add_middleware(Guard, service=service)
     for error in (Refusal, HTTPException, RequestValidationError):
@@ -66,7 +68,9 @@ def create_app(service: Service, key: str | None) -> FastAPI:
 def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
     """Adds the route that explains."""
 
-    @app.post("/explain")
+    @app.post(
+        "/explain", responses={200: {"model": Explained}, **WITH_IMAGES}, openapi_extra=body(False)
+    )
     async def explain(
         request: Request,
         model: Model = None,
@@ -126,7 +130,9 @@ def add_facts(app: FastAPI, service: Service) -> None:
 def add_predict(app: FastAPI, service: Service) -> None:
     """Adds the route that classifies."""
 
-    @app.post("/predict")
+    @app.post(
+        "/predict", responses={200: {"model": Predicted}, **WITH_IMAGES}, openapi_extra=body(True)
+    )
     async def predict(
         request: Request,
         model: Model = None,

@@ -25,10 +25,11 @@ class Room:
     def __init__(self, most: int) -> None:
         self._most = most
         self.taken = 0
+        self.arriving = 0  # requests that are received, and not counted yet
 
     def require(self) -> None:
         """Raises `Refusal` where there is no room for another image."""
-        if self.taken >= self._most:
+        if self.taken + self.arriving >= self._most:
             raise busy("the server has as much to do as it accepts")
 
     @contextmanager

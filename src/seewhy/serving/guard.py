@@ -138,8 +138,7 @@ class Guard:
         if foreign and scope["method"] not in SAFE:
             raise Refusal(403, "forbidden_origin", "requests from other web sites are refused")
         if scope["path"] == "/predict":
-            # Ahead of the routes: under overload, each refusal takes time from the answers.
-            self._service.room.require()
+            self._service.room.require()  # before the body is read
 
     def _is_ours(self, host: str, scope: Scope) -> bool:
         """Whether a Host header has an allowed name, or the address by which the client has connected."""
@@ -175,15 +174,19 @@ def is_loopback(host: str) -> bool:
 
 async def refused(request: Request, error: Exception) -> JSONResponse:
     """The answer to a request that is refused, by the routes or by FastAPI."""
+    headers: Mapping[str, str] = {}
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         field = str(first["loc"][-1])
         error = Refusal(422, "invalid_parameter", f"{field}: {first['msg']}")
     elif isinstance(error, HTTPException):
         code = HTTP_CODES.get(error.status_code, "refused")
+        headers = error.headers or {}  # `Allow` of a 405
         error = Refusal(error.status_code, code, str(error.detail))
     assert isinstance(error, Refusal)
-    return answer(error, request.state.request_id)
+    response = answer(error, request.state.request_id)
+    response.headers.update(headers)
+    return response
 
 
 def answer(error: Refusal, request_id: str) -> JSONResponse:

@@ -52,8 +52,8 @@ async def _serve(
     service = Service(names, settings)
     public, admin = _listen(settings)
     servers = [
-        _Server(create_app(service, key), settings),
-        _Server(create_admin_app(service, admin_token()), settings),
+        _Server(create_app(service, key), service),
+        _Server(create_admin_app(service, admin_token()), service),
     ]
     stop = asyncio.Event()
     with _stopped_by_signals(stop, servers):
@@ -109,10 +109,11 @@ async def _watch(service: Service) -> None:
 class _Server(uvicorn.Server):
     """uvicorn with our protocol; signals are ours."""
 
-    def __init__(self, app: FastAPI, settings: ServeSettings) -> None:
+    def __init__(self, app: FastAPI, service: Service) -> None:
+        settings = service.settings
         config = uvicorn.Config(
             app,
-            http=functools.partial(DeadlineProtocol, settings=settings),  # type: ignore[arg-type]
+            http=functools.partial(DeadlineProtocol, service=service),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             log_config=None,
