@@ -1,8 +1,8 @@
 """Load at a fixed rate, whatever the answers: `python tests/load.py HOST PORT RATE SECONDS < REQUEST`.
 
-A process of its own that does little for a request: it sends the bytes of one from standard input, by connections
-that are used again. RATE 0 keeps 64 connections busy instead: the capacity. Prints JSON: the seconds of each answer
-by status, of which 0 is no answer.
+A process of its own that does little for a request: it sends the bytes of one from standard input, by
+connections that are used again. RATE 0 keeps 64 connections busy instead: the capacity. Prints JSON: the
+seconds of each answer by status, of which 0 is no answer.
 """
 
 import asyncio

@@ -151,6 +151,13 @@ def test_r12_overload_is_refused_and_not_queued(exported, tmp_path):
                 assert answer.json()["error"]["code"] == "busy"
         assert server.predict(image()).status_code == 200
         assert server.status()["images"] == 0
+        # Those of a known length are refused before they are parsed, the others by the guard; both keep the
+        # connection, and both are counted.
+        refused = sum(answer.status_code == 429 for answer in found)
+        assert (
+            f'seewhy_requests_total{{route="/predict",status="429"}} {refused}.0'
+            in server.metrics()
+        )
         five = server.predict(*[image()] * 5)  # R7: the queue's limit, and one more
         assert five.status_code == 200
 
@@ -168,7 +175,8 @@ def overloaded(server, seconds):
     _, after = load(server, 0, seconds / 6)
     counts = {status: len(taken) for status, taken in times.items()}
     print(
-        f"capacity {before:.0f} and {after:.0f}/s, goodput {goodput:.0f}/s; p99 {1000 * p99(times[200]):.0f} ms, "
+        f"capacity {before:.0f} and {after:.0f}/s, goodput {goodput:.0f}/s; "
+        f"p99 {1000 * p99(times[200]):.0f} ms, "
         f"of 64 clients {1000 * p99(full[200]):.0f} ms, unloaded {1000 * p99(unloaded[200]):.0f} ms; {counts}"
     )
     assert counts.keys() == {200, 429}  # 0 is a timeout, a reset, or a 429 without Retry-After
