@@ -286,7 +286,7 @@ def compared(servers: dict[str, dict]) -> dict[str, dict]:
     return found
 
 
-def starts(onnx: Path, folder: Path, rounds: int = 5) -> dict[str, float]:
+def starts(onnx: Path, folder: Path, rounds: int = 3) -> dict[str, float]:
     """Seconds to the first answer: of an ONNX file, a bundle the first time and again; and of the imports."""
     libraries = "import fastapi, onnxruntime, numpy, PIL"
     cache = {"SEEWHY_CACHE": str(folder / "cache")}

@@ -17,6 +17,8 @@ from servers import image, read_all, running
 import seewhy
 from seewhy.errors import UsageError
 from seewhy.serving import named
+from seewhy.serving import server as server_module
+from seewhy.serving.settings import ServeSettings
 
 
 def stop_under_load(exported, folder):
@@ -194,6 +196,13 @@ def test_what_is_logged_and_counted(server):
     ):
         assert line in metrics, line
     assert server.client.get(f"{server.admin}/metrics").status_code == 401
+
+
+def test_small_packets_are_sent_at_once():
+    """asyncio asks for it only where a socket says that it is TCP; else an answer may wait 40 ms."""
+    for listener in server_module._listen(ServeSettings(port=0, admin_port=0)):
+        with listener:
+            assert listener.proto == socket.IPPROTO_TCP
 
 
 def test_names_of_models(trained):

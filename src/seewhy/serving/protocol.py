@@ -18,6 +18,7 @@ from seewhy.serving.errors import Refusal, error_json, long_headers
 from seewhy.serving.service import Service
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+UNUSUAL = re.compile(rb"(?:^|\n)(?:transfer-encoding|upgrade|expect|connection: *close)")
 LINGER_SECONDS = 2.0  # in which the rest of a refused body is read and dropped: the answer arrives
 LAST_SECONDS = 0.5  # in which a request on its way is still received when the server stops
 
@@ -54,7 +55,7 @@ class DeadlineProtocol(H11Protocol):
         super().__init__(*args, **kwargs)
         self._service = service
         self._settings = settings = service.settings
-        self.conn = _Connection(h11.SERVER, settings.header_bytes)
+        self.conn: _Connection = _Connection(h11.SERVER, settings.header_bytes)
         self._receiving: asyncio.TimerHandle | None = None
         self._sending: asyncio.TimerHandle | None = None
         self._draining = False
@@ -93,14 +94,15 @@ class DeadlineProtocol(H11Protocol):
 
     def _is_prediction(self, data: bytes) -> bool:
         """Whether it is a whole `POST /predict` of known length, on a connection without other requests."""
-        if not data.startswith((b"POST /predict ", b"POST /predict?")):
+        if self._draining or not data.startswith((b"POST /predict ", b"POST /predict?")):
             return False
         alone = self.conn.their_state is self.conn.our_state is h11.IDLE and self._is_idle()
         if not alone or self.conn.trailing_data[0] or self.transport.get_write_buffer_size():
             return False
         head, _, body = data.partition(b"\r\n\r\n")
-        lengths = LENGTH.findall(head)
-        return lengths == [b"%d" % len(body)] and b"transfer-encoding" not in head.lower()
+        line, _, fields = head.lower().partition(b"\r\n")
+        plain = line.endswith(b" http/1.1") and not UNUSUAL.search(fields)
+        return plain and LENGTH.findall(head) == [b"%d" % len(body)]
 
     def _arrived(self) -> None:
         self._service.room.arriving -= 1
