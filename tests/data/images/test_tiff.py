@@ -31,7 +31,7 @@ def of_bands(count: int, kind: type) -> bytes:
         (4, np.int16, "4 bands of 16 bits with a sign,"),
     ],
 )
-def test_bands_are_counted_and_the_remedy_named(count, kind, named, capfd, caplog):
+def test_bands_are_counted_and_the_remedy_named(count, kind, named, capfd):
     error = refusal(of_bands(count, kind))
     assert error.code == "unsupported_layout"
     assert named in str(error) and "save three bands as 8-bit RGB" in str(error)
