@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seewhy.config.networks import NETWORKS, NetworkOptions
-from seewhy.models import network as network_module
+from seewhy.models import colour
 from seewhy.models.colour import channel_statistics
 from seewhy.models.network import STD_FLOOR
 from seewhy.models.registry import Network, build, describe
@@ -141,7 +141,7 @@ class Lazy:
 def test_mean_and_deviation_are_those_of_all_pixels_however_read(
     chunk_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network_module, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(colour, "CHUNK_BYTES", chunk_bytes)
     images = pictures(37, 9)
     images[..., 1] //= 3
     mean, std = channel_statistics(Lazy(images))

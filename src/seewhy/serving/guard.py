@@ -107,7 +107,9 @@ class Guard:
 
     def _count(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         """Counts a request, and logs it, by the route that it took; status 0: nobody waited for it."""
-        route = scope["route"].path if "route" in scope else "none"
+        # What is refused when the server is full never comes to its route.
+        unrouted = "/predict" if scope["path"] == "/predict" else "none"
+        route = scope["route"].path if "route" in scope else unrouted
         self._service.metrics.requests.labels(route, status).inc()
         self._service.metrics.seconds.labels(route).observe(seconds)
         logger.log(
