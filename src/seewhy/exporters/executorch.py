@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from seewhy.data.images.decode import centre, read
 from seewhy.errors import ModelFileError, UsageError, first_line
-from seewhy.exporters.onnx import TOLERANCE, model_graph
+from seewhy.exporters.onnx import TOLERANCE, difference_of, model_graph, replace_global_pools
 from seewhy.files import write_json
 from seewhy.inference import golden
 from seewhy.inference.forward import full_precision
@@ -71,10 +71,7 @@ def _program(predictor: PyTorchPredictor) -> tuple[bytes, list[str]]:
     except ImportError:
         raise UsageError(f"exporting to ExecuTorch needs an extra: {INSTALL}") from None
     graph, names = model_graph(predictor)
-    for module in [*graph.modules()]:
-        for name, child in module.named_children():
-            if isinstance(child, nn.AdaptiveMaxPool2d) and child.output_size in (1, (1, 1)):
-                setattr(module, name, GlobalMax())
+    replace_global_pools(graph, nn.AdaptiveMaxPool2d, GlobalMax)
     side = predictor.rule.size
     images = torch.zeros(1, side, side, 3, dtype=torch.uint8)
     try:
@@ -92,8 +89,7 @@ def _parity(predictor: PyTorchPredictor, program: bytes) -> float:
     images = golden.patterns(predictor.rule.size)
     with full_precision():
         expected = predictor.outputs(images)[0]
-    logits = answers(program, images)
-    apart = float((np.abs(logits - expected) / np.maximum(1, np.abs(expected))).max())
+    apart = difference_of(answers(program, images), expected)
     if not apart <= TOLERANCE:
         raise ModelFileError(
             f"ExecuTorch's logits differ from PyTorch's by {apart:.2g}: nothing was written"

@@ -91,13 +91,25 @@ def model_graph(predictor: PyTorchPredictor) -> tuple[ModelGraph, list[str]]:
     """All that a file computes, with a network of its own, and the names of its outputs."""
     network = copy.deepcopy(predictor.bundle.network).cpu()
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    for module in [*network.modules()]:
-        for name, child in module.named_children():
-            if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size in (1, (1, 1)):
-                setattr(module, name, GlobalMean())
+    replace_global_pools(network, nn.AdaptiveAvgPool2d, GlobalMean)
     embed = embedding_size(predictor.decision) is not None
     graph = ModelGraph(network, predictor.views, predictor.decision.temperature, embed).eval()
     return graph, ["logits", "probabilities", "embeddings"][: 3 if embed else 2]
+
+
+def replace_global_pools(
+    network: nn.Module, kind: type[nn.Module], replacement: type[nn.Module]
+) -> None:
+    """Puts `replacement` where a network pools a whole map by `kind`."""
+    for module in [*network.modules()]:
+        for name, child in module.named_children():
+            if isinstance(child, kind) and child.output_size in (1, (1, 1)):
+                setattr(module, name, replacement())
+
+
+def difference_of(logits: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """The largest difference of logits, in shares of max(1, |logit|)."""
+    return float((np.abs(logits - expected) / np.maximum(1, np.abs(expected))).max())
 
 
 def _graph(predictor: PyTorchPredictor) -> Any:
@@ -158,7 +170,7 @@ def _parity(predictor: PyTorchPredictor, session: Any) -> float:
             with full_precision():
                 expected = predictor.outputs(images)[0]
             (logits,) = session.run(["logits"], {"images": images})
-            apart = float((np.abs(logits - expected) / np.maximum(1, np.abs(expected))).max())
+            apart = difference_of(logits, expected)
             if not apart <= TOLERANCE:
                 raise ModelFileError(
                     f"ONNX Runtime's logits differ from PyTorch's by {apart:.2g} in a batch of {count}: "

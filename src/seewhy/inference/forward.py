@@ -10,11 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seewhy.errors import DivergedError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import OnEvent, ignore
-from seewhy.inference.predictor import Outputs, predict_batches
-from seewhy.text import counted
+from seewhy.inference.predictor import Outputs, predict_batches, require_finite
 
 if TYPE_CHECKING:
     from seewhy.data.imageset import ImageSet
@@ -107,16 +105,6 @@ def outputs_of(network: nn.Module, x: Tensor, views: Sequence[str], embed: bool)
     logits = _mean([head(view_maps).float() for view_maps in maps])
     embeddings = _mean([view_maps.float().mean((2, 3)) for view_maps in maps])
     return logits.cpu().numpy(), embeddings.cpu().numpy()
-
-
-def require_finite(logits: NDArray[np.float32]) -> None:
-    """Raises `DivergedError` when a logit is NaN or infinite."""
-    bad = int((~np.isfinite(logits).all(axis=1)).sum())
-    if bad:
-        raise DivergedError(
-            f"the network answers NaN or infinity for {bad:,} of {counted(len(logits), 'image')}: "
-            f"it has diverged"
-        )
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:

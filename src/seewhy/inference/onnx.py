@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.data.stamps import cache_root, writable
-from seewhy.errors import DivergedError, ModelFileError, UsageError, first_line
+from seewhy.errors import ModelFileError, UsageError, first_line
 from seewhy.evaluation.decision.answers import embedding_size
 from seewhy.files import require_new, write_atomic
 from seewhy.inference import container, golden, onnx_file
 from seewhy.inference.onnx_file import OnnxFile
-from seewhy.inference.predictor import Outputs, Predictor, at_a_time
-from seewhy.text import counted, visible
+from seewhy.inference.predictor import Outputs, Predictor, at_a_time, require_finite
+from seewhy.text import visible
 
 # ONNX Runtime reports its use to Microsoft unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -46,11 +46,7 @@ class OnnxPredictor(Predictor):
     def outputs(self, images: NDArray[np.uint8], embed: bool = False) -> Outputs:
         names = ["logits", "embeddings"] if embed and self._embeds else ["logits"]
         logits, *embeddings = self.session.run(names, {"images": np.ascontiguousarray(images)})
-        bad = int((~np.isfinite(logits).all(axis=1)).sum())
-        if bad:
-            raise DivergedError(
-                f"the network answers NaN or infinity for {bad:,} of {counted(len(logits), 'image')}"
-            )
+        require_finite(logits)
         return logits, embeddings[0] if embeddings else None
 
     def with_threads(self, threads: int) -> "OnnxPredictor":

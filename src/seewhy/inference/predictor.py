@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from seewhy.data import ImageSet, InputRule
 from seewhy.data.images.decode import centre
-from seewhy.errors import UsageError
+from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import OnEvent, Progress, ignore
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -121,3 +122,13 @@ def predict_batches(
 def at_a_time(pixels: int) -> int:
     """How many images of so many pixels a network is shown at a time, which bounds memory."""
     return max(1, min(MOST, MOST_PIXELS // pixels))
+
+
+def require_finite(logits: NDArray[np.float32]) -> None:
+    """Raises `DivergedError` when a logit is NaN or infinite."""
+    bad = int((~np.isfinite(logits).all(axis=1)).sum())
+    if bad:
+        raise DivergedError(
+            f"the network answers NaN or infinity for {bad:,} of {counted(len(logits), 'image')}: "
+            f"it has diverged"
+        )

@@ -14,8 +14,8 @@ from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import place
 from seewhy.inference.ensemble_network import EnsembleNetwork
-from seewhy.inference.forward import full_precision, outputs_of, require_finite, to_input
-from seewhy.inference.predictor import Outputs, Predictor
+from seewhy.inference.forward import full_precision, outputs_of, to_input
+from seewhy.inference.predictor import Outputs, Predictor, require_finite
 from seewhy.models.network import Network
 
 

@@ -6,15 +6,12 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from fastapi import Depends, FastAPI, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.exceptions import HTTPException
 
 from seewhy.data.stamps import cache_root
 from seewhy.errors import UsageError
-from seewhy.serving.errors import Refusal
-from seewhy.serving.guard import Guard, Scopes, refused
+from seewhy.serving.guard import Scopes, guarded_app
 from seewhy.serving.service import Service
 
 SCOPES = {"/metrics": "admin", "/status": "admin", "/reload": "admin"}
@@ -23,16 +20,7 @@ SCOPES = {"/metrics": "admin", "/status": "admin", "/reload": "admin"}
 def create_admin_app(service: Service, token: str) -> FastAPI:
     """The operator's application; every route needs the token."""
     scopes = Scopes(SCOPES, {"admin": token})
-    app = FastAPI(
-        title="SeeWhy, for its operator",
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        dependencies=[Depends(scopes.require)],
-    )
-    app.add_middleware(Guard, service=service)
-    for error in (Refusal, HTTPException, RequestValidationError):
-        app.add_exception_handler(error, refused)
+    app = guarded_app(service, scopes, title="SeeWhy, for its operator", openapi_url=None)
 
     @app.get("/metrics")
     async def metrics() -> Response:

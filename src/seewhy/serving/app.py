@@ -4,10 +4,8 @@ import asyncio
 import json
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from starlette.exceptions import HTTPException
 
 from seewhy import __version__
 from seewhy.data.images.decode import centre
@@ -15,7 +13,7 @@ from seewhy.errors import ImageError
 from seewhy.serving.docs import docs_page
 from seewhy.serving.errors import Refusal, of_image
 from seewhy.serving.explaining import Explainer, Question
-from seewhy.serving.guard import Guard, Scopes, refused
+from seewhy.serving.guard import Scopes, guarded_app
 from seewhy.serving.page import SECURITY, add_page
 from seewhy.serving.schema import EVERYWHERE, WITH_IMAGES, Explained, Predicted, body
 from seewhy.serving.service import Service
@@ -44,17 +42,7 @@ Model = Annotated[
 def create_app(service: Service, key: str | None) -> FastAPI:
     """The application; `key` is the API key, None where none is needed."""
     scopes = Scopes(SCOPES, {"use": key})
-    app = FastAPI(
-        title="SeeWhy",
-        version=__version__,
-        docs_url=None,
-        redoc_url=None,
-        dependencies=[Depends(scopes.require)],
-        responses=EVERYWHERE,
-    )
-    app.add_middleware(Guard, service=service)
-    for error in (Refusal, HTTPException, RequestValidationError):
-        app.add_exception_handler(error, refused)
+    app = guarded_app(service, scopes, title="SeeWhy", version=__version__, responses=EVERYWHERE)
     add_facts(app, service)
     add_predict(app, service)
     explainer = Explainer()

@@ -6,9 +6,10 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -58,6 +59,16 @@ class Scopes:
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(sent.encode(), key.encode()):
             raise Refusal(401, "unauthorized", "send the header `Authorization: Bearer KEY`")
+
+
+def guarded_app(service: Service, scopes: Scopes, **about: Any) -> FastAPI:
+    """An application whose routes need their keys, and whose requests pass the guard."""
+    require = [Depends(scopes.require)]
+    app = FastAPI(docs_url=None, redoc_url=None, dependencies=require, **about)
+    app.add_middleware(Guard, service=service)
+    for error in (Refusal, HTTPException, RequestValidationError):
+        app.add_exception_handler(error, refused)
+    return app
 
 
 class Guard:
