@@ -1,10 +1,10 @@
 """Which of several smaller models may replace one: what each loses and gains, measured on this machine."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,10 @@ from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.evaluation.stats.significance import mcnemar_interval
 from seewhy.inference.onnx import OnnxPredictor
-from seewhy.inference.predictor import at_a_time
+from seewhy.inference.speed import Timed, best_rates, seconds_of_one
 
 GAIN = 0.9  # of the bytes or the time of the reference; above it nothing is gained beyond noise
-ROUNDS, BATCH_ROUNDS = 200, 5
-BATCHES = (4, 16, 64)
+ROUNDS = 200
 
 
 @dataclass(frozen=True)
@@ -56,35 +55,14 @@ class Candidate:
 
 def measure_speeds(predictors: Sequence[OnnxPredictor]) -> list[Speed]:
     """Times models by turns, so that they share any load of the machine."""
-    sessions = [predictor.with_threads(1).session for predictor in predictors]
-    sides = [predictor.rule.size for predictor in predictors]
-    single: list[list[float]] = [[] for _ in predictors]
-    best: list[dict[int, float]] = [{} for _ in predictors]
-    for number in range(ROUNDS + 1):  # the first also allocates
-        for session, side, times in zip(sessions, sides, single, strict=True):
-            taken = _seconds(session, side, 1)
-            times += [taken] * (number > 0)
-    for batch in BATCHES:
-        for number in range(BATCH_ROUNDS + 1):
-            for session, side, rates in zip(sessions, sides, best, strict=True):
-                if batch <= at_a_time(side**2) and number:
-                    rate = batch / _seconds(session, side, batch)
-                    rates[batch] = max(rate, rates.get(batch, 0.0))
-    return [_speed(times, rates) for times, rates in zip(single, best, strict=True)]
+    models = [_timed(predictor.with_threads(1).session, predictor) for predictor in predictors]
+    singles = seconds_of_one(models, ROUNDS)
+    rates = best_rates(models, singles)
+    return [Speed(1000 * median(one), *rate) for one, rate in zip(singles, rates, strict=True)]
 
 
-def _seconds(session: object, side: int, batch: int) -> float:
-    images = np.full((batch, side, side, 3), 128, np.uint8)
-    start = time.perf_counter()
-    session.run(["logits"], {"images": images})  # type: ignore[attr-defined]
-    return time.perf_counter() - start
-
-
-def _speed(times: Sequence[float], rates: dict[int, float]) -> Speed:
-    one = median(times)
-    rates = {1: 1 / one, **rates}
-    batch = max(rates, key=lambda size: rates[size])
-    return Speed(1000 * one, rates[batch], batch)
+def _timed(session: Any, predictor: OnnxPredictor) -> Timed:
+    return Timed(lambda images: session.run(["logits"], {"images": images}), predictor.rule.size)
 
 
 def judge(

@@ -13,17 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from seewhy.errors import UsageError
-from seewhy.events import Note, OnEvent, Progress, ignore
+from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import optional_folder, write_json
-from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import Runtime, load
 from seewhy.inference.locate import find_models
-from seewhy.inference.predictor import at_a_time
+from seewhy.inference.speed import Timed, best_rates, seconds_of_one
 from seewhy.plots.benchmark import draw_speeds
 
 ROUNDS, WARM_UP = 200, 5  # images by themselves, for each model
-BATCHES = (4, 16, 64)
-BATCH_ROUNDS = 5
 MOST_SECONDS = 60  # for the single images of all models
 
 FIRST_ANSWER = """
@@ -102,8 +99,11 @@ def benchmark_inference(
         starts = [_start_up(name, runtime, on_event) for name, runtime in pairs]
         for classifier in classifiers:
             stack.enter_context(classifier.in_full_precision())
-        singles = _single(classifiers, on_event)
-        rates = [_best_rate(c, one) for c, one in zip(classifiers, singles, strict=True)]
+        timed = [Timed(c.predictor.outputs, c.rule.size) for c in classifiers]
+        singles = seconds_of_one(
+            timed, ROUNDS, warm_up=WARM_UP, most_seconds=MOST_SECONDS, on_event=on_event
+        )
+        rates = best_rates(timed, singles)
         speeds = [
             InferenceSpeed(
                 model=name,
@@ -129,40 +129,6 @@ def benchmark_inference(
             draw_speeds(result.speeds, count, folder)
             on_event(Note(f"metrics and figure: {folder}"))
     return result
-
-
-def _single(classifiers: Sequence[Classifier], on_event: OnEvent) -> list[list[float]]:
-    """Seconds of one image, for each model, by turns."""
-    times: list[list[float]] = [[] for _ in classifiers]
-    began = time.perf_counter()
-    for number in range(WARM_UP + ROUNDS):
-        for classifier, taken in zip(classifiers, times, strict=True):
-            seconds = _seconds(classifier, 1)
-            if number >= WARM_UP:
-                taken.append(seconds)
-        on_event(Progress("timing", number + 1, WARM_UP + ROUNDS))
-        if times[0] and time.perf_counter() - began > MOST_SECONDS:
-            break
-    return times
-
-
-def _best_rate(classifier: Classifier, singles: Sequence[float]) -> tuple[float, int]:
-    """The most images per second, and the batch that gives them."""
-    rates = {1: 1 / float(np.median(singles))}
-    for batch in BATCHES:
-        if batch <= at_a_time(classifier.rule.size**2):
-            _seconds(classifier, batch)
-            rates[batch] = batch / min(_seconds(classifier, batch) for _ in range(BATCH_ROUNDS))
-    best = max(rates, key=lambda size: rates[size])
-    return rates[best], best
-
-
-def _seconds(classifier: Classifier, batch: int) -> float:
-    side = classifier.rule.size
-    images = np.full((batch, side, side, 3), 128, np.uint8)
-    start = time.perf_counter()
-    classifier.predictor.outputs(images)
-    return time.perf_counter() - start
 
 
 def _start_up(name: str, runtime: Runtime, on_event: OnEvent) -> tuple[float, float]:
