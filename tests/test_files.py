@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from seewhy.files import (
     atomic_directory,
     atomic_file,
     exclusive,
+    holds_something,
     make_directory,
     output_folder,
     require_new,
@@ -143,6 +145,23 @@ def test_a_folder_that_holds_something_is_refused_and_an_empty_one_taken(tmp_pat
         (tmp_path / "file").touch()
         with pytest.raises(UsageError, match="is not empty"), output_folder(full):
             pass
+
+
+def test_a_folder_that_another_process_makes_at_this_moment_holds_nothing(tmp_path):
+    path, done = tmp_path / "new", threading.Event()
+
+    def make_and_remove():
+        while not done.is_set():
+            path.mkdir()
+            path.rmdir()
+
+    other = threading.Thread(target=make_and_remove)
+    other.start()
+    try:
+        assert not any(holds_something(path) for _ in range(20_000))
+    finally:
+        done.set()
+        other.join()
 
 
 def test_after_an_error_a_new_folder_is_gone_and_an_empty_one_empty(tmp_path):

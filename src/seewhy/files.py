@@ -186,9 +186,13 @@ def _made(path: Path) -> Iterator[None]:
 
 def holds_something(path: Path) -> bool:
     """Whether there is a file, or a directory with more than the lock files of a stopped process."""
-    if path.is_dir():
-        return any(entry.suffix != ".lock" for entry in path.iterdir())
-    return os.path.lexists(path)
+    # One question, not two: a directory that another process makes in between would be taken for a file.
+    try:
+        return any(not name.endswith(".lock") for name in os.listdir(path))
+    except NotADirectoryError:
+        return True
+    except FileNotFoundError:
+        return path.is_symlink()
 
 
 @contextmanager
