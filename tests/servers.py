@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from seewhy.serving.admin import token_file
+from seewhy.serving.keys import token_file
 
 START_SECONDS = 60
 

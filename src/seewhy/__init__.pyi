@@ -21,9 +21,9 @@ from .inference.loading import trust_onnx as trust_onnx
 from .inference.locate import shipped_models as shipped_models
 from .logs import log_to as log_to
 from .run import Run as Run
-from .serving import serve as serve
 from .serving.client import AsyncClient as AsyncClient
 from .serving.client import Client as Client
+from .serving.serve import serve as serve
 from .serving.settings import ServeSettings as ServeSettings
 from .workflows.analyse import analyse as analyse
 from .workflows.benchmark import benchmark_inference as benchmark_inference

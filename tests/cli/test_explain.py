@@ -8,7 +8,7 @@ from PIL import Image
 
 import seewhy
 from seewhy.attribution.methods import METHODS
-from seewhy.data import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import UsageError
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle

@@ -3,7 +3,7 @@ import json
 import pytest
 from helpers import call
 
-from seewhy.data import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.models.registry import build

@@ -8,7 +8,8 @@ from data.cifar_files import batch, py_files, to_archive, to_folder
 from data.pictures import class_folders
 
 from seewhy.config.data import DataConfig
-from seewhy.data import InputRule, load_data
+from seewhy.config.input_rule import InputRule
+from seewhy.data import load_data
 from seewhy.data.images.decode import decode, read
 from seewhy.errors import DataError, ImageError
 

@@ -11,7 +11,7 @@ from helpers import TinyNet, image_set, tiny_net
 from PIL import Image
 
 import seewhy
-from seewhy.data import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.data.images.decode import read_sized
 from seewhy.errors import ImageError, UsageError
 from seewhy.inference.bundle import Bundle

@@ -7,8 +7,8 @@ import torch
 from helpers import QUICK, write_folder
 
 import seewhy
+from seewhy.config.input_rule import InputRule
 from seewhy.config.names import PERTURBATION_METHODS
-from seewhy.data import InputRule
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.inference import bundle as bundles

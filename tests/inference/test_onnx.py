@@ -10,7 +10,7 @@ import pytest
 from helpers import call
 
 import seewhy
-from seewhy.data.stamps import cache_root
+from seewhy.data.cache_root import cache_root
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.inference import onnx_file
 from seewhy.inference.onnx import remember

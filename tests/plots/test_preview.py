@@ -11,7 +11,7 @@ from plots.test_data import ODD
 
 from seewhy.augment.preview import ladders, versions
 from seewhy.config.augment import AugmentConfig
-from seewhy.data import InputRule
+from seewhy.config.input_rule import InputRule
 from seewhy.data.originals import Original
 from seewhy.plots.preview import input_sheet, ladder_sheet
 from seewhy.plots.style import VERMILION

@@ -113,43 +113,6 @@ def test_keys_are_compared_in_constant_time():
     assert "hmac.compare_digest(sent" in text and "sent ==" not in text and "== key" not in text
 
 
-def test_a_key_that_others_may_read_is_refused(tmp_path, monkeypatch):
-    file = tmp_path / "key"
-    for text, mode, match in [
-        (KEY, 0o644, "chmod 600"),
-        (KEY, 0o640, "chmod 600"),
-        ("short", 0o600, "16 characters"),
-        (KEY + " more", 0o600, "without spaces"),
-        ("", 0o600, "16 characters"),
-    ]:
-        file.write_text(text)
-        file.chmod(mode)
-        with pytest.raises(UsageError, match=match):
-            admin.read_secret(file)
-    file.write_text(KEY + "\n")
-    assert admin.read_secret(file) == KEY
-    # Kubernetes and systemd: a file of root's, for the group of a service that is not root.
-    file.chmod(0o440)
-    monkeypatch.setattr(admin.os, "getuid", lambda: 10001)
-    if file.stat().st_uid == 0:
-        assert admin.read_secret(file) == KEY
-    file.chmod(0o444)
-    with pytest.raises(UsageError, match="chmod 600"):
-        admin.read_secret(file)
-    with pytest.raises(UsageError, match="cannot be read"):
-        admin.read_secret(tmp_path / "none")
-
-
-def test_the_operators_token_is_made_once_for_this_user_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path))
-    token = admin.admin_token()
-    assert token == admin.admin_token() and len(token) > 40
-    assert admin.token_file().stat().st_mode & 0o777 == 0o600
-    admin.token_file().chmod(0o644)
-    with pytest.raises(UsageError, match="chmod 600"):
-        admin.admin_token()
-
-
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
 def test_a_public_address_needs_a_key(host):
     with pytest.raises(UsageError, match="--api-key-file"):

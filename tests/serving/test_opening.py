@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import seewhy
-from seewhy.data.stamps import cache_root
+from seewhy.data.cache_root import cache_root
 from seewhy.errors import UsageError
 from seewhy.serving import opening
 from seewhy.serving.models import Models

@@ -19,8 +19,8 @@ from page.test_browser import PAYLOADS
 from PIL import Image
 
 import seewhy
+from seewhy.config.input_rule import InputRule
 from seewhy.config.names import METHODS
-from seewhy.data import InputRule
 from seewhy.evaluation.decision.record import Decision
 from seewhy.files import to_json
 from seewhy.inference import bundle as bundles

@@ -16,8 +16,8 @@ from servers import image, read_all, running
 
 import seewhy
 from seewhy.errors import UsageError
-from seewhy.serving import named
 from seewhy.serving import server as server_module
+from seewhy.serving.serve import named
 from seewhy.serving.settings import ServeSettings
 
 

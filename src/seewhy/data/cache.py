@@ -30,6 +30,7 @@ from PIL import Image
 
 from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, check_bad
+from seewhy.data.cache_root import cache_root
 from seewhy.data.cache_sets import ABOUT, USED, About, adding, make_room
 from seewhy.data.checksums import intact, write_checksums
 from seewhy.data.class_names import NO_LABEL, class_names
@@ -39,7 +40,7 @@ from seewhy.data.images.quiet import quiet_pillow
 from seewhy.data.imageset import Rows
 from seewhy.data.segments import Facts, Pixels, new_segment, open_images
 from seewhy.data.sources.source import Record, Source
-from seewhy.data.stamps import Content, cache_root
+from seewhy.data.stamps import Content
 from seewhy.errors import DataError, ImageError
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import atomic_directory, exclusive, require_space, write_json

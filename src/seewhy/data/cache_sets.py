@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from seewhy.data.cache_root import cache_root
 from seewhy.data.checksums import intact
-from seewhy.data.stamps import cache_root
 from seewhy.errors import LockedError, UsageError
 from seewhy.files import exclusive, shared
 from seewhy.text import counted, near, visible

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import numpy as np
 
+from seewhy.data.cache_root import cache_root, writable
 from seewhy.data.checksums import intact, write_checksums
-from seewhy.data.stamps import cache_root, writable
 from seewhy.files import atomic_directory
 
 

@@ -1,13 +1,10 @@
 """One hash over the files of a source; files that have not changed are not read again."""
 
-import errno
 import hashlib
 import io
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,41 +12,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from seewhy.data.cache_root import cache_root
 from seewhy.data.images.at_once import workers
 from seewhy.data.sources.source import Source
-from seewhy.errors import DataError, UnwritableError
 from seewhy.files import write_atomic
 
-_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 FORMAT = 5  # of a cache entry; part of the hash
-
-
-def cache_root() -> Path:
-    """Returns the directory of the cache, created if it is missing."""
-    root = Path(os.environ.get("SEEWHY_CACHE") or "~/.cache/seewhy").expanduser()
-    with writable(root):
-        root.mkdir(parents=True, exist_ok=True)
-    return root
-
-
-@contextmanager
-def writable(root: Path) -> Iterator[None]:
-    """Turns a refused write into a `DataError` that names the variable to set."""
-    try:
-        yield
-    except UnwritableError as error:  # of `files`, whose advice is about --out
-        reason = error.reason
-    except OSError as error:
-        if error.errno not in _REFUSALS:
-            raise
-        reason = str(error.strerror)
-    else:
-        return
-    raise DataError(
-        f"cannot write to the cache {root} ({reason}): set SEEWHY_CACHE to another directory"
-    )
-
-
 _SETTLED = 2_000_000_000  # ns; a younger file may change again within one tick of its clock
 
 

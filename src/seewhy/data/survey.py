@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seewhy.data.cache import read_all
+from seewhy.data.cache_root import cache_root
 from seewhy.data.images.colour import Depth
 from seewhy.data.images.decode import ImageLike, measure
 from seewhy.data.images.depth import common_depth, value_range
 from seewhy.data.sources.source import Source
-from seewhy.data.stamps import Content, cache_root
+from seewhy.data.stamps import Content
 from seewhy.errors import ImageError
 from seewhy.files import write_atomic
 

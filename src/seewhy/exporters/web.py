@@ -9,8 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from seewhy.data.cache_root import cache_root, writable
 from seewhy.data.download import Download, download
-from seewhy.data.stamps import cache_root, writable
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.events import OnEvent, ignore

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.data.stamps import cache_root, writable
+from seewhy.data.cache_root import cache_root, writable
 from seewhy.errors import ModelFileError, UsageError, first_line
 from seewhy.evaluation.decision.answers import embedding_size
 from seewhy.files import require_new, write_atomic

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.data import ImageSet, InputRule
+from seewhy.config.input_rule import InputRule
+from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.decision.record import Decision

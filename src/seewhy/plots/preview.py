@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from seewhy.data import ImageSet, InputRule
+from seewhy.config.input_rule import InputRule
+from seewhy.data import ImageSet
 from seewhy.data.originals import Original
 from seewhy.plots.style import GREY, VERMILION, Page, png, short
 

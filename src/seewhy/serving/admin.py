@@ -1,16 +1,11 @@
 """What only the operator may ask: metrics, status and reload, on a loopback port, with a token."""
 
 import asyncio
-import os
-import secrets
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from seewhy.data.stamps import cache_root
-from seewhy.errors import UsageError
 from seewhy.serving.guard import Scopes, guarded_app
 from seewhy.serving.service import Service
 
@@ -37,44 +32,3 @@ def create_admin_app(service: Service, token: str) -> FastAPI:
 
     scopes.check(app)
     return app
-
-
-def admin_token() -> str:
-    """The operator's token, from a file in the cache that is made at the first start.
-
-    Raises `UsageError` for a file that others can read or replace.
-    """
-    path = token_file()
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32))
-            os.fsync(file.fileno())
-    except FileExistsError:
-        pass
-    return read_secret(path)
-
-
-def token_file() -> Path:
-    """Where the operator's token is."""
-    return cache_root() / "serving" / "admin-token"
-
-
-def read_secret(path: Path) -> str:
-    """The key in a file, without blanks at its ends.
-
-    Raises `UsageError` for one that is short, not plain ASCII, or in a file that other users may read.
-    A file of root's may be read by its group: so Kubernetes and systemd hand a secret to a service.
-    """
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK)) as file:
-            about = os.fstat(file.fileno())
-            text = file.read(4096).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: the key cannot be read ({error})") from None
-    foreign = 0o037 if about.st_uid == 0 and os.getuid() else 0o077
-    if about.st_mode & foreign or about.st_uid not in (os.getuid(), 0):
-        raise UsageError(f"{path}: other users may read this key: `chmod 600` it")
-    if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
-        raise UsageError(f"{path}: expected a key of 16 characters or more, without spaces")
-    return text

@@ -59,9 +59,10 @@ class Decoders:
         self.replaced = 0
 
     async def start(self) -> None:
-        """Starts the processes; returns when one is ready at least."""
-        tasks = [self._add() for _ in range(self._count)]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        """Starts the processes; returns when the first is ready, which the others would slow."""
+        await self._add()
+        for _ in range(self._count - 1):
+            self._add()
 
     async def close(self) -> None:
         """Ends the processes."""

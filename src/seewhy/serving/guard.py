@@ -1,7 +1,6 @@
 """What every request passes, and every answer carries: hosts, origins, keys, request ids and headers."""
 
 import hmac
-import ipaddress
 import logging
 import secrets
 import time
@@ -175,14 +174,6 @@ def _authority(origin: str) -> str | None:
     except ValueError:
         return None
     return parts.netloc.lower() if parts.scheme in ("http", "https") and parts.netloc else None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def refused(request: Request, error: Exception) -> JSONResponse:

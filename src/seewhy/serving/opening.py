@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from seewhy import __version__
-from seewhy.data.stamps import cache_root
+from seewhy.data.cache_root import cache_root
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.files import exclusive
 from seewhy.inference.classifier import Classifier

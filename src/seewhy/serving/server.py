@@ -3,27 +3,28 @@
 import asyncio
 import contextlib
 import functools
+import ipaddress
 import logging
 import signal
 import socket
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h11
 import python_multipart
 import starlette
 import uvicorn
-from fastapi import FastAPI
 
 from seewhy.errors import SeeWhyError, UsageError
 from seewhy.events import Note, OnEvent
 from seewhy.floors import require
-from seewhy.serving.admin import admin_token, create_admin_app, read_secret, token_file
-from seewhy.serving.app import create_app
-from seewhy.serving.guard import is_loopback
+from seewhy.serving.keys import admin_token, read_secret, token_file
 from seewhy.serving.protocol import DeadlineProtocol
 from seewhy.serving.service import Service
 from seewhy.serving.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 require(h11, python_multipart, starlette)
 
@@ -38,7 +39,7 @@ SETTLE_SECONDS = 0.3  # in which clients learn that the server is not ready any 
 def run(names: dict[str, str], settings: ServeSettings, on_event: OnEvent) -> None:
     """Serves models, by name, until a signal. Raises as `seewhy.serve`."""
     key = None if settings.api_key_file is None else read_secret(settings.api_key_file)
-    if key is None and not is_loopback(settings.host):
+    if key is None and not _is_loopback(settings.host):
         raise UsageError(
             f"anyone who reaches {settings.host} could use the server: give --api-key-file, or listen on "
             "127.0.0.1"
@@ -51,36 +52,55 @@ async def _serve(
 ) -> None:
     service = Service(names, settings)
     public, admin = _listen(settings)
-    servers = [
-        _Server(create_app(service, key), service),
-        _Server(create_admin_app(service, admin_token()), service),
-    ]
-    stop = asyncio.Event()
-    with _stopped_by_signals(stop, servers):
-        running = [
-            asyncio.create_task(server.serve([listener]))
-            for server, listener in zip(servers, (public, admin), strict=True)
-        ]
-        on_event(Note(f"{_address(public)}  operator: {_address(admin)}, token in {token_file()}"))
-        try:
-            if await _first(service.start(), stop):
-                logger.info("ready", extra={"models": service.models.digests})
-                on_event(Note(f"ready: {', '.join(names)}"))
-                watching = [asyncio.create_task(_watch(service))] if settings.reload else []
-                await _first(service.broken.wait(), stop)
-                for task in watching:
-                    task.cancel()
-            service.draining = True
-            logger.info("stopping", extra={"images": service.room.taken})
-            await asyncio.sleep(0 if service.broken.is_set() else SETTLE_SECONDS)
-        finally:
-            for server in servers:
-                server.should_exit = True
-            await asyncio.gather(*running)
-            await service.close()
+    starting = asyncio.create_task(service.start())
+    try:
+        # FastAPI takes as long to import as decoders and models to start.
+        apps = await asyncio.to_thread(_apps, service, key)
+        servers = [_Server(app, service) for app in apps]
+        stop = asyncio.Event()
+        with _stopped_by_signals(stop, servers):
+            running = [
+                asyncio.create_task(server.serve([listener]))
+                for server, listener in zip(servers, (public, admin), strict=True)
+            ]
+            address, operator = map(_address, (public, admin))
+            on_event(Note(f"{address}  operator: {operator}, token in {token_file()}"))
+            try:
+                await _run(service, starting, stop, on_event)
+            finally:
+                for server in servers:
+                    server.should_exit = True
+                await asyncio.gather(*running)
+    finally:
+        starting.cancel()
+        await service.close()
     logger.info("stopped")
     if service.broken.is_set():
         raise SeeWhyError("the processes that decode images end as soon as they start: see the log")
+
+
+def _apps(service: Service, key: str | None) -> "tuple[FastAPI, FastAPI]":
+    """The application, and that of the operator."""
+    from seewhy.serving.admin import create_admin_app
+    from seewhy.serving.app import create_app
+
+    return create_app(service, key), create_admin_app(service, admin_token())
+
+
+async def _run(
+    service: Service, starting: asyncio.Task[None], stop: asyncio.Event, on_event: OnEvent
+) -> None:
+    """Answers until the signal to stop. Raises what starting raises."""
+    if await _first(starting, stop):
+        logger.info("ready", extra={"models": service.models.digests})
+        on_event(Note(f"ready: {', '.join(service.models.digests)}"))
+        watching = [asyncio.create_task(_watch(service))] if service.settings.reload else []
+        await _first(service.broken.wait(), stop)
+        for task in watching:
+            task.cancel()
+    service.draining = True
+    logger.info("stopping", extra={"images": service.room.taken})
+    await asyncio.sleep(0 if service.broken.is_set() else SETTLE_SECONDS)
 
 
 async def _first(work: Any, stop: asyncio.Event) -> bool:
@@ -109,7 +129,7 @@ async def _watch(service: Service) -> None:
 class _Server(uvicorn.Server):
     """uvicorn with our protocol; signals are ours."""
 
-    def __init__(self, app: FastAPI, service: Service) -> None:
+    def __init__(self, app: "FastAPI", service: Service) -> None:
         settings = service.settings
         config = uvicorn.Config(
             app,
@@ -174,6 +194,14 @@ def _stopped_by_signals(stop: asyncio.Event, servers: Sequence[_Server]) -> Iter
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _listen(settings: ServeSettings) -> tuple[socket.socket, socket.socket]:

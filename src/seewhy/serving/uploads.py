@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -12,6 +12,9 @@ from seewhy.errors import ImageError
 from seewhy.serving.errors import Refusal, busy
 from seewhy.serving.settings import ServeSettings
 from seewhy.text import counted
+
+if TYPE_CHECKING:
+    from fastapi import Request
 
 RAW = ("image/", "application/octet-stream")  # content types of a body that is one image
 NAME_LENGTH = 255  # characters of a file name that are repeated
@@ -79,7 +82,7 @@ class Holding:
         self.size += size
 
 
-async def receive(request: Request, settings: ServeSettings, holding: Holding) -> list[Upload]:
+async def receive(request: "Request", settings: ServeSettings, holding: Holding) -> list[Upload]:
     """The images of a request: a form with fields `file`, or a body that is one image.
 
     Raises `Refusal`. An image that is too large does not spoil those beside it.
@@ -105,7 +108,7 @@ async def receive(request: Request, settings: ServeSettings, holding: Holding) -
 
 
 async def _counted(
-    request: Request, settings: ServeSettings, holding: Holding
+    request: "Request", settings: ServeSettings, holding: Holding
 ) -> AsyncIterator[bytes]:
     """The body in pieces. Raises `Refusal` one byte after the limit, or before the first one."""
     most = settings.request_bytes

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from seewhy.augment.preview import Ladder, Versions, ladders, versions
+from seewhy.config.input_rule import InputRule
 from seewhy.config.recipe import Recipe, load_recipe
-from seewhy.data import Data, ImageSet, InputRule, Splits, load_data
+from seewhy.data import Data, ImageSet, Splits, load_data
 from seewhy.data.originals import Original, originals
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import optional_folder, write_atomic

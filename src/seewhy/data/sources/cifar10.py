@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from seewhy.data.cache_root import cache_root
 from seewhy.data.download import Download, download
 from seewhy.data.sources.class_folders import folder_names
 from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.layouts import LAYOUTS, fitting, recognise
 from seewhy.data.sources.source import Source
 from seewhy.data.sources.tree import tree_at
-from seewhy.data.stamps import cache_root
 from seewhy.errors import DataError
 from seewhy.events import OnEvent
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
+from seewhy.data.cache_root import cache_root
 from seewhy.data.images.decode import is_image
 from seewhy.data.sources.archives import (
     ARCHIVES,
@@ -25,7 +26,6 @@ from seewhy.data.sources.archives import (
     refusal,
 )
 from seewhy.data.sources.folders import Scan, named_as_image
-from seewhy.data.stamps import cache_root
 from seewhy.files import require_space
 from seewhy.text import visible
 

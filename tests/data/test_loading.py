@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from seewhy.config.data import DataConfig
+from seewhy.config.input_rule import InputRule
 from seewhy.config.recipe import load_recipe
-from seewhy.data import InputRule, Splits, load_data, write_bad_files
+from seewhy.data import Splits, load_data, write_bad_files
 from seewhy.data.class_names import class_names
 from seewhy.data.images.decode import read
 from seewhy.errors import DataError, UsageError

@@ -1,0 +1,11 @@
+from .bad_files import BadFile as BadFile
+from .bad_files import write_bad_files as write_bad_files
+from .imageset import ImageSet as ImageSet
+from .imageset import Rows as Rows
+from .loading import Listed as Listed
+from .loading import list_data as list_data
+from .loading import load_data as load_data
+from .sources import Data as Data
+from .split import SealedSet as SealedSet
+from .split import Splits as Splits
+from .split import write_splits as write_splits
