@@ -59,6 +59,15 @@ def test_an_onnx_file_is_served_as_it_is(exported, cached):
     assert (opened.runtime, opened.bundle) == ("onnx", False) and not cached
 
 
+def test_openvino_computes_where_it_is_asked_for(trained, exported, cached):
+    pytest.importorskip("openvino")
+    settings = ServeSettings(runtime="openvino")
+    for model, bundle in ((trained, True), (exported, False)):
+        opened = open_model(str(model), settings)
+        assert (opened.runtime, opened.bundle) == ("openvino", bundle)
+        assert opened.classifier.predictor.runtime == "openvino"
+
+
 def test_another_model_in_its_file_replaces_a_model(tmp_path):
     file, new = tmp_path / "model.safetensors", tmp_path / "new"
     shipped = Path(seewhy.__file__).parent / "weights"

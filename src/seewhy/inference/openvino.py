@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.data.images.at_once import workers
 from seewhy.errors import ModelFileError, UsageError, first_line
 
 INSTALL = "`pip install 'seewhy[openvino]'`"
@@ -33,12 +34,12 @@ class OpenVinoSession:
             import openvino
         except ImportError:
             raise UsageError(f"--runtime openvino needs an extra: {INSTALL}") from None
-        settings = {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads or 0,
-            "CACHE_DIR": "",
-        }
+        settings: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32", "CACHE_DIR": ""}
+        if threads is None:
+            settings["PERFORMANCE_HINT"] = "LATENCY"  # all cores for one batch
+        else:
+            streams = max(1, workers() // threads)  # batches at once: further ones wait
+            settings |= {"NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": streams * threads}
         try:
             core = openvino.Core()
             self._compiled = core.compile_model(core.read_model(data, b""), "CPU", settings)

@@ -15,7 +15,7 @@ from seewhy.errors import ModelFileError, UsageError
 from seewhy.files import exclusive
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.container import read_header
-from seewhy.inference.loading import load, trust_onnx
+from seewhy.inference.loading import Runtime, load, trust_onnx
 from seewhy.inference.locate import find_models
 from seewhy.inference.onnx_file import is_onnx
 from seewhy.serving.settings import ServeSettings
@@ -28,7 +28,7 @@ EXPORT_SECONDS = 300
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model: its digest, what computes it, "onnx" or "torch", and whether it is a bundle."""
+    """A model: its digest, what computes it, "onnx", "openvino" or "torch", and whether it is a bundle."""
 
     classifier: Classifier
     digest: str
@@ -42,26 +42,27 @@ def open_model(source: str, settings: ServeSettings) -> Opened:
     Raises as `seewhy.load`, and `UsageError` where `runtime` asks for what is not possible.
     """
     files = find_models(source)
+    runtime: Runtime = "openvino" if settings.runtime == "openvino" else "auto"
     if settings.trust_onnx:
         trust_onnx(source)
     if len(files) == 1 and is_onnx(files[0]):
-        classifier = load(source, threads=1)
-        return Opened(classifier, classifier.digest, "onnx", bundle=False)
+        classifier = load(source, threads=1, runtime=runtime)
+        return Opened(classifier, classifier.digest, classifier.predictor.runtime, bundle=False)
     if settings.runtime != "torch" and len(files) == 1:
         try:
-            return _as_onnx(files[0])
+            return _as_onnx(files[0], runtime)
         except UsageError as error:
-            if settings.runtime == "onnx":
+            if settings.runtime != "auto":
                 raise
             logger.warning("not served by ONNX", extra={"reason": visible(str(error))})
     import torch
 
     torch.set_num_threads(1)  # a batch a thread; the server's threads share the cores
-    classifier = load(source, device="cpu", threads=1)
+    classifier = load(source, device="cpu", threads=1, runtime=runtime)
     return Opened(classifier, classifier.digest, "torch", bundle=len(files) == 1)
 
 
-def _as_onnx(bundle: Path) -> Opened:
+def _as_onnx(bundle: Path, runtime: Runtime) -> Opened:
     """The ONNX file of a bundle, from the cache or into it. Raises `UsageError` if there can be none."""
     digest = read_header(bundle).digest
     file = cache_root() / "serving" / f"{digest}-{__version__}.onnx"
@@ -69,17 +70,17 @@ def _as_onnx(bundle: Path) -> Opened:
     with exclusive(file.with_suffix(".lock"), wait=True):
         if file.exists():
             with suppress(ModelFileError):  # damaged, or by another version: it is made again
-                return _opened(file, digest)
+                return _opened(file, digest, runtime)
             file.unlink()
         _export(bundle, file)
-        return _opened(file, digest)
+        return _opened(file, digest, runtime)
 
 
-def _opened(file: Path, digest: str) -> Opened:
-    classifier = load(file, threads=1)
+def _opened(file: Path, digest: str, runtime: Runtime) -> Opened:
+    classifier = load(file, threads=1, runtime=runtime)
     if classifier.predictor.parents != (digest,):
         raise ModelFileError("it was exported from another bundle", str(file))
-    return Opened(classifier, digest, "onnx", bundle=True)
+    return Opened(classifier, digest, classifier.predictor.runtime, bundle=True)
 
 
 def _export(bundle: Path, file: Path) -> None:

@@ -24,8 +24,9 @@ class ServeSettings(BaseModel):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="names by which clients may address the server, besides its own address"
     )
-    runtime: Literal["auto", "onnx", "torch"] = Field(
-        "auto", description="what computes a bundle; auto: ONNX Runtime where it can"
+    runtime: Literal["auto", "onnx", "openvino", "torch"] = Field(
+        "auto",
+        description="what computes a bundle; auto: ONNX Runtime where it can; openvino: also ONNX files",
     )
     trust_onnx: bool = Field(False, description="open ONNX files that another machine exported")
     reload: bool = Field(False, description="load a model again when its file changes")
