@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from seewhy.errors import UsageError
 from seewhy.serving.errors import HTTP_CODES, Refusal, error_json, long_headers
 from seewhy.serving.service import Service
+from seewhy.serving.tracing import TracedRequest
 
 logger = logging.getLogger("seewhy.serving")
 
@@ -84,6 +85,12 @@ class Guard:
             return
         request_id = secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
+        with self._service.tracing.request(Headers(scope=scope)) as span:
+            await self._answer(scope, receive, send, request_id, span)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, request_id: str, span: TracedRequest
+    ) -> None:
         started = time.perf_counter()
         status = 0
 
@@ -113,24 +120,29 @@ class Guard:
             failure = Refusal(500, "internal", "the server failed: its log has the request id")
             await answer(failure, request_id)(scope, receive, send_with_headers)
         finally:
-            self._count(scope, request_id, status, time.perf_counter() - started)
+            self._count(scope, request_id, status, time.perf_counter() - started, span)
 
-    def _count(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _count(
+        self, scope: Scope, request_id: str, status: int, seconds: float, span: TracedRequest
+    ) -> None:
         """Counts a request, and logs it, by the route that it took; status 0: nobody waited for it."""
         # What is refused when the server is full never comes to its route.
         unrouted = "/predict" if scope["path"] == "/predict" else "none"
         route = scope["route"].path if "route" in scope else unrouted
         self._service.metrics.requests.labels(route, status).inc()
         self._service.metrics.seconds.labels(route).observe(seconds)
+        method = scope["method"] if scope["method"].isalpha() else "none"
+        span.answered(method, route, status)
         logger.log(
             logging.DEBUG if route in PROBES else logging.INFO,  # probes come every few seconds
             "request",
             extra={
                 "request_id": request_id,
-                "method": scope["method"] if scope["method"].isalpha() else "none",
+                "method": method,
                 "route": route,
                 "status": status,
                 "ms": round(1000 * seconds, 1),
+                **span.trace,
             },
         )
 

@@ -14,6 +14,7 @@ from seewhy.serving.errors import Refusal, not_ready, of_image
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.models import Models, Served
 from seewhy.serving.settings import ServeSettings
+from seewhy.serving.tracing import Tracing
 from seewhy.serving.uploads import Memory, Upload
 
 
@@ -23,6 +24,7 @@ class Service:
     def __init__(self, names: dict[str, str], settings: ServeSettings) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self.tracing = Tracing(settings.traces)
         self.models = Models(
             names,
             settings,
@@ -32,7 +34,7 @@ class Service:
         self.decoders = Decoders(settings, self.stop_for_crashes)
         self.room = Room(settings.queue)
         self.memory = Memory(settings.upload_memory)
-        self.closing: list[Callable[[], None]] = [self.models.close]
+        self.closing: list[Callable[[], None]] = [self.models.close, self.tracing.close]
         self.draining = False
         self.broken = asyncio.Event()
 
@@ -67,14 +69,16 @@ class Service:
     async def decode(self, upload: Upload, model: Served) -> Decoded:
         """The stored pixels of an image. Raises `ImageError`."""
         data = upload.checked(self.settings.image_bytes)
-        return await self.decoders.decode(data, model.classifier.rule)
+        with self.tracing.part("decode"):
+            return await self.decoders.decode(data, model.classifier.rule)
 
     async def answer(self, upload: Upload, model: Served, top_k: int) -> dict[str, Any] | Refusal:
         """The result for one image, as it is sent, or why there is none."""
         classes = model.classifier.classes
         try:
             decoded = await self.decode(upload, model)
-            answer = await model.batcher.answer(decoded.pixels)
+            with self.tracing.part("model", **{"seewhy.model": model.name}):
+                answer = await model.batcher.answer(decoded.pixels)
         except (ImageError, Refusal) as error:
             refusal = of_image(error) if isinstance(error, ImageError) else error
             self.metrics.image_errors.labels(refusal.code).inc()

@@ -29,6 +29,11 @@ class ServeSettings(BaseModel):
         description="what computes a bundle; auto: ONNX Runtime where it can; openvino: also ONNX files",
     )
     trust_onnx: bool = Field(False, description="open ONNX files that another machine exported")
+    traces: str | None = Field(
+        None,
+        pattern=r"^https?://[^/]",
+        description="OpenTelemetry collector to send spans to, such as http://127.0.0.1:4318",
+    )
     reload: bool = Field(False, description="load a model again when its file changes")
 
     runners: int | None = Field(
