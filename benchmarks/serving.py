@@ -1,10 +1,11 @@
 """Serving: throughput, CPU time and latency of `seewhy serve` beside plain servers, in turn in one run.
 
     apt-get install wrk
-    python benchmarks/serving.py [--rounds 5] [--seconds 4]
+    python benchmarks/serving.py [--rounds 5] [--seconds 4] [--litserve PYTHON]
 
 One 32x32 PNG a request, as a form, sent by wrk from 1, 8 and 64 connections. Beside ours: FastAPI with
-the bundle in PyTorch, one image at a time; and FastAPI with the same ONNX file, a session behind a lock.
+the bundle in PyTorch, one image at a time; FastAPI with the same ONNX file, a session behind a lock; and
+with `--litserve`, the Python of an environment that has it, LitServe with two workers of that session.
 The plain servers decode in their own process and check nothing. Medians over the rounds; servers are
 compared within a round, as other work on the machine slows all alike. Then the time from start to the first
 answer. Writes `benchmarks/results/serving.json`.
@@ -82,6 +83,28 @@ uvicorn.run(app, port=int(sys.argv[2]), log_level="error")
 )
 
 
+LITSERVE = (
+    SESSION
+    + """
+import litserve
+class Api(litserve.LitAPI):
+    def setup(self, device):
+        pass
+    def decode_request(self, request):
+        return pixels_of(request["file"].file.read())
+    def predict(self, pixels):
+        return answer(pixels[None])[0]
+    def encode_response(self, probabilities):
+        best = int(probabilities.argmax())
+        return {"label": best, "confidence": float(probabilities[best])}
+if __name__ == "__main__":
+    api = Api(api_path="/predict")
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=2)
+    server.run(port=int(sys.argv[2]), num_api_servers=1, generate_client_file=False, log_level="error")
+"""
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
@@ -89,13 +112,16 @@ def main() -> None:
     parser.add_argument(
         "--onnx", type=Path, default=None, help="`fast` as an ONNX file, if it was exported before"
     )
+    parser.add_argument(
+        "--litserve", type=Path, default=None, help="a Python with litserve, onnxruntime and pillow"
+    )
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("apt-get install wrk")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         onnx = options.onnx or seewhy.export("fast", folder / "fast.onnx").file
-        servers = commands(folder, onnx)
+        servers = commands(folder, onnx, options.litserve)
         record = {
             "rounds": options.rounds,
             "seconds": options.seconds,
@@ -111,14 +137,17 @@ def main() -> None:
     print(json.dumps(record["compared"], indent=1), json.dumps(record["start"], indent=1))
 
 
-def commands(folder: Path, onnx: Path) -> dict[str, list[str]]:
+def commands(folder: Path, onnx: Path, litserve: Path | None = None) -> dict[str, list[str]]:
     """How each server is started."""
     plain = {"torch": (TORCH, "fast"), "lock": (LOCK, onnx)}
+    if litserve is not None:
+        plain["litserve"] = (LITSERVE, onnx)
     made = {"seewhy": serve(onnx)}
     for name, (code, model) in plain.items():
         file = folder / f"{name}_server.py"
         file.write_text(code)
-        made[name] = [sys.executable, str(file), str(model), str(PORT)]
+        python = litserve if name == "litserve" else sys.executable
+        made[name] = [str(python), str(file), str(model), str(PORT)]
     return made
 
 
