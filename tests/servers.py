@@ -61,7 +61,10 @@ class Running:
         """The sockets that its process has open to clients of the public port."""
         port = f":{self.address[1]:04X}"
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        owned = {os.readlink(path) for path in Path(f"/proc/{self.process.pid}/fd").iterdir()}
+        owned = set()
+        for path in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                owned.add(os.readlink(path))
         return [
             row[2]
             for row in rows
