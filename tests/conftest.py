@@ -70,6 +70,18 @@ def shared_data() -> Path:
     return data
 
 
+@pytest.fixture(scope="session")
+def some_cifar10(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 2,000 images of `train` and 1,000 of `test` of CIFAR-10, in the layout of the whole."""
+    import pyarrow.parquet as pq
+
+    root = tmp_path_factory.mktemp("cifar10")
+    for name, count in (("train", 2000), ("test", 1000)):
+        table = pq.read_table(shared_data / "cifar10" / f"{name}.parquet")
+        pq.write_table(table.slice(0, count), root / f"{name}.parquet")
+    return root
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium. While it is open, this thread has a running event loop."""

@@ -88,7 +88,17 @@ def test_names_of_files_play_no_part(root, tmp_path):
     )
 
 
-def test_cifar10_from_parquet(shared_data):
+def test_cifar10_from_parquet(some_cifar10):
+    splits = load_data(some_cifar10)
+    assert (len(splits.train), len(splits.val), len(splits.test)) == (1_802, 198, 1_000)
+    assert splits.classes[3] == "cat" and splits.bad == () and splits.rule.store == 32
+    assert splits.notes[0] == (
+        "train: 2,000 images, 10 classes, 32x32, from parquet; test: 1,000 images"
+    )
+
+
+@pytest.mark.long
+def test_the_whole_of_cifar10_from_parquet(shared_data):
     splits = load_data(shared_data / "cifar10")
     assert (len(splits.train), len(splits.val), len(splits.test)) == (45_000, 5_000, 10_000)
     assert splits.train.counts.tolist() == [4_500] * 10 and splits.val.counts.tolist() == [500] * 10
