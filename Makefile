@@ -18,9 +18,10 @@ demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, pr
 	  '$(BIN)/seewhy train --recipe photos --data FOLDER          your own photos, one folder per class' \
 	  '$(BIN)/seewhy predict fast IMAGE.jpg                       a model that comes with the package'
 
-# Three workers for two cores: tests that wait for a process leave a core to the others.
+# Three workers for two cores: tests that wait for a process leave a core to the others. What is compiled is
+# kept whatever the environment says, since every worker and hundreds of processes would compile it again.
 test: check  ## all checks and tests, in nine minutes on two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 test-long: $(INSTALLED)  ## the full-size tests
 	$(BIN)/python -m pytest -q -m long

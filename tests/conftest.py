@@ -1,5 +1,6 @@
 """What all tests share: fixed seeds, a cache of their own, and the data beside the repository."""
 
+import gc
 import os
 import random
 import shutil
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rendering import render_nothing
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +23,12 @@ def fixed_seeds() -> None:
         sys.modules["torch"].manual_seed(0)
 
 
+def pytest_collection_finish() -> None:
+    """Frees the collector from looking through thousands of tests, again and again while they run."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keeps the tests out of the user's cache and data; the workers of xdist share one cache."""
@@ -30,6 +38,22 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SEEWHY_CACHE", str(cache))
         patch.delenv("SEEWHY_DATA", raising=False)
         yield cache
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unrendered() -> Iterator[pytest.MonkeyPatch]:
+    """Has no figure rendered, save where a test asks for `rendered`."""
+    with pytest.MonkeyPatch.context() as patch:
+        render_nothing(patch)
+        yield patch
+
+
+@pytest.fixture
+def rendered(unrendered: pytest.MonkeyPatch) -> Iterator[None]:
+    """Has figures rendered as a user sees them."""
+    unrendered.undo()
+    yield
+    render_nothing(unrendered)
 
 
 @pytest.fixture(scope="session")

@@ -194,7 +194,7 @@ def test_copies_leave_neither_their_folder_nor_the_images_alone(trained, photos,
 # ------------------------------------------------------------------ maps and logs
 
 
-def test_the_least_sure_are_explained(trained, photos, tmp_path):
+def test_the_least_sure_are_explained(rendered, trained, photos, tmp_path):
     out, maps = tmp_path / "rows.jsonl", tmp_path / "maps"
     command = ["predict", trained, photos, "--out", out, "--explain", maps, "--explain-most", "2"]
     assert "maps of 2 images" in call(*command).err

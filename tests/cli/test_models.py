@@ -15,7 +15,7 @@ def test_every_net_is_listed_with_its_cost():
     assert listed["advanced_cnn"]["parameters"] == 638_730
 
 
-def test_what_the_networks_reach_is_listed_and_drawn(tmp_path):
+def test_what_the_networks_reach_is_listed_and_drawn(rendered, tmp_path):
     out = tmp_path / "networks.png"
     measured = json.loads(call("models", "--out", out, "--json").out)["measured"]
     figures = measured["networks"]["simple_cnn"]
@@ -35,7 +35,7 @@ def test_the_cost_is_that_of_the_size_and_the_classes(size, classes):
     assert shown["networks"]["deep_cnn"] == asdict(counted)
 
 
-def test_show_takes_the_options_of_a_net_and_draws_it(tmp_path):
+def test_show_takes_the_options_of_a_net_and_draws_it(rendered, tmp_path):
     out = tmp_path / "net.png"
     options = ["--stride", "2", "--kernel", "4", "--size", "16", "--classes", "3"]
     shown = call("models", "show", "strided_cnn", *options, "--out", out).out

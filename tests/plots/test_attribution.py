@@ -98,9 +98,14 @@ def test_the_image_shows_through_in_grey_where_there_is_no_evidence() -> None:
     assert (marked[..., 0] > marked[..., 2]).all()
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 16])
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.long), 5, 16])
 @pytest.mark.parametrize(
-    "methods", [("grad_cam",), ("grad_cam", "shap", "saliency"), tuple(METHODS)]
+    "methods",
+    [
+        ("grad_cam",),
+        pytest.param(("grad_cam", "shap", "saliency"), marks=pytest.mark.long),
+        tuple(METHODS),
+    ],
 )
 def test_a_sheet_holds_each_image_with_all_its_maps_and_nothing_is_cut_off(
     count: int, methods: tuple[str, ...]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
+from plots.test_metrics import drawn
 
 from seewhy.analysis.experiments.ablation import Ablation, ResultRow
 from seewhy.analysis.experiments.learning_curve import LearningCurve, Share, fit
@@ -14,17 +14,10 @@ from seewhy.analysis.experiments.tuning import Contender, Trial, Tuning
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.plots import experiments as figures
-from seewhy.plots.style import BLUE, GREY, VERMILION, style
+from seewhy.plots.style import BLUE, GREY, VERMILION
 
 ODD = "$x_1$ 日本 \x1b[31m" + "w" * 60
 BASE = [0.70, 0.71, 0.72]
-
-
-def drawn(draw, *arguments):
-    with style():
-        figure = draw.__wrapped__(*arguments)
-        FigureCanvasAgg(figure).draw()
-    return figure
 
 
 def row(name, scores, p=None, mode="max"):

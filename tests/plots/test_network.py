@@ -1,32 +1,18 @@
 from itertools import pairwise
 from math import nan
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from helpers import EACH_FAMILY
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from matplotlib.text import Text
 from PIL import Image
+from plots.test_metrics import drawn, texts
 
 from seewhy.models.blocks import blocks
 from seewhy.models.registry import build
 from seewhy.plots.network import gradient_norms, network
-from seewhy.plots.style import style, write_drawings
-
-
-def drawn(draw: Any, *args: Any) -> Figure:
-    with style():
-        figure: Figure = draw.__wrapped__(*args)
-        FigureCanvasAgg(figure).draw()
-    return figure
-
-
-def texts(figure: Figure) -> list[Text]:
-    return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+from seewhy.plots.style import write_drawings
 
 
 @pytest.mark.parametrize("name", EACH_FAMILY)

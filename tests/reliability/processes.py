@@ -5,12 +5,15 @@ import os
 import sys
 from multiprocessing import forkserver
 
+import pytest
+from rendering import render_nothing
+
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     ["pytest", "pyarrow.parquet", "scipy.optimize", "sklearn.metrics", "torch._dynamo"]
     + [f"seewhy.cli.{verb}" for verb in ("train", "evaluate", "predict")]
     + [f"seewhy.workflows.{verb}" for verb in ("train", "evaluate", "predict", "report")]
-    + ["seewhy.workflows.experiments.tuning", "optuna.storages"]
+    + ["seewhy.workflows.experiments.tuning", "seewhy.page.figures", "optuna.storages"]
 )
 
 
@@ -59,6 +62,7 @@ def _seewhy(arguments, output, prepare):
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(output.fileno(), number)
         setattr(sys, name, os.fdopen(number, "w", 1, closefd=False))
+    render_nothing(pytest.MonkeyPatch())
     if prepare is not None:
         prepare()
     main(arguments)

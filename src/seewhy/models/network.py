@@ -140,6 +140,10 @@ def without_weights(network: Network) -> Network:
     return deepcopy(network, {id(t): torch.empty_like(t, device="meta") for t in tensors})
 
 
+_ELEMENTWISE = {nn.BatchNorm2d, nn.Dropout, nn.GELU, nn.Hardsigmoid, nn.Hardswish, nn.LayerNorm}
+_ELEMENTWISE |= {nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.SiLU}
+
+
 @dataclass
 class _Call:
     """The call of a module: its output's shape, and its FLOPs without those of its submodules."""
@@ -151,7 +155,8 @@ class _Call:
 def _calls(network: Network, x: Tensor) -> dict[nn.Module, _Call]:
     """Passes `x` through the network and returns the modules called, in the order of their first calls.
 
-    The hooks are not removed: the network is a copy.
+    The hooks are not removed: the network is a copy. In it, layers that keep the shape and count no FLOPs
+    pass on what they are given, as on the meta device torch takes milliseconds to find a shape.
     """
     calls: dict[nn.Module, _Call] = {}
     running: list[nn.Module] = []  # the modules being called, outermost first
@@ -178,6 +183,8 @@ def _calls(network: Network, x: Tensor) -> dict[nn.Module, _Call]:
         calls[module].shape = tuple(first.shape[1:])
 
     for module in network.modules():
+        if type(module) in _ELEMENTWISE:
+            module.forward = lambda x: x  # type: ignore[method-assign]
         module.register_forward_pre_hook(enter)
         module.register_forward_hook(leave)
     with counter, torch.no_grad():

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -70,6 +69,8 @@ def fit_head(
 
 def _folds(labels: np.ndarray, groups: np.ndarray | None) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows to fit to and rows to judge; none where a class has a single image or group."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # a second
+
     units = np.unique(np.stack((labels, groups)), axis=1)[0] if groups is not None else labels
     folds = min(FOLDS, int(np.bincount(units)[np.unique(labels)].min()))
     if folds < 2:
