@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from helpers import QUICK, call, write_folder
+from PIL import Image
 
 import seewhy
 from seewhy.errors import DataError, UsageError
@@ -85,10 +86,13 @@ def failing(monkeypatch, error):
     monkeypatch.setattr("seewhy.report", fail)
 
 
-def test_a_training_ends_with_its_report(train):
+def test_a_training_ends_with_its_report(rendered, train):
     out, _ = train(code=0)
     assert (out / "report.html").is_file()
     assert (out / "analysis" / "mistakes-val.json").is_file()
+    for path in (out / "figures").glob("*.png"):
+        with Image.open(path, formats=["PNG"]) as image:
+            assert image.size[0] > 500, path
 
 
 def test_a_report_that_fails_by_our_mistake_says_where_its_traceback_is(train, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TARGETS = ("decode", "bundle", "csv")
-SECONDS = [pytest.param("5", id="short"), pytest.param("60", id="long", marks=pytest.mark.long)]
+SECONDS = [pytest.param("2", id="short"), pytest.param("60", id="long", marks=pytest.mark.long)]
 
 
 @pytest.mark.parametrize("seconds", SECONDS)
