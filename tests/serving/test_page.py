@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import uvicorn
-from page.test_browser import PAYLOADS
+from page.test_browser import EACH_PART, PAYLOADS
 from PIL import Image
 
 import seewhy
@@ -369,14 +369,11 @@ def test_a_key_is_asked_for_and_kept_in_memory_alone(opened):
     assert "secret" not in page.content()
 
 
-@pytest.mark.parametrize(
-    "part", [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 10))]
-)
-def test_names_are_text_whatever_they_hold(opened, part):
+@EACH_PART
+def test_names_are_text_whatever_they_hold(opened, names):
     assert len(PAYLOADS) >= 100
     page, shown = opened().start(), [visible(name) for name in PAYLOADS]
     only(page, HOSTILE)
-    names = PAYLOADS[part * 11 : part * 11 + 11]
     choose(page, *(file(name, seed=n) for n, name in enumerate(names)))
     texts = "all => all.map((element) => element.textContent)"
     assert page.locator(".id").evaluate_all(texts) == [visible(name) for name in names]

@@ -20,7 +20,7 @@ from seewhy.workflows import transfer
 from seewhy.workflows.suited import suited_recipe
 
 SMALL: dict[str, Any] = {"data.size": 48, "model.stem": "imagenet", "train.amp": "fp32"}
-ALL = {**SMALL, "train.unfreeze": "all", "train.epochs": 2}
+ALL = {**SMALL, "train.unfreeze": "all", "train.epochs": 2, "train.keep": "last"}
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,13 @@ def frozen(
     return seewhy.train(
         pictures, "transfer", out=out, overrides=SMALL, on_event=events.append
     ), events
+
+
+@pytest.fixture(scope="module")
+def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> seewhy.Run:
+    """A run that trains all layers."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    return seewhy.train(pictures, "transfer", out=out, overrides=ALL)
 
 
 def notes(events: list[Any]) -> str:
@@ -100,9 +107,8 @@ def test_features_of_enlarged_images_are_not_those_of_the_images(
 
 
 def test_all_layers_go_on_from_the_last_layer_and_resume_bit_for_bit(
-    pictures: Path, tmp_path: Path
+    whole: seewhy.Run, pictures: Path, tmp_path: Path
 ) -> None:
-    whole = seewhy.train(pictures, "transfer", out=tmp_path / "whole", overrides=ALL)
     assert [row["epoch"] for row in whole.history] == [0, 1, 2]
     with seewhy.training_events(
         pictures, "transfer", out=tmp_path / "left", overrides=ALL
@@ -115,14 +121,9 @@ def test_all_layers_go_on_from_the_last_layer_and_resume_bit_for_bit(
     assert same_weights(whole.model, left.model)
 
 
-def test_batch_norms_keep_their_statistics_and_early_layers_move_less(
-    pictures: Path, tmp_path: Path
-) -> None:
-    run = seewhy.train(
-        pictures, "transfer", out=tmp_path / "run", overrides={**ALL, "train.keep": "last"}
-    )
+def test_batch_norms_keep_their_statistics_and_early_layers_move_less(whole: seewhy.Run) -> None:
     network, before = (
-        load_bundle(run.model).network.state_dict(),
+        load_bundle(whole.model).network.state_dict(),
         read_weights("efficientnet_lite0", "imagenet").tensors,
     )
     assert torch.equal(network["bn1.running_mean"], before["bn1.running_mean"])
@@ -136,7 +137,7 @@ def test_batch_norms_keep_their_statistics_and_early_layers_move_less(
 def test_frozen_blocks_keep_their_weights_and_the_next_one_learns(
     frozen: tuple[seewhy.Run, list[Any]], pictures: Path, tmp_path: Path
 ) -> None:
-    changes = {**ALL, "train.freeze": 0.4, "train.keep": "last"}
+    changes = {**ALL, "train.freeze": 0.4}
     run = seewhy.train(pictures, "transfer", out=tmp_path / "run", overrides=changes)
     after, before = (load_bundle(one.model).network.state_dict() for one in (run, frozen[0]))
     changed = [name for name in before if not torch.equal(before[name], after[name])]
