@@ -189,8 +189,8 @@ def holds_something(path: Path) -> bool:
     # One question, not two: a directory that another process makes in between would be taken for a file.
     try:
         return any(not name.endswith(".lock") for name in os.listdir(path))
-    except NotADirectoryError:
-        return True
+    except NotADirectoryError:  # a file, or one of its parents is
+        return os.path.lexists(path)
     except FileNotFoundError:
         return path.is_symlink()
 
