@@ -1,17 +1,37 @@
 """What all tests share: fixed seeds, a cache of their own, and the data beside the repository."""
 
+import fcntl
 import gc
 import os
 import random
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from rendering import render_nothing
+
+
+def shared_by_workers(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of xdist see, and nobody else."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Has the first worker make a folder that none changes; the others wait for it."""
+    folder = shared_by_workers(factory) / name
+    with open(folder.with_name(f"{name}.lock"), "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock.fileno()).st_size == 0:
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+            folder.mkdir()
+            make(folder)
+            lock.write("made")
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +52,7 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keeps the tests out of the user's cache and data; the workers of xdist share one cache."""
-    base = tmp_path_factory.getbasetemp()
-    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    cache = shared_by_workers(tmp_path_factory) / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEEWHY_CACHE", str(cache))
         patch.delenv("SEEWHY_DATA", raising=False)
@@ -61,7 +80,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve images of each of three classes, to be read only."""
     from helpers import write_folder  # here, since it loads torch
 
-    return write_folder(tmp_path_factory.mktemp("photos") / "photos", count=12)
+    def make(folder: Path) -> None:
+        write_folder(folder / "photos", count=12)
+
+    return made_once(tmp_path_factory, "with-photos", make) / "photos"
 
 
 @pytest.fixture(scope="session")
@@ -71,8 +93,10 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     import seewhy
 
-    out = tmp_path_factory.mktemp("runs") / "run"
-    return seewhy.train(photos, "regularized-cnn", out=out, overrides=QUICK).path
+    def make(folder: Path) -> None:
+        seewhy.train(photos, "regularized-cnn", out=folder / "run", overrides=QUICK)
+
+    return made_once(tmp_path_factory, "with-run", make) / "run"
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +105,10 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("onnxscript")
     import seewhy
 
-    return seewhy.export(trained, tmp_path_factory.mktemp("exported") / "model.onnx").file
+    def make(folder: Path) -> None:
+        seewhy.export(trained, folder / "model.onnx")
+
+    return made_once(tmp_path_factory, "with-export", make) / "model.onnx"
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from attacks.targets import CLASSES, Own, trained
-from helpers import EVERY_NETWORK, call
+from helpers import EVERY_NETWORK, call, small
 
 import seewhy
 from seewhy.config.input_rule import InputRule
@@ -43,7 +43,7 @@ def parity(
     [n if n in QUICK else pytest.param(n, marks=pytest.mark.long) for n in EVERY_NETWORK],
 )
 def test_every_network_exports(name: str, tmp_path: Path) -> None:
-    path = bundle_of(trained(name, size=32), tmp_path, views=("identity", "flip"))
+    path = bundle_of(trained(name, size=32, **small(name)), tmp_path, views=("identity", "flip"))
     parity(seewhy.export(path, tmp_path / "m.onnx").file, path)
 
 
