@@ -65,7 +65,7 @@ def small_disk(tmp_path):
 
 
 def times(default, full):
-    """A tenth of the offsets by default, all of them in the long proofs."""
+    """A few of the offsets by default, all of them in the long proofs."""
     return pytest.mark.parametrize("count", [default, pytest.param(full, marks=pytest.mark.long)])
 
 
@@ -89,7 +89,7 @@ def is_named(said):
     return bool(NAMED.match(said.splitlines()[-1])) and "Traceback" not in said
 
 
-@times(10, 100)
+@times(5, 100)
 def test_training_goes_on_to_the_same_bits_once_there_is_space(photos, whole, tmp_path, rng, count):
     full = 0
     while full < count:
@@ -102,7 +102,7 @@ def test_training_goes_on_to_the_same_bits_once_there_is_space(photos, whole, tm
         shutil.rmtree(home)
 
 
-@times(3, 50)
+@times(2, 50)
 def test_the_same_holds_where_the_file_system_has_no_space(photos, whole, small_disk, rng, count):
     full = 0
     run, cache, ballast = Run(small_disk / "run"), small_disk / "cache", small_disk / "ballast"

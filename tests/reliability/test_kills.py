@@ -19,7 +19,7 @@ from seewhy.training.loop import TrainState
 
 
 def times(default, full):
-    """A tenth of the kills by default, all of them in the long proofs."""
+    """A few of the kills by default, all of them in the long proofs."""
     return pytest.mark.parametrize("kills", [default, pytest.param(full, marks=pytest.mark.long)])
 
 
@@ -63,7 +63,7 @@ def killed_while_saving(directory, save, seconds):
         return last
 
 
-@times(20, 200)
+@times(10, 200)
 def test_a_kill_while_saving_loses_no_saved_checkpoint(tmp_path, rng, kills):
     for _ in range(kills):
         saved = killed_while_saving(tmp_path, save_checkpoint, rng.uniform(0, 0.05))
@@ -131,7 +131,7 @@ def test_a_training_killed_at_any_moment_resumes_to_the_same_bits(
         require_same(run, cache, whole)
 
 
-@times(5, 80)
+@times(3, 80)
 def test_a_training_killed_before_a_file_is_in_place_resumes_to_the_same_bits(
     photos, whole, tmp_path, rng, kills
 ):

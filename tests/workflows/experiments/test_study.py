@@ -61,12 +61,12 @@ def test_a_killed_trial_is_marked_failed_and_gone_on_with(photos, recipe, tmp_pa
 
 def test_two_processes_share_a_study_and_draw_nothing_twice(photos, recipe, tmp_path):
     home, cache = tmp_path / "t", tmp_path / "cache"
-    racing = [processes.start(tuned, photos, recipe, home, 6, cache) for _ in range(2)]
+    racing = [processes.start(tuned, photos, recipe, home, 4, cache) for _ in range(2)]
     for process in racing:
         process.join(240)
     assert [process.exitcode for process in racing] == [0, 0]
     trials = trials_of(home)
-    assert 6 <= len(trials) <= 7 and all(trial.state in studies.FINISHED for trial in trials)
+    assert 4 <= len(trials) <= 5 and all(trial.state in studies.FINISHED for trial in trials)
     drawn = Counter(tuple(sorted(trial.params.items())) for trial in trials)
     assert max(drawn.values()) == 1
 
