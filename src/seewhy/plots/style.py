@@ -29,7 +29,7 @@ BLUE, LIGHT_BLUE = "#0072B2", "#8CC0DE"
 VERMILION, LIGHT_VERMILION = "#D55E00", "#F3C6A5"
 GREY, PALE = "#6B6B6B", "#ECECEC"
 LONGEST_NAME = 24  # characters
-PNG_LEVEL = 3  # of zlib, where 6 is usual: half the time, files a tenth larger
+PNG_LEVEL = 3  # of zlib, where 6 is usual: half the time, and files of noise a fifth larger
 SMALL = 64  # pixels: images up to this size are drawn without interpolation
 DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
 

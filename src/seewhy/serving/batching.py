@@ -69,7 +69,7 @@ class Batcher:
     ) -> None:
         self._classifier, self._threads, self._on_batch = classifier, threads, on_batch
         self._most = min(most, at_a_time(classifier.rule.size**2))
-        self._idle = runners
+        self._runners = self._idle = runners
         self._waiting: deque[tuple[NDArray[np.uint8], asyncio.Future[Answer]]] = deque()
 
     async def answer(self, pixels: NDArray[np.uint8]) -> Answer:
@@ -84,7 +84,7 @@ class Batcher:
 
     def _run(self) -> None:
         while self._idle and self._waiting:
-            share = -(-len(self._waiting) // self._idle)  # each idle thread has as much to do
+            share = -(-len(self._waiting) // self._runners)  # the others have as much to do
             count = min(share, self._most)
             batch = [self._waiting.popleft() for _ in range(count)]
             self._idle -= 1
