@@ -41,7 +41,9 @@ def to_int8(predictor: OnnxPredictor, images: NDArray[np.uint8]) -> OnnxPredicto
     require(onnx)
     with TemporaryDirectory() as folder, _quiet():
         plain, folded, quantised = (Path(folder, f"{n}.onnx") for n in ("plain", "folded", "int8"))
-        plain.write_bytes(predictor.file.data)
+        given = onnx.load_from_string(predictor.file.data)
+        _pool_last(given.graph)
+        onnx.save(given, plain)
         # Folds constants and fuses layers. Its symbolic shapes fail on a batch that is made of views.
         quant_pre_process(plain, folded, skip_symbolic_shape=True)
         quantize_static(
@@ -75,6 +77,41 @@ def _reader(images: NDArray[np.uint8]) -> Any:
             return next(self.batches, None)
 
     return Batches()
+
+
+def _pool_last(graph: Any) -> None:
+    """Moves each max-pooling behind the normalisation and the ReLU that follow it, in place.
+
+    The largest value stays the largest, as long as no channel is multiplied by a negative number. In front of
+    the pooling they become part of the convolution, and need no arithmetic in float.
+    """
+    values = {one.name: one for one in graph.initializer}
+    outputs = {one.name for one in graph.output}
+    nodes = list(graph.node)
+    for pool in [node for node in nodes if node.op_type == "MaxPool" and len(node.output) == 1]:
+        while True:
+            between = pool.output[0]
+            users = [node for node in nodes if between in node.input]
+            if between in outputs or len(users) != 1 or not _keeps_order(users[0], values):
+                break
+            (moved,) = users
+            at, then = nodes.index(pool), nodes.index(moved)
+            nodes[at], nodes[then] = moved, pool
+            moved.input[0], pool.input[0] = pool.input[0], between
+            moved.output[0], pool.output[0] = between, moved.output[0]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    del graph.value_info[:]  # shapes, of which some are others now
+
+
+def _keeps_order(node: Any, values: dict[str, Any]) -> bool:
+    """Whether a larger input has a larger output, or the same one, in each channel."""
+    from onnx.numpy_helper import to_array
+
+    if node.op_type != "BatchNormalization":
+        return bool(node.op_type == "Relu")
+    constant = len(node.output) == 1 and all(name in values for name in node.input[1:])
+    return constant and bool((to_array(values[node.input[1]]) > 0).all())
 
 
 def _remove_unused_operator_sets(graph: Any) -> None:
