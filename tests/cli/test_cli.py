@@ -171,7 +171,10 @@ def test_models_recipes_and_info(run):
     assert "regularized_cnn" in call("info", run).out
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [pytest.param(signal.SIGINT, 130, marks=pytest.mark.long), (signal.SIGTERM, 143)],
+)
 def test_a_stopped_training_is_saved_and_resumed(photos, tmp_path, monkeypatch, number, code):
     out = tmp_path / "run"
     arguments = ["train", "--recipe", "regularized-cnn", "--data", str(photos), "--out", str(out)]

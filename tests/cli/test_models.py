@@ -27,7 +27,9 @@ def test_what_the_networks_reach_is_listed_and_drawn(rendered, tmp_path):
     assert "already exists" in call("models", "--out", out, code=2).err
 
 
-@pytest.mark.parametrize(("size", "classes"), [(32, 10), (16, 3)])
+@pytest.mark.parametrize(
+    ("size", "classes"), [(16, 3), pytest.param(32, 10, marks=pytest.mark.long)]
+)
 def test_the_cost_is_that_of_the_size_and_the_classes(size, classes):
     shown = json.loads(call("models", "--size", size, "--classes", classes, "--json").out)
     assert shown["size"] == size and ("speednet" in shown["networks"]) == (size == 32)

@@ -10,6 +10,7 @@ from seewhy.models.densenet import DenseLayer
 from seewhy.models.registry import build, cost
 
 
+@pytest.mark.long
 def test_timms_weights_load_and_give_its_logits(timm_outputs: TimmOutputs) -> None:
     logits, expected = logits_of_both("densenet121", "densenet121", timm_outputs, size=96)
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)

@@ -153,9 +153,10 @@ def test_without_stochastic_depth_or_attention_no_random_number_is_drawn(
     ("options", "size"),
     [
         ({"model.name": "resnet34", "model.attention": "se", "model.drop_path": 0.1}, 16),
-        (
+        pytest.param(
             {"model.name": "resnet50", "model.attention": "cbam", "model.stem": "imagenet"},
             40,
+            marks=pytest.mark.long,
         ),
     ],
 )

@@ -26,6 +26,7 @@ def test_three_trainings_of_one_seed_have_the_same_bits(photos, whole, tmp_path)
         require_same(run, cache, whole)
 
 
+@pytest.mark.long
 def test_another_seed_has_other_bits(photos, whole, tmp_path):
     arguments = [*ARGUMENTS, "--seed=1", "--data", photos, "--out", tmp_path / "run"]
     assert processes.seewhy(arguments)[0] == 0

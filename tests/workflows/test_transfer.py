@@ -95,6 +95,7 @@ def test_a_second_training_computes_no_features(
     assert same_weights(frozen[0].model, again.model)
 
 
+@pytest.mark.long
 def test_features_of_enlarged_images_are_not_those_of_the_images(
     pictures: Path, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def test_a_killed_trial_is_marked_failed_and_gone_on_with(photos, recipe, tmp_pa
     assert sorted(again.intermediate_values) == [1, 2]
 
 
+@pytest.mark.long
 def test_two_processes_share_a_study_and_draw_nothing_twice(photos, recipe, tmp_path):
     home, cache = tmp_path / "t", tmp_path / "cache"
     racing = [processes.start(tuned, photos, recipe, home, 4, cache) for _ in range(2)]
