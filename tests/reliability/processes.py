@@ -62,7 +62,6 @@ def _seewhy(arguments, output, prepare):
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(output.fileno(), number)
         setattr(sys, name, os.fdopen(number, "w", 1, closefd=False))
-    render_nothing(pytest.MonkeyPatch())
     if prepare is not None:
         prepare()
     main(arguments)
@@ -71,4 +70,5 @@ def _seewhy(arguments, output, prepare):
 def _run(environment, function, *arguments):
     os.environ.clear()
     os.environ.update(environment, OMP_NUM_THREADS="1")
+    render_nothing(pytest.MonkeyPatch())
     function(*arguments)

@@ -100,6 +100,7 @@ def test_a_trial_that_was_taken_for_dead_harms_nothing(photos, recipe, tmp_path)
     assert [trial.state for trial in found.trials] == ["failed", "complete", "complete"]
 
 
+@pytest.mark.long
 def test_what_was_drawn_depends_on_the_trial_alone(photos, recipe, tmp_path):
     whole = tuned(photos, recipe, tmp_path / "whole", 2)
     tuned(photos, recipe, tmp_path / "parts", 1)
