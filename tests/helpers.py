@@ -2,8 +2,9 @@
 
 import io
 import sys
+from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -29,13 +30,20 @@ FAMILIES = tuple(
     for name in EVERY_NETWORK
     if name not in ("resnet50", "densenet121", "efficientnet_lite0", "mobilenet_v3_small")
 )
-# The same as a parameter of the longest tests; those made of the blocks of others are left to test-long.
-EACH_FAMILY = [
-    pytest.param(name, marks=pytest.mark.long)
-    if name in ("wide_resnet", "fpn", "vgg11_bn", "inception")
-    else name
-    for name in FAMILIES
-]
+
+
+def mostly_long(names: Iterable[str], *short: str) -> list[Any]:
+    """Names as parameters of a test that takes long: all but a few are left to `make test-long`."""
+    return [name if name in short else pytest.param(name, marks=pytest.mark.long) for name in names]
+
+
+EACH_FAMILY = mostly_long(FAMILIES, "simple_cnn", "resnet18", "speednet", "efficientnet_b0", "vit")
+# Without those that are made of the blocks of others, and the deepest.
+EVERY_BLOCK = mostly_long(
+    EVERY_NETWORK,
+    *set(EVERY_NETWORK)
+    - {"resnet50", "wide_resnet", "fpn", "densenet121", "vgg11_bn", "inception"},
+)
 
 
 def image_set(labels, size=8, classes=None, seed=0):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from attacks.targets import CLASSES, Own, trained
-from helpers import EVERY_NETWORK, call, small
+from helpers import EVERY_NETWORK, call, mostly_long, small
 
 import seewhy
 from seewhy.config.input_rule import InputRule
@@ -16,7 +16,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
-QUICK = ("vit",)
+QUICK = ("simple_cnn",)
 
 
 def bundle_of(network: torch.nn.Module, folder: Path, size: int = 32, **fields: object) -> Path:
@@ -40,7 +40,7 @@ def parity(
 
 @pytest.mark.parametrize(
     "name",
-    [n if n in QUICK else pytest.param(n, marks=pytest.mark.long) for n in EVERY_NETWORK],
+    mostly_long(EVERY_NETWORK, *QUICK),
 )
 def test_every_network_exports(name: str, tmp_path: Path) -> None:
     path = bundle_of(trained(name, size=32, **small(name)), tmp_path, views=("identity", "flip"))

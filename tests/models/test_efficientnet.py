@@ -11,7 +11,9 @@ from seewhy.models.drop_path import DropPath
 from seewhy.models.registry import build, cost
 
 
-@pytest.mark.parametrize(("size", "stem"), [(96, "auto"), (64, "imagenet")])
+@pytest.mark.parametrize(
+    ("size", "stem"), [pytest.param(96, "auto", marks=pytest.mark.long), (64, "imagenet")]
+)
 def test_timms_weights_load_and_give_its_logits(
     size: int, stem: str, timm_outputs: TimmOutputs
 ) -> None:

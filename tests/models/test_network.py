@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers import EVERY_NETWORK, small
+from helpers import EVERY_BLOCK, small
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,7 +16,7 @@ from seewhy.models.network import STD_FLOOR
 from seewhy.models.registry import Network, build, describe
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.Hardsigmoid)
-EVERY_NET = pytest.mark.parametrize("name", EVERY_NETWORK)
+EVERY_NET = pytest.mark.parametrize("name", EVERY_BLOCK)
 
 
 def pictures(count: int, size: int, seed: int = 0) -> np.ndarray:

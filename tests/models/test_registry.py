@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import EVERY_NETWORK, FAMILIES, small
+from helpers import EVERY_NETWORK, FAMILIES, mostly_long, small
 from torch import nn
 from torch.nn import functional
 
@@ -105,7 +105,7 @@ def test_an_option_left_at_none_is_the_nets_own() -> None:
     assert network.arguments == {"num_classes": 2, "size": 8, "dropout": 0.5}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", mostly_long(NETWORKS, *FAMILIES))
 def test_building_draws_the_weights_from_the_seed_alone(name: str) -> None:
     torch.manual_seed(3)
     built = build(name, num_classes=4, size=40).state_dict()
@@ -140,7 +140,10 @@ def test_each_name_is_implemented_by_a_network_of_its_own(name: str) -> None:
     assert options == NETWORKS[name]().model_dump()
 
 
-@pytest.mark.parametrize("name", [n for n in EVERY_NETWORK if NETWORKS[n].pretrained is not None])
+@pytest.mark.parametrize(
+    "name",
+    mostly_long([n for n in EVERY_NETWORK if NETWORKS[n].pretrained is not None], "resnet18"),
+)
 def test_a_network_with_pretrained_weights_enlarges_thumbnails(name: str) -> None:
     """It is then the network for large images: their stem, their patches, their diagram."""
     torch.manual_seed(0)

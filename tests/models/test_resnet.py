@@ -54,8 +54,8 @@ def test_parameters_and_flops_at_imagenet_size_are_the_papers(
 @pytest.mark.parametrize(
     ("name", "options", "theirs"),
     [
-        ("resnet18", {}, {}),
-        ("resnet34", {}, {}),
+        pytest.param("resnet18", {}, {}, marks=pytest.mark.long),
+        pytest.param("resnet34", {}, {}, marks=pytest.mark.long),
         ("resnet50", {}, {}),
         ("resnet18", {"attention": "se"}, {"block_args": {"attn_layer": "se"}}),
         ("resnet50", {"attention": "cbam"}, {"block_args": {"attn_layer": "cbam"}}),

@@ -10,6 +10,7 @@ from pathlib import Path
 import jupytext
 import pytest
 from data.pictures import write_scenes
+from helpers import mostly_long
 
 import seewhy
 
@@ -48,8 +49,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 # The others take up to half a minute each and run in the long tests.
-QUICK = "03_training_baseline"
-RUN = [name if name == QUICK else pytest.param(name, marks=pytest.mark.long) for name in NAMES]
+RUN = mostly_long(NAMES, "02_model_architecture")
 
 
 @pytest.mark.parametrize("name", RUN)

@@ -89,7 +89,7 @@ def is_named(said):
     return bool(NAMED.match(said.splitlines()[-1])) and "Traceback" not in said
 
 
-@times(5, 100)
+@times(3, 100)
 def test_training_goes_on_to_the_same_bits_once_there_is_space(photos, whole, tmp_path, rng, count):
     full = 0
     while full < count:

@@ -135,6 +135,7 @@ def test_batch_norms_keep_their_statistics_and_early_layers_move_less(whole: see
     assert 0 < moved("blocks.0.0.conv_pw.weight") < moved("conv_head.weight")
 
 
+@pytest.mark.long
 def test_frozen_blocks_keep_their_weights_and_the_next_one_learns(
     frozen: tuple[seewhy.Run, list[Any]], pictures: Path, tmp_path: Path
 ) -> None:
