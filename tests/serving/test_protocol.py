@@ -109,6 +109,13 @@ def test_r9_damaged_requests(server):
     fuzz(server, 400, seed=0)
 
 
+def test_a_head_request_with_a_damaged_body_is_answered_without_a_body(server):
+    head = b"HEAD /models HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = server.raw(head + b"--b\r\n")
+    assert status_of(answer) == 400 and answer.endswith(b"\r\n\r\n")
+    assert "Traceback" not in server.log.read_text()
+
+
 @pytest.mark.long
 def test_r9_ten_thousand_damaged_requests(server):
     fuzz(server, 10_000, seed=1)

@@ -245,7 +245,8 @@ class DeadlineProtocol(H11Protocol):
                 **{name.lower(): value for name, value in refusal.headers.items()},
             }
             answer = h11.Response(status_code=refusal.status, headers=list(headers.items()))
-            for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
+            head = self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
+            for event in (answer, h11.Data(data=b"" if head else body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
