@@ -20,7 +20,7 @@ demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, pr
 
 # Three workers for two cores: tests that wait for a process leave a core to the others. What is compiled is
 # kept whatever the environment says, since every worker and hundreds of processes would compile it again.
-test: check  ## all checks and tests, in nine minutes on two cores
+test: check  ## all checks and tests, in about ten minutes on two cores
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 test-long: $(INSTALLED)  ## the full-size tests
