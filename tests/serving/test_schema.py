@@ -45,7 +45,7 @@ def test_r8_schemathesis(exported, tmp_path):
     with running(tmp_path, f"small={exported}") as server:
         done = subprocess.run(
             [program, "run", f"{server.url}/openapi.json", "--exclude-path", "/explain"]
-            + ["--phases", "coverage,fuzzing,stateful", "--max-examples", "1500", "--seed", "1"]
+            + ["--phases", "coverage,fuzzing,stateful", "--max-examples", "3000", "--seed", "1"]
             + ["--checks", ",".join(CHECKS), "--continue-on-failure"],
             capture_output=True,
             text=True,
