@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -95,36 +96,45 @@ def test_a_request_at_work_is_finished_and_a_second_signal_ends_at_once(exported
             assert time.monotonic() - start < 5
 
 
+@contextmanager
+def asked_meanwhile(server):
+    """A client that asks all the time: the status and the digest of each answer."""
+    answers: list[tuple[int, str]] = []
+    stop = threading.Event()
+
+    def work():
+        with httpx.Client(base_url=server.url, timeout=60, verify=False) as client:
+            while not stop.is_set():
+                answer = client.post("/predict", files={"file": image()})
+                answers.append((answer.status_code, answer.json()["model"]["digest"]))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_a_changed_file_is_served_without_a_failed_request(exported, tmp_path):
     """A damaged file leaves the old model in place; nothing that is asked meanwhile fails."""
     file = tmp_path / "model.onnx"
     shutil.copy(exported, file)
     with running(tmp_path, file, reload=True) as server:
-        statuses = []
-        stop = threading.Event()
-
-        def work():
-            with httpx.Client(base_url=server.url, timeout=60, verify=False) as client:
-                while not stop.is_set():
-                    answer = client.post("/predict", files={"file": image()})
-                    statuses.append((answer.status_code, answer.json()["model"]["digest"]))
-
-        thread = threading.Thread(target=work)
-        thread.start()
         good = file.read_bytes()
         damaged = bytearray(good)
         damaged[len(good) // 2] ^= 1
-        (tmp_path / "new").write_bytes(damaged)
-        os.replace(tmp_path / "new", file)
-        deadline = time.monotonic() + 20
-        while "model kept" not in server.log.read_text() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        reply = server.client.post(f"{server.admin}/reload", headers=server.operator)
-        assert reply.json() == {"models": {"model": "kept: the new file cannot be used"}}
-        stop.set()
-        thread.join()
+        with asked_meanwhile(server) as answers:
+            (tmp_path / "new").write_bytes(damaged)
+            os.replace(tmp_path / "new", file)
+            deadline = time.monotonic() + 20
+            while "model kept" not in server.log.read_text() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            reply = server.client.post(f"{server.admin}/reload", headers=server.operator)
+            assert reply.json() == {"models": {"model": "kept: the new file cannot be used"}}
         with seewhy.load(exported) as classifier:
-            assert set(statuses) == {(200, classifier.digest)}
+            assert set(answers) == {(200, classifier.digest)}
         (tmp_path / "new").write_bytes(good)
         os.replace(tmp_path / "new", file)
         reply = server.client.post(f"{server.admin}/reload", headers=server.operator)
@@ -142,30 +152,20 @@ def test_another_model_is_served_without_a_failed_request(tmp_path):
             digests[name] = classifier.digest
     shutil.copy(shipped / "simple-cnn.safetensors", file)
     with running(tmp_path, f"mine={file}", reload=True, runtime="torch") as server:
-        answers = []
-        stop = threading.Event()
-
-        def work():
-            with httpx.Client(base_url=server.url, timeout=60, verify=False) as client:
-                while not stop.is_set():
-                    answer = client.post("/predict", files={"file": image()})
-                    answers.append((answer.status_code, answer.json()["model"]["digest"]))
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        shutil.copy(shipped / "regularized-cnn.safetensors", new)
-        os.replace(new, file)
-        deadline = time.monotonic() + 20
-        while answers[-1:] != [(200, digests["regularized-cnn"])] and time.monotonic() < deadline:
-            time.sleep(0.05)
-        shutil.copy(shipped / "simple-cnn.safetensors", new)
-        os.replace(new, file)
-        reply = server.client.post(f"{server.admin}/reload", headers=server.operator).json()
-        assert reply["models"]["mine"] in ("replaced", "unchanged")  # or the watch was faster
-        asked = server.predict(image())
-        assert asked.json()["model"]["digest"] == digests["simple-cnn"]
-        stop.set()
-        thread.join()
+        with asked_meanwhile(server) as answers:
+            shutil.copy(shipped / "regularized-cnn.safetensors", new)
+            os.replace(new, file)
+            deadline = time.monotonic() + 20
+            while (
+                answers[-1:] != [(200, digests["regularized-cnn"])] and time.monotonic() < deadline
+            ):
+                time.sleep(0.05)
+            shutil.copy(shipped / "simple-cnn.safetensors", new)
+            os.replace(new, file)
+            reply = server.client.post(f"{server.admin}/reload", headers=server.operator).json()
+            assert reply["models"]["mine"] in ("replaced", "unchanged")  # or the watch was faster
+            asked = server.predict(image())
+            assert asked.json()["model"]["digest"] == digests["simple-cnn"]
         assert {status for status, _ in answers} == {200}
         assert {digest for _, digest in answers} == set(digests.values())
         replaced = [record for record in server.records() if record["event"] == "model replaced"]
