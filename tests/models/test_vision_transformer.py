@@ -8,7 +8,7 @@ from torch.nn import functional
 from seewhy.config.networks import NETWORKS
 from seewhy.errors import UsageError
 from seewhy.models.registry import Network, build, cost
-from seewhy.models.vision_transformer import resampled
+from seewhy.models.vision_transformer import DotProduct, resampled
 
 
 def small(size: int = 32, **options: float) -> Network:
@@ -68,6 +68,20 @@ def test_the_mean_of_the_map_is_the_class_token_after_the_last_attention() -> No
     assert maps.shape == (2, 24, 8, 8)
     torch.testing.assert_close(maps.mean((2, 3)), expected)
     assert (maps.flatten(2).std(2) > 0).all()
+
+
+def test_attention_in_bfloat16_has_the_outputs_and_gradients_of_float32() -> None:
+    product = DotProduct(heads=2)
+    qkv = torch.randn(2, 17, 3 * 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    exact, rounded = (qkv.to(dtype).requires_grad_() for dtype in (torch.float32, torch.bfloat16))
+    expected = product(exact)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = product(rounded)
+    assert y.dtype is torch.bfloat16
+    for output in (expected, y):
+        output.square().sum().backward()
+    torch.testing.assert_close(y.float(), expected, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(rounded.grad.float(), exact.grad, rtol=0.05, atol=0.05)
 
 
 def test_each_place_of_the_map_is_that_of_its_patch() -> None:

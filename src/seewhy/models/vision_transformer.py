@@ -61,6 +61,11 @@ def resampled(positions: Tensor, height: int, width: int) -> Tensor:
     return torch.cat([positions[:, :1], maps.flatten(2).transpose(1, 2)], 1)
 
 
+def scores(queries: Tensor, keys: Tensor) -> Tensor:
+    """How much each query (N, heads, Q, D) attends to each key (N, heads, T, D), before softmax: (N, heads, Q, T)."""
+    return queries * queries.shape[3] ** -0.5 @ keys.transpose(2, 3)
+
+
 class DotProduct(nn.Module):
     """Scaled dot-product attention (Vaswani 2017, arXiv:1706.03762): (N, T, 3 C) to (N, T, C)."""
 
@@ -70,7 +75,12 @@ class DotProduct(nn.Module):
 
     def forward(self, qkv: Tensor) -> Tensor:
         q, k, v = self.by_head(qkv)
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        if q.is_cpu and q.dtype == torch.bfloat16 and q.requires_grad:
+            # PyTorch's kernel is 1.5 to 7 times as slow, nearly all of it in its backward pass.
+            y = (scores(q, k).softmax(3) @ v).to(v.dtype)
+        else:
+            y = F.scaled_dot_product_attention(q, k, v)
+        return y.transpose(1, 2).flatten(2)
 
     def by_head(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each (N, heads, T, C / heads)."""
@@ -87,8 +97,8 @@ class DotProductByPatch(DotProduct):
 
     def forward(self, qkv: Tensor) -> Tensor:
         q, k, v = self.by_head(qkv)
-        scores = q[:, :, :1] @ k.transpose(2, 3) * q.shape[3] ** -0.5  # (N, heads, 1, 1 + P)
-        terms = (scores.softmax(3).transpose(2, 3) * v).transpose(1, 2).flatten(2)
+        weights = scores(q[:, :, :1], k).softmax(3)  # (N, heads, 1, 1 + P)
+        terms = (weights.transpose(2, 3) * v).transpose(1, 2).flatten(2)
         return terms[:, :1] + terms[:, 1:] * (terms.shape[1] - 1)
 
 
