@@ -77,18 +77,24 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=cheapest)
     parser.add_argument("--part", choices=("accuracy", "seconds"), help="measure only this")
     given = parser.parse_args()
-    record: dict[str, Any] = json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
-    networks = record.setdefault("networks", {})
-    record["data"], record["epochs"] = "CIFAR-10 (JPEG copy)", EPOCHS
     for name in given.networks:
-        figures = networks.setdefault(name, {})
+        figures = recorded()["networks"].get(name, {})
         if given.part != "seconds" and "accuracy" not in figures:
             figures["accuracy"] = round(accuracy(name, given.cifar10), 4)
         if given.part != "accuracy":
             figures["seconds"] = round(seconds(name))
-            record["machine"] = describe()
         print(name, figures, flush=True)
+        record = recorded()  # read again: another process may have added a network meanwhile
+        record["networks"].setdefault(name, {}).update(figures)
+        if given.part != "accuracy":
+            record["machine"] = describe()
         MEASURED.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def recorded() -> dict[str, Any]:
+    """What is measured so far."""
+    record = json.loads(MEASURED.read_text()) if MEASURED.exists() else {"networks": {}}
+    return record | {"data": "CIFAR-10 (JPEG copy)", "epochs": EPOCHS}
 
 
 if __name__ == "__main__":
