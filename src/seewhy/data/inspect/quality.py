@@ -1,7 +1,7 @@
 """Images of low quality: too dark or bright, without contrast, blurred, cropped or enlarged.
 
 All but the shape is measured on the stored image, that is, on what a network sees. Hardly any image of
-CIFAR-10 or common photograph exceeds the limits (docs/guide.md has the counts).
+CIFAR-10 or common photograph exceeds the limits (docs/guide/own-images.md has the counts).
 """
 
 from dataclasses import dataclass, fields, replace
