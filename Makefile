@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 # A package index for PyTorch's CPU or CUDA builds, e.g. make TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 
-.PHONY: demo test test-long check format notebooks install pins audit
+.PHONY: demo test test-long check format notebooks docs install pins audit
 
 demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, print what to do next
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && \
@@ -45,6 +45,10 @@ RUNS ?= runs/notebooks
 notebooks: $(INSTALLED)  ## execute the notebooks, e.g. make notebooks DATA=path/to/cifar10 PHOTOS=path/to/photos
 	DATA='$(or $(realpath $(DATA)),$(DATA))' NAME='$(NAME)' PHOTOS='$(abspath $(PHOTOS))' \
 	  PHOTOS_NAME='$(PHOTOS_NAME)' RUNS='$(abspath $(RUNS))' $(BIN)/python notebooks/run.py
+
+docs: $(INSTALLED)  ## the documentation as a site: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo build/site/index.html
 
 PIN := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --no-header
 

@@ -95,7 +95,9 @@ def _target(link: str, page: str) -> str:
 def _origin(page: str) -> str:
     """The path in the repository of what a page shows."""
     origins = {name: origin for origin, name in PAGES.items() if origin.endswith(".md")}
-    results = {_measured(path): path.relative_to(ROOT).as_posix() for path in _files(f"{RESULTS}/**/*.md")}
+    results = {
+        _measured(path): path.relative_to(ROOT).as_posix() for path in _files(f"{RESULTS}/**/*.md")
+    }
     return {**origins, **results}.get(page, f"docs/{page}")
 
 
@@ -120,7 +122,9 @@ def _measured(path: Path) -> str:
 
 def _titled(path: Path) -> str:
     text = path.read_text()
-    return text if text.startswith("# ") else f"# {path.stem.capitalize()}\n\n{text}"
+    return (
+        text if text.startswith("# ") else f"# {path.stem.capitalize().replace('-', ' ')}\n\n{text}"
+    )
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -187,13 +191,19 @@ def _reached_on_cifar10() -> Iterator[str]:
         f"[cifar10.json](../../{RESULTS}/cifar10.json)."
     )
     yield _table(("recipe", "test accuracy", "seeds", "minutes of training"), rows)
-    yield "The same networks trained as in a plain tutorial, one seed; seconds are those of an epoch of 50,000 images:"
+    yield "The same networks as in a plain tutorial, one seed; seconds for an epoch of 50,000 images:"
     baselines = [
         (row["net"], f"{row['test_accuracy']:.2%}", f"{row['epoch_seconds_50000']:.1f}")
         + (f"{row['seewhy_epoch_seconds_50000']:.1f}", f"{row['times_faster']:.1f}")
         for row in stored["baselines"]
     ]
-    head = ("network", "tutorial: test accuracy", "tutorial: seconds", "SeeWhy: seconds", "times faster")
+    head = (
+        "network",
+        "tutorial: test accuracy",
+        "tutorial: seconds",
+        "SeeWhy: seconds",
+        "times faster",
+    )
     yield _table(head, baselines)
 
 
@@ -283,7 +293,13 @@ def _options(name: str, network: type[NetworkOptions]) -> str:
 
 
 def _default(value: Any) -> str:
-    return "none" if value is None else str(value).lower() if value is True or value is False else str(value)
+    return (
+        "none"
+        if value is None
+        else str(value).lower()
+        if value is True or value is False
+        else str(value)
+    )
 
 
 def _results() -> str:
@@ -311,7 +327,10 @@ def _results() -> str:
 def _command(path: Path) -> str:
     """The benchmark that writes a file, as its code says."""
     writers = [p for p in _files("benchmarks/*.py") if f"{path.name}" in p.read_text()]
-    return ", ".join(f"[{p.name}](../../{p.relative_to(ROOT)})" for p in writers) or "a command of the guide"
+    return (
+        ", ".join(f"[{p.name}](../../{p.relative_to(ROOT)})" for p in writers)
+        or "a command of the guide"
+    )
 
 
 def _commands() -> str:
