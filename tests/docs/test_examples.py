@@ -27,12 +27,17 @@ NOT_RUN = {
     "export runs/transfer --format executorch": "needs 550 MB: tests/exporters/test_executorch.py",
     "benchmark infer photos.onnx --runtime": "needs OpenVINO: tests/inference/test_openvino.py",
 }
-# Half of the images validate: `calibrate --precision` needs 59 answers.
-SMALL = {
-    **{"data.size": 32, "data.val": 0.5, "data.test": 0.1},
-    **{"train.epochs": 2, "train.batch_size": 8, "train.amp": "fp32"},
-}
-TRAINING = [part for name, value in SMALL.items() for part in (f"--{name}", str(value))]
+# Half of the images validate: `calibrate --precision` wants some dozens of answers.
+HALVES = {"data.val": 0.5, "data.test": 0.1}
+SMALL = {"data.size": 32, "train.epochs": 2, "train.batch_size": 8, "train.amp": "fp32"}
+LEARNT = {**HALVES, **SMALL, "train.epochs": 12, "model.name": "simple_cnn", "model.width": None}
+
+
+def as_flags(fields: Mapping[str, object]) -> list[str]:
+    return [part for name, value in fields.items() for part in (f"--{name}", str(value))]
+
+
+TRAINING = as_flags(SMALL)
 # What is added to a verb, so that it takes seconds.
 ADDED = {
     "train": TRAINING,
@@ -75,7 +80,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "path/to/cifar10",
     )
     for name, seed in (("transfer", 0), ("photos", 1), ("photos-2", 2)):
-        overrides = {**SMALL, "train.seed": seed}
+        overrides = {**LEARNT, "train.seed": seed}
         seewhy.train(folder / "photos", "photos", out=folder / "runs" / name, overrides=overrides)
     return folder
 
@@ -103,6 +108,10 @@ def run_command(arguments: list[str], given: set[Path]) -> None:
         return
     verb = next((verb for verb in ADDED if f"{line} ".startswith(f"{verb} ")), None)
     added = ADDED[verb] if verb else []
+    if "--recipe photos" in line and "--train." not in line:
+        added = [*added, "--model.name", "simple_cnn", "--model.width", "none"]
+    if verb and added[: len(TRAINING)] == TRAINING and "photos/" in line:
+        added = [*added, *as_flags(HALVES)]
     if "--init" in arguments or ("--resume" in arguments and verb == "train"):
         added = ["--epochs", "3"] if {"--epochs", "--init"} & set(arguments) else []
     if "--out" in arguments and "--resume" not in arguments:
@@ -110,16 +119,19 @@ def run_command(arguments: list[str], given: set[Path]) -> None:
         if out not in given:
             shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
     code = next((code for start, code in EXIT.items() if line.startswith(start)), 0)
-    import time; s=time.process_time(); print('RUN', line, flush=True)
+    import time
+
+    s = time.process_time()
+    print("RUN", line, flush=True)
     call(*arguments, *added, code=code)
-    print('   TOOK', round(time.process_time()-s,1), flush=True)
+    print("   TOOK", round(time.process_time() - s, 1), flush=True)
 
 
 def quickly(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that trains, for two epochs of small images."""
+    """A function that trains, on small images and a small network."""
 
     def quick(*arguments: Any, overrides: Mapping[str, Any] = {}, **options: Any) -> Any:
-        small = {} if options.get("resume") else {**overrides, **SMALL}
+        small = {} if options.get("resume") else {**overrides, **LEARNT}
         return function(*arguments, overrides=small, **options)
 
     return quick

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from statistics import mean
+from typing import Any
 from urllib.parse import unquote
 
 import click
@@ -162,3 +163,29 @@ def test_the_site_has_every_signature_and_measurement(site: Path) -> None:
     assert "88.47%" in recipes
     verbs = (site / "reference" / "commands.html").read_text()
     assert all(f'id="seewhy-{verb}"' in verbs for verb in VERBS)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_site_is_searched_from_a_disk_and_fits_a_phone(
+    site: Path, browser: Any, theme: str
+) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=theme)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in (
+        "index.html",
+        "guide/train.html",
+        "reference/train.html",
+        "measured/networks.html",
+    ):
+        page.goto((site / path).as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    page.click(".md-header label[for=__search]")
+    page.fill(".md-search__input", "")
+    page.keyboard.type("distillation", delay=20)
+    found = page.locator(".md-search-result__item").first
+    found.wait_for()
+    assert "istillation" in found.inner_text()
+    page.close()
+    own = (site.as_uri(), "data:", "blob:")
+    assert asked and not [address for address in asked if not address.startswith(own)]
