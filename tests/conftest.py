@@ -5,6 +5,7 @@ import gc
 import os
 import random
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,6 +110,21 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         seewhy.export(trained, folder / "model.onnx")
 
     return made_once(tmp_path_factory, "with-export", make) / "model.onnx"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation as a site, built without a warning."""
+    for name in ("material", "mkdocstrings"):
+        pytest.importorskip(name, reason="the site is not built: pip install 'seewhy[docs]'")
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+        root = Path(__file__).parents[1]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "site", make)
 
 
 @pytest.fixture(scope="session")

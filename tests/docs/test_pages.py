@@ -1,11 +1,8 @@
 """What the pages say is so: commands, flags, code, links and public names; and the site builds."""
 
 import ast
-import importlib.util
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -122,18 +119,6 @@ def test_the_readme_has_the_measured_accuracies() -> None:
 
 def test_the_readme_fits_two_screens() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 110
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built without a warning."""
-    if any(importlib.util.find_spec(name) is None for name in ("material", "mkdocstrings")):
-        pytest.skip("the site is not built: pip install 'seewhy[docs]'")
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 def test_the_site_asks_no_other_address(site: Path) -> None:
