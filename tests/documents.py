@@ -13,7 +13,7 @@ PAGES = [
     ROOT / "docs" / "troubleshooting.md",
     ROOT / "deploy" / "README.md",
 ]
-_FENCE = re.compile(r'^```(\w+)(?: title="(.+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r'^```(\w+)(?: title="([^"\n]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"^ {4}(seewhy .*)$", re.MULTILINE)
 _INLINE = re.compile(r"`([^`\n]+)`")
 

@@ -122,12 +122,7 @@ def run_command(arguments: list[str], given: set[Path]) -> None:
         if out not in given:
             shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
     code = next((code for start, code in EXIT.items() if line.startswith(start)), 0)
-    import time
-
-    s = time.process_time()
-    print("RUN", line, flush=True)
     call(*arguments, *added, code=code)
-    print("   TOOK", round(time.process_time() - s, 1), flush=True)
 
 
 def quickly(function: Callable[..., Any]) -> Callable[..., Any]:
