@@ -13,8 +13,15 @@ from seewhy.plots.style import Drawings, write_drawings
 def draw_figures(stored: Stored, images: Pixels | None, folder: Path) -> dict[str, bytes]:
     """Writes the figures of all stored results to `folder` as PNG and SVG, replacing existing files.
 
-    `images` uint8 (N, H, W, 3) are the validation images; without them no mistakes are drawn. Returns the
-    SVGs by name, for the page.
+    Returns the SVGs by name, for the page.
+    """
+    return write_drawings(all_drawings(stored, images), folder)
+
+
+def all_drawings(stored: Stored, images: Pixels | None) -> Drawings:
+    """The figures of all stored results, by file name.
+
+    `images` uint8 (N, H, W, 3) are the validation images; without them no mistakes are drawn.
     """
     drawings: Drawings = {"curves": (curves, [stored.history, stored.recipe.train.keep])}
     drawings |= split_drawings(stored.val.metrics, stored.val.analysis, images)
@@ -22,4 +29,4 @@ def draw_figures(stored: Stored, images: Pixels | None, folder: Path) -> dict[st
         drawings |= split_drawings(stored.test.metrics, stored.test.analysis)
     if stored.robustness:
         drawings |= robustness_drawings(stored.robustness)
-    return write_drawings(drawings, folder)
+    return drawings

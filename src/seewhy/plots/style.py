@@ -62,6 +62,8 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": GREY,
     "xtick.major.size": 0,  # the grid shows the places
     "ytick.major.size": 0,
+    "xtick.major.pad": 7,
+    "ytick.major.pad": 7,
     "xtick.labelcolor": "black",
     "ytick.labelcolor": "black",
     "legend.frameon": False,
