@@ -13,6 +13,7 @@ from seewhy.page.stored import Stored
 from seewhy.plots.style import short_names
 from seewhy.text import counted
 
+NAME = 18  # columns of a name in the confusion matrix, which has two lines for it
 SHADES = 9  # levels of colour in the confusion matrix
 # Metrics over all classes: name on the page, meaning.
 METRICS = {
@@ -150,7 +151,7 @@ def matrix(metrics: Metrics) -> list[MatrixRow]:
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     most = float((shares - np.diag(np.diagonal(shares))).max()) or 1.0
     rows = []
-    for true, (name, short) in enumerate(zip(names, short_names(names), strict=True)):
+    for true, (name, short) in enumerate(zip(names, short_names(names, NAME), strict=True)):
         cells = []
         for predicted, (count, share) in enumerate(zip(table[true], shares[true], strict=True)):
             right = true == predicted

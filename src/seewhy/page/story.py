@@ -1,5 +1,6 @@
 """The sentences at the head of a report and over its charts, derived from stored results."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 
@@ -42,16 +43,18 @@ def _where(stored: Stored) -> str:
     for finding in collapsed(stored):
         return f"It has {finding}."
     recalls = stored.recalls
-    best, worst = max(recalls, key=recalls.__getitem__), min(recalls, key=recalls.__getitem__)
-    if recalls[worst] == 1:
+    best, worst = max(recalls.values()), min(recalls.values())
+    if worst == 1:
         return "It makes no mistake on them: check for leaks and try harder images before you trust it."
-    high, low = f"{recalls[best]:.1%}", f"{recalls[worst]:.1%}"
+    high, low = f"{best:.1%}", f"{worst:.1%}"
     if len(recalls) == 1:
-        text = f"All these images are of {best}, so that they tell nothing of the other classes"
+        name = next(iter(recalls))
+        text = f"All these images are of {name}, so that they tell nothing about the other classes"
     elif high == low:
         text = f"It recognises all classes equally well (recall {high})"
     else:
-        text = f"It recognises {best} best (recall {high}) and {worst} worst ({low})"
+        first, last = _who(recalls, best), _who(recalls, worst)
+        text = f"It recognises {first} best (recall {high}) and {last} worst ({low})"
     pair = most_confused(stored)
     if pair.count < 2:
         return f"{text}."
@@ -60,12 +63,18 @@ def _where(stored: Stored) -> str:
     return f"{text}. {often}: {pair.true} predicted as {pair.predicted} ({times})."
 
 
+def _who(recalls: Mapping[str, float], recall: float) -> str:
+    """The class of this recall, or how many classes have it."""
+    names = [name for name, other in recalls.items() if other == recall]
+    return names[0] if len(names) == 1 else counted(len(names), "class")
+
+
 def _how_sure(stored: Stored) -> str:
     val, sure = stored.val.metrics, stored.confidence
     error = f"expected calibration error {100 * val.ece:.1f} percentage points"
     low = val.intervals["ece"].low  # NaN: too few images
     if collapsed(stored):
-        text = f"Its confidence says nothing of the classes, whatever its calibration ({error})"
+        text = f"Its confidence says nothing about the classes, whatever its calibration ({error})"
     elif val.ece <= MISCALIBRATED and isnan(low):
         text = (
             f"Its confidence seems reliable ({error}), but there are too few images to be certain"

@@ -183,8 +183,8 @@ def risk_coverage_curve(curve: RiskCoverage) -> Figure:
     axes.plot(curve.coverage, curve.risk, color=BLUE, label="ranked by confidence")
     axes.plot(share, best, color=GREY, linewidth=1, label="perfect ranking")
     axes.axhline(chance, **DASHED, label="random ranking")
-    for wanted, marker in ((0.8, "s"), (0.9, "o")):
-        place = int(np.searchsorted(curve.coverage, wanted - 1e-9))
+    places = np.searchsorted(curve.coverage, np.array([0.8, 0.9]) - 1e-9).tolist()
+    for place, marker in dict(zip(places, "so", strict=True)).items():
         x, y = curve.coverage[place], curve.risk[place]
         label = f"{x:.0%} answered, {y:.1%} wrong"
         axes.plot(x, y, marker, color=VERMILION, label=label, clip_on=False, zorder=4)

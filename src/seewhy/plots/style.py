@@ -6,16 +6,16 @@ colour blindness can tell apart; colour maps get darker evenly.
 """
 
 import io
+import unicodedata
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
-from itertools import takewhile
+from itertools import accumulate, chain, count, takewhile
 from math import isnan
 from pathlib import Path
 from textwrap import fill
 from typing import Any, Generic, ParamSpec
-from unicodedata import east_asian_width
 
 import matplotlib
 import numpy as np
@@ -23,7 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
@@ -73,7 +73,11 @@ _STYLE: dict[Any, Any] = {
 _OTHER_SCRIPTS = (
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
+    "WenQuanYi Micro Hei",
     "Hiragino Sans",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
     "Noto Sans Devanagari",
     "Noto Sans Thai",
     "Noto Sans Arabic",
@@ -160,40 +164,63 @@ def style() -> Iterator[None]:
         yield
 
 
-def short(name: str) -> str:
-    """A name on one line, shortened in the middle so that the figure keeps its room."""
+def font_note(names: Iterable[str]) -> str:
+    """Says which letters of these names no installed font has, and which font to install; else empty."""
+    with style():
+        fonts = [
+            findfont(FontProperties(family=name)) for name in matplotlib.rcParams["font.family"]
+        ]
+    known = {letter for font in fonts for letter in get_font(font).get_charmap()}
+    missing = sorted({c for name in names for c in visible(name) if ord(c) not in known})
+    if not missing:
+        return ""
+    scripts = {unicodedata.name(c, "").split(" ")[0] for c in missing}
+    font = "Noto Sans CJK (Debian: fonts-noto-cjk)"
+    if not scripts & {"CJK", "HIRAGANA", "KATAKANA", "HANGUL"}:
+        font = "Noto Sans of their script (Debian: fonts-noto-core)"
+    letters = "".join(missing[:8]) + "…" * (len(missing) > 8)
+    return (
+        f"no installed font has the letters {letters} of the class names: figures as PNG show boxes "
+        f"until you install {font}; SVG files and the report take the fonts of their reader"
+    )
+
+
+def short(name: str, most: int = LONGEST_NAME) -> str:
+    """A name on one line, shortened in the middle to at most so many columns."""
     name = visible(name)
-    if _columns(name) <= LONGEST_NAME:
+    if _columns(name) <= most:
         return name
-    return f"{_start(name, LONGEST_NAME // 2)}…{_start(name[::-1], LONGEST_NAME // 2 - 1)[::-1]}"
+    return f"{_start(name, most // 2)}…{_start(name[::-1], most - most // 2 - 1)[::-1]}"
 
 
-def short_names(names: Sequence[str]) -> list[str]:
+def short_names(names: Sequence[str], most: int = LONGEST_NAME) -> list[str]:
     """`short` of each name; those that would look alike show where they differ, or get a number."""
     alike: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
-        alike.setdefault(short(name), []).append(name)
-    shown: dict[str, str] = {}
+        alike.setdefault(short(name, most), []).append(name)
+    shown, taken = dict[str, str](), set[str]()
     for label, group in alike.items():
         letters = zip(*map(visible, group), strict=False)
         same = len(list(takewhile(lambda column: len(set(column)) == 1, letters)))
         for name in group:
             if len(group) > 1:
-                head = _start(visible(name), LONGEST_NAME // 3)
-                label = f"{head}…{_start(visible(name)[same:], LONGEST_NAME - len(head) - 1)}"
-            number = sum(other.startswith(label) for other in shown.values())
-            shown[name] = f"{label} ({number + 1})" if number else label
+                head = _start(visible(name), most // 3)
+                label = f"{head}…{_start(visible(name)[same:], most - _columns(head) - 1)}"
+            numbered = (f"{label} ({number})" for number in count(2))
+            shown[name] = next(one for one in chain([label], numbered) if one not in taken)
+            taken.add(shown[name])
     return [shown[name] for name in names]
 
 
 def _columns(text: str) -> int:
     """The width of a text in letters; a Chinese character is as wide as two."""
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _start(text: str, columns: int) -> str:
     """The first letters of a text, as many as fit into this width."""
-    return "".join(c for place, c in enumerate(text) if _columns(text[: place + 1]) <= columns)
+    ends = accumulate(map(_columns, text))
+    return "".join(c for c, end in zip(text, ends, strict=True) if end <= columns)
 
 
 def name_rows(

@@ -22,7 +22,7 @@ from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
 from seewhy.page.settings import review_command
 from seewhy.plots.drawings import split_drawings
-from seewhy.plots.style import write_drawings
+from seewhy.plots.style import font_note, write_drawings
 from seewhy.run import Run
 from seewhy.workflows.evaluate import (
     Model,
@@ -101,6 +101,8 @@ def analyse(
             if split == "val" and isinstance(data, str | Path):
                 _write_mistakes_for_review(analysis, classifier, splits, data, home, on_event)
     if home is not None:
+        if note := font_note(measured.classes):
+            on_event(Note(note))
         shown = full and split in ("train", "val")
         images = part_of(splits, split).images if shown else None
         write_drawings(split_drawings(measured, analysis, images), Run(home).figures)

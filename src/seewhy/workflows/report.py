@@ -26,7 +26,7 @@ from seewhy.page.rows import pair_rows
 from seewhy.page.stored import Stored, read_stored
 from seewhy.plots import sheets
 from seewhy.plots.network import gradient_norms
-from seewhy.plots.style import write_drawings
+from seewhy.plots.style import font_note, write_drawings
 from seewhy.run import Run
 from seewhy.workflows.analyse import analyse_validation
 
@@ -68,6 +68,8 @@ def report(
                 "--data, or another --out for a report without them"
             ) from None
         on_event(Note(f"without images: {error}"))
+    if note := font_note(stored.classes):
+        on_event(Note(note))
     drawn = draw_figures(stored, images, run.figures)
     if run.gradient_norms:
         write_drawings({"gradient-norms": (gradient_norms, [run.gradient_norms])}, run.figures)
