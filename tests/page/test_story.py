@@ -4,6 +4,7 @@ from math import nan
 import numpy as np
 import pytest
 from page.conftest import made, with_analysis
+from page.runs import collapsed, five, many, one_class, perfect, upside_down
 
 from seewhy.analysis import diagnostics
 from seewhy.analysis.causes import Causes, Explained, LabelDoubts, Near
@@ -12,8 +13,8 @@ from seewhy.config.training import TrainConfig
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.page.advice import advice
 from seewhy.page.report import render
-from seewhy.page.rows import cause_rows
-from seewhy.page.story import verdict
+from seewhy.page.rows import cause_rows, key_metrics
+from seewhy.page.story import headlines, verdict
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,55 @@ def test_of_a_collapsed_model_no_class_is_the_best(stored):
         "It has collapsed: 27 of 27 images are predicted as ant, also 18 of the 18 that belong to other "
         "classes."
     )
+
+
+def sentences(run):
+    return verdict(run[0]), headlines(run[0])
+
+
+def test_the_confidence_of_a_collapsed_model_is_not_believed():
+    said, over = sentences(collapsed())
+    assert "confidence says nothing about the classes" in said[2] and "reliable" not in said[2]
+    assert over.risk.endswith("confidence does not tell which answers to leave out")
+    assert not any("confused" in item.finding for item in advice(collapsed()[0], "photos"))
+
+
+def test_classes_of_one_recall_are_neither_best_nor_worst():
+    said, over = sentences(upside_down())
+    assert "recognises all classes equally well (recall 90.0%)" in said[1]
+    assert over.classes == "Recall 90.0% for every class"
+    said, _ = sentences(many())
+    assert " best (recall 66.7%) and 140 classes worst (0.0%)" in said[1]
+
+
+def test_one_class_in_validation_says_so():
+    said, over = sentences(one_class())
+    assert said[1] == (
+        "All these images are of a, so that they tell nothing about the other classes."
+    )
+    assert over.classes == "Recall 90.0% of the only class with images"
+    assert [row.name for row in key_metrics(one_class()[0])] == ["validation accuracy"]
+
+
+def test_what_happened_once_is_not_the_most_frequent():
+    said, over = sentences(five())
+    assert over.confusion == "No confusion occurred twice" and "frequent" not in said[1]
+    said, over = sentences(upside_down())
+    assert "One of its most frequent confusions: ant predicted as bee (2 times)" in said[1]
+    assert over.confusion.startswith("Among the most frequent")
+
+
+def test_what_abstaining_brings_is_said_as_it_is():
+    assert headlines(upside_down()[0]).risk == (
+        "Error rate 12.5% on the most confident 80%, 10.0% on all"
+    )
+
+
+def test_a_perfect_model_has_no_weakest_class():
+    said, over = sentences(perfect())
+    assert "makes no mistake" in said[1] and over.confusion == "No class was confused with another"
+    assert key_metrics(perfect()[0])[-1].name == "recall of every class"
+    assert over.confidence == "No mistake with more than 90% confidence"
 
 
 def test_what_the_training_noticed_comes_first(stored):

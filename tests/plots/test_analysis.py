@@ -11,6 +11,7 @@ from seewhy.analysis.causes import Causes, Explained
 from seewhy.analysis.confidence import confidence
 from seewhy.analysis.slices import Slices, find_slices
 from seewhy.evaluation.decision.ood import choose_ood_score
+from seewhy.evaluation.decision.threshold import risk_coverage
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.ranking import ClassCurves, class_curves
 from seewhy.plots.analysis import (
@@ -116,6 +117,19 @@ def test_the_risk_coverage_curve_is_the_stored_one() -> None:
         curve.risk
     )
     assert all_on_the_page(figure)
+
+
+def test_the_risk_of_surest_mistakes_is_drawn_whole_with_distinct_ticks() -> None:
+    """Also where fewer answers mean more mistakes, and where hardly any answer is wrong."""
+    sure = np.linspace(0.99, 0.4, 60)
+    worst_first = risk_coverage(sure, np.arange(60) >= 6)
+    hardly = risk_coverage(np.linspace(1, 0, 400), np.arange(400) != 390)
+    for curve in (worst_first, hardly):
+        axes = drawn(risk_coverage_curve, curve).axes[0]
+        assert axes.get_ylim()[1] > curve.risk.max()
+        low, high = axes.get_ylim()
+        ticks = [t.get_text() for t in axes.get_yticklabels() if low <= t.get_position()[1] <= high]
+        assert len(ticks) > 2 and len(set(ticks)) == len(ticks)
 
 
 def test_a_perfect_model_has_drawings_too() -> None:

@@ -102,7 +102,16 @@ def test_odd_names_are_drawn_letter_by_letter_and_warn_of_nothing(draw: Any) -> 
     stored = measured(ODD)
     assert picture(draw(stored)).size[0] > 500
     shown = {text.get_text(): text for text in texts(drawn(draw, stored))}
-    for name in ("$x_1$", "$\\frac$", "a\\nb", "<b>", "%d", "日本", "\\", "w" * 12 + "…" + "w" * 11):
+    for name in (
+        "$x_1$",
+        "$\\frac$",
+        "a\\nb",
+        "<b>",
+        "%d",
+        "日本",
+        "\\",
+        "w" * 12 + "…" + "w" * 11,
+    ):
         assert not shown[name].get_parse_math(), name
 
 
