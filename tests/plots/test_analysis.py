@@ -75,6 +75,8 @@ def test_curves_name_the_three_of_smallest_area_with_their_intervals() -> None:
     for axes, area in zip(figure.axes, ("auroc", "average_precision"), strict=True):
         known = [name for name in classes if len(curves[name].fpr)]
         worst = sorted(known, key=lambda name: getattr(m.per_class[name], area))[:3]
+        legend = axes.get_legend().get_window_extent()
+        assert not legend.overlaps(axes.get_window_extent())  # which may be full of curves
         labels = axes.get_legend_handles_labels()[1]
         assert [label.split("  ")[0] for label in labels] == [*worst, "the other 6"]
         assert f"(95% CI {m.per_class[worst[0]].intervals[area].low:.3f} to" in labels[0]

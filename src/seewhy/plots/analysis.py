@@ -100,7 +100,7 @@ def _write_rate(axes: Axes, x: int, y: int, value: float, interval: Interval) ->
 def ranking_curves(curves: Mapping[str, ClassCurves], metrics: Metrics) -> Figure:
     """ROC and precision-recall curves, one line per class; the three of smallest area are named."""
     shown = dict(zip(curves, short_names(list(curves)), strict=True))
-    figure = Figure(figsize=(10.4, 5.4))
+    figure = Figure(figsize=(10.4, 6.4))
     panels = (("fpr", "tpr", "auroc"), ("recall", "precision", "average_precision"))
     for axes, (x, y, area) in zip(figure.subplots(1, 2), panels, strict=True):
         drawn = {name: curve for name, curve in curves.items() if len(getattr(curve, x))}
@@ -125,7 +125,7 @@ def ranking_curves(curves: Mapping[str, ClassCurves], metrics: Metrics) -> Figur
         axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal", xticks=ticks, yticks=ticks)
         _in_percent(axes)
         if drawn:
-            axes.legend(loc="lower right" if area == "auroc" else "lower left", fontsize=9)
+            axes.legend(loc="upper left", bbox_to_anchor=(0, -0.14), fontsize=9)
     roc, recall = figure.axes
     roc.plot((0, 1), (0, 1), **DASHED)
     roc.set(xlabel="false positive rate", ylabel="recall (true positive rate)")

@@ -112,6 +112,8 @@ def sheet(tiles: Sequence[Tile | None], title: str, columns: int = COLUMNS) -> F
         page.image(left, top, SIDE, tile.image)
         for number, (text, colour) in enumerate(tile.lines()):
             x, y = left + SIDE / 2, top + SIDE + 0.03 + LINE * number
-            page.fitted(x, y, SIDE + GAP, short(text), FONT, color=colour, ha="center", va="top")
+            page.fitted(
+                x, y, SIDE + GAP / 2, short(text), FONT, color=colour, ha="center", va="top"
+            )
     page.figure.suptitle(title, y=1 - GAP / 2 / page.height, va="top")
     return page.figure

@@ -6,6 +6,7 @@ colour blindness can tell apart; colour maps get darker evenly.
 """
 
 import io
+import logging
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -156,12 +157,24 @@ def style() -> Iterator[None]:
     """Applies our style to matplotlib within the block, and restores the user's settings after it."""
     installed = {font.name for font in fontManager.ttflist}
     fonts = ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
-    with matplotlib.rc_context(), warnings.catch_warnings():
+    with matplotlib.rc_context(), _quiet_fonts():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE | {"font.family": fonts})
-        # A character that no font has is drawn as a box; the command line need not mention it.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
+
+
+@contextmanager
+def _quiet_fonts() -> Iterator[None]:
+    """Has matplotlib not warn of letters and weights that a font lacks: `font_note` says it once."""
+    log = logging.getLogger("matplotlib.font_manager")
+    level = log.level
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        log.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 def font_note(names: Iterable[str]) -> str:
