@@ -55,9 +55,8 @@ def render(
         key_metrics=rows.key_metrics(stored),
         metric_rows=rows.metric_rows(stored),
         class_rows=rows.class_rows(val),
-        lowest_mark=rows.lowest_mark(rows.class_rows(val)),
+        lowest_mark=rows.lowest_mark(val),
         matrix=rows.matrix(val) if len(stored.classes) <= MOST_CLASSES else None,
-        pairs=rows.pair_rows(stored),
         commands=_commands(stored, data),
         recipe={name: value for name, value in flat(stored.recipe).items() if value is not None},
     )
@@ -66,7 +65,7 @@ def render(
 def _shown(stored: Stored, images: ShownImages) -> Markup:
     """The images for the script, as JSON that cannot contain markup."""
     place = {int(row): number for number, row in enumerate(images.rows)}
-    worst = stored.val.analysis.mistakes.worst if stored.val.analysis else ()
+    worst = stored.mistakes.worst if stored.mistakes else ()
     causes = {
         place[one.row]: [
             one.cause,

@@ -6,7 +6,6 @@ from math import ceil, isnan, nan
 import numpy as np
 
 from seewhy.analysis.causes import NAMES, Cause, Causes
-from seewhy.analysis.mistakes import Pair
 from seewhy.evaluation.metrics import ClassMetrics, Metrics
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.page.stored import Stored
@@ -103,28 +102,16 @@ def _written(name: str, metrics: Metrics) -> tuple[str, str]:
     return write(interval.value), f"{low} to {high}" if low and high else interval.reason or ""
 
 
-@dataclass(frozen=True)
-class ClassRow:
-    """A class with its metrics on validation."""
-
-    name: str
-    metrics: ClassMetrics
-    recall: Interval
+def class_rows(metrics: Metrics) -> list[tuple[str, ClassMetrics]]:
+    """The classes that have images with their metrics, lowest recall first."""
+    rows = [(name, row) for name, row in metrics.per_class.items() if row.support]
+    return sorted(rows, key=lambda row: row[1].recall)
 
 
-def class_rows(metrics: Metrics) -> list[ClassRow]:
-    """The classes that have images, lowest recall first."""
-    rows = [
-        ClassRow(name, row, row.intervals["recall"])
-        for name, row in metrics.per_class.items()
-        if row.support
-    ]
-    return sorted(rows, key=lambda row: row.metrics.recall)
-
-
-def lowest_mark(rows: list[ClassRow]) -> float:
+def lowest_mark(metrics: Metrics) -> float:
     """The start of the axis that the recalls of all classes share."""
-    return min(0.9, int(min(row.recall.low for row in rows) * 10) / 10)
+    lowest = min(row.intervals["recall"].low for _, row in class_rows(metrics))
+    return min(0.9, int(lowest * 10) / 10)
 
 
 @dataclass(frozen=True)
@@ -155,34 +142,13 @@ def matrix(metrics: Metrics) -> list[MatrixRow]:
         cells = []
         for predicted, (count, share) in enumerate(zip(table[true], shares[true], strict=True)):
             right = true == predicted
-            level = (
-                round(SHADES * share)
-                if right
-                else ceil(round(SHADES * float(share / most) ** 0.5, 6))
-            )
+            shade = SHADES * float(share if right else (share / most) ** 0.5)
+            level = round(shade) if right else ceil(round(shade, 6))
             answer = "predicted correctly" if right else f"predicted as {names[predicted]}"
             label = f"{count} {name} {answer}, {share:.1%}: show"
             cells.append(Cell(int(count), f"{'r' if right else 'w'}{level}", label))
         rows.append(MatrixRow(name, short, tuple(cells)))
     return rows
-
-
-@dataclass(frozen=True)
-class PairRow:
-    """A frequent confusion, with the places of its classes."""
-
-    pair: Pair
-    true: int
-    predicted: int
-
-
-def pair_rows(stored: Stored) -> list[PairRow]:
-    """The most frequent confusions."""
-    if stored.val.analysis is None:
-        return []
-    place = {name: number for number, name in enumerate(stored.classes)}
-    pairs = stored.val.analysis.mistakes.pairs
-    return [PairRow(pair, place[pair.true], place[pair.predicted]) for pair in pairs]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from seewhy.analysis import diagnostics
 from seewhy.analysis.causes import Causes, Explained
 from seewhy.analysis.confidence import Confidence
+from seewhy.analysis.mistakes import Mistakes
 from seewhy.analysis.overview import Analysis
 from seewhy.analysis.robustness_record import Robustness
 from seewhy.config.recipe import Recipe
@@ -96,6 +97,11 @@ class Stored:
     def confidence(self) -> Confidence | None:
         """The confidence on validation, if it was analysed."""
         return self.val.analysis.confidence if self.val.analysis else None
+
+    @property
+    def mistakes(self) -> Mistakes | None:
+        """The mistakes on validation, if they were analysed."""
+        return self.val.analysis.mistakes if self.val.analysis else None
 
     @property
     def causes(self) -> Causes | None:

@@ -22,7 +22,6 @@ from seewhy.inference.loading import load
 from seewhy.page.figures import draw_figures
 from seewhy.page.images import MOST_CLASSES, ShownImages, choose_rows
 from seewhy.page.report import render
-from seewhy.page.rows import pair_rows
 from seewhy.page.stored import Stored, read_stored
 from seewhy.plots import sheets
 from seewhy.plots.network import gradient_norms
@@ -97,11 +96,13 @@ def _shown_images(
         predictions = Predictions.from_parquet(run.predictions("val"))
         splits = _own_splits(run, classifier, data, predictions, on_event)
         val = splits.val
+        place, mistakes = stored.classes.index, stored.mistakes
         pairs = None
         if len(stored.classes) > MOST_CLASSES:
-            pairs = [(row.true, row.predicted) for row in pair_rows(stored)]
-        worst = stored.val.analysis.mistakes.worst if stored.val.analysis else ()
-        rows = choose_rows(predictions, [mistake.row for mistake in worst], pairs)
+            listed = mistakes.pairs if mistakes else ()
+            pairs = [(place(pair.true), place(pair.predicted)) for pair in listed]
+        worst = [mistake.row for mistake in mistakes.worst] if mistakes else []
+        rows = choose_rows(predictions, worst, pairs)
         images = centre(val.images[rows], classifier.rule.size)
         maps = _maps(classifier, images, predictions.predicted[rows], on_event)
     return ShownImages(rows, predictions, images, maps, _near(stored, splits.train)), val.images
