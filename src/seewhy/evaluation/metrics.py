@@ -5,7 +5,7 @@ are None, and it is left out of balanced accuracy, of the macro means and of the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import nan
 from typing import Any
 
@@ -196,7 +196,8 @@ def log_loss_interval(predictions: Predictions) -> Interval:
     losses = -scores[np.arange(len(labels)), labels]
     if len(labels) < FEWEST_FOR_SCORES:
         return Interval.without(float(losses.mean()))
-    return mean_with_t(losses, loss_if_wrong(scores))
+    interval = mean_with_t(losses, loss_if_wrong(scores))
+    return replace(interval, low=max(interval.low, 0.0))  # no log loss is negative
 
 
 def loss_if_wrong(scores: NDArray[np.float64]) -> float:
