@@ -8,15 +8,9 @@ TORCH_INDEX ?=
 
 .PHONY: demo test test-long check format notebooks install pins audit
 
-demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, print what to do next
-	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && \
-	$(BIN)/seewhy train --recipe digits --data digits --out $$run && echo && \
-	$(BIN)/seewhy evaluate $$run --data digits --split test && \
-	printf '\nThe run is in %s: figures/ to look at, metrics.json to read.\nNext:\n' $$run && \
-	printf '  %s\n' \
-	  '$(BIN)/seewhy train                                        CIFAR-10, with the fast recipe' \
-	  '$(BIN)/seewhy train --recipe photos --data FOLDER          your own photos, one folder per class' \
-	  '$(BIN)/seewhy predict fast IMAGE.jpg                       a model that comes with the package'
+demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, report, print what to do next
+	@$(BIN)/seewhy demo
+	@echo 'In this terminal, before the commands above: source $(BIN)/activate'
 
 # Three workers for two cores: tests that wait for a process leave a core to the others. What is compiled is
 # kept whatever the environment says, since every worker and hundreds of processes would compile it again.
