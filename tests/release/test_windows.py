@@ -1,0 +1,103 @@
+"""What is promised on Windows, without what Windows lacks: import, train, predict."""
+
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+# The modules of Python that are there on Unix alone, and the names of the others.
+MODULES = ("fcntl", "grp", "pwd", "resource", "syslog", "termios")
+LACKING = {
+    "mmap": ("MAP_ANONYMOUS", "MAP_PRIVATE", "MAP_SHARED", "PROT_READ", "PROT_WRITE"),
+    "os": (
+        *("O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK"),
+        *("chown", "fchmod", "fork", "getloadavg", "getpgid", "getuid", "killpg", "mkfifo", "nice"),
+        *(
+            "pread",
+            "preadv",
+            "pwrite",
+            "register_at_fork",
+            "sched_getaffinity",
+            "setsid",
+            "sysconf",
+        ),
+        "uname",
+    ),
+    "signal": (*("SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1"), "pthread_sigmask", "sigwait"),
+}
+AS_ON_WINDOWS = f"""
+import importlib, os, runpy, sys
+import multiprocessing.util, random, subprocess, tempfile, threading, torch  # for Unix here, as Python's are
+for name in {MODULES}:
+    sys.modules[name] = None
+for module, names in {LACKING}.items():
+    for name in names:
+        if hasattr(importlib.import_module(module), name):
+            delattr(importlib.import_module(module), name)
+tempfile.TemporaryFile = tempfile.NamedTemporaryFile
+opened, sync, replace, unlink = os.open, os.fsync, os.replace, os.unlink
+def open_no_directory(path, flags, mode=0o777, **options):
+    assert not os.path.isdir(path), f"Windows opens no directory: {{path}}"
+    return opened(path, flags, mode, **options)
+def sync_what_may_be_written(handle):
+    os.write(handle, b"")  # raises for what is open to be read
+    sync(handle)
+def replace_closed(first, second, **options):
+    require_closed(first), require_closed(second)
+    replace(first, second, **options)
+def unlink_closed(path, **options):
+    if "dir_fd" not in options:
+        require_closed(path)
+    unlink(path, **options)
+def require_closed(path):
+    "Windows renames and removes no file that is open, or in memory."
+    path = os.path.realpath(path)
+    handles = [f"/proc/self/fd/{{number}}" for number in os.listdir("/proc/self/fd")]
+    files = [os.readlink(handle) for handle in handles if os.path.islink(handle)]
+    mapped = [line.split(maxsplit=5)[5:] for line in open("/proc/self/maps").read().splitlines()]
+    files += [name for line in mapped for name in line]
+    assert not [file for file in files if file == path or file.startswith(f"{{path}}/")], path
+os.open, os.fsync = open_no_directory, sync_what_may_be_written
+if os.path.isdir("/proc/self/fd"):
+    os.replace, os.unlink = replace_closed, unlink_closed
+"""
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    path = tmp_path_factory.mktemp("image") / "image.png"
+    Image.new("RGB", (32, 32), "red").save(path)
+    return path
+
+
+def on_windows(code: str, *arguments: object) -> str:
+    command = [sys.executable, "-c", AS_ON_WINDOWS + code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_all_but_the_server_is_imported_on_windows():
+    code = """
+import pkgutil, seewhy
+served = ("seewhy.serving", "seewhy.inference.onnx_trial", "seewhy.__main__")
+for module in pkgutil.walk_packages(seewhy.__path__, "seewhy."):
+    if not module.name.startswith(served):
+        importlib.import_module(module.name)
+        print(module.name)
+"""
+    assert "seewhy.training.loop" in on_windows(code).split()
+
+
+def test_digits_are_trained_and_an_image_is_predicted_on_windows(tmp_path, image):
+    code = """
+from seewhy.cli import main
+main(sys.argv[1:])
+"""
+    run = tmp_path / "run"
+    short = ("--train.epochs", "1", "--data.size", "8")
+    on_windows(code, "train", "--recipe", "digits", "--data", "digits", *short, "--out", run)
+    assert (run / "report.html").is_file()
+    for model in ("fast", run):
+        assert str(image) in on_windows(code, "predict", model, image)
