@@ -13,6 +13,18 @@
 #
 # A small convolutional network from the inside: what its layers do to an image, where its parameters are,
 # what it costs, and what it predicts before it has learned anything.
+#
+# [Open in Colab](https://colab.research.google.com/github/seewhy-ml/seewhy/blob/main/notebooks/02_model_architecture.ipynb)
+
+# %%
+import subprocess
+import sys
+from importlib import metadata, util
+
+if util.find_spec("seewhy") is None:  # as in Colab: what is there of PyTorch stays as it is
+    pins = [f"torch=={metadata.version('torch')}"] if util.find_spec("torch") else []
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "seewhy", *pins]
+    subprocess.run(command, check=True)
 
 # %% tags=["parameters"]
 import os
