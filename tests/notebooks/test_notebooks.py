@@ -88,16 +88,12 @@ def test_saved_outputs_are_small_and_name_no_path_of_the_machine(name: str) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_uses_public_names(name: str) -> None:
-    """All but events, and the untrained network of the second, which no public function gives."""
+    """Of the package, the names in `seewhy` and the records of `seewhy.events` alone."""
     tree = ast.parse((NOTEBOOKS / f"{name}.py").read_text("utf-8"))
     nodes = list(ast.walk(tree))
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     inner = {module for module in modules if module and module.startswith("seewhy.")}
-    allowed = {"seewhy.events"}
-    if name == "02_model_architecture":
-        allowed |= {f"seewhy.{p}" for p in ("models.registry", "attribution.layers")}
-        allowed.add("seewhy.plots.attribution")
-    assert inner <= allowed
+    assert inner <= {"seewhy.events"}
     used = {
         node.attr
         for node in nodes
