@@ -150,3 +150,36 @@ def test_a_commit_is_checked_by_the_tools_of_make_check():
     tools = [hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in hooks]
     recipe = (ROOT / "Makefile").read_text("utf-8").partition("\ncheck:")[2].partition("\n\n")[0]
     assert tools == re.findall(r"\$\(BIN\)/(\w+)", recipe)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("workflow", "job"), [(CI, "windows"), (RELEASE, "build")])
+def test_the_script_of_a_job_runs_here(workflow, job, libraries, tmp_path):
+    """In a clean copy and a new environment, offline; the other jobs are `make test` and `make audit`."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        (tmp_path / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / "clone" / name)
+    changelog = tmp_path / "clone" / "CHANGELOG.md"
+    changelog.write_text(changelog.read_text("utf-8").replace("(unreleased)", "(2026-01-01)"))
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(tmp_path / "venv" / "bin"), os.environ["PATH"]]),
+        "PYTHONPATH": str(libraries),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip's word for: without isolation
+        "GITHUB_REF_NAME": f"v{seewhy.__version__}",
+        "TORCH_INDEX": "",
+    }
+    for step in workflow["jobs"][job]["steps"]:
+        if "run" in step:
+            done = subprocess.run(
+                ["bash", "-e", "-c", step["run"]],
+                env=environment,
+                cwd=tmp_path / "clone",
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, (step["name"], done.stdout[-1000:], done.stderr[-2000:])
+    assert (tmp_path / "clone" / "demo" / "report.html").is_file()
