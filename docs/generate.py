@@ -61,8 +61,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for origin, page in PAGES.items():
         if origin.endswith(".md"):
             pages[page] = (ROOT / origin).read_text()
-    for path in _files(f"{RESULTS}/**/*.md"):
-        pages[_measured(path)] = _titled(path)
+    for table in _files(f"{RESULTS}/**/*.md"):
+        pages[_measured(table)] = _titled(table)
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     texts = {file.src_uri: file.content_string for file in files.documentation_pages()}
