@@ -73,7 +73,7 @@ def split(data: str, out: Path, as_json: bool, **values: str | None) -> None:
     show(
         {"data": data, "file": result.file, "splits": splits},
         as_json,
-        lambda _: f"{splits_table(result.statistics)}\n\n{result.file}",
+        lambda _: [splits_table(result.statistics), "", str(result.file)],
     )
 
 

@@ -49,8 +49,8 @@ def command(model: str, data: str, as_json: bool, **settings: Any) -> None:
     """
     result = seewhy.analyse(model, data, on_event=Terminal(), **settings)
     record = seewhy.to_json(result.metrics)
-    text = metrics_table(record, f"model {model}")
+    text = list(metrics_table(record, f"model {model}"))
     if result.analysis is not None:
-        text += f"\n\n{analysis_table(result.analysis)}"
+        text += ["", *analysis_table(result.analysis)]
         record["analysis"] = result.analysis
     show(record, as_json, lambda _: text)

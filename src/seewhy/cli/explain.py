@@ -20,6 +20,7 @@ from seewhy.cli.options import (
     trust_option,
 )
 from seewhy.cli.progress import Terminal
+from seewhy.cli.screen import Part, Rows
 from seewhy.config.names import METHODS
 from seewhy.errors import UsageError
 from seewhy.text import percent
@@ -79,7 +80,7 @@ def command(
     result = seewhy.explain(
         model, images, data=data, methods=methods, on_event=Terminal(), **settings
     )
-    show(result.record, as_json, lambda _: "\n".join(_lines(result)))
+    show(result.record, as_json, lambda _: _lines(result))
     sys.exit(1 if result.errors else 0)
 
 
@@ -98,7 +99,7 @@ def _refuse_unused(context: click.Context) -> None:
         )
 
 
-def _lines(result: "Explained") -> Iterator[str]:
+def _lines(result: "Explained") -> Iterator[Part]:
     explanations = result.explanations
     for row in range(len(explanations)):
         label = explanations.label(row)
@@ -113,13 +114,15 @@ def _lines(result: "Explained") -> Iterator[str]:
             yield f"  {name:<22}" + (f"unreliable: {', '.join(faults)}" if faults else "reliable")
     if explanations.checks:
         yield ""
-        yield "  mean, random baseline    deletion     insertion  shuffled  reliable"
-    for name, check in explanations.checks.items():
-        mean = check.means()
-        shuffled = "-" if isnan(mean["randomised"]) else f"{mean['randomised']:+.2f}"
-        yield (
-            f"  {name:<22}{mean['deletion']:>6.2f}, {mean['random_deletion']:.2f}"
-            f"{mean['insertion']:>8.2f}, {mean['random_insertion']:.2f}"
-            f"{shuffled:>10}{mean['reliable']:>10.0%}"
-        )
-    yield f"\n{result.folder}: explanations.json, {', '.join(result.files)}"
+        titles = ("shuffled", "reliable")
+        rows: list[tuple[str, ...]] = [("mean, random baseline", "deletion", "insertion", *titles)]
+        for name, check in explanations.checks.items():
+            mean = check.means()
+            changes = (
+                f"{mean[how]:.2f}, {mean[f'random_{how}']:.2f}" for how in ("deletion", "insertion")
+            )
+            shuffled = "-" if isnan(mean["randomised"]) else f"{mean['randomised']:+.2f}"
+            rows.append((name, *changes, shuffled, f"{mean['reliable']:.0%}"))
+        yield Rows(rows)
+    yield ""
+    yield f"{result.folder}: explanations.json, {', '.join(result.files)}"

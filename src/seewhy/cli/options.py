@@ -2,13 +2,15 @@
 
 import functools
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 import seewhy
+from seewhy.cli.screen import Part, written
 
 Verb = Callable[..., Any]
 
@@ -88,6 +90,9 @@ def log_options(verb: Verb) -> Verb:
     return click.option("--log-file", type=PATH, help=text)(command)
 
 
-def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
-    """Prints a result, as one JSON object or as `text` formats it."""
-    click.echo(json.dumps(seewhy.to_json(result), allow_nan=False) if as_json else text(result))
+def show(result: Any, as_json: bool, text: Callable[[Any], Iterable[Part]]) -> None:
+    """Prints a result, as one JSON object or as the lines and tables that `text` makes of it."""
+    if as_json:
+        click.echo(json.dumps(seewhy.to_json(result), allow_nan=False))
+    else:
+        click.echo(written(text(result), sys.stdout))
