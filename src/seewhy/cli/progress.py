@@ -65,14 +65,12 @@ class Terminal:
             self._live.stop()
         self._live, self._refreshed = None, 0.0
 
-    def write(self, line: str) -> None:
-        """Shows a permanent line."""
+    def write(self, line: str, command: bool = True) -> None:
+        """Shows a permanent line; one without a `command` to copy is wrapped at words."""
         if self._live is None:
             say(line)
         else:
-            from rich.text import Text
-
-            self._live.console.print(Text(visible(line)), soft_wrap=True)
+            self._live.console.print(visible(line), soft_wrap=command)
 
     def _show(self, content: "Callable[[int], RenderableType]") -> None:
         """Shows live what `content` makes for so many columns, but no more often than it can be read."""
@@ -97,8 +95,9 @@ class Terminal:
         if progress.what != self._work[0]:
             self._work, self._refreshed = (progress.what, time.monotonic(), progress.done), 0.0
         _, began, before = self._work
-        self._show(lambda width: work(progress, time.monotonic() - began, before, width))
-        if progress.done >= progress.total:
+        if progress.done < progress.total:
+            self._show(lambda width: work(progress, time.monotonic() - began, before, width))
+        else:
             self.close()
             self._work = ("", 0.0, 0)
 
@@ -131,7 +130,8 @@ class Terminal:
             )
             + f"  {epoch.seconds:,.0f} s"
             + (f"  {epoch.peak_memory / 1e9:.1f} GB" if epoch.peak_memory else "")
-            + ("  best" if epoch.best and run.keep == "best" else "")
+            + ("  best" if epoch.best and run.keep == "best" else ""),
+            command=False,
         )
 
     def _finished(self, done: RunFinished) -> None:

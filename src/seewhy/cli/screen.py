@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
 from seewhy.text import visible
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PIPED = 1_000_000  # columns: what is not a terminal has no width
+GAP = 2  # columns between two of a table
 NARROW = 12  # columns that a name may be wrapped to before a table becomes a block a row
 
 
@@ -25,13 +25,12 @@ class Rows:
 
     `align` has a letter for each column, the last one also for those after it: "l" for words, which are
     wrapped where there is no room, "r" for numbers, which never are. Where these do not fit either, each row
-    is a block of its own. A cell of type `Text` may have a style; `widths` fixes those of columns.
+    is a block of its own. A cell of type `Text` may have a style.
     """
 
     rows: "Sequence[Sequence[str | Text]]"
     align: str = "lr"
     header: bool = True
-    widths: Sequence[int | None] = ()
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> Iterator[Any]:
         from rich.text import Text
@@ -39,27 +38,36 @@ class Rows:
         cells = [[_text(cell) for cell in row] for row in self.rows]
         titles, body = (cells[0], cells[1:]) if self.header else ([Text()] * len(cells[0]), cells)
         sides = self.align.ljust(len(titles), self.align[-1])
-        for stacked in (False, True):  # the words of titles one above the other
-            if stacked:
-                titles = [Text("\n").join(title.split(" ")) for title in titles]
-            if _room(titles, body, sides) <= options.max_width:
-                yield self._columns(titles, body, sides)
-                return
-        yield from self._blocks(titles, body)
+        room = options.max_width - GAP * (len(sides) - 1)
+        widths = _widths(titles, body)
+        if sum(widths) > room:  # the words of titles one above the other
+            titles = [Text("\n").join(title.split(" ")) for title in titles]
+            widths = _widths(titles, body)
+        for least in (2 * NARROW, NARROW):  # a name, which comes first, is wrapped last
+            for number in reversed(range(len(sides))):
+                most = max(room - sum(widths) + widths[number], least)
+                if sides[number] == "l":
+                    widths[number] = min(widths[number], most)
+        if sum(widths) <= room:
+            yield self._columns(titles, body, sides, widths)
+        else:
+            yield from self._blocks(titles, body)
 
-    def _columns(self, titles: "list[Text]", body: "list[list[Text]]", sides: str) -> "Table":
+    def _columns(
+        self, titles: "list[Text]", body: "list[list[Text]]", sides: str, widths: list[int]
+    ) -> "Table":
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, show_header=self.header, header_style="bold")
-        for title, side, width in zip_longest(titles, sides, self.widths):
-            table.add_column(
-                title,
-                justify="right" if side == "r" else "left",
-                no_wrap=side == "r",
-                overflow="fold",
-                vertical="top",
-                width=width,
-            )
+        table = Table(
+            box=None,
+            padding=(0, GAP, 0, 0),
+            pad_edge=False,
+            show_header=self.header,
+            header_style="bold",
+        )
+        for title, side, width in zip(titles, sides, widths, strict=True):
+            justify: Literal["left", "right"] = "right" if side == "r" else "left"
+            table.add_column(title, justify=justify, width=width, overflow="fold")
         for row in body:
             table.add_row(*row)
         return table
@@ -118,10 +126,7 @@ def _text(cell: "str | Text") -> "Text":
     return Text(visible(cell)) if isinstance(cell, str) else cell.copy()
 
 
-def _room(titles: "list[Text]", body: "list[list[Text]]", sides: str) -> int:
-    """The columns of a terminal that a table needs at least."""
-    room = 2 * (len(sides) - 1)
-    for title, side, *column in zip(titles, sides, *body, strict=True):
-        lines = [line.cell_len for cell in (title, *column) for line in cell.split()]
-        room += max(lines) if side == "r" else min(max(lines), NARROW)
-    return room
+def _widths(titles: "list[Text]", body: "list[list[Text]]") -> list[int]:
+    """The widest line of each column."""
+    columns = zip(titles, *body, strict=True)
+    return [max(line.cell_len for cell in column for line in cell.split()) for column in columns]
