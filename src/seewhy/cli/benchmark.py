@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, as_json, show, trust_option
 from seewhy.cli.progress import Terminal
 from seewhy.cli.screen import Part, Rows
@@ -19,7 +20,7 @@ def command() -> None:
 
 
 @command.command("infer")
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", nargs=-1, required=True, shell_complete=models)
 @click.option(
     "--threads",
     type=click.IntRange(1),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, as_json, data_option, device_option, reading_options, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.screen import Part, facts
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @data_option
 @click.option("--precision", type=click.FloatRange(0, 1), help="required accuracy of the answers")
 @click.option("--coverage", type=click.FloatRange(0, 1), help="share of the images to answer")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import (
     PATH,
     as_json,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", nargs=-1, required=True, shell_complete=models)
 @data_option
 @split_option("train", "val", "test")
 @click.option("--out", type=PATH, help="a new folder for metrics and plots")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, as_json, data_option, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.screen import Part, Rows
@@ -21,7 +22,7 @@ METHODS = "int8,prune,magnitude,distil"
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @data_option
 @click.option(
     "--out", type=PATH, required=True, help="folder for the files, the table and the figure"

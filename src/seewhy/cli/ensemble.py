@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import data_sets, models
 from seewhy.cli.options import DATA, PATH, as_json, device_option, reading_options, show
 from seewhy.cli.progress import Terminal
 from seewhy.cli.screen import Part, Rows
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", nargs=-1, required=True, shell_complete=models)
 @click.option("--out", required=True, type=PATH, help="the new model file")
 @click.option(
     "--average-weights",
     is_flag=True,
     help="one network with the mean of their weights; for models fine-tuned from one model",
 )
-@click.option("--data", help=f"also measure on its validation split: {DATA}")
+@click.option(
+    "--data", shell_complete=data_sets, help=f"also measure on its validation split: {DATA}"
+)
 @as_json
 @reading_options
 @device_option

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import (
     PATH,
     as_json,
@@ -20,7 +21,7 @@ from seewhy.cli.tables import analysis_table, metrics_table
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @data_option
 @click.option(
     "--split",

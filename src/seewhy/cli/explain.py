@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 import seewhy
+from seewhy.cli.completion import data_sets, files, models
 from seewhy.cli.options import (
     PATH,
     READING,
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
-@click.argument("images", nargs=-1)
-@click.option("--data", help="take images from this labelled data instead")
+@click.argument("model", shell_complete=models)
+@click.argument("images", nargs=-1, shell_complete=files)
+@click.option(
+    "--data", shell_complete=data_sets, help="take images from this labelled data instead"
+)
 @split_option("train", "val")
 @click.option("--only", type=click.Choice(["wrong", "right"]), help="of --data [half of each]")
 @click.option("--n", "count", type=click.IntRange(1, 1000), default=8, show_default=True)

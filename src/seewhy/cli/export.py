@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, as_json, show, trust_option
 from seewhy.cli.progress import Terminal
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @click.option(
     "--format",
     type=click.Choice(["onnx", "web", "executorch"]),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.screen import Part, Rows
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @click.option("--out", type=PATH, help="also write the card as a new Markdown file")
 @as_json
 def command(model: str, out: Path | None, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import data_sets, recipes
 from seewhy.cli.flags import config_of, fields, recipe_flags
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.progress import Terminal, shown
@@ -21,9 +22,11 @@ PAIRS, SUREST = 5, 5  # lines on the terminal
 
 
 @click.command()
-@click.argument("data")
+@click.argument("data", shell_complete=data_sets)
 @click.option(
-    "--recipe", help="a recipe's name or YAML file [transfer for photographs, fast for thumbnails]"
+    "--recipe",
+    shell_complete=recipes,
+    help="a recipe's name or YAML file [transfer for photographs, fast for thumbnails]",
 )
 @click.option("--folds", type=int, help="number of cross-validation folds [5]")
 @click.option(
@@ -46,7 +49,7 @@ def labels(data: str, as_json: bool, **settings: Any) -> None:
 
 
 @click.command(name="apply-review")
-@click.argument("data")
+@click.argument("data", shell_complete=data_sets)
 @click.argument("review", type=PATH)
 @click.option("--out", type=PATH, required=True, help="a new directory for the new version")
 @as_json

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import seewhy
+from seewhy.cli.completion import data_sets
 from seewhy.cli.screen import Part, written
 
 Verb = Callable[..., Any]
@@ -17,7 +18,7 @@ Verb = Callable[..., Any]
 DATA = "digits, cifar10, a folder, an archive or a table"
 PATH = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-data_option = click.option("--data", required=True, help=DATA)
+data_option = click.option("--data", required=True, shell_complete=data_sets, help=DATA)
 READING = {  # fields of `DataConfig`, and their flags
     "on_bad": "--on-bad",
     "max_bad": "--max-bad",

@@ -9,6 +9,7 @@ import click
 
 import seewhy
 from seewhy.cli.answers import Answers
+from seewhy.cli.completion import files, models
 from seewhy.cli.options import (
     PATH,
     as_json,
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from seewhy.workflows.label_tally import Labelled
 
 COUNTED = 8  # classes
+MANY = 200  # images, more than a person reads
 
 
 @click.command()
-@click.argument("model")
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("model", shell_complete=models)
+@click.argument("paths", nargs=-1, required=True, shell_complete=files)
 @click.option(
     "--out",
     type=PATH,
@@ -109,7 +111,8 @@ def _counts(result: "Labelled") -> str:
     counts = list(result.by_class.items())
     text = ", ".join(f"{name} {count:,}" for name, count in counts[:COUNTED])
     more = f" and {counted(len(counts) - COUNTED, 'more class')}" if len(counts) > COUNTED else ""
-    return f"{counted(result.images, 'image')}: {text or 'none could be read'}{more}"
+    kept = "; --out FILE.csv keeps the rows" if result.images > MANY else ""
+    return f"{counted(result.images, 'image')}: {text or 'none could be read'}{more}{kept}"
 
 
 def _lines(result: "Labelled", settings: dict[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import data_sets, recipes
 from seewhy.cli.flags import recipe_flags
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.progress import Terminal
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command(name="preview")
-@click.argument("data")
-@click.option("--recipe", required=True, help="a recipe's name or YAML file")
+@click.argument("data", shell_complete=data_sets)
+@click.option(
+    "--recipe", required=True, shell_complete=recipes, help="a recipe's name or YAML file"
+)
 @click.option("--out", type=PATH, help="a new directory for the plots")
 @as_json
 @recipe_flags

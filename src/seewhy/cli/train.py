@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
 from seewhy.cli.progress import say, shown
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     help="continue a run, bit for bit, by its own recipe and data where none are named",
 )
 @click.option(
-    "--init", metavar="MODEL", help="fine-tune from this model; classes are matched by name"
+    "--init",
+    metavar="MODEL",
+    shell_complete=models,
+    help="fine-tune from this model; classes are matched by name",
 )
 @click.option("--seeds", type=int, help="train N runs with consecutive seeds, show mean and std")
 @click.option("--folds", type=int, help="train N runs by N-fold cross-validation")
