@@ -1,13 +1,15 @@
 """Transfer learning on any folder of images: accuracy with its interval, seconds and memory.
 
-    python benchmarks/transfer.py ../shared/data/hymenoptera [--seeds N] [--recipes transfer ...] [-- OPTIONS]
+    python benchmarks/transfer.py DATA [--seeds N] [--recipes transfer ...] [--few N] [-- OPTIONS]
 
-Each recipe is trained as it stands (and with the OPTIONS of `seewhy train`), once for each seed; the first
-run of a recipe finds an empty cache ("cold"), the second the images and features of the first ("warm").
-Accuracy is that of test where the data have one, which is read once by each run, else that of val, on which
-then nothing is chosen: the penalty of the last layer is chosen by cross-validation within train. `seconds`
-are those of the training as the run counts them, features included; `process` those of the whole command:
-start-up, decoding of the images and the report, too. `memory` is the peak of the process. Writes
+DATA is a folder of images, or CIFAR-10. Each recipe is trained as it stands (and with the OPTIONS of `seewhy
+train`), once for each seed; the first run of a recipe finds an empty cache ("cold"), the second the images
+and features of the first ("warm"). Accuracy is that of test where the data have one, which is read once by
+each run, else that of val, on which then nothing is chosen: the penalty of the last layer is chosen by cross-
+validation within train. `seconds` are those of the training as the run counts them, features included;
+`process` those of the whole command: start-up, decoding of the images and the report, too. `memory` is the
+peak of the process. With `--few N` the data are N images of each class, the first of the training split, and
+2,000 others of it as test. Writes
 `benchmarks/results/transfer.json`, one entry for each folder, recipe and options.
 """
 
@@ -23,6 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from machine import describe
 
 import seewhy
@@ -75,19 +78,37 @@ def result(run: seewhy.Run, data: Path) -> dict[str, Any]:
     }
 
 
+def few(data: Path, count: int, file: Path) -> Path:
+    """`count` training images of each class, and 2,000 others of the training split as test images."""
+    train = seewhy.load_data(str(data)).train
+    order = np.random.default_rng(0).permutation(len(train.labels))
+    by_class = [order[train.labels[order] == label] for label in range(len(train.classes))]
+    first = np.concatenate([rows[:count] for rows in by_class])
+    others = order[~np.isin(order, first)][:2000]
+    arrays = {"classes": np.array(train.classes)}
+    for name, rows in (("train", np.sort(first)), ("test", np.sort(others))):
+        arrays |= {f"{name}_images": train.images[rows], f"{name}_labels": train.labels[rows]}
+    np.savez(file, **arrays)
+    return file
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--recipes", nargs="+", default=["transfer"])
+    parser.add_argument("--few", type=int, help="only so many training images of each class")
     arguments = sys.argv[1:]
     at = arguments.index("--") if "--" in arguments else len(arguments)
     given, options = parser.parse_args(arguments[:at]), arguments[at + 1 :]
     stored: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
     for recipe in given.recipes:
         with tempfile.TemporaryDirectory() as home:
-            found = measured(given.data, recipe, options, given.seeds, Path(home))
-        name = " ".join([given.data.resolve().name, recipe, *options])
+            data = given.data.resolve()
+            if given.few:
+                data = few(data, given.few, Path(home) / f"{data.name}-{given.few}-a-class.npz")
+            found = measured(data, recipe, options, given.seeds, Path(home))
+        name = " ".join([data.stem, recipe, *options])
         stored[name] = found
         RESULT.write_text(json.dumps(stored, indent=1))
         print(f"{name}: {found['mean']:.1%}", flush=True)

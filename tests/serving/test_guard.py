@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import shutil
 import socket
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -262,30 +266,34 @@ def test_r19_names_are_labels_only(server, tmp_path):
     assert "\x1b" not in log and "passwd" not in log
 
 
-@pytest.mark.long
-def test_r19_writes_nothing(exported, tmp_path):
-    """No file is opened for writing but the log: seen by strace where there is one."""
-    import shutil
-    import subprocess
-
+@contextmanager
+def traced(server, calls, trace):
+    """The lines of what a server calls in the block, of these kinds, which are appended when it ends."""
     if shutil.which("strace") is None:
         pytest.skip("needs strace")
-    with running(tmp_path, exported) as server:
-        trace = tmp_path / "trace"
-        tracer = subprocess.Popen(
-            ["strace", "-f", "-e", "trace=openat,open,creat,rename,unlink,mkdir", "-o", str(trace)]
-            + ["-p", str(server.process.pid)]
-        )
-        for name in NAMES:
-            server.predict(image())
-            server.client.post("/predict", files={"file": (name.replace("\0", ""), image())})
+    command = ["strace", "-f", "-e", f"trace={calls}", "-o", str(trace)]
+    tracer = subprocess.Popen(
+        [*command, "-p", str(server.process.pid)], stderr=subprocess.PIPE, text=True
+    )
+    assert "attached" in tracer.stderr.readline()
+    lines = []
+    try:
+        yield lines
+    finally:
         tracer.terminate()
-        tracer.wait()
-        assert not [
-            line
-            for line in trace.read_text().splitlines()
-            if "O_WRONLY" in line or "O_RDWR" in line
-        ]
+        tracer.communicate()
+        lines += trace.read_text().splitlines()
+
+
+@pytest.mark.long
+def test_r19_writes_nothing(exported, tmp_path):
+    """No file is opened for writing but the log."""
+    with running(tmp_path, exported) as server:
+        with traced(server, "openat,open,creat,rename,unlink,mkdir", tmp_path / "trace") as lines:
+            for name in NAMES:
+                server.predict(image())
+                server.client.post("/predict", files={"file": (name.replace("\0", ""), image())})
+        assert not [line for line in lines if "O_WRONLY" in line or "O_RDWR" in line]
 
 
 # ------------------------------------------------------------------ R20
@@ -296,6 +304,23 @@ ADDRESSES = [
     for host in ("127.0.0.1", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "0", "2130706433")
     for rest in ("/latest/meta-data", ":80/a.png")
 ]
+
+
+def send_addresses(server, addresses):
+    """Sends each address in all places where a server might take one for that of an image."""
+    for address in addresses:
+        query = {"url": address, "image": address, "image_url": address, "file": address}
+        texts = json.dumps(query)
+        for options in (
+            {"params": query, "content": address},
+            {"json": query},
+            {"files": {"file": (address, address)}, "params": {"url": address}},
+            {
+                "content": texts,
+                "headers": {"content-type": "image/png", "x-image-url": address},
+            },
+        ):
+            assert server.client.post("/predict", **options).status_code in (415, 422), address
 
 
 def test_r20_no_address_of_an_image_is_ever_read(server):
@@ -309,32 +334,30 @@ def test_r20_no_address_of_an_image_is_ever_read(server):
     with socket.create_server(("127.0.0.1", 0)) as trap:
         trap.settimeout(0.2)
         own = f"http://127.0.0.1:{trap.getsockname()[1]}/a.png"
-        for address in [*ADDRESSES, own]:
-            query = {"url": address, "image": address, "image_url": address, "file": address}
-            texts = json.dumps(query)
-            for options in (
-                {"params": query, "content": address},
-                {"json": query},
-                {"files": {"file": (address, address)}, "params": {"url": address}},
-                {
-                    "content": texts,
-                    "headers": {"content-type": "image/png", "x-image-url": address},
-                },
-            ):
-                if address == own or address.startswith("http://127"):
-                    answer = server.client.post("/predict", **options)
-                    assert answer.status_code in (415, 422), address
+        send_addresses(server, [own, *(one for one in ADDRESSES if one.startswith("http://127"))])
         answer = server.client.post("/predict", json={"url": own})
         assert answer.status_code == 415
         with pytest.raises(TimeoutError):
             trap.accept()
 
 
+@pytest.mark.long
+def test_r20_no_name_is_resolved_and_no_connection_opened(exported, tmp_path):
+    """So it does not matter what a resolver answers, or whether it answers otherwise the second time."""
+    names = [f"http://{host}/a.png" for host in ("localhost", "rebinds.example", "example.com")]
+    calls = "connect,accept,accept4"
+    with (
+        running(tmp_path, exported) as server,
+        traced(server, calls, tmp_path / "trace") as lines,
+    ):
+        httpx.get(f"{server.url}/health", verify=False)  # a connection of its own, to be seen
+        send_addresses(server, [*ADDRESSES, *names])
+    assert any("accept" in line for line in lines)
+    assert not [line for line in lines if "connect(" in line]  # a resolver is asked by one, too
+
+
 def test_r20_the_server_has_no_client():
     """Nothing that the server imports opens a connection to an address that was sent."""
-    import subprocess
-    import sys
-
     code = (
         "import sys, seewhy.serving.server\n"
         "assert not {'httpx', 'requests', 'aiohttp', 'urllib3'} & set(sys.modules)"

@@ -62,7 +62,7 @@ def resampled(positions: Tensor, height: int, width: int) -> Tensor:
 
 
 def scores(queries: Tensor, keys: Tensor) -> Tensor:
-    """How much each query (N, heads, Q, D) attends to each key (N, heads, T, D), before softmax: (N, heads, Q, T)."""
+    """How queries (N, heads, Q, D) attend to keys (N, heads, T, D), before softmax: (N, heads, Q, T)."""
     return queries * queries.shape[3] ** -0.5 @ keys.transpose(2, 3)
 
 
