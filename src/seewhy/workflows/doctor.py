@@ -36,6 +36,7 @@ EXTRAS = {
 ENOUGH_DISK = 2_000_000_000  # bytes
 ENOUGH_MEMORY = 2_000_000_000  # bytes; `fast` takes as much
 ENOUGH_FILES = 1024
+ENOUGH_SPACE = 1_500_000_000  # bytes of addresses, below which verbs refuse to start
 PATIENCE = 120  # seconds for PyTorch to start
 _REQUIREMENT = re.compile(
     r"([\w.-]+)(?:\[[^]]*\])?(?:>=([\d.]+))?[^;]*(?:;.*extra == ['\"](\w+)['\"])?"
@@ -240,5 +241,6 @@ def _limits() -> Iterator[Check]:
     yield Check("open files", "ok" if many else "warn", about, "" if many else remedy)
     space, _ = resource.getrlimit(resource.RLIMIT_AS)
     if space != resource.RLIM_INFINITY:
-        limited = f"limited to {space / 1e9:.1f} GB"
-        yield Check("address space", "warn", limited, "ulimit -v unlimited")
+        enough = space >= ENOUGH_SPACE
+        limited = f"limited to {space / 1e9:.1f} GB; {ENOUGH_SPACE / 1e9:.1f} GB are needed to start"
+        yield Check("address space", "warn" if enough else "fail", limited, "ulimit -v unlimited")
