@@ -36,7 +36,7 @@ def in_terminal(*arguments, columns=80, **environment):
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, **environment},
+        env={k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")} | environment,
     )
     os.close(theirs)
     chunks = []

@@ -29,4 +29,4 @@ def _text(result: "ModelInfo") -> Iterator[Part]:
         if number:
             yield ""
         yield section.title
-        yield Rows([(f"  {name}", text) for name, text in section.rows], "l", header=False)
+        yield Rows([(f"  {name:<16}", text) for name, text in section.rows], "l", header=False)

@@ -40,7 +40,8 @@ def work(progress: Progress, seconds: float, since: int, width: int) -> "Rendera
             f"{progress.done / 1e6:,.1f} of {progress.total / 1e6:,.1f} MB  {rate / 1e6:,.1f} MB/s"
         )
     else:
-        amount = f"{progress.done:,} of {counted(progress.total, 'image')}  {rate:,.0f}/s"
+        amount = f"{progress.done:,} of {counted(progress.total, 'image')}"
+        amount += f"  {rate:,.0f}/s" if rate else ""
     left = f"{_time((progress.total - progress.done) / rate)} left" if rate else ""
     tail = f"{amount}  {left}" if width >= NARROW else left
     return _bar(progress.what, progress.done, progress.total, tail)

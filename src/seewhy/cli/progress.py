@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-REFRESH = 0.2  # seconds between two states of what is live
+REFRESH = 0.25  # seconds between two states of what is live
 
 
 class Terminal:
