@@ -177,3 +177,16 @@ def test_what_is_live_goes_with_the_command_even_one_that_fails(terminal_stream,
     with pytest.raises(ValueError):
         command.main([], standalone_mode=False)
     assert stream.getvalue().endswith("\x1b[2K")
+
+
+def test_a_metric_without_a_value_is_left_out_of_the_curve(live):
+    started = RunStarted("runs/none", 4, "auroc")
+    nan = Epoch(1, 0.1, 2.5, 0.25, {**VALIDATION, "auroc": float("nan")}, False, 1.5)
+    inf = Epoch(2, 0.1, 2.5, 0.25, {**VALIDATION, "auroc": float("inf")}, False, 1.5)
+    assert "epoch 1/4" in live(started, nan, STEP, inf, STEP)
+    assert "validation auroc 75.00%" in live(started, nan, STEP, EPOCH, STEP)
+
+
+def test_a_damaged_history_does_not_hinder_a_training(live, tmp_path):
+    (tmp_path / "history.csv").write_text("epoch,val_accuracy\n1,x\n")
+    assert "epoch 1/4" in live(RunStarted(str(tmp_path), 4, "accuracy"), STEP)

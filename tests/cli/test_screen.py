@@ -67,3 +67,8 @@ def test_colours_go_with_no_color(terminal_stream, monkeypatch):
 def test_wide_letters_take_two_columns(terminal_stream):
     text = written([Rows([("name", "n"), ("日本の写真", "1"), ("é", "2")])], terminal_stream())
     assert text.splitlines()[1:] == ["日本の写真  1", "é           2"]
+
+
+def test_what_a_stream_cannot_encode_is_escaped():
+    stream = io.TextIOWrapper(io.BytesIO(), "latin-1")
+    assert written([facts([("日", "é")]), "日"], stream) == "\\u65e5  é\n\\u65e5"

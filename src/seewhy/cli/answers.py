@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from seewhy.cli.progress import Terminal
-from seewhy.cli.screen import Rows, written
+from seewhy.cli.screen import Rows, screen, written
 from seewhy.text import percent
 
 if TYPE_CHECKING:
@@ -23,12 +23,13 @@ class Answers:
 
     def __call__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         self._terminal.close()
-        cells = [_cells(dict(zip(columns, row, strict=True))) for row in rows]
+        full, empty = "█░" if screen(self._stream).encoding.startswith("utf") else "#."
+        cells = [_cells(dict(zip(columns, row, strict=True)), full, empty) for row in rows]
         table = Rows([("image", "answer", "confidence", "then"), *cells], "llrl")
         click.echo(written([table], self._stream), self._stream)
 
 
-def _cells(row: Mapping[str, Any]) -> "tuple[str | Text, ...]":
+def _cells(row: Mapping[str, Any], full: str, empty: str) -> "tuple[str | Text, ...]":
     """The cells of an image: the answer, how sure the model is, and the next labels, or the error."""
     from rich.text import Text
 
@@ -41,5 +42,5 @@ def _cells(row: Mapping[str, Any]) -> "tuple[str | Text, ...]":
     if answer != best[0]:  # "not sure" or "out of scope"
         others = [best, *others]
     then = ", ".join(f"{label} {percent(share)}" for label, share in others)
-    bar = Text(("█" * round(BAR * best[1])).ljust(BAR, "░"), "cyan")
+    bar = Text((full * round(BAR * best[1])).ljust(BAR, empty), "cyan")
     return row["path"], answer, bar.append(f" {percent(best[1]):>4}", "default"), then

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from seewhy.cli.tables import value
@@ -28,7 +29,8 @@ class Curve:
     stale: int = 0
 
     def add(self, number: float, best: bool) -> None:
-        self.values.append(number)
+        if isfinite(number):
+            self.values.append(number)
         self.best, self.stale = (number, 0) if best else (self.best, self.stale + 1)
 
 

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import seewhy
 from seewhy.cli.live import Curve, training, work
 from seewhy.cli.screen import screen
 from seewhy.cli.tables import value
+from seewhy.errors import SeeWhyError
 from seewhy.events import Diagnostic, Epoch, Event, Note, Progress, RunFinished, RunStarted, Step
 from seewhy.text import visible
 
@@ -104,8 +105,9 @@ class Terminal:
     def _started(self, run: RunStarted) -> None:
         self.run, self._rate, self._curve = run, 0.0, Curve()
         if sys.stderr.isatty():
-            for row in seewhy.Run(Path(run.path)).history:  # of a run that is continued
-                self._curve.add(row[f"val_{run.metric}"], bool(row["best"]))
+            with suppress(SeeWhyError):  # a damaged file does not hinder the training
+                for row in seewhy.Run(Path(run.path)).history:  # of a run that is continued
+                    self._curve.add(row[f"val_{run.metric}"], bool(row["best"]))
         if not run.name:
             self.write(f"run: {run.path}")
 

@@ -109,7 +109,7 @@ def screen(stream: TextIO) -> "Console":
 
 
 def written(parts: Iterable[Part], stream: TextIO) -> str:
-    """Lines and tables as text for this stream, where control characters in them are escaped."""
+    """Lines and tables as text for this stream; control characters, and what it cannot encode, are escaped."""
     console = screen(stream)
     with console.capture() as capture:
         for part in parts:
@@ -117,7 +117,8 @@ def written(parts: Iterable[Part], stream: TextIO) -> str:
                 console.print(part)
             else:  # the terminal wraps it, so that a command in it can be copied
                 console.print(_text(part), soft_wrap=True)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    text = "\n".join(line.rstrip() for line in capture.get().splitlines())
+    return text.encode(console.encoding, "backslashreplace").decode(console.encoding)
 
 
 def _text(cell: "str | Text") -> "Text":
