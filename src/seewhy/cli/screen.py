@@ -109,7 +109,7 @@ def screen(stream: TextIO) -> "Console":
 
 
 def written(parts: Iterable[Part], stream: TextIO) -> str:
-    """Lines and tables as text for this stream; control characters, and what it cannot encode, are escaped."""
+    """Lines and tables as text for a stream; control characters, and what it cannot encode, are escaped."""
     console = screen(stream)
     with console.capture() as capture:
         for part in parts:
