@@ -7,12 +7,15 @@ import math
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import UnionType
+from typing import Any, BinaryIO, get_args, get_origin, get_type_hints
 
 from seewhy.errors import (
     FULL,
@@ -22,6 +25,11 @@ from seewhy.errors import (
     UnwritableError,
     UsageError,
 )
+
+# Flags of `os.open`: Windows lacks two, and opens a file as text unless told that it is binary.
+BINARY = getattr(os, "O_BINARY", 0)
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+READ = os.O_RDONLY | BINARY | getattr(os, "O_NONBLOCK", 0)  # without waiting for a pipe
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -57,6 +65,36 @@ def to_json(record: Any) -> Any:
     if isinstance(record, float) and not math.isfinite(record):
         return None
     return record.decode() if isinstance(record, bytes) else record
+
+
+def from_json(kind: Any, value: Any) -> Any:
+    """JSON values as a record of the type `kind`: what `to_json` made of one, read again.
+
+    Null is NaN where a number is expected; unknown fields are left out, missing ones take their defaults.
+    Raises `TypeError`, `ValueError` or `LookupError` for values that are not of this type.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        known = _fields(kind).items()
+        return kind(**{name: from_json(of, value[name]) for name, of in known if name in value})
+    if origin is UnionType:
+        return None if value is None else from_json(inner[0], value)
+    if origin is tuple:
+        return tuple(from_json(inner[0], one) for one in value)
+    if origin is dict:
+        return {key: from_json(inner[1], one) for key, one in value.items()}
+    if getattr(origin, "__name__", "") == "ndarray":
+        import numpy as np  # here, since most that uses files needs no arrays
+
+        return np.array(value, get_args(inner[1])[0])
+    return math.nan if kind is float and value is None else value
+
+
+@cache
+def _fields(kind: Any) -> dict[str, Any]:
+    """The fields of a dataclass, with their types."""
+    types = get_type_hints(kind)
+    return {field.name: types[field.name] for field in dataclasses.fields(kind)}
 
 
 def write_json(record: Any, path: Path) -> None:
@@ -102,7 +140,7 @@ def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
             make_directory(temporary)
             yield temporary
             for file in temporary.iterdir():
-                with open(file, "rb") as handle:
+                with open(file, "rb+") as handle:  # Windows syncs what may be written
                     os.fsync(handle.fileno())
             sync_directory(temporary)
             shutil.rmtree(path, ignore_errors=True)
@@ -120,7 +158,9 @@ def clear_temporaries(directory: Path, pattern: str = ".*.tmp") -> None:
 
 
 def _is_alive(pid: str) -> bool:
-    """Whether a process of this number is running on this machine."""
+    """Whether a process of this number is running on this machine; on Windows it may be."""
+    if sys.platform == "win32":  # where signal 0 is Ctrl-C
+        return True
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, ValueError, OverflowError):
@@ -239,6 +279,8 @@ def require_writable(out: Path) -> None:
 
 def sync_directory(path: Path) -> None:
     """Makes the names in a directory durable (a rename is durable only after its directory is synced)."""
+    if not hasattr(os, "O_DIRECTORY"):  # on Windows, which opens no directory
+        return
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -259,7 +301,7 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
 
     With `wait`, waits for the current holders; otherwise raises `LockedError` naming one. The file itself
     remains: removing it would let two processes lock two different files of one name. Warns if the file
-    system has no locks, as is the case for some network file systems.
+    system has no locks, as is the case for some network file systems. On Windows nothing is locked.
     """
     with _locked(path, alone=True, wait=wait):
         yield
@@ -275,13 +317,13 @@ def shared(path: Path) -> Iterator[None]:
 @contextmanager
 def _locked(path: Path, *, alone: bool, wait: bool) -> Iterator[None]:
     with refusal_named(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o644)
     try:
         _lock(handle, path, alone=alone, wait=wait)
         os.ftruncate(handle, 0)
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
         with full_disk_named(path, 0):
-            os.pwrite(handle, json.dumps(holder, allow_nan=False).encode(), 0)
+            os.write(handle, json.dumps(holder, allow_nan=False).encode())
         yield
     finally:
         os.close(handle)
@@ -298,8 +340,10 @@ def lock_open_file(handle: int, path: Path) -> None:
 
 
 def _lock(handle: int, path: Path, *, alone: bool, wait: bool) -> None:
-    import fcntl
-
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        return
     try:
         fcntl.flock(
             handle,
@@ -318,7 +362,7 @@ def _lock(handle: int, path: Path, *, alone: bool, wait: bool) -> None:
 
 def _holder(handle: int) -> str:
     try:
-        holder = json.loads(os.pread(handle, 4096, 0))
+        holder = json.loads(os.read(handle, 4096))
         return f"process {holder['pid']} on {holder['host']}"
     except (ValueError, KeyError, TypeError):
         return "another process"

@@ -3,6 +3,7 @@
 import ctypes
 import math
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,7 +24,8 @@ def workers() -> int:
     return cores if quota is None else min(cores, math.ceil(quota))
 
 
-_give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+# Of glibc; no other C library has it.
+_give_back = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 _turn = threading.Condition()
 _at_once = 0
 _NOTHING = nullcontext()
@@ -62,4 +64,5 @@ def _after_fork() -> None:
     _turn, _at_once = threading.Condition(), 0
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_after_fork)
