@@ -19,7 +19,9 @@ LARGE = 16_000_000  # pixels; before such an image is decoded, freed memory goes
 
 def workers() -> int:
     """Returns the number of cores that this process may use, by its affinity and its container's quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     quota = cpu_quota()
     return cores if quota is None else min(cores, math.ceil(quota))
 
