@@ -157,6 +157,7 @@ def test_bars_have_room_for_what_is_to_come():
     many = bars([float(number) for number in range(1000)], 1000, 10)
     assert {len(line) for line in many} == {10} and many[-1][-1] == "█"
     assert bars([0.5], 100, 10)[-1] == "▁" + 9 * "·"
+    assert bars([0.0, 0.5, 1.0], 100_000, 10)[-1] == "▁█" + 8 * "·", "the first ones are seen"
 
 
 def test_the_bar_of_other_work_says_how_much_and_how_long(live):

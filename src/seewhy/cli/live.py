@@ -124,8 +124,8 @@ def _chart(curve: Curve, run: RunStarted, width: int) -> "Group":
 
 
 def bars(values: Sequence[float], total: int, width: int) -> list[str]:
-    """Values as bars in `LINES` lines of at most `width` characters, in which all of `total` have room."""
-    total = max(total, len(values))
+    """Values as bars in `LINES` lines of at most `width` characters, with room for more, up to `total`."""
+    total = max(len(values), min(total, max(8 * len(values), width)))
     each = max(1, min(width // total, 4))  # characters of a value
     shown = min(total, width)
     places = [number * total // shown for number in range(shown)]

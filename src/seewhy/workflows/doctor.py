@@ -242,5 +242,7 @@ def _limits() -> Iterator[Check]:
     space, _ = resource.getrlimit(resource.RLIMIT_AS)
     if space != resource.RLIM_INFINITY:
         enough = space >= ENOUGH_SPACE
-        limited = f"limited to {space / 1e9:.1f} GB; {ENOUGH_SPACE / 1e9:.1f} GB are needed to start"
+        limited = (
+            f"limited to {space / 1e9:.1f} GB; {ENOUGH_SPACE / 1e9:.1f} GB are needed to start"
+        )
         yield Check("address space", "warn" if enough else "fail", limited, "ulimit -v unlimited")
