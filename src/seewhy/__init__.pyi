@@ -19,7 +19,9 @@ from .inference.classifier import Classifier as Classifier
 from .inference.loading import load as load
 from .inference.loading import trust_onnx as trust_onnx
 from .inference.locate import shipped_models as shipped_models
+from .inference.registered import open_registry as open_registry
 from .logs import log_to as log_to
+from .registry.registry import Registry as Registry
 from .run import Run as Run
 from .serving.client import AsyncClient as AsyncClient
 from .serving.client import Client as Client
@@ -52,6 +54,7 @@ from .workflows.models import network_layers as network_layers
 from .workflows.predict import label_images as label_images
 from .workflows.predict import predict as predict
 from .workflows.preview import preview as preview
+from .workflows.register import register as register
 from .workflows.report import report as report
 from .workflows.robustness import robustness as robustness
 from .workflows.train import train as train
