@@ -36,6 +36,7 @@ VERBS = {
     "ensemble": "Combine models into one file: an ensemble, or the mean of their weights.",
     "compare": "Compare models, with the significance of their differences.",
     "robustness": "Measure accuracy under corruptions and adversarial attacks.",
+    "drift": "Compare new images with those that a model was judged on, without labels.",
     "explain": "Explain predictions with attribution maps, and test the maps.",
 }
 

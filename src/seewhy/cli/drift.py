@@ -1,0 +1,97 @@
+"""`seewhy drift`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import seewhy
+from seewhy.cli.options import DATA, PATH, as_json, device_option, reading_options, show
+from seewhy.cli.progress import shown
+from seewhy.cli.tables import table, with_interval
+from seewhy.text import counted, visible
+
+if TYPE_CHECKING:
+    from seewhy.analysis.drift import Drift
+
+MOST_CLASSES, MOST_NEW = 10, 5
+
+
+@click.command()
+@click.argument("model")
+@click.option("--reference", required=True, help=f"what it was judged on: {DATA}")
+@click.option(
+    "--window", required=True, multiple=True, help="the new images: files, folders, globs or lists"
+)
+@click.option("--out", type=PATH, help="a new folder for drift.json and a figure")
+@reading_options
+@device_option
+@as_json
+def command(
+    model: str,
+    reference: str,
+    window: tuple[str, ...],
+    out: Path | None,
+    options: dict[str, Any],
+    device: str,
+    as_json: bool,
+) -> None:
+    """Say whether new images differ from those that MODEL was judged on, and what that may cost.
+
+    Two tests look at the probabilities of the classes and at the embeddings; they need no labels. Of the
+    model's own data the validation images are the reference. Exits 1 if the images differ.
+    """
+    with shown() as terminal:
+        result = seewhy.drift(
+            model,
+            reference,
+            list(window),
+            out=out,
+            options=options,
+            device=device,
+            on_event=terminal,
+        )
+    show(result, as_json, _text)
+    sys.exit(1 if result.drifted else 0)
+
+
+def _text(drift: "Drift") -> str:
+    verdict = "the window differs" if drift.drifted else "no difference shown"
+    before, now = drift.confidence
+    lines = [
+        f"{verdict}: {counted(drift.window, 'image')}, reference {drift.reference:,}",
+        "",
+        table(
+            [
+                ("test", "statistic", "p", "corrected"),
+                *(
+                    (one.name, f"{one.statistic:.4f}", f"{one.p:.2g}", f"{one.corrected:.2g}")
+                    for one in drift.tests
+                ),
+            ]
+        ),
+        "",
+        f"confidence  {before:.1%} before, {now:.1%} now",
+    ]
+    if drift.accuracy is not None and drift.expected is not None:
+        lines += [
+            f"accuracy    {with_interval(drift.accuracy)} before",
+            f"            at most {with_interval(drift.expected)} now, estimated without labels",
+        ]
+    moved = [(name, share) for name, share in drift.classes.items() if share.moved]
+    if moved:
+        moved.sort(key=lambda item: item[1].p)
+        rows = [("predicted as", "before", "now")]
+        for name, share in moved[:MOST_CLASSES]:
+            rows.append(
+                (visible(name), f"{share.reference.value:.1%}", f"{share.window.value:.1%}")
+            )
+        lines += ["", table(rows)]
+    unlike = len(drift.new) / drift.window
+    lines += [
+        "",
+        f"unlike any before: {counted(len(drift.new), 'image')} ({unlike:.1%}; 1% is usual)",
+    ]
+    lines += [f"  {visible(name)}" for name in drift.ids[:MOST_NEW]]
+    return "\n".join(lines)
