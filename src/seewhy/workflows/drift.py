@@ -19,6 +19,7 @@ from seewhy.files import optional_folder, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import load
 from seewhy.plots.drift import draw_drift
+from seewhy.text import counted
 from seewhy.workflows.evaluate import choose_split, part_of, read_splits
 from seewhy.workflows.named_images import named_images
 
@@ -83,5 +84,5 @@ def _predicted(
         on_event(Progress("predicting", done, len(images)))
     parts = [part for part in parts if len(part)]
     if not parts:
-        raise DataError(f"none of the {len(images):,} images of the window can be read")
+        raise DataError(f"none of {counted(len(images), 'image')} of the window can be read")
     return concat(parts), bad
