@@ -19,6 +19,7 @@ VERBS = {
     "report": "Write an HTML report of a run: how good, where it fails, why, and what to do next.",
     "predict": "Label images: files, folders, globs, or a list on standard input.",
     "serve": "Answer over HTTP, with a page in the browser.",
+    "runs": "List the runs in a folder: recipe, data, accuracy, seconds, model.",
     "ablate": "Measure the effect of each recipe option, with confidence intervals.",
     "tune": "Search for better hyperparameters of a recipe.",
     "find-lr": "Find a learning rate in one short training.",
@@ -41,7 +42,7 @@ VERBS = {
 }
 
 ROOM = 1_500_000_000  # bytes; PyTorch, SciPy, Arrow and matplotlib map 1.3 GB for the smallest job
-LIGHT = {"recipes", "info"}  # verbs that load none of these
+LIGHT = {"recipes", "info", "runs"}  # verbs that load none of these
 
 
 class Verbs(click.Group):
