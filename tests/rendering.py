@@ -15,6 +15,6 @@ def render_nothing(patch: pytest.MonkeyPatch) -> None:
 
     pixel = io.BytesIO()
     Image.new("RGB", (1, 1)).save(pixel, "PNG")
-    svg = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
     patch.setattr("seewhy.plots.style._png", lambda figure: Png(pixel.getvalue()))
     patch.setattr("seewhy.plots.style._svg", lambda figure: svg)

@@ -21,6 +21,7 @@ from seewhy.files import (
     atomic_directory,
     atomic_file,
     exclusive,
+    from_json,
     holds_something,
     make_directory,
     output_folder,
@@ -257,3 +258,37 @@ def test_after_an_error_no_folder_of_a_file_is_left(tmp_path):
     with pytest.raises(KeyError), atomic_file(tmp_path / "new" / "a" / "file"):
         raise KeyError
     assert not list(tmp_path.iterdir())
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float
+    reason: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outer:
+    inner: Inner
+    each: dict[str, Inner]
+    row: tuple[Inner, ...]
+    numbers: np.ndarray[tuple[int], np.dtype[np.float64]]
+    none: Inner | None = None
+    some: Inner | None = None
+
+
+def test_a_record_is_read_as_it_was_written():
+    inner = Inner(0.5, "so")
+    written = Outer(
+        inner, {"a": inner}, (inner, Inner(np.nan)), np.array([1.0, np.nan]), some=inner
+    )
+    stored = json.loads(json.dumps(to_json(written)))
+    read = from_json(Outer, {**stored, "of a later version": 1})
+    assert (read.inner, read.each, read.row[0], read.none, read.some) == (
+        *(inner, {"a": inner}, inner),
+        *(None, inner),
+    )
+    assert np.isnan(read.row[1].rate) and read.row[1].reason is None
+    assert read.numbers.dtype == np.float64 and np.array_equal(read.numbers, [1, np.nan], True)
+    del stored["inner"]
+    with pytest.raises(TypeError):
+        from_json(Outer, stored)

@@ -11,8 +11,10 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import UnionType
+from typing import Any, BinaryIO, get_args, get_origin, get_type_hints
 
 from seewhy.errors import (
     FULL,
@@ -57,6 +59,36 @@ def to_json(record: Any) -> Any:
     if isinstance(record, float) and not math.isfinite(record):
         return None
     return record.decode() if isinstance(record, bytes) else record
+
+
+def from_json(kind: Any, value: Any) -> Any:
+    """JSON values as a record of the type `kind`: what `to_json` made of one, read again.
+
+    Null is NaN where a number is expected; unknown fields are left out, missing ones take their defaults.
+    Raises `TypeError`, `ValueError` or `LookupError` for values that are not of this type.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        known = _fields(kind).items()
+        return kind(**{name: from_json(of, value[name]) for name, of in known if name in value})
+    if origin is UnionType:
+        return None if value is None else from_json(inner[0], value)
+    if origin is tuple:
+        return tuple(from_json(inner[0], one) for one in value)
+    if origin is dict:
+        return {key: from_json(inner[1], one) for key, one in value.items()}
+    if getattr(origin, "__name__", "") == "ndarray":
+        import numpy as np  # here, since most that uses files needs no arrays
+
+        return np.array(value, get_args(inner[1])[0])
+    return math.nan if kind is float and value is None else value
+
+
+@cache
+def _fields(kind: Any) -> dict[str, Any]:
+    """The fields of a dataclass, with their types."""
+    types = get_type_hints(kind)
+    return {field.name: types[field.name] for field in dataclasses.fields(kind)}
 
 
 def write_json(record: Any, path: Path) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 
@@ -21,6 +21,7 @@ from seewhy.events import StoredEvent
 from seewhy.files import (
     clear_temporaries,
     exclusive,
+    from_json,
     full_disk_named,
     holds_something,
     make_directory,
@@ -47,6 +48,9 @@ REMEDIES = {
     "metrics.json": "`{evaluate}` writes it again",
 }
 DAMAGED = "is damaged"
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,15 @@ class Run:
             return {}
         with self._reading(name) as path:
             return dict(json.loads(path.read_text("utf-8")))
+
+    def typed(self, kind: type[T], name: str, key: str | None = None) -> T | None:
+        """A stored JSON file, or its value at `key`, as a record; None where there is no such file."""
+        if not (self.path / name).is_file():
+            return None
+        with self._reading(name) as path:
+            stored = json.loads(path.read_text("utf-8"))
+            record: T = from_json(kind, stored if key is None else stored[key])
+            return record
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[Path]:

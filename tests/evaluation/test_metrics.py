@@ -151,6 +151,12 @@ def test_the_log_loss_of_a_hopeless_answer_is_finite() -> None:
     assert score("loss", sure) == pytest.approx((1000 + log(2)) / 2)
 
 
+def test_the_interval_of_the_log_loss_has_no_negative_end() -> None:
+    almost_perfect = predictions([[12.0, 0.0]] * 150, [0] * 150)
+    interval = metrics(almost_perfect, "val").intervals["nll"]
+    assert interval.low == 0 < interval.value < interval.high
+
+
 def test_temperature_changes_loss_calibration_and_areas_alone(drawn: Predictions) -> None:
     cold, warm = metrics(drawn, "val"), metrics(replace(drawn, temperature=3.0), "val")
     assert cold.accuracy == warm.accuracy and cold.mcc == warm.mcc

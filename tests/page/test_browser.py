@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page.conftest import made
+from page.conftest import made, with_analysis
 
+from seewhy.analysis.causes import Causes, Explained, Near
 from seewhy.page.report import render
+from seewhy.plots.style import short_names
 from seewhy.text import visible
 
 CLASSES = ("ant", "bee", "cow")
@@ -89,22 +91,17 @@ def test_mistakes_are_filtered(page):
 def explained(names=("bee", "ant")):
     """A run whose mistakes have causes, the first three poor images, with their evidence."""
     stored, pictures = made(CLASSES)
-    worst = stored.analysis["mistakes"]["worst"]
-    near = [{"row": 5 + n, "id": "t", "label": name, "same": not n} for n, name in enumerate(names)]
-    found = [
-        {
-            "row": mistake["row"],
-            "cause": "picture" if n < 3 else "confusion",
-            "reasons": [f"reason of {names[0]}"],
-            "nearest": near,
-        }
+    worst = stored.val.analysis.mistakes.worst
+    near = tuple(Near(5 + n, "t", name, 0.9, not n) for n, name in enumerate(names))
+    reasons = (f"reason of {names[0]}",)
+    found = tuple(
+        Explained(mistake.row, "picture" if n < 3 else "confusion", reasons, near)
         for n, mistake in enumerate(worst)
-    ]
+    )
     counts = {"duplicate": 0, "label": 0, "picture": 3, "scope": 0, "confusion": len(worst) - 3}
-    causes = {"counts": counts, "unknown": ["label"], "labels": None, "mistakes": found}
     images = {5 + n: pictures.images[n] for n in range(len(names))}
-    analysis = {**stored.analysis, "causes": causes}
-    return replace(stored, analysis=analysis), replace(pictures, near=images)
+    causes = Causes(counts, ("label",), None, found)
+    return with_analysis(stored, causes=causes), replace(pictures, near=images)
 
 
 def test_mistakes_are_filtered_by_cause_and_show_their_evidence(browser, tmp_path):
@@ -183,8 +180,9 @@ def test_names_are_text_whatever_they_hold(browser, tmp_path, names):
     found = opened(browser, tmp_path, made(tuple(names), ids))
     page = found.page
     shown = [visible(name) for name in names]
-    heads = page.locator("#matrix tbody th bdi").evaluate_all("all => all.map(e => e.textContent)")
-    assert heads == shown
+    heads = page.locator("#matrix tbody th bdi")
+    assert heads.evaluate_all("all => all.map(e => e.title)") == shown
+    assert heads.evaluate_all("all => all.map(e => e.textContent)") == short_names(names, 18)
     page.click("#more")
     files = page.locator("#gallery .id").evaluate_all("all => all.map(e => e.textContent)")
     assert files and set(files) <= set(shown)

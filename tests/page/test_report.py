@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from page.conftest import made
+from page.conftest import made, with_analysis
 
+from seewhy.analysis.slices import Slices
+from seewhy.evaluation.stats.intervals import exact
 from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.events import Diagnostic, Note
 from seewhy.page.report import render
@@ -31,19 +33,18 @@ def test_test_figures_appear_once_read_with_the_number_of_the_reading(run):
     stored, pictures = run
     html = render(stored, "photos", pictures)
     assert "Test, evaluation" not in html and "--split test" in html
-    figures = {**stored.val, "split": "test", "reading": 3}
-    read = replace(stored, metrics={**stored.metrics, "test": figures})
+    read = replace(stored, test=replace(stored.val, reading=3))
     assert "Test, evaluation 3" in render(read, "photos", pictures)
 
 
 def test_the_level_of_significance_is_that_of_the_tests(run):
-    slices = {"n": 300, "tested": 7, "slices": []}
-    stored = replace(run[0], analysis={**run[0].analysis, "slices": slices})
+    slices = Slices(300, exact(1, 3), 7, ())
+    stored = with_analysis(run[0], slices=slices)
     assert f"corrected p-value below {SIGNIFICANT}." in render(stored, "photos", None)
 
 
 def test_without_analysis_the_page_names_the_command(run):
-    html = render(replace(run[0], analysis={}), "photos", None)
+    html = render(replace(run[0], val=replace(run[0].val, analysis=None)), "photos", None)
     assert "seewhy evaluate runs/fast --data photos --full" in html
     assert 'id="gallery"' not in html and "<dialog" not in html
 

@@ -1,4 +1,3 @@
-import json
 import shlex
 from dataclasses import replace
 
@@ -9,9 +8,9 @@ from plots.test_robustness import tried
 
 from seewhy.config.options import parse_value
 from seewhy.config.recipe import load_recipe, recipe_names
+from seewhy.page.advice import advice
 from seewhy.page.report import render
 from seewhy.page.settings import settings
-from seewhy.page.story import advice
 
 
 def read(words: list[str]):
@@ -22,7 +21,7 @@ def read(words: list[str]):
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_the_words_give_the_recipe_of_the_run_back(name: str) -> None:
-    plain = load_recipe(name).model_dump(mode="json")
+    plain = load_recipe(name)
     assert settings(plain) == ["--recipe", name]
     changes = {
         "train.epochs": 3,
@@ -31,22 +30,21 @@ def test_the_words_give_the_recipe_of_the_run_back(name: str) -> None:
         "views": ["identity"],
     }
     run = load_recipe(name, changes)
-    assert read(settings(json.loads(run.model_dump_json()))) == run
+    assert read(settings(run)) == run
 
 
 def test_what_is_asked_for_wins_over_what_the_run_had() -> None:
-    run = load_recipe("deep-augmented", {"augment.rotate": None}).model_dump(mode="json")
+    run = load_recipe("deep-augmented", {"augment.rotate": None})
     assert read(settings(run, {"augment.rotate": 20})).augment.rotate == 20
 
 
 def test_no_training_is_printed_by_a_recipe_that_is_not_shipped() -> None:
     stored = with_causes(made(("ant", "bee"))[0], causes())
-    stored = replace(stored, analysis={**stored.analysis, "robustness": tried()})
+    stored = replace(stored, robustness=tried())
     assert (
         "seewhy train" in (page := render(stored, "photos", None)) and "data labels photos" in page
     )
-    recipe = {**stored.config["recipe"], "name": "my-own"}
-    stored = replace(stored, config={**stored.config, "recipe": recipe})
+    stored = replace(stored, recipe=stored.recipe.model_copy(update={"name": "my-own"}))
     page = render(stored, "photos", None)
     assert "seewhy train" not in page and "data labels photos" not in page and "my-own" in page
     commands = [shlex.split(item.command) for item in advice(stored, "photos") if item.command]

@@ -1,13 +1,20 @@
 from dataclasses import replace
+from math import nan
 
 import numpy as np
 import pytest
-from page.conftest import made
+from page.conftest import made, with_analysis
+from page.runs import collapsed, five, many, one_class, perfect, upside_down
 
 from seewhy.analysis import diagnostics
+from seewhy.analysis.causes import Causes, Explained, LabelDoubts, Near
+from seewhy.analysis.slices import Slice, Slices
 from seewhy.config.training import TrainConfig
+from seewhy.evaluation.stats.intervals import Interval
+from seewhy.page.advice import advice
 from seewhy.page.report import render
-from seewhy.page.story import advice, cause_rows, verdict
+from seewhy.page.rows import cause_rows, key_metrics
+from seewhy.page.story import headlines, verdict
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +29,62 @@ def test_the_verdict_is_three_sentences(stored):
 
 
 def test_of_a_collapsed_model_no_class_is_the_best(stored):
-    val = {**stored.val, "confusion": [[9, 0, 0], [9, 0, 0], [9, 0, 0]]}
-    where = verdict(replace(stored, metrics={**stored.metrics, "val": val}))[1]
+    table = np.array([[9, 0, 0], [9, 0, 0], [9, 0, 0]])
+    val = replace(stored.val, metrics=replace(stored.val.metrics, confusion=table))
+    where = verdict(replace(stored, val=val))[1]
     assert where == (
         "It has collapsed: 27 of 27 images are predicted as ant, also 18 of the 18 that belong to other "
         "classes."
     )
+
+
+def sentences(run):
+    return verdict(run[0]), headlines(run[0])
+
+
+def test_the_confidence_of_a_collapsed_model_is_not_believed():
+    said, over = sentences(collapsed())
+    assert "confidence says nothing about the classes" in said[2] and "reliable" not in said[2]
+    assert over.risk.endswith("confidence does not tell which answers to leave out")
+    assert not any("confused" in item.finding for item in advice(collapsed()[0], "photos"))
+
+
+def test_classes_of_one_recall_are_neither_best_nor_worst():
+    said, over = sentences(upside_down())
+    assert "recognises all classes equally well (recall 90.0%)" in said[1]
+    assert over.classes == "Recall 90.0% for every class"
+    said, _ = sentences(many())
+    assert " best (recall 66.7%) and 140 classes worst (0.0%)" in said[1]
+
+
+def test_one_class_in_validation_says_so():
+    said, over = sentences(one_class())
+    assert said[1] == (
+        "All these images are of a, so that they tell nothing about the other classes."
+    )
+    assert over.classes == "Recall 90.0% of the only class with images"
+    assert [row.name for row in key_metrics(one_class()[0])] == ["validation accuracy"]
+
+
+def test_what_happened_once_is_not_the_most_frequent():
+    said, over = sentences(five())
+    assert over.confusion == "No confusion occurred twice" and "frequent" not in said[1]
+    said, over = sentences(upside_down())
+    assert "One of its most frequent confusions: ant predicted as bee (2 times)" in said[1]
+    assert over.confusion.startswith("Among the most frequent")
+
+
+def test_what_abstaining_brings_is_said_as_it_is():
+    assert headlines(upside_down()[0]).risk == (
+        "Error rate 12.5% on the most confident 80%, 10.0% on all"
+    )
+
+
+def test_a_perfect_model_has_no_weakest_class():
+    said, over = sentences(perfect())
+    assert "makes no mistake" in said[1] and over.confusion == "No class was confused with another"
+    assert key_metrics(perfect()[0])[-1].name == "recall of every class"
+    assert over.confidence == "No mistake with more than 90% confidence"
 
 
 def test_what_the_training_noticed_comes_first(stored):
@@ -88,19 +145,18 @@ def test_where_there_is_no_test_split_nothing_asks_to_read_it(stored):
 
 def test_once_test_is_read_nothing_asks_for_it(stored):
     assert advice(stored, "photos")[-1].command.endswith("--split test")
-    read = replace(stored, metrics={**stored.metrics, "test": {**stored.val, "reading": 1}})
+    read = replace(stored, test=replace(stored.val, reading=1))
     assert not any("--split test" in item.command for item in advice(read, "photos"))
 
 
 def slices(p):
-    rates = {"rate": {"value": 0.4, "low": 0.3, "high": 0.5}, "rest": {"value": 0.1}}
-    part = {"name": "<b>dark</b>", "factors": ["brightness"], "n": 50, "p": p, **rates}
-    return {"n": 300, "tested": 7, "slices": [part]}
+    rate, rest = Interval(0.4, 0.3, 0.5), Interval(0.1, 0.0, 0.2)
+    return Slices(300, rest, 7, (Slice("<b>dark</b>", ("brightness",), 50, 20, rate, rest, p),))
 
 
-@pytest.mark.parametrize("p, weak", [(0.01, True), (0.2, False), (None, False)])
+@pytest.mark.parametrize("p, weak", [(0.01, True), (0.2, False), (nan, False)])
 def test_slices_worse_beyond_doubt_are_shown_and_named_in_the_advice(stored, p, weak):
-    found = replace(stored, analysis={**stored.analysis, "slices": slices(p)})
+    found = with_analysis(stored, slices=slices(p))
     assert any("<b>dark" in item.finding for item in advice(found, "photos")) == weak
     html = render(found, "photos", None)
     assert 'id="slices"' in html and "<b>dark" not in html
@@ -108,15 +164,15 @@ def test_slices_worse_beyond_doubt_are_shown_and_named_in_the_advice(stored, p, 
 
 
 def causes(labels=None, unknown=("label",)):
-    near = [{"row": 3, "id": "t", "label": "<i>bee</i>", "similarity": 0.9, "same": True}]
-    one = {"row": 0, "cause": "picture", "reasons": ["nearly <b>black</b>"], "nearest": near}
+    near = (Near(3, "t", "<i>bee</i>", 0.9, True),)
+    one = Explained(0, "picture", ("nearly <b>black</b>",), near)
     counts = {"duplicate": 0, "label": 0, "picture": 1, "scope": 0, "confusion": 4}
-    return {"counts": counts, "unknown": list(unknown), "labels": labels, "mistakes": [one]}
+    return Causes(counts, unknown, labels, (one,))
 
 
 def with_causes(stored, found):
-    sure = {**stored.analysis["confidence"], "sure_mistakes": 5}
-    return replace(stored, analysis={**stored.analysis, "confidence": sure, "causes": found})
+    sure = replace(stored.confidence, sure_mistakes=5)
+    return with_analysis(stored, confidence=sure, causes=found)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +180,7 @@ def with_causes(stored, found):
     [(61, 55, "55 training labels look wrong."), (2, 1, "1 training label looks wrong.")],
 )
 def test_labels_that_look_wrong_are_to_be_reviewed_first(stored, count, train, said):
-    doubts = {"count": count, "train": train, "folder": "my folds"}
+    doubts = LabelDoubts(count, train, "my folds")
     item = advice(with_causes(stored, causes(doubts, ())), "photos")[0]
     assert item.finding == said and "my folds/review.html" in item.action
     assert item.command == "seewhy data apply-review photos 'my folds/review.csv' --out NEW"
@@ -132,7 +188,7 @@ def test_labels_that_look_wrong_are_to_be_reviewed_first(stored, count, train, s
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_training_labels_in_order_are_no_advice(stored, count):
-    doubts = {"count": count, "train": 0, "folder": "folds"}
+    doubts = LabelDoubts(count, 0, "folds")
     found = advice(with_causes(stored, causes(doubts, ())), "photos")
     assert not any("wrong." in item.finding and "label" in item.finding for item in found)
     assert any("1 a poor image; 4 a true confusion" in item.action for item in found)
@@ -146,8 +202,8 @@ def test_where_labels_were_never_judged_the_advice_says_how(stored):
 
 
 def test_causes_are_listed_and_what_is_not_known_is_said(stored):
-    rows = {row["cause"]: row["count"] for row in cause_rows(with_causes(stored, causes()))}
+    rows = {row.cause: row.count for row in cause_rows(causes())}
     assert rows == {"duplicate": 0, "label": None, "picture": 1, "scope": 0, "confusion": 4}
     html = render(with_causes(stored, causes()), "photos", None)
     assert "Most likely cause" in html and "not known" in html and "seewhy data labels" in html
-    assert cause_rows(stored) == [] and "Most likely cause" not in render(stored, "photos", None)
+    assert cause_rows(None) == [] and "Most likely cause" not in render(stored, "photos", None)

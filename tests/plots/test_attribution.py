@@ -260,3 +260,16 @@ def test_a_class_told_by_the_border_is_marked() -> None:
     said = {text.get_text(): text for text in texts(figure)}
     assert len(marked) == 1 and said["7 images, 80%"].get_color() == VERMILION
     assert "5 images, 20%" in said and "no images" in said
+
+
+def test_long_names_of_classes_are_apart_and_distinct() -> None:
+    classes = tuple(
+        f"Cherry_(including_sour)___{end}" for end in ("Powdery_mildew", "healthy", "W" * 40)
+    )
+    maps = np.zeros((3, 8, 8), np.float32)
+    figure = drawn(
+        class_average_sheet, ClassAverages(classes, maps, np.full(3, 5), np.zeros(3), 0.44)
+    )
+    shown = {t.get_text(): t.get_window_extent() for t in texts(figure) if "Cherry" in t.get_text()}
+    assert len(shown) == 3
+    assert not any(a.overlaps(b) for a, b in combinations(shown.values(), 2))

@@ -1,37 +1,35 @@
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-from page.conftest import made
+from page.conftest import made, with_analysis
 from plots.test_metrics import measured, names, picture
 
-from seewhy.files import to_json
+from seewhy.analysis.causes import Causes, Explained
+from seewhy.analysis.slices import Slice, Slices
+from seewhy.evaluation.stats.intervals import Interval
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.style import write_drawings
 
 MEASURED = {"confusion", "confusion-rates", "per-class", "class-heat-map"}
-CAUSES: dict[str, Any] = {
-    "counts": {"duplicate": 0, "label": 0, "picture": 0, "scope": 0, "confusion": 1},
-    "unknown": [],
-    "mistakes": [{}],
-}
-RATE = {"value": 0.5, "low": 0.4, "high": 0.6}
-PART = {"name": "ant", "errors": 20, "n": 40, "rate": RATE, "rest": RATE, "p": 0.2}
-SLICES: dict[str, Any] = {"n": 80, "rate": RATE, "tested": 1, "slices": [PART]}
+CAUSES = Causes(
+    {"duplicate": 0, "label": 0, "confusion": 1}, (), None, (Explained(0, "confusion", (), ()),)
+)
+RATE = Interval(0.5, 0.4, 0.6)
+SLICES = Slices(80, RATE, 1, (Slice("ant", ("class",), 40, 20, RATE, RATE, 0.2),))
 
 
-def test_figures_alone_have_their_drawings_named_by_split(tmp_path) -> None:
+def test_figures_alone_have_their_drawings_named_by_split() -> None:
     m = measured(names(3))
-    assert set(split_drawings(to_json(m))) == {f"{name}-val" for name in MEASURED}
-    drawings = split_drawings(to_json(m), m.reliability)
-    assert set(drawings) == {f"{name}-val" for name in (*MEASURED, "reliability")}
+    stored = replace(m, reliability=None)
+    assert set(split_drawings(stored)) == {f"{name}-val" for name in MEASURED}
+    assert set(split_drawings(m)) == {f"{name}-val" for name in (*MEASURED, "reliability")}
 
 
 def test_all_that_is_known_is_drawn_as_png_and_svg(tmp_path) -> None:
-    stored, _ = made(("ant", "bee", "<b>"))
-    found = {**stored.analysis, "causes": CAUSES, "slices": SLICES}
+    stored = with_analysis(made(("ant", "bee", "<b>"))[0], causes=CAUSES, slices=SLICES)
     images = np.zeros((300, 8, 8, 3), np.uint8)
-    drawings = split_drawings(stored.val, None, found, images)
-    others = {"ranking", "confidence", "risk-coverage", "slices", "causes"}
+    drawings = split_drawings(stored.val.metrics, stored.val.analysis, images)
+    others = {"reliability", "ranking", "confidence", "risk-coverage", "slices", "causes"}
     others |= {"worst-mistakes", "confused-pairs"}
     assert set(drawings) == {f"{name}-val" for name in MEASURED | others}
     write_drawings(drawings, tmp_path / "figures")
@@ -41,14 +39,16 @@ def test_all_that_is_known_is_drawn_as_png_and_svg(tmp_path) -> None:
 
 
 def test_what_is_not_there_is_not_drawn() -> None:
-    stored, _ = made(("ant", "bee"))
+    stored = made(("ant", "bee"))[0]
+    none = replace(stored.val.analysis.mistakes, worst=(), pairs=())
+    empty = with_analysis(
+        stored,
+        slices=replace(SLICES, tested=0, slices=()),
+        causes=replace(CAUSES, mistakes=()),
+        mistakes=none,
+    )
+    analysed = {*MEASURED, "reliability", "ranking", "confidence", "risk-coverage"}
     images = np.zeros((300, 8, 8, 3), np.uint8)
-    found = {
-        "slices": {**SLICES, "tested": 0, "slices": []},
-        "causes": {**CAUSES, "mistakes": []},
-        "mistakes": {**stored.analysis["mistakes"], "worst": [], "pairs": []},
-        "confidence": None,
-    }
-    assert set(split_drawings(stored.val, None, found, images)) == {f"{n}-val" for n in MEASURED}
-    hidden = split_drawings(stored.val, None, {"mistakes": stored.analysis["mistakes"]})
-    assert set(hidden) == {f"{name}-val" for name in MEASURED}
+    for run, shown in ((empty, images), (stored, None)):
+        drawings = split_drawings(run.val.metrics, run.val.analysis, shown)
+        assert set(drawings) == {f"{name}-val" for name in analysed}

@@ -16,7 +16,6 @@ from PIL import Image
 
 from seewhy.evaluation.metrics import Metrics, metrics
 from seewhy.evaluation.predictions import Predictions
-from seewhy.files import to_json
 from seewhy.plots.metrics import confusion_matrix, curves, per_class, reliability
 from seewhy.plots.style import style
 
@@ -87,7 +86,7 @@ def texts(figure: Figure) -> Iterator[matplotlib.text.Text]:
 @pytest.mark.parametrize("k", [2, pytest.param(10, marks=pytest.mark.long), 20, 21, 100, 260])
 @pytest.mark.parametrize("draw", [confusion_matrix, per_class])
 def test_nothing_is_cut_off_or_overlaps(draw: Any, k: int) -> None:
-    figure = drawn(draw, to_json(measured(names(k))))
+    figure = drawn(draw, measured(names(k)))
     page = figure.bbox.padded(1)
     for text in texts(figure):
         box = text.get_window_extent()
@@ -100,16 +99,25 @@ def test_nothing_is_cut_off_or_overlaps(draw: Any, k: int) -> None:
 
 @pytest.mark.parametrize("draw", [confusion_matrix, per_class])
 def test_odd_names_are_drawn_letter_by_letter_and_warn_of_nothing(draw: Any) -> None:
-    stored = to_json(measured(ODD))
+    stored = measured(ODD)
     assert picture(draw(stored)).size[0] > 500
     shown = {text.get_text(): text for text in texts(drawn(draw, stored))}
-    for name in ("$x_1$", "$\\frac$", "a\\nb", "<b>", "%d", "日本", "\\", "w" * 23 + "…"):
+    for name in (
+        "$x_1$",
+        "$\\frac$",
+        "a\\nb",
+        "<b>",
+        "%d",
+        "日本",
+        "\\",
+        "w" * 12 + "…" + "w" * 11,
+    ):
         assert not shown[name].get_parse_math(), name
 
 
 def test_the_matrix_shows_shares_and_counts() -> None:
     m = measured(names(5))
-    axes = drawn(confusion_matrix, to_json(m)).axes[0]
+    axes = drawn(confusion_matrix, m).axes[0]
     shares = axes.images[0].get_array()
     assert shares.mask[0].all() and not shares.mask[1:].any()  # the class without images
     assert np.allclose(shares[1:].sum(axis=1), 1)
@@ -119,12 +127,12 @@ def test_the_matrix_shows_shares_and_counts() -> None:
         for row, column in zip(*np.nonzero(m.confusion), strict=True)
     }
     assert axes.get_ylabel() == "true" and axes.get_xlabel() == "predicted"
-    assert not drawn(confusion_matrix, to_json(measured(names(21)))).axes[0].texts
+    assert not drawn(confusion_matrix, measured(names(21))).axes[0].texts
 
 
 def test_the_title_says_what_was_measured() -> None:
     m = measured(names(5))
-    title = drawn(confusion_matrix, to_json(m)).get_suptitle()
+    title = drawn(confusion_matrix, m).get_suptitle()
     low, high = m.accuracy.low, m.accuracy.high
     assert title == (
         f"Validation: accuracy {m.accuracy.value:.1%} on 400 images\n(95% CI {low:.1%} to {high:.1%})"
@@ -133,7 +141,7 @@ def test_the_title_says_what_was_measured() -> None:
 
 def test_classes_are_sorted_and_have_their_intervals() -> None:
     m = measured(names(5))
-    axes = drawn(per_class, to_json(m)).axes[0]
+    axes = drawn(per_class, m).axes[0]
     order = [label.get_text() for label in axes.get_yticklabels()]
     recalls = [m.per_class[name].recall for name in order]
     assert order[0] == "class 000" and recalls[1:] == sorted(recalls[1:])
@@ -147,7 +155,7 @@ def test_classes_are_sorted_and_have_their_intervals() -> None:
 
 def test_beyond_a_hundred_the_worst_classes_are_drawn() -> None:
     m = measured(names(130), n=1_000)
-    figure = drawn(per_class, to_json(m))
+    figure = drawn(per_class, m)
     assert len(figure.axes[0].get_yticklabels()) == 100
     assert "the 100 worst of 130 classes" in figure.get_suptitle()
     drawn_names = {label.get_text() for label in figure.axes[0].get_yticklabels()}
@@ -178,7 +186,7 @@ def test_curves_show_both_splits_and_the_best_epoch() -> None:
     for row in rows:
         row["best"] = float(row["epoch"] <= 2)
     figure = drawn(curves, rows)
-    loss, accuracy, rate = figure.axes
+    accuracy, loss, rate = figure.axes
     for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
         by_label = {line.get_label(): line for line in axes.lines}
         for label, part in (("training", "train"), ("validation", "val")):
@@ -187,13 +195,13 @@ def test_curves_show_both_splits_and_the_best_epoch() -> None:
         assert list(axes.lines[-1].get_xdata()) == [2, 2]
     assert list(rate.lines[0].get_ydata()) == [row["lr"] for row in rows]
     assert figure.get_suptitle() == (
-        "6 epochs in 1 h 1 min; best epoch kept: 2 (dashed), validation accuracy 89.0%"
+        "6 epochs in 1 h 1 min; best epoch kept: 2,\nvalidation accuracy 89.0%"
     )
 
 
 def test_the_best_epoch_is_that_of_highest_accuracy_where_none_is_marked() -> None:
-    assert "best epoch kept: 3 " in drawn(curves, history(6)).get_suptitle()
-    assert "last epoch kept: 6 " in drawn(curves, history(6), "last").get_suptitle()
+    assert "best epoch kept: 3," in drawn(curves, history(6)).get_suptitle()
+    assert "last epoch kept: 6," in drawn(curves, history(6), "last").get_suptitle()
 
 
 @pytest.mark.parametrize(
@@ -206,13 +214,13 @@ def test_durations_read_easily(seconds: float, said: str) -> None:
 
 @pytest.mark.parametrize("rows", [history(1), history(3, train_accuracy=nan), history(300)])
 def test_short_broken_and_long_histories_are_drawn(rows: list[dict[str, float]]) -> None:
-    assert picture(curves(rows)).size == (1500, 720)
+    assert picture(curves(rows)).size == (720, 870)
     ticks = drawn(curves, rows).axes[0].get_xticks()
     assert all(float(tick).is_integer() for tick in ticks)
 
 
 def test_the_readers_own_style_changes_nothing_and_is_left_alone() -> None:
-    stored = to_json(measured(names(3)))
+    stored = measured(names(3))
     plain = confusion_matrix(stored)
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "text.usetex": True}):
         before: Mapping[str, Any] = dict(matplotlib.rcParams)

@@ -6,9 +6,9 @@ from plots.test_analysis import all_on_the_page
 from plots.test_metrics import ODD, drawn, picture
 
 from seewhy.analysis.corruptions import CORRUPTIONS, examples
-from seewhy.analysis.robustness import RADII, TRANSFORMATIONS, Adversarial, Curve, Robustness
+from seewhy.analysis.robustness import RADII, TRANSFORMATIONS
+from seewhy.analysis.robustness_record import Adversarial, Curve, Robustness
 from seewhy.evaluation.stats.intervals import wilson
-from seewhy.files import to_json
 from seewhy.plots.robustness import (
     adversarial_sheet,
     attack_curves,
@@ -20,28 +20,26 @@ from seewhy.plots.robustness import (
 )
 
 
-def tried(n: int = 40) -> dict[str, Any]:
+def tried(n: int = 40) -> Robustness:
     """A model that recognises ever less of `n` images; fog costs most, the last corruption nothing."""
 
     def falling(strengths: tuple[float, ...], by: float = 0.1) -> tuple[Any, ...]:
         return tuple(wilson(round(n * max(0.9 - by * k, 0)), n) for k in range(len(strengths)))
 
     costs = dict.fromkeys(CORRUPTIONS, 0.05) | {"fog": 0.2, "jpeg_compression": 0.0}
-    return to_json(
-        Robustness(
-            n=n,
-            clean=wilson(round(0.9 * n), n),
-            corruptions={name: falling(tuple(range(5)), by) for name, by in costs.items()},
-            mean_corruption_error=wilson(n // 4, n),
-            lost=wilson(n // 10, n),
-            worst="fog",
-            transformations={
-                name: Curve(about, strengths, falling(strengths))
-                for name, (about, strengths, _) in TRANSFORMATIONS.items()
-            },
-            attacks={name: Curve("of 255", radii, falling(radii)) for name, radii in RADII.items()},
-            attacked=dict.fromkeys(RADII, n),
-        )
+    return Robustness(
+        n=n,
+        clean=wilson(round(0.9 * n), n),
+        corruptions={name: falling(tuple(range(5)), by) for name, by in costs.items()},
+        mean_corruption_error=wilson(n // 4, n),
+        lost=wilson(n // 10, n),
+        worst="fog",
+        transformations={
+            name: Curve(about, strengths, falling(strengths))
+            for name, (about, strengths, _) in TRANSFORMATIONS.items()
+        },
+        attacks={name: Curve("of 255", radii, falling(radii)) for name, radii in RADII.items()},
+        attacked=dict.fromkeys(RADII, n),
     )
 
 
@@ -59,7 +57,7 @@ def test_the_map_has_the_worst_corruption_first_with_its_figures() -> None:
     rows = [label.get_text() for label in axes.get_yticklabels()]
     assert rows[0] == "fog" and rows[-1] == "JPEG compression" and len(rows) == 15
     first = [text.get_text() for text in axes.texts if text.get_position()[1] == 0]
-    values = [interval["value"] for interval in found["corruptions"]["fog"]]
+    values = [interval.value for interval in found.corruptions["fog"]]
     assert first == [f"{100 * v:.0f}" for v in [*values, float(np.mean(values))]]
     assert "Mean corruption error 25.0%" in figure.get_suptitle()
 
@@ -69,11 +67,11 @@ def test_curves_are_the_stored_ones_with_their_intervals(draw: Any) -> None:
     found = tried()
     figure = drawn(draw, found)
     assert all_on_the_page(figure)
-    part = found["attacks" if draw is attack_curves else "transformations"]
+    part = found.attacks if draw is attack_curves else found.transformations
     lines = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "o"]
     for line, curve in zip(lines, part.values(), strict=True):
-        assert list(line.get_xdata()) == curve["strengths"]
-        assert list(line.get_ydata()) == [interval["value"] for interval in curve["accuracy"]]
+        assert list(line.get_xdata()) == list(curve.strengths)
+        assert list(line.get_ydata()) == [interval.value for interval in curve.accuracy]
     bands = [band for axes in figure.axes for band in axes.collections]
     assert len(bands) == len(part)
 

@@ -4,7 +4,6 @@ from plots.test_metrics import ODD, drawn, texts
 
 from seewhy.analysis.mistakes import mistakes
 from seewhy.evaluation.predictions import Predictions
-from seewhy.files import to_json
 from seewhy.plots.sheets import COLUMNS, PAIRS, WORST, Tile, confused_pairs, sheet, worst_mistakes
 
 
@@ -54,17 +53,17 @@ def test_the_surest_mistakes_and_each_pair_have_their_images() -> None:
     labels = rng.integers(0, 3, 200)
     logits = rng.normal(size=(200, 3)).astype(np.float32)
     p = Predictions(logits, labels, ("a", "b", "c"), np.arange(200).astype(str))
-    found = to_json(mistakes(p))
+    found = mistakes(p)
     images = rng.integers(0, 256, (200, 8, 8, 3), np.uint8)
     shown, title = worst_mistakes(found, images)
-    assert len(shown) == WORST and f"40 most confident of {found['count']} mistakes" in title
-    first = found["worst"][0]
-    assert np.array_equal(shown[0].image, images[first["row"]])
-    assert shown[0].true == first["true"]
-    assert shown[0].predicted == f"{first['predicted']} {first['confidence']:.0%}"
+    assert len(shown) == WORST and f"40 most confident of {found.count} mistakes" in title
+    first = found.worst[0]
+    assert np.array_equal(shown[0].image, images[first.row])
+    assert shown[0].true == first.true
+    assert shown[0].predicted == f"{first.predicted} {first.confidence:.0%}"
     paired, title = confused_pairs(found, images)
     assert len(paired) == PAIRS * COLUMNS and "5 most frequent" in title
-    for line, pair in enumerate(found["pairs"][:PAIRS]):
+    for line, pair in enumerate(found.pairs[:PAIRS]):
         tile = paired[line * COLUMNS]
-        assert tile is not None and tile.true == pair["true"]
-        assert np.array_equal(tile.image, images[pair["examples"][0]["row"]])
+        assert tile is not None and tile.true == pair.true
+        assert np.array_equal(tile.image, images[pair.examples[0].row])

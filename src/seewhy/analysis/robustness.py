@@ -1,7 +1,7 @@
 """Accuracy under corruptions, transformations and adversarial attacks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from seewhy.analysis import pixels
 from seewhy.analysis.attacks import ATTACKS, COST
 from seewhy.analysis.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from seewhy.analysis.pixels import Bytes, Images
+from seewhy.analysis.robustness_record import Adversarial, Curve, Robustness
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
 from seewhy.errors import DataError
@@ -36,52 +37,6 @@ RADII = {
 MOST = {"square": 100}  # images, as it asks 500 times for each
 SHOWN, TRIED = 8, 64  # adversarial images that are kept, and how many are tried for them
 WHOLE = (1.0, 2.0, 4.0, 8.0)  # radii that bytes can tell
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Accuracy by severity (`strengths`); `about` says what is varied."""
-
-    about: str
-    strengths: tuple[float, ...]
-    accuracy: tuple[Interval, ...]
-
-
-@dataclass(frozen=True)
-class Robustness:
-    """The accuracy that is left, on `n` images of which `clean` are recognised as they are.
-
-    `corruptions` by name, in five strengths; `mean_corruption_error` the mean error over all of them, and
-    `lost` what it is above the clean error; `worst` the corruption of highest mean error.
-    `transformations` and `attacks` are curves by name; `attacked` says on how many images each attack
-    was tried; `diagnostics` what makes these numbers doubtful.
-    """
-
-    n: int
-    clean: Interval
-    corruptions: dict[str, tuple[Interval, ...]]
-    mean_corruption_error: Interval
-    lost: Interval
-    worst: str
-    transformations: dict[str, Curve]
-    attacks: dict[str, Curve]
-    attacked: dict[str, int]
-    diagnostics: tuple[Diagnostic, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Adversarial:
-    """Adversarial images made by PGD that change the prediction, also when rounded to bytes.
-
-    `before`, `after` uint8 (M, S, S, 3); `labels`, `answers` (M,) the true class and the one they are then
-    taken for; `radius` the largest change, of 255.
-    """
-
-    radius: float
-    before: Bytes
-    after: Bytes
-    labels: Rows
-    answers: Rows
 
 
 # By name: what is varied, its values, and the transformation.

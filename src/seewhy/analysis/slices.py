@@ -9,7 +9,6 @@ p-values together are corrected by Holm's method, so that 5% is the chance of an
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,8 +197,3 @@ def _with_examples(piece: _Piece, wrong: NDArray[np.bool_], sure: NDArray[np.flo
     rows = np.flatnonzero(inside)
     rows = rows[np.argsort(-sure[rows], kind="stable")][:EXAMPLES]
     return replace(piece.slice, examples=tuple(rows.tolist()))
-
-
-def is_weak(stored: Mapping[str, Any]) -> bool:
-    """Whether a slice, as stored in analysis/slices-SPLIT.json, is significantly worse than the rest."""
-    return bool(stored["p"] is not None and stored["p"] < SIGNIFICANT)

@@ -20,7 +20,7 @@ from seewhy.config.names import ATTACKS
 from seewhy.text import counted
 
 if TYPE_CHECKING:
-    from seewhy.analysis.robustness import Curve, Robustness
+    from seewhy.analysis.robustness_record import Curve, Robustness
 
 
 @click.command()

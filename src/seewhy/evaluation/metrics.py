@@ -5,7 +5,7 @@ are None, and it is left out of balanced accuracy, of the macro means and of the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import nan
 from typing import Any
 
@@ -66,15 +66,16 @@ class Reliability:
     """Confidence against accuracy: images, mean confidence and accuracy of each bin.
 
     `edges` (B + 1,), from 0 to 1; `counts`, `confidence`, `accuracy` and the ends of its exact 95%
-    interval, `low` and `high`, (B,), all but `counts` NaN in empty bins.
+    interval, `low` and `high`, (B,), all but `counts` NaN in empty bins. Early versions stored no intervals:
+    these are then empty.
     """
 
     edges: NDArray[np.float64]
     counts: NDArray[np.int64]
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    low: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    high: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def ece(self) -> float:
@@ -93,7 +94,8 @@ class Metrics:
     and `average_precision` are means over the classes, as in `roc_area`. `intervals` has the 95%
     intervals of the metrics beside accuracy, by name; `ece` is that of `reliability`, in [0, 1]. Rates have
     an interval for any n; means over classes and `mcc` from 30 images, `nll`, `ece` and the areas from 100;
-    what is a mean over classes has none where a class has fewer than 5 images.
+    what is a mean over classes has none where a class has fewer than 5 images. `reliability` is not stored
+    in metrics.json: None where they were read from there.
     """
 
     split: str
@@ -112,7 +114,7 @@ class Metrics:
     mcc: float
     average_precision: float
     intervals: dict[str, Interval]
-    reliability: Reliability
+    reliability: Reliability | None = None
 
     def json_form(self) -> dict[str, Any]:
         """All but the bins, under the names of `seewhy evaluate --json`; `diagnostics` if it collapsed."""
@@ -194,7 +196,8 @@ def log_loss_interval(predictions: Predictions) -> Interval:
     losses = -scores[np.arange(len(labels)), labels]
     if len(labels) < FEWEST_FOR_SCORES:
         return Interval.without(float(losses.mean()))
-    return mean_with_t(losses, loss_if_wrong(scores))
+    interval = mean_with_t(losses, loss_if_wrong(scores))
+    return replace(interval, low=max(interval.low, 0.0))  # no log loss is negative
 
 
 def loss_if_wrong(scores: NDArray[np.float64]) -> float:

@@ -1,12 +1,7 @@
 """The figures of a report as PNG and SVG files."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from seewhy.evaluation.metrics import Reliability
 from seewhy.page.stored import Stored
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.metrics import curves
@@ -15,26 +10,23 @@ from seewhy.plots.sheets import Pixels
 from seewhy.plots.style import Drawings, write_drawings
 
 
-def draw_figures(stored: Stored, images: Pixels | None, folder: Path) -> None:
+def draw_figures(stored: Stored, images: Pixels | None, folder: Path) -> dict[str, bytes]:
     """Writes the figures of all stored results to `folder` as PNG and SVG, replacing existing files.
+
+    Returns the SVGs by name, for the page.
+    """
+    return write_drawings(all_drawings(stored, images), folder)
+
+
+def all_drawings(stored: Stored, images: Pixels | None) -> Drawings:
+    """The figures of all stored results, by file name.
 
     `images` uint8 (N, H, W, 3) are the validation images; without them no mistakes are drawn.
     """
-    drawings: Drawings = {"curves": (curves, [stored.history, stored.keep])}
-    drawings |= split_drawings(stored.val, _bins(stored.analysis), stored.analysis, images)
-    if "test" in stored.metrics:
-        parts = stored.test_analysis
-        drawings |= split_drawings(stored.metrics["test"], _bins(parts), parts)
-    if "robustness" in stored.analysis:
-        drawings |= robustness_drawings(stored.analysis["robustness"])
-    write_drawings(drawings, folder)
-
-
-def _bins(analysis: Mapping[str, Any]) -> Reliability | None:
-    """The stored bins of the reliability curve as arrays."""
-    if "confidence" not in analysis:
-        return None
-    stored = analysis["confidence"]["reliability"]
-    known = {name: np.array(values, float) for name, values in stored.items()}
-    ends = dict.fromkeys(("low", "high"), known["accuracy"])  # early versions stored no intervals
-    return Reliability(**(ends | known))
+    drawings: Drawings = {"curves": (curves, [stored.history, stored.recipe.train.keep])}
+    drawings |= split_drawings(stored.val.metrics, stored.val.analysis, images)
+    if stored.test:
+        drawings |= split_drawings(stored.test.metrics, stored.test.analysis)
+    if stored.robustness:
+        drawings |= robustness_drawings(stored.robustness)
+    return drawings

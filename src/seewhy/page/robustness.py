@@ -1,8 +1,8 @@
-"""Robustness in a report, from analysis/robustness.json: where accuracy drops most, and what may help."""
+"""Robustness in a report: where accuracy drops most, and what may help."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
+from seewhy.analysis.robustness_record import Robustness
 from seewhy.plots.robustness import written
 
 HARD = 0.1  # loss of accuracy from which training again is advised
@@ -28,55 +28,60 @@ MILD = {
 }
 
 
-def corruption_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The corruptions, the most harmful first: name, mean accuracy, and one shaded cell per severity."""
-    clean = results["clean"]["value"]
+@dataclass(frozen=True)
+class CorruptionRow:
+    """Accuracy under a corruption: at each severity, with its level of colour, and the mean."""
+
+    name: str
+    cells: tuple[tuple[float, int], ...]
+    mean: float
+
+
+def corruption_rows(results: Robustness) -> list[CorruptionRow]:
+    """The corruptions, the most harmful first."""
+    clean = results.clean.value
     rows = []
-    for name in results["corruptions"]:
-        values = [interval["value"] for interval in results["corruptions"][name]]
+    for name, intervals in results.corruptions.items():
+        values = [interval.value for interval in intervals]
         shades = [round(SHADES * min(max(clean - value, 0) / FULL, 1)) for value in values]
-        cells = [{"value": v, "shade": s} for v, s in zip(values, shades, strict=True)]
-        rows.append({"name": written(name), "cells": cells, "mean": _mean(results, name)})
-    return sorted(rows, key=lambda row: float(row["mean"]))
+        cells = tuple(zip(values, shades, strict=True))
+        rows.append(CorruptionRow(written(name), cells, _mean(results, name)))
+    return sorted(rows, key=lambda row: row.mean)
 
 
-def headline(results: Mapping[str, Any]) -> str:
+def headline(results: Robustness) -> str:
     """The most harmful corruption, as a headline."""
-    worst = results["worst"]
+    worst = results.worst
     return (
         f"Most harmful: {written(worst)} (accuracy {_mean(results, worst):.0%} instead of "
-        f"{results['clean']['value']:.0%})"
+        f"{results.clean.value:.0%})"
     )
 
 
-def held(results: Mapping[str, Any]) -> str:
+def held(results: Robustness) -> str:
     """The accuracy under an imperceptible adversarial change, as a sentence."""
-    curve = results["attacks"]["pgd"]
-    radius, left = next(
-        (r, i["value"])
-        for r, i in zip(curve["strengths"], curve["accuracy"], strict=True)
-        if r >= 1
-    )
+    curve = results.attacks["pgd"]
+    points = zip(curve.strengths, curve.accuracy, strict=True)
+    radius, left = next((r, interval.value) for r, interval in points if r >= 1)
     return (
         f"A white-box attack (PGD) that changes each value by at most {radius:g} of 255, which is not "
         f"visible, reduces the accuracy to {left:.1%}."
     )
 
 
-def doubts(results: Mapping[str, Any]) -> list[str]:
+def doubts(results: Robustness) -> list[str]:
     """What makes these results doubtful, such as gradient masking: a finding and an advice each."""
     return [
-        f"{one['finding'][0].upper()}{one['finding'][1:]}; {one['advice']}."
-        for one in results.get("diagnostics", ())  # older records have none
+        f"{one.finding[0].upper()}{one.finding[1:]}; {one.advice}." for one in results.diagnostics
     ]
 
 
-def hardest(results: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+def hardest(results: Robustness) -> list[tuple[str, str, float]]:
     """At most two weaknesses, each with an augmentation: a finding, a field of `augment`, a value.
 
     The most harmful corruption and the most harmful transformation, if each costs `HARD` or more.
     """
-    clean, worst = results["clean"]["value"], results["worst"]
+    clean, worst = results.clean.value, results.worst
     left = _mean(results, worst)
     weaknesses = []
     if clean - left >= HARD:
@@ -90,14 +95,14 @@ def hardest(results: Mapping[str, Any]) -> list[tuple[str, str, float]]:
     return weaknesses
 
 
-def _mean(results: Mapping[str, Any], name: str) -> float:
+def _mean(results: Robustness, name: str) -> float:
     """Accuracy under a corruption, mean over its severities."""
-    row = results["corruptions"][name]
-    return float(sum(interval["value"] for interval in row) / len(row))
+    row = results.corruptions[name]
+    return sum(interval.value for interval in row) / len(row)
 
 
-def _mildly(results: Mapping[str, Any], name: str) -> float:
+def _mildly(results: Robustness, name: str) -> float:
     """The lowest accuracy at the common strengths of a transformation."""
-    curve = results["transformations"][name]
-    points = zip(curve["strengths"], curve["accuracy"], strict=True)
-    return min(float(i["value"]) for strength, i in points if strength in MILD[name][0])
+    curve = results.transformations[name]
+    points = zip(curve.strengths, curve.accuracy, strict=True)
+    return min(interval.value for strength, interval in points if strength in MILD[name][0])

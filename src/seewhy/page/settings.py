@@ -6,46 +6,45 @@ from collections.abc import Mapping
 from typing import Any
 
 from seewhy.config.data import DataConfig
-from seewhy.config.recipe import load_recipe, recipe_names
+from seewhy.config.recipe import Recipe, load_recipe, recipe_names
 
 
-def settings(recipe: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> list[str]:
+def settings(recipe: Recipe, more: Mapping[str, Any] | None = None) -> list[str]:
     """The flags for a shipped recipe and for the fields in which the run differs from it, plus `more`.
 
     Empty if the recipe is not a shipped one, since the path of its file is not known.
     """
-    if recipe["name"] not in recipe_names():
+    if recipe.name not in recipe_names():
         return []
-    shipped = flat(load_recipe(recipe["name"]).model_dump(mode="json"))
+    shipped = flat(load_recipe(recipe.name))
     own = {k: v for k, v in flat(recipe).items() if k in shipped and shipped[k] != v}
     changes = own | dict(more or {})
     flags = [
         f"--set={name}={json.dumps(value, allow_nan=False)}" for name, value in changes.items()
     ]
-    return ["--recipe", recipe["name"], *flags]
+    return ["--recipe", recipe.name, *flags]
 
 
 def train_command(
-    config: Mapping[str, Any], data: str, more: Mapping[str, Any] | None = None
+    recipe: Recipe, init: str | None, data: str, more: Mapping[str, Any] | None = None
 ) -> str:
-    """The command that trains as a run was trained, with `more` fields changed; `config` is the run's.
+    """The command that trains by a recipe, with `more` fields changed; `init` is as in `Stored`.
 
     Empty if a file that it needs is not known: that of a recipe, or of the model that was fine-tuned.
     """
-    known = settings(config["recipe"], more)
-    if config.get("init"):
-        start = config.get("init_model")
-        if start is None:
+    known = settings(recipe, more)
+    if init is not None:
+        if not init:
             return ""
         # The network and the input size are the model's.
         known = [f for f in known if not f.startswith(("--set=model.", "--set=data.size="))]
-        known += ["--init", start] if known else []
+        known += ["--init", init] if known else []
     return shlex.join(["seewhy", "train", "--data", data, *known]) if known else ""
 
 
-def review_command(data: str, recipe: Mapping[str, Any], review: str) -> str:
-    """The command that applies a label review to data that is split as the recipe splits it."""
-    usual, drawn = DataConfig(), DataConfig.model_validate(recipe["data"])
+def review_command(data: str, drawn: DataConfig, review: str) -> str:
+    """The command that applies a label review to data that is split as `drawn` says."""
+    usual = DataConfig()
     flags = {
         "--layout": "layout",
         "--label-column": "label_column",
@@ -63,10 +62,10 @@ def review_command(data: str, recipe: Mapping[str, Any], review: str) -> str:
     return shlex.join(["seewhy", "data", "apply-review", data, review, *own, "--out", "NEW"])
 
 
-def flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a recipe by dotted name."""
+def flat(recipe: Recipe) -> dict[str, Any]:
+    """The fields of a recipe by dotted name, as JSON values."""
     flattened: dict[str, Any] = {}
-    for section, fields in recipe.items():
+    for section, fields in recipe.model_dump(mode="json").items():
         if isinstance(fields, Mapping):
             flattened |= {f"{section}.{name}": value for name, value in fields.items()}
         elif section not in ("name", "about"):

@@ -2,64 +2,126 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from seewhy.analysis import diagnostics
-from seewhy.config.training import TrainConfig
+from seewhy.analysis.causes import Causes, Explained
+from seewhy.analysis.confidence import Confidence
+from seewhy.analysis.mistakes import Mistakes
+from seewhy.analysis.overview import Analysis
+from seewhy.analysis.robustness_record import Robustness
+from seewhy.config.recipe import Recipe
 from seewhy.errors import UsageError
+from seewhy.evaluation.metrics import Metrics
 from seewhy.events import Diagnostic, RunStarted, StoredEvent
-from seewhy.inference.container import read_header
-from seewhy.run import Run
+from seewhy.inference.container import Header, read_header
+from seewhy.run import DAMAGED, Run
 from seewhy.text import escape_cell
+
+Counts = Mapping[str, Mapping[str, int]]  # images per class, by split
 
 
 @dataclass(frozen=True)
+class Environment:
+    """The machine of the training, and the package versions."""
+
+    platform: str
+    processor: str
+    cuda: str | None
+    threads: int
+    python: str
+    packages: dict[str, str]
+
+    @property
+    def device(self) -> str:
+        return self.cuda or self.processor
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """The facts of a model file."""
+
+    digest: str
+    megabytes: float
+    network: str
+    size: int
+    views: tuple[str, ...]
+    fingerprint: str
+    threshold: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What was measured of one split; `reading` counts the evaluations of the test split."""
+
+    metrics: Metrics
+    analysis: Analysis | None = None
+    reading: int = 0
+
+
+@dataclass(frozen=True, eq=False)
 class Stored:
     """The results of one run, as stored.
 
-    `analysis` has the files of analysis/ by name ("mistakes", ...), of the validation split and of no split;
-    `test_analysis` those of the test split; `counts` the images per class, by split. If the run stored no
-    events, `diagnostics` are computed from its history and counts, and `derived` is true.
+    `data` and `init` are what it was trained on and fine-tuned from, as given; `init` is "" where it is not
+    known, and None where there is none. If the run stored no events, `diagnostics` are computed from its
+    history and counts, and `derived` is true.
     """
 
     path: Path
-    config: dict[str, Any]
-    history: list[dict[str, float]]
-    metrics: dict[str, Any]
-    environment: dict[str, Any]
-    analysis: dict[str, Any]
-    counts: dict[str, dict[str, int]]
-    bad_files: int
-    diagnostics: tuple[Diagnostic, ...]
-    model: dict[str, Any]
-    test_analysis: dict[str, Any] = field(default_factory=dict)
+    recipe: Recipe
+    data: str
+    history: Sequence[Mapping[str, float]]
+    val: Results
+    counts: Counts
+    model: StoredModel
+    test: Results | None = None
+    robustness: Robustness | None = None
+    environment: Environment | None = None
+    init: str | None = None
+    bad_files: int = 0
+    diagnostics: tuple[Diagnostic, ...] = ()
     derived: bool = False
     test_readings: int = 0
 
     @property
-    def val(self) -> dict[str, Any]:
-        """The metrics of the validation split."""
-        metrics: dict[str, Any] = self.metrics["val"]
-        return metrics
+    def classes(self) -> tuple[str, ...]:
+        return self.val.metrics.classes
 
     @property
-    def keep(self) -> str:
-        """Which epoch's weights are the model's: the "best" or the "last"."""
-        return str(self.config["recipe"]["train"].get("keep", "best"))
+    def confidence(self) -> Confidence | None:
+        """The confidence on validation, if it was analysed."""
+        return self.val.analysis.confidence if self.val.analysis else None
+
+    @property
+    def mistakes(self) -> Mistakes | None:
+        """The mistakes on validation, if they were analysed."""
+        return self.val.analysis.mistakes if self.val.analysis else None
+
+    @property
+    def causes(self) -> Causes | None:
+        """The causes of the mistakes on validation, if they were looked for."""
+        return self.val.analysis.causes if self.val.analysis else None
+
+    @property
+    def explained(self) -> tuple[Explained, ...]:
+        """The mistakes on validation whose cause was looked for."""
+        return self.causes.mistakes if self.causes else ()
 
     @property
     def recalls(self) -> dict[str, float]:
         """The recall of each class that has validation images."""
-        rows = self.val["per_class"].items()
-        return {name: row["recall"] for name, row in rows if row["recall"] is not None}
+        rows = self.val.metrics.per_class.items()
+        return {name: row.recall for name, row in rows if row.support}
 
-    @property
-    def classes(self) -> list[str]:
-        return list(self.val["classes"])
+    def images(self, split: str) -> int:
+        """The number of images of a split."""
+        return sum(self.counts[split].values())
 
 
 def read_stored(run: Run) -> Stored:
@@ -76,31 +138,55 @@ def read_stored(run: Run) -> Stored:
     epochs = header.metadata.facts.get("epochs")  # fewer than those done, if it is being trained on
     if not history or (isinstance(epochs, int) and history[-1]["epoch"] < epochs):
         raise run.lacks("history.csv", f"has {len(history)} of {epochs} epochs")
-    counts = _counts(run, list(run.metrics["val"]["classes"]))
-    events = run.events
+    val = _results(run, "val")
+    counts, events = _counts(run, val.metrics.classes), run.events
+    try:
+        recipe = Recipe.model_validate(config["recipe"])
+    except ValidationError:
+        raise run.lacks("config.yaml", DAMAGED) from None
     return Stored(
         path=run.path,
-        config=config,
+        recipe=recipe,
+        data=config["data"],
         history=[row for row in history if not isinstance(epochs, int) or row["epoch"] <= epochs],
-        metrics=run.metrics,
-        environment=run.environment,
-        analysis=_analysis(run, "val", ""),
-        test_analysis=_analysis(run, "test"),
+        val=val,
         counts=counts,
+        model=_model(header),
+        test=_results(run, "test") if "test" in run.metrics else None,
+        robustness=run.typed(Robustness, "analysis/robustness.json"),
+        environment=run.typed(Environment, "environment.json"),
+        init=config.get("init_model") or "" if config.get("init") else None,
         bad_files=len(run.rows("bad_files.csv")),
-        diagnostics=_derived(run, counts) if events is None else _latest(events),
-        test_readings=run.test_readings,
+        diagnostics=_derived(run, recipe, counts) if events is None else _latest(events),
         derived=events is None,
-        model={
-            "digest": header.digest,
-            "megabytes": header.size / 1e6,
-            "network": header.metadata.architecture.name,
-            "size": header.metadata.rule.size,
-            "views": header.metadata.views,
-            "fingerprint": header.metadata.fingerprint,
-            "threshold": header.metadata.decision.threshold,
-        },
+        test_readings=run.test_readings,
     )
+
+
+def _model(header: Header) -> StoredModel:
+    metadata = header.metadata
+    return StoredModel(
+        digest=header.digest,
+        megabytes=header.size / 1e6,
+        network=metadata.architecture.name,
+        size=metadata.rule.size,
+        views=metadata.views,
+        fingerprint=metadata.fingerprint,
+        threshold=metadata.decision.threshold,
+    )
+
+
+def _results(run: Run, split: str) -> Results:
+    """What was measured of a split; its analysis is None where a part of every analysis is missing."""
+    metrics = run.typed(Metrics, "metrics.json", split)
+    assert metrics is not None
+    kinds: dict[str, Any] = {field.name: field.type for field in fields(Analysis)}
+    parts: dict[str, Any] = {
+        name: run.typed(kind, f"analysis/{name}-{split}.json") for name, kind in kinds.items()
+    }
+    whole = all(parts[name] is not None for name in ("confidence", "curves", "mistakes"))
+    reading = run.metrics[split].get("reading", 0)
+    return Results(metrics, Analysis(**parts) if whole else None, reading)
 
 
 def _latest(events: Sequence[StoredEvent]) -> tuple[Diagnostic, ...]:
@@ -115,24 +201,14 @@ def _latest(events: Sequence[StoredEvent]) -> tuple[Diagnostic, ...]:
     return tuple(dict.fromkeys([*(one for one in before if one.kind not in kinds), *after]))
 
 
-def _derived(run: Run, counts: Mapping[str, Mapping[str, int]]) -> tuple[Diagnostic, ...]:
+def _derived(run: Run, recipe: Recipe, counts: Counts) -> tuple[Diagnostic, ...]:
     """The diagnostics of a run that stored no events, from its history and images per class, by split."""
     train, val = (np.array(list(counts[split].values())) for split in ("train", "val"))
-    config = TrainConfig(**run.config["recipe"]["train"])
-    return tuple(diagnostics.in_run(run.history, train, val, list(counts["train"]), config))
+    found = diagnostics.in_run(run.history, train, val, list(counts["train"]), recipe.train)
+    return tuple(found)
 
 
-def _analysis(run: Run, *splits: str) -> dict[str, Any]:
-    """The parts of analysis/ of these splits, by name; the split of a file without one is ""."""
-    parts = {}
-    for path in sorted((run.path / "analysis").glob("*.json")):
-        name, _, split = path.stem.partition("-")
-        if split in splits:
-            parts[name] = run.record(f"analysis/{path.name}")
-    return parts
-
-
-def _counts(run: Run, classes: list[str]) -> dict[str, dict[str, int]]:
+def _counts(run: Run, classes: Sequence[str]) -> dict[str, dict[str, int]]:
     """Images per class, by split, from splits.csv."""
     rows = run.rows("splits.csv", "split", "label")
     tally = Counter((row["split"], row["label"]) for row in rows)

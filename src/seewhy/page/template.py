@@ -5,11 +5,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache
+from math import isnan
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import to_json
 from seewhy.text import counted, visible
 
@@ -48,8 +50,23 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=finalize,
     )
-    environment.globals["counted"] = counted
+    environment.globals |= {"counted": counted, "number": number, "percent": percent, "span": span}
     return environment
+
+
+def number(count: int) -> str:
+    """A count as text: "1,234"."""
+    return f"{count:,}"
+
+
+def percent(rate: float) -> str:
+    """A rate as text; a dash for NaN."""
+    return "–" if isnan(rate) else f"{100 * rate:.1f}%"
+
+
+def span(interval: Interval) -> str:
+    """A confidence interval as text: "95.0 to 97.1%"; empty where there is none."""
+    return "" if isnan(interval.low) else f"{100 * interval.low:.1f} to {percent(interval.high)}"
 
 
 def _hash(text: str) -> str:

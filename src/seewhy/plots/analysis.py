@@ -1,6 +1,7 @@
-"""Figures of the analysis, from the records stored under analysis/ (and printed by `--json`)."""
+"""Figures of the analysis of a split, and of a fitted out-of-distribution score."""
 
 from collections.abc import Mapping
+from math import isnan
 from textwrap import wrap
 from typing import Any
 
@@ -13,20 +14,28 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from seewhy.analysis.causes import NAMES
-from seewhy.analysis.slices import is_weak
+from seewhy.analysis.causes import NAMES, Causes
+from seewhy.analysis.confidence import Confidence
+from seewhy.analysis.slices import Slices
+from seewhy.evaluation.decision.ood import OodFit
+from seewhy.evaluation.decision.threshold import RiskCoverage
+from seewhy.evaluation.metrics import Averages, ClassMetrics, Metrics
+from seewhy.evaluation.ranking import ClassCurves
+from seewhy.evaluation.stats.intervals import Interval
 from seewhy.plots.style import (
     BLUE,
     DASHED,
     GREY,
     LIGHT_BLUE,
     LIGHT_VERMILION,
+    PAGE,
     PALE,
     VERMILION,
+    headline,
     hide_lines,
     name_rows,
     png,
-    short,
+    short_names,
     with_interval,
 )
 from seewhy.text import counted, visible
@@ -38,19 +47,22 @@ RATES = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 
 @png
-def class_heat_map(metrics: Mapping[str, Any]) -> Figure:
+def class_heat_map(metrics: Metrics) -> Figure:
     """Precision, recall and F1 of each class with 95% confidence intervals, and their means below.
 
-    `metrics` as in metrics.json. Of more than 100 classes, the 100 with the lowest F1 are drawn.
+    Of more than 100 classes, the 100 with the lowest F1 are drawn.
     """
-    rows = list(metrics["per_class"].items())
+    rows = list(metrics.per_class.items())
     if len(rows) > MOST_ROWS:
-        rows = sorted(rows, key=lambda row: _number(row[1]["f1"]))[:MOST_ROWS]
-    lines = [(short(name), row, row["intervals"]) for name, row in rows]
-    for kind in ("macro", "weighted"):
-        means = {rate: metrics["intervals"][f"{kind}_{rate}"] for rate in RATES}
-        lines.append((f"{kind} mean", metrics[kind], means))
-    values = np.array([[_number(row[rate]) for rate in RATES] for _, row, _ in lines])
+        rows = sorted(rows, key=lambda row: row[1].f1)[:MOST_ROWS]
+    names = short_names([name for name, _ in rows])
+    lines: list[tuple[str, ClassMetrics | Averages, Mapping[str, Interval]]] = [
+        (name, row, row.intervals) for name, (_, row) in zip(names, rows, strict=True)
+    ]
+    for kind, averages in (("macro", metrics.macro), ("weighted", metrics.weighted)):
+        means = {rate: metrics.intervals[f"{kind}_{rate}"] for rate in RATES}
+        lines.append((f"{kind} mean", averages, means))
+    values = np.array([[getattr(row, rate) for rate in RATES] for _, row, _ in lines])
     figure = Figure(figsize=(6.4, 1.3 + 0.34 * len(lines)))
     axes = figure.add_subplot()
     lowest = min(0.9, float(np.nanmin(values)))
@@ -68,68 +80,66 @@ def class_heat_map(metrics: Mapping[str, Any]) -> Figure:
     axes.tick_params(labeltop=True, labelbottom=False)
     hide_lines(axes)
     part = (
-        f"\nthe {counted(len(rows), 'worst class')}"
-        if len(rows) < len(metrics["per_class"])
-        else ""
+        f"\nthe {counted(len(rows), 'worst class')}" if len(rows) < len(metrics.per_class) else ""
     )
     figure.suptitle(f"Metrics of each class in percent, with 95% confidence intervals{part}")
     return figure
 
 
-def _write_rate(axes: Axes, x: int, y: int, value: float, interval: Mapping[str, Any]) -> None:
+def _write_rate(axes: Axes, x: int, y: int, value: float, interval: Interval) -> None:
     if np.isnan(value):
         axes.text(x, y, "no images", ha="center", va="center", color=GREY, fontsize=8)
         return
     axes.text(x - 0.04, y, f"{value:.1%}".rstrip("%"), ha="right", va="center")
-    if interval["low"] is not None:
-        span = f"{100 * interval['low']:.0f} to {100 * interval['high']:.0f}"
+    if not isnan(interval.low):
+        span = f"{100 * interval.low:.0f} to {100 * interval.high:.0f}"
         axes.text(x + 0.04, y, span, ha="left", va="center", fontsize=8, color="#333333")
 
 
 @png
-def ranking_curves(curves: Mapping[str, Any], metrics: Mapping[str, Any]) -> Figure:
-    """ROC and precision-recall curves, one line per class; the three of smallest area are named.
-
-    `curves` as in analysis/curves-val.json, `metrics` as in metrics.json.
-    """
-    figure = Figure(figsize=(10.4, 5.4))
+def ranking_curves(curves: Mapping[str, ClassCurves], metrics: Metrics) -> Figure:
+    """ROC and precision-recall curves, one line per class; the three of smallest area are named."""
+    shown = dict(zip(curves, short_names(list(curves)), strict=True))
+    figure = Figure(figsize=(10.4, 6.4))
     panels = (("fpr", "tpr", "auroc"), ("recall", "precision", "average_precision"))
     for axes, (x, y, area) in zip(figure.subplots(1, 2), panels, strict=True):
-        drawn = {name: curve for name, curve in curves.items() if curve[x]}
-        worst = sorted(drawn, key=lambda name: metrics["per_class"][name][area])[:NAMED]
+        drawn = {name: curve for name, curve in curves.items() if len(getattr(curve, x))}
+        worst = sorted(drawn, key=lambda name: getattr(metrics.per_class[name], area))[:NAMED]
         others = [name for name in drawn if name not in worst]
         step = "default" if area == "auroc" else "steps-pre"
         for curve in (drawn[name] for name in others):
-            axes.plot(curve[x], curve[y], color=LIGHT_BLUE, linewidth=1.1, drawstyle=step)
+            axes.plot(
+                getattr(curve, x),
+                getattr(curve, y),
+                color=LIGHT_BLUE,
+                linewidth=1.1,
+                drawstyle=step,
+            )
         for name, colour, order in zip(worst, (VERMILION, BLUE, "black"), (5, 4, 3), strict=False):
-            label = f"{short(name)}  {with_interval(metrics['per_class'][name]['intervals'][area])}"
+            label = f"{shown[name]}  {with_interval(metrics.per_class[name].intervals[area])}"
             line: dict[str, Any] = {"color": colour, "zorder": order, "drawstyle": step}
-            axes.plot(drawn[name][x], drawn[name][y], label=label, **line)
+            axes.plot(getattr(drawn[name], x), getattr(drawn[name], y), label=label, **line)
         if others:
             axes.plot([], [], color=LIGHT_BLUE, label=f"the other {len(others)}")
         ticks = np.linspace(0, 1, 6)
         axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal", xticks=ticks, yticks=ticks)
         _in_percent(axes)
         if drawn:
-            axes.legend(loc="lower right" if area == "auroc" else "lower left", fontsize=9)
+            axes.legend(loc="upper left", bbox_to_anchor=(0, -0.14), fontsize=9)
     roc, recall = figure.axes
     roc.plot((0, 1), (0, 1), **DASHED)
     roc.set(xlabel="false positive rate", ylabel="recall (true positive rate)")
     recall.set(xlabel="recall", ylabel="precision")
-    roc.set_title(f"ROC curves: {_mean_area(metrics['auroc'])}")
-    recall.set_title(f"Precision-recall curves: {_mean_area(metrics['average_precision'])}")
+    roc.set_title(f"ROC curves: {_mean_area(metrics.auroc)}")
+    recall.set_title(f"Precision-recall curves: {_mean_area(metrics.average_precision)}")
     figure.suptitle(
         "How well each class is ranked by its probability; the classes of smallest area are named"
     )
     return figure
 
 
-def _mean_area(value: float | None) -> str:
-    return "needs images of two classes" if value is None else f"mean area {value:.3f}"
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value
+def _mean_area(value: float) -> str:
+    return "needs images of two classes" if isnan(value) else f"mean area {value:.3f}"
 
 
 def _in_percent(axes: Axes) -> None:
@@ -138,85 +148,81 @@ def _in_percent(axes: Axes) -> None:
 
 
 @png
-def confidence_histograms(confidence: Mapping[str, Any]) -> Figure:
-    """Histograms of the confidence of correct and wrong answers; as in analysis/confidence-val.json."""
-    figure = Figure(figsize=(7.2, 5.6))
-    edges = np.array(confidence["edges"])
+def confidence_histograms(confidence: Confidence) -> Figure:
+    """Histograms of the confidence of correct and wrong answers, each on a scale of its own."""
+    figure = Figure(figsize=(PAGE, 4.8))
+    edges = confidence.edges
     upper, lower = figure.subplots(2, 1, sharex=True)
-    kinds = (("right", "correct", upper, BLUE), ("wrong", "wrong", lower, VERMILION))
-    for kind, word, axes, colour in kinds:
-        counts = np.array(confidence[f"{kind}_counts"])
+    kinds = (
+        ("correct", confidence.right_counts, confidence.right, upper, BLUE),
+        ("wrong", confidence.wrong_counts, confidence.wrong, lower, VERMILION),
+    )
+    for word, counts, mean, axes, colour in kinds:
         axes.bar(edges[:-1], counts, np.diff(edges) * 0.92, align="edge", color=colour)
-        mean = confidence[kind]
-        title = f"{counts.sum():,} {word} answers"
-        if mean["value"] is not None:
-            axes.axvline(mean["value"], **DASHED)
-            title += f", mean confidence {mean['value']:.1%}"
-        axes.set_title(title)
-        axes.set_ylabel("images")
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+        title = f"{counts.sum():,} {word}"
+        if not isnan(mean.value):
+            axes.axvline(mean.value, **DASHED)
+            title += f", mean confidence {mean.value:.1%} (dashed)"
+        axes.set(title=title, ylabel="images", ylim=(0, 1.05 * max(counts.max(), 1)))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
     lower.axvspan(0.9, 1, color=VERMILION, alpha=0.12, linewidth=0)
     lower.set(xlim=(0, 1), xlabel="confidence")
     lower.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.suptitle(f"Mistakes with more than 90% confidence: {confidence['sure_mistakes']:,}")
+    headline(figure, f"Mistakes with more than 90% confidence: {confidence.sure_mistakes:,}")
     return figure
 
 
 @png
-def risk_coverage_curve(curve: Mapping[str, Any]) -> Figure:
-    """The error rate when only the most confident predictions are kept.
-
-    `curve` as `risk_coverage` in analysis/confidence-val.json.
-    """
-    figure = Figure(figsize=(6.4, 4.6))
+def risk_coverage_curve(curve: RiskCoverage) -> Figure:
+    """The error rate when only the most confident predictions are kept."""
+    figure = Figure(figsize=(PAGE, 4.8))
     axes = figure.add_subplot()
-    coverage, risk = np.array(curve["coverage"]), np.array(curve["risk"])
-    axes.plot(coverage, risk, color=BLUE, label="ranked by confidence")
-    chance = curve["chance"]
-    share = np.linspace(0.001, 1, 400)
+    chance = curve.chance
+    share = np.linspace(0.001, 1, 200)
     best = np.maximum(0, share - (1 - chance)) / share
+    axes.plot(curve.coverage, curve.risk, color=BLUE, label="ranked by confidence")
     axes.plot(share, best, color=GREY, linewidth=1, label="perfect ranking")
-    axes.axhline(chance, **DASHED)
-    axes.text(0.01, chance, "random ranking", color=GREY, va="bottom", fontsize=9)
-    for wanted in (0.8, 0.9):
-        x = int(np.searchsorted(coverage, wanted))
-        axes.plot(coverage[x], risk[x], "o", color=BLUE)
-        note = f"{coverage[x]:.0%} answered,\n{1 - risk[x]:.1%} correct"
-        axes.annotate(note, (coverage[x], risk[x]), (-8, 8), textcoords="offset points", ha="right")
-    axes.set(xlim=(0, 1), ylim=(0, 1.25 * max(chance, 0.01)))
-    axes.set(xlabel="coverage: share of images answered, most confident first", ylabel="error rate")
+    axes.axhline(chance, **DASHED, label="random ranking")
+    places = np.searchsorted(curve.coverage, np.array([0.8, 0.9]) - 1e-9).tolist()
+    for place, marker in dict(zip(places, "so", strict=True)).items():
+        x, y = curve.coverage[place], curve.risk[place]
+        label = f"{x:.0%} answered, {y:.1%} wrong"
+        axes.plot(x, y, marker, color=VERMILION, label=label, clip_on=False, zorder=4)
+    axes.set(xlim=(0, 1), ylim=(0, 1.05 * max(curve.risk.max(), chance, 0.01)))
+    axes.set(xlabel="coverage: share answered, most confident first", ylabel="error rate")
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 0.08), fontsize=9)
-    figure.suptitle(f"Risk-coverage curve: mean error rate {curve['aurc']:.2%} (AURC)")
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    headline(figure, f"Risk-coverage curve: mean error rate {curve.aurc:.2%} (AURC)")
     return figure
 
 
 @png
-def weak_slices(result: Mapping[str, Any]) -> Figure:
+def weak_slices(result: Slices) -> Figure:
     """The error rate of the weakest slices with 95% confidence intervals, and that of the other images.
 
-    `result` as in analysis/slices-val.json; slices that are significantly worse are red.
+    Slices that are significantly worse are red.
     """
-    parts = result["slices"][:MOST_SLICES]
+    parts = result.slices[:MOST_SLICES]
     figure = Figure(figsize=(9.6, 1.7 + 0.42 * len(parts)))
     axes = figure.add_subplot()
     note: dict[str, Any] = {"color": GREY, "fontsize": 9}
     for y, part in enumerate(parts):
-        rate = part["rate"]
-        pale, strong = (LIGHT_VERMILION, VERMILION) if is_weak(part) else (LIGHT_BLUE, BLUE)
-        axes.barh(y, rate["value"], height=0.62, color=pale)
-        axes.plot((rate["low"], rate["high"]), (y, y), color=strong, linewidth=2.2)
-        axes.plot(part["rest"]["value"], y, "|", color="black", markersize=13, markeredgewidth=1.6)
-        counts = f"{part['errors']:,} of {part['n']:,}"
+        rate = part.rate
+        pale, strong = (LIGHT_VERMILION, VERMILION) if part.weak else (LIGHT_BLUE, BLUE)
+        axes.barh(y, rate.value, height=0.62, color=pale)
+        axes.plot((rate.low, rate.high), (y, y), color=strong, linewidth=2.2)
+        axes.plot(part.rest.value, y, "|", color="black", markersize=13, markeredgewidth=1.6)
+        counts = f"{part.errors:,} of {part.n:,}"
         axes.text(1.02, y, counts, transform=axes.get_yaxis_transform(), va="center", **note)
-    names = [wrap(visible(part["name"]), 52, max_lines=2, placeholder="…") for part in parts]
+    names = [wrap(visible(part.name), 52, max_lines=2, placeholder="…") for part in parts]
     name_rows(axes, ["\n".join(lines) for lines in names], (len(parts) - 0.4, -0.6), 9)
-    axes.set_xlim(0, min(1, 1.05 * max(part["rate"]["high"] for part in parts)))
+    axes.set_xlim(0, min(1, 1.05 * max(part.rate.high for part in parts)))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.text(1.02, 1, "wrong", transform=axes.transAxes, va="bottom", **note)
     axes.set_xlabel("error rate")
-    axes.axvline(result["rate"]["value"], **DASHED)
+    axes.axvline(result.rate.value, **DASHED)
     handles = [
         Patch(color=LIGHT_VERMILION, label="significantly worse"),
         Patch(color=LIGHT_BLUE, label="not significant"),
@@ -226,19 +232,19 @@ def weak_slices(result: Mapping[str, Any]) -> Figure:
         Line2D([], [], **DASHED, label="all images"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
-    weak, tested = sum(map(is_weak, result["slices"])), result["tested"]
-    part = f"\nthe {len(parts)} with the strongest evidence" if len(parts) < tested else ""
+    weak, tested = len(result.weak), result.tested
+    rest = f"\nthe {len(parts)} with the strongest evidence" if len(parts) < tested else ""
     figure.suptitle(
-        f"{weak:,} of {tested:,} tested slices significantly worse than the other images{part}"
+        f"{weak:,} of {tested:,} tested slices significantly worse than the other images{rest}"
     )
     return figure
 
 
 @png
-def mistakes_by_cause(causes: Mapping[str, Any]) -> Figure:
-    """The number of most confident mistakes by cause; `causes` as in analysis/causes-val.json."""
-    counts = {cause: n for cause, n in causes["counts"].items() if cause not in causes["unknown"]}
-    order = [*sorted(counts, key=lambda cause: -counts[cause]), *causes["unknown"]]
+def mistakes_by_cause(causes: Causes) -> Figure:
+    """The number of most confident mistakes by cause."""
+    counts = {cause: n for cause, n in causes.counts.items() if cause not in causes.unknown}
+    order = [*sorted(counts, key=lambda cause: -counts[cause]), *causes.unknown]
     figure = Figure(figsize=(7.2, 2.6))
     axes = figure.add_subplot()
     for y, cause in enumerate(order):
@@ -251,28 +257,25 @@ def mistakes_by_cause(causes: Mapping[str, Any]) -> Figure:
     axes.xaxis.set_visible(False)
     axes.grid(False)
     axes.spines["bottom"].set_visible(False)
-    figure.suptitle(
-        f"Most likely causes of the {len(causes['mistakes']):,} most confident mistakes"
-    )
+    figure.suptitle(f"Most likely causes of the {len(causes.mistakes):,} most confident mistakes")
     return figure
 
 
 @png
-def ood_curve(scope: Mapping[str, Any]) -> Figure:
-    """ROC curve of the out-of-distribution score; `scope` as printed by `calibrate --json`."""
+def ood_curve(scope: OodFit) -> Figure:
+    """ROC curve of the out-of-distribution score."""
     figure = Figure(figsize=(5.6, 5.4))
     axes = figure.add_subplot()
     axes.plot((0, 1), (0, 1), **DASHED)
-    axes.plot(scope["curve"]["fpr"], scope["curve"]["tpr"], color=BLUE)
-    caught, kept = scope["caught"], scope["kept"]
-    x, y = 1 - caught["value"], kept["value"]
+    axes.plot(scope.curve.fpr, scope.curve.tpr, color=BLUE)
+    x, y = 1 - scope.caught.value, scope.kept.value
     axes.plot(x, y, "o", color=VERMILION)
-    note = f"threshold: {y:.0%} of in-distribution kept,\n{caught['value']:.0%} of OOD detected"
+    note = f"threshold: {y:.0%} of in-distribution kept,\n{scope.caught.value:.0%} of OOD detected"
     arrow = {"arrowstyle": "-", "color": VERMILION}
     axes.annotate(note, (x, y), (0.97, 0.08), ha="right", arrowprops=arrow)
     axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal")
     axes.set(xlabel="OOD images accepted", ylabel="in-distribution images accepted")
     _in_percent(axes)
-    score = scope["score"].replace("_", " ")
-    figure.suptitle(f"Out-of-distribution score: {score}\nAUROC {with_interval(scope['auroc'])}")
+    score = scope.score.replace("_", " ")
+    figure.suptitle(f"Out-of-distribution score: {score}\nAUROC {with_interval(scope.auroc)}")
     return figure

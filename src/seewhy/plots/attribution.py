@@ -30,6 +30,7 @@ from seewhy.plots.style import (
     name_rows,
     png,
     short,
+    short_names,
 )
 from seewhy.text import counted, percent
 
@@ -251,14 +252,14 @@ def class_average_sheet(averages: "ClassAverages") -> Figure:
     about = f"share of the attribution in the outer eighth; if uniform: {averages.even_border:.0%}"
     page.text(GAP, 0.6, about, fontsize=9, color=GREY)
     scale = shared_scale(averages.maps)
-    for place, name in enumerate(classes):
+    for place, name in enumerate(short_names(classes)):
         left = GAP + place % across * width
         top = TITLE + 0.3 + place // across * height
         border, count = averages.border[place], averages.counts[place]
         outside = border > averages.even_border
         share = "nothing for the class" if np.isnan(border) else f"{border:.0%}"
         about = f"{counted(count, 'image')}, {share}" if count else "no images"
-        page.text(left, top + 0.15, short(name), fontsize=9, weight="bold")
+        page.fitted(left, top + 0.15, CELL + 0.25, name, fontsize=9, weight="bold")
         page.text(left, top + 0.33, about, fontsize=8, color=VERMILION if outside else GREY)
         axes = page.axes(left, top + 0.4, CELL, CELL)
         _show(axes, coloured(averages.maps[place], scale), VERMILION if outside else PALE)

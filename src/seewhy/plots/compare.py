@@ -13,7 +13,7 @@ from seewhy.analysis.compare import ComparedModel, Comparison, ModelComparison, 
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import write_atomic
 from seewhy.plots.sheets import Tile, sheet
-from seewhy.plots.style import BLUE, DASHED, GREY, VERMILION, name_rows, png, short
+from seewhy.plots.style import BLUE, DASHED, GREY, VERMILION, name_rows, png, short, short_names
 from seewhy.text import counted, visible
 
 MOST_CLASSES = 60  # of more, only the largest differences are drawn
@@ -98,7 +98,9 @@ def class_differences(difference: ModelDifference) -> Figure:
     """The difference in recall of each class between two models, the largest at the top."""
     classes = sorted(difference.per_class.items(), key=lambda item: item[1].recall.value)
     largest = dict(sorted(classes, key=lambda item: abs(item[1].recall.value))[-MOST_CLASSES:])
-    rows = [(short(name), row.recall, row.real) for name, row in classes if name in largest]
+    drawn = [(name, row) for name, row in classes if name in largest]
+    names = short_names([name for name, _ in drawn])
+    rows = [(name, row.recall, row.real) for name, (_, row) in zip(names, drawn, strict=True)]
     part = f", the {len(rows)} largest of {counted(len(classes), 'class')}" * (
         len(rows) < len(classes)
     )

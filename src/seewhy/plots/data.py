@@ -22,6 +22,7 @@ from seewhy.plots.style import (
     name_rows,
     png,
     short,
+    short_names,
 )
 from seewhy.text import counted
 
@@ -47,7 +48,7 @@ def class_counts(figures: Statistics) -> Figure:
         left += counts[order]
     for place, count in enumerate(total[order]):
         axes.text(left[place], place, f"  {count:,}", va="center", color=GREY, fontsize=9)
-    names = [short(figures.classes[number]) for number in order]
+    names = short_names([figures.classes[number] for number in order])
     name_rows(axes, names, (-0.6, len(order) - 0.4), 9)
     axes.set_xlim(0, 1.12 * max(left.max(), 1))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -105,7 +106,7 @@ def overview(images: ImageSet) -> Figure:
     mosaic = _mosaic(images, [_some(images, label, EACH) for label in shown])
     figure, axes = _plain(mosaic)
     middles = (np.arange(len(shown)) + 0.5) * len(mosaic) / len(shown)
-    axes.set_yticks(middles, [short(images.classes[label]) for label in shown])
+    axes.set_yticks(middles, short_names([images.classes[label] for label in shown]))
     part = "" if len(shown) == len(images.classes) else f"the first {len(shown)} of "
     figure.suptitle(f"Training images of {part}{counted(len(images.classes), 'class')}")
     return figure
@@ -185,10 +186,12 @@ def telling_number(
         axes.plot((low, high), (place, place), color=colour, linewidth=1)
         axes.plot((quarter, third), (place, place), color=colour, linewidth=5, alpha=0.45)
         axes.plot(middle, place, "o", color=colour, markersize=5)
-    names = {label: short(images.classes[label]) for label in order}
-    name_rows(axes, list(names.values()), (-0.6, len(order) - 0.4), 9)
+    names = short_names([images.classes[label] for label in order])
+    name_rows(axes, names, (-0.6, len(order) - 0.4), 9)
     axes.set_xlabel(number)
-    named = ", ".join(name for label, name in names.items() if label in predictable)
+    named = ", ".join(
+        name for label, name in zip(order, names, strict=True) if label in predictable
+    )
     figure.suptitle(f"{number} alone is enough to recognise {named}")
     return figure
 

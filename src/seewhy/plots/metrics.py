@@ -14,19 +14,21 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from seewhy.analysis.training_curves import kept_row
-from seewhy.evaluation.metrics import Reliability
+from seewhy.evaluation.metrics import Metrics, Reliability
 from seewhy.plots.style import (
     BLUE,
     DASHED,
     GREY,
     LIGHT_BLUE,
+    PAGE,
     PALE,
     VERMILION,
     duration,
+    headline,
     hide_lines,
     name_rows,
     png,
-    short,
+    short_names,
 )
 from seewhy.text import counted
 
@@ -46,45 +48,47 @@ def curves(history: Sequence[Mapping[str, float]], keep: str = "best") -> Figure
     """
     epochs = np.array([row["epoch"] for row in history])
     kept = kept_row(history, keep)
-    figure = Figure(figsize=(10, 4.8))
-    grid = figure.add_gridspec(2, 2, height_ratios=(4, 1))
-    loss, accuracy = (figure.add_subplot(grid[0, column]) for column in (0, 1))
-    rate = figure.add_subplot(grid[1, :])
+    figure = Figure(figsize=(PAGE, 5.8))
+    accuracy, loss, rate = figure.subplots(3, 1, sharex=True, height_ratios=(4, 4, 1))
     mark: dict[str, Any] = {"marker": "o", "markersize": 3} if len(epochs) < 20 else {}
-    for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+    for axes, name in ((accuracy, "accuracy"), (loss, "loss")):
         for part, colour in (("train", VERMILION), ("val", BLUE)):
             values = np.array([row[f"{part}_{name}"] for row in history])
             axes.plot(epochs, values, color=colour, label=_SPLITS[part].lower(), **mark)
-            if part == "val":
-                axes.plot(epochs[kept], values[kept], "o", color=BLUE, markersize=7)
-        axes.axvline(epochs[kept], **DASHED)
+        axes.plot(epochs[kept], values[kept], "o", color=BLUE, markersize=7)
         axes.set_title(name)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1))
-    loss.legend(loc="best")
     rate.plot(epochs, [row["lr"] for row in history], color=GREY, **mark)
-    rate.axvline(epochs[kept], **DASHED)
     rate.set_ylim(bottom=0)
+    rate.yaxis.set_major_locator(MaxNLocator(2))
     rate.set_title("learning rate")
     rate.set_xlabel("epoch")
-    for axes in (loss, accuracy, rate):
-        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    rate.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
+    rate.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    for axes in (accuracy, loss, rate):
+        axes.axvline(epochs[kept], **DASHED)
+    handles = [
+        *accuracy.get_legend_handles_labels()[0],
+        Line2D([], [], **DASHED, label="epoch kept"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
     took = f" in {duration(history[-1]['seconds'])}" if "seconds" in history[-1] else ""
-    figure.suptitle(
-        f"{counted(len(epochs), 'epoch')}{took}; {keep} epoch kept: {epochs[kept]:.0f} "
-        f"(dashed), validation accuracy {history[kept]['val_accuracy']:.1%}"
+    headline(
+        figure,
+        f"{counted(len(epochs), 'epoch')}{took}; {keep} epoch kept: {epochs[kept]:.0f}, "
+        f"validation accuracy {history[kept]['val_accuracy']:.1%}",
     )
     return figure
 
 
 @png
-def confusion_matrix(metrics: Mapping[str, Any], rates: bool = False) -> Figure:
+def confusion_matrix(metrics: Metrics, rates: bool = False) -> Figure:
     """The confusion matrix: colours show shares of the true class, numbers show image counts.
 
-    With `rates` the numbers are shares in percent. `metrics` as in metrics.json. The colour follows the
+    With `rates` the numbers are shares in percent. The colour follows the
     square root of the share, which makes rare confusions visible; a class without images is grey.
     """
-    counts = np.array(metrics["confusion"])
+    counts = metrics.confusion
     k = len(counts)
     support = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, support, out=np.full((k, k), np.nan), where=support > 0)
@@ -94,7 +98,7 @@ def confusion_matrix(metrics: Mapping[str, Any], rates: bool = False) -> Figure:
     axes = figure.add_subplot()
     colours = matplotlib.colormaps["Blues"].with_extremes(bad=PALE)
     image = axes.imshow(shares, cmap=colours, norm=PowerNorm(0.5, 0, 1))
-    _name_both_axes(axes, metrics["classes"])
+    _name_both_axes(axes, metrics.classes)
     if k <= MOST_NUMBERS:
         _write_numbers(axes, counts, shares, cell, rates)
     bar = figure.colorbar(image, ax=axes, shrink=min(1, 2.6 / side), aspect=14)
@@ -110,7 +114,7 @@ def _name_both_axes(axes: Axes, classes: Sequence[str]) -> None:
     """Class names at the ticks, only every n-th of more than 100, and white lines between the cells."""
     k = len(classes)
     places = range(0, k, -(-k // MOST_NAMES))
-    names = [short(classes[place]) for place in places]
+    names = short_names([classes[place] for place in places])
     size = float(np.interp(k, (10, 30, 100), (10, 8, 6)))
     upright = max(map(len, names)) <= 3 or k == 2
     axes.set_xticks(places, names, fontsize=size, rotation=0 if upright else 90)
@@ -138,29 +142,26 @@ def _write_numbers(
 
 
 @png
-def per_class(metrics: Mapping[str, Any]) -> Figure:
+def per_class(metrics: Metrics) -> Figure:
     """Recall of each class with its exact 95% confidence interval, and precision; the best at the top.
 
-    `metrics` as in metrics.json. Of more than 100 classes, the 100 worst are drawn.
+    Of more than 100 classes, the 100 worst are drawn.
     """
-    rows = sorted(
-        metrics["per_class"].items(),
-        key=lambda row: (row[1]["recall"] is not None, row[1]["recall"]),
-    )
+    rows = sorted(metrics.per_class.items(), key=lambda row: np.nan_to_num(row[1].recall, nan=-1))
     rows = rows[:MOST_NAMES]
     figure = Figure(figsize=(8, 1.7 + 0.24 * len(rows)))
     axes = figure.add_subplot()
     for y, (_, row) in enumerate(rows):
-        axes.text(1.02, y, f"{row['support']:,}", ha="left", va="center", color=GREY, fontsize=9)
-        if row["recall"] is None:
+        axes.text(1.02, y, f"{row.support:,}", ha="left", va="center", color=GREY, fontsize=9)
+        if not row.support:
             axes.text(0.01, y, "no images", va="center", color=GREY, fontsize=9)
             continue
-        interval = row["intervals"]["recall"]
-        axes.barh(y, row["recall"], height=0.66, color=LIGHT_BLUE)
-        axes.plot((interval["low"], interval["high"]), (y, y), color=BLUE, linewidth=2.2)
-        axes.plot(row["precision"], y, "D", color=VERMILION, markersize=4.5, clip_on=False)
-    axes.axvline(metrics["accuracy"]["value"], **DASHED)
-    name_rows(axes, [short(name) for name, _ in rows], (-0.6, len(rows) - 0.4), 9)
+        interval = row.intervals["recall"]
+        axes.barh(y, row.recall, height=0.66, color=LIGHT_BLUE)
+        axes.plot((interval.low, interval.high), (y, y), color=BLUE, linewidth=2.2)
+        axes.plot(row.precision, y, "D", color=VERMILION, markersize=4.5, clip_on=False)
+    axes.axvline(metrics.accuracy.value, **DASHED)
+    name_rows(axes, short_names([name for name, _ in rows]), (-0.6, len(rows) - 0.4), 9)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.text(1.02, 1, "images", transform=axes.transAxes, va="bottom", color=GREY, fontsize=9)
@@ -172,7 +173,7 @@ def per_class(metrics: Mapping[str, Any]) -> Figure:
         Line2D([], [], **DASHED, label="overall accuracy"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
-    k = len(metrics["classes"])
+    k = len(metrics.classes)
     part = f"\nthe {len(rows)} worst of {counted(k, 'class')}" if len(rows) < k else ""
     figure.suptitle(_headline(metrics) + part)
     return figure
@@ -184,29 +185,31 @@ def reliability(bins: Reliability, split: str) -> Figure:
 
     Whiskers are exact 95% confidence intervals.
     """
-    figure = Figure(figsize=(5.6, 6.2))
+    figure = Figure(figsize=(PAGE, 4.8))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     upper.plot((0, 1), (0, 1), **DASHED)
-    upper.text(0.02, 0.98, "underconfident", color=GREY, va="top")
-    upper.text(0.98, 0.02, "overconfident", color=GREY, ha="right")
+    upper.set_title("below the dashed line: overconfident", color=GREY, fontsize=9)
     filled = np.flatnonzero(bins.counts)
     x = bins.confidence[filled]
-    upper.vlines(x, bins.low[filled], bins.high[filled], color=BLUE, linewidth=1.5)
-    upper.plot(x, bins.accuracy[filled], "o", color=BLUE, markersize=6)
+    if len(bins.low):
+        upper.vlines(x, bins.low[filled], bins.high[filled], color=BLUE, linewidth=1.5)
+    upper.plot(x, bins.accuracy[filled], "o", color=BLUE, markersize=6, clip_on=False)
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
     shares, width = bins.counts / bins.counts.sum(), np.diff(bins.edges) * 0.92
     lower.bar(bins.edges[:-1], shares, width=width, align="edge", color=LIGHT_BLUE)
-    lower.set(xlabel="confidence", ylabel="share of images")
+    lower.set(xlabel="confidence", ylabel="images")
+    lower.yaxis.set_major_locator(MaxNLocator(2))
     for axis in (upper.xaxis, upper.yaxis, lower.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.suptitle(f"{_SPLITS.get(split, split)}: expected calibration error (ECE) {bins.ece:.1%}")
+    title = f"{_SPLITS.get(split, split)}: expected calibration error (ECE) {bins.ece:.1%}"
+    headline(figure, title)
     return figure
 
 
-def _headline(metrics: Mapping[str, Any]) -> str:
+def _headline(metrics: Metrics) -> str:
     """The split, its accuracy with the confidence interval, and the number of images."""
-    split, accuracy = metrics["split"], metrics["accuracy"]
+    split, accuracy = metrics.split, metrics.accuracy
     return (
-        f"{_SPLITS.get(split, split)}: accuracy {accuracy['value']:.1%} on {counted(metrics['n'], 'image')}\n"
-        f"(95% CI {accuracy['low']:.1%} to {accuracy['high']:.1%})"
+        f"{_SPLITS.get(split, split)}: accuracy {accuracy.value:.1%} on {counted(metrics.n, 'image')}\n"
+        f"(95% CI {accuracy.low:.1%} to {accuracy.high:.1%})"
     )

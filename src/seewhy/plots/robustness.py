@@ -1,11 +1,8 @@
-"""Figures of a model's accuracy under corruptions, transformations and adversarial attacks.
-
-Metrics come as in analysis/robustness.json.
-"""
+"""Figures of a model's accuracy under corruptions, transformations and adversarial attacks."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,15 +12,18 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 from PIL import Image
 
+from seewhy.analysis.robustness_record import Adversarial, Curve, Robustness
 from seewhy.config.names import ATTACKS
 from seewhy.plots.style import (
     BLUE,
     DASHED,
     GREY,
     LIGHT_BLUE,
+    PAGE,
     SMALL,
     VERMILION,
     Drawings,
+    headline,
     hide_lines,
     png,
     short,
@@ -32,18 +32,15 @@ from seewhy.plots.style import (
 )
 from seewhy.text import counted
 
-if TYPE_CHECKING:
-    from seewhy.analysis.robustness import Adversarial
-
 COLOURS = {"fgsm": LIGHT_BLUE, "pgd": VERMILION, "square": BLUE}
 CELL = 150  # pixels: the side of a drawn example
 LOST = LinearSegmentedColormap.from_list("lost", ["white", VERMILION])
 
 
 def draw_robustness(
-    results: Mapping[str, Any],
+    results: Robustness,
     examples: Mapping[str, NDArray[np.uint8]],
-    adversarial: "Adversarial | None",
+    adversarial: Adversarial | None,
     classes: tuple[str, ...],
     folder: Path,
 ) -> None:
@@ -58,7 +55,7 @@ def draw_robustness(
     write_drawings(drawings, folder)
 
 
-def robustness_drawings(results: Mapping[str, Any]) -> Drawings:
+def robustness_drawings(results: Robustness) -> Drawings:
     """The figures that need no images, by file name."""
     return {
         "robustness-corruptions": (corruption_map, (results,)),
@@ -68,15 +65,15 @@ def robustness_drawings(results: Mapping[str, Any]) -> Drawings:
 
 
 @png
-def corruption_map(results: Mapping[str, Any]) -> Figure:
+def corruption_map(results: Robustness) -> Figure:
     """Accuracy under each corruption and severity, the most harmful first."""
     values = {
-        name: np.array([interval["value"] for interval in row])
-        for name, row in results["corruptions"].items()
+        name: np.array([interval.value for interval in row])
+        for name, row in results.corruptions.items()
     }
     names = sorted(values, key=lambda name: float(values[name].mean()))
     table = np.stack([np.append(values[name], values[name].mean()) for name in names])
-    clean, error = results["clean"]["value"], results["mean_corruption_error"]
+    clean, error = results.clean.value, results.mean_corruption_error
     figure = Figure(figsize=(6.6, 1.5 + 0.3 * len(names)))
     axes = figure.add_subplot()
     lost = np.clip(clean - table, 0, None)
@@ -93,7 +90,7 @@ def corruption_map(results: Mapping[str, Any]) -> Figure:
     hide_lines(axes)
     axes.axvline(table.shape[1] - 1.5, color="white", linewidth=4)
     figure.suptitle(
-        f"Accuracy in percent on {counted(results['n'], 'corrupted image')}; {100 * clean:.1f} when clean\n"
+        f"Accuracy in percent on {counted(results.n, 'corrupted image')}; {100 * clean:.1f} when clean\n"
         f"Mean corruption error {with_interval(error, '.1%')}"
     )
     return figure
@@ -119,48 +116,49 @@ def corruption_examples(examples: Mapping[str, NDArray[np.uint8]]) -> Figure:
 
 
 @png
-def transformation_curves(results: Mapping[str, Any]) -> Figure:
+def transformation_curves(results: Robustness) -> Figure:
     """Accuracy by JPEG quality, shift, rotation and scale, with 95% confidence intervals."""
-    figure = Figure(figsize=(9.2, 6.6))
+    figure = Figure(figsize=(PAGE, 5.6))
     panels = figure.subplots(2, 2, sharey=True).ravel()
-    for axes, curve in zip(panels, results["transformations"].values(), strict=True):
+    for axes, (name, curve) in zip(panels, results.transformations.items(), strict=True):
         _curve(axes, curve, BLUE)
-        axes.axhline(results["clean"]["value"], **DASHED)
-        axes.set_xlabel(curve["about"])
-        if curve["about"].startswith("JPEG"):
+        axes.axhline(results.clean.value, **DASHED)
+        axes.set_title("JPEG" if name == "jpeg" else name)
+        axes.set_xlabel(fill(curve.about, 26), fontsize=9)
+        if name == "jpeg":
             axes.invert_xaxis()
     panels[0].set_ylim(0, 1)
     panels[0].yaxis.set_major_formatter(PercentFormatter(1))
-    figure.suptitle("Accuracy under compression, shift, rotation and scaling; dashed: clean images")
+    headline(figure, "Accuracy under transformations; dashed: clean images")
     return figure
 
 
 @png
-def attack_curves(results: Mapping[str, Any]) -> Figure:
+def attack_curves(results: Robustness) -> Figure:
     """Accuracy under attack, by the largest change per value, with 95% confidence intervals."""
-    figure = Figure(figsize=(6.8, 4.6))
+    figure = Figure(figsize=(PAGE, 4.6))
     axes = figure.add_subplot()
-    for name, curve in results["attacks"].items():
+    for name, curve in results.attacks.items():
         _curve(
             axes,
             curve,
             COLOURS[name],
-            f"{ATTACKS[name]}, {counted(results['attacked'][name], 'image')}",
+            f"{ATTACKS[name]}, {counted(results.attacked[name], 'image')}",
         )
-    axes.axhline(results["clean"]["value"], **DASHED)
+    axes.axhline(results.clean.value, **DASHED)
     axes.set_xscale("log", base=2)
-    ticks = sorted({s for curve in results["attacks"].values() for s in curve["strengths"]})
+    ticks = sorted({s for curve in results.attacks.values() for s in curve.strengths})
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_xlabel("largest change per value (of 255)")
-    axes.legend(fontsize=9)
-    figure.suptitle("Accuracy under adversarial attacks; dashed: clean images")
+    figure.legend(loc="outside lower center", fontsize=9)
+    headline(figure, "Accuracy under adversarial attacks; dashed: clean images")
     return figure
 
 
 @png
-def adversarial_sheet(attacked: "Adversarial", classes: tuple[str, ...]) -> Figure:
+def adversarial_sheet(attacked: Adversarial, classes: tuple[str, ...]) -> Figure:
     """Images before and after an attack, and the amplified difference."""
     count = len(attacked.labels)
     difference = attacked.after.astype(np.float32) - attacked.before
@@ -200,11 +198,11 @@ def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(thumbnail)
 
 
-def _curve(axes: Axes, curve: Mapping[str, Any], colour: str, label: str | None = None) -> None:
+def _curve(axes: Axes, curve: Curve, colour: str, label: str | None = None) -> None:
     """Accuracy by strength as a line with markers, and its confidence interval as a band."""
-    x = curve["strengths"]
+    x = curve.strengths
     value, low, high = (
-        [interval[key] for interval in curve["accuracy"]] for key in ("value", "low", "high")
+        [getattr(interval, key) for interval in curve.accuracy] for key in ("value", "low", "high")
     )
     axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
     axes.plot(x, value, color=colour, marker="o", markersize=4, label=label)

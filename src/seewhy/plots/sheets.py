@@ -1,17 +1,16 @@
 """Sheets of images with captions: mistakes, confused pairs, suspected labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
 from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.labels.suspects import Shown
+from seewhy.analysis.mistakes import Mistake, Mistakes
 from seewhy.data import Rows
 from seewhy.plots.style import GREY, VERMILION, Page, png, short
 from seewhy.text import counted
@@ -45,25 +44,25 @@ class Tile:
         return ((self.true, "black"), (self.predicted, VERMILION), (self.remark, GREY))
 
 
-def worst_mistakes(mistakes: Mapping[str, Any], images: Pixels) -> tuple[list[Tile], str]:
-    """Tiles and title for `sheet` of the most confident mistakes, as in analysis/mistakes-val.json.
+def worst_mistakes(mistakes: Mistakes, images: Pixels) -> tuple[list[Tile], str]:
+    """Tiles and title for `sheet` of the most confident mistakes.
 
     `images` uint8 (N, H, W, 3) are all images of the split; each mistake names its row.
     """
-    worst = mistakes["worst"][:WORST]
+    worst = mistakes.worst[:WORST]
     title = (
-        f"The {len(worst)} most confident of {counted(mistakes['count'], 'mistake')}: true "
+        f"The {len(worst)} most confident of {counted(mistakes.count, 'mistake')}: true "
         f"class, prediction"
     )
     return [_tile(mistake, images) for mistake in worst], title
 
 
-def confused_pairs(mistakes: Mapping[str, Any], images: Pixels) -> tuple[list[Tile | None], str]:
+def confused_pairs(mistakes: Mistakes, images: Pixels) -> tuple[list[Tile | None], str]:
     """Tiles and title for `sheet` of the most confused pairs, a new line for each; as `worst_mistakes`."""
-    pairs = mistakes["pairs"][:PAIRS]
+    pairs = mistakes.pairs[:PAIRS]
     tiles: list[Tile | None] = []
     for pair in pairs:
-        tiles += [_tile(mistake, images) for mistake in pair["examples"]]
+        tiles += [_tile(mistake, images) for mistake in pair.examples]
         tiles += [None] * (-len(tiles) % COLUMNS)
     return (
         tiles,
@@ -85,9 +84,9 @@ def draw_suspects(suspects: Sequence[Suspect], shown: Shown) -> bytes:
     return sheet(tiles, title)
 
 
-def _tile(mistake: Mapping[str, Any], images: Pixels) -> Tile:
-    answer = f"{mistake['predicted']} {mistake['confidence']:.0%}"
-    return Tile(images[mistake["row"]], mistake["true"], answer)
+def _tile(mistake: Mistake, images: Pixels) -> Tile:
+    answer = f"{mistake.predicted} {mistake.confidence:.0%}"
+    return Tile(images[mistake.row], mistake.true, answer)
 
 
 @png
@@ -113,13 +112,8 @@ def sheet(tiles: Sequence[Tile | None], title: str, columns: int = COLUMNS) -> F
         page.image(left, top, SIDE, tile.image)
         for number, (text, colour) in enumerate(tile.lines()):
             x, y = left + SIDE / 2, top + SIDE + 0.03 + LINE * number
-            text = short(text)
-            size = FONT * min(1.0, 72 * (SIDE + GAP) / (_width(text) + 1))
-            page.text(x, y, text, color=colour, ha="center", va="top", fontsize=size)
+            page.fitted(
+                x, y, SIDE + GAP / 2, short(text), FONT, color=colour, ha="center", va="top"
+            )
     page.figure.suptitle(title, y=1 - GAP / 2 / page.height, va="top")
     return page.figure
-
-
-def _width(text: str) -> float:
-    """The width of a caption at full size, in points."""
-    return float(TextPath((0, 0), text, size=FONT).get_extents().width) if text.strip() else 0.0

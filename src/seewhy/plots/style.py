@@ -6,11 +6,16 @@ colour blindness can tell apart; colour maps get darker evenly.
 """
 
 import io
+import logging
+import unicodedata
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
+from itertools import accumulate, chain, count, takewhile
+from math import isnan
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Generic, ParamSpec
 
 import matplotlib
@@ -19,23 +24,28 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
+from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import write_atomic
 from seewhy.text import visible
 
 BLUE, LIGHT_BLUE = "#0072B2", "#8CC0DE"
 VERMILION, LIGHT_VERMILION = "#D55E00", "#F3C6A5"
 GREY, PALE = "#6B6B6B", "#ECECEC"
-LONGEST_NAME = 24  # characters
+LONGEST_NAME = 24  # columns, of a letter each
+PAGE = 4.8  # inches: the width of a figure that the report shows, also on a phone
 PNG_LEVEL = 3  # of zlib, where 6 is usual: half the time, and files of noise a fifth larger
+HEADLINE = "headline"  # the id of a figure's title in SVG, which a page has elsewhere
 SMALL = 64  # pixels: images up to this size are drawn without interpolation
 DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
 
 _STYLE: dict[Any, Any] = {
     "text.parse_math": False,
     "svg.hashsalt": "seewhy",  # equal figures give equal files
+    "svg.fonttype": "none",  # text stays text: to search, and in the fonts of who reads it
     "figure.dpi": 150,
     "figure.constrained_layout.use": True,
     "figure.titlesize": 11,
@@ -51,6 +61,10 @@ _STYLE: dict[Any, Any] = {
     "grid.color": PALE,
     "xtick.color": GREY,
     "ytick.color": GREY,
+    "xtick.major.size": 0,  # the grid shows the places
+    "ytick.major.size": 0,
+    "xtick.major.pad": 7,
+    "ytick.major.pad": 7,
     "xtick.labelcolor": "black",
     "ytick.labelcolor": "black",
     "legend.frameon": False,
@@ -60,7 +74,11 @@ _STYLE: dict[Any, Any] = {
 _OTHER_SCRIPTS = (
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
+    "WenQuanYi Micro Hei",
     "Hiragino Sans",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
     "Noto Sans Devanagari",
     "Noto Sans Thai",
     "Noto Sans Arabic",
@@ -112,7 +130,9 @@ def _png(figure: Figure) -> Png:
 
 def _svg(figure: Figure) -> bytes:
     sink = io.BytesIO()
-    FigureCanvasSVG(figure).print_svg(sink, metadata={"Date": None})
+    FigureCanvasSVG(figure).print_svg(
+        sink, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    )
     return sink.getvalue()
 
 
@@ -122,11 +142,14 @@ Drawings = dict[
 ]  # by file name: the function, its arguments
 
 
-def write_drawings(drawings: Drawings, folder: Path) -> None:
-    """Writes each figure to `folder` as PNG and SVG, replacing existing files."""
+def write_drawings(drawings: Drawings, folder: Path) -> dict[str, bytes]:
+    """Writes each figure to `folder` as PNG and SVG, replacing existing files; returns the SVGs by name."""
+    written = {}
     for name, (drawing, arguments) in drawings.items():
-        for kind, data in zip(("png", "svg"), drawing.both(*arguments), strict=True):
-            write_atomic(folder / f"{name}.{kind}", data)
+        png, written[name] = drawing.both(*arguments)
+        write_atomic(folder / f"{name}.png", png)
+        write_atomic(folder / f"{name}.svg", written[name])
+    return written
 
 
 @contextmanager
@@ -134,18 +157,83 @@ def style() -> Iterator[None]:
     """Applies our style to matplotlib within the block, and restores the user's settings after it."""
     installed = {font.name for font in fontManager.ttflist}
     fonts = ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
-    with matplotlib.rc_context(), warnings.catch_warnings():
+    with matplotlib.rc_context(), _quiet_fonts():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE | {"font.family": fonts})
-        # A character that no font has is drawn as a box; the command line need not mention it.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
-def short(name: str) -> str:
-    """A name on one line, shortened so that the figure keeps its room."""
+@contextmanager
+def _quiet_fonts() -> Iterator[None]:
+    """Has matplotlib not warn of letters and weights that a font lacks: `font_note` says it once."""
+    log = logging.getLogger("matplotlib.font_manager")
+    level = log.level
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        log.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
+
+
+def font_note(names: Iterable[str]) -> str:
+    """Says which letters of these names no installed font has, and which font to install; else empty."""
+    with style():
+        fonts = [
+            findfont(FontProperties(family=name)) for name in matplotlib.rcParams["font.family"]
+        ]
+    known = {letter for font in fonts for letter in get_font(font).get_charmap()}
+    missing = sorted({c for name in names for c in visible(name) if ord(c) not in known})
+    if not missing:
+        return ""
+    scripts = {unicodedata.name(c, "").split(" ")[0] for c in missing}
+    font = "Noto Sans CJK (Debian: fonts-noto-cjk)"
+    if not scripts & {"CJK", "HIRAGANA", "KATAKANA", "HANGUL"}:
+        font = "Noto Sans of their script (Debian: fonts-noto-core)"
+    letters = "".join(missing[:8]) + "…" * (len(missing) > 8)
+    return (
+        f"no installed font has the letters {letters} of the class names: figures as PNG show boxes "
+        f"until you install {font}; SVG files and the report take the fonts of their reader"
+    )
+
+
+def short(name: str, most: int = LONGEST_NAME) -> str:
+    """A name on one line, shortened in the middle to at most so many columns."""
     name = visible(name)
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    if _columns(name) <= most:
+        return name
+    return f"{_start(name, most // 2)}…{_start(name[::-1], most - most // 2 - 1)[::-1]}"
+
+
+def short_names(names: Sequence[str], most: int = LONGEST_NAME) -> list[str]:
+    """`short` of each name; those that would look alike show where they differ, or get a number."""
+    alike: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        alike.setdefault(short(name, most), []).append(name)
+    shown, taken = dict[str, str](), set[str]()
+    for label, group in alike.items():
+        letters = zip(*map(visible, group), strict=False)
+        same = len(list(takewhile(lambda column: len(set(column)) == 1, letters)))
+        for name in group:
+            if len(group) > 1:
+                head = _start(visible(name), most // 3)
+                label = f"{head}…{_start(visible(name)[same:], most - _columns(head) - 1)}"
+            numbered = (f"{label} ({number})" for number in count(2))
+            shown[name] = next(one for one in chain([label], numbered) if one not in taken)
+            taken.add(shown[name])
+    return [shown[name] for name in names]
+
+
+def _columns(text: str) -> int:
+    """The width of a text in letters; a Chinese character is as wide as two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _start(text: str, columns: int) -> str:
+    """The first letters of a text, as many as fit into this width."""
+    ends = accumulate(map(_columns, text))
+    return "".join(c for c, end in zip(text, ends, strict=True) if end <= columns)
 
 
 def name_rows(
@@ -156,6 +244,11 @@ def name_rows(
     axes.set_ylim(*ylim)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
+
+
+def headline(figure: Figure, text: str) -> None:
+    """Writes the title of a figure that the report shows, on as many lines as it needs."""
+    figure.suptitle(fill(text, round(9.2 * figure.get_figwidth())), gid=HEADLINE)
 
 
 def hide_lines(axes: Axes) -> None:
@@ -185,6 +278,14 @@ class Page:
         axes.imshow(image, interpolation="nearest" if small else "antialiased")
         axes.set_axis_off()
 
+    def fitted(
+        self, left: float, top: float, width: float, text: str, fontsize: float, **how: Any
+    ) -> None:
+        """A line of text, drawn smaller if it would be wider than `width`."""
+        font = FontProperties(size=fontsize, weight=how.get("weight", "normal"))
+        wide = TextPath((0, 0), text, prop=font).get_extents().width if text.strip() else 0.0
+        self.text(left, top, text, fontsize=fontsize * min(1, 72 * width / (wide + 1)), **how)
+
     def text(self, left: float, top: float, text: str, **how: Any) -> None:
         self.figure.text(left / self.width, 1 - top / self.height, text, **how)
 
@@ -197,9 +298,8 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def with_interval(interval: Mapping[str, Any], form: str = ".3f") -> str:
-    """A stored value and its confidence interval as text, or the reason why it has none."""
-    value, low, high = (interval[name] for name in ("value", "low", "high"))
-    if low is None:
-        return f"{value:{form}} ({interval.get('reason', 'no CI')})"
-    return f"{value:{form}} (95% CI {low:{form}} to {high:{form}})"
+def with_interval(interval: Interval, form: str = ".3f") -> str:
+    """A value and its confidence interval as text, or the reason why it has none."""
+    if isnan(interval.low):
+        return f"{interval.value:{form}} ({interval.reason or 'no CI'})"
+    return f"{interval.value:{form}} (95% CI {interval.low:{form}} to {interval.high:{form}})"

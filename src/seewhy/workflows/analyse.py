@@ -11,17 +11,18 @@ from seewhy.analysis.labels.review import Suspect, read_suspects
 from seewhy.analysis.labels.suspects import suspected_mistakes
 from seewhy.analysis.overview import Analysis, analyse_predictions, write_analysis
 from seewhy.analysis.slices import find_slices
+from seewhy.config.data import DataConfig
 from seewhy.data import Data, ImageSet, Splits
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import require_new, to_json
+from seewhy.files import require_new
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
 from seewhy.page.settings import review_command
 from seewhy.plots.drawings import split_drawings
-from seewhy.plots.style import write_drawings
+from seewhy.plots.style import font_note, write_drawings
 from seewhy.run import Run
 from seewhy.workflows.evaluate import (
     Model,
@@ -100,11 +101,11 @@ def analyse(
             if split == "val" and isinstance(data, str | Path):
                 _write_mistakes_for_review(analysis, classifier, splits, data, home, on_event)
     if home is not None:
+        if note := font_note(measured.classes):
+            on_event(Note(note))
         shown = full and split in ("train", "val")
         images = part_of(splits, split).images if shown else None
-        written = to_json(analysis) if analysis else {}
-        drawings = split_drawings(to_json(measured), measured.reliability, written, images)
-        write_drawings(drawings, Run(home).figures)
+        write_drawings(split_drawings(measured, analysis, images), Run(home).figures)
     return SplitAnalysis(measured, predictions, analysis, home)
 
 
@@ -178,7 +179,8 @@ def _write_mistakes_for_review(
     recipe = classifier.predictor.facts.get("recipe")
     if recipe:
         folder = home / "analysis"
-        command = review_command(str(data), recipe, str(folder / "review.csv"))
+        drawn = DataConfig.model_validate(recipe["data"])
+        command = review_command(str(data), drawn, str(folder / "review.csv"))
         mistakes = suspected_mistakes(analysis, splits)
         write_for_review(mistakes, command, folder, mistakes=True, on_event=on_event)
         on_event(

@@ -132,10 +132,9 @@ def _report_dropped(bundle: Bundle, calibration: Calibration, on_event: OnEvent)
 
 
 def _draw(calibration: Calibration, folder: Path) -> None:
-    record = to_json(calibration)
-    write_atomic(folder / "risk-coverage.png", risk_coverage_curve(record["risk_coverage"]))
+    write_atomic(folder / "risk-coverage.png", risk_coverage_curve(calibration.risk_coverage))
     if calibration.scope is not None:
-        write_atomic(folder / "scope.png", ood_curve(record["scope"]))
+        write_atomic(folder / "scope.png", ood_curve(calibration.scope))
 
 
 def _others(classifier: Classifier, data: Data) -> ImageSet:

@@ -108,9 +108,8 @@ def find_label_issues(
             on_event=on_event,
         )
     suspects = find_suspects(data, home, on_event=on_event)
-    command = review_command(
-        str(data), Run(home / "fold-0").config["recipe"], str(home / "review.csv")
-    )
+    drawn = DataConfig.model_validate(Run(home / "fold-0").config["recipe"]["data"])
+    command = review_command(str(data), drawn, str(home / "review.csv"))
     findings = LabelFindings(str(data), home, command, suspects)
     write_suspects(suspects.found, home / "label-issues.csv")
     write_json(findings, home / "label-issues.json")

@@ -25,7 +25,7 @@ from seewhy.page.report import render
 from seewhy.page.stored import Stored, read_stored
 from seewhy.plots import sheets
 from seewhy.plots.network import gradient_norms
-from seewhy.plots.style import write_drawings
+from seewhy.plots.style import font_note, write_drawings
 from seewhy.run import Run
 from seewhy.workflows.analyse import analyse_validation
 
@@ -67,11 +67,13 @@ def report(
                 "--data, or another --out for a report without them"
             ) from None
         on_event(Note(f"without images: {error}"))
-    draw_figures(stored, images, run.figures)
+    if note := font_note(stored.classes):
+        on_event(Note(note))
+    drawn = draw_figures(stored, images, run.figures)
     if run.gradient_norms:
         write_drawings({"gradient-norms": (gradient_norms, [run.gradient_norms])}, run.figures)
     figures = "figures" if page.parent.resolve() == run.path.resolve() else ""
-    write_atomic(page, render(stored, describe(source), shown, figures=figures).encode())
+    write_atomic(page, render(stored, describe(source), shown, drawn, figures=figures).encode())
     return page
 
 
@@ -94,12 +96,13 @@ def _shown_images(
         predictions = Predictions.from_parquet(run.predictions("val"))
         splits = _own_splits(run, classifier, data, predictions, on_event)
         val = splits.val
-        mistakes = stored.analysis.get("mistakes", {"worst": [], "pairs": []})
+        place, mistakes = stored.classes.index, stored.mistakes
         pairs = None
         if len(stored.classes) > MOST_CLASSES:
-            place = stored.classes.index
-            pairs = [(place(pair["true"]), place(pair["predicted"])) for pair in mistakes["pairs"]]
-        rows = choose_rows(predictions, [mistake["row"] for mistake in mistakes["worst"]], pairs)
+            listed = mistakes.pairs if mistakes else ()
+            pairs = [(place(pair.true), place(pair.predicted)) for pair in listed]
+        worst = [mistake.row for mistake in mistakes.worst] if mistakes else []
+        rows = choose_rows(predictions, worst, pairs)
         images = centre(val.images[rows], classifier.rule.size)
         maps = _maps(classifier, images, predictions.predicted[rows], on_event)
     return ShownImages(rows, predictions, images, maps, _near(stored, splits.train)), val.images
@@ -123,8 +126,7 @@ def _own_splits(
 
 def _near(stored: Stored, train: ImageSet) -> dict[int, NDArray[np.uint8]]:
     """The nearest training images of the explained mistakes, by row, if they are still the same."""
-    explained = stored.analysis.get("causes", {"mistakes": []})["mistakes"]
-    named = {near["row"]: near["id"] for one in explained for near in one["nearest"]}
+    named = {near.row: near.id for one in stored.explained for near in one.nearest}
     rows = [row for row, key in named.items() if row < len(train) and str(train.ids[row]) == key]
     return dict(zip(rows, train.images[np.array(rows, np.int64)], strict=True))
 

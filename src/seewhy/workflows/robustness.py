@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.analysis.corruptions import examples
-from seewhy.analysis.robustness import Robustness, measure_robustness
+from seewhy.analysis.robustness import measure_robustness
+from seewhy.analysis.robustness_record import Robustness
 from seewhy.data import Data
 from seewhy.data.images.decode import centre
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import to_json, write_json
+from seewhy.files import write_json
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
 from seewhy.plots.robustness import draw_robustness
@@ -48,6 +49,6 @@ def robustness(
         example = centre(splits.val.images[:1], classifier.rule.size)
         folder = Run(home).figures
         corrupted = examples(example)
-        draw_robustness(to_json(measured), corrupted, adversarial, classifier.classes, folder)
+        draw_robustness(measured, corrupted, adversarial, classifier.classes, folder)
         on_event(Note(f"analysis: {home / 'analysis'}   plots: {folder}"))
     return measured

@@ -210,6 +210,14 @@ def test_given_pairs_are_compared_in_both_directions():
     assert are_near(spectra, looks).tolist() == [True] * 12 + [False] * 6
 
 
+def test_candidates_of_which_none_is_confirmed_are_no_pairs(monkeypatch):
+    monkeypatch.setattr(near_duplicates, "CANDIDATE", -1.0)
+    images = scenes(6, 64)
+    other = images[::-1]
+    spectra, looks = (describe(images), describe(other)), (look(images), look(other))
+    assert not are_near(spectra, looks).any()
+
+
 def test_descriptors_have_length_one_and_turn_in_sign_when_mirrored():
     images = scenes(5, 32)
     one, other = describe(images), describe(images[:, :, ::-1])

@@ -120,8 +120,9 @@ def are_near(
             continue
         placement, kept = _placed(first[rows], second[rows], cosines.argmax(0)[rows])
         rows = rows[kept]
-        agreed = _compared(looks[one][rows], looks[other][rows], placement[kept])[0]
-        near[rows] |= agreed >= CONFIRMED
+        if len(rows):
+            agreed = _compared(looks[one][rows], looks[other][rows], placement[kept])[0]
+            near[rows] |= agreed >= CONFIRMED
     return near
 
 

@@ -12,7 +12,7 @@ from seewhy.evaluation.metrics import by_name, metrics
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.evaluation.stats.summary import Spread, Summary, summarise
 from seewhy.events import OnEvent, ignore
-from seewhy.files import to_json, write_json
+from seewhy.files import write_json
 from seewhy.plots.drawings import split_drawings
 from seewhy.plots.experiments import draw_folds, draw_seeds
 from seewhy.plots.style import write_drawings
@@ -83,8 +83,7 @@ def folds(
         predictions.to_parquet(result.predictions)
         write_json(result, home / "folds.json")
     draw_folds(result, home / "figures")
-    drawings = split_drawings(to_json(result.whole), result.whole.reliability)
-    write_drawings(drawings, home / "figures")
+    write_drawings(split_drawings(result.whole), home / "figures")
     return result
 
 
