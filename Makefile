@@ -6,17 +6,11 @@ INSTALLED := .venv/.installed
 # A package index for PyTorch's CPU or CUDA builds, e.g. make TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 
-.PHONY: demo test test-long check format notebooks install pins audit
+.PHONY: demo test test-long check format notebooks dist install pins audit
 
-demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, print what to do next
-	@run=runs/demo-$$(date +%Y%m%d-%H%M%S) && \
-	$(BIN)/seewhy train --recipe digits --data digits --out $$run && echo && \
-	$(BIN)/seewhy evaluate $$run --data digits --split test && \
-	printf '\nThe run is in %s: figures/ to look at, metrics.json to read.\nNext:\n' $$run && \
-	printf '  %s\n' \
-	  '$(BIN)/seewhy train                                        CIFAR-10, with the fast recipe' \
-	  '$(BIN)/seewhy train --recipe photos --data FOLDER          your own photos, one folder per class' \
-	  '$(BIN)/seewhy predict fast IMAGE.jpg                       a model that comes with the package'
+demo: $(INSTALLED)  ## train on scanned digits, evaluate on their test split, report, print what to do next
+	@$(BIN)/seewhy demo
+	@echo 'In this terminal, before the commands above: source $(BIN)/activate'
 
 # Three workers for two cores: tests that wait for a process leave a core to the others. What is compiled is
 # kept whatever the environment says, since every worker and hundreds of processes would compile it again.
@@ -26,9 +20,10 @@ test: check  ## all checks and tests, in about ten minutes on two cores
 test-long: $(INSTALLED)  ## the full-size tests
 	$(BIN)/python -m pytest -q -m long
 
-check: $(INSTALLED)  ## format, lint, types
+check: $(INSTALLED)  ## format, lint, spelling, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 format: $(INSTALLED)
@@ -46,6 +41,10 @@ notebooks: $(INSTALLED)  ## execute the notebooks, e.g. make notebooks DATA=path
 	DATA='$(or $(realpath $(DATA)),$(DATA))' NAME='$(NAME)' PHOTOS='$(abspath $(PHOTOS))' \
 	  PHOTOS_NAME='$(PHOTOS_NAME)' RUNS='$(abspath $(RUNS))' $(BIN)/python notebooks/run.py
 
+dist: $(INSTALLED)  ## the wheel and the source distribution, in dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
 PIN := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 pins: $(INSTALLED)  ## write the hashes of the pinned versions, after a change of pyproject.toml or constraints.txt
@@ -54,9 +53,9 @@ pins: $(INSTALLED)  ## write the hashes of the pinned versions, after a change o
 	$(PIN) --extra serve --excludes deploy/not-needed.txt -c constraints.txt pyproject.toml -o deploy/requirements.txt
 	echo 'setuptools>=77' | $(PIN) - -o deploy/build.txt
 
-audit: pins  ## hashes in step with the pins, the files in deploy/, and known vulnerabilities (asks PyPI)
+audit: pins  ## hashes in step with the pins, the files in deploy/ and .github/, and known vulnerabilities (asks PyPI)
 	git diff --exit-code --stat -- constraints-hashed.txt deploy
-	$(BIN)/python -m pytest -q tests/deploy tests/test_floors.py
+	$(BIN)/python -m pytest -q tests/deploy tests/release/test_workflows.py tests/test_floors.py
 	@# --strict: a version that PyPI cannot be asked about is a failure, not a pass.
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r constraints-hashed.txt
 
@@ -66,7 +65,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "SeeWhy needs Python 3.11 or newer; try make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@# The tests compare networks with timm's. Without its torchvision, which not every PyTorch can load.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps timm

@@ -13,6 +13,18 @@
 #
 # A small convolutional network from the inside: what its layers do to an image, where its parameters are,
 # what it costs, and what it predicts before it has learned anything.
+#
+# [Open in Colab](https://colab.research.google.com/github/seewhy-ml/seewhy/blob/main/notebooks/02_model_architecture.ipynb)
+
+# %%
+import subprocess
+import sys
+from importlib import metadata, util
+
+if util.find_spec("seewhy") is None:  # as in Colab: what is there of PyTorch stays as it is
+    pins = [f"torch=={metadata.version('torch')}"] if util.find_spec("torch") else []
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "seewhy", *pins]
+    subprocess.run(command, check=True)
 
 # %% tags=["parameters"]
 import os
@@ -27,6 +39,7 @@ QUICK = {"train.epochs": 1} if "QUICK" in os.environ else {}
 import math
 import tempfile
 
+import matplotlib.pyplot as plt
 import torch
 from IPython.display import Image
 
@@ -86,14 +99,11 @@ for name, cost in seewhy.network_costs(size, len(classes)).items():
 #
 # A new network should know nothing: every class is equally likely, so the loss is ln(number of classes).
 # If it is far from that, something is wrong with the input or the initial weights, and it is better to
-# see it now than after an hour. (`build` is an inner part of the package: an untrained network is not in
-# its public functions.)
+# see it now than after an hour.
 
 # %%
-from seewhy.models.registry import build
-
 torch.manual_seed(0)
-simple = build("simple_cnn", num_classes=len(classes), size=size)
+simple = seewhy.build_network("simple_cnn", size=size, classes=len(classes))
 simple.fit_input(splits.train.images)
 images = torch.from_numpy(splits.train.images[:256]).permute(0, 3, 1, 2).float() / 255
 labels = torch.from_numpy(splits.train.labels[:256])
@@ -107,7 +117,9 @@ print(
 # Its first filters are noise. Notebook 6 shows those of a trained network.
 
 # %%
-from seewhy.attribution.layers import first_filters
-from seewhy.plots.attribution import filters
-
-filters(first_filters(simple).numpy())
+first = next(layer for layer in simple.modules() if isinstance(layer, torch.nn.Conv2d))
+weights = first.weight.detach().permute(0, 2, 3, 1)  # filters, height, width, RGB
+figure, axes = plt.subplots(2, len(weights) // 2, figsize=(8, 1.2))
+for axis, colours in zip(axes.flat, weights, strict=True):
+    axis.imshow(0.5 + colours / (2 * colours.abs().max()))  # grey is 0
+    axis.axis("off")

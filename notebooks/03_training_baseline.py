@@ -13,6 +13,18 @@
 #
 # A first network, with nothing against overfitting. Overfitting is the point here: everyone should have
 # seen it once.
+#
+# [Open in Colab](https://colab.research.google.com/github/seewhy-ml/seewhy/blob/main/notebooks/03_training_baseline.ipynb)
+
+# %%
+import subprocess
+import sys
+from importlib import metadata, util
+
+if util.find_spec("seewhy") is None:  # as in Colab: what is there of PyTorch stays as it is
+    pins = [f"torch=={metadata.version('torch')}"] if util.find_spec("torch") else []
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "seewhy", *pins]
+    subprocess.run(command, check=True)
 
 # %% tags=["parameters"]
 import os

@@ -14,6 +14,18 @@
 # Accuracy says how often the network is right. This notebook asks *which* classes it confuses, how
 # confident it is, and what its mistakes look like. Everything is on validation, from one pass of the
 # network.
+#
+# [Open in Colab](https://colab.research.google.com/github/seewhy-ml/seewhy/blob/main/notebooks/04_error_analysis.ipynb)
+
+# %%
+import subprocess
+import sys
+from importlib import metadata, util
+
+if util.find_spec("seewhy") is None:  # as in Colab: what is there of PyTorch stays as it is
+    pins = [f"torch=={metadata.version('torch')}"] if util.find_spec("torch") else []
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "seewhy", *pins]
+    subprocess.run(command, check=True)
 
 # %% tags=["parameters"]
 import os

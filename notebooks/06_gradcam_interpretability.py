@@ -13,6 +13,18 @@
 #
 # Grad-CAM marks the regions of an image that support a class. It can reveal a network that looks at the
 # water instead of the ship, and it can be misleading. So each map is tested before we believe it.
+#
+# [Open in Colab](https://colab.research.google.com/github/seewhy-ml/seewhy/blob/main/notebooks/06_gradcam_interpretability.ipynb)
+
+# %%
+import subprocess
+import sys
+from importlib import metadata, util
+
+if util.find_spec("seewhy") is None:  # as in Colab: what is there of PyTorch stays as it is
+    pins = [f"torch=={metadata.version('torch')}"] if util.find_spec("torch") else []
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "seewhy", *pins]
+    subprocess.run(command, check=True)
 
 # %% tags=["parameters"]
 import os

@@ -14,6 +14,18 @@
 # Everything that one asks of a trained classifier, in one pass: overall and per-class metrics, curves,
 # confusions, mistakes, confidence, and Grad-CAM on the mistakes. `seewhy evaluate --full` prints the
 # same, and `seewhy report` writes it as a page.
+#
+# [Open in Colab](https://colab.research.google.com/github/seewhy-ml/seewhy/blob/main/notebooks/analysis.ipynb)
+
+# %%
+import subprocess
+import sys
+from importlib import metadata, util
+
+if util.find_spec("seewhy") is None:  # as in Colab: what is there of PyTorch stays as it is
+    pins = [f"torch=={metadata.version('torch')}"] if util.find_spec("torch") else []
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "seewhy", *pins]
+    subprocess.run(command, check=True)
 
 # %% tags=["parameters"]
 import os

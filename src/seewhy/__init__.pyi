@@ -49,6 +49,7 @@ from .workflows.export import export as export
 from .workflows.info import info as info
 from .workflows.labels import apply_review as apply_review
 from .workflows.labels import find_label_issues as find_label_issues
+from .workflows.models import build_network as build_network
 from .workflows.models import measured_networks as measured_networks
 from .workflows.models import network_costs as network_costs
 from .workflows.models import network_layers as network_layers

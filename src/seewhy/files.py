@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,11 @@ from seewhy.errors import (
     UnwritableError,
     UsageError,
 )
+
+# Flags of `os.open`: Windows lacks two, and opens a file as text unless told that it is binary.
+BINARY = getattr(os, "O_BINARY", 0)
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+READ = os.O_RDONLY | BINARY | getattr(os, "O_NONBLOCK", 0)  # without waiting for a pipe
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
@@ -134,7 +140,7 @@ def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
             make_directory(temporary)
             yield temporary
             for file in temporary.iterdir():
-                with open(file, "rb") as handle:
+                with open(file, "rb+") as handle:  # Windows syncs what may be written
                     os.fsync(handle.fileno())
             sync_directory(temporary)
             shutil.rmtree(path, ignore_errors=True)
@@ -152,7 +158,9 @@ def clear_temporaries(directory: Path, pattern: str = ".*.tmp") -> None:
 
 
 def _is_alive(pid: str) -> bool:
-    """Whether a process of this number is running on this machine."""
+    """Whether a process of this number is running on this machine; on Windows it may be."""
+    if sys.platform == "win32":  # where signal 0 is Ctrl-C
+        return True
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, ValueError, OverflowError):
@@ -271,6 +279,8 @@ def require_writable(out: Path) -> None:
 
 def sync_directory(path: Path) -> None:
     """Makes the names in a directory durable (a rename is durable only after its directory is synced)."""
+    if not hasattr(os, "O_DIRECTORY"):  # on Windows, which opens no directory
+        return
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -291,7 +301,7 @@ def exclusive(path: Path, *, wait: bool = False) -> Iterator[None]:
 
     With `wait`, waits for the current holders; otherwise raises `LockedError` naming one. The file itself
     remains: removing it would let two processes lock two different files of one name. Warns if the file
-    system has no locks, as is the case for some network file systems.
+    system has no locks, as is the case for some network file systems. On Windows nothing is locked.
     """
     with _locked(path, alone=True, wait=wait):
         yield
@@ -307,13 +317,13 @@ def shared(path: Path) -> Iterator[None]:
 @contextmanager
 def _locked(path: Path, *, alone: bool, wait: bool) -> Iterator[None]:
     with refusal_named(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o644)
     try:
         _lock(handle, path, alone=alone, wait=wait)
         os.ftruncate(handle, 0)
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
         with full_disk_named(path, 0):
-            os.pwrite(handle, json.dumps(holder, allow_nan=False).encode(), 0)
+            os.write(handle, json.dumps(holder, allow_nan=False).encode())
         yield
     finally:
         os.close(handle)
@@ -330,8 +340,10 @@ def lock_open_file(handle: int, path: Path) -> None:
 
 
 def _lock(handle: int, path: Path, *, alone: bool, wait: bool) -> None:
-    import fcntl
-
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        return
     try:
         fcntl.flock(
             handle,
@@ -350,7 +362,7 @@ def _lock(handle: int, path: Path, *, alone: bool, wait: bool) -> None:
 
 def _holder(handle: int) -> str:
     try:
-        holder = json.loads(os.pread(handle, 4096, 0))
+        holder = json.loads(os.read(handle, 4096))
         return f"process {holder['pid']} on {holder['host']}"
     except (ValueError, KeyError, TypeError):
         return "another process"

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import isnan
+from pathlib import PurePath
 from typing import SupportsIndex
 
 _MARKS = {  # the longer first: that of UTF-32 starts like that of UTF-16
@@ -31,7 +32,8 @@ _FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")
 
 def command_line(*words: object) -> str:
     """A command of `seewhy` that a person can copy into a terminal, whatever the names in it."""
-    return visible(shlex.join(["seewhy", *map(str, words)]))
+    texts = (word.as_posix() if isinstance(word, PurePath) else str(word) for word in words)
+    return visible(shlex.join(["seewhy", *texts]))
 
 
 def escape_cell(text: str) -> str:

@@ -105,7 +105,7 @@ def test_a_plan_is_read_from_yaml_with_recipes_beside_it(tmp_path):
     ("text", "message"),
     [
         ("rows: {}", "rows"),
-        ("rows: {x: {wth: {train.lr: 1}}}", r"rows\.x\.wth"),
+        ("rows: {x: {wth: {train.lr: 1}}}", r"rows\.x\.wth"),  # codespell:ignore
         ("rows: {x: {with: {train.lr: 1}}}\nseeds: 0", "seeds"),
         ("rows: {x: {with: {train.lr: 1}}}\ntarget: 60", "target"),
         ("[1, 2]", "it: "),

@@ -72,7 +72,7 @@ def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("trian: {epochs: 3}", "unknown field trian"),
+        ("trian: {epochs: 3}", "unknown field trian"),  # codespell:ignore
         ("train: {epoch: 3}", r"unknown field train\.epoch: did you mean train\.epochs"),
         ("train: {epochs: many}", r"train\.epochs"),
         ("train: {epochs: 0}", r"train\.epochs"),

@@ -73,7 +73,10 @@ def test_the_description_says_whose_an_option_is() -> None:
         ({"model.name": "deep_cnn", "model.batch_norm_momentum": 0.1}, "without batch_norm=true"),
         ({"model.name": "resnet8"}, r"model\.name: .*did you mean resnet18\? \(got 'resnet8'\)"),
         ({"train.optimizer": "adamv"}, r"train\.optimizer: .*did you mean adamw?\?"),
-        ({"train.monitor": "acuracy"}, r"train\.monitor: .*choose one of accuracy, balanced"),
+        (
+            {"train.monitor": "acuracy"},  # codespell:ignore
+            r"train\.monitor: .*choose one of accuracy, balanced",
+        ),
     ],
 )
 def test_what_is_foreign_to_the_variant_is_refused_at_parsing(changes: Any, message: str) -> None:

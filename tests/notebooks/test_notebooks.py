@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import jupytext
@@ -87,19 +88,52 @@ def test_saved_outputs_are_small_and_name_no_path_of_the_machine(name: str) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_uses_public_names(name: str) -> None:
-    """All but events, and the untrained network of the second, which no public function gives."""
+    """Of the package, the names in `seewhy` and the records of `seewhy.events` alone."""
     tree = ast.parse((NOTEBOOKS / f"{name}.py").read_text("utf-8"))
     nodes = list(ast.walk(tree))
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     inner = {module for module in modules if module and module.startswith("seewhy.")}
-    allowed = {"seewhy.events"}
-    if name == "02_model_architecture":
-        allowed |= {f"seewhy.{p}" for p in ("models.registry", "attribution.layers")}
-        allowed.add("seewhy.plots.attribution")
-    assert inner <= allowed
+    assert inner <= {"seewhy.events"}
     used = {
         node.attr
         for node in nodes
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "seewhy"
     }
     assert used <= set(seewhy.__all__)
+
+
+def first_code(name: str) -> str:
+    cells = jupytext.read(NOTEBOOKS / f"{name}.py").cells
+    return next(cell.source for cell in cells if cell.cell_type == "code")
+
+
+def test_every_notebook_opens_in_colab_and_begins_with_the_installation():
+    """The page of Colab is that of the repository which pyproject.toml names."""
+    project = tomllib.loads((NOTEBOOKS.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    repository = project["urls"]["Repository"].removeprefix("https://github.com/")
+    for name in NAMES:
+        page = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}.ipynb"
+        title = jupytext.read(NOTEBOOKS / f"{name}.ipynb").cells[0].source
+        assert title.endswith(f"[Open in Colab]({page})")
+        assert first_code(name) == first_code(NAMES[0])
+
+
+@pytest.mark.parametrize(
+    ("modules", "asked"),
+    [
+        ({"seewhy": "1.0", "torch": "2.13.0"}, None),
+        ({"torch": "2.12.1+cu126"}, ["seewhy", "torch==2.12.1+cu126"]),
+        ({}, ["seewhy"]),
+    ],
+    ids=["installed", "PyTorch alone", "nothing"],
+)
+def test_the_first_cell_installs_what_is_missing_and_keeps_a_pytorch_that_is_there(
+    modules, asked, monkeypatch
+):
+    commands = []
+    monkeypatch.setattr("importlib.util.find_spec", modules.get)
+    monkeypatch.setattr("importlib.metadata.version", modules.__getitem__)
+    monkeypatch.setattr("subprocess.run", lambda command, check: commands.append(command))
+    exec(first_code(NAMES[0]), {})
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    assert commands == ([] if asked is None else [[*pip, *asked]])

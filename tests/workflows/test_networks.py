@@ -8,6 +8,7 @@ from helpers import QUICK, small, write_folder
 
 import seewhy
 from seewhy.attribution.grad_cam import grad_cam
+from seewhy.errors import UsageError
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.models.registry import build
 
@@ -29,6 +30,16 @@ EACH = (
 @pytest.fixture(scope="module")
 def thumbnails(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("data") / "thumbnails", count=8, size=32)
+
+
+def test_a_network_is_built_with_fresh_weights() -> None:
+    network = seewhy.build_network("speednet", size=32, classes=7, options={"width": 0.25})
+    assert network(torch.rand(2, 3, 32, 32)).shape == (2, 7)
+    layers = seewhy.network_layers("speednet", size=32, classes=7, options={"width": 0.25})
+    parameters = sum(weight.numel() for weight in network.parameters())
+    assert parameters == sum(layer.parameters for layer in layers)
+    with pytest.raises(UsageError, match="speednet"):
+        seewhy.build_network("speednot")
 
 
 @pytest.mark.parametrize("name", EACH)

@@ -3,7 +3,6 @@
 import importlib
 import mmap
 import os
-import resource
 import sys
 from typing import Any
 
@@ -14,6 +13,7 @@ from seewhy.errors import MemoryLimitError, as_user_error
 from seewhy.text import no_such, visible
 
 VERBS = {
+    "demo": "Train on scanned digits, evaluate and report, in less than a minute: start here.",
     "train": "Train a classifier from labelled images.",
     "evaluate": "Measure a model on a split: accuracy and all other metrics, with 95% intervals.",
     "report": "Write an HTML report of a run: how good, where it fails, why, and what to do next.",
@@ -88,9 +88,9 @@ def cli() -> None:
     """SeeWhy: from images to a classifier that you understand and can ship.
 
     \b
-    seewhy train --recipe digits --data digits     a first training, in seconds
-    seewhy train --recipe photos --data FOLDER     your own photos, one folder per class
-    seewhy predict fast image.jpg                  label an image with a shipped model
+    seewhy demo                      a first training and its report, without any data of yours
+    seewhy train --data FOLDER       your own photographs, one folder per class
+    seewhy predict fast image.jpg    label an image with a shipped model
     """
 
 
@@ -116,6 +116,10 @@ def _require_memory() -> None:
 
     Without it they abort, and threads hang.
     """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
     if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
         return
     try:

@@ -155,6 +155,9 @@ def shown(stopped: Callable[[RunStarted | None], str] = again) -> Iterator[Termi
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Holds Ctrl-C back within the block: one that comes while PyTorch loads leaves a broken NumPy."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -15,7 +15,7 @@ import numpy as np
 from seewhy.data.cache_root import cache_root
 from seewhy.data.images.at_once import workers
 from seewhy.data.sources.source import Source
-from seewhy.files import write_atomic
+from seewhy.files import READ, write_atomic
 
 FORMAT = 5  # of a cache entry; part of the hash
 _SETTLED = 2_000_000_000  # ns; a younger file may change again within one tick of its clock
@@ -98,7 +98,7 @@ def _look(path: str, settled: int) -> tuple[int, int, int, int]:
 
 def _hash(path: Path) -> bytes:
     try:
-        with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
+        with open(path, "rb", opener=lambda p, flags: os.open(p, flags | READ)) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32].encode()
     except OSError:
         return b"unreadable"

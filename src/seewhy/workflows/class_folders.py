@@ -11,7 +11,14 @@ from pathlib import Path
 from seewhy.data.images.decode import regular_file
 from seewhy.errors import ImageError, UsageError
 from seewhy.evaluation.decision.answers import NOT_SURE
-from seewhy.files import clear_temporaries, full_disk_named, make_directory, refusal_named
+from seewhy.files import (
+    BINARY,
+    NO_LINKS,
+    clear_temporaries,
+    full_disk_named,
+    make_directory,
+    refusal_named,
+)
 from seewhy.text import folder_names
 
 
@@ -74,7 +81,7 @@ def _copy(image: str, target: Path) -> None:
     with regular_file(image) as source, full_disk_named(target, os.fstat(source.fileno()).st_size):
         try:
             with refusal_named(target):
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | NO_LINKS
                 handle = os.open(temporary, flags, 0o666)
             with open(handle, "wb") as copy:
                 shutil.copyfileobj(source, copy)

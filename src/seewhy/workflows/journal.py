@@ -15,6 +15,8 @@ from typing import Any
 
 from seewhy.errors import DiskFullError, UsageError
 from seewhy.files import (
+    BINARY,
+    NO_LINKS,
     full_disk_named,
     lock_open_file,
     make_directory,
@@ -126,7 +128,7 @@ def journal(out: Path, about: Mapping[str, Any], *, resume: bool) -> Iterator[Jo
     rows without `resume`, or of other work, and `LockedError` where another process writes it.
     """
     path = out.with_name(out.name + ".partial")
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | BINARY | NO_LINKS
     with refusal_named(path):
         make_directory(path.parent)
         handle = os.open(path, flags, 0o666)

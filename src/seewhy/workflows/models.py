@@ -13,7 +13,7 @@ from seewhy.errors import UsageError, first_line
 from seewhy.files import require_new, write_atomic
 
 if TYPE_CHECKING:
-    from seewhy.models.network import Layer
+    from seewhy.models.network import Layer, Network
 
 
 def network_costs(size: int = 32, classes: int = 10) -> dict[str, dict[str, int]]:
@@ -47,6 +47,19 @@ def measured_networks(out: str | Path | None = None) -> dict[str, Any]:
     return measured
 
 
+def build_network(
+    name: str, *, size: int = 32, classes: int = 10, options: Mapping[str, Any] | None = None
+) -> "Network":
+    """A network with fresh weights: RGB images (N, 3, `size`, `size`) in [0, 1] to logits (N, `classes`).
+
+    `options` are those of `--model.*`. `Network.fit_input` sets the mean and std of its normalisation. Raises
+    `UsageError` for an unknown name, or for an option or a size that the network cannot have.
+    """
+    from seewhy.models.registry import build
+
+    return build(name, num_classes=classes, size=size, **options or {})
+
+
 def network_layers(
     name: str,
     *,
@@ -57,11 +70,11 @@ def network_layers(
 ) -> "list[Layer]":
     """The layers of a network with fresh weights; `out` is a new PNG file for a drawing of it."""
     from seewhy.models.blocks import blocks
-    from seewhy.models.registry import build, describe
+    from seewhy.models.registry import describe
 
     if out is not None:
         require_new(Path(out))
-    network = build(name, num_classes=classes, size=size, **options or {})
+    network = build_network(name, size=size, classes=classes, options=options)
     if out is not None:
         from seewhy.plots import network as draw
 

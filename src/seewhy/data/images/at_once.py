@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,7 +19,8 @@ def workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+# Of glibc; no other C library has it.
+_give_back = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 _turn = threading.Condition()
 _at_once = 0
 _NOTHING = nullcontext()
@@ -57,4 +59,5 @@ def _after_fork() -> None:
     _turn, _at_once = threading.Condition(), 0
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_after_fork)

@@ -30,6 +30,7 @@ from seewhy.data.images.formats import FORMATS, Reader, why_not
 from seewhy.data.images.quiet import quiet_pillow
 from seewhy.data.images.tiff import unread_layout
 from seewhy.errors import ImageError
+from seewhy.files import NO_LINKS, READ
 
 
 class ListedPath(type(Path())):  # type: ignore[misc]
@@ -187,9 +188,9 @@ def read_file(path: str | Path, limits: Limits = LOCAL) -> bytes:
 @contextmanager
 def regular_file(path: str | Path) -> Iterator[BinaryIO]:
     """Opens a regular file to read; a pipe or device is refused without waiting. Raises `ImageError`."""
-    links = os.O_NOFOLLOW if isinstance(path, ListedPath) else 0
+    links = NO_LINKS if isinstance(path, ListedPath) else 0
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | links)
+        handle = os.open(path, READ | links)
     except (FileNotFoundError, NotADirectoryError):
         raise ImageError("not_found") from None
     except (OSError, ValueError):  # ValueError: a NUL in the name

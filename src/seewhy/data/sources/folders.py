@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 from seewhy.data.bad_files import BadFile
 from seewhy.data.images.decode import ListedPath, is_image
 from seewhy.errors import IMAGE_ERROR_CODES
+from seewhy.files import NO_LINKS, READ
 from seewhy.text import shortened
 
 SUFFIXES = {
@@ -124,7 +125,7 @@ def named_as_image(path: str) -> bool:
 
 def open_listed(path: ListedPath) -> BinaryIO:
     """Opens a regular file that a scan has listed; a link or pipe that has taken its place is refused."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(path, READ | NO_LINKS)
     file = open(handle, "rb")  # noqa: SIM115 (the caller closes it)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         file.close()

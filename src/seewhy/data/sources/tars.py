@@ -26,7 +26,7 @@ from seewhy.data.sources.archives import (
     refusal,
 )
 from seewhy.data.sources.folders import Scan, named_as_image
-from seewhy.files import require_space
+from seewhy.files import READ, require_space
 from seewhy.text import visible
 
 MAX_HEADER = 1 << 20  # bytes of one header, such as a long name, which `tarfile` reads as a whole
@@ -76,7 +76,7 @@ class Tar:
 def _random_access(path: Path, size: int) -> int:
     """Returns the handle of the unpacked tar; it has `size` bytes that matter."""
     if not _is_gzip(path):
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, READ)
     require_space(cache_root(), size, f"unpacking {visible(path.name)}")
     with tempfile.TemporaryFile(dir=cache_root()) as file, _unpacked(path) as unpacked:
         while file.tell() < size and (block := unpacked.read(_BLOCK)):

