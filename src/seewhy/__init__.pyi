@@ -21,7 +21,6 @@ from .inference.loading import trust_onnx as trust_onnx
 from .inference.locate import shipped_models as shipped_models
 from .inference.registered import open_registry as open_registry
 from .logs import log_to as log_to
-from .registry.registry import Registry as Registry
 from .run import Run as Run
 from .serving.client import AsyncClient as AsyncClient
 from .serving.client import Client as Client
