@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import describe
+from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
 import seewhy
 from seewhy.attribution.faithfulness import area
@@ -119,9 +119,8 @@ def main() -> None:
         images = torch.rand(SPEED_IMAGES, 3, side, side)
         seconds[name] = speed(model, images.to(memory_format=torch.channels_last))
     results = {}
-    for name, method in tqdm(
-        {**METHODS, "stretched_grad_cam": stretched_grad_cam, "chance": chance}.items()
-    ):
+    methods = {**METHODS, "stretched_grad_cam": stretched_grad_cam, "chance": chance}
+    for name, method in track(methods.items(), total=len(methods)):
         try:
             few = options.pictures
             results[name] = believed(network, x[:few], targets[:few], method)

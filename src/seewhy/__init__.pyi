@@ -34,6 +34,7 @@ from .workflows.compress import compress as compress
 from .workflows.data import check_data as check_data
 from .workflows.data import data_statistics as data_statistics
 from .workflows.data import split_data as split_data
+from .workflows.doctor import doctor as doctor
 from .workflows.drift import drift as drift
 from .workflows.ensemble import ensemble as ensemble
 from .workflows.evaluate import evaluate as evaluate

@@ -90,7 +90,8 @@ class RunStarted:
     """A run in the directory `path` starts or continues; `metric` chooses its best epoch.
 
     `keep` says which epoch's weights are kept, the "best" or the "last". In an experiment it is number
-    `number` of `total`, with a `name`.
+    `number` of `total`, with a `name`. `schedule` says what the learning rate does, such as "half a cosine
+    from 0.1 to 0"; `patience` after how many epochs without a better `metric` the run stops.
     """
 
     path: str
@@ -100,6 +101,8 @@ class RunStarted:
     number: int = 0
     total: int = 0
     keep: str = "best"
+    schedule: str = ""
+    patience: int | None = None
 
 
 @dataclass(frozen=True)

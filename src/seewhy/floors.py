@@ -26,12 +26,12 @@ def require(*libraries: ModuleType) -> None:
     for library in libraries:
         name, floor = FLOORS[library.__name__]
         found = str(library.__version__)
-        if _numbers(found) < _numbers(floor):
+        if numbers(found) < numbers(floor):
             raise UsageError(
                 f"{name} {found} has known security holes: pip install '{name}>={floor}'"
             )
 
 
-def _numbers(version: str) -> list[int]:
+def numbers(version: str) -> list[int]:
     """The numbers of a version, without what a build adds: [2, 13, 0] of "2.13.0+cpu"."""
     return [int(number) for number in re.findall(r"\d+", version.partition("+")[0])]

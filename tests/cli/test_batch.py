@@ -13,6 +13,7 @@ import pytest
 from helpers import call
 
 import seewhy
+from seewhy.errors import UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.inference.classifier import Classifier
 from seewhy.workflows import journal
@@ -65,6 +66,18 @@ def test_three_formats_hold_the_same_rows(trained, photos, tmp_path):
         "expected a name that ends in .csv, .jsonl or .parquet"
         in call("predict", trained, photos, "--out", tmp_path / "rows.txt", code=2).err
     )
+
+
+def test_a_function_gets_the_rows_a_few_at_a_time(trained, photos, tmp_path, small_chunks):
+    blocks = []
+    result = seewhy.label_images(trained, photos, lambda *block: blocks.append(block))
+    seewhy.label_images(trained, photos, tmp_path / "rows.jsonl")
+    lines = (tmp_path / "rows.jsonl").read_text().splitlines()
+    rows = [dict(zip(columns, row, strict=True)) for columns, block in blocks for row in block]
+    assert [row["path"] for row in rows] == [json.loads(line)["path"] for line in lines]
+    assert len(blocks) > 1 and result.images == len(rows) and result.out is None
+    with pytest.raises(UsageError, match="--resume needs --out FILE"):
+        seewhy.label_images(trained, photos, print, resume=True)
 
 
 def test_interrupted_work_is_continued_to_the_same_rows(

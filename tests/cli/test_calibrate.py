@@ -13,7 +13,7 @@ def test_a_calibrated_model_answers_and_has_figures(trained, photos, tmp_path):
     said = call("calibrate", trained, "--data", photos, "--coverage", "0.5", "--out-of-scope", "digits",
         "--out", out, "--figures", figures,
     )  # fmt: skip
-    assert "temperature" in said.out and "not sure           below" in said.out
+    assert "temperature" in said.out and "not sure            below" in said.out
     assert "ROC area of probability" in said.out
     assert {path.name for path in figures.iterdir()} == {"risk-coverage.png", "scope.png"}
     said = call("predict", out, photos / "ant")

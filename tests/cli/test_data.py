@@ -84,9 +84,9 @@ def test_split_writes_the_manifest_that_a_training_takes(tmp_path):
     done = call(
         "data", "split", root, "--out", root, "--val", "0.25", "--test", "0.25", "--seed", "3"
     )
-    assert (
-        "train       val      test" in done.out and "drawn 50/25/25 by content, seed 3" in done.err
-    )
+    table = [line.split() for line in done.out.splitlines()]
+    assert table[0] == ["train", "val", "test"] and table[3] == ["all", "20", "10", "10"]
+    assert "drawn 50/25/25 by content, seed 3" in done.err
     with open(root / "splits.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert sorted({row["split"] for row in rows}) == ["test", "train", "val"] and len(rows) == 40

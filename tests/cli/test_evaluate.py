@@ -7,7 +7,7 @@ def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photo
     said = call("evaluate", run, "--data", photos, "--full").out
     for line in (
         "accuracy", "misclassified:", "mean, correct", "mean, wrong", "least sure correct",
-        "most sure wrong", "wrong above 90%", "macro mean", "95% interval of F1   images", "weighted mean",
+        "most sure wrong", "wrong above 90%", "macro mean", "95% interval of F1  images", "weighted mean",
         "weak slices: none of 0 tested",
     ):  # fmt: skip
         assert line in said

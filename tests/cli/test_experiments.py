@@ -1,5 +1,6 @@
 """The verbs for experiments as a user meets them: what they print, write and refuse."""
 
+import io
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import helpers
 import pytest
 
 from seewhy.analysis.experiments.tuning import Contender, Tuning, ranked
+from seewhy.cli.screen import written
 from seewhy.cli.tune import _summary as tune_summary
 from seewhy.evaluation.stats.summary import difference, summarise
 
@@ -51,12 +53,13 @@ def test_ablate_takes_rows_from_the_command_line(call, tmp_path):
     rows = ["--without", "augment.flip,augment.crop_padding+augment.padding_mode"]
     rows += ["--with", "train.ema=0.9,views=[identity, flip]", "--seeds", "1", "--target", "0.2"]
     said = call("ablate", *rows, "--out", tmp_path / "a")
-    names = [line.split("|")[1].strip() for line in said.out.splitlines() if line[:2] == "| "]
-    assert names[2:] == [
+    names = (
         *("regularized-cnn", "without augment.flip"),
         "without augment.crop_padding+augment.padding_mode",
         *("train.ema=0.9", "views=[identity, flip]"),
-    ]
+    )
+    lines = said.out.splitlines()[3:]
+    assert all(line.startswith(f"{name}  ") for line, name in zip(lines, names, strict=False))
     assert "seconds to 0.2" in said.out and "chance alone" in said.out
     assert (tmp_path / "a" / "figures" / "ablation.png").is_file()
     found = json.loads(call("ablate", *rows, "--out", tmp_path / "a", "--json").out)
@@ -99,7 +102,7 @@ def test_only_a_trial_better_than_the_base_is_to_be_trained(gain):
         Contender("trial 0", {"train.lr": 0.1}, (), summarise(values), difference(values, base)),
     ]
     result = Tuning(Path("t"), "s", "accuracy", "max", (), {}, ranked(found, "max"))
-    said = tune_summary(result, "photos")
+    said = written(tune_summary(result, "photos"), io.StringIO())
     assert ("next: seewhy train" in said) == ("train.lr: 0.1" in said) == (gain > 0)
     assert "no trial is shown to be better" in said if gain > 0 else "no trial is better" in said
 

@@ -79,7 +79,7 @@ def test_finished_folds_are_taken_as_they_are_and_all_is_written(photos, home):
 def test_the_next_commands_can_be_pasted_whatever_the_names(tmp_path):
     review, recipe = tmp_path / "my folds" / "review.csv", load_recipe("fast")
     command = review_command("my photos", recipe.data, str(review))
-    last = _text(LabelFindings("my photos", review.parent, command, made(1))).splitlines()[-1]
+    *_, last = _text(LabelFindings("my photos", review.parent, command, made(1)))
     words = ["seewhy", "data", "apply-review", "my photos", str(review)]
     assert shlex.split(last) == [*words, "--out", "NEW"]
     recipe = load_recipe("fast", {"data.split_seed": 3, "data.group_from": "(.)_"})

@@ -32,7 +32,7 @@ def test_figures_are_stored_told_and_drawn(model, photos, tmp_path):
         assert len(row) == 5 and all(i["low"] <= i["value"] <= i["high"] for i in row)
     assert f"{found['n']} validation images" in said.out
     assert "mean corruption error" in said.out
-    first = said.out.split("mean\n")[1].split("  ")[1]
+    first = said.out.split("mean\n")[1].split("  ")[0]
     assert first == found["worst"].replace("_", " ")
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}
     assert DRAWN - {n for n in DRAWN if "adversarial" in n} <= drawn <= DRAWN

@@ -1,7 +1,7 @@
 import pytest
 
 from seewhy.config.training import TrainConfig
-from seewhy.training.schedules import dropout_rate, lr_factor
+from seewhy.training.schedules import dropout_rate, in_words, lr_factor
 
 
 def test_cosine_falls_from_one_to_zero_through_a_half():
@@ -72,3 +72,21 @@ def test_each_dropout_rate_has_an_equal_part_of_the_epochs(rates, epochs, expect
 def test_an_option_without_effect_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"schedule": "constant"}, ""),
+        ({"final_lr": 0.001}, "half a cosine from 0.1 to 0.001"),
+        ({"warmup": 1}, "half a cosine from 0.1 to 0"),
+        ({"schedule": "one_cycle"}, "up to 0.1 at epoch 3, then down to almost 0"),
+        ({"schedule": "range"}, "up to 0.1"),
+        (
+            {"schedule": "plateau", "plateau_patience": 1},
+            "times 0.5 after 1 epoch without a better accuracy",
+        ),
+    ],
+)
+def test_a_schedule_in_words(fields, words):
+    assert in_words(TrainConfig(epochs=10, lr=0.1, **fields)) == words

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from seewhy import __version__
 from seewhy.errors import MemoryLimitError, as_user_error
@@ -39,10 +40,12 @@ VERBS = {
     "robustness": "Measure accuracy under corruptions and adversarial attacks.",
     "drift": "Compare new images with those that a model was judged on, without labels.",
     "explain": "Explain predictions with attribution maps, and test the maps.",
+    "doctor": "Check this machine and installation: versions, device, disk, cache, fonts, limits.",
+    "completion": "Print what completes verbs, flags and names in your shell: `completion bash`.",
 }
 
 ROOM = 1_500_000_000  # bytes; PyTorch, SciPy, Arrow and matplotlib map 1.3 GB for the smallest job
-LIGHT = {"recipes", "info", "runs"}  # verbs that load none of these
+LIGHT = {"recipes", "info", "runs", "doctor", "completion"}  # verbs that load none of these
 
 
 class Verbs(click.Group):
@@ -58,9 +61,16 @@ class Verbs(click.Group):
         command: click.Command = module.command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        verbs = [CompletionItem(verb, help=text) for verb, text in VERBS.items()]
+        own = [verb for verb in verbs if verb.value.startswith(incomplete)]
+        return [*own, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if ctx.resilient_parsing:  # to complete a line
+            return super().resolve_command(ctx, args)
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             raise click.UsageError(no_such("verb", args[0], VERBS))
         if args and args[0] in VERBS.keys() - LIGHT and not {"-h", "--help"} & set(args):
@@ -97,7 +107,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Runs the command line; exit codes are in `seewhy.errors`, 1 means that some rows are not ok."""
     try:
-        sys.exit(cli.main(arguments, standalone_mode=False))
+        sys.exit(cli.main(arguments, prog_name="seewhy", standalone_mode=False))
     except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(130)
     except click.ClickException as error:

@@ -11,6 +11,7 @@ import seewhy
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import PATH, show
 from seewhy.cli.progress import shown
+from seewhy.cli.screen import Rows
 from seewhy.config.options import parse_value
 from seewhy.config.plan import load_plan, make_plan
 from seewhy.errors import UsageError
@@ -73,10 +74,15 @@ def command(
     show(
         result,
         as_json,
-        lambda ablation: (
-            f"{ablation.markdown(brief=True)}\n"
-            f"all columns: {ablation.path / 'ablation.md'}   runs: {ablation.path}"
-        ),
+        lambda ablation: [
+            ablation.heading,
+            "",
+            Rows(ablation.brief),
+            "",
+            *ablation.notes,
+            "",
+            f"all columns: {ablation.path / 'ablation.md'}   runs: {ablation.path}",
+        ],
     )
 
 

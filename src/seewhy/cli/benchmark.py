@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, as_json, show, trust_option
 from seewhy.cli.progress import Terminal
+from seewhy.cli.screen import Part, Rows
 
 if TYPE_CHECKING:
     from seewhy.workflows.benchmark import InferenceBenchmark
@@ -18,7 +20,7 @@ def command() -> None:
 
 
 @command.command("infer")
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", nargs=-1, required=True, shell_complete=models)
 @click.option(
     "--threads",
     type=click.IntRange(1),
@@ -44,16 +46,12 @@ def infer(models: tuple[str, ...], as_json: bool, **settings: Any) -> None:
     show(result, as_json, _text)
 
 
-def _text(result: "InferenceBenchmark") -> str:
-    width = max(5, *(len(one.model) for one in result.speeds))
-    lines = [
-        f"{'model':<{width}}  runtime   ms p50   ms p99  images/s  at batch  start s  RSS MB"
-        "  file MB  parameters"
-    ]
+def _text(result: "InferenceBenchmark") -> list[Part]:
+    titles = ("model", "runtime", "ms p50", "ms p99", "images/s", "at batch", "start s", "RSS MB")
+    rows = [(*titles, "file MB", "parameters")]
     for one in result.speeds:
-        lines.append(
-            f"{one.model:<{width}}  {one.runtime:<8}  {one.p50_ms:>6.2f}  {one.p99_ms:>7.2f}  "
-            f"{one.images_per_second:>8,.0f}  {one.batch:>8}  {one.startup_s:>7.1f}  {one.memory_mb:>6,.0f}  "
-            f"{one.bytes / 1e6:>7.2f}  {one.parameters:>10,}"
-        )
-    return "\n".join(lines)
+        times = (f"{one.p50_ms:.2f}", f"{one.p99_ms:.2f}", f"{one.images_per_second:,.0f}")
+        sizes = (f"{one.memory_mb:,.0f}", f"{one.bytes / 1e6:.2f}", f"{one.parameters:,}")
+        start = (str(one.batch), f"{one.startup_s:.1f}")
+        rows.append((one.model, one.runtime, *times, *start, *sizes))
+    return [Rows(rows, "llr")]

@@ -8,9 +8,8 @@ import click
 
 import seewhy
 from seewhy.cli.options import as_json, show
-from seewhy.cli.tables import table
+from seewhy.cli.screen import Part, Rows
 from seewhy.errors import UsageError
-from seewhy.text import visible
 
 if TYPE_CHECKING:
     from seewhy.data.cache_sets import CacheContents, CachedSet
@@ -44,7 +43,9 @@ def check(as_json: bool) -> None:
     Exits 1 if anything was.
     """
     damaged = seewhy.check_cache()
-    text = "nothing is damaged" if not damaged else f"damaged, and removed:\n\n{_sets(damaged)}"
+    text: list[Part] = (
+        ["damaged, and removed:", "", _sets(damaged)] if damaged else ["nothing is damaged"]
+    )
     show({"damaged": damaged}, as_json, lambda _: text)
     sys.exit(1 if damaged else 0)
 
@@ -59,25 +60,25 @@ def remove(ids: tuple[str, ...], every: bool, unused_days: float | None, as_json
     if bool(ids) + every + (unused_days is not None and not ids) != 1:
         raise UsageError("say which sets to remove: IDS, --all, or --unused-days DAYS")
     removed = seewhy.remove_cached(ids or None, unused_days=unused_days or 0)
-    text = f"removed:\n\n{_sets(removed)}" if removed else "nothing was removed"
+    text: list[Part] = ["removed:", "", _sets(removed)] if removed else ["nothing was removed"]
     show({"removed": removed}, as_json, lambda _: text)
 
 
-def _contents(contents: "CacheContents") -> str:
+def _contents(contents: "CacheContents") -> list[Part]:
     limit = f"{_size(contents.limit)} at most"
-    total = f"{_size(contents.bytes)} in {visible(str(contents.directory))}, {limit}"
+    total = f"{_size(contents.bytes)} in {contents.directory}, {limit}"
     if not contents.sets:
-        return f"no sets; {total}"
-    return f"{_sets(contents.sets)}\n\n{total}; images in several sets are stored once"
+        return [f"no sets; {total}"]
+    return [_sets(contents.sets), "", f"{total}; images in several sets are stored once"]
 
 
-def _sets(sets: Sequence["CachedSet"]) -> str:
+def _sets(sets: Sequence["CachedSet"]) -> Rows:
     rows = [("id", "images", "side", "size", "last used (UTC)", "layout", "read from")]
     for one in sets:
         when = one.last_used[:16].replace("T", " ")
         counts = (f"{one.images:,}", str(one.side), _size(one.bytes))
-        rows.append((one.id, *counts, when, one.layout, visible(one.source)))
-    return table(rows)
+        rows.append((one.id, *counts, when, one.layout, one.source))
+    return Rows(rows, "lrrrl")
 
 
 def _size(count: int) -> str:

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, as_json, data_option, device_option, reading_options, show
 from seewhy.cli.progress import Terminal
+from seewhy.cli.screen import Part, facts
 from seewhy.cli.tables import with_interval
-from seewhy.text import counted
+from seewhy.text import command_line, counted
 
 if TYPE_CHECKING:
     from seewhy.evaluation.decision.fit import Calibration
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @data_option
 @click.option("--precision", type=click.FloatRange(0, 1), help="required accuracy of the answers")
 @click.option("--coverage", type=click.FloatRange(0, 1), help="share of the images to answer")
@@ -40,39 +42,49 @@ def command(model: str, data: str, out: Path, as_json: bool, **settings: Any) ->
     show(
         {"file": out, "digest": result.digest, **seewhy.to_json(calibration)},
         as_json,
-        lambda _: "\n".join(
-            [*_lines(calibration), f"\nmodel: {out}   next: seewhy predict {out} IMAGE"]
-        ),
+        lambda _: [
+            *_lines(calibration),
+            "",
+            f"model: {out}   next: {command_line('predict', out, 'IMAGE')}",
+        ],
     )
 
 
-def _lines(calibration: "Calibration") -> list[str]:
+def _lines(calibration: "Calibration") -> list[Part]:
     curve = calibration.risk_coverage
-    lines = [
-        f"validation: {counted(calibration.n, 'image')}",
-        f"  temperature        {calibration.temperature:.3f}",
-        f"  calibration error  {with_interval(calibration.ece_before)} before, "
-        f"{with_interval(calibration.ece_after)} after",
-        f"  log loss           {with_interval(calibration.nll_before, '.4f')} before, "
-        f"{with_interval(calibration.nll_after, '.4f')} after",
-        f"  risk-coverage area {curve.aurc:.4f}   ({curve.oracle:.4f} for a perfect ranking, "
-        f"{curve.chance:.4f} for a random one)",
+    pairs = [
+        ("temperature", f"{calibration.temperature:.3f}"),
+        (
+            "calibration error",
+            f"{with_interval(calibration.ece_before)} before, "
+            f"{with_interval(calibration.ece_after)} after",
+        ),
+        (
+            "log loss",
+            f"{with_interval(calibration.nll_before, '.4f')} before, "
+            f"{with_interval(calibration.nll_after, '.4f')} after",
+        ),
+        (
+            "risk-coverage area",
+            f"{curve.aurc:.4f}   ({curve.oracle:.4f} for a perfect ranking, "
+            f"{curve.chance:.4f} for a random one)",
+        ),
     ]
     if calibration.threshold is not None:
         kept = calibration.threshold
-        lines += [
-            f"  not sure           below {kept.confidence:.1%} confidence",
-            f"  answered           {with_interval(kept.coverage)}",
-            f"  of these correct   {with_interval(kept.precision)}",
+        pairs += [
+            ("not sure", f"below {kept.confidence:.1%} confidence"),
+            ("answered", with_interval(kept.coverage)),
+            ("of these correct", with_interval(kept.precision)),
         ]
     if calibration.scope is not None:
         scope = calibration.scope
         areas = ", ".join(f"{name} {area:.3f}" for name, area in scope.areas.items())
-        lines += [
-            f"  OOD score          {scope.score}   (chosen on half of the images: ROC area of {areas})",
-            "  on the other half",
-            f"  ROC area           {with_interval(scope.auroc, '.4f')}",
-            f"  accepted           {with_interval(scope.kept)} of validation",
-            f"  detected as OOD    {with_interval(scope.caught)} of the other images",
+        pairs += [
+            ("OOD score", f"{scope.score}   (chosen on half of the images: ROC area of {areas})"),
+            ("on the other half", ""),
+            ("ROC area", with_interval(scope.auroc, ".4f")),
+            ("accepted", f"{with_interval(scope.kept)} of validation"),
+            ("detected as OOD", f"{with_interval(scope.caught)} of the other images"),
         ]
-    return lines
+    return [f"validation: {counted(calibration.n, 'image')}", facts(pairs)]

@@ -1,10 +1,12 @@
 """`seewhy compare`."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import (
     PATH,
     as_json,
@@ -16,6 +18,7 @@ from seewhy.cli.options import (
     trust_option,
 )
 from seewhy.cli.progress import Terminal
+from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import with_interval
 from seewhy.text import counted
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", nargs=-1, required=True, shell_complete=models)
 @data_option
 @split_option("train", "val", "test")
 @click.option("--out", type=PATH, help="a new folder for metrics and plots")
@@ -41,51 +44,44 @@ def command(models: tuple[str, ...], data: str, as_json: bool, **settings: Any) 
     show(seewhy.compare(models, data, on_event=Terminal(), **settings), as_json, _text)
 
 
-def _text(result: "ModelComparison") -> str:
+def _text(result: "ModelComparison") -> Iterator[Part]:
     comparison = result.comparison
-    width = max(8, *(len(c.name) for c in result.contenders))
-    lines = [
-        f"{comparison.split}: the same {counted(comparison.n, 'image')}",
-        "",
-        f"{'':<{width}}  accuracy (95%)            macro F1  log loss    ECE  train-val"
-        "      MB  parameters  ms / image",
-    ]
+    yield f"{comparison.split}: the same {counted(comparison.n, 'image')}"
+    yield ""
+    costs = ("MB", "parameters", "ms / image")
+    rows = [("", "accuracy (95%)", "macro F1", "log loss", "ECE", "train-val", *costs)]
     for contender in result.contenders:
         m = comparison.metrics[contender.name]
         gap = "-" if contender.gap is None else f"{100 * contender.gap.value:+.1f}"
-        lines.append(
-            f"{contender.name:<{width}}  {with_interval(m.accuracy):<24}  {m.macro.f1:>8.1%}  "
-            f"{m.nll:>8.3f}  {m.ece:>5.1%}  {gap:>9}  {contender.megabytes:>6.1f}  "
-            f"{contender.parameters:>10,}  {contender.latency.median:>10.2f}"
-        )
-    lines += ["", *_trainings(result.contenders)]
+        quality = (f"{m.macro.f1:.1%}", f"{m.nll:.3f}", f"{m.ece:.1%}", gap)
+        latency = f"{contender.latency.median:.2f}"
+        costs = (f"{contender.megabytes:.1f}", f"{contender.parameters:,}", latency)
+        rows.append((contender.name, with_interval(m.accuracy), *quality, *costs))
+    yield Rows(rows)
+    yield ""
+    yield from _trainings(result.contenders)
     for difference in comparison.differences:
-        lines.append(difference.verdict)
+        yield difference.verdict
         significant = [
             f"{name} {100 * row.recall.value:+.1f}"
             for name, row in sorted(difference.per_class.items(), key=lambda i: i[1].recall.value)
             if row.real
         ]
         if significant:
-            lines.append(
-                f"  classes with a significant difference, in points: {', '.join(significant)}"
-            )
-        lines.append(
+            yield f"  classes with a significant difference, in points: {', '.join(significant)}"
+        yield (
             f"  only {difference.first} is correct on {counted(len(difference.first_only), 'image')}, only "
             f"{difference.second} on {len(difference.second_only):,}"
         )
-    return "\n".join(lines)
 
 
-def _trainings(contenders: "tuple[ComparedModel, ...]") -> list[str]:
-    lines = []
-    for contender in contenders:
-        curves = contender.curves
-        if curves is None:
-            continue
-        onset = "no overfitting" if curves.onset is None else f"overfits from epoch {curves.onset}"
-        lines.append(
-            f"{contender.name}: {counted(curves.epochs, 'epoch')}, kept {curves.kept}; {onset}; validation "
-            f"accuracy varies by {100 * curves.unsteadiness:.1f} points per epoch at the end"
+def _trainings(contenders: "tuple[ComparedModel, ...]") -> Iterator[str]:
+    curves = {one.name: one.curves for one in contenders if one.curves is not None}
+    for name, one in curves.items():
+        onset = "no overfitting" if one.onset is None else f"overfits from epoch {one.onset}"
+        yield (
+            f"{name}: {counted(one.epochs, 'epoch')}, kept {one.kept}; {onset}; validation "
+            f"accuracy varies by {100 * one.unsteadiness:.1f} points per epoch at the end"
         )
-    return [*lines, ""] if lines else []
+    if curves:
+        yield ""

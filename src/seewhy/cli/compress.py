@@ -1,13 +1,16 @@
 """`seewhy compress`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, as_json, data_option, show
 from seewhy.cli.progress import Terminal
+from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import with_interval
 from seewhy.text import counted
 
@@ -19,7 +22,7 @@ METHODS = "int8,prune,magnitude,distil"
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @data_option
 @click.option(
     "--out", type=PATH, required=True, help="folder for the files, the table and the figure"
@@ -43,29 +46,22 @@ def command(model: str, data: str, out: Path, methods: str, as_json: bool, **set
     show(result, as_json, _text)
 
 
-def _text(result: "Compression") -> str:
-    rows = [result.reference, *result.candidates]
-    width = max(len(one.name) for one in rows)
-    lines = [
-        f"{counted(result.n, 'validation image')}; times of one thread on this machine",
-        "",
-        f"{'':<{width}}  accuracy (95%)            drop, points (95%)      agree  worst class"
-        "                 MB  ms / image  images/s",
-        *(_row(one, width) for one in rows),
-        "",
-    ]
-    kept = ", ".join(str(one.file) for one in result.kept) or "none may replace the model"
-    return "\n".join([*lines, f"kept: {kept}", f"figure: {result.folder / 'pareto.png'}"])
+def _text(result: "Compression") -> Iterator[Part]:
+    yield f"{counted(result.n, 'validation image')}; times of one thread on this machine"
+    yield ""
+    titles = ("", "accuracy (95%)", "drop, points (95%)", "agree", "worst class")
+    rows = [(*titles, "MB", "ms / image", "images/s", "")]
+    yield Rows([*rows, *map(_row, [result.reference, *result.candidates])], "lrrrrrrrl")
+    yield ""
+    yield f"kept: {', '.join(str(one.file) for one in result.kept) or 'none may replace the model'}"
+    yield f"figure: {result.folder / 'pareto.png'}"
 
 
-def _row(one: "Candidate", width: int) -> str:
-    drop = one.drop
+def _row(one: "Candidate") -> tuple[str, ...]:
+    drop, (name, lost) = one.drop, one.worst_class
     points = f"{100 * drop.value:+.1f} ({100 * drop.low:+.1f} to {100 * drop.high:+.1f})"
-    name, lost = one.worst_class
+    quality = (with_interval(one.accuracy), points, f"{one.agreement:.1%}")
+    speed = (f"{one.speed.p50_ms:.2f}", f"{one.speed.images_per_second:,.0f}")
+    verdict = "" if one.rejected is None else f"rejected: {one.rejected}"
     worst = f"{name[:14]} {100 * lost:.1f}"
-    verdict = "" if one.rejected is None else f"  rejected: {one.rejected}"
-    return (
-        f"{one.name:<{width}}  {with_interval(one.accuracy):<24}  {points:<22}  {one.agreement:>5.1%}  "
-        f"{worst:<20}  {one.bytes / 1e6:>7.2f}  {one.speed.p50_ms:>10.2f}  "
-        f"{one.speed.images_per_second:>8,.0f}{verdict}"
-    )
+    return (one.name, *quality, worst, f"{one.bytes / 1e6:.2f}", *speed, verdict)

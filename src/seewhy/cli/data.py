@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 import seewhy
+from seewhy.cli.completion import data_sets
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
 from seewhy.cli.flags import config_of, fields
 from seewhy.cli.labels import apply_review, labels
@@ -23,7 +24,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("data")
+@click.argument("data", shell_complete=data_sets)
 @click.option("--out", type=PATH, help="a new directory for plots")
 @as_json
 @fields("layout", "follow_links", "label_column", "group_from", "on_bad", "max_bad", "size")
@@ -40,7 +41,7 @@ def stats(data: str, out: Path | None, as_json: bool, **values: str | None) -> N
 
 
 @command.command(name="check")
-@click.argument("data")
+@click.argument("data", shell_complete=data_sets)
 @click.option("--out", type=PATH, help="a new directory for findings.csv and plots")
 @as_json
 @fields("layout", "follow_links", "label_column", "group_from", "size", "fit", "depth")
@@ -56,7 +57,7 @@ def check_data(data: str, out: Path | None, as_json: bool, **values: str | None)
 
 
 @command.command()
-@click.argument("data")
+@click.argument("data", shell_complete=data_sets)
 @click.option("--out", type=PATH, required=True, help="directory for the new splits.csv")
 @as_json
 @fields(
@@ -73,7 +74,7 @@ def split(data: str, out: Path, as_json: bool, **values: str | None) -> None:
     show(
         {"data": data, "file": result.file, "splits": splits},
         as_json,
-        lambda _: f"{splits_table(result.statistics)}\n\n{result.file}",
+        lambda _: [splits_table(result.statistics), "", str(result.file)],
     )
 
 

@@ -1,5 +1,6 @@
 """`seewhy demo`: a first training, from data that needs no download to a report."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import click
 import seewhy
 from seewhy.cli.options import PATH
 from seewhy.cli.progress import shown
+from seewhy.cli.screen import facts, written
 from seewhy.cli.tables import metrics_table
 from seewhy.events import RunStarted
 from seewhy.text import command_line
@@ -29,12 +31,15 @@ def command(out: Path | None) -> None:
         run = seewhy.train("digits", "digits", out=out, on_event=terminal)
         metrics, _ = seewhy.evaluate(run.path, "digits", "test", on_event=terminal)
         page = seewhy.report(run, analyse=True, on_event=terminal)
-    click.echo(metrics_table(seewhy.to_json(metrics), f"model {run.path}"))
-    click.echo(f"\nreport: {page}   (open it in a browser)\nrun: {run.path}\nnext:")
-    examples = [(command_line(*words), text) for words, text in NEXT]
-    width = max(len(line) for line, _ in examples)
-    for line, text in examples:
-        click.echo(f"  {line:<{width}}   # {text}")
+    lines = [
+        *metrics_table(seewhy.to_json(metrics), f"model {run.path}"),
+        "",
+        f"report: {page}   (open it in a browser)",
+        f"run: {run.path}",
+        "next:",
+        facts((f"  {command_line(*words)}", f"# {text}") for words, text in NEXT),
+    ]
+    click.echo(written(lines, sys.stdout))
 
 
 def _interrupted(started: RunStarted | None) -> str:

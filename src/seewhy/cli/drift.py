@@ -1,16 +1,19 @@
 """`seewhy drift`."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import DATA, PATH, as_json, device_option, reading_options, show
 from seewhy.cli.progress import shown
-from seewhy.cli.tables import table, with_interval
-from seewhy.text import counted, visible
+from seewhy.cli.screen import Part, Rows, facts
+from seewhy.cli.tables import with_interval
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from seewhy.analysis.drift import Drift
@@ -19,7 +22,7 @@ MOST_CLASSES, MOST_NEW = 10, 5
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @click.option("--reference", required=True, help=f"what it was judged on: {DATA}")
 @click.option(
     "--window", required=True, multiple=True, help="the new images: files, folders, globs or lists"
@@ -56,42 +59,37 @@ def command(
     sys.exit(1 if result.drifted else 0)
 
 
-def _text(drift: "Drift") -> str:
+def _text(drift: "Drift") -> Iterator[Part]:
     verdict = "the window differs" if drift.drifted else "no difference shown"
+    yield f"{verdict}: {counted(drift.window, 'image')}, reference {drift.reference:,}"
+    yield ""
+    tests = [
+        (one.name, f"{one.statistic:.4f}", f"{one.p:.2g}", f"{one.corrected:.2g}")
+        for one in drift.tests
+    ]
+    yield Rows([("test", "statistic", "p", "corrected"), *tests])
+    yield ""
     before, now = drift.confidence
-    lines = [
-        f"{verdict}: {counted(drift.window, 'image')}, reference {drift.reference:,}",
-        "",
-        table(
-            [
-                ("test", "statistic", "p", "corrected"),
-                *(
-                    (one.name, f"{one.statistic:.4f}", f"{one.p:.2g}", f"{one.corrected:.2g}")
-                    for one in drift.tests
-                ),
-            ]
-        ),
-        "",
-        f"confidence  {before:.1%} before, {now:.1%} now",
-    ]
+    rows = [("confidence before", f"{before:.1%}"), ("now", f"{now:.1%}")]
     if drift.accuracy is not None and drift.expected is not None:
-        lines += [
-            f"accuracy    {with_interval(drift.accuracy)} before",
-            f"            at most {with_interval(drift.expected)} now, estimated without labels",
-        ]
-    moved = [(name, share) for name, share in drift.classes.items() if share.moved]
-    if moved:
-        moved.sort(key=lambda item: item[1].p)
-        rows = [("predicted as", "before", "now")]
-        for name, share in moved[:MOST_CLASSES]:
-            rows.append(
-                (visible(name), f"{share.reference.value:.1%}", f"{share.window.value:.1%}")
-            )
-        lines += ["", table(rows)]
+        at_most = f"at most {with_interval(drift.expected)}, estimated without labels"
+        rows += [("accuracy before", with_interval(drift.accuracy)), ("now", at_most)]
+    yield facts(rows)
+    yield from _moved(drift)
+    yield ""
     unlike = len(drift.new) / drift.window
-    lines += [
-        "",
-        f"unlike any before: {counted(len(drift.new), 'image')} ({unlike:.1%}; 1% is usual)",
-    ]
-    lines += [f"  {visible(name)}" for name in drift.ids[:MOST_NEW]]
-    return "\n".join(lines)
+    yield f"unlike any before: {counted(len(drift.new), 'image')} ({unlike:.1%}; 1% is usual)"
+    yield from (f"  {name}" for name in drift.ids[:MOST_NEW])
+
+
+def _moved(drift: "Drift") -> Iterator[Part]:
+    """The classes that are predicted otherwise than before."""
+    moved = [(name, share) for name, share in drift.classes.items() if share.moved]
+    if not moved:
+        return
+    moved.sort(key=lambda item: item[1].p)
+    rows = [("predicted as", "before", "now")]
+    for name, share in moved[:MOST_CLASSES]:
+        rows.append((name, f"{share.reference.value:.1%}", f"{share.window.value:.1%}"))
+    yield ""
+    yield Rows(rows)

@@ -1,28 +1,33 @@
 """`seewhy ensemble`."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
+from seewhy.cli.completion import data_sets, models
 from seewhy.cli.options import DATA, PATH, as_json, device_option, reading_options, show
 from seewhy.cli.progress import Terminal
+from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import with_interval
-from seewhy.text import command_line, counted, visible
+from seewhy.text import command_line, counted
 
 if TYPE_CHECKING:
     from seewhy.workflows.ensemble import CombinedModel, MeasuredMembers
 
 
 @click.command()
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", nargs=-1, required=True, shell_complete=models)
 @click.option("--out", required=True, type=PATH, help="the new model file")
 @click.option(
     "--average-weights",
     is_flag=True,
     help="one network with the mean of their weights; for models fine-tuned from one model",
 )
-@click.option("--data", help=f"also measure on its validation split: {DATA}")
+@click.option(
+    "--data", shell_complete=data_sets, help=f"also measure on its validation split: {DATA}"
+)
 @as_json
 @reading_options
 @device_option
@@ -36,32 +41,27 @@ def command(models: tuple[str, ...], as_json: bool, **settings: Any) -> None:
     are estimated on its training images.
     """
     result = seewhy.ensemble(models, on_event=Terminal(), **settings)
-    show(result, as_json, lambda _: "\n".join(_lines(result, settings["data"])))
+    show(result, as_json, lambda _: _lines(result, settings["data"]))
 
 
-def _lines(result: "CombinedModel", data: str | None) -> list[str]:
-    lines = [] if result.measured is None else [*_table(result.measured), ""]
+def _lines(result: "CombinedModel", data: str | None) -> Iterator[Part]:
+    if result.measured is not None:
+        yield from _table(result.measured)
+        yield ""
     if result.warning is not None:
-        lines += [f"warning: {result.warning}", ""]
+        yield f"warning: {result.warning}"
+        yield ""
     following = command_line("calibrate", result.file, "--data", data or "DATA", "--out", "NEW")
-    lines += [
+    yield (
         f"{result.kind} of {counted(len(result.members), 'model')}: {result.parameters:,} parameters, "
-        f"{result.bytes / 1e6:.1f} MB",
-        f"model: {result.file}   next: {following}",
-    ]
-    return lines
+        f"{result.bytes / 1e6:.1f} MB"
+    )
+    yield f"model: {result.file}   next: {following}"
 
 
-def _table(measured: "MeasuredMembers") -> list[str]:
-    width = max(8, *(len(visible(name)) for name in measured.metrics))
+def _table(measured: "MeasuredMembers") -> list[Part]:
     n = next(iter(measured.metrics.values())).n
-    lines = [
-        f"val: {counted(n, 'image')}",
-        "",
-        f"{'':<{width}}  accuracy (95%)            log loss    ECE",
-    ]
+    rows = [("", "accuracy (95%)", "log loss", "ECE")]
     for name, one in measured.metrics.items():
-        lines.append(
-            f"{visible(name):<{width}}  {with_interval(one.accuracy):<24}  {one.nll:>8.3f}  {one.ece:>5.1%}"
-        )
-    return [*lines, "", measured.difference.verdict]
+        rows.append((name, with_interval(one.accuracy), f"{one.nll:.3f}", f"{one.ece:.1%}"))
+    return [f"val: {counted(n, 'image')}", "", Rows(rows), "", measured.difference.verdict]

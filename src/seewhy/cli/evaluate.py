@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import (
     PATH,
     as_json,
@@ -20,7 +21,7 @@ from seewhy.cli.tables import analysis_table, metrics_table
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @data_option
 @click.option(
     "--split",
@@ -49,8 +50,8 @@ def command(model: str, data: str, as_json: bool, **settings: Any) -> None:
     """
     result = seewhy.analyse(model, data, on_event=Terminal(), **settings)
     record = seewhy.to_json(result.metrics)
-    text = metrics_table(record, f"model {model}")
+    text = list(metrics_table(record, f"model {model}"))
     if result.analysis is not None:
-        text += f"\n\n{analysis_table(result.analysis)}"
+        text += ["", *analysis_table(result.analysis)]
         record["analysis"] = result.analysis
     show(record, as_json, lambda _: text)

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 import seewhy
+from seewhy.cli.completion import data_sets, files, models
 from seewhy.cli.options import (
     PATH,
     READING,
@@ -20,6 +21,7 @@ from seewhy.cli.options import (
     trust_option,
 )
 from seewhy.cli.progress import Terminal
+from seewhy.cli.screen import Part, Rows
 from seewhy.config.names import METHODS
 from seewhy.errors import UsageError
 from seewhy.text import percent
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
-@click.argument("images", nargs=-1)
-@click.option("--data", help="take images from this labelled data instead")
+@click.argument("model", shell_complete=models)
+@click.argument("images", nargs=-1, shell_complete=files)
+@click.option(
+    "--data", shell_complete=data_sets, help="take images from this labelled data instead"
+)
 @split_option("train", "val")
 @click.option("--only", type=click.Choice(["wrong", "right"]), help="of --data [half of each]")
 @click.option("--n", "count", type=click.IntRange(1, 1000), default=8, show_default=True)
@@ -79,7 +83,7 @@ def command(
     result = seewhy.explain(
         model, images, data=data, methods=methods, on_event=Terminal(), **settings
     )
-    show(result.record, as_json, lambda _: "\n".join(_lines(result)))
+    show(result.record, as_json, lambda _: _lines(result))
     sys.exit(1 if result.errors else 0)
 
 
@@ -98,7 +102,7 @@ def _refuse_unused(context: click.Context) -> None:
         )
 
 
-def _lines(result: "Explained") -> Iterator[str]:
+def _lines(result: "Explained") -> Iterator[Part]:
     explanations = result.explanations
     for row in range(len(explanations)):
         label = explanations.label(row)
@@ -113,13 +117,15 @@ def _lines(result: "Explained") -> Iterator[str]:
             yield f"  {name:<22}" + (f"unreliable: {', '.join(faults)}" if faults else "reliable")
     if explanations.checks:
         yield ""
-        yield "  mean, random baseline    deletion     insertion  shuffled  reliable"
-    for name, check in explanations.checks.items():
-        mean = check.means()
-        shuffled = "-" if isnan(mean["randomised"]) else f"{mean['randomised']:+.2f}"
-        yield (
-            f"  {name:<22}{mean['deletion']:>6.2f}, {mean['random_deletion']:.2f}"
-            f"{mean['insertion']:>8.2f}, {mean['random_insertion']:.2f}"
-            f"{shuffled:>10}{mean['reliable']:>10.0%}"
-        )
-    yield f"\n{result.folder}: explanations.json, {', '.join(result.files)}"
+        titles = ("shuffled", "reliable")
+        rows: list[tuple[str, ...]] = [("mean, random baseline", "deletion", "insertion", *titles)]
+        for name, check in explanations.checks.items():
+            mean = check.means()
+            changes = (
+                f"{mean[how]:.2f}, {mean[f'random_{how}']:.2f}" for how in ("deletion", "insertion")
+            )
+            shuffled = "-" if isnan(mean["randomised"]) else f"{mean['randomised']:+.2f}"
+            rows.append((name, *changes, shuffled, f"{mean['reliable']:.0%}"))
+        yield Rows(rows)
+    yield ""
+    yield f"{result.folder}: explanations.json, {', '.join(result.files)}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, as_json, show, trust_option
 from seewhy.cli.progress import Terminal
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @click.option(
     "--format",
     type=click.Choice(["onnx", "web", "executorch"]),
@@ -43,7 +44,7 @@ def command(model: str, out: Path, as_json: bool, **settings: Any) -> None:
     show(seewhy.export(model, out, **settings, on_event=Terminal()), as_json, _text)
 
 
-def _text(result: "Exported") -> str:
+def _text(result: "Exported") -> list[str]:
     lines = [f"{result.file}: {result.bytes / 1e6:.2f} MB, digest {result.digest[:12]}"]
     if result.difference is not None:
         lines.append(
@@ -53,4 +54,4 @@ def _text(result: "Exported") -> str:
         lines.append(
             f"serve it by any static host; to try it: python -m http.server -d {result.file} 8080"
         )
-    return "\n".join(lines)
+    return lines

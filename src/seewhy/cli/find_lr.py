@@ -39,10 +39,11 @@ def command(
     show(
         result,
         as_json,
-        lambda _: (
-            f"suggested  {result.suggested:.2g}   where the loss falls fastest\n"
-            f"cautious   {result.cautious:.2g}   a tenth of the rate of the lowest loss\n\n"
+        lambda _: [
+            f"suggested  {result.suggested:.2g}   where the loss falls fastest",
+            f"cautious   {result.cautious:.2g}   a tenth of the rate of the lowest loss",
+            "",
             f"plot: {home / 'find-lr.png'}   "
-            f"next: {command_line('train', '--recipe', recipe, '--data', data, *rate)}"
-        ),
+            f"next: {command_line('train', '--recipe', recipe, '--data', data, *rate)}",
+        ],
     )

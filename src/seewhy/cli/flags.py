@@ -7,6 +7,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from seewhy.cli.completion import complete, data_sets, recipes
 from seewhy.cli.options import DATA, PATH, Verb, as_json
 from seewhy.config.data import DataConfig
 from seewhy.config.options import first_fault, parse_value
@@ -27,6 +28,7 @@ SHORT = {
     "data.on_bad": "--on-bad",
     "data.max_bad": "--max-bad",
 }
+TYPES = {"int", "float", "str", "bool"}  # of values that cannot be listed
 # Given without a value; `--set` takes them back.
 SWITCHES = {"data.follow_links"}
 
@@ -35,8 +37,10 @@ def training_flags(suffix: str = "") -> Callable[[Verb], Verb]:
     """Adds --recipe, --data, --out, --json and a flag for each field of a recipe."""
     recipe = "a recipe's name or YAML file [transfer for photographs, fast for thumbnails]"
     flags = (
-        click.option("--recipe", help=recipe),
-        click.option("--data", default="cifar10", show_default=True, help=DATA),
+        click.option("--recipe", shell_complete=recipes, help=recipe),
+        click.option(
+            "--data", default="cifar10", show_default=True, shell_complete=data_sets, help=DATA
+        ),
         click.option("--out", type=PATH, help=f"output directory [runs/RECIPE{suffix}]"),
         as_json,
         recipe_flags,
@@ -104,7 +108,8 @@ def _value(name: str, kind: str) -> dict[str, Any]:
     """How click reads the value of a field."""
     if name in SWITCHES:
         return {"is_flag": True, "flag_value": "true", "default": None}
-    return {"metavar": kind}
+    words = [word for word in kind.split("|") if word not in TYPES] if "|" in kind else []
+    return {"metavar": kind, "shell_complete": complete(lambda: words)}
 
 
 def _flag(name: str) -> str:

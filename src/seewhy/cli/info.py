@@ -1,21 +1,22 @@
 """`seewhy info`."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, as_json, show
-from seewhy.text import visible
+from seewhy.cli.screen import Part, Rows
 
 if TYPE_CHECKING:
     from seewhy.workflows.info import ModelInfo
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @click.option("--out", type=PATH, help="also write the card as a new Markdown file")
 @as_json
 def command(model: str, out: Path | None, as_json: bool) -> None:
@@ -23,12 +24,9 @@ def command(model: str, out: Path | None, as_json: bool) -> None:
     show(seewhy.info(model, out=out), as_json, _text)
 
 
-def _text(result: "ModelInfo") -> str:
-    lines = []
-    for section in result.sections:
-        lines += ["", section.title]
-        for name, text in section.rows:
-            lines += wrap(
-                visible(text), 110, initial_indent=f"  {name:<18} ", subsequent_indent=" " * 21
-            )
-    return "\n".join(lines[1:])
+def _text(result: "ModelInfo") -> Iterator[Part]:
+    for number, section in enumerate(result.sections):
+        if number:
+            yield ""
+        yield section.title
+        yield Rows([(f"  {name:<16}", text) for name, text in section.rows], "l", header=False)

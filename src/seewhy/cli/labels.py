@@ -1,17 +1,19 @@
 """`seewhy data labels` and `seewhy data apply-review`: find labels that look wrong, and correct them."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
+from seewhy.cli.completion import data_sets, recipes
 from seewhy.cli.flags import config_of, fields, recipe_flags
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.progress import Terminal, shown
-from seewhy.cli.tables import table
-from seewhy.text import command_line, counted, visible
+from seewhy.cli.screen import Part, Rows
+from seewhy.text import command_line, counted
 
 if TYPE_CHECKING:
     from seewhy.workflows.labels import LabelFindings
@@ -20,9 +22,11 @@ PAIRS, SUREST = 5, 5  # lines on the terminal
 
 
 @click.command()
-@click.argument("data")
+@click.argument("data", shell_complete=data_sets)
 @click.option(
-    "--recipe", help="a recipe's name or YAML file [transfer for photographs, fast for thumbnails]"
+    "--recipe",
+    shell_complete=recipes,
+    help="a recipe's name or YAML file [transfer for photographs, fast for thumbnails]",
 )
 @click.option("--folds", type=int, help="number of cross-validation folds [5]")
 @click.option(
@@ -45,7 +49,7 @@ def labels(data: str, as_json: bool, **settings: Any) -> None:
 
 
 @click.command(name="apply-review")
-@click.argument("data")
+@click.argument("data", shell_complete=data_sets)
 @click.argument("review", type=PATH)
 @click.option("--out", type=PATH, required=True, help="a new directory for the new version")
 @as_json
@@ -66,36 +70,34 @@ def apply_review(
     own = [f"--data.{name}={value}" for name, value in values.items() if value is not None]
     lines = [
         ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()),
-        f"{visible(str(out))}: {made.note}",
+        f"{out}: {made.note}",
         f"next: {command_line('train', '--data', out, *own)}",
     ]
-    show(made, as_json, lambda _: "\n".join(lines))
+    show(made, as_json, lambda _: lines)
 
 
-def _text(findings: "LabelFindings") -> str:
+def _text(findings: "LabelFindings") -> Iterator[Part]:
     suspects, home = findings.suspects, findings.path
     issues = suspects.found
-    lines = [
+    yield (
         f"{len(issues):,} of {counted(suspects.n, 'label', 'look')} wrong to networks that were not "
-        f"trained on them",
-        f"the networks agree with {suspects.agreed:.1%} of the labels; the lower, the more false alarms",
-    ]
+        f"trained on them"
+    )
+    yield f"the networks agree with {suspects.agreed:.1%} of the labels; the lower, the more false alarms"
     if suspects.weak:
-        lines.append(
+        yield (
             "that is no better than always predicting the most common class, so these results are noise: "
             "train for more --epochs, or with another --recipe"
         )
     if not issues:
-        return "\n".join(lines)
+        return
     pairs = Counter((one.label, one.suggested) for one in issues).most_common(PAIRS)
-    rows = [("labelled", "looks like", "")]
-    rows += [(visible(a), visible(b), f"{n:,}") for (a, b), n in pairs]
-    surest = [("most confident", "labelled", "looks like")]
-    surest += [(visible(o.id), visible(o.label), visible(o.suggested)) for o in issues[:SUREST]]
-    files = "label-issues.csv, .json, .png, review.csv, review.html"
-    lines += ["", table(rows), "", table(surest), "", f"{visible(str(home))}: {files}"]
-    lines += [
-        f"next: open {visible(str(home / 'review.html'))} in a browser, save review.csv there, then",
-        f"      {visible(findings.command)}",
-    ]
-    return "\n".join(lines)
+    yield ""
+    yield Rows([("labelled", "looks like", ""), *((a, b, f"{n:,}") for (a, b), n in pairs)], "llr")
+    yield ""
+    surest = [(str(one.id), one.label, one.suggested) for one in issues[:SUREST]]
+    yield Rows([("most confident", "labelled", "looks like"), *surest], "l")
+    yield ""
+    yield f"{home}: label-issues.csv, .json, .png, review.csv, review.html"
+    yield f"next: open {home / 'review.html'} in a browser, save review.csv there, then"
+    yield f"      {findings.command}"

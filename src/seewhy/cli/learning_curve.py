@@ -8,7 +8,8 @@ import seewhy
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
 from seewhy.cli.progress import shown
-from seewhy.cli.tables import ends, table, value
+from seewhy.cli.screen import Part, Rows
+from seewhy.cli.tables import ends, value
 from seewhy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def command(shares: str, as_json: bool, **settings: Any) -> None:
     show(result, as_json, _text)
 
 
-def _text(result: "LearningCurve") -> str:
+def _text(result: "LearningCurve") -> list[Part]:
     rows = [("images", result.metric, "std", "95% interval")]
     for share in result.shares:
         score = share.score
@@ -44,7 +45,8 @@ def _text(result: "LearningCurve") -> str:
         span = ends(score.low, score.high, result.metric)
         rows.append((f"{share.pictures:,}", mean, std, span))
     figure = result.path / "figures" / "learning-curve.png"
-    return f"{table(rows)}\n\n{result.sentence}\n\nruns: {result.path}   plot: {figure}"
+    files = f"runs: {result.path}   plot: {figure}"
+    return [Rows(rows), "", result.sentence, "", files]
 
 
 def _numbers(text: str) -> list[float]:

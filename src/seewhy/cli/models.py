@@ -8,6 +8,7 @@ import click
 
 import seewhy
 from seewhy.cli.options import PATH, as_json, show
+from seewhy.cli.screen import Part, Rows
 from seewhy.config.networks import ModelConfig
 from seewhy.config.options import options_of, parse_value
 
@@ -39,17 +40,19 @@ def command(
     show(record, as_json, _list)
 
 
-def _list(record: dict[str, Any]) -> str:
-    measured = record["measured"]
-    side = f"MFLOPs at {record['size']}"
-    lines = [f"{'network':<20}{'parameters':>12}{side:>15}{'accuracy':>12}{'minutes':>10}"]
+def _list(record: dict[str, Any]) -> list[Part]:
+    measured, machine = record["measured"], record["measured"]["machine"]
+    rows = [("network", "parameters", f"MFLOPs at {record['size']}", "accuracy", "minutes")]
     for name, cost in record["networks"].items():
-        line = f"{name:<20}{cost['parameters']:>12,}{cost['flops'] / 1e6:>15,.1f}"
-        if figures := measured["networks"].get(name):
-            line += f"{figures['accuracy']:>12.1%}{figures['seconds'] / 60:>10.1f}"
-        lines.append(line)
-    machine = measured["machine"]
-    lines += [
+        figures = measured["networks"].get(name)
+        reached = (
+            (f"{figures['accuracy']:.1%}", f"{figures['seconds'] / 60:.1f}")
+            if figures
+            else ("", "")
+        )
+        rows.append((name, f"{cost['parameters']:,}", f"{cost['flops'] / 1e6:,.1f}", *reached))
+    return [
+        Rows(rows),
         "",
         f"accuracy (validation) and minutes: {measured['epochs']} epochs of {measured['data']}, 1 seed,",
         f"all trained alike, on {machine['cores']} cores of {machine['processor']}",
@@ -57,7 +60,6 @@ def _list(record: dict[str, Any]) -> str:
         "timm/NAME: any network of timm, with `pip install 'seewhy[timm]'`",
         f"shipped, trained: {', '.join(record['shipped'])}",
     ]
-    return "\n".join(lines)
 
 
 def _network_flags(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,14 +91,11 @@ def show_layers(
     show({"network": name, "layers": layers}, as_json, lambda _: _table(layers))
 
 
-def _table(layers: "list[Layer]") -> str:
-    name = max(26, *(len(layer.name) for layer in layers)) + 2
-    lines = [f"{'layer':<{name}}{'kind':<20}{'output':<16}{'parameters':>12}{'MFLOPs':>10}"]
+def _table(layers: "list[Layer]") -> list[Part]:
+    rows = [("layer", "kind", "output", "parameters", "MFLOPs")]
     for layer in layers:
         shape = "x".join(map(str, layer.output_shape))
-        lines.append(
-            f"{layer.name:<{name}}{layer.kind:<20}{shape:<16}{layer.parameters:>12,}"
-            f"{layer.flops / 1e6:>10,.2f}"
-        )
+        costs = (f"{layer.parameters:,}", f"{layer.flops / 1e6:,.2f}")
+        rows.append((layer.name, layer.kind, shape, *costs))
     parameters, flops = sum(x.parameters for x in layers), sum(x.flops for x in layers)
-    return "\n".join([*lines, f"{'sum':<{name + 36}}{parameters:>12,}{flops / 1e6:>10,.2f}"])
+    return [Rows([*rows, ("sum", "", "", f"{parameters:,}", f"{flops / 1e6:,.2f}")], "lllr")]

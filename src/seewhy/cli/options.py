@@ -2,20 +2,23 @@
 
 import functools
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 import seewhy
+from seewhy.cli.completion import data_sets
+from seewhy.cli.screen import Part, written
 
 Verb = Callable[..., Any]
 
 DATA = "digits, cifar10, a folder, an archive or a table"
 PATH = click.Path(path_type=Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-data_option = click.option("--data", required=True, help=DATA)
+data_option = click.option("--data", required=True, shell_complete=data_sets, help=DATA)
 READING = {  # fields of `DataConfig`, and their flags
     "on_bad": "--on-bad",
     "max_bad": "--max-bad",
@@ -88,6 +91,9 @@ def log_options(verb: Verb) -> Verb:
     return click.option("--log-file", type=PATH, help=text)(command)
 
 
-def show(result: Any, as_json: bool, text: Callable[[Any], str]) -> None:
-    """Prints a result, as one JSON object or as `text` formats it."""
-    click.echo(json.dumps(seewhy.to_json(result), allow_nan=False) if as_json else text(result))
+def show(result: Any, as_json: bool, text: Callable[[Any], Iterable[Part]]) -> None:
+    """Prints a result, as one JSON object or as the lines and tables that `text` makes of it."""
+    if as_json:
+        click.echo(json.dumps(seewhy.to_json(result), allow_nan=False))
+    else:
+        click.echo(written(text(result), sys.stdout))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.answers import Answers
+from seewhy.cli.completion import files, models
 from seewhy.cli.options import (
     PATH,
     as_json,
@@ -24,11 +26,18 @@ from seewhy.text import counted, listed
 if TYPE_CHECKING:
     from seewhy.workflows.label_tally import Labelled
 
+COUNTED = 8  # classes
+MANY = 200  # images, more than a person reads
+
 
 @click.command()
-@click.argument("model")
-@click.argument("paths", nargs=-1, required=True)
-@click.option("--out", type=PATH, help="FILE.csv, FILE.jsonl or FILE.parquet [CSV to stdout]")
+@click.argument("model", shell_complete=models)
+@click.argument("paths", nargs=-1, required=True, shell_complete=files)
+@click.option(
+    "--out",
+    type=PATH,
+    help="FILE.csv, FILE.jsonl or FILE.parquet [stdout: a table on a terminal, else CSV]",
+)
 @click.option("--top-k", default=3, show_default=True, help="labels per image (1 to 100)")
 @click.option("--follow-links", is_flag=True, help="follow links that lead out of a folder, too")
 @click.option(
@@ -61,9 +70,10 @@ def command(
 ) -> None:
     """Label images with MODEL: files, folders, globs, lists (.txt), or - for a list on standard input.
 
-    Writes one row per input, in order, including unreadable ones. Exits 1 if any row is not ok. For a
-    calibrated model the last column, answer, is its class, "not sure" or "out of scope". A+B is the
-    ensemble of two models, which has no answer: thresholds of its models do not hold for it.
+    Writes one row per input, in order, including unreadable ones: a table on a terminal, CSV into a pipe.
+    Exits 1 if any row is not ok. For a calibrated model the last column, answer, is its class, "not sure" or
+    "out of scope". A+B is the ensemble of two models, which has no answer: thresholds of its models do not
+    hold for it.
 
     While it works, FILE.partial keeps the rows for --resume, which wants the same model and images. --explain
     is for answers of "not sure" and "out of scope", or for the least confident images where the model
@@ -71,12 +81,14 @@ def command(
     """
     if as_json and out is None:
         raise UsageError("--json needs --out FILE: without it, standard output is for the rows")
-    terminal = Terminal()
+    terminal, table = Terminal(), None
+    if out is None and sys.stdout.isatty():
+        table = Answers(terminal, sys.stdout)
     try:
         result = seewhy.label_images(
             model,
             list(_named(paths)),
-            out or click.open_file("-", "w", errors="backslashreplace"),
+            table or out or click.open_file("-", "w", errors="backslashreplace"),
             on_event=terminal,
             **settings,
         )
@@ -85,11 +97,22 @@ def command(
         if out is not None and out.with_name(f"{out.name}.partial").exists():
             terminal.write("interrupted: run the same command with --resume to continue")
         raise
+    if table is not None:
+        terminal.write(_counts(result))
     for line in _lines(result, settings):
         terminal.write(line)
     if as_json:
         show(result, True, str)
     sys.exit(1 if result.bad else 0)
+
+
+def _counts(result: "Labelled") -> str:
+    """How many images have each answer, for a table that is too long to be read."""
+    counts = list(result.by_class.items())
+    text = ", ".join(f"{name} {count:,}" for name, count in counts[:COUNTED])
+    more = f" and {counted(len(counts) - COUNTED, 'more class')}" if len(counts) > COUNTED else ""
+    kept = "; --out FILE.csv keeps the rows" if result.images > MANY else ""
+    return f"{counted(result.images, 'image')}: {text or 'none could be read'}{more}{kept}"
 
 
 def _lines(result: "Labelled", settings: dict[str, Any]) -> Iterator[str]:

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
+from seewhy.cli.completion import data_sets, recipes
 from seewhy.cli.flags import recipe_flags
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.progress import Terminal
+from seewhy.cli.screen import Part, Rows, facts
 from seewhy.config.recipe import load_recipe
-from seewhy.text import visible
 
 if TYPE_CHECKING:
     from seewhy.workflows.preview import Preview
 
 
 @click.command(name="preview")
-@click.argument("data")
-@click.option("--recipe", required=True, help="a recipe's name or YAML file")
+@click.argument("data", shell_complete=data_sets)
+@click.option(
+    "--recipe", required=True, shell_complete=recipes, help="a recipe's name or YAML file"
+)
 @click.option("--out", type=PATH, help="a new directory for the plots")
 @as_json
 @recipe_flags
@@ -34,25 +37,27 @@ def command(
     result = seewhy.preview(data, recipe, overrides=overrides, out=out, on_event=Terminal())
     name = load_recipe(recipe, overrides).name
     record = {"data": data, "recipe": name, **seewhy.to_json(result), "files": result.files}
-    show(record, as_json, lambda _: "\n".join(_lines(result, out)))
+    show(record, as_json, lambda _: _lines(result, out))
 
 
-def _lines(result: "Preview", folder: Path | None) -> Iterator[str]:
+def _lines(result: "Preview", folder: Path | None) -> Iterator[Part]:
     rule = result.rule
-    yield f"stored at   {rule}"
     values = {ladder.name: ladder.value for ladder in result.ladders}
     on = ", ".join(f"{k} {v}" if isinstance(v, str) else f"{k} {v:g}" for k, v in values.items())
-    yield f"training    {on or 'no augmentation is on'}"
-    yield "\n            mean: red, green, blue    std"
+    yield facts([("stored at", str(rule)), ("training", on or "no augmentation is on")])
+    yield ""
+    rows = [("", "mean: red, green, blue", "std")]
     for name, (mean, std) in (
         ("of train", result.taken_off),
         ("evaluation", result.evaluation),
         ("training", result.training),
     ):
-        yield f"{name:<12}{_rgb(mean):<26}{_rgb(std)}"
+        rows.append((name, _rgb(mean), _rgb(std)))
+    yield Rows(rows)
     yield "The network normalises by the first row; the others are of a sample after normalisation."
     if folder:
-        yield f"\n{visible(str(folder))}: {', '.join(result.files)}"
+        yield ""
+        yield f"{folder}: {', '.join(result.files)}"
 
 
 def _rgb(values: Sequence[float]) -> str:

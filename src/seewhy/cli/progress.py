@@ -3,35 +3,47 @@
 import importlib
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import click
+
+import seewhy
+from seewhy.cli.live import Curve, training, work
+from seewhy.cli.screen import screen
 from seewhy.cli.tables import value
+from seewhy.errors import SeeWhyError
 from seewhy.events import Diagnostic, Epoch, Event, Note, Progress, RunFinished, RunStarted, Step
 from seewhy.text import visible
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
+    from rich.console import RenderableType
+    from rich.live import Live
 
-TRAINING = "{desc} |{bar:20}| {percentage:3.0f}% {postfix} {remaining} left"
+REFRESH = 0.25  # seconds between two states of what is live
 
 
 class Terminal:
-    """Shows events: a live bar for work in progress, a permanent line for what is done.
+    """Shows events: live lines for work in progress, on a terminal; a permanent line for what is done.
 
     A single run has one line per epoch, a run of an experiment one line in all. No note is shown twice.
-    `run` is the last run that started.
+    `run` is the last run that started. What is live goes at the latest with the command that runs.
     """
 
     def __init__(self) -> None:
         self.run: RunStarted | None = None
-        self._bar: tqdm[Any] | None = None
-        self._what = ""
+        self._live: Live | None = None
+        self._refreshed = 0.0
+        self._work = ("", 0.0, 0)  # what is in progress, since when, and what was done by then
         self._rate = 0.0
-        self._validation = ""
+        self._curve = Curve()
         self._notes: set[str] = set()
+        if context := click.get_current_context(silent=True):
+            context.call_on_close(self.close)
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -44,64 +56,71 @@ class Terminal:
             case Note() | Diagnostic():
                 self._note(event.text)
             case RunStarted():
-                self.run, self._validation = event, ""
-                if not event.name:
-                    self.write(f"run: {event.path}")
+                self._started(event)
             case RunFinished():
                 self._finished(event)
 
     def close(self) -> None:
-        """Removes the live bar."""
-        if self._bar is not None:
-            self._bar.close()
-        self._bar = None
+        """Removes what is live."""
+        if self._live is not None:
+            self._live.stop()
+        self._live, self._refreshed = None, 0.0
 
-    def write(self, line: str) -> None:
-        """Shows a permanent line."""
-        with nullcontext() if self._bar is None else self._bar.external_write_mode(sys.stderr):
+    def write(self, line: str, command: bool = True) -> None:
+        """Shows a permanent line; one without a `command` to copy is wrapped at words."""
+        if self._live is None:
             say(line)
+        else:
+            self._live.console.print(visible(line), soft_wrap=command)
+
+    def _show(self, content: "Callable[[int], RenderableType]") -> None:
+        """Shows live what `content` makes for so many columns, but no more often than it can be read."""
+        now = time.monotonic()
+        if now - self._refreshed < REFRESH or not sys.stderr.isatty():
+            return
+        if self._live is None:
+            from rich.live import Live
+
+            self._live = Live(console=screen(sys.stderr), auto_refresh=False, transient=True)
+            self._live.start()
+            self._live.console.show_cursor(True)  # since the process may be killed
+        self._refreshed = now
+        self._live.update(content(self._live.console.width), refresh=True)
 
     def _note(self, text: str) -> None:
         if text not in self._notes:
             self.write(text)
         self._notes.add(text)
 
-    def _bar_of(self, what: str, total: int, **options: Any) -> "tqdm[Any]":
-        """The bar of `what`, which replaces any other."""
-        from tqdm import tqdm  # here, so that --help need not load it
-
-        if self._bar is None or self._what != what:
-            self.close()
-            self._bar = tqdm(total=total, desc=what, leave=False, disable=None, **options)
-            self._what = what
-        return self._bar
-
     def _progress(self, progress: Progress) -> None:
-        unit = "B" if progress.what == "downloading" else " images"
-        options = {"unit": unit, "unit_scale": unit == "B", "initial": progress.done}
-        bar = self._bar_of(progress.what, progress.total, **options)
-        bar.update(progress.done - bar.n)
-        if progress.done >= progress.total:
+        if progress.what != self._work[0]:
+            self._work, self._refreshed = (progress.what, time.monotonic(), progress.done), 0.0
+        _, began, before = self._work
+        if progress.done < progress.total:
+            self._show(lambda width: work(progress, time.monotonic() - began, before, width))
+        else:
             self.close()
+            self._work = ("", 0.0, 0)
+
+    def _started(self, run: RunStarted) -> None:
+        self.run, self._rate, self._curve = run, 0.0, Curve()
+        if sys.stderr.isatty():
+            with suppress(SeeWhyError):  # a damaged file does not hinder the training
+                for row in seewhy.Run(Path(run.path)).history:  # of a run that is continued
+                    self._curve.add(row[f"val_{run.metric}"], bool(row["best"]))
+        if not run.name:
+            self.write(f"run: {run.path}")
 
     def _step(self, step: Step) -> None:
-        bar = self._bar_of("training", step.total_steps, initial=step.step - 1, bar_format=TRAINING)
-        run = self.run
-        turn = f"{run.number}/{run.total} {run.name}  " if run and run.name else ""
-        of = f"/{run.epochs}" if run else ""
         self._rate = 0.9 * (self._rate or step.images_per_second) + 0.1 * step.images_per_second
-        bar.set_description_str(f"{visible(turn)}epoch {step.epoch}{of}", refresh=False)
-        bar.set_postfix_str(
-            f"loss {step.loss:.3f}  accuracy {step.accuracy:.1%}{self._validation}  "
-            f"{self._rate:,.0f} images/s,",
-            refresh=False,
-        )
-        bar.update(1)
+        self._show(lambda width: training(step, self.run, self._curve, self._rate, width))
 
     def _epoch(self, epoch: Epoch) -> None:
         metrics, run = epoch.validation, self.run
-        self._validation = f"  val {metrics['accuracy']:.1%}"
-        if run is None or run.name:
+        if run is None:
+            return
+        self._curve.add(metrics[run.metric], epoch.best)
+        if run.name:
             return
         watched = {"accuracy": metrics["accuracy"], run.metric: metrics[run.metric]}
         turn = f"epoch {epoch.epoch:>3}/{run.epochs}" if epoch.epoch else "last layer"
@@ -113,7 +132,8 @@ class Terminal:
             )
             + f"  {epoch.seconds:,.0f} s"
             + (f"  {epoch.peak_memory / 1e9:.1f} GB" if epoch.peak_memory else "")
-            + ("  best" if epoch.best and run.keep == "best" else "")
+            + ("  best" if epoch.best and run.keep == "best" else ""),
+            command=False,
         )
 
     def _finished(self, done: RunFinished) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from seewhy.cli.options import as_json, show
+from seewhy.cli.screen import facts
 from seewhy.config.recipe import load_recipe, recipe_names, to_yaml
 
 
@@ -14,8 +15,7 @@ def command(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     recipes = {name: load_recipe(name).about for name in recipe_names()}
-    lines = [f"{name:<18}{about}" for name, about in recipes.items()]
-    show(recipes, as_json, lambda _: "\n".join(lines))
+    show(recipes, as_json, lambda _: [facts(recipes.items())])
 
 
 @command.command(name="show")

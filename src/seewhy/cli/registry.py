@@ -1,15 +1,17 @@
 """`seewhy registry`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import as_json, show
-from seewhy.cli.tables import table, value
+from seewhy.cli.screen import Part, Rows, facts
+from seewhy.cli.tables import value
 from seewhy.errors import UsageError
-from seewhy.text import counted, visible, without_password
+from seewhy.text import counted, without_password
 
 if TYPE_CHECKING:
     from seewhy.registry.records import RegistryEvent, Version
@@ -50,7 +52,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @click.argument("name")
 @why_option
 @place_option
@@ -59,11 +61,8 @@ def add(model: str, name: str, why: str, registry: str | None, as_json: bool) ->
     """Add MODEL, a file, a run or a shipped model, as the next version of NAME."""
     version = seewhy.register(model, name, registry=registry, why=why)
 
-    def text(version: "Version") -> str:
-        promote = f"seewhy registry promote {version.name} {version.version}"
-        return f"{version.name}@{version.version}   next: {promote}"
-
-    show(version, as_json, text)
+    next_step = f"next: seewhy registry promote {version.name} {version.version}"
+    show(version, as_json, lambda _: [f"{version.name}@{version.version}", next_step])
 
 
 @command.command(name="list")
@@ -78,7 +77,7 @@ def list_(name: str | None, registry: str | None, as_json: bool) -> None:
         empty = (
             f"the registry {opened.place} is empty: `seewhy registry add MODEL NAME` adds a model"
         )
-    show({"versions": versions}, as_json, lambda _: _versions(versions) if versions else empty)
+    show({"versions": versions}, as_json, lambda _: [_versions(versions) if versions else empty])
 
 
 @command.command(name="show")
@@ -88,7 +87,7 @@ def list_(name: str | None, registry: str | None, as_json: bool) -> None:
 def show_(reference: str, registry: str | None, as_json: bool) -> None:
     """Show a version: what it was trained on, what it reached, what points at it."""
     with seewhy.open_registry(registry) as opened:
-        show(opened.find(reference), as_json, _version)
+        show(opened.find(reference), as_json, lambda version: [_version(version)])
 
 
 @command.command()
@@ -135,7 +134,7 @@ def rollback(name: str, alias: str, why: str, registry: str | None, as_json: boo
 def history(name: str, registry: str | None, as_json: bool) -> None:
     """Show what happened to NAME: who did what, when and why."""
     with seewhy.open_registry(registry) as opened:
-        show({"events": opened.history(name)}, as_json, lambda found: _events(found["events"]))
+        show({"events": opened.history(name)}, as_json, lambda found: [_events(found["events"])])
 
 
 @command.command()
@@ -150,24 +149,26 @@ def gc(keep: int, registry: str | None, as_json: bool) -> None:
     with seewhy.open_registry(registry) as opened:
         removed = opened.collect(keep=keep)
 
-    def text(_: Any) -> str:
-        if not removed:
-            return "nothing was removed"
-        names = ", ".join(f"{one.name}@{one.version}" for one in removed)
-        total = sum(one.bytes for one in removed) / 1e6
-        return f"removed {counted(len(removed), 'model file')} ({total:.1f} MB): {names}"
-
-    show({"removed": removed}, as_json, text)
+    show({"removed": removed}, as_json, lambda _: _removed(removed))
 
 
-def _versions(versions: "Sequence[Version]") -> str:
+def _removed(removed: "Sequence[Version]") -> Iterator[Part]:
+    if not removed:
+        yield "nothing was removed"
+        return
+    names = ", ".join(f"{one.name}@{one.version}" for one in removed)
+    total = sum(one.bytes for one in removed) / 1e6
+    yield f"removed {counted(len(removed), 'model file')} ({total:.1f} MB): {names}"
+
+
+def _versions(versions: "Sequence[Version]") -> Rows:
     rows = [("version", "aliases", "accuracy", "size", "architecture", "digest")]
     for one in versions:
         size = f"{one.bytes / 1e6:.1f} MB" if one.kept else "removed"
-        architecture = visible(str(one.facts.get("architecture")))
+        architecture = str(one.facts.get("architecture"))
         name, aliases = f"{one.name}@{one.version}", ", ".join(one.aliases)
         rows.append((name, aliases, _accuracy(one), size, architecture, one.digest[:12]))
-    return table(rows)
+    return Rows(rows, "llrrl")
 
 
 def _accuracy(version: "Version") -> str:
@@ -180,9 +181,9 @@ def _accuracy(version: "Version") -> str:
     return "-"
 
 
-def _version(version: "Version") -> str:
+def _version(version: "Version") -> Rows:
     classes = version.facts.get("classes") or ()
-    rows = {
+    shown = {
         "version": f"{version.name}@{version.version}",
         "aliases": ", ".join(version.aliases) or "-",
         "accuracy": _accuracy(version),
@@ -193,15 +194,15 @@ def _version(version: "Version") -> str:
         "digest": version.digest,
         "use": f"registry:{version.name}@{version.aliases[0] if version.aliases else version.version}",
     }
-    return "\n".join(f"{name:<14} {visible(text)}" for name, text in rows.items())
+    return facts(shown.items())
 
 
-def _event(event: "RegistryEvent") -> str:
+def _event(event: "RegistryEvent") -> Iterator[Part]:
     before = "" if event.previous is None else f", before: {event.previous}"
-    return f"{event.name}@{event.alias} is version {event.version}{before}"
+    yield f"{event.name}@{event.alias} is version {event.version}{before}"
 
 
-def _events(events: "Sequence[RegistryEvent]") -> str:
+def _events(events: "Sequence[RegistryEvent]") -> Rows:
     words: dict[str, Callable[[RegistryEvent], str]] = {
         "add": lambda one: "added",
         "promote": lambda one: f"{one.alias}, was {one.previous or '-'}",
@@ -212,6 +213,5 @@ def _events(events: "Sequence[RegistryEvent]") -> str:
     for one in events:
         when = one.at[:19].replace("T", " ")
         what = words[one.kind](one)
-        who, why = visible(one.who), visible(one.why)
-        rows.append((str(one.number), str(one.version), what, when, who, why))
-    return table(rows)
+        rows.append((str(one.number), str(one.version), what, when, one.who, one.why))
+    return Rows(rows, "rrl")

@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 import seewhy
+from seewhy.cli.completion import data_sets
 from seewhy.cli.options import PATH, device_option
 from seewhy.cli.progress import Terminal
 
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--data", help="where its images are [as in training]")
+@click.option("--data", shell_complete=data_sets, help="where its images are [as in training]")
 @click.option("--out", type=PATH, help="the report [RUN/report.html]")
 @device_option
 def command(run: Path, data: str | None, out: Path | None, device: str) -> None:

@@ -1,11 +1,13 @@
 """`seewhy robustness`."""
 
+from collections.abc import Iterator
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import (
     as_json,
     data_option,
@@ -15,6 +17,7 @@ from seewhy.cli.options import (
     trust_option,
 )
 from seewhy.cli.progress import Terminal
+from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import with_interval
 from seewhy.config.names import ATTACKS
 from seewhy.text import counted
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=models)
 @data_option
 @click.option(
     "--n", default=1000, show_default=True, type=click.IntRange(1), help="validation images"
@@ -48,32 +51,31 @@ def command(model: str, data: str, as_json: bool, **settings: Any) -> None:
     show(seewhy.robustness(model, data, on_event=Terminal(), **settings), as_json, _text)
 
 
-def _text(result: "Robustness") -> str:
+def _text(result: "Robustness") -> Iterator[Part]:
     lost = result.lost
     ends = lost.reason if isnan(lost.low) else f"{100 * lost.low:.1f} to {100 * lost.high:.1f}"
-    lines = [
-        f"{counted(result.n, 'validation image')}, {with_interval(result.clean)} accuracy on the originals",
+    yield f"{counted(result.n, 'validation image')}, {with_interval(result.clean)} accuracy on the originals"
+    yield (
         f"mean corruption error {with_interval(result.mean_corruption_error)}, which is "
-        f"{100 * lost.value:.1f} points more ({ends})",
-        "",
-        f"{'accuracy (%) at severity':<26}{''.join(f'{k:>6}' for k in range(1, 6))}{'mean':>8}",
-    ]
+        f"{100 * lost.value:.1f} points more ({ends})"
+    )
+    yield ""
+    rows = [("accuracy (%) at severity", *map(str, range(1, 6)), "mean")]
     means = {n: sum(i.value for i in row) / len(row) for n, row in result.corruptions.items()}
     for name in sorted(means, key=lambda name: means[name]):
-        cells = "".join(f"{100 * interval.value:>6.0f}" for interval in result.corruptions[name])
-        lines.append(
-            f"  {name.replace('_', ' ').replace('jpeg', 'JPEG'):<24}{cells}{100 * means[name]:>8.1f}"
-        )
+        title = name.replace("_", " ").replace("jpeg", "JPEG")
+        cells = (f"{100 * interval.value:.0f}" for interval in result.corruptions[name])
+        rows.append((title, *cells, f"{100 * means[name]:.1f}"))
+    yield Rows(rows)
     for curve in result.transformations.values():
-        lines += _curve(curve, f"accuracy (%) by {curve.about}")
+        yield from _curve(curve, curve.about)
     for name, curve in result.attacks.items():
         about = f"{ATTACKS[name]}, {counted(result.attacked[name], 'image')}"
-        lines += _curve(curve, f"accuracy (%) by {curve.about}: {about}")
-    return "\n".join(lines)
+        yield from _curve(curve, f"{curve.about}: {about}")
 
 
-def _curve(curve: "Curve", about: str) -> list[str]:
+def _curve(curve: "Curve", about: str) -> list[Part]:
     """A curve as two rows: the severities, and the percentages below them."""
-    severities = "".join(f"{severity:>8g}" for severity in curve.strengths)
-    percents = "".join(f"{100 * interval.value:>8.0f}" for interval in curve.accuracy)
-    return ["", about, severities, percents]
+    severities = (f"{severity:g}" for severity in curve.strengths)
+    percents = (f"{100 * interval.value:.0f}" for interval in curve.accuracy)
+    return ["", f"by {about}", Rows([("", *severities), ("accuracy (%)", *percents)])]

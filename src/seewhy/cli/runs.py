@@ -1,6 +1,6 @@
 """`seewhy runs`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +8,9 @@ import click
 
 import seewhy
 from seewhy.cli.options import PATH, as_json, show
-from seewhy.cli.tables import table, with_interval
-from seewhy.text import counted, visible
+from seewhy.cli.screen import Part, Rows
+from seewhy.cli.tables import with_interval
+from seewhy.text import counted
 
 if TYPE_CHECKING:
     from seewhy.workflows.runs import RunSummary
@@ -29,10 +30,10 @@ def command(folder: Path, sort: Any, as_json: bool) -> None:
     """List the runs in FOLDER and below it: recipe, data, accuracy, seconds, model."""
     runs = seewhy.list_runs(folder, sort=sort)
     empty = f"no runs in {folder}: `seewhy train` makes one"
-    show({"runs": runs}, as_json, lambda _: _table(runs) if runs else empty)
+    show({"runs": runs}, as_json, lambda _: _text(runs) if runs else [empty])
 
 
-def _table(runs: "Sequence[RunSummary]") -> str:
+def _text(runs: "Sequence[RunSummary]") -> Iterator[Part]:
     rows = [("run", "recipe", "data", "images", "accuracy", "epochs", "seconds", "date (UTC)")]
     for run in runs:
         accuracy = "-"
@@ -41,12 +42,13 @@ def _table(runs: "Sequence[RunSummary]") -> str:
         elif run.state != "finished":
             accuracy = run.state
         epochs, seconds, images = map(_count, (run.epochs, run.seconds, run.images))
-        path, recipe, data = map(visible, (str(run.path), run.recipe or "-", run.data or "-"))
+        names = str(run.path), run.recipe or "-", run.data or "-"
         when = run.date[:16].replace("T", " ")
-        rows.append((path, recipe, data, images, accuracy, epochs, seconds, when))
-    problems = [run.problem for run in runs if run.problem]
-    text = f"{table(rows)}\n\n{counted(len(runs), 'run')}"
-    return "\n".join([text, *map(visible, problems)])
+        rows.append((*names, images, accuracy, epochs, seconds, when))
+    yield Rows(rows, "lllrrrrl")
+    yield ""
+    yield counted(len(runs), "run")
+    yield from (run.problem for run in runs if run.problem)
 
 
 def _count(number: float | None) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.options import PATH, Verb
 from seewhy.cli.progress import say
 from seewhy.config.options import options_of
@@ -31,7 +32,7 @@ def setting_flags(verb: Verb) -> Verb:
 
 
 @click.command()
-@click.argument("models", nargs=-1, required=True)
+@click.argument("models", nargs=-1, required=True, shell_complete=models)
 @setting_flags
 @click.option("--log-file", type=PATH, help="append the log to FILE [standard error]")
 @click.option("--log-json", is_flag=True, help="write the log as JSON, an object a line")

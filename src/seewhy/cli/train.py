@@ -9,9 +9,11 @@ import click
 from click.core import ParameterSource
 
 import seewhy
+from seewhy.cli.completion import models
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
 from seewhy.cli.progress import say, shown
+from seewhy.cli.screen import Part
 from seewhy.cli.tables import metrics_table, summary_table
 from seewhy.errors import UsageError, as_user_error
 from seewhy.events import RunStarted
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     help="continue a run, bit for bit, by its own recipe and data where none are named",
 )
 @click.option(
-    "--init", metavar="MODEL", help="fine-tune from this model; classes are matched by name"
+    "--init",
+    metavar="MODEL",
+    shell_complete=models,
+    help="fine-tune from this model; classes are matched by name",
 )
 @click.option("--seeds", type=int, help="train N runs with consecutive seeds, show mean and std")
 @click.option("--folds", type=int, help="train N runs by N-fold cross-validation")
@@ -81,11 +86,14 @@ def _one(settings: dict[str, Any], resume: bool, as_json: bool) -> None:
     metrics = run.metrics["val"]
     split = ["--split", "test"] if run.split_sizes["test"] else ["--split", "val", "--full"]
     following = command_line("evaluate", run.path, "--data", run.config["data"], *split)
-    lines = [metrics_table(metrics, f"model {run.path}")]
+    lines: list[Part] = [*metrics_table(metrics, f"model {run.path}"), ""]
     if page is not None:
-        lines.append(f"\nreport: {page}")
-    lines.append(f"\nrun: {run.path}   next: {following}")
-    show({"run": run.path, "val": metrics}, as_json, lambda _: "\n".join(lines))
+        lines += [f"report: {page}", ""]
+    lines += [
+        f"run: {run.path}   next: {following}",
+        f"then, on new images: {command_line('predict', run.path, 'IMAGE')}",
+    ]
+    show({"run": run.path, "val": metrics}, as_json, lambda _: lines)
     sys.exit(code)
 
 
@@ -111,17 +119,25 @@ def _report_failed(run: "Run", error: Exception, command: str) -> int:
     return 1 if user_error is None else 0
 
 
-def _seeds_text(result: "Seeds") -> str:
-    return (
-        f"validation over {counted(len(result.runs), 'seed')}\n\n{summary_table(result.figures)}\n\n"
-        f"runs: {result.path}   plot: {result.path / 'figures' / 'seeds.png'}"
-    )
+def _seeds_text(result: "Seeds") -> list[Part]:
+    return [
+        f"validation over {counted(len(result.runs), 'seed')}",
+        "",
+        summary_table(result.figures),
+        "",
+        f"runs: {result.path}   plot: {result.path / 'figures' / 'seeds.png'}",
+    ]
 
 
-def _folds_text(result: "Folds") -> str:
+def _folds_text(result: "Folds") -> list[Part]:
     about = f"each predicted by the one of {counted(len(result.runs), 'run')} that was not trained on it"
     metrics = {**seewhy.to_json(result.whole), "split": "out of fold"}
-    return (
-        f"{metrics_table(metrics, about)}\n\nper fold\n\n{summary_table(result.figures)}\n\n"
-        f"runs: {result.path}   predictions: {result.predictions}"
-    )
+    return [
+        *metrics_table(metrics, about),
+        "",
+        "per fold",
+        "",
+        summary_table(result.figures),
+        "",
+        f"runs: {result.path}   predictions: {result.predictions}",
+    ]

@@ -1,5 +1,6 @@
 """`seewhy tune`."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,7 +9,8 @@ import seewhy
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
 from seewhy.cli.progress import shown
-from seewhy.cli.tables import table, value
+from seewhy.cli.screen import Part, Rows
+from seewhy.cli.tables import value
 from seewhy.text import command_line, counted, in_points, p_value
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def command(data: str, as_json: bool, **settings: Any) -> None:
     show(result, as_json, lambda _: _summary(result, data))
 
 
-def _summary(result: "Tuning", data: str) -> str:
+def _summary(result: "Tuning", data: str) -> Iterator[Part]:
     states = [trial.state for trial in result.trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     rows: list[tuple[str, ...]] = [
@@ -53,21 +55,20 @@ def _summary(result: "Tuning", data: str) -> str:
             else ""
         )
         rows.append((one.name, *score, change, p_value(one.p)))
-    lines = [
-        f"{counted(len(states), 'trial')} ({counts}); the best and the base over "
-        f"{counted(len(result.best.runs), 'fresh seed')}",
-        "",
-        table(rows),
-        "",
-        result.verdict,
-        *(f"  {name}: {setting}" for name, setting in result.best.params.items()),
-    ]
+    counted_trials = f"{counted(len(states), 'trial')} ({counts})"
+    yield f"{counted_trials}; the best and the base over {counted(len(result.best.runs), 'fresh seed')}"
+    yield ""
+    yield Rows(rows)
+    yield ""
+    yield result.verdict
+    for name, setting in result.best.params.items():
+        yield f"  {name}: {setting}"
     if result.importance:
         most = ", ".join(
             f"{name} {share:.0%}" for name, share in list(result.importance.items())[:4]
         )
-        lines.append(f"most important: {most}")
+        yield f"most important: {most}"
     if result.best is not result.contenders[0]:
         following = command_line("train", "--recipe", result.recipe, "--data", data)
-        lines.append(f"\nrecipe: {result.recipe}   next: {following}")
-    return "\n".join(lines)
+        yield ""
+        yield f"recipe: {result.recipe}   next: {following}"

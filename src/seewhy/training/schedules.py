@@ -8,8 +8,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from seewhy.config.schedules import Cosine, OneCycle, Range, Warmed
+from seewhy.config.schedules import Cosine, OneCycle, Plateau, Range, Warmed
 from seewhy.config.training import TrainConfig
+from seewhy.text import counted
 
 ONE_CYCLE_RISE = 0.3
 ONE_CYCLE_START = 1 / 25
@@ -53,6 +54,22 @@ SCHEDULES: dict[str, Callable[[Any, TrainConfig, float], float]] = {
     "plateau": constant,
     "range": rising,
 }
+
+
+def in_words(config: TrainConfig) -> str:
+    """What the learning rate does over the run; empty where it stays the same."""
+    match config.schedule_options:
+        case Cosine(final_lr=end):
+            return f"half a cosine from {config.lr:g} to {end or 0:g}"
+        case OneCycle():
+            peak = round(ONE_CYCLE_RISE * config.epochs, 1)
+            return f"up to {config.lr:g} at epoch {peak:g}, then down to almost 0"
+        case Plateau(plateau_factor=factor, plateau_patience=patience):
+            epochs = counted(patience, "epoch")
+            return f"times {factor:g} after {epochs} without a better {config.monitor}"
+        case Range():
+            return f"up to {config.lr:g}"
+    return ""
 
 
 def lr_factor(config: TrainConfig, epochs: float) -> float:

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
@@ -29,6 +29,8 @@ from seewhy.workflows.journal import Journal, journal
 from seewhy.workflows.label_tables import Row, columns_of, rows_of, write_table, writer_of
 from seewhy.workflows.label_tally import Labelled, Tally, Times
 from seewhy.workflows.named_images import named_images
+
+OnRows = Callable[[Sequence[str], Sequence[Row]], None]
 
 MOST_LABELS, MOST_MAPS = 100, 1000
 MANY = 1000  # images, from which on it is said which part took the time
@@ -57,7 +59,7 @@ def predict(
 def label_images(
     model: str | Path,
     paths: str | Path | Sequence[str | Path],
-    out: str | Path | IO[str],
+    out: str | Path | IO[str] | OnRows,
     *,
     top_k: int = 3,
     device: str = "auto",
@@ -73,10 +75,11 @@ def label_images(
 
     A list is a .txt file with a path per line, from the working directory or from the list's folder.
 
-    `out` is a new .csv, .jsonl or .parquet file, written atomically, or a text stream, to which CSV is
-    written row by row. A row has path, status ("ok", "error", "skipped"), `top_k` (1 to 100) labels with
-    their confidences, best first, the model's digest, an error's code and text, and for a calibrated model
-    its answer. `follow_links` labels images behind links that lead out of a folder, too.
+    `out` is a new .csv, .jsonl or .parquet file, written atomically; or a text stream, to which CSV is
+    written row by row; or a function, called with the columns and some hundred rows at a time. A row has
+    path, status ("ok", "error", "skipped"), `top_k` (1 to 100) labels with their confidences, best first, the
+    model's digest, an error's code and text, and for a calibrated model its answer. `follow_links` labels
+    images behind links that lead out of a folder, too.
 
     Until `out` is there, `out`.partial keeps the rows; `resume` continues it after a kill, by the same model
     and images. `copy_to` is a folder for copies, one folder a class, with what the model is not sure of in
@@ -116,7 +119,7 @@ def label_images(
 class _Wanted:
     """What `label_images` is asked for."""
 
-    out: Path | IO[str]
+    out: Path | IO[str] | OnRows
     top_k: int
     resume: bool
     copy_to: Path | None
@@ -170,7 +173,8 @@ def _all_labelled(
             require_new(wanted.out)
             write_table(wanted.out, columns, kept.rows())
     else:
-        times = _label(classifier, images, _Stream(wanted.out, columns), tally, on_event)
+        stream = _Stream(wanted.out, columns)
+        times = _label(classifier, images, stream, tally, on_event)
     explained = 0
     if wanted.explain is not None:
         explained = _explain(classifier, model, tally.least_sure, wanted.explain, on_event)
@@ -178,17 +182,21 @@ def _all_labelled(
 
 
 class _Stream:
-    """Rows that are written to a text stream as CSV, and kept nowhere."""
+    """Rows that are handed on, to a text stream as CSV, and kept nowhere."""
 
     count = 0
 
-    def __init__(self, stream: IO[str], columns: Sequence[str]) -> None:
-        self._stream = stream
-        stream.write(csv_text([columns]))
+    def __init__(self, stream: IO[str] | OnRows, columns: Sequence[str]) -> None:
+        self._stream, self._columns = stream, columns
+        if not callable(stream):
+            stream.write(csv_text([columns]))
 
     def append(self, rows: Sequence[Row]) -> None:
-        self._stream.write(csv_text(rows))
-        self._stream.flush()
+        if callable(self._stream):
+            self._stream(self._columns, rows)
+        else:
+            self._stream.write(csv_text(rows))
+            self._stream.flush()
 
 
 def _about(classifier: Classifier, columns: Sequence[str], images: Sequence[str]) -> dict[str, Any]:

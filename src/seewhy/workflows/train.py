@@ -57,7 +57,7 @@ from seewhy.training.guards import (
 from seewhy.training.layers import batch_norm_momentum
 from seewhy.training.loop import TrainProgress, TrainState, notes_on_swa
 from seewhy.training.loop import train as training_loop
-from seewhy.training.schedules import lr_factor
+from seewhy.training.schedules import in_words, lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
 from seewhy.workflows.prepare import Job, prepare
 from seewhy.workflows.request import Request, check_resumable, is_finished, model_epochs
@@ -152,7 +152,14 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
         _write_start(job)
         config = recipe.train
         epochs = 0 if config.unfreeze is None else config.epochs
-        started = RunStarted(str(run.path), epochs, config.monitor, keep=config.keep)
+        started = RunStarted(
+            str(run.path),
+            epochs,
+            config.monitor,
+            keep=config.keep,
+            schedule=in_words(config),
+            patience=config.patience,
+        )
         initial: list[StoredEvent] = [*map(Note, job.notes), started]
         yield from initial
         diagnosed = diagnostics.at_start(splits.train.counts, splits.classes, config)

@@ -59,10 +59,10 @@ def test_the_row_that_one_is_compared_with_is_named_where_it_is_not_the_base():
 
 def test_brief_leaves_columns_out_and_a_target_adds_two():
     other = result_row("a|b", BASE, "base", BASE, 1.0, target_epochs=[3, nan, 4])
-    full, brief = table(other, target=0.6).markdown(), table(other, target=0.6).markdown(brief=True)
-    assert "parameters" in full and "parameters" not in brief
-    assert "3.5 (2)" in brief and "epochs to 0.6" in brief
-    assert "a\\|b" in full
+    full, (titles, base, row) = table(other, target=0.6).markdown(), table(other, target=0.6).brief
+    assert "parameters" in full and "parameters" not in titles
+    assert "epochs to 0.6" in titles and "3.5 (2)" in row and row[0] == "a|b"
+    assert len(titles) == len(base) == len(row) and "a\\|b" in full
 
 
 def test_a_loss_is_no_percentage():

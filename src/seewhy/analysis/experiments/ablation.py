@@ -76,22 +76,32 @@ class Ablation:
     target: float | None
     rows: tuple[ResultRow, ...]
 
-    def markdown(self, brief: bool = False) -> str:
-        """The table to read: a title, a row a line, and notes on how the numbers were computed.
-
-        `brief` leaves out columns, so that it fits a terminal.
-        """
+    @property
+    def heading(self) -> str:
+        """What the table shows, over which seeds."""
         count, first, last = len(self.seeds), self.seeds[0], self.seeds[-1]
         seeds = f"{counted(count, 'seed')} ({first} to {last})" if count > 1 else "one seed"
+        return f"Validation {self.metric} over {seeds}, mean ± sd."
+
+    @property
+    def brief(self) -> list[tuple[str, ...]]:
+        """The main columns as rows of cells, the titles first."""
+        columns = [[title, *cells] for title, cells in _columns(self) if title not in _LEFT_OUT]
+        return list(zip(*columns, strict=True))
+
+    @property
+    def notes(self) -> list[str]:
+        """How the numbers were computed, and which runs diverged."""
+        return _notes(self)
+
+    def markdown(self) -> str:
+        """The table to read: a title, a row a line, and notes on how the numbers were computed."""
         about = f"{self.about}\n\n" if self.about else ""
-        columns = [
-            _column(title, cells)
-            for title, cells in _columns(self)
-            if not (brief and title in _LEFT_OUT)
-        ]
+        columns = [_column(title, cells) for title, cells in _columns(self)]
         lines = [" | ".join(cells) for cells in zip(*columns, strict=True)]
         table = "\n".join(f"| {line} |" for line in lines)
-        return f"{about}Validation {self.metric} over {seeds}, mean ± sd.\n\n{table}\n\n{_notes(self)}\n"
+        notes = "\n".join(f"- {note}" for note in self.notes)
+        return f"{about}{self.heading}\n\n{table}\n\n{notes}\n"
 
 
 def _columns(result: Ablation) -> list[tuple[str, list[str]]]:
@@ -103,7 +113,7 @@ def _columns(result: Ablation) -> list[tuple[str, list[str]]]:
         return [_mean(row.figures.get(name), form) for row in rows]
 
     columns = [
-        ("row", [visible(row.name).replace("|", "\\|") for row in rows]),
+        ("row", [visible(row.name) for row in rows]),
         (result.metric, [_score(row, percent) for row in rows]),
         ("against", [row.after or "" for row in rows]),
         ("difference (95% interval)", [_points(row.difference, result.metric) for row in rows]),
@@ -127,32 +137,33 @@ def _columns(result: Ablation) -> list[tuple[str, list[str]]]:
 
 def _column(title: str, cells: list[str]) -> list[str]:
     """A column of one width: text to the left, numbers to the right."""
+    cells = [cell.replace("|", "\\|") for cell in cells]
     width = max(map(len, (title, *cells)))
     if title in ("row", "against"):
         return [title.ljust(width), "-" * width, *(cell.ljust(width) for cell in cells)]
     return [title.rjust(width), "-" * (width - 1) + ":", *(cell.rjust(width) for cell in cells)]
 
 
-def _notes(result: Ablation) -> str:
+def _notes(result: Ablation) -> list[str]:
     tests = sum(row.difference is not None for row in result.rows)
     base = result.rows[0].name
     lines = [
-        f"- difference: to {visible(base)}, or to the row named, under the same seeds; p: paired t-test, "
+        f"difference: to {visible(base)}, or to the row named, under the same seeds; p: paired t-test, "
         f"corrected for {tests} rows (Holm). Below {SIGNIFICANT} chance alone is an unlikely cause.",
-        "- train: accuracy of the finished model on its training images; gap: what that exceeds validation "
+        "train: accuracy of the finished model on its training images; gap: what that exceeds validation "
         "by. Running: the same by the mean of the kept epoch as it trained, under augmentation and dropout.",
     ]
     if len(result.seeds) < 3:
         lines.append(
-            "- With fewer than three seeds hardly any difference can be distinguished from chance."
+            "With fewer than three seeds hardly any difference can be distinguished from chance."
         )
     if result.target is not None:
-        lines.append("- epochs and seconds to the target: (n) where only n seeds reached it.")
+        lines.append("epochs and seconds to the target: (n) where only n seeds reached it.")
     for row in result.rows:
         if row.diverged:
             lost = ", ".join(map(str, row.diverged))
-            lines.append(f"- {visible(row.name)}: the loss diverged with seed {lost}.")
-    return "\n".join(lines)
+            lines.append(f"{visible(row.name)}: the loss diverged with seed {lost}.")
+    return lines
 
 
 def _score(row: ResultRow, percent: bool) -> str:

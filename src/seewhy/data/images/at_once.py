@@ -1,11 +1,14 @@
 """How many pixels are decoded at once: by all threads of the process together."""
 
 import ctypes
+import math
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from seewhy.data.container import cpu_quota
 
 # For each core, so that two cores decode five photographs of 12 megapixels at once, and one of 96. Pillow
 # takes four bytes a pixel, and twice that while it converts colours.
@@ -15,8 +18,12 @@ LARGE = 16_000_000  # pixels; before such an image is decoded, freed memory goes
 
 
 def workers() -> int:
-    """Returns the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Returns the number of cores that this process may use, by its affinity and its container's quota."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    quota = cpu_quota()
+    return cores if quota is None else min(cores, math.ceil(quota))
 
 
 # Of glibc; no other C library has it.

@@ -14,6 +14,7 @@ from seewhy.errors import UsageError
 from seewhy.events import Event, OnEvent, RunFinished, RunStarted
 from seewhy.files import clear_temporaries, exclusive, holds_something, make_directory
 from seewhy.run import Run
+from seewhy.training.schedules import in_words
 from seewhy.workflows.train import training_events
 
 LOCK = "experiment.lock"
@@ -45,7 +46,14 @@ class Task:
             shutil.rmtree(Run(out).checkpoints, ignore_errors=True)
         config = self.planned(changes).train
         started = RunStarted(
-            str(out), config.epochs, config.monitor, name or out.name, number, total
+            str(out),
+            config.epochs,
+            config.monitor,
+            name or out.name,
+            number,
+            total,
+            schedule=in_words(config),
+            patience=config.patience,
         )
         with training_events(
             self.data,
