@@ -96,7 +96,10 @@ for module in pkgutil.walk_packages(seewhy.__path__, "seewhy."):
         assert error.name.partition(".")[0] in sys.argv[1:], error
         print(module.name)
 """
-OF_AN_EXTRA = {"seewhy.workflows.experiments.study"}  # beside what serves
+OF_AN_EXTRA = {  # beside what serves
+    "seewhy.workflows.experiments.study",
+    *(f"seewhy.registry.{name}" for name in ("database", "registry", "rows", "schema")),
+}
 
 
 def test_extras_are_imported_where_they_are_used_alone():

@@ -19,6 +19,7 @@ from .inference.classifier import Classifier as Classifier
 from .inference.loading import load as load
 from .inference.loading import trust_onnx as trust_onnx
 from .inference.locate import shipped_models as shipped_models
+from .inference.registered import open_registry as open_registry
 from .logs import log_to as log_to
 from .run import Run as Run
 from .serving.client import AsyncClient as AsyncClient
@@ -34,6 +35,7 @@ from .workflows.data import check_data as check_data
 from .workflows.data import data_statistics as data_statistics
 from .workflows.data import split_data as split_data
 from .workflows.doctor import doctor as doctor
+from .workflows.drift import drift as drift
 from .workflows.ensemble import ensemble as ensemble
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.experiments.ablation import ablate as ablate
@@ -54,8 +56,10 @@ from .workflows.models import network_layers as network_layers
 from .workflows.predict import label_images as label_images
 from .workflows.predict import predict as predict
 from .workflows.preview import preview as preview
+from .workflows.register import register as register
 from .workflows.report import report as report
 from .workflows.robustness import robustness as robustness
+from .workflows.runs import list_runs as list_runs
 from .workflows.train import train as train
 from .workflows.train import training_events as training_events
 

@@ -11,6 +11,7 @@
     ├── DiskFullError         exit 3: no space left while writing
     ├── MemoryLimitError      exit 4: no memory left (RAM or GPU)
     ├── ChecksumError         exit 5: a download with the wrong checksum
+    ├── RegistryError         a registry, or what is asked of it; has a `code`
     ├── ServerError           a server that refuses a request, is busy or cannot be reached; has a `code`
     ├── LockedError           exit 6: another process is writing here
     └── DivergedError         exit 7: the loss became NaN or infinite
@@ -123,6 +124,21 @@ class ModelFileError(SeeWhyError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.fault}" if self.path else self.fault
+
+
+@dataclass(eq=False)
+class RegistryError(SeeWhyError):
+    """A registry that cannot be used, or has not what is asked of it.
+
+    `code` is one of unknown_model, unknown_version, unknown_alias, no_earlier_version, alias_moved,
+    collected, damaged, newer_schema and unreachable.
+    """
+
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 @dataclass(eq=False)

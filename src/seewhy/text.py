@@ -165,6 +165,12 @@ def near(name: str, known: Iterable[str]) -> str:
     return f": did you mean {names[0]}?" if names else ""
 
 
+def without_password(address: str) -> str:
+    """The address of a database as it may be shown and stored: its password replaced by ***."""
+    address = re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", address)
+    return re.sub(r"(password=)[^&\s]*", r"\1***", address)
+
+
 def no_such(kind: str, name: str, known: Iterable[str]) -> str:
     """Says that there is no such name, and which there are, the nearest first."""
     names = list(known)

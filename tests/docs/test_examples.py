@@ -74,6 +74,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         images, ("image.jpg", "a.jpg", "b.jpg", "new-images/1.jpg"), strict=False
     ):
         shutil.copy(path, folder / name)
+    for number, path in enumerate(images[::10]):
+        shutil.copy(path, folder / "new-images" / f"{number + 2}.jpg")
     noise = np.random.default_rng(0).integers(0, 256, (60, 72, 72, 3), np.uint8)
     (folder / "other-images").mkdir()
     for number, pixels in enumerate(noise):
@@ -82,7 +84,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         py_files({"data_batch_1": batch(300), "test_batch": batch(100, 2)}),
         folder / "path/to/cifar10",
     )
-    for name, seed in (("transfer", 0), ("photos", 1), ("photos-2", 2)):
+    for name, seed in (("transfer", 0), ("transfer-2", 3), ("photos", 1), ("photos-2", 2)):
         overrides = {**LEARNT, **HALVES, "train.seed": seed}
         seewhy.train(folder / "photos", "photos", out=folder / "runs" / name, overrides=overrides)
     return folder
@@ -93,6 +95,7 @@ def here(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the world as working directory."""
     shutil.copytree(world, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEEWHY_REGISTRY", str(tmp_path / "registry.db"))
     monkeypatch.setenv("SEEWHY_DATA", str(tmp_path / "path" / "to"))
     (tmp_path / "mine.yaml").write_text(call("recipes", "show", "photos").out)
     rows = (tmp_path / "runs" / "photos" / "splits.csv").read_text().splitlines()

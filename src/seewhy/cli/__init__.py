@@ -20,6 +20,7 @@ VERBS = {
     "report": "Write an HTML report of a run: how good, where it fails, why, and what to do next.",
     "predict": "Label images: files, folders, globs, or a list on standard input.",
     "serve": "Answer over HTTP, with a page in the browser.",
+    "runs": "List the runs in a folder: recipe, data, accuracy, seconds, model.",
     "ablate": "Measure the effect of each recipe option, with confidence intervals.",
     "tune": "Search for better hyperparameters of a recipe.",
     "find-lr": "Find a learning rate in one short training.",
@@ -30,19 +31,21 @@ VERBS = {
     "recipes": "List the recipes; `show NAME` prints one in full.",
     "info": "Show what a model file contains, as a model card.",
     "export": "Write a model as one ONNX file, which runs without PyTorch.",
+    "registry": "Keep versions of models, and the aliases that say which one is in use.",
     "compress": "Make a model smaller and faster, and keep what proves its worth.",
     "benchmark": "Measure speed on this machine: `infer MODEL...`.",
     "calibrate": 'Calibrate a model\'s confidence, and let it answer "not sure".',
     "ensemble": "Combine models into one file: an ensemble, or the mean of their weights.",
     "compare": "Compare models, with the significance of their differences.",
     "robustness": "Measure accuracy under corruptions and adversarial attacks.",
+    "drift": "Compare new images with those that a model was judged on, without labels.",
     "explain": "Explain predictions with attribution maps, and test the maps.",
     "doctor": "Check this machine and installation: versions, device, disk, cache, fonts, limits.",
     "completion": "Print what completes verbs, flags and names in your shell: `completion bash`.",
 }
 
 ROOM = 1_500_000_000  # bytes; PyTorch, SciPy, Arrow and matplotlib map 1.3 GB for the smallest job
-LIGHT = {"recipes", "info", "doctor", "completion"}  # verbs that load none of these
+LIGHT = {"recipes", "info", "runs", "doctor", "completion"}  # verbs that load none of these
 
 
 class Verbs(click.Group):

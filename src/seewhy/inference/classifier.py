@@ -153,12 +153,14 @@ class Classifier:
         images: Iterable[ImageLike],
         *,
         on_error: Literal["raise", "row"] = "raise",
+        embed: bool = False,
         noticed: Pass | None = None,
     ) -> Iterator[Predictions]:
         """Predicts a stream of images in order, a few hundred in memory at a time.
 
-        While the network computes a chunk, the next one is read and decoded. `noticed` tells which of them
-        waits for the other.
+        While the network computes a chunk, the next one is read and decoded. `embed` keeps the embeddings,
+        of a model that gives some; a chunk of bad images alone has none. `noticed` tells which of reading and
+        computing waits for the other.
         """
         noticed = noticed or Pass()
         first = 0
@@ -170,7 +172,7 @@ class Classifier:
                 if on_error == "raise" and isinstance(error, ImageError):
                     name = _name(chunk[row], first + row, "image ")
                     raise ImageError(error.code, f"{visible(name)}: {error}")
-            predictions = self._predict_read(chunk, reads, first)
+            predictions = self._predict_read(chunk, reads, first, embed)
             noticed.reading += read - start
             noticed.network += time.perf_counter() - read
             sizes = [one[1] for one in reads if not isinstance(one, ImageError)]
@@ -206,22 +208,21 @@ class Classifier:
         return pool[1]
 
     def _predict_read(
-        self, images: Sequence[ImageLike], reads: Sequence[Read], first: int
+        self, images: Sequence[ImageLike], reads: Sequence[Read], first: int, embed: bool
     ) -> Predictions:
         arrays = {row: one[0] for row, one in enumerate(reads) if not isinstance(one, ImageError)}
         good = list(arrays)
         logits = np.full((len(reads), len(self.classes)), np.nan, np.float32)
         width = embedding_size(self.decision)
-        embeddings = None
-        if width is not None:
-            embeddings = np.full((len(reads), width), np.nan, np.float32)
+        embeddings = None if width is None else np.full((len(reads), width), np.nan, np.float32)
         if good:
             stored = np.stack(list(arrays.values()))
-            predictions = self.predict_set(
-                unlabelled(stored, self.classes), embed=width is not None
-            )
+            unseen = unlabelled(stored, self.classes)
+            predictions = self.predict_set(unseen, embed=embed or width is not None)
             logits[good] = predictions.logits
-            if embeddings is not None:
+            if predictions.embeddings is not None:
+                width = predictions.embeddings.shape[1]
+                embeddings = np.full((len(reads), width), np.nan, np.float32)
                 embeddings[good] = predictions.embeddings
         return Predictions(
             logits=logits,

@@ -1,4 +1,4 @@
-"""Which file a name stands for: a model file, a run directory, a shipped model, or several of these."""
+"""Which file a name stands for: a file, a run, a shipped model, one of a registry, or several of these."""
 
 from collections.abc import Sequence
 from os import PathLike, fspath
@@ -9,6 +9,7 @@ from seewhy.files import named_path
 from seewhy.run import Run
 from seewhy.text import no_such
 
+REGISTERED = "registry:"
 SHIPPED = Path(__file__).parents[1] / "weights"
 
 
@@ -30,8 +31,13 @@ def find_models(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> l
 
 
 def find_model(model: str | Path) -> Path:
-    """The model file that a path, a run directory or a shipped name stands for."""
+    """The model file that a path, a run directory, a shipped name or "registry:NAME@ALIAS" stands for."""
     path = named_path(model)
+    if str(model).startswith(REGISTERED) and not path.exists():
+        # Here, since only these need a database.
+        from seewhy.inference.registered import registered_file
+
+        return registered_file(str(model))
     if path.is_dir():
         run = Run(path)
         if not run.finished:
@@ -45,6 +51,20 @@ def find_model(model: str | Path) -> Path:
     if str(model) in shipped_models():
         return SHIPPED / f"{model}.safetensors"
     raise UsageError(no_such("file, run or shipped model", str(model), shipped_models()))
+
+
+def stamps_of(model: str) -> list[tuple[int, ...] | str]:
+    """What differs after a model file was replaced, or an alias of a registry was moved; reads no file."""
+    stamps: list[tuple[int, ...] | str] = []
+    for name in [model] if Path(model).exists() else model.split("+"):
+        if name.startswith(REGISTERED):
+            from seewhy.inference.registered import registered_version
+
+            stamps.append(registered_version(name).sha256)
+        else:
+            about = find_model(name).stat()
+            stamps.append((about.st_size, about.st_mtime_ns, about.st_ino))
+    return stamps
 
 
 def shipped_models() -> list[str]:

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from seewhy.errors import SeeWhyError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.locate import find_models
+from seewhy.inference.locate import REGISTERED, stamps_of
 from seewhy.serving.batching import Batcher
 from seewhy.serving.explaining import explains
 from seewhy.serving.opening import Opened, open_model
@@ -154,15 +154,21 @@ class Models:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._precision.close()
 
-    def stamps(self) -> list[tuple[int, ...]]:
-        """What tells a changed file: it differs after a file was replaced."""
-        stamps: list[tuple[int, ...]] = []
+    @property
+    def changing(self) -> bool:
+        """Whether a model is that of an alias, which may be moved."""
+        return any(REGISTERED in source for source in self._names.values())
+
+    def stamps(self) -> list[tuple[int, ...] | str]:
+        """What tells a changed model: it differs after a file was replaced or an alias moved.
+
+        A model that cannot be found has none: while it is replaced, or while the registry is away. It waits
+        for a database, so it is no function for the server's loop.
+        """
+        stamps: list[tuple[int, ...] | str] = []
         for source in self._names.values():
-            try:
-                about = [path.stat() for path in find_models(source)]
-            except (SeeWhyError, OSError):  # while it is replaced
-                continue
-            stamps += [(one.st_size, one.st_mtime_ns, one.st_ino) for one in about]
+            with suppress(SeeWhyError, OSError):
+                stamps += stamps_of(source)
         return stamps
 
     def _opened(self, name: str, source: str) -> Served:

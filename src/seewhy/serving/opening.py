@@ -41,12 +41,12 @@ def open_model(source: str, settings: ServeSettings) -> Opened:
 
     Raises as `seewhy.load`, and `UsageError` where `runtime` asks for what is not possible.
     """
-    files = find_models(source)
+    files = find_models(source)  # once: an alias of a registry may be moved meanwhile
     runtime: Runtime = "openvino" if settings.runtime == "openvino" else "auto"
     if settings.trust_onnx:
-        trust_onnx(source)
+        trust_onnx(files)
     if len(files) == 1 and is_onnx(files[0]):
-        classifier = load(source, threads=1, runtime=runtime)
+        classifier = load(files, threads=1, runtime=runtime)
         return Opened(classifier, classifier.digest, classifier.predictor.runtime, bundle=False)
     if settings.runtime != "torch" and len(files) == 1:
         try:
@@ -58,7 +58,7 @@ def open_model(source: str, settings: ServeSettings) -> Opened:
     import torch
 
     torch.set_num_threads(1)  # a batch a thread; the server's threads share the cores
-    classifier = load(source, device="cpu", threads=1, runtime=runtime)
+    classifier = load(files, device="cpu", threads=1, runtime=runtime)
     return Opened(classifier, classifier.digest, "torch", bundle=len(files) == 1)
 
 

@@ -94,7 +94,8 @@ async def _run(
     if await _first(starting, stop):
         logger.info("ready", extra={"models": service.models.digests})
         on_event(Note(f"ready: {', '.join(service.models.digests)}"))
-        watching = [asyncio.create_task(_watch(service))] if service.settings.reload else []
+        watched = service.settings.reload or service.models.changing
+        watching = [asyncio.create_task(_watch(service))] if watched else []
         await _first(service.broken.wait(), stop)
         for task in watching:
             task.cancel()
@@ -116,11 +117,11 @@ async def _first(work: Any, stop: asyncio.Event) -> bool:
 
 
 async def _watch(service: Service) -> None:
-    """Loads models again when their files change."""
-    before = service.models.stamps()
+    """Loads models again when their files change, or an alias of a registry is moved."""
+    before = await asyncio.to_thread(service.models.stamps)
     while True:
         await asyncio.sleep(WATCH_SECONDS)
-        now = service.models.stamps()
+        now = await asyncio.to_thread(service.models.stamps)
         if now != before:
             await asyncio.to_thread(service.models.reload)
         before = now

@@ -1,0 +1,242 @@
+"""Whether new images differ from those that a model was judged on, and what that may cost.
+
+Two tests look at every image without its label. One compares the probabilities of each class (black box
+shift detection, Lipton 2018, arXiv:1802.03916; by Kolmogorov and Smirnov), the other the embeddings (maximum
+mean discrepancy, Gretton 2012, with a permutation test). Their p-values are corrected for being two. Rabanser
+(2019, arXiv:1810.11953) compares such tests on images.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.errors import DataError
+from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.stats.intervals import Interval, exact, exact_bounds
+from seewhy.evaluation.stats.significance import holm
+from seewhy.text import counted
+
+Floats = NDArray[np.float64]
+
+FEWEST = 10  # images of a window
+SURE = 0.01  # corrected p-value below which images are said to differ
+PERMUTATIONS = 999
+MOST = 1000  # images of either side whose embeddings are compared
+NEIGHBOUR = 5  # the place of the nearest reference image whose distance tells how new an image is
+NEW = 0.99  # share of the reference's own images that are nearer to each other than a new one is
+
+
+@dataclass(frozen=True)
+class DriftTest:
+    """A test: of `classes` (probabilities) or `embeddings`; its p-value, and the one corrected for both."""
+
+    name: Literal["classes", "embeddings"]
+    statistic: float
+    p: float
+    corrected: float
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """How often a class is predicted, in the reference and in the window, with 95% intervals.
+
+    `moved` if the probabilities of this class alone tell the two apart, corrected for all classes.
+    """
+
+    reference: Interval
+    window: Interval
+    p: float
+    moved: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """A window of images compared with a reference.
+
+    `drifted` if a corrected p-value is below `SURE`. `confidence` is the mean of the reference and of the
+    window. `accuracy` is that of the reference and `expected` an estimate of the window's, to be read as "at
+    most"; both are None where the reference has no labels. `new` are the rows of the window's images that are
+    farther from the reference than its own are from each other, the farthest first, and `distances` how far
+    they are, in units of that limit. `errors` counts images that could not be read.
+    """
+
+    reference: int
+    window: int
+    errors: int
+    tests: tuple[DriftTest, ...]
+    classes: dict[str, ClassShare]
+    confidence: tuple[float, float]
+    accuracy: Interval | None
+    expected: Interval | None
+    new: tuple[int, ...]
+    distances: tuple[float, ...]
+    ids: tuple[str, ...]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the window differs by more than chance."""
+        return any(test.corrected < SURE for test in self.tests)
+
+
+def drift(reference: Predictions, window: Predictions, *, seed: int = 0) -> Drift:
+    """Compares predictions of one model on a window of images with those on a reference.
+
+    The reference must be images that the model was not trained on, such as its validation images. Raises
+    `DataError` for a window of fewer than `FEWEST` images.
+    """
+    errors = len(window.errors)
+    window = window.take(np.array([row not in window.errors for row in range(len(window))], bool))
+    for name, side in (("reference", reference), ("window", window)):
+        if len(side) < FEWEST:
+            raise DataError(
+                f"a {name} of {counted(len(side), 'image')} says nothing: expected {FEWEST} at least, "
+                "better 200"
+            )
+    rng = np.random.default_rng(seed)
+    class_ps, class_statistics = _class_tests(reference, window)
+    seen, looked_at = _vectors(reference, window)
+    discrepancy, embedding_p = _mmd(_some(seen, rng), _some(looked_at, rng), rng)
+    ps = [min(1.0, len(class_ps) * float(class_ps.min())), embedding_p]
+    corrected = holm(ps)
+    new, distances = _new(seen, looked_at, rng)
+    known = _accuracy(reference)
+    return Drift(
+        reference=len(reference),
+        window=len(window),
+        errors=errors,
+        tests=(
+            DriftTest("classes", float(class_statistics.max()), ps[0], corrected[0]),
+            DriftTest("embeddings", discrepancy, ps[1], corrected[1]),
+        ),
+        classes=_shares(reference, window, class_ps),
+        confidence=(float(reference.confidence().mean()), float(window.confidence().mean())),
+        accuracy=known,
+        expected=None if known is None else _expected(reference, window),
+        new=tuple(new.tolist()),
+        distances=tuple(distances.tolist()),
+        ids=tuple(str(window.ids[row]) for row in new),
+    )
+
+
+def _class_tests(reference: Predictions, window: Predictions) -> tuple[Floats, Floats]:
+    """The p-value (K,) and the statistic (K,) of each class's probabilities."""
+    from scipy.stats import ks_2samp
+
+    results = [
+        ks_2samp(a, b, method="asymp")
+        for a, b in zip(reference.probabilities().T, window.probabilities().T, strict=True)
+    ]
+    return (
+        np.array([result.pvalue for result in results]),
+        np.array([result.statistic for result in results]),
+    )
+
+
+def _vectors(reference: Predictions, window: Predictions) -> tuple[Floats, Floats]:
+    """What of each image is compared: its embedding, or its logits where a model gives none.
+
+    Both sides are scaled by the reference's std.
+    """
+    if reference.embeddings is not None and window.embeddings is not None:
+        sides = reference.embeddings, window.embeddings
+    else:
+        sides = reference.logits, window.logits
+    seen, looked_at = (side.astype(np.float64) for side in sides)
+    middle, std = seen.mean(0), np.maximum(seen.std(0), 1e-6)
+    return (seen - middle) / std, (looked_at - middle) / std
+
+
+def _some(vectors: Floats, rng: np.random.Generator) -> Floats:
+    if len(vectors) <= MOST:
+        return vectors
+    return vectors[rng.choice(len(vectors), MOST, replace=False)]
+
+
+def _mmd(first: Floats, second: Floats, rng: np.random.Generator) -> tuple[float, float]:
+    """The squared maximum mean discrepancy, by a Gaussian kernel of the median distance, and its p-value."""
+    both = np.concatenate([first, second])
+    squared = _squared_distances(both, both)
+    upper = squared[np.triu_indices(len(both), 1)]
+    kernel = np.exp(-squared / max(float(np.median(upper)), 1e-12))
+    weights = np.full((len(both), PERMUTATIONS + 1), -1 / len(first))
+    weights[len(first) :, 0] = 1 / len(second)
+    for turn in range(1, PERMUTATIONS + 1):
+        weights[rng.choice(len(both), len(second), replace=False), turn] = 1 / len(second)
+    found = np.einsum("ij,ij->j", weights, kernel @ weights)
+    return float(found[0]), float((found >= found[0] - 1e-12).sum() / len(found))
+
+
+def _squared_distances(first: Floats, second: Floats) -> Floats:
+    squares = (first**2).sum(1)[:, None] + (second**2).sum(1)
+    return np.maximum(squares - 2 * first @ second.T, 0.0)
+
+
+def _new(
+    seen: Floats, looked_at: Floats, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], Floats]:
+    """The rows of the images that are farther from the reference than its own are, and how far.
+
+    A half of the reference is the measure, and the other half says what is usual.
+    """
+    order = rng.permutation(len(seen))
+    measure, usual = seen[order[: len(seen) // 2]], seen[order[len(seen) // 2 :]]
+    place = min(NEIGHBOUR, len(measure)) - 1
+
+    def distance(vectors: Floats) -> Floats:
+        squared = np.partition(_squared_distances(vectors, measure), place, axis=1)[:, place]
+        return np.asarray(np.sqrt(squared))
+
+    limit = max(float(np.quantile(distance(usual), NEW)), 1e-12)
+    distances = distance(looked_at) / limit
+    rows = np.flatnonzero(distances > 1)
+    rows = rows[np.argsort(-distances[rows], kind="stable")]
+    return rows, distances[rows]
+
+
+def _shares(reference: Predictions, window: Predictions, ps: Floats) -> dict[str, ClassShare]:
+    corrected = holm(ps.tolist())
+
+    def share(predictions: Predictions, place: int) -> Interval:
+        return exact(int((predictions.predicted == place).sum()), len(predictions))
+
+    return {
+        name: ClassShare(
+            share(reference, place), share(window, place), corrected[place], corrected[place] < SURE
+        )
+        for place, name in enumerate(reference.classes)
+    }
+
+
+def _accuracy(predictions: Predictions) -> Interval | None:
+    """The share of right answers among the images that have a label."""
+    if predictions.labels is None or not (predictions.labels >= 0).any():
+        return None
+    labelled = predictions.labels >= 0
+    right = (predictions.predicted == predictions.labels)[labelled]
+    return exact(int(right.sum()), len(right))
+
+
+def _expected(reference: Predictions, window: Predictions) -> Interval:
+    """The accuracy on the window that its confidences speak for (Garg 2022, arXiv:2201.04234).
+
+    It is the share above the confidence that as many of the reference's images have as are classified
+    rightly. Where images are bad in a new way it is too high, so it is to be read as "at most".
+    """
+    assert reference.labels is not None
+    labelled = reference.labels >= 0
+    right = int((reference.predicted == reference.labels)[labelled].sum())
+    confidences = np.sort(reference.confidence()[labelled])[::-1]
+    threshold = confidences[right - 1] if right else np.inf
+    above = int((window.confidence() >= threshold).sum())
+    low, high = exact_bounds(above, len(window))
+    # The threshold is as uncertain as the accuracy of the reference.
+    spread = exact(right, int(labelled.sum()))
+    value = above / len(window)
+    below, over = value - float(low), float(high) - value
+    return Interval(
+        value,
+        max(0.0, value - float(np.hypot(below, spread.value - spread.low))),
+        min(1.0, value + float(np.hypot(over, spread.high - spread.value))),
+    )

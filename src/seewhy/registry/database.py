@@ -1,0 +1,175 @@
+"""Opens the database of a registry: a file of SQLite, or Postgres by its address."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+
+from seewhy.errors import RegistryError
+from seewhy.files import make_directory
+from seewhy.registry.schema import SCHEMA, about, tables
+from seewhy.text import without_password
+
+FILE = "registry.db"  # in a directory that is named
+PATIENCE = 30  # seconds to wait for another process that writes
+LOCK = 0x5EE3_0001  # Postgres's advisory lock for making the tables
+NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "lustre", "glusterfs"}
+
+
+def is_address(place: str) -> bool:
+    """Whether a registry is named by a URL, not by a path."""
+    return "://" in place
+
+
+class Database:
+    """The database at a path or an address; with `make` a file or tables that are not there are made."""
+
+    def __init__(self, place: str, *, make: bool = False) -> None:
+        self.place = without_password(place)
+        self._engine = _postgres(place) if is_address(place) else _sqlite(Path(place), make)
+        try:
+            self._require_tables(make)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the tables."""
+        with self._named(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction: all that the block writes becomes durable at its end, or nothing does."""
+        with self._named(), self._engine.connect() as connection:
+            connection = connection.execution_options(writes=True)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._engine.dispose()
+
+    def _require_tables(self, make: bool) -> None:
+        """Makes tables that are missing, or raises `RegistryError`; also for those of a newer SeeWhy."""
+        with self.reading() as connection:
+            there = inspect(connection).has_table(about.name)
+            schema = connection.scalar(select(about.c.schema)) if there else None
+        if schema is None and not make:
+            raise _nothing(self.place)
+        if schema is None:
+            with self.writing() as connection:
+                _make_tables(connection)
+        elif schema > SCHEMA:
+            raise RegistryError(
+                "newer_schema",
+                f"the registry was written by a newer SeeWhy (schema {schema}; this one knows {SCHEMA}): "
+                "pip install --upgrade seewhy",
+            )
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Turns errors of the database into a `RegistryError` that names it."""
+        try:
+            yield
+        except (OperationalError, InterfaceError, DatabaseError) as error:
+            reason = str(error.orig or error).strip().splitlines()[0]
+            raise RegistryError(
+                "unreachable",
+                f"the registry {self.place} cannot be used ({without_password(reason)}): expected a "
+                "file of SQLite, or postgresql://USER@HOST/DATABASE of a server that runs",
+            ) from None
+
+
+def _sqlite(path: Path, make: bool) -> Engine:
+    path = path.expanduser().absolute()
+    if path.is_dir() or not (path.suffix or path.exists()):
+        path /= FILE
+    if make:
+        make_directory(path.parent)
+    elif not path.exists():
+        raise _nothing(str(path))
+    if (kind := _file_system(path.parent)) in NETWORK:
+        raise RegistryError(
+            "unreachable",
+            f"{path} is on a network file system ({kind}), where SQLite's locks do not hold: give the "
+            "address of a Postgres database, or a path on a local disk",
+        )
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), connect_args={"timeout": PATIENCE}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # so that SQLAlchemy's BEGIN is the one below
+        for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {setting}")
+
+    @event.listens_for(engine, "begin")
+    def _begins(connection: Connection) -> None:
+        # At once, since a transaction that reads before it writes cannot wait for another that does.
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres(place: str) -> Engine:
+    try:
+        url = make_url(place)
+    except ArgumentError:
+        url = None
+    if url is None or url.get_backend_name() != "postgresql":
+        raise RegistryError(
+            "unreachable",
+            f"{without_password(place)} is no registry: expected a path, or postgresql://USER@HOST/DATABASE",
+        )
+    local = not url.host or url.host.startswith(("/", "127.")) or url.host in ("localhost", "::1")
+    if not local and not {"host", "sslmode"} & url.query.keys():
+        url = url.update_query_dict({"sslmode": "verify-full"})
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    except ModuleNotFoundError:
+        raise RegistryError(
+            "unreachable", "a registry on Postgres needs psycopg: pip install 'seewhy[registry]'"
+        ) from None
+
+
+def _make_tables(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":  # one at a time
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    tables.create_all(connection)
+    if connection.scalar(select(about.c.schema)) is None:
+        connection.execute(about.insert().values(schema=SCHEMA))
+
+
+def _nothing(place: str) -> RegistryError:
+    return RegistryError(
+        "unknown_model",
+        f"there is no registry at {place} yet: `seewhy registry add MODEL NAME` makes one",
+    )
+
+
+def _file_system(path: Path) -> str:
+    """The type of the file system of a directory, where /proc says it; else an empty text."""
+    try:
+        lines = Path("/proc/mounts").read_text().splitlines()
+    except OSError:
+        return ""
+    mounts = {line.split()[1]: line.split()[2] for line in lines}
+    above = [str(one) for one in (path.resolve(), *path.resolve().parents)]
+    return next((mounts[one] for one in above if one in mounts), "")

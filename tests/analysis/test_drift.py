@@ -1,0 +1,99 @@
+"""Drift is found where it was planted, and not where it was not; what is new and what it costs."""
+
+import numpy as np
+import pytest
+
+from seewhy.analysis.drift import drift
+from seewhy.errors import DataError
+from seewhy.evaluation.predictions import Predictions
+
+CLASSES = ("ant", "bee", "cat")
+
+
+def predictions(n, seed, *, shift=0.0, shares=(1 / 3, 1 / 3, 1 / 3), sure=4.0, embeddings=True):
+    """Images of three classes, whose logits are as sure as said; `shift` moves their embeddings."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(3, n, p=shares)
+    logits = rng.normal(0, 1.5, (n, 3)) + sure * np.eye(3)[labels]
+    vectors = rng.normal(0, 1, (n, 8)) + 2 * np.eye(3, 8)[labels] + shift
+    return Predictions(
+        logits.astype(np.float32),
+        labels,
+        CLASSES,
+        np.array([f"{seed}-{row}.png" for row in range(n)], object),
+        vectors.astype(np.float32) if embeddings else None,
+    )
+
+
+def test_windows_of_the_same_kind_raise_no_alarm():
+    reference = predictions(600, 0)
+    found = [drift(reference, predictions(200, 1 + seed)).drifted for seed in range(20)]
+    assert sum(found) <= 1
+
+
+def test_other_embeddings_are_found_where_the_classes_say_nothing():
+    found = drift(predictions(600, 0), predictions(200, 1, shift=0.5))
+    classes, embeddings = found.tests
+    assert found.drifted and embeddings.corrected < 0.01 <= classes.corrected
+    assert not any(share.moved for share in found.classes.values())
+
+
+def test_without_embeddings_the_logits_are_compared():
+    known = predictions(600, 0, embeddings=False)
+    assert not drift(known, predictions(200, 1, embeddings=False)).drifted
+    assert drift(known, predictions(200, 1, sure=1.0, embeddings=False)).drifted
+
+
+def test_the_classes_that_moved_are_named():
+    found = drift(predictions(600, 0), predictions(300, 1, shares=(0.1, 0.8, 0.1)))
+    assert found.drifted
+    moved = found.classes["bee"]
+    assert moved.moved and moved.window.low > moved.reference.high
+
+
+def test_the_images_that_are_new_come_farthest_first():
+    window = predictions(100, 1)
+    window.embeddings[[7, 40]] += np.array([[30.0], [60.0]], np.float32)
+    found = drift(predictions(600, 0), window)
+    assert found.new[:2] == (40, 7) and found.ids[:2] == ("1-40.png", "1-7.png")
+    assert found.distances[0] > found.distances[1] > 1
+    assert len(found.new) <= 10  # 1 of 100 is usual
+
+
+def test_the_accuracy_is_estimated_without_labels():
+    known, window = predictions(2000, 0), predictions(400, 1, sure=2.0)
+    truth = (window.predicted == window.labels).mean()
+    found = drift(known, Predictions(window.logits, None, CLASSES, window.ids, window.embeddings))
+    assert found.accuracy.value == (known.predicted == known.labels).mean()
+    assert abs(found.expected.value - truth) < 0.1
+    assert found.expected.low < found.expected.value < found.expected.high
+    assert drift(window, known).expected.value > found.expected.value
+
+
+def test_a_reference_without_labels_gives_no_accuracy():
+    known = predictions(100, 0)
+    bare = Predictions(known.logits, None, CLASSES, known.ids, known.embeddings)
+    found = drift(bare, predictions(50, 1))
+    assert found.accuracy is found.expected is None
+
+
+def test_images_that_could_not_be_read_are_left_out():
+    window = predictions(50, 1)
+    window.logits[3] = np.nan
+    bad = Predictions(
+        window.logits, None, CLASSES, window.ids, window.embeddings, {3: ("undecodable", "bad")}
+    )
+    found = drift(predictions(100, 0), bad)
+    assert (found.window, found.errors) == (49, 1)
+
+
+@pytest.mark.parametrize("sizes", [(3, 100), (100, 3)])
+def test_a_window_of_three_images_says_nothing(sizes):
+    with pytest.raises(DataError, match="3 images says nothing: expected 10"):
+        drift(*(predictions(n, seed) for seed, n in enumerate(sizes)))
+
+
+def test_the_same_seed_gives_the_same_figures():
+    sides = predictions(1500, 0), predictions(100, 1)
+    first, again, other = (drift(*sides, seed=seed).tests for seed in (0, 0, 1))
+    assert first == again != other

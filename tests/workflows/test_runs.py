@@ -1,0 +1,62 @@
+"""Runs are listed with what they are, unfinished and damaged ones too."""
+
+import json
+import os
+import shutil
+
+import pytest
+from helpers import call
+
+import seewhy
+from seewhy.errors import UsageError
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    """A finished run, one without a model, one whose metrics are damaged, and other things."""
+    for number, name in enumerate(("a/finished", "a/unfinished", "damaged")):
+        shutil.copytree(trained, tmp_path / name)
+        for file in (tmp_path / name).iterdir():
+            os.utime(file, (1e9 + 1000 * number,) * 2)
+    for file in ("model.safetensors", "metrics.json"):
+        (tmp_path / "a/unfinished" / file).unlink()
+    (tmp_path / "damaged" / "metrics.json").write_text("{")
+    os.utime(tmp_path / "damaged" / "metrics.json", (1e9, 1e9))
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "config.yaml").write_text("port: 80")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    return tmp_path
+
+
+def test_runs_are_listed_newest_first(folder, trained):
+    damaged, unfinished, finished = seewhy.list_runs(folder)
+    assert [one.state for one in (damaged, unfinished, finished)] == [
+        *("damaged", "unfinished", "finished"),
+    ]
+    assert finished.path == folder / "a" / "finished" and finished.split == "val"
+    assert (finished.recipe, finished.network) == ("regularized-cnn", "regularized_cnn")
+    stored = json.loads((trained / "metrics.json").read_text())["val"]["accuracy"]
+    assert finished.accuracy.value == stored["value"]
+    assert finished.accuracy.low == pytest.approx(stored["low"], abs=1e-5)
+    assert finished.images == 27 and finished.epochs == 2 and finished.megabytes > 0
+    assert unfinished.accuracy is None and "metrics.json is damaged" in damaged.problem
+
+
+def test_they_can_be_sorted(folder):
+    names = [one.path.name for one in seewhy.list_runs(folder, sort="name")]
+    assert names == ["finished", "unfinished", "damaged"]
+    assert seewhy.list_runs(folder, sort="accuracy")[0].state == "finished"
+    assert seewhy.list_runs(folder, sort="seconds")[-1].state == "damaged"
+    with pytest.raises(UsageError, match="no order 'size'"):
+        seewhy.list_runs(folder, sort="size")
+    with pytest.raises(UsageError, match="is no folder"):
+        seewhy.list_runs(folder / "missing")
+
+
+def test_the_command_shows_and_prints_them(folder, tmp_path):
+    shown = call("runs", folder).out
+    assert "regularized-cnn" in shown and "3 runs" in shown and "is damaged" in shown
+    listed = json.loads(call("runs", folder, "--sort", "name", "--json").out)["runs"]
+    assert [one["state"] for one in listed] == ["finished", "unfinished", "damaged"]
+    (tmp_path / "empty").mkdir()
+    assert "no runs" in call("runs", tmp_path / "empty").out
