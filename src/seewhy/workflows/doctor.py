@@ -32,6 +32,7 @@ EXTRAS = {
     "openvino": "`--runtime openvino`",
     "executorch": "`seewhy export --format executorch`",
     "otel": "`seewhy serve --traces`",
+    "registry": "`seewhy registry`",
 }
 ENOUGH_DISK = 2_000_000_000  # bytes
 ENOUGH_MEMORY = 2_000_000_000  # bytes; `fast` takes as much
