@@ -113,6 +113,7 @@ def test_a_server_answers_by_what_is_promoted_and_outlives_its_registry(place, t
 
     with running(tmp_path, "registry:photos@champion", runtime="torch") as server:
         assert answers_by(server, digests[0], 0)
+        assert server.client.get("/models").json()["models"][0]["name"] == "photos"
         call("registry", "promote", "photos", 2)
         assert answers_by(server, digests[1], 30)
         call("registry", "rollback", "photos")

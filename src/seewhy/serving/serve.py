@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from seewhy.config.options import first_fault
 from seewhy.errors import UsageError
 from seewhy.events import OnEvent, ignore
+from seewhy.inference.locate import REGISTERED
 from seewhy.serving.settings import ServeSettings
 
 
@@ -40,8 +41,8 @@ def serve(
 def named(models: Sequence[str | Path]) -> dict[str, str]:
     """The names by which models are served, and what each was asked for as.
 
-    A shipped model has its name, a file that of its stem, a run that of its directory; "NAME=MODEL" names
-    one. Raises `UsageError` for two of one name.
+    A shipped model has its name, a file that of its stem, a run that of its directory, a registered model
+    the one before its @; "NAME=MODEL" names one. Raises `UsageError` for two of one name.
     """
     names: dict[str, str] = {}
     for model in map(str, models):
@@ -50,6 +51,8 @@ def named(models: Sequence[str | Path]) -> dict[str, str]:
             path = Path(model)
             in_run = path.name == "model.safetensors" and path.absolute().parent.name
             name, source = in_run or (path.name if path.is_dir() else path.stem), model
+            if model.startswith(REGISTERED) and not path.exists():
+                name = model.removeprefix(REGISTERED).partition("@")[0]
         if not name.isprintable() or not 0 < len(name) <= 100:
             raise UsageError(f"{name!r} is no name for a model: write NAME={source}")
         if name in names:
