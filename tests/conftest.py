@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from rendering import render_nothing
+
+# Examples have no time limit: on a busy machine any takes long.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def shared_by_workers(factory: pytest.TempPathFactory) -> Path:

@@ -215,14 +215,14 @@ def class_sets(draw: st.DrawFn) -> tuple[set[str], set[str]]:
 SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=20, suppress_health_check=SLOW)
 @given(sets=class_sets())
 def test_labels_go_by_name(tmp_path_factory, sets):
     check_classes_by_name(tmp_path_factory, *sets)
 
 
 @pytest.mark.long
-@settings(max_examples=200, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=200, suppress_health_check=SLOW)
 @given(sets=class_sets())
 def test_labels_go_by_name_in_200_sets(tmp_path_factory, sets):
     check_classes_by_name(tmp_path_factory, *sets)

@@ -56,7 +56,7 @@ def test_extreme_logits_overflow_nowhere() -> None:
     assert p.predicted.tolist() == [0, 0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), n=st.integers(0, 6), k=st.integers(1, 4))
 def test_parquet_keeps_every_bit(data: st.DataObject, n: int, k: int, tmp_path_factory) -> None:
     text = st.text(max_size=20)

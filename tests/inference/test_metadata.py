@@ -65,7 +65,7 @@ METADATA = st.builds(
 )
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=70)
 @given(metadata=METADATA)
 def test_metadata_come_back_as_they_were_written(metadata: Metadata) -> None:
     data = container.encode(metadata, {"golden.logits": np.zeros((8, 1), np.float32)})
@@ -129,14 +129,14 @@ def check_changed_metadata(metadata: Metadata, draw: st.DataObject, tiny: bytes)
     assert container.parse(bytearray(again))[0].metadata == found.metadata
 
 
-@settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=70, suppress_health_check=list(HealthCheck))
 @given(metadata=METADATA, draw=st.data())
 def test_changed_metadata_are_refused_or_come_back(metadata, draw, tiny: bytes) -> None:
     check_changed_metadata(metadata, draw, tiny)
 
 
 @pytest.mark.long
-@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10_000, suppress_health_check=list(HealthCheck))
 @given(metadata=METADATA, draw=st.data())
 def test_changed_metadata_at_full_size(metadata, draw, tiny: bytes) -> None:
     check_changed_metadata(metadata, draw, tiny)

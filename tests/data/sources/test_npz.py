@@ -338,7 +338,7 @@ def test_two_files_are_asked_about(tmp_path):
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_mutant_is_read_or_refused(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("n")
     whole = save(folder / "x.npz", images=GREY, labels=LABELS).read_bytes()

@@ -354,7 +354,7 @@ def test_names_of_files_are_matched_whatever_their_form_of_unicode(tmp_path):
 
 
 @given(text=st.text(st.characters(codec="utf-8"), max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_a_table_holds_is_read_or_refused(text, tmp_path_factory):
     root = put(tmp_path_factory.mktemp("t"), "a.png", "b/c.png", data=b"")
     for start in ("", "id,label\n", "id,label,split,group\n"):

@@ -246,7 +246,7 @@ def test_names_of_dos_stay_what_they_are():
 
 
 @given(st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_a_mutant_is_read_or_refused(data):
     whole = zipped({"a/1.png": PNG, "b/2.png": PNG, "labels.csv": b"id,label\n"}).getvalue()
     place = data.draw(st.integers(0, len(whole) - 1))
