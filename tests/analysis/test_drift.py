@@ -87,6 +87,20 @@ def test_images_that_could_not_be_read_are_left_out():
     assert (found.window, found.errors) == (49, 1)
 
 
+def test_a_small_reference_raises_no_more_alarms_and_calls_nothing_new():
+    """16 images and wide embeddings, whose std the test must not take from one side."""
+    rng = np.random.default_rng(0)
+
+    def wide(n, seed):
+        one = predictions(n, seed)
+        vectors = rng.normal(0, 1, (n, 300)) ** 3
+        return Predictions(one.logits, None, CLASSES, one.ids, vectors.astype(np.float32))
+
+    found = [drift(wide(16, 100 + turn), wide(50, turn)) for turn in range(40)]
+    assert sum(one.drifted for one in found) <= 2
+    assert not any(one.new for one in found)
+
+
 @pytest.mark.parametrize("sizes", [(3, 100), (100, 3)])
 def test_a_window_of_three_images_says_nothing(sizes):
     with pytest.raises(DataError, match="3 images says nothing: expected 10"):

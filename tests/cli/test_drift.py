@@ -26,6 +26,7 @@ def test_the_same_images_are_no_drift_and_black_ones_are(
     same = ["drift", trained, "--reference", reference, "--window", photos]
     out = call(*same).out
     assert "no difference shown: 36 images, reference 36" in out and "at most" in out
+    assert "takes a reference of 200, not 36" in out
     black = tmp_path / "black"
     black.mkdir()
     for number in range(20):
@@ -34,7 +35,7 @@ def test_the_same_images_are_no_drift_and_black_ones_are(
     arguments = ["drift", trained, "--reference", reference, "--window", black, "--json"]
     done = call(*arguments, "--out", tmp_path / "out", code=1)
     result = json.loads(done.out)
-    assert result["window"] == 20 and len(result["new"]) == 20 and result["errors"] == 1
+    assert result["window"] == 20 and result["errors"] == 1
     assert "broken.png" in done.err
     assert min(test["corrected"] for test in result["tests"]) < 0.01
     assert json.loads((tmp_path / "out" / "drift.json").read_text())["ids"] == result["ids"]

@@ -21,6 +21,7 @@ from seewhy.text import counted
 Floats = NDArray[np.float64]
 
 FEWEST = 10  # images of a window
+FEWEST_TO_TELL_NEW = 200  # images of the reference
 SURE = 0.01  # corrected p-value below which images are said to differ
 PERMUTATIONS = 999
 MOST = 1000  # images of either side whose embeddings are compared
@@ -59,7 +60,8 @@ class Drift:
     window. `accuracy` is that of the reference and `expected` an estimate of the window's, to be read as "at
     most"; both are None where the reference has no labels. `new` are the rows of the window's images that are
     farther from the reference than its own are from each other, the farthest first, and `distances` how far
-    they are, in units of that limit. `errors` counts images that could not be read.
+    they are, in units of that limit; there are none for a reference of fewer than `FEWEST_TO_TELL_NEW`.
+    `errors` counts images that could not be read.
     """
 
     reference: int
@@ -137,14 +139,16 @@ def _class_tests(reference: Predictions, window: Predictions) -> tuple[Floats, F
 def _vectors(reference: Predictions, window: Predictions) -> tuple[Floats, Floats]:
     """What of each image is compared: its embedding, or its logits where a model gives none.
 
-    Both sides are scaled by the reference's std.
+    Both sides are scaled by the mean and std of all: by those of one side a permutation test would find the
+    side that they were taken from.
     """
     if reference.embeddings is not None and window.embeddings is not None:
         sides = reference.embeddings, window.embeddings
     else:
         sides = reference.logits, window.logits
     seen, looked_at = (side.astype(np.float64) for side in sides)
-    middle, std = seen.mean(0), np.maximum(seen.std(0), 1e-6)
+    both = np.concatenate([seen, looked_at])
+    middle, std = both.mean(0), np.maximum(both.std(0), 1e-6)
     return (seen - middle) / std, (looked_at - middle) / std
 
 
@@ -178,8 +182,10 @@ def _new(
 ) -> tuple[NDArray[np.int64], Floats]:
     """The rows of the images that are farther from the reference than its own are, and how far.
 
-    A half of the reference is the measure, and the other half says what is usual.
+    A half of the reference is the measure, and the other half says what is usual. A small reference cannot.
     """
+    if len(seen) < FEWEST_TO_TELL_NEW:
+        return np.zeros(0, np.int64), np.zeros(0)
     order = rng.permutation(len(seen))
     measure, usual = seen[order[: len(seen) // 2]], seen[order[len(seen) // 2 :]]
     place = min(NEIGHBOUR, len(measure)) - 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seewhy.analysis.drift import Drift
 
 MOST_CLASSES, MOST_NEW = 10, 5
+FEWEST_TO_TELL_NEW = 200  # as in `analysis.drift`, which is loaded later
 
 
 @click.command()
@@ -77,6 +78,12 @@ def _text(drift: "Drift") -> Iterator[Part]:
     yield facts(rows)
     yield from _moved(drift)
     yield ""
+    if drift.reference < FEWEST_TO_TELL_NEW:
+        yield (
+            "which images are unlike any before is not said: that takes a reference of "
+            f"{FEWEST_TO_TELL_NEW}, not {drift.reference}"
+        )
+        return
     unlike = len(drift.new) / drift.window
     yield f"unlike any before: {counted(len(drift.new), 'image')} ({unlike:.1%}; 1% is usual)"
     yield from (f"  {name}" for name in drift.ids[:MOST_NEW])

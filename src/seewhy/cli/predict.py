@@ -99,7 +99,7 @@ def command(
         raise
     if table is not None:
         terminal.write(_counts(result))
-    for line in _lines(result, settings):
+    for line in _lines(result, out, settings):
         terminal.write(line)
     if as_json:
         show(result, True, str)
@@ -115,8 +115,10 @@ def _counts(result: "Labelled") -> str:
     return f"{counted(result.images, 'image')}: {text or 'none could be read'}{more}{kept}"
 
 
-def _lines(result: "Labelled", settings: dict[str, Any]) -> Iterator[str]:
+def _lines(result: "Labelled", out: Path | None, settings: dict[str, Any]) -> Iterator[str]:
     """What the rows do not say."""
+    if out is not None:
+        yield f"{out}: {counted(result.images, 'image')}"
     bad = f"{result.bad:,} of {counted(result.images, 'image')} could not be read"
     if settings["copy_to"]:
         yield f"{settings['copy_to']}: {counted(result.copied, 'image')} copied"

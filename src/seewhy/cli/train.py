@@ -84,15 +84,16 @@ def _one(settings: dict[str, Any], resume: bool, as_json: bool) -> None:
     except Exception as error:
         code = _report_failed(run, error, report)
     metrics = run.metrics["val"]
-    split = ["--split", "test"] if run.split_sizes["test"] else ["--split", "val", "--full"]
-    following = command_line("evaluate", run.path, "--data", run.config["data"], *split)
+    evaluate = ("evaluate", run.path, "--data", run.config["data"], "--split")
     lines: list[Part] = [*metrics_table(metrics, f"model {run.path}"), ""]
     if page is not None:
         lines += [f"report: {page}", ""]
     lines += [
-        f"run: {run.path}   next: {following}",
+        f"run: {run.path}   next: {command_line(*evaluate, 'val', '--full')}",
         f"then, on new images: {command_line('predict', run.path, 'IMAGE')}",
     ]
+    if run.split_sizes["test"]:
+        lines += [f"once, when everything is decided: {command_line(*evaluate, 'test')}"]
     show({"run": run.path, "val": metrics}, as_json, lambda _: lines)
     sys.exit(code)
 

@@ -150,7 +150,12 @@ async function start() {
   } catch (error) {
     return fault(visible(error.message));
   }
-  if (!models.length) return fault("No model is ready yet.");
+  if (!models.length) {
+    const text = "The model is being prepared: this page asks again until it is ready.";
+    byId("about").replaceChildren(make("p", "fault", text));
+    setTimeout(start, 2000);
+    return;
+  }
   const names = models.map(({ name }) => [name, visible(name)]);
   fill(byId("model"), names, models[0].name);
   fill(byId("other"), [["", "none"], ...names], models.length === 2 ? models[1].name : "");

@@ -35,6 +35,7 @@ Split = Literal["train", "val", "test", "all"]
 Model = Classifier | str | PathLike[str]
 
 NONE = np.zeros(0, np.int64)  # rows
+FEWEST_FOR_COLOURS = 10  # images; fewer may well be all of meadows
 COLOUR_SAMPLE = 500  # images compared with the network's colour normalisation
 
 _logger = logging.getLogger("seewhy.evaluate")
@@ -244,7 +245,7 @@ def _same_names(run: Run, predictions: Predictions, split: str) -> bool:
 
 def colour_diagnostics(mean: NDArray[np.float32] | None, images: ImageSet) -> list[Diagnostic]:
     """Diagnostics if the colour by which a network centres images does not fit a sample of them."""
-    if mean is None:
+    if mean is None or len(images) < FEWEST_FOR_COLOURS:
         return []
     sample = images.images[:: max(1, len(images) // COLOUR_SAMPLE)]
     return diagnostics.in_colours(*channel_statistics(sample), mean)
