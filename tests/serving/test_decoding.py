@@ -213,6 +213,20 @@ def server_client(server):
 # ------------------------------------------------------------------ R16
 
 
+def test_r16_an_idle_process_that_is_killed_is_replaced_without_a_request(server):
+    server.predict(image())
+    deadline = time.monotonic() + 120
+    while len(server.status()["decoders"]) < len(os.sched_getaffinity(0)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    before = server.status()["decoders"]
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    while len(set(server.status()["decoders"]) - set(before)) < len(before):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def kill_while_used(server, seconds, every):
     """Kills a process every so often; each failed request has one more try, as a client would do."""
     expected = server.predict(image()).json()["results"]

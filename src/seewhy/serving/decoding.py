@@ -9,8 +9,9 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,10 +135,20 @@ class Decoders:
         self._add(worker)
 
     def _add(self, replaced: "_Worker | None" = None) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._started(replaced))
+        return self._task(self._started(replaced))
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _watched(self, worker: "_Worker") -> None:
+        """Replaces a process that ends while it is idle; of one at work its request takes notice."""
+        await worker.process.wait()
+        if worker in self._idle:
+            self._idle.remove(worker)
+            self._replace(worker, "it has ended")
 
     async def _started(self, replaced: "_Worker | None") -> None:
         """Starts a process, again where it ends before it is ready; the one before has ended then."""
@@ -158,6 +169,7 @@ class Decoders:
             else:
                 self._workers.add(worker)
                 self._give(worker)
+                self._task(self._watched(worker))
                 return
 
 
