@@ -81,6 +81,16 @@ class Drift:
         """Whether the window differs by more than chance."""
         return any(test.corrected < SURE for test in self.tests)
 
+    @property
+    def untold(self) -> str | None:
+        """Why `new` is empty whatever the images are; None where the reference can tell."""
+        if self.reference >= FEWEST_TO_TELL_NEW:
+            return None
+        return (
+            "which images are unlike any before is not said: that takes a reference of "
+            f"{FEWEST_TO_TELL_NEW}, not {self.reference}"
+        )
+
 
 def drift(reference: Predictions, window: Predictions, *, seed: int = 0) -> Drift:
     """Compares predictions of one model on a window of images with those on a reference.
@@ -100,7 +110,8 @@ def drift(reference: Predictions, window: Predictions, *, seed: int = 0) -> Drif
     class_ps, class_statistics = _class_tests(reference, window)
     seen, looked_at = _vectors(reference, window)
     discrepancy, embedding_p = _mmd(_some(seen, rng), _some(looked_at, rng), rng)
-    ps = [min(1.0, len(class_ps) * float(class_ps.min())), embedding_p]
+    by_class = holm(class_ps.tolist())
+    ps = [min(by_class), embedding_p]
     corrected = holm(ps)
     new, distances = _new(seen, looked_at, rng)
     known = _accuracy(reference)
@@ -112,10 +123,10 @@ def drift(reference: Predictions, window: Predictions, *, seed: int = 0) -> Drif
             DriftTest("classes", float(class_statistics.max()), ps[0], corrected[0]),
             DriftTest("embeddings", discrepancy, ps[1], corrected[1]),
         ),
-        classes=_shares(reference, window, class_ps),
+        classes=_shares(reference, window, by_class),
         confidence=(float(reference.confidence().mean()), float(window.confidence().mean())),
         accuracy=known,
-        expected=None if known is None else _expected(reference, window),
+        expected=None if known is None else _expected(reference, window, known),
         new=tuple(new.tolist()),
         distances=tuple(distances.tolist()),
         ids=tuple(str(window.ids[row]) for row in new),
@@ -188,10 +199,11 @@ def _new(
         return np.zeros(0, np.int64), np.zeros(0)
     order = rng.permutation(len(seen))
     measure, usual = seen[order[: len(seen) // 2]], seen[order[len(seen) // 2 :]]
-    place = min(NEIGHBOUR, len(measure)) - 1
 
     def distance(vectors: Floats) -> Floats:
-        squared = np.partition(_squared_distances(vectors, measure), place, axis=1)[:, place]
+        squared = np.partition(_squared_distances(vectors, measure), NEIGHBOUR - 1, axis=1)[
+            :, NEIGHBOUR - 1
+        ]
         return np.asarray(np.sqrt(squared))
 
     limit = max(float(np.quantile(distance(usual), NEW)), 1e-12)
@@ -201,9 +213,9 @@ def _new(
     return rows, distances[rows]
 
 
-def _shares(reference: Predictions, window: Predictions, ps: Floats) -> dict[str, ClassShare]:
-    corrected = holm(ps.tolist())
-
+def _shares(
+    reference: Predictions, window: Predictions, corrected: list[float]
+) -> dict[str, ClassShare]:
     def share(predictions: Predictions, place: int) -> Interval:
         return exact(int((predictions.predicted == place).sum()), len(predictions))
 
@@ -224,7 +236,7 @@ def _accuracy(predictions: Predictions) -> Interval | None:
     return exact(int(right.sum()), len(right))
 
 
-def _expected(reference: Predictions, window: Predictions) -> Interval:
+def _expected(reference: Predictions, window: Predictions, known: Interval) -> Interval:
     """The accuracy on the window that its confidences speak for (Garg 2022, arXiv:2201.04234).
 
     It is the share above the confidence that as many of the reference's images have as are classified
@@ -237,12 +249,11 @@ def _expected(reference: Predictions, window: Predictions) -> Interval:
     threshold = confidences[right - 1] if right else np.inf
     above = int((window.confidence() >= threshold).sum())
     low, high = exact_bounds(above, len(window))
-    # The threshold is as uncertain as the accuracy of the reference.
-    spread = exact(right, int(labelled.sum()))
+    # The threshold is as uncertain as the accuracy of the reference, `known`.
     value = above / len(window)
     below, over = value - float(low), float(high) - value
     return Interval(
         value,
-        max(0.0, value - float(np.hypot(below, spread.value - spread.low))),
-        min(1.0, value + float(np.hypot(over, spread.high - spread.value))),
+        max(0.0, value - float(np.hypot(below, known.value - known.low))),
+        min(1.0, value + float(np.hypot(over, known.high - known.value))),
     )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from seewhy.analysis.drift import Drift
 
 MOST_CLASSES, MOST_NEW = 10, 5
-FEWEST_TO_TELL_NEW = 200  # as in `analysis.drift`, which is loaded later
 
 
 @click.command()
@@ -78,11 +77,8 @@ def _text(drift: "Drift") -> Iterator[Part]:
     yield facts(rows)
     yield from _moved(drift)
     yield ""
-    if drift.reference < FEWEST_TO_TELL_NEW:
-        yield (
-            "which images are unlike any before is not said: that takes a reference of "
-            f"{FEWEST_TO_TELL_NEW}, not {drift.reference}"
-        )
+    if drift.untold:
+        yield drift.untold
         return
     unlike = len(drift.new) / drift.window
     yield f"unlike any before: {counted(len(drift.new), 'image')} ({unlike:.1%}; 1% is usual)"

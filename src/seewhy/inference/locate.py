@@ -6,10 +6,10 @@ from pathlib import Path
 
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.files import named_path
+from seewhy.registry.records import PREFIX
 from seewhy.run import Run
 from seewhy.text import no_such
 
-REGISTERED = "registry:"
 SHIPPED = Path(__file__).parents[1] / "weights"
 
 
@@ -21,19 +21,28 @@ def find_models(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> l
                 "no model is named: name a model file, a run directory or a shipped model"
             )
         return [file for name in model for file in find_models(name)]
-    model = fspath(model)
+    return [find_model(name) for name in _names(fspath(model))]
+
+
+def _names(model: str) -> list[str]:
+    """The names in "A+B"; an existing path is one."""
     names = model.split("+")
     if len(names) == 1 or Path(model).exists():
-        return [find_model(model)]
+        return [model]
     if not all(names):
         raise UsageError(f"{model!r} lacks a model beside a +: write A+B")
-    return [find_model(name) for name in names]
+    return names
+
+
+def is_registered(model: str | Path) -> bool:
+    """Whether a model is named as one of a registry; an existing path wins."""
+    return str(model).startswith(PREFIX) and not named_path(model).exists()
 
 
 def find_model(model: str | Path) -> Path:
     """The model file that a path, a run directory, a shipped name or "registry:NAME@ALIAS" stands for."""
     path = named_path(model)
-    if str(model).startswith(REGISTERED) and not path.exists():
+    if is_registered(model):
         # Here, since only these need a database.
         from seewhy.inference.registered import registered_file
 
@@ -56,8 +65,8 @@ def find_model(model: str | Path) -> Path:
 def stamps_of(model: str) -> list[tuple[int, ...] | str]:
     """What differs after a model file was replaced, or an alias of a registry was moved; reads no file."""
     stamps: list[tuple[int, ...] | str] = []
-    for name in [model] if Path(model).exists() else model.split("+"):
-        if name.startswith(REGISTERED):
+    for name in _names(model):
+        if is_registered(name):
             from seewhy.inference.registered import registered_version
 
             stamps.append(registered_version(name).sha256)

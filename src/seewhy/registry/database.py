@@ -16,7 +16,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError
 
 from seewhy.errors import RegistryError
 from seewhy.files import make_directory
@@ -29,17 +29,12 @@ LOCK = 0x5EE3_0001  # Postgres's advisory lock for making the tables
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "lustre", "glusterfs"}
 
 
-def is_address(place: str) -> bool:
-    """Whether a registry is named by a URL, not by a path."""
-    return "://" in place
-
-
 class Database:
     """The database at a path or an address; with `make` a file or tables that are not there are made."""
 
     def __init__(self, place: str, *, make: bool = False) -> None:
         self.place = without_password(place)
-        self._engine = _postgres(place) if is_address(place) else _sqlite(Path(place), make)
+        self._engine = _postgres(place) if "://" in place else _sqlite(Path(place), make)
         try:
             self._require_tables(make)
         except BaseException:
@@ -86,7 +81,7 @@ class Database:
         """Turns errors of the database into a `RegistryError` that names it."""
         try:
             yield
-        except (OperationalError, InterfaceError, DatabaseError) as error:
+        except (DatabaseError, InterfaceError) as error:
             reason = str(error.orig or error).strip().splitlines()[0]
             raise RegistryError(
                 "unreachable",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from seewhy.errors import UsageError
 
 CHAMPION = "champion"
+PREFIX = "registry:"
 
 Kind = Literal["add", "promote", "rollback", "collect"]
 
@@ -64,7 +65,7 @@ class Reference:
     @classmethod
     def parse(cls, written: str) -> "Reference":
         """Reads NAME[@VERSION_OR_ALIAS], also after "registry:". Raises `UsageError`."""
-        name, _, at = written.removeprefix("registry:").partition("@")
+        name, _, at = written.removeprefix(PREFIX).partition("@")
         require_name(name)
         if at.isascii() and at.isdigit():
             return cls(name, int(at), None)

@@ -29,7 +29,7 @@ from seewhy.registry.rows import (
     alias_moved,
     earlier_versions,
     event_of,
-    last_move,
+    moves_of,
     no_alias,
     pointed_at,
     require_bytes,
@@ -158,7 +158,7 @@ class Registry:
             if expected != "any" and current != expected:
                 raise alias_moved(connection, name, alias, expected, current)
             if current == version:
-                return last_move(connection, name, alias)
+                return moves_of(connection, name, alias)[-1]
             return _move(connection, name, "promote", version, alias, current, why, evidence)
 
     def rollback(self, name: str, alias: str = CHAMPION, *, why: str = "") -> RegistryEvent:

@@ -74,10 +74,6 @@ def moves_of(connection: Connection, name: str, alias: str) -> list[RegistryEven
     return [event_of(row) for row in found]
 
 
-def last_move(connection: Connection, name: str, alias: str) -> RegistryEvent:
-    return moves_of(connection, name, alias)[-1]
-
-
 def earlier_versions(connection: Connection, name: str, alias: str) -> list[int]:
     """The versions that an alias can be rolled back to, the next one last."""
     before: list[int] = []
@@ -102,7 +98,6 @@ def unneeded(connection: Connection, name: str, keep: int) -> list[int]:
 
 
 def no_alias(connection: Connection, name: str, alias: str) -> RegistryError:
-    require_model(connection, name)
     known = connection.scalars(select(aliases.c.alias).where(aliases.c.name == name)).all()
     if not known:
         detail = f"{name} has no alias: `seewhy registry promote {name} VERSION` makes {CHAMPION}"

@@ -13,7 +13,8 @@ from seewhy.errors import SeeWhyError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
-from seewhy.inference.locate import REGISTERED, stamps_of
+from seewhy.inference.locate import stamps_of
+from seewhy.registry.records import PREFIX
 from seewhy.serving.batching import Batcher
 from seewhy.serving.explaining import explains
 from seewhy.serving.opening import Opened, open_model
@@ -157,7 +158,7 @@ class Models:
     @property
     def changing(self) -> bool:
         """Whether a model is that of an alias, which may be moved."""
-        return any(REGISTERED in source for source in self._names.values())
+        return any(PREFIX in source for source in self._names.values())
 
     def stamps(self) -> list[tuple[int, ...] | str]:
         """What tells a changed model: it differs after a file was replaced or an alias moved.

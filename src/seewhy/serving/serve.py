@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from seewhy.config.options import first_fault
 from seewhy.errors import UsageError
 from seewhy.events import OnEvent, ignore
-from seewhy.inference.locate import REGISTERED
+from seewhy.inference.locate import is_registered
+from seewhy.registry.records import Reference
 from seewhy.serving.settings import ServeSettings
 
 
@@ -51,8 +52,8 @@ def named(models: Sequence[str | Path]) -> dict[str, str]:
             path = Path(model)
             in_run = path.name == "model.safetensors" and path.absolute().parent.name
             name, source = in_run or (path.name if path.is_dir() else path.stem), model
-            if model.startswith(REGISTERED) and not path.exists():
-                name = model.removeprefix(REGISTERED).partition("@")[0]
+            if is_registered(model):
+                name = Reference.parse(model).name
         if not name.isprintable() or not 0 < len(name) <= 100:
             raise UsageError(f"{name!r} is no name for a model: write NAME={source}")
         if name in names:
