@@ -11,6 +11,7 @@ from seewhy.registry.registry import Registry
 place, operations, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 rng, moved, seconds = random.Random(seed), 0, []
 with Registry(place) as registry:
+    print("begun", flush=True)
     for _ in range(operations):
         start = time.perf_counter()
         try:
