@@ -14,6 +14,7 @@ from seewhy.config.schedules import Plateau
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Note, Step
+from seewhy.inference.device import device_of
 from seewhy.text import counted
 from seewhy.training.averages import (
     Weights,
@@ -24,7 +25,7 @@ from seewhy.training.averages import (
     swa_start,
 )
 from seewhy.training.batches import NETWORK, Batches, seed_of
-from seewhy.training.guards import deterministic, memory_capped, take_peak_memory
+from seewhy.training.guards import deterministic, memory_capped, reseed, take_peak_memory
 from seewhy.training.layers import (
     batch_norm_momentum,
     freeze_batch_norms,
@@ -35,7 +36,9 @@ from seewhy.training.layers import (
 from seewhy.training.micro_batches import cut, fitting_memory
 from seewhy.training.objectives import Objective
 from seewhy.training.optimisers import build_optimizer
+from seewhy.training.ranks import ALONE, Ranks
 from seewhy.training.schedules import dropout_rate, lr_factor
+from seewhy.training.shards import Computed, add_up, seed_of_shard
 
 # Metrics of the network on the validation images, `loss` among them.
 Validate = Callable[[nn.Module], Mapping[str, float]]
@@ -102,6 +105,7 @@ def train(
     mode: str,
     device: torch.device,
     amp: torch.dtype | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Step | Epoch | Note]:
     """Trains until the last epoch, the patience or the time limit, and yields every step and epoch.
 
@@ -127,15 +131,16 @@ def train(
             continue
 
         with deterministic(device, seed), memory_capped(device, config.device_memory):
-            x, y = (part.to(device, non_blocking=True) for part in batches(progress.step))
             lr = _set_rates(state, batches, config)
             network.train()
             if config.freeze_batch_norm:
                 freeze_batch_norms(network)
             state.optimizer.zero_grad()
-            size = progress.micro_batch or -(-batches.batch_size // (config.accumulate or 1))
-            backward = partial(_backward, network, compiled, objective, x, y)
-            (loss, logits), fitted = fitting_memory(network, backward, size, seed)
+            most = -(-batches.batch_size // max(config.accumulate or 1, batches.shards))
+            size = progress.micro_batch or most
+            backward = partial(_backward, network, compiled, objective)
+            shard = partial(_shard, network, backward, batches, progress.step, seed, size)
+            done = add_up(network, len(batches.cut(progress.step)), shard, ranks)
             norms = None
             if config.gradient_norms is not None and progress.step % config.gradient_norms == 0:
                 norms = gradient_norms(network)
@@ -146,13 +151,13 @@ def train(
                 state.average, network, config, progress.step, batches.total_steps
             )
 
-        _require_finite(loss.item(), progress.step, lr)
-        done = _count_step(progress, batches, loss, logits, y, lr, clock, norms)
+        _require_finite(done.loss.item(), progress.step, lr)
+        event = _count_step(progress, batches, done, lr, clock, norms)
         progress.out_of_time = _out_of_time(progress, config)
-        if fitted < size:
-            progress.micro_batch = fitted
-            yield Note(_in_micro_batches(network, progress.step, fitted, batches.batch_size))
-        yield done
+        if done.fitted < size:
+            progress.micro_batch = done.fitted
+            yield Note(_in_micro_batches(network, progress.step, done.fitted, batches.batch_size))
+        yield event
 
 
 def _validated(
@@ -187,12 +192,41 @@ def _in_precision(objective: Objective, device: torch.device, amp: torch.dtype |
     return mixed
 
 
+def _shard(
+    network: nn.Module,
+    backward: Callable[..., tuple[Tensor, Tensor]],
+    batches: Batches,
+    step: int,
+    seed: int,
+    size: int,
+    shard: int,
+) -> Computed:
+    """Adds the gradients of a shard of the batch of `step`, by its share of the images, to the network's."""
+    device = device_of(network)
+    seed = seed_of_shard(seed, shard)
+    reseed(device, seed)
+    x, y = (part.to(device, non_blocking=True) for part in batches.at(step, shard))
+    share = len(y) / batches.count(step)
+    (loss, logits), fitted = fitting_memory(network, partial(backward, x, y, share), size, seed)
+    return Computed(loss, (logits.argmax(1) == y.argmax(1)).sum(), share, fitted)
+
+
 def _backward(
-    network: nn.Module, compiled: nn.Module, objective: Objective, x: Tensor, y: Tensor, size: int
+    network: nn.Module,
+    compiled: nn.Module,
+    objective: Objective,
+    x: Tensor,
+    y: Tensor,
+    whole: float,
+    size: int,
 ) -> tuple[Tensor, Tensor]:
-    """Adds up the gradients of a batch in micro-batches of `size`; returns its mean loss and its logits."""
+    """Adds up the gradients of a shard, `whole` of its batch, in micro-batches of `size`.
+
+    Returns its mean loss, times `whole`, and its logits.
+    """
     losses, outputs = [], []
     for part_x, part_y, share in cut(x, y, size):
+        share *= whole
         # The compiled network takes whole micro-batches only: compiling again for others is too slow.
         loss, logits = objective(compiled if len(part_y) == size else network, part_x, part_y)
         (loss * share).backward()
@@ -226,16 +260,15 @@ def _set_rates(state: TrainState, batches: Batches, config: TrainConfig) -> floa
 def _count_step(
     progress: TrainProgress,
     batches: Batches,
-    loss: Tensor,
-    logits: Tensor,
-    y: Tensor,
+    done: Computed,
     lr: float,
     clock: float,
     norms: dict[str, float] | None,
 ) -> Step:
-    progress.loss_sum += loss.item() * len(y)
-    progress.correct += (logits.argmax(1) == y.argmax(1)).sum().item()
-    progress.seen += len(y)
+    images = batches.count(progress.step)
+    progress.loss_sum += done.loss.item() * images
+    progress.correct += done.correct.item()
+    progress.seen += images
     progress.step += 1
     if norms is not None:
         progress.gradient_norms.append({"step": progress.step, **norms})
@@ -248,7 +281,7 @@ def _count_step(
         loss=progress.loss_sum / progress.seen,
         accuracy=progress.correct / progress.seen,
         lr=lr,
-        images_per_second=len(y) / seconds,
+        images_per_second=images / seconds,
         seconds=progress.elapsed,
         gradient_norms=norms,
     )

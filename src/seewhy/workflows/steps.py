@@ -29,6 +29,7 @@ def batches_of(job: Job) -> Batches:
         sampling=config.sampling,
         progressive=config.progressive,
         curriculum=_curriculum(job),
+        shards=config.shards,
     )
 
 

@@ -1,7 +1,7 @@
 """Training, as a function that returns a finished run and as a generator of events."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from torch import nn
 from seewhy.analysis import diagnostics
 from seewhy.config.training import TrainConfig
 from seewhy.data import Data, write_bad_files, write_splits
-from seewhy.errors import DataError, DiskFullError, DivergedError
+from seewhy.errors import DiskFullError, DivergedError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
@@ -42,7 +42,6 @@ from seewhy.run import Run, writing
 from seewhy.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
-    load_progress,
     load_weights,
     remove_older,
     save_checkpoint,
@@ -60,6 +59,7 @@ from seewhy.training.loop import train as training_loop
 from seewhy.training.schedules import in_words, lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
 from seewhy.workflows.prepare import Job, prepare
+from seewhy.workflows.repair import rewritten
 from seewhy.workflows.request import Request, check_resumable, is_finished, model_epochs
 from seewhy.workflows.steps import batches_of, objective_of, parents_of, training_facts
 from seewhy.workflows.transfer import fit_last_layer
@@ -145,8 +145,8 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
     """The events of a training, from its first file to its bundle."""
     run, splits, recipe = job.run, job.splits, job.recipe
     if is_finished(run, recipe.train):
-        rewritten = _rewritten(job)
-        yield _finished(run, "; ".join(["nothing to resume", *rewritten]))
+        again = rewritten(job)
+        yield _finished(run, "; ".join(["nothing to resume", *again]))
         return
     with memory_named(recipe.train.batch_size):
         _write_start(job)
@@ -345,34 +345,6 @@ def _finished(run: Run, note: str = "") -> RunFinished:
         raise run.lacks("history.csv", "has no epoch")
     value = by_name(run.metrics["val"]).get(metric, nan)
     return RunFinished(str(run.path), metric, value, history[-1]["seconds"], note=note)
-
-
-def _rewritten(job: Job) -> list[str]:
-    """Writes again the files of a finished run that are missing or damaged, where there is what they hold."""
-    run, splits = job.run, job.splits
-    checkpoint = latest_checkpoint(run.checkpoints)
-    rewritten = []
-    if checkpoint is not None:
-        progress = load_progress(checkpoint)
-        if not _is_whole(lambda: len(run.history) == len(progress.history)):
-            run.write_history(progress.history, progress.gradient_norms)
-            rewritten.append("history.csv")
-    known = {*splits.hashes.tolist(), *splits.left_out.hashes.tolist()}
-    if not _is_whole(lambda: run.image_hashes() == known):
-        write_splits(splits, run.path / "splits.csv")
-        rewritten.append("splits.csv")
-    if not _is_whole(lambda: len(run.rows("bad_files.csv")) == len(splits.bad)):
-        write_bad_files(splits.bad, run.path / "bad_files.csv")
-        rewritten.append("bad_files.csv")
-    return [f"{name} written again" for name in rewritten]
-
-
-def _is_whole(complete: Callable[[], bool]) -> bool:
-    """Whether a file of the run can be read, and is `complete`."""
-    try:
-        return complete()
-    except DataError:
-        return False
 
 
 def _validate(job: Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:
