@@ -1,4 +1,4 @@
-"""Records answers and labels, each twice: `python recorder.py PLACE`; prints the number of what is durable."""
+"""Records answers and labels, each twice: `python recorder.py PLACE`; prints each number that is durable."""
 
 import itertools
 import sys

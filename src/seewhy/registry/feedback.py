@@ -41,7 +41,7 @@ class Feedback:
         An image whose answer is not there, any more or at all, is left out.
         """
         with self.database.writing() as connection:
-            rows = [{**vars(one), "top": json.dumps(one.top)} for one in served]
+            rows = [{**vars(one), "top": json.dumps(one.top, allow_nan=False)} for one in served]
             _add(connection, answers, rows)
             _add(
                 connection,
