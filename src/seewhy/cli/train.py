@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from seewhy.run import Run
 
 
-@click.command()
+class Train(click.Command):
+    """Keeps the arguments as they were typed, which each of several processes gets."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.obj = list(args)
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=Train)
 @training_flags()
 @click.option(
     "--resume",
@@ -39,8 +47,18 @@ if TYPE_CHECKING:
 )
 @click.option("--seeds", type=int, help="train N runs with consecutive seeds, show mean and std")
 @click.option("--folds", type=int, help="train N runs by N-fold cross-validation")
+@click.option(
+    "--processes",
+    type=int,
+    help="compute the shards of each batch (--train.shards) in N processes on this machine, to the same bits",
+)
 def command(
-    seeds: int | None, folds: int | None, resume: bool, as_json: bool, **settings: Any
+    seeds: int | None,
+    folds: int | None,
+    processes: int | None,
+    resume: bool,
+    as_json: bool,
+    **settings: Any,
 ) -> None:
     """Train a classifier from labelled images and measure it on validation; test is never used.
 
@@ -53,6 +71,11 @@ def command(
         raise UsageError("--seeds and --folds are two experiments: choose one")
     if resume and (seeds is not None or folds is not None):
         raise UsageError("--seeds and --folds continue by themselves: leave out --resume")
+    several = seeds is not None or folds is not None
+    if several and (processes is not None or seewhy.in_group()):
+        raise UsageError("--seeds and --folds train their runs one after the other in one process")
+    if processes is not None:
+        _in_processes(processes)
     if resume:  # what is not named is the run's own
         source = click.get_current_context().get_parameter_source
         for name in ("recipe", "data"):
@@ -70,7 +93,20 @@ def command(
         _one(settings, resume, as_json)
 
 
+def _in_processes(count: int) -> None:
+    """Trains in several processes, each of which gets the other arguments, and exits as they do."""
+    if seewhy.in_group():
+        raise UsageError("this process is one of several already: leave out --processes")
+    arguments = list(click.get_current_context().obj)
+    at = next(i for i, text in enumerate(arguments) if text.split("=")[0] == "--processes")
+    del arguments[at : at + (1 if "=" in arguments[at] else 2)]
+    sys.exit(seewhy.in_processes(["train", *arguments], count))
+
+
 def _one(settings: dict[str, Any], resume: bool, as_json: bool) -> None:
+    if seewhy.rank() > 0:  # the first rank shows and reports
+        seewhy.train(resume=resume, **settings)
+        return
     with shown(_interrupted) as terminal:
         run = seewhy.train(resume=resume, on_event=terminal, **settings)
     page, code = None, 0

@@ -93,6 +93,10 @@ class Batches:
         rows = self.rows(step)
         return np.array_split(rows, max(1, min(self.shards, len(rows) // LEAST)))
 
+    def most_at_once(self, parts: int | None) -> int:
+        """The number of images in a shard, or in one of the `parts` of a batch, if these are smaller."""
+        return -(-self.batch_size // max(parts or 1, self.shards))
+
     def at(self, step: int, shard: int) -> tuple[Tensor, Tensor]:
         """A shard of the batch of `step`: its images as they are in the batch, mixed among themselves."""
         parts = self.cut(step)

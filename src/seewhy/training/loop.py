@@ -80,19 +80,26 @@ class TrainProgress:
 
 @dataclass
 class TrainState:
-    """The whole state of training: weights, optimiser, average and progress."""
+    """The whole state of training: weights, optimiser, average and progress.
+
+    `threads` is the number with which each step is computed; None: as many as PyTorch takes.
+    """
 
     network: nn.Module
     optimizer: optim.Optimizer
     average: Weights | None
     progress: TrainProgress
+    threads: int | None = None
 
     @classmethod
-    def start(cls, network: nn.Module, config: TrainConfig) -> "TrainState":
+    def start(
+        cls, network: nn.Module, config: TrainConfig, threads: int | None = None
+    ) -> "TrainState":
         average = start_average(network) if config.ema is not None else None
         if config.freeze is not None:
             freeze_blocks(network, config.freeze)
-        return cls(network, build_optimizer(network, config), average, TrainProgress())
+        optimizer = build_optimizer(network, config)
+        return cls(network, optimizer, average, TrainProgress(), threads)
 
 
 def train(
@@ -111,12 +118,14 @@ def train(
 
     A step for which memory runs out is done again in smaller micro-batches, and so are the later ones; a
     `Note` says so. The caller may stop at any yield and continue later with the same `state`, bit for bit.
-    Global settings, such as random states, are set and restored within a step. `mode` is "max" or "min",
-    the better direction of `config.monitor`. Raises `DivergedError` if a loss is not finite.
+    With several `ranks` each computes some shards of every batch, and all have the same state after it; the
+    first alone validates. Global settings, such as random states, are set and restored within a step.
+    `mode` is "max" or "min", the better direction of `config.monitor`. Raises `DivergedError` if a loss is
+    not finite.
     """
-    network, progress = state.network, state.progress
+    network, progress, threads = state.network, state.progress, state.threads
     compiled = cast(nn.Module, torch.compile(network)) if config.compile else network
-    objective = _in_precision(objective, device, amp)
+    backward = partial(_backward, network, compiled, _in_precision(objective, device, amp))
     # Of a state that was loaded, by the rules of this recipe, which may allow more.
     progress.out_of_time = _out_of_time(progress, config)
     progress.stopped = reason_to_stop(progress, config)
@@ -124,21 +133,20 @@ def train(
         clock = time.monotonic()
         seed = seed_of(config.seed, NETWORK, progress.step)
         if batches.epochs_done(progress.step) > progress.epoch or progress.out_of_time:
-            with deterministic(device, seed), memory_capped(device, config.device_memory):
-                metrics = _validated(state, batches, config, validate, device)
+            with deterministic(device, seed, threads), memory_capped(device, config.device_memory):
+                metrics = ranks.of_first(partial(_validated, state, batches, config, validate))
             number, peak = progress.epoch + 1, take_peak_memory(device)
-            yield close_epoch(progress, number, config, metrics, mode, clock, peak)
+            seconds = ranks.agreed(time.monotonic() - clock)
+            yield close_epoch(progress, number, config, metrics, mode, seconds, peak)
             continue
 
-        with deterministic(device, seed), memory_capped(device, config.device_memory):
+        with deterministic(device, seed, threads), memory_capped(device, config.device_memory):
             lr = _set_rates(state, batches, config)
             network.train()
             if config.freeze_batch_norm:
                 freeze_batch_norms(network)
             state.optimizer.zero_grad()
-            most = -(-batches.batch_size // max(config.accumulate or 1, batches.shards))
-            size = progress.micro_batch or most
-            backward = partial(_backward, network, compiled, objective)
+            size = progress.micro_batch or batches.most_at_once(config.accumulate)
             shard = partial(_shard, network, backward, batches, progress.step, seed, size)
             done = add_up(network, len(batches.cut(progress.step)), shard, ranks)
             norms = None
@@ -147,12 +155,12 @@ def train(
             if config.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), config.clip)
             state.optimizer.step()
-            state.average = next_average(
-                state.average, network, config, progress.step, batches.total_steps
-            )
+            total = batches.total_steps
+            state.average = next_average(state.average, network, config, progress.step, total)
 
         _require_finite(done.loss.item(), progress.step, lr)
         event = _count_step(progress, batches, done, lr, clock, norms)
+        progress.elapsed = ranks.agreed(progress.elapsed)
         progress.out_of_time = _out_of_time(progress, config)
         if done.fitted < size:
             progress.micro_batch = done.fitted
@@ -165,7 +173,6 @@ def _validated(
     batches: Batches,
     config: TrainConfig,
     validate: Validate,
-    device: torch.device,
 ) -> Mapping[str, float]:
     """The metrics of the averaged weights, where there are some; those of SWA get their own batch norm.
 
@@ -175,7 +182,7 @@ def _validated(
     with averaged(network, state.average):
         if config.swa is not None and state.average is not None and not config.freeze_batch_norm:
             latest = range(max(step - BATCH_NORM_STEPS, 0), step)
-            images = (batches(number)[0].to(device) for number in latest)
+            images = (batches(number)[0].to(device_of(network)) for number in latest)
             state.average = fit_batch_norm(network, images)
         return validate(network)
 
@@ -293,10 +300,11 @@ def close_epoch(
     config: TrainConfig,
     metrics: Mapping[str, float],
     mode: str,
-    clock: float,
+    seconds: float,
     peak_memory: int | None = None,
 ) -> Epoch:
-    """Adds an epoch that is validated to the history; whatever was done since `clock` counts to it."""
+    """Adds an epoch that is validated to the history; `seconds` are those since its last step."""
+    metrics = {name: math.nan if score is None else score for name, score in metrics.items()}
     value = metrics[config.monitor]
     lr = config.lr * progress.plateau_factor * lr_factor(config, number) if number else 0.0
     _require_finite(metrics["loss"], progress.step, lr)
@@ -314,13 +322,13 @@ def close_epoch(
     if isinstance(schedule, Plateau) and progress.plateau_stale >= schedule.plateau_patience:
         progress.plateau_factor *= schedule.plateau_factor
         progress.plateau_stale = 0
-    progress.elapsed += time.monotonic() - clock
+    progress.elapsed += seconds
     epoch = Epoch(
         epoch=number,
         lr=lr,
         train_loss=progress.loss_sum / max(progress.seen, 1),
         train_accuracy=progress.correct / max(progress.seen, 1),
-        validation=dict(metrics),
+        validation=metrics,
         best=is_best,
         seconds=progress.elapsed,
         peak_memory=peak_memory,

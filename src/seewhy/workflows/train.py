@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -16,7 +16,7 @@ from torch import nn
 from seewhy.analysis import diagnostics
 from seewhy.config.training import TrainConfig
 from seewhy.data import Data, write_bad_files, write_splits
-from seewhy.errors import DiskFullError, DivergedError
+from seewhy.errors import DiskFullError, DivergedError, RankError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
@@ -46,6 +46,7 @@ from seewhy.training.checkpoint import (
     remove_older,
     save_checkpoint,
 )
+from seewhy.training.environment import restarted
 from seewhy.training.guards import (
     as_exception,
     compiler_named,
@@ -56,12 +57,14 @@ from seewhy.training.guards import (
 from seewhy.training.layers import batch_norm_momentum
 from seewhy.training.loop import TrainProgress, TrainState, notes_on_swa
 from seewhy.training.loop import train as training_loop
+from seewhy.training.ranks import joined
 from seewhy.training.schedules import in_words, lr_factor
 from seewhy.workflows.evaluate import colour_diagnostics, store
-from seewhy.workflows.prepare import Job, prepare
+from seewhy.workflows.prepare import Job
 from seewhy.workflows.repair import rewritten
 from seewhy.workflows.request import Request, check_resumable, is_finished, model_epochs
 from seewhy.workflows.steps import batches_of, objective_of, parents_of, training_facts
+from seewhy.workflows.together import follow, hand_out, prepare_together
 from seewhy.workflows.transfer import fit_last_layer
 
 
@@ -107,7 +110,7 @@ def train(
                 on_event(event)
                 if isinstance(event, RunStarted | RunFinished):
                     run = Run(Path(event.path))
-        except DiskFullError as error:
+        except (DiskFullError, RankError) as error:
             error.resume = None if run is None else run.resume_command
             raise
     assert run is not None
@@ -132,13 +135,16 @@ def training_events(
     first. An `Epoch` is yielded when its checkpoint is on disk; the last event is `RunFinished`. A run whose
     block is left earlier can be resumed, at the step where it was left. Raises as `train` does.
     """
-    with memory_named():
-        job = prepare(Request(data, recipe, out, overrides, resume, init, model), on_event)
-    with writing(job.run):
-        if job.run.started:
-            check_resumable(job.run, job.recipe, job.config)
-        with closing(_events(job, resume)) as events:
-            yield events
+    resume = resume or restarted()
+    request = Request(data, recipe, out, overrides, resume, init, model)
+    with joined() as ranks:
+        with memory_named():
+            job = prepare_together(request, on_event, ranks)
+        with nullcontext() if ranks.rank else writing(job.run):
+            if job.run.started and not ranks.rank:
+                check_resumable(job.run, job.recipe, job.config)
+            with closing(follow(job) if ranks.rank else _events(job, resume)) as events:
+                yield events
 
 
 def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
@@ -167,7 +173,7 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
         diagnosed += colour_diagnostics(mean, splits.train)
         yield from _logged(run, diagnosed)
         place(job.network, job.device)
-        state = TrainState.start(job.network, config)
+        state = TrainState.start(job.network, config, job.threads)
         _require_space(state, run, config)
         checkpoint = latest_checkpoint(run.checkpoints) if resume else None
         if checkpoint is None:
@@ -230,7 +236,9 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         mode=job.recipe.train.better,
         device=job.device,
         amp=amp,
+        ranks=job.ranks,
     )
+    trained = chain(hand_out(state, job.ranks), trained)
     if job.starts_with_last_layer and not progress.history:
         trained = chain(fit_last_layer(state, job.splits, config, amp), trained)
     with (
@@ -262,7 +270,7 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
                 with suppress(DivergedError):  # then the last good checkpoint stays
                     save()
                 raise
-            if received:
+            if job.ranks.stop_now(received):
                 save()
                 run.log(f"stopped by signal {received[0]} at step {progress.step}")
                 raise as_exception(received.pop(0))
