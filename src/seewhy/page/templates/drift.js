@@ -76,7 +76,7 @@ function keys(drift) {
 function unlike(model, drift) {
   if (drift.untold) return [make("h2", "", "Which images are new"), make("p", "", `${drift.untold[0].toUpperCase()}${drift.untold.slice(1)}.`)];
   if (!model.new.length) return [];
-  const pictured = model.new.some((one) => one.image);
+  const kept = model.new.some((one) => one.image);
   const items = model.new.map((one) => {
     const name = make("p", "id", make("bdi", "", visible(one.name)));
     name.title = visible(one.name);
@@ -84,7 +84,7 @@ function unlike(model, drift) {
   });
   const note = `The farthest ${model.new.length === drift.new.length ? "first" : `${model.new.length} of ${drift.new.length.toLocaleString("en")}`}: farther from the reference than 99% of its own images are from each other.`;
   return [make("h2", "", "Images unlike any before"), make("p", "", note),
-    pictured ? null : make("p", "note", model.detail), make("ul", pictured ? "new" : "new named", ...items)];
+    kept ? null : make("p", "note", model.detail), make("ul", kept ? "new" : "new named", ...items)];
 }
 
 function thumbnail({ image, name }) {
