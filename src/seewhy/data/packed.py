@@ -139,6 +139,6 @@ def _check_rule(pack: Pack, rule: InputRule) -> None:
         )
     if rule.depth != own.depth and own.depth is not None:
         raise DataError(
-            f"the images of {visible(pack.name)} had more than 8 bits, and {own.depth[0]:g} to {own.depth[1]:g} "
-            "became 0 to 255; the model reads them in another way: give it the images themselves"
+            f"the images of {visible(pack.name)} had more than 8 bits, of which {own.depth[0]:g} to "
+            f"{own.depth[1]:g} became 0 to 255; the model reads them in another way: give it the images"
         )
