@@ -5,7 +5,8 @@
     ├── DataError             images, labels or splits that cannot be used
     │   ├── UntrainableError  classes that no classifier can be trained on
     │   ├── ImageError        one image that cannot be used; has a `code`
-    │   └── ArchiveError      a zip or tar that is damaged or must not be opened; has a `code`
+    │   ├── ArchiveError      a zip or tar that is damaged or must not be opened; has a `code`
+    │   └── DriftError        images that cannot be compared with a reference; has a `code`
     ├── ModelFileError        a model file that is damaged, foreign or unsafe
     ├── UnwritableError       a file or directory that cannot be made
     ├── DiskFullError         exit 3: no space left while writing
@@ -113,6 +114,20 @@ ARCHIVE_ERROR_CODES = {
     "zip_compression": "an entry has a compression other than deflate",
     "zip_twice": "two entries have one name",
 }
+
+
+@dataclass(eq=False)
+class DriftError(DataError):
+    """Images that cannot be compared with a reference.
+
+    `code` is one of too_few_images, other_model (the reference is of another one) and damaged_reference.
+    """
+
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 @dataclass(eq=False)
