@@ -37,6 +37,7 @@ from .workflows.data import data_statistics as data_statistics
 from .workflows.data import split_data as split_data
 from .workflows.doctor import doctor as doctor
 from .workflows.drift import drift as drift
+from .workflows.drift_reference import drift_reference as drift_reference
 from .workflows.ensemble import ensemble as ensemble
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.experiments.ablation import ablate as ablate
