@@ -24,10 +24,11 @@ from seewhy.data.images.decode import centre
 from seewhy.errors import ModelFileError, RegistryError, SeeWhyError
 from seewhy.inference.locate import find_models, stamps_of
 from seewhy.registry.records import PREFIX
+from seewhy.serving.challenge import Beside
 from seewhy.serving.decoding import KEPT_VARIABLES
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.settings import ServeSettings
-from seewhy.serving.shadow import ANSWER, FILE, PIXELS, READY, REQUEST
+from seewhy.serving.shadow import ANSWER, FILE, PIXELS, REQUEST
 from seewhy.text import visible
 
 logger = logging.getLogger("seewhy.serving")
@@ -42,16 +43,7 @@ STOP_SECONDS = 2.0  # in which the last images are answered when the server stop
 CACHE_VARIABLES = ("HOME", "XDG_CACHE_HOME", "SEEWHY_CACHE")
 
 
-@dataclass(frozen=True)
-class Shadowed:
-    """What the challenger says of an image: its most probable class, and the confidence."""
-
-    digest: str
-    label: str
-    confidence: float
-
-
-Then = Callable[[Shadowed | None], None]
+Then = Callable[[Beside | None], None]
 
 
 class Shadow:
@@ -94,7 +86,9 @@ class Shadow:
             return {"ready": False}
         return {"ready": True, "digest": process.digest, "process": process.process.pid}
 
-    def ask(self, stored: NDArray[np.uint8], rule: InputRule, file: bytes, then: Then) -> None:
+    def ask(
+        self, stored: NDArray[np.uint8], rule: InputRule, file: bytes | bytearray, then: Then
+    ) -> None:
         """Shows the challenger an image that was answered; `then` gets what it says, None if nothing.
 
         `stored` are its pixels as `rule` stores them, `file` its bytes, for a challenger with another rule.
@@ -164,7 +158,7 @@ class _Process:
     rule: InputRule
     count: Callable[[str], None]
     asked: int = 0
-    bytes: int = 0
+    size: int = 0  # bytes that wait
     answered: float = field(default_factory=time.monotonic)  # when it last was
     waiting: dict[int, tuple[float, int, Then]] = field(default_factory=dict)
     late: set[int] = field(default_factory=set)
@@ -213,15 +207,15 @@ class _Process:
     def has_room(self) -> bool:
         """Whether another image may wait for it."""
         waiting = len(self.waiting) + len(self.late)
-        return not self.ended and waiting < QUEUE and self.bytes < QUEUE_BYTES
+        return not self.ended and waiting < QUEUE and self.size < QUEUE_BYTES
 
-    def ask(self, kind: int, data: bytes, then: Then) -> None:
+    def ask(self, kind: int, data: bytes | bytearray, then: Then) -> None:
         """Shows it an image."""
         self.asked += 1
         if not self.waiting:
             self.answered = time.monotonic()
         self.waiting[self.asked] = (time.monotonic(), len(data), then)
-        self.bytes += len(data)
+        self.size += len(data)
         self.writer.writelines((REQUEST.pack(kind, self.asked, len(data)), data))
 
     def drop_late(self) -> None:
@@ -235,9 +229,9 @@ class _Process:
         if self.late and now - self.answered > HUNG_SECONDS:
             self.process.kill()
 
-    def _finish(self, number: int, outcome: str, said: Shadowed | None) -> None:
+    def _finish(self, number: int, outcome: str, said: Beside | None) -> None:
         _, size, then = self.waiting.pop(number)
-        self.bytes -= size
+        self.size -= size
         self.count(outcome)
         then(said)
 
@@ -250,7 +244,7 @@ class _Process:
                 if number in self.late:
                     self.late.discard(number)
                 elif said:
-                    self._finish(number, "answered", Shadowed(self.digest, *said))
+                    self._finish(number, "answered", Beside(self.digest, *said))
                 else:
                     self._finish(number, "failed", None)
         except (EOFError, OSError):
