@@ -60,8 +60,9 @@ class Challenge:
         if self.share is None or champion.name != self.name or not unit:
             return champion
         challenger = models.get(self.other)
-        drawn = int(unit_hash(challenger.digest, unit)[:13], 16) / 16**13
-        return replace(challenger, name=champion.name) if drawn < self.share else champion
+        if not is_drawn(unit_hash(challenger.digest, unit), self.share):
+            return champion
+        return replace(challenger, name=champion.name)
 
     def part_of(self, models: Models, shown: Served, unit: str | None) -> Beside | None:
         """What is recorded of a unit that was shown one of the two."""
@@ -77,6 +78,11 @@ def unit_hash(digest: str, unit: str) -> str:
     The same on every server of these models.
     """
     return hmac.digest(digest.encode(), unit.encode(), "sha256").hex()[:32]
+
+
+def is_drawn(hashed: str, share: float) -> bool:
+    """Whether a unit is among the share that sees the challenger."""
+    return int(hashed[:13], 16) < share * 16**13
 
 
 def challenge_of(names: Mapping[str, str], settings: ServeSettings) -> Challenge:

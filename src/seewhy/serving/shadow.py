@@ -11,7 +11,6 @@ import signal
 import socket
 import struct
 import sys
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -29,13 +28,15 @@ from seewhy.text import visible
 REQUEST = struct.Struct("<BQI")  # one of the kinds below, a number, bytes that follow
 ANSWER = struct.Struct("<QI")  # the number of the request, bytes of JSON that follow
 PIXELS, FILE = range(2)  # as the network sees them, or as they were sent
+WHILE_LOADING = 5  # niceness
 READY = 2**64 - 1  # the number of the first answer, which is about the model
 
 
 def main() -> None:
     """Answers until the socket is closed."""
     settings = ServeSettings.model_validate_json(sys.argv[1])
-    _step_back()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # which would have somebody's image
+    os.nice(WHILE_LOADING)
     # Sent to all processes of a terminal or a service: the server ends this one by closing the socket.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -48,19 +49,12 @@ def main() -> None:
         model = opened.classifier
         about = {"digest": opened.digest, "rule": to_json(model.rule.model_dump())}
         _send(connection, READY, about)
+        os.nice(19)  # the most: every other process goes first
         limits = Limits(settings.image_bytes, settings.image_pixels, settings.image_side)
         with model.in_full_precision():
             while len(head := requests.read(REQUEST.size)) == REQUEST.size:
                 kind, number, size = REQUEST.unpack(head)
                 _send(connection, number, _said(model, kind, requests.read(size), limits))
-
-
-def _step_back() -> None:
-    """Lets every other process go first, and leaves no core file with somebody's image."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(19)
-    with suppress(AttributeError, OSError):  # Linux has more
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _said(model: Classifier, kind: int, data: bytes, limits: Limits) -> list[Any]:

@@ -34,7 +34,7 @@ from seewhy.text import visible
 logger = logging.getLogger("seewhy.serving")
 
 QUEUE, QUEUE_BYTES = 64, 32 << 20  # images that wait; more are dropped
-LATE_SECONDS = 5.0  # after which an image is dropped that has no answer yet
+LATE_SECONDS = 10.0  # after which an image is dropped that has no answer yet
 HUNG_SECONDS = 60.0  # of work without an answer, after which the process is replaced
 START_SECONDS = 300.0  # in which a bundle may be exported, when nothing else wants the processor
 RETRY_SECONDS = 30.0  # between two attempts at a model that cannot be used
