@@ -30,6 +30,7 @@ from .training.environment import in_group as in_group
 from .training.environment import rank as rank
 from .workflows.analyse import analyse as analyse
 from .workflows.benchmark import benchmark_inference as benchmark_inference
+from .workflows.benchmark_training import benchmark_training as benchmark_training
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.compare import compare as compare
 from .workflows.compress import compress as compress
@@ -38,6 +39,7 @@ from .workflows.data import data_statistics as data_statistics
 from .workflows.data import split_data as split_data
 from .workflows.doctor import doctor as doctor
 from .workflows.drift import drift as drift
+from .workflows.drift_reference import drift_reference as drift_reference
 from .workflows.ensemble import ensemble as ensemble
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.experiments.ablation import ablate as ablate
@@ -56,6 +58,7 @@ from .workflows.models import build_network as build_network
 from .workflows.models import measured_networks as measured_networks
 from .workflows.models import network_costs as network_costs
 from .workflows.models import network_layers as network_layers
+from .workflows.pack import pack_data as pack_data
 from .workflows.predict import label_images as label_images
 from .workflows.predict import predict as predict
 from .workflows.preview import preview as preview

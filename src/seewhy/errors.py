@@ -5,7 +5,8 @@
     ├── DataError             images, labels or splits that cannot be used
     │   ├── UntrainableError  classes that no classifier can be trained on
     │   ├── ImageError        one image that cannot be used; has a `code`
-    │   └── ArchiveError      a zip or tar that is damaged or must not be opened; has a `code`
+    │   ├── ArchiveError      a zip, tar or pack that is damaged or must not be opened; has a `code`
+    │   └── DriftError        images that cannot be compared with a reference; has a `code`
     ├── ModelFileError        a model file that is damaged, foreign or unsafe
     ├── UnwritableError       a file or directory that cannot be made
     ├── DiskFullError         exit 3: no space left while writing
@@ -88,7 +89,7 @@ IMAGE_ERROR_CODES = {
 
 @dataclass(eq=False)
 class ArchiveError(DataError):
-    """A zip or tar that is damaged or must not be opened; `code` is one of `ARCHIVE_ERROR_CODES`."""
+    """A zip, tar or pack that is damaged or must not be opened; `code` is in `ARCHIVE_ERROR_CODES`."""
 
     archive: str
     code: str
@@ -113,7 +114,24 @@ ARCHIVE_ERROR_CODES = {
     "zip_link": "an entry is a link or a device",
     "zip_compression": "an entry has a compression other than deflate",
     "zip_twice": "two entries have one name",
+    "pack_damaged": "it is damaged or cut short",
+    "pack_foreign": "it is no pack of `seewhy data pack`",
+    "pack_newer": "it is of a newer version",
 }
+
+
+@dataclass(eq=False)
+class DriftError(DataError):
+    """Images that cannot be compared with a reference.
+
+    `code` is one of too_few_images, other_model (the reference is of another one) and damaged_reference.
+    """
+
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 @dataclass(eq=False)
@@ -132,7 +150,7 @@ class RegistryError(SeeWhyError):
     """A registry that cannot be used, or has not what is asked of it.
 
     `code` is one of unknown_model, unknown_version, unknown_alias, no_earlier_version, alias_moved,
-    collected, damaged, newer_schema, unknown_request and unreachable.
+    collected, damaged, newer_schema, unknown_request, unknown_label and unreachable.
     """
 
     code: str

@@ -36,6 +36,20 @@ class ServeSettings(BaseModel):
     )
     reload: bool = Field(False, description="load a model again when its file changes")
 
+    challenger: str | None = Field(
+        None,
+        description="[NAME=]MODEL that answers beside the one served, unseen; recorded as by --feedback",
+    )
+    split: float | None = Field(
+        None, gt=0, lt=1, description="share of the units that are shown the challenger instead"
+    )
+    feedback: bool = Field(
+        False, description="record answers in the registry, to which labels can be sent"
+    )
+    audit_share: float = Field(
+        0.02, ge=0, le=1, description="share of all answers that is drawn to be labelled"
+    )
+
     runners: int | None = Field(
         None, ge=1, le=256, description="batches computed at once, one thread each [cores]"
     )

@@ -105,6 +105,8 @@ class Batches:
     def _augmented(self, step: int, rows: np.ndarray, first: int) -> tuple[Tensor, Tensor]:
         """The images of these rows, the first of which is number `first` of the batch."""
         images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
+        if step + 1 < self.total_steps:
+            self.images.expect(self.rows(step + 1))
         labels = torch.from_numpy(self.images.labels[rows])
         targets = torch.nn.functional.one_hot(labels, len(self.images.classes)).float()
         generator, policy = (

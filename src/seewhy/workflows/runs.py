@@ -1,112 +1,71 @@
-"""Lists the runs below a folder: what was trained on what, and how good it is."""
+"""Lists the runs below a folder, and draws them side by side."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from math import inf, isnan, nan
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from seewhy.analysis.runs import Order, RunSummary, sorted_runs, summarise_run
 from seewhy.errors import DataError, UsageError
-from seewhy.evaluation.headline import headline
-from seewhy.evaluation.stats.intervals import Interval
-from seewhy.run import Run
-from seewhy.text import no_such
+from seewhy.files import require_writable, write_atomic
+from seewhy.run import Run, runs_below
 
-Order = Literal["accuracy", "date", "name", "seconds"]
-State = Literal["finished", "unfinished", "damaged"]
+if TYPE_CHECKING:
+    from seewhy.page.runs import ListedRun
 
 DEPTH = 4  # folders below the one that is named
 
 
-@dataclass(frozen=True)
-class RunSummary:
-    """A run in a list.
-
-    `accuracy` is that of `split`: test where it was evaluated, else validation; None before that. `seconds`
-    are those of the training, `megabytes` those of the model, `date` (UTC, ISO 8601) when it last changed.
-    `problem` says what is wrong with a damaged run, whose other facts may be missing.
-    """
-
-    path: Path
-    state: State
-    recipe: str | None = None
-    network: str | None = None
-    data: str | None = None
-    images: int | None = None
-    epochs: int | None = None
-    seconds: float | None = None
-    split: str | None = None
-    accuracy: Interval | None = None
-    megabytes: float | None = None
-    date: str = ""
-    problem: str | None = None
-
-
-def list_runs(folder: str | Path = ".", *, sort: Order = "date") -> list[RunSummary]:
+def list_runs(
+    folder: str | Path = ".", *, sort: Order = "date", out: str | Path | None = None
+) -> list[RunSummary]:
     """The runs in a folder and below it, best, newest or shortest first, or by name.
 
-    A damaged run is listed, with what is wrong. Raises `UsageError` if there is no such folder.
+    "accuracy" is that on validation, which every finished run has; "test_accuracy" that on test. A damaged
+    run is listed, with what is wrong. `out` is an HTML page to write, which draws the runs side by side and
+    links their reports. Raises `UsageError` if there is no such folder.
     """
     folder = Path(folder)
-    if sort not in get_args(Order):
-        raise UsageError(no_such("order", str(sort), get_args(Order)))
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder: name one that has runs in it, such as runs")
-    return sorted(map(_summary, _runs(folder, DEPTH)), key=_KEYS[sort])
+    if out is not None:
+        require_writable(Path(out))
+    runs = sorted_runs(map(summarise_run, runs_below(folder, DEPTH)), sort)
+    if out is not None:
+        _write_page(runs, folder, Path(out))
+    return runs
 
 
-def _accuracy(run: RunSummary) -> float:
-    return inf if run.accuracy is None or isnan(run.accuracy.value) else -run.accuracy.value
+def _write_page(runs: Sequence[RunSummary], folder: Path, page: Path) -> None:
+    from seewhy.page.runs import render_runs  # here, since a list needs no matplotlib
+
+    listed = [_listed(run, folder, page) for run in runs]
+    write_atomic(page, render_runs(listed, folder.resolve().name).encode())
 
 
-_KEYS: dict[Order, Callable[[RunSummary], Any]] = {
-    "accuracy": lambda run: (_accuracy(run), str(run.path)),
-    "date": lambda run: tuple(-ord(character) for character in run.date),
-    "name": lambda run: str(run.path),
-    "seconds": lambda run: (inf if run.seconds is None else run.seconds, str(run.path)),
-}
+def _listed(summary: RunSummary, folder: Path, page: Path) -> "ListedRun":
+    from seewhy.page.runs import ListedRun
 
-
-def _runs(folder: Path, depth: int) -> Iterator[Run]:
-    """The started runs, without looking into them for others."""
-    run = Run(folder)
-    if run.started and ((folder / "log.txt").exists() or run.finished):
-        yield run
-    elif depth:
-        for below in sorted(folder.iterdir()):
-            if below.is_dir() and not below.is_symlink() and not below.name.startswith("."):
-                yield from _runs(below, depth - 1)
-
-
-def _summary(run: Run) -> RunSummary:
-    changed = max(path.stat().st_mtime for path in run.path.iterdir() if path.is_file())
-    date = datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")
-    try:
-        config, history, metrics = run.config, run.history, run.metrics
-        split = next((name for name in ("test", "val") if name in metrics), None)
-        return RunSummary(
-            path=run.path,
-            state="finished" if run.finished else "unfinished",
-            recipe=config["recipe"].get("name"),
-            network=config["recipe"].get("model", {}).get("name"),
-            data=str(config["data"]),
-            images=run.split_sizes["train"] if (run.path / "splits.csv").exists() else None,
-            epochs=int(history[-1]["epoch"]) if history else None,
-            seconds=history[-1]["seconds"] if history else None,
-            split=split,
-            accuracy=None if split is None else _interval(metrics[split]),
-            megabytes=run.model.stat().st_size / 1e6 if run.finished else None,
-            date=date,
-        )
-    except (DataError, LookupError, TypeError, AttributeError, ValueError, OSError) as error:
-        problem = str(error) if isinstance(error, DataError) else f"{run.path} is damaged"
-        return RunSummary(run.path, "damaged", date=date, problem=problem)
-
-
-def _interval(stored: Any) -> Interval:
-    bounds = headline(stored).accuracy
-    value, low, high = (
-        nan if one is None else one for one in (bounds.value, bounds.low, bounds.high)
+    report = summary.path / "report.html"
+    link = ""
+    if report.is_file():
+        way = os.path.relpath(report.resolve(), page.parent.resolve())
+        link = quote(Path(way).as_posix(), errors="surrogateescape")
+    name = summary.path.relative_to(folder).as_posix()
+    return ListedRun(
+        summary,
+        name=summary.path.resolve().name if name == "." else name,
+        report=link,
+        history=_history(summary),
     )
-    return Interval(value, low, high)
+
+
+def _history(summary: RunSummary) -> list[dict[str, float]]:
+    """The epochs of a run; none of one that is damaged."""
+    if summary.state == "damaged":
+        return []
+    try:
+        return [row for row in Run(summary.path).history if "val_accuracy" in row]
+    except DataError:  # damaged meanwhile
+        return []

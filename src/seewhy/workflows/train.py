@@ -59,6 +59,7 @@ from seewhy.training.loop import TrainProgress, TrainState, notes_on_swa
 from seewhy.training.loop import train as training_loop
 from seewhy.training.ranks import joined
 from seewhy.training.schedules import in_words, lr_factor
+from seewhy.workflows.environment import write_environment
 from seewhy.workflows.evaluate import colour_diagnostics, store
 from seewhy.workflows.prepare import Job
 from seewhy.workflows.repair import rewritten
@@ -365,7 +366,7 @@ def _write_start(job: Job) -> None:
     run, splits = job.run, job.splits
     write_splits(splits, run.path / "splits.csv")
     write_bad_files(splits.bad, run.path / "bad_files.csv")
-    run.write_environment()
+    write_environment(run)
     run.write_config(job.config)
     for note in job.notes:
         run.log(note)
