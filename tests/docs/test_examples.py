@@ -22,6 +22,8 @@ import seewhy
 pytestmark = pytest.mark.long
 # The beginning of a command, and why it is not executed.
 NOT_RUN = {
+    "train --data photos/ --train.shards 2 --processes": "starts processes: tests/reliability/test_ranks.py",
+    "train --resume --out runs/transfer --processes": "starts processes: tests/reliability/test_ranks.py",
     "serve": "does not end: a server is tried in tests/serving, and by the client below",
     "export runs/transfer --format web": "downloads onnxruntime-web: tests/exporters/test_web.py",
     "export runs/transfer --format executorch": "needs 550 MB: tests/exporters/test_executorch.py",

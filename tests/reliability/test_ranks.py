@@ -1,6 +1,7 @@
 """Several processes that train one model: to the bits of one process, and none left behind."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -104,9 +105,15 @@ def test_two_processes_train_to_the_bits_of_one(photos, tmp_path, fields):
     whole, run = Run(tmp_path / "whole"), Run(tmp_path / "run")
     fields = SHARDED | fields
     alone(photos, whole, fields, tmp_path)
-    command = arguments(photos, run.path, fields)
-    assert codes(start([command] * 2, tmp_path)) == [0, 0], (tmp_path / "log").read_text()
+    elsewhere = tmp_path / "elsewhere"  # as on another machine
+    shutil.copytree(photos, elsewhere / "photos")
+    commands = [
+        arguments(photos, run.path, fields),
+        arguments(elsewhere / "photos", elsewhere / "run", fields),
+    ]
+    assert codes(start(commands, tmp_path)) == [0, 0], (tmp_path / "log").read_text()
     require_same(run, tmp_path / "cache", whole)
+    assert not (elsewhere / "run").exists()
 
 
 def test_a_killed_rank_ends_all_and_one_process_resumes_to_the_same_bits(photos, tmp_path):
