@@ -135,23 +135,19 @@ def train(
         if batches.epochs_done(progress.step) > progress.epoch or progress.out_of_time:
             with deterministic(device, seed, threads), memory_capped(device, config.device_memory):
                 metrics = ranks.of_first(partial(_validated, state, batches, config, validate))
-            number, peak = progress.epoch + 1, take_peak_memory(device)
-            seconds = ranks.agreed(time.monotonic() - clock)
-            yield close_epoch(progress, number, config, metrics, mode, seconds, peak)
+            seconds, peak = ranks.agreed(time.monotonic() - clock), take_peak_memory(device)
+            yield close_epoch(progress, progress.epoch + 1, config, metrics, mode, seconds, peak)
             continue
 
         with deterministic(device, seed, threads), memory_capped(device, config.device_memory):
             lr = _set_rates(state, batches, config)
-            network.train()
-            if config.freeze_batch_norm:
-                freeze_batch_norms(network)
+            _set_training_mode(network, config)
             state.optimizer.zero_grad()
             size = progress.micro_batch or batches.most_at_once(config.accumulate)
             shard = partial(_shard, network, backward, batches, progress.step, seed, size)
             done = add_up(network, len(batches.cut(progress.step)), shard, ranks)
-            norms = None
-            if config.gradient_norms is not None and progress.step % config.gradient_norms == 0:
-                norms = gradient_norms(network)
+            due = config.gradient_norms and progress.step % config.gradient_norms == 0
+            norms = gradient_norms(network) if due else None
             if config.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), config.clip)
             state.optimizer.step()
@@ -250,6 +246,12 @@ def _in_micro_batches(network: nn.Module, step: int, fitted: int, batch: int) ->
     if batch_norm_momentum(network) is None:
         return text
     return text + "; batch-norm statistics are now those of a micro-batch"
+
+
+def _set_training_mode(network: nn.Module, config: TrainConfig) -> None:
+    network.train()
+    if config.freeze_batch_norm:
+        freeze_batch_norms(network)
 
 
 def _set_rates(state: TrainState, batches: Batches, config: TrainConfig) -> float:

@@ -239,16 +239,13 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         amp=amp,
         ranks=job.ranks,
     )
-    trained = chain(hand_out(state, job.ranks), trained)
-    if job.starts_with_last_layer and not progress.history:
-        trained = chain(fit_last_layer(state, job.splits, config, amp), trained)
     with (
         stopping_signals() as received,
         _advised(run, config),
         compiler_named(),
         memory_held_back(),
     ):
-        for event in trained:
+        for event in chain(_before_steps(job, state, amp), trained):
             diagnosed: Sequence[Diagnostic] = ()
             if isinstance(event, Epoch):
                 diagnosed = _logged(run, diagnostics.in_history(progress.history, setting))
@@ -278,6 +275,13 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
     run.write_history(progress.history, progress.gradient_norms)
     run.log(progress.stopped or "")
     yield from _keep_weights(job, state, batches.total_steps)
+
+
+def _before_steps(job: Job, state: TrainState, amp: torch.dtype | None) -> Iterator[Event]:
+    """Fits the last layer, where that comes first; then gives all ranks the state."""
+    if job.starts_with_last_layer and not state.progress.history:
+        yield from fit_last_layer(state, job.splits, job.recipe.train, amp)
+    yield from hand_out(state, job.ranks)
 
 
 def _keep_weights(job: Job, state: TrainState, total_steps: int) -> Iterator[Note]:
