@@ -24,6 +24,8 @@ pytestmark = pytest.mark.long
 NOT_RUN = {
     "train --data photos/ --train.shards 2 --processes": "starts processes: tests/reliability/test_ranks.py",
     "train --resume --out runs/transfer --processes": "starts processes: tests/reliability/test_ranks.py",
+    "train --recipe photos --data photos/ --seeds 4 --processes": "starts processes: test_sweeps.py",
+    "tune --recipe photos --data photos/ --trials 20 --processes": "starts processes: test_sweeps.py",
     "serve": "does not end: a server is tried in tests/serving, and by the client below",
     "export runs/transfer --format web": "downloads onnxruntime-web: tests/exporters/test_web.py",
     "export runs/transfer --format executorch": "needs 550 MB: tests/exporters/test_executorch.py",

@@ -124,7 +124,7 @@ def test_a_killed_rank_ends_all_and_one_process_resumes_to_the_same_bits(photos,
     group[1].kill()
     killed = time.monotonic()
     assert codes(group) == [RankError.exit_code, -signal.SIGKILL]
-    assert time.monotonic() - killed < 5
+    assert time.monotonic() - killed < 10  # 1 s where nothing else runs
     said = (tmp_path / "log").read_text()
     assert f"another process of this training is gone: continue with `{run.resume_command}" in said
     alone(photos, run, fields, tmp_path, resume=True)

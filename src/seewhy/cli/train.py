@@ -11,7 +11,7 @@ from click.core import ParameterSource
 import seewhy
 from seewhy.cli.completion import models
 from seewhy.cli.flags import training_flags
-from seewhy.cli.options import show
+from seewhy.cli.options import Typed, processes_option, show, start_processes
 from seewhy.cli.progress import say, shown
 from seewhy.cli.screen import Part
 from seewhy.cli.tables import metrics_table, summary_table
@@ -24,15 +24,7 @@ if TYPE_CHECKING:
     from seewhy.run import Run
 
 
-class Train(click.Command):
-    """Keeps the arguments as they were typed, which each of several processes gets."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.obj = list(args)
-        return super().parse_args(ctx, args)
-
-
-@click.command(cls=Train)
+@click.command(cls=Typed)
 @training_flags()
 @click.option(
     "--resume",
@@ -47,11 +39,7 @@ class Train(click.Command):
 )
 @click.option("--seeds", type=int, help="train N runs with consecutive seeds, show mean and std")
 @click.option("--folds", type=int, help="train N runs by N-fold cross-validation")
-@click.option(
-    "--processes",
-    type=int,
-    help="compute the shards of each batch (--train.shards) in N processes on this machine, to the same bits",
-)
+@processes_option
 def command(
     seeds: int | None,
     folds: int | None,
@@ -72,10 +60,10 @@ def command(
     if resume and (seeds is not None or folds is not None):
         raise UsageError("--seeds and --folds continue by themselves: leave out --resume")
     several = seeds is not None or folds is not None
-    if several and (processes is not None or seewhy.in_group()):
-        raise UsageError("--seeds and --folds train their runs one after the other in one process")
     if processes is not None:
-        _in_processes(processes)
+        start_processes(processes, together=not several)
+    if several and seewhy.in_group():
+        raise UsageError("--seeds and --folds train each run in one process: use --processes")
     if resume:  # what is not named is the run's own
         source = click.get_current_context().get_parameter_source
         for name in ("recipe", "data"):
@@ -91,16 +79,6 @@ def command(
         show(over_folds, as_json, _folds_text)
     else:
         _one(settings, resume, as_json)
-
-
-def _in_processes(count: int) -> None:
-    """Trains in several processes, each of which gets the other arguments, and exits as they do."""
-    if seewhy.in_group():
-        raise UsageError("this process is one of several already: leave out --processes")
-    arguments = list(click.get_current_context().obj)
-    at = next(i for i, text in enumerate(arguments) if text.split("=")[0] == "--processes")
-    del arguments[at : at + (1 if "=" in arguments[at] else 2)]
-    sys.exit(seewhy.in_processes(["train", *arguments], count))
 
 
 def _one(settings: dict[str, Any], resume: bool, as_json: bool) -> None:

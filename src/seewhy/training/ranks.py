@@ -160,8 +160,9 @@ def joined() -> Iterator[Ranks]:
         if ranks.rank and ranks.left_by([0], PATIENCE):
             raise SystemExit(getattr(error, "exit_code", 1)) from None
         ranks.disconnect()  # so that the others notice, while there still is a store
-        for other in others if ranks.rank == 0 else ():
-            ranks.left_by([other], SOON)
+        lost = isinstance(error, RankError) and error.code in ("lost", "left")
+        for other in others if ranks.rank == 0 and not lost else ():
+            ranks.left_by([other], PATIENCE)
         raise
     finally:
         ranks.leave("it was stopped")

@@ -1,4 +1,4 @@
-"""Starts the processes that train one model together on this machine."""
+"""Starts processes on this machine that train one model together, or share the runs of an experiment."""
 
 import os
 import signal
@@ -19,30 +19,25 @@ GONE = RankError.exit_code
 Process = subprocess.Popen[bytes]
 
 
-def in_processes(arguments: Sequence[str], count: int) -> int:
-    """Runs `seewhy` with these arguments in `count` processes that train one model; returns its exit code.
+def in_processes(arguments: Sequence[str], count: int, *, together: bool = True) -> int:
+    """Runs `seewhy` with these arguments in `count` processes; returns the exit code of the first.
 
-    Each computes with an equal share of the cores, unless OMP_NUM_THREADS says how many. SIGINT and SIGTERM
-    are passed on; a second one kills. Raises `RankError` if the first process was killed.
+    They train one model `together`, or each does a part of the runs of an experiment, and the first one alone
+    prints. Each computes with an equal share of the cores, unless OMP_NUM_THREADS says how many. SIGINT and
+    SIGTERM are passed on; a second one kills. Raises `RankError` if the first process was killed.
     """
     if count < 2:
         raise UsageError(f"{count} processes: expected 2 or more")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    common = {
-        **os.environ,
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, workers() // count))),
-        "WORLD_SIZE": str(count),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "TORCH_CPP_LOG_LEVEL": "ERROR",  # of one that is killed, the others need not show stacks
-    }
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, workers() // count)))
+    environment = {**os.environ, "OMP_NUM_THREADS": threads}
+    group = _group(count) if together else {}
     children: list[Process] = []
     with _passed_on(children):
         for rank in range(count):
-            environment = {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            children.append(_start(arguments, environment))
-        _wait(children)
+            own = {"RANK": str(rank), "LOCAL_RANK": str(rank)} if together else {}
+            silent = rank > 0 and not together
+            children.append(_start(arguments, {**environment, **group, **own}, silent))
+        _wait(children, together)
     first = children[0].returncode
     if first >= 0:
         return first
@@ -51,17 +46,34 @@ def in_processes(arguments: Sequence[str], count: int) -> int:
     raise RankError("lost", f"rank {rank} was killed by {by}: run the same command with --resume")
 
 
-def _start(arguments: Sequence[str], environment: dict[str, str]) -> Process:
+def _group(count: int) -> dict[str, str]:
+    """What processes that train together find in their environment, as torchrun sets it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    return {
+        "WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCH_CPP_LOG_LEVEL": "ERROR",  # of one that is killed, the others need not show stacks
+    }
+
+
+def _start(arguments: Sequence[str], environment: dict[str, str], silent: bool) -> Process:
     """One process, in a session of its own: what a terminal sends reaches it only once."""
     command = [sys.executable, "-P", "-m", "seewhy", *arguments]
-    return subprocess.Popen(command, env=environment, start_new_session=True)
+    output = subprocess.DEVNULL if silent else None
+    return subprocess.Popen(
+        command, env=environment, stdout=output, stderr=output, start_new_session=True
+    )
 
 
-def _wait(children: Sequence[Process]) -> None:
-    """Waits for all, and kills the others soon after one was killed, or found that another stopped."""
+def _wait(children: Sequence[Process], together: bool) -> None:
+    """Waits for all; of those that work together, kills the others soon after one was lost."""
     since = None
     while any(child.poll() is None for child in children):
-        if any(code == GONE or (code or 0) < 0 for code in (c.returncode for c in children)):
+        if together and any(
+            code == GONE or (code or 0) < 0 for code in (c.returncode for c in children)
+        ):
             since = since or time.monotonic()
             if time.monotonic() - since > GRACE:
                 _send(children, signal.SIGKILL)
