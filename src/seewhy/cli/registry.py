@@ -1,7 +1,8 @@
 """`seewhy registry`."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -98,6 +99,11 @@ def show_(reference: str, registry: str | None, as_json: bool) -> None:
 @click.option(
     "--expect", type=int, metavar="VERSION", help="change nothing unless the alias points at this"
 )
+@click.option(
+    "--evidence",
+    type=click.File(),
+    help="JSON that it was decided by, for the history: a file, or - such as from `seewhy ab status --json`",
+)
 @place_option
 @as_json
 def promote(
@@ -106,13 +112,29 @@ def promote(
     alias: str,
     why: str,
     expect: int | None,
+    evidence: TextIO | None,
     registry: str | None,
     as_json: bool,
 ) -> None:
     """Point an alias at VERSION of NAME: servers of this alias answer by it from now on."""
     with seewhy.open_registry(registry) as opened:
         expected: Any = "any" if expect is None else expect
-        show(opened.promote(name, version, alias, why=why, expected=expected), as_json, _event)
+        event = opened.promote(
+            name, version, alias, why=why, expected=expected, evidence=_evidence(evidence)
+        )
+    show(event, as_json, _event)
+
+
+def _evidence(file: TextIO | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        evidence = json.loads(file.read())
+    except ValueError:
+        evidence = None
+    if not isinstance(evidence, dict):
+        raise UsageError("--evidence: expected a file with one JSON object")
+    return evidence
 
 
 @command.command()
