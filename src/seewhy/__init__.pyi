@@ -29,6 +29,7 @@ from .serving.serve import serve as serve
 from .serving.settings import ServeSettings as ServeSettings
 from .workflows.analyse import analyse as analyse
 from .workflows.benchmark import benchmark_inference as benchmark_inference
+from .workflows.benchmark_training import benchmark_training as benchmark_training
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.compare import compare as compare
 from .workflows.compress import compress as compress
@@ -37,6 +38,7 @@ from .workflows.data import data_statistics as data_statistics
 from .workflows.data import split_data as split_data
 from .workflows.doctor import doctor as doctor
 from .workflows.drift import drift as drift
+from .workflows.drift_reference import drift_reference as drift_reference
 from .workflows.ensemble import ensemble as ensemble
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.experiments.ablation import ablate as ablate

@@ -5,7 +5,8 @@
     ├── DataError             images, labels or splits that cannot be used
     │   ├── UntrainableError  classes that no classifier can be trained on
     │   ├── ImageError        one image that cannot be used; has a `code`
-    │   └── ArchiveError      a zip or tar that is damaged or must not be opened; has a `code`
+    │   ├── ArchiveError      a zip or tar that is damaged or must not be opened; has a `code`
+    │   └── DriftError        images that cannot be compared with a reference; has a `code`
     ├── ModelFileError        a model file that is damaged, foreign or unsafe
     ├── UnwritableError       a file or directory that cannot be made
     ├── DiskFullError         exit 3: no space left while writing
@@ -116,6 +117,20 @@ ARCHIVE_ERROR_CODES = {
 
 
 @dataclass(eq=False)
+class DriftError(DataError):
+    """Images that cannot be compared with a reference.
+
+    `code` is one of too_few_images, other_model (the reference is of another one) and damaged_reference.
+    """
+
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+@dataclass(eq=False)
 class ModelFileError(SeeWhyError):
     """A model file that is damaged, foreign or unsafe; `path` is added by code that knows it."""
 
@@ -131,7 +146,7 @@ class RegistryError(SeeWhyError):
     """A registry that cannot be used, or has not what is asked of it.
 
     `code` is one of unknown_model, unknown_version, unknown_alias, no_earlier_version, alias_moved,
-    collected, damaged, newer_schema and unreachable.
+    collected, damaged, newer_schema, unknown_request, unknown_label and unreachable.
     """
 
     code: str

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
 from seewhy.analysis.drift import drift
-from seewhy.errors import DataError
+from seewhy.errors import DriftError
 from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.stats.significance import holm
+from seewhy.files import to_json
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -77,14 +80,28 @@ def test_a_reference_without_labels_gives_no_accuracy():
     assert found.accuracy is found.expected is None
 
 
-def test_images_that_could_not_be_read_are_left_out():
-    window = predictions(50, 1)
-    window.logits[3] = np.nan
-    bad = Predictions(
-        window.logits, None, CLASSES, window.ids, window.embeddings, {3: ("undecodable", "bad")}
-    )
-    found = drift(predictions(100, 0), bad)
-    assert (found.window, found.errors) == (49, 1)
+def test_it_matters_where_even_the_best_guess_of_the_accuracy_is_lower():
+    known = predictions(1000, 0)
+    same, unsure = predictions(200, 1), predictions(200, 1, sure=1.0)
+    assert (drift(known, same).worse, drift(known, unsure).worse) == (False, True)
+    bare = Predictions(known.logits, None, CLASSES, known.ids, known.embeddings)
+    assert drift(bare, unsure).worse is None
+    stored = to_json(drift(known, unsure))
+    assert stored["drifted"] and stored["worse"] and stored["window"] == 200
+
+
+def test_the_test_of_classes_is_that_of_kolmogorov_and_smirnov():
+    sides = predictions(300, 0), predictions(90, 1, sure=3.0)
+    for side in sides:
+        side.logits[:] = side.logits.round()  # ties
+    found = drift(*sides)
+    expected = [
+        ks_2samp(*(side.probabilities()[:, place] for side in sides), method="asymp")
+        for place in range(3)
+    ]
+    assert found.tests[0].statistic == pytest.approx(max(one.statistic for one in expected))
+    ps = holm([one.pvalue for one in expected])
+    assert [share.p for share in found.classes.values()] == pytest.approx(ps)
 
 
 def test_a_small_reference_raises_no_more_alarms_and_calls_nothing_new():
@@ -103,8 +120,9 @@ def test_a_small_reference_raises_no_more_alarms_and_calls_nothing_new():
 
 @pytest.mark.parametrize("sizes", [(3, 100), (100, 3)])
 def test_a_window_of_three_images_says_nothing(sizes):
-    with pytest.raises(DataError, match="3 images says nothing: expected 10"):
+    with pytest.raises(DriftError, match="3 images says nothing: expected 10") as raised:
         drift(*(predictions(n, seed) for seed, n in enumerate(sizes)))
+    assert raised.value.code == "too_few_images"
 
 
 def test_the_same_seed_gives_the_same_figures():

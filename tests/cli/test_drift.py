@@ -40,6 +40,7 @@ def test_the_same_images_are_no_drift_and_black_ones_are(
     assert min(test["corrected"] for test in result["tests"]) < 0.01
     assert json.loads((tmp_path / "out" / "drift.json").read_text())["ids"] == result["ids"]
     assert (tmp_path / "out" / "drift.png").stat().st_size > 10_000
+    assert "<title>Do the new images differ?" in (tmp_path / "out" / "drift.html").read_text()
     assert "the window differs" in call(*arguments[:-1], code=1).out
 
 
@@ -48,3 +49,35 @@ def test_a_window_of_three_images_is_refused(trained, photos, reference):
     arguments = [part for file in window for part in ("--window", file)]
     error = call("drift", trained, "--reference", reference, *arguments, code=2).err
     assert "3 images says nothing" in error
+
+
+def test_a_reference_that_was_kept_stands_for_its_data(trained, photos, reference, tmp_path):
+    kept = tmp_path / "photos.drift"
+    call("drift", trained, "--reference", reference, "--save", kept)
+    assert str(kept) in call("drift", trained, "--reference", photos, "--save", kept, code=2).err
+    window = ["--window", photos, "--json"]
+    by_file, by_data = (
+        json.loads(call("drift", trained, "--reference", one, *window).out)
+        for one in (kept, reference)
+    )
+    assert by_file == by_data and by_file["reference"] == 36
+
+
+def test_the_reference_of_another_model_is_refused_and_so_is_a_damaged_one(
+    trained, exported, photos, reference, tmp_path
+):
+    kept = tmp_path / "photos.drift"
+    call("drift", trained, "--reference", reference, "--save", kept)
+    compare = ["--reference", kept, "--window", photos]
+    assert "another model" in call("drift", exported, *compare, code=2).err
+    kept.write_bytes(kept.read_bytes()[:-5])
+    error = call("drift", trained, *compare, code=2).err
+    assert "no reference of drift" in error and "--save" in error
+
+
+def test_what_to_do_with_a_reference_must_be_said(trained, photos, tmp_path):
+    arguments = ["drift", trained, "--reference", photos]
+    assert "either --window" in call(*arguments, code=2).err
+    assert "name it" in call(*arguments, "--save", tmp_path / "photos", code=2).err
+    out = ["--save", tmp_path / "a.drift", "--out", tmp_path / "out"]
+    assert "leave it out" in call(*arguments, *out, code=2).err

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from page.test_browser import PAYLOADS, Opened
 
-from seewhy.analysis.labels.review import HEADER, NONE, Suspect
+from seewhy.analysis.labels.review import HEADER, Suspect
 from seewhy.analysis.labels.suspects import Shown, Suspects
+from seewhy.data.sources.corrected import NONE
 from seewhy.page.review import render_review
 from seewhy.text import escape_cell, visible
 
@@ -89,20 +90,20 @@ def test_answers_by_mouse_are_saved_as_the_table_that_was_written(opened):
 
 def test_all_can_be_done_by_keyboard(opened):
     page = opened()
-    for key in ("1", "2", "ArrowLeft", "0", "ArrowRight", "3"):
+    for key in ("1", "2", "ArrowLeft", "0", "ArrowRight", "4"):
         page.keyboard.press(key)
     assert page.evaluate("document.activeElement.tagName") == "SELECT"
     page.locator(":focus").select_option(label="bee")
     page.keyboard.press("Escape")
     page.keyboard.press("ArrowRight")
-    page.keyboard.press("4")
+    page.keyboard.press("3")
     assert [row["right_label"] for row in saved(page, "s")] == ["ant", "", "bee", NONE]
 
 
 def test_answers_outlast_the_page(opened):
     page = opened()
     page.keyboard.press("2")
-    page.keyboard.press("4")
+    page.keyboard.press("3")
     page.reload()
     assert page.inner_text("#done") == "2 of 4 reviewed, 2 wrong"
     assert [row["right_label"] for row in saved(page)][1] == NONE
@@ -124,7 +125,7 @@ def test_what_the_page_saves_is_applied(opened, tmp_path):
     )
     page = opened(Suspects(splits.classes, 24, 0.9, False, 0.1, (one, two), shown))
     page.keyboard.press("2")
-    page.keyboard.press("4")
+    page.keyboard.press("3")
     with page.expect_download() as download:
         page.click("#save")
     download.value.save_as(tmp_path / "review.csv")

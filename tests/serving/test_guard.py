@@ -68,7 +68,7 @@ def test_r17_each_route_needs_the_key_of_its_scope(service, make, scopes, needed
         "not ASCII": {"Authorization": "Bearer \xe9".encode("latin-1")},
         "right": {"Authorization": f"Bearer {KEY}"},
     }
-    post = ("/predict", "/explain", "/reload")
+    post = ("/predict", "/explain", "/feedback", "/reload")
     for path, scope in routes(scopes):
         method = "POST" if path in post else "GET"
         asked = [((method, path), {"headers": headers}) for headers in sent.values()]

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import call
+from helpers import call, write_folder
 
 import seewhy
 from seewhy.errors import UsageError
 from seewhy.exporters import gate
 from seewhy.exporters.gate import Speed
+from seewhy.inference import bundle as bundles
 from seewhy.inference.speed import BATCHES
 
 pytest.importorskip("onnxscript")
@@ -119,3 +120,19 @@ def test_only_a_bundle_is_compressed(exported: Path, photos: Path, tmp_path: Pat
     copy = shutil.copy(exported, tmp_path / "m.onnx")
     with pytest.raises(UsageError, match="only a bundle can be compressed"):
         seewhy.compress(copy, photos, tmp_path / "out")
+
+
+def test_a_narrower_network_learns_from_a_model_whose_recipe_names_no_width(
+    tmp_path: Path,
+) -> None:
+    photos = write_folder(tmp_path / "photos", count=12, size=20)
+    small = {"data.size": 20, "train.epochs": 1, "train.batch_size": 8}
+    run = seewhy.train(photos, "fast", out=tmp_path / "run", overrides=small)
+    bundle = bundles.load(run.model)
+    bundle.facts["recipe"]["model"]["width"] = None
+    bundles.save(bundle, tmp_path / "older.safetensors")
+    result = seewhy.compress(
+        tmp_path / "older.safetensors", photos, tmp_path / "out", methods=["distil"], epochs=1
+    )
+    (one,) = result.candidates
+    assert one.name == "distilled" and one.parameters < 0.7 * result.reference.parameters

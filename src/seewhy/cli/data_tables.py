@@ -65,6 +65,9 @@ def findings_text(report: "Report") -> Iterator[str]:
         if finding.count > SHOWN:
             yield f"    and {finding.count - SHOWN:,} more"
         yield f"    -> {finding.advice}"
+    if report.findings and not report.wrong:
+        yield ""
+        yield f"{counted(len(report.gathered), 'image')}: nothing that must be mended, only notes"
 
 
 def _example(example: "Example", report: "Report") -> str:

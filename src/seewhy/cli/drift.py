@@ -13,6 +13,7 @@ from seewhy.cli.options import DATA, PATH, as_json, device_option, reading_optio
 from seewhy.cli.progress import shown
 from seewhy.cli.screen import Part, Rows, facts
 from seewhy.cli.tables import with_interval
+from seewhy.errors import UsageError
 from seewhy.text import counted
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ MOST_CLASSES, MOST_NEW = 10, 5
 
 @click.command()
 @click.argument("model", shell_complete=models)
-@click.option("--reference", required=True, help=f"what it was judged on: {DATA}")
 @click.option(
-    "--window", required=True, multiple=True, help="the new images: files, folders, globs or lists"
+    "--reference", required=True, help=f"what it was judged on: a file of --save, or {DATA}"
 )
-@click.option("--out", type=PATH, help="a new folder for drift.json and a figure")
+@click.option("--window", multiple=True, help="the new images: files, folders, globs or lists")
+@click.option("--save", type=PATH, metavar="NAME.drift", help="keep the reference as a file")
+@click.option("--out", type=PATH, help="a new folder for drift.json, a figure and a page")
 @reading_options
 @device_option
 @as_json
@@ -35,6 +37,7 @@ def command(
     model: str,
     reference: str,
     window: tuple[str, ...],
+    save: Path | None,
     out: Path | None,
     options: dict[str, Any],
     device: str,
@@ -44,17 +47,24 @@ def command(
 
     Two tests look at the probabilities of the classes and at the embeddings; they need no labels. Of the
     model's own data the validation images are the reference. Exits 1 if the images differ.
+
+    \b
+    seewhy drift MODEL --reference DATA --window NEW-IMAGES --out drift/
+    seewhy drift MODEL --reference DATA --save NAME.drift    for later, and for `seewhy serve --drift`
     """
-    with shown() as terminal:
-        result = seewhy.drift(
-            model,
-            reference,
-            list(window),
-            out=out,
-            options=options,
-            device=device,
-            on_event=terminal,
+    if (save is None) == (not window):
+        raise UsageError(
+            "expected either --window IMAGES, to compare them, or --save NAME.drift, to keep the reference"
         )
+    if save is not None and out is not None:
+        raise UsageError("--out is for the result of --window: leave it out with --save")
+    with shown() as terminal:
+        how: Any = {"options": options, "device": device, "on_event": terminal}
+        if save is not None:
+            seewhy.drift_reference(model, reference, save, **how)
+            show({"reference": save}, as_json, lambda kept: [str(kept["reference"])])
+            return
+        result = seewhy.drift(model, reference, list(window), out=out, **how)
     show(result, as_json, _text)
     sys.exit(1 if result.drifted else 0)
 

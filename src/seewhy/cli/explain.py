@@ -127,5 +127,9 @@ def _lines(result: "Explained") -> Iterator[Part]:
             shuffled = "-" if isnan(mean["randomised"]) else f"{mean['randomised']:+.2f}"
             rows.append((name, *changes, shuffled, f"{mean['reliable']:.0%}"))
         yield Rows(rows)
+        if not all(check.reliable.any() for check in explanations.checks.values()):
+            others = [name for name in METHODS if name not in explanations.checks]
+            if others:
+                yield f"an unreliable map says nothing of the model: try --methods {','.join(others[:3])}"
     yield ""
     yield f"{result.folder}: explanations.json, {', '.join(result.files)}"

@@ -1,6 +1,8 @@
 """Models of a registry: where it is, and the file of `registry:NAME@VERSION_OR_ALIAS`."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +10,7 @@ from seewhy.data.cache_root import cache_root
 from seewhy.errors import UsageError
 
 if TYPE_CHECKING:
+    from seewhy.registry.feedback import Feedback
     from seewhy.registry.records import Version
     from seewhy.registry.registry import Registry
 
@@ -20,13 +23,16 @@ def open_registry(place: str | Path | None = None, *, make: bool = False) -> "Re
     With `make` it is made where there is none. Raises `RegistryError` if it cannot be used, and `UsageError`
     without the extra `registry`.
     """
-    try:
+    with _needs_an_extra():
         from seewhy.registry.registry import Registry
-    except ModuleNotFoundError as error:
-        if error.name != "sqlalchemy":
-            raise
-        raise UsageError("a registry needs SQLAlchemy: pip install 'seewhy[registry]'") from None
-    return Registry(place or os.environ.get(VARIABLE) or _beside_the_cache(), make=make)
+    return Registry(place or _default_place(), make=make)
+
+
+def open_feedback(place: str | Path | None = None, *, make: bool = False) -> "Feedback":
+    """The answers and labels in a registry, which is named, made and refused as by `open_registry`."""
+    with _needs_an_extra():
+        from seewhy.registry.feedback import Feedback
+    return Feedback(place or _default_place(), make=make)
 
 
 def registered_version(reference: str) -> "Version":
@@ -41,7 +47,17 @@ def registered_file(reference: str) -> Path:
         return registry.fetch(registry.find(reference), cache_root() / "registered")
 
 
-def _beside_the_cache() -> Path:
-    """Not inside, since what is there can be made again, and may be removed."""
+@contextmanager
+def _needs_an_extra() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "sqlalchemy":
+            raise
+        raise UsageError("a registry needs SQLAlchemy: pip install 'seewhy[registry]'") from None
+
+
+def _default_place() -> str | Path:
+    """Beside the cache, not inside: what is there can be made again, and may be removed."""
     cache = cache_root()
-    return cache.with_name(f"{cache.name}-registry")
+    return os.environ.get(VARIABLE) or cache.with_name(f"{cache.name}-registry")

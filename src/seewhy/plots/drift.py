@@ -30,7 +30,7 @@ def class_shares(drift: Drift) -> Figure:
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel("share of the images for which the class is predicted")
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2)
     figure.suptitle("The window differs" if drift.drifted else "No difference shown")
     return figure
 

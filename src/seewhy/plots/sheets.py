@@ -50,11 +50,9 @@ def worst_mistakes(mistakes: Mistakes, images: Pixels) -> tuple[list[Tile], str]
     `images` uint8 (N, H, W, 3) are all images of the split; each mistake names its row.
     """
     worst = mistakes.worst[:WORST]
-    title = (
-        f"The {len(worst)} most confident of {counted(mistakes.count, 'mistake')}: true "
-        f"class, prediction"
-    )
-    return [_tile(mistake, images) for mistake in worst], title
+    count = counted(mistakes.count, "mistake")
+    which = count if len(worst) == mistakes.count else f"The {len(worst)} most confident of {count}"
+    return [_tile(mistake, images) for mistake in worst], f"{which}: true class, prediction"
 
 
 def confused_pairs(mistakes: Mistakes, images: Pixels) -> tuple[list[Tile | None], str]:

@@ -62,13 +62,13 @@ class Database:
         self._engine.dispose()
 
     def _require_tables(self, make: bool) -> None:
-        """Makes tables that are missing, or raises `RegistryError`; also for those of a newer SeeWhy."""
+        """Makes tables that are missing, also in a registry of an older SeeWhy; `RegistryError` otherwise."""
         with self.reading() as connection:
             there = inspect(connection).has_table(about.name)
             schema = connection.scalar(select(about.c.schema)) if there else None
         if schema is None and not make:
             raise _nothing(self.place)
-        if schema is None:
+        if schema is None or schema < SCHEMA:
             with self.writing() as connection:
                 _make_tables(connection)
         elif schema > SCHEMA:
@@ -114,7 +114,8 @@ def _sqlite(path: Path, make: bool) -> Engine:
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # so that SQLAlchemy's BEGIN is the one below
         _keep_a_write_ahead_log(connection)
-        for setting in ("synchronous=FULL", "foreign_keys=ON"):
+        # What is deleted, such as the image of someone who asks for it, is overwritten.
+        for setting in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {setting}")
 
     @event.listens_for(engine, "begin")
@@ -163,7 +164,8 @@ def _postgres(place: str) -> Engine:
 def _make_tables(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":  # one at a time
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    tables.create_all(connection)
+    tables.create_all(connection)  # those that are missing: so far each schema only adds some
+    connection.execute(about.delete().where(about.c.schema < SCHEMA))
     if connection.scalar(select(about.c.schema)) is None:
         connection.execute(about.insert().values(schema=SCHEMA))
 

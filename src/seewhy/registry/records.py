@@ -1,7 +1,8 @@
-"""What a registry tells: versions, aliases and events, as records."""
+"""What a registry tells: versions, aliases, events and answers, as records."""
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from seewhy.errors import UsageError
@@ -10,6 +11,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"  # what is used, and what is tri
 PREFIX = "registry:"
 
 Kind = Literal["add", "promote", "rollback", "collect"]
+Outcome = Literal["recorded", "unchanged", "replaced", "withdrawn"]  # of a label
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -55,6 +57,40 @@ class RegistryEvent:
 
 
 @dataclass(frozen=True)
+class ServedAnswer:
+    """What a server answered to an image: the `image`th of its request, from 0.
+
+    `name` is the model's in requests, `unit` who asked, where that is known; `label` is the most probable
+    class, `answer` the same, "not sure" or "out of distribution"; `top` are the most probable classes, best
+    first. `audit`: drawn at random to be labelled. `shadow_*` is what the challenger said, if there is one.
+    """
+
+    request_id: str
+    image: int
+    name: str
+    digest: str
+    at: str
+    label: str
+    answer: str
+    confidence: float
+    top: tuple[str, ...]
+    audit: bool = False
+    unit: str | None = None
+    shadow_digest: str | None = None
+    shadow_label: str | None = None
+    shadow_confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class KeptImage:
+    """The image of a served answer: a JPEG or PNG file without metadata."""
+
+    request_id: str
+    image: int
+    bytes: bytes
+
+
+@dataclass(frozen=True)
 class Reference:
     """A version by its number, or by an alias: NAME@3, NAME@champion; NAME alone is its champion."""
 
@@ -90,3 +126,8 @@ def require_alias(alias: str) -> None:
             f"{alias!r} is no alias: expected a letter, then letters, digits, hyphens or underscores, 64 at "
             "most"
         )
+
+
+def now() -> str:
+    """The time of an answer or a label: UTC, ISO 8601 with milliseconds; it sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

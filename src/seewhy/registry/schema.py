@@ -3,22 +3,29 @@
 A model has versions 1, 2, 3, ...; an alias is a name for one of them; every change of a model is an event
 with the next number. The bytes of a version are rows, too, so that a registry is one file or one database,
 and nothing of an addition that was killed remains.
+
+What a server answered is a row an image (`answers`), whose right class may follow (`labels`), and the image
+itself where that is allowed (`kept_images`).
 """
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     Text,
+    or_,
 )
 
-SCHEMA = 1  # rises with each change that an older SeeWhy cannot read
+SCHEMA = 2  # rises with each change: 2 has the answers, labels and images of servers
 PART = 2**20  # bytes of a model in one row
 
 tables = MetaData()
@@ -74,4 +81,60 @@ events = Table(
     Column("who", Text, nullable=False),
     Column("why", Text, nullable=False),
     Column("evidence", Text, nullable=False),  # JSON
+)
+
+answers = Table(
+    "answers",
+    tables,
+    Column("request_id", String(64), primary_key=True),
+    Column("image", Integer, primary_key=True, autoincrement=False),  # in its request, from 0
+    Column("name", String(100), nullable=False),  # of the model in requests
+    Column("digest", String(64), nullable=False),
+    Column("at", String(32), nullable=False),  # UTC, ISO 8601 with milliseconds
+    Column("unit", String(128)),  # who or what asked: what a split by unit keeps together
+    Column("label", Text, nullable=False),  # the most probable class
+    Column("answer", Text, nullable=False),  # the same, "not sure" or "out of distribution"
+    Column("confidence", Float, nullable=False),
+    Column("top", Text, nullable=False),  # JSON: the most probable classes, best first
+    Column("audit", Boolean, nullable=False),  # drawn to be labelled, whatever was answered
+    Column("shadow_digest", String(64)),  # the challenger's, where one answered too
+    Column("shadow_label", Text),
+    Column("shadow_confidence", Float),
+    Index("answers_by_name", "name", "at"),
+)
+
+# An answer that a person should look at.
+reviewable = or_(
+    answers.c.audit,
+    answers.c.answer != answers.c.label,
+    answers.c.shadow_label != answers.c.label,
+)
+Index("answers_to_review", answers.c.at, sqlite_where=reviewable, postgresql_where=reviewable)
+
+
+def _of_an_answer() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["request_id", "image"], [answers.c.request_id, answers.c.image])
+
+
+labels = Table(
+    "labels",
+    tables,
+    Column("request_id", String(64), primary_key=True),
+    Column("image", Integer, primary_key=True, autoincrement=False),
+    Column("label", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("source", String(16), nullable=False),  # who said it
+    _of_an_answer(),
+)
+
+kept_images = Table(
+    "kept_images",
+    tables,
+    Column("request_id", String(64), primary_key=True),
+    Column("image", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("size", Integer, nullable=False),  # bytes
+    Column("bytes", LargeBinary, nullable=False),  # a JPEG or PNG without metadata
+    _of_an_answer(),
+    Index("kept_images_by_age", "at", "size"),
 )

@@ -45,6 +45,15 @@ class Metrics:
         self.image_errors = Counter(
             "seewhy_image_errors", "Images without a prediction", ["code"], registry=registry
         )
+        self.recorded = Counter(
+            "seewhy_recorded", "Answers and images recorded", ["what"], registry=registry
+        )
+        self.unrecorded = Counter(
+            "seewhy_unrecorded", "Answers and images dropped", ["what"], registry=registry
+        )
+        self._unwritten = Gauge(
+            "seewhy_recording_answers", "Answers that are not written yet", registry=registry
+        )
         self._queue = Gauge("seewhy_queue_images", "Images at work or waiting", registry=registry)
         self._memory = Gauge("seewhy_upload_bytes", "Bytes of uploads held", registry=registry)
         self._replaced = Gauge(
@@ -64,6 +73,7 @@ class Metrics:
         """All metrics, with what is known of the server now."""
         self._queue.set(service.room.taken)
         self._memory.set(service.memory.taken)
+        self._unwritten.set(service.recorder.waiting if service.recorder else 0)
         self._replaced.set(service.decoders.replaced)
         self._ready.set(service.ready)
         return generate_latest(self._registry)

@@ -133,7 +133,7 @@ async function describe() {
   const knows = [named(model.name, "strong"), ` knows ${counted(model.classes.length, "class")}: `, ...classes, `${more}.`];
   about.replaceChildren(make("p", "", ...knows, await accuracy(model)));
   byId("limits").textContent = model.abstains
-    ? "Confidence is calibrated on validation images. The model says “not sure” or “out of distribution” where it should not be relied on."
+    ? "The model says “not sure” or “out of distribution” where it should not be relied on."
     : "This model always names a class, also for an image of something else: it was not calibrated to say “not sure”.";
   document.title = `${visible(model.name)}: SeeWhy`;
 }

@@ -183,7 +183,7 @@ def _sparse(job: _Job) -> PyTorchPredictor:
 
 
 def _distilled(job: _Job) -> PyTorchPredictor | None:
-    width = job.recipe["model"].get("width")
+    width = bundles.options_of(job.parent.bundle.network).get("width")
     if width is None:
         job.on_event(Note("distil: this network has no width to make smaller"))
         return None

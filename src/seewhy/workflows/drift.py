@@ -1,4 +1,4 @@
-"""Compares new images with those that a model was judged on, as files and a figure."""
+"""Compares new images with those that a model was judged on, as files, a figure and a page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.analysis.drift import Drift
+from seewhy.analysis.drift import Drift, require_enough
 from seewhy.analysis.drift import drift as compare
 from seewhy.data import Data
 from seewhy.data.images.decode import ImageLike
-from seewhy.errors import DataError
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.events import Note, OnEvent, Progress, ignore
-from seewhy.files import optional_folder, write_json
+from seewhy.files import optional_folder, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import load
+from seewhy.page.drift import MOST_SHOWN, render_drift
 from seewhy.plots.drift import draw_drift
-from seewhy.text import counted
-from seewhy.workflows.evaluate import choose_split, part_of, read_splits
+from seewhy.workflows.drift_reference import SUFFIX, judged, read_reference
 from seewhy.workflows.named_images import named_images
 
 
@@ -36,27 +35,43 @@ def drift(
 ) -> Drift:
     """Says whether images of `window` differ from those of `reference`, and what that may cost.
 
-    `reference` is a data set: of the model's own the validation images are taken, of other data all. `window`
-    are files, folders, globs or lists, as for `label_images`, or images in memory; their labels are not
-    needed. `options` sets fields of `DataConfig` for the reference. `out` is a new folder for drift.json and
-    a figure. Raises `DataError` for fewer than 10 images on either side.
+    `reference` is a data set: of the model's own the validation images are taken, of other data all; or a
+    file NAME.drift of `seewhy.drift_reference`. `window` are files, folders, globs or lists, as for
+    `label_images`, or images in memory; their labels are not needed. `options` sets fields of `DataConfig`
+    for the reference. `out` is a new folder for drift.json, a figure and a page. Raises `DriftError` for
+    fewer than 10 images on either side, and for the reference of another model.
     """
     with (
         optional_folder(out) as folder,
         load(model, device=device) as classifier,
         classifier.in_full_precision(),
     ):
-        splits = read_splits(classifier, reference, options, on_event)
-        chosen = choose_split(model, classifier, splits, None, on_event)
-        images = part_of(splits, chosen)
-        known = classifier.predict_set(images, embed=True, on_event=on_event)
-        predicted, bad = _predicted(classifier, _named(window, on_event), on_event)
-        result = replace(compare(known, predicted), errors=bad)
+        known = _reference(model, classifier, reference, options, on_event)
+        images = _named(window, on_event)
+        predicted, rows = _predicted(classifier, images, on_event)
+        result = replace(compare(known, predicted), errors=len(images) - len(rows))
         if folder is not None:
             write_json(result, folder / "drift.json")
             draw_drift(result, folder)
-            on_event(Note(f"drift.json and drift.png are in {folder}"))
+            farthest = [images[rows[row]] for row in result.new[:MOST_SHOWN]]
+            shown = [classifier.preprocess(image) for image in farthest]
+            html = render_drift(result, shown, str(model), classifier.digest)
+            write_atomic(folder / "drift.html", html.encode())
+            on_event(Note(f"drift.html, drift.json and drift.png are in {folder}"))
     return result
+
+
+def _reference(
+    model: str | PathLike[str],
+    classifier: Classifier,
+    reference: Data,
+    options: Mapping[str, Any] | None,
+    on_event: OnEvent,
+) -> Predictions:
+    """The answers to the reference: from its file, or to the images of its data."""
+    if isinstance(reference, str | PathLike) and Path(reference).suffix == SUFFIX:
+        return read_reference(Path(reference)).of(classifier.digest, Path(reference))
+    return judged(model, classifier, reference, options, on_event)
 
 
 def _named(window: Any, on_event: OnEvent) -> Sequence[ImageLike]:
@@ -71,18 +86,17 @@ def _named(window: Any, on_event: OnEvent) -> Sequence[ImageLike]:
 
 def _predicted(
     classifier: Classifier, images: Sequence[ImageLike], on_event: OnEvent
-) -> tuple[Predictions, int]:
-    """The predictions of a window, with embeddings, without bad images; and how many these are."""
-    parts, bad, done = [], 0, 0
+) -> tuple[Predictions, list[int]]:
+    """The predictions of a window, with embeddings, without bad images; and which images they are of."""
+    parts, rows, done = [], list[int](), 0
     for part in classifier.predict_chunks(images, on_error="row", embed=True):
         for row, (code, message) in part.errors.items():
             on_event(Note(f"left out: {part.ids[row]}: {message} ({code})"))
-            bad += 1
-        good = np.array([row not in part.errors for row in range(len(part))], bool)
-        parts.append(part.take(good))
+        good = [row for row in range(len(part)) if row not in part.errors]
+        if good:
+            parts.append(part.take(np.array(good)))
+            rows += [done + row for row in good]
         done += len(part)
         on_event(Progress("predicting", done, len(images)))
-    parts = [part for part in parts if len(part)]
-    if not parts:
-        raise DataError(f"none of {counted(len(images), 'image')} of the window can be read")
-    return concat(parts), bad
+    require_enough("window", len(rows))
+    return concat(parts), rows

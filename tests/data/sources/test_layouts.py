@@ -29,6 +29,21 @@ def test_what_fits_none_lists_all(tmp_path):
     with pytest.raises(DataError) as caught:
         find(tmp_path)
     assert all(f"{name}: {layout.looks}" in str(caught.value) for name, layout in LAYOUTS.items())
+    assert "It holds no images" in str(caught.value)
+
+
+def test_a_folder_of_one_class_is_told_from_the_one_above_it(tmp_path):
+    class_folders(tmp_path, {"ant": 1, "bee": 1})
+    with pytest.raises(DataError, match=r"give the folder above it \(.*\)"):
+        find(tmp_path / "ant")
+
+
+def test_a_path_that_does_not_exist_is_told_what_may_be_meant(tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError, match=r"\(did you mean photos\?\)"):
+        find(tmp_path / "photo")
+    with pytest.raises(DataError, match=r"\(did you mean cifar10\?\)"):
+        find("cifar01")
 
 
 @pytest.mark.parametrize(

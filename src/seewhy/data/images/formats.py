@@ -67,5 +67,7 @@ _OTHERS = (
 
 
 def why_not(head: bytes) -> str:
-    """Returns the remedy for a known format of photographs that is not read; "" for any other."""
+    """Returns what to say of an empty file or a known format that is not read; "" for any other."""
+    if not head:
+        return "an empty file (0 bytes)"
     return next((remedy for magic, remedy in _OTHERS if magic.match(head)), "")

@@ -1,5 +1,6 @@
 """Where labelled images come from: a path whose layout is recognised, a name, or data in memory."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from seewhy.data.sources.source import Source
 from seewhy.errors import DataError, UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.files import named_path
-from seewhy.text import visible
+from seewhy.text import near, visible
 
 __all__ = ["LAYOUTS", "NAMED", "Data", "Source", "describe", "find"]
 
@@ -55,5 +56,16 @@ def find(
             raise no_label_column(str(source))
         return NAMED[str(source)](columns, on_event)
     raise DataError(
-        f"no data at {visible(str(source))}: give a folder or file, or one of {', '.join(NAMED)}"
+        f"no data at {visible(str(source))}{_meant(path)}: give a folder or file, or one of "
+        f"{', '.join(NAMED)}"
     )
+
+
+def _meant(path: Path) -> str:
+    """What may have been meant by a path that does not exist: what has nearly its name; "" if nothing has."""
+    try:
+        beside = os.listdir(path.parent)
+    except OSError:
+        beside = []
+    meant = near(path.name, [*beside, *NAMED])
+    return f" ({visible(meant.removeprefix(': '))})" if meant else ""

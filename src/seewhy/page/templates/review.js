@@ -146,11 +146,11 @@ document.addEventListener("keydown", (event) => {
   if (choosing && event.key !== "Escape") return;
   const row = current();
   const steps = { ArrowRight: 1, ArrowLeft: -1 };
-  const chosen = { 1: items[row][LABEL], 2: items[row][SUGGESTED], 4: NONE, 0: null };
+  const chosen = { 1: items[row][LABEL], 2: items[row][SUGGESTED], 3: NONE, 0: null };
   if (event.key in chosen) {
     answer(row, chosen[event.key]);
     if (event.key === "0") cards[row].focus(); else go(row, 1);
-  } else if (event.key === "3" && cards[row].querySelector("select")) cards[row].querySelector("select").focus();
+  } else if (event.key === "4" && cards[row].querySelector("select")) cards[row].querySelector("select").focus();
   else if (event.key === "Escape") cards[row].focus();
   else if (event.key in steps) {
     if (cards[row].contains(document.activeElement)) go(row, steps[event.key]); else cards[row].focus();

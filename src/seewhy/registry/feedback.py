@@ -1,0 +1,155 @@
+"""Keeps what servers answered, what was right, and the images of those who allow it."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Table, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from seewhy.errors import RegistryError
+from seewhy.registry.database import Database
+from seewhy.registry.records import KeptImage, Outcome, ServedAnswer, now
+from seewhy.registry.schema import answers, kept_images, labels
+
+
+class Feedback:
+    """Answers, labels and kept images in the database of a registry, by its path or address.
+
+    What is written again, by whoever does not know whether it was written, is there once. Methods raise
+    `RegistryError`. To be used in a `with`, or closed.
+    """
+
+    def __init__(self, place: str | Path, *, make: bool = False) -> None:
+        self.database = Database(str(place), make=make)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections to the database."""
+        self.database.close()
+
+    def record(self, served: Sequence[ServedAnswer], images: Sequence[KeptImage] = ()) -> None:
+        """Adds answers, and images of answers, that are not there yet.
+
+        An image whose answer is not there, any more or at all, is left out.
+        """
+        with self.database.writing() as connection:
+            rows = [{**vars(one), "top": json.dumps(one.top, allow_nan=False)} for one in served]
+            _add(connection, answers, rows)
+            _add(
+                connection,
+                kept_images,
+                [
+                    {**vars(one), "size": len(one.bytes), "at": now()}
+                    for one in images
+                    if _model_of(connection, one.request_id, one.image)
+                ],
+            )
+
+    def label(
+        self,
+        request_id: str,
+        label: str | None,
+        *,
+        image: int = 0,
+        source: str = "client",
+        classes: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> Outcome:
+        """Says which class an image of an answer has; None withdraws what was said.
+
+        The last word holds, since whoever corrects a label knows more than before. `classes` are those of
+        models, by name: others are refused for their answers. Raises `RegistryError` with the code
+        unknown_request or unknown_label.
+        """
+        here = (labels.c.request_id == request_id, labels.c.image == image)
+        said = {"label": label, "at": now(), "source": source}
+        with self.database.writing() as connection:
+            name = _model_of(connection, request_id, image)
+            if name is None:
+                raise _unknown(request_id, image)
+            if label is not None and label not in classes.get(name, [label]):
+                detail = f"the label is no class of the model {name}: it has those of its answers"
+                raise RegistryError("unknown_label", detail)
+            before = connection.scalar(select(labels.c.label).where(*here))
+            if before == label:
+                return "unchanged"
+            if label is None:
+                connection.execute(delete(labels).where(*here))
+                return "withdrawn"
+            if before is None:
+                key = {"request_id": request_id, "image": image}
+                connection.execute(insert(labels).values(key | said))
+                return "recorded"
+            connection.execute(update(labels).where(*here).values(said))
+            return "replaced"
+
+    def forget(self, request_id: str) -> int:
+        """Removes all that is known of a request: its answers, labels and images; returns how many images.
+
+        Raises `RegistryError` with the code unknown_request.
+        """
+        with self.database.writing() as connection:
+            if not connection.scalar(select(exists().where(answers.c.request_id == request_id))):
+                raise _unknown(request_id)
+            removed = 0
+            for table in (kept_images, labels, answers):
+                done = connection.execute(delete(table).where(table.c.request_id == request_id))
+                removed += done.rowcount if table is kept_images else 0
+            return removed
+
+    def expire(self, *, days: float, most: int) -> int:
+        """Removes images older than `days`, and the oldest where they have more than `most` bytes together.
+
+        Returns how many were removed.
+        """
+        oldest = datetime.now(UTC) - timedelta(days=days)
+        key = (kept_images.c.request_id, kept_images.c.image)
+        newest_first = (kept_images.c.at.desc(), *key)
+        total = func.sum(kept_images.c.size).over(order_by=newest_first).label("total")
+        counted = select(*key, total).subquery()
+        beyond = select(counted.c.request_id, counted.c.image).where(counted.c.total > most)
+        with self.database.writing() as connection:
+            old = kept_images.c.at < oldest.isoformat(timespec="milliseconds")
+            removed = connection.execute(delete(kept_images).where(old)).rowcount
+            removed += connection.execute(
+                delete(kept_images).where(tuple_(*key).in_(beyond))
+            ).rowcount
+            return removed
+
+    def image(self, request_id: str, image: int) -> bytes | None:
+        """The file of a kept image; None where there is none."""
+        here = (kept_images.c.request_id == request_id, kept_images.c.image == image)
+        with self.database.reading() as connection:
+            found: bytes | None = connection.scalar(select(kept_images.c.bytes).where(*here))
+            return found
+
+
+def _add(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Adds rows, except those whose key is there."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    if rows:
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def _model_of(connection: Connection, request_id: str, image: int) -> str | None:
+    """The name of the model of an answer; others who label or remove it wait until the transaction ends."""
+    here = (answers.c.request_id == request_id, answers.c.image == image)
+    name: str | None = connection.scalar(select(answers.c.name).where(*here).with_for_update())
+    return name
+
+
+def _unknown(request_id: str, image: int | None = None) -> RegistryError:
+    which = "request" if not image else f"image {image} of a request"
+    return RegistryError(
+        "unknown_request",
+        f"no answer to {which} {request_id!r} is recorded: expected the `request_id` of an answer by a "
+        "server with --feedback, and the number of an image that was answered",
+    )
