@@ -155,7 +155,7 @@ def _fault(
     more = ""
     if disagreement is not None and value > -points:
         needed = (1.96 / (value + points) * 100) ** 2 * max(disagreement - gain.value**2, 1e-4)
-        more = f"about {ceil(needed / 10) * 10:,} images would tell, or "
+        more = f"about {counted(ceil(needed / 10) * 10, 'image')} would tell, or "
     return "unproven", (
         f"unproven {where}: the candidate may be {-least:.1f} points worse, and {points:g} are allowed; "
         f"{more}--{flag} allows more"
