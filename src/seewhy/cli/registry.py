@@ -101,7 +101,7 @@ def show_(reference: str, registry: str | None, as_json: bool) -> None:
 )
 @click.option(
     "--evidence",
-    type=click.File(),
+    type=click.File(lazy=True),
     help="JSON that it was decided by, for the history: a file, or - such as from `seewhy ab status --json`",
 )
 @place_option

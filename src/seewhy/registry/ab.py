@@ -7,7 +7,6 @@ from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from seewhy.registry.schema import answers, labels
 
-CLIENT = "client"  # source of labels that whoever sends images says
 MOST = 100_000  # rows that are read
 
 

@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from seewhy.analysis.ab import MARGIN, ABTest, shadow_test, split_test
 from seewhy.errors import RegistryError, UsageError
 from seewhy.inference.registered import open_feedback, open_registry
-from seewhy.registry import ab as recorded
 from seewhy.registry.records import CHAMPION, Version
 from seewhy.text import command_line
 from seewhy.workflows.ab_sentences import sentences
 
+if TYPE_CHECKING:
+    from seewhy.registry.ab import Disagreement, Judged
+
 CHALLENGER = "challenger"
+CLIENT = "client"  # source of labels that whoever sends images says
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,8 @@ def ab_status(
             f"a margin of {margin} is none: expected a share between 0 and 1, such as 0.01"
         )
     known = _known(name, registry)
+    from seewhy.registry import ab as recorded  # here, since it needs the extra
+
     current = _digest(known, CHAMPION), _digest(known, CHALLENGER)
     with open_feedback(registry) as feedback, feedback.database.reading() as connection:
         pairs = recorded.pairs_of(connection, name)
@@ -72,7 +78,7 @@ def ab_status(
             test = _split(recorded.judged(connection, name, pair), pair.images, margin)
         else:
             found = recorded.disagreements(connection, name, pair)
-            sent = sum(one.source == recorded.CLIENT for one in found)
+            sent = sum(one.source == CLIENT for one in found)
             differ = recorded.count_disagreements(connection, name, pair)
             drawn, right = recorded.audited(connection, name, pair)
             audit = (len(right), drawn)
@@ -95,13 +101,11 @@ def ab_status(
     )
 
 
-def _outcomes(
-    found: Sequence[recorded.Disagreement], clients: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _outcomes(found: "Sequence[Disagreement]", clients: bool) -> tuple[np.ndarray, np.ndarray]:
     """Who was right in the order of the answers, as for `shadow_test`, and the order of the labels."""
     outcomes, came = np.full(len(found), np.nan), []
     for place, one in enumerate(found):
-        if one.label is None or (one.source == recorded.CLIENT and not clients):
+        if one.label is None or (one.source == CLIENT and not clients):
             continue
         outcomes[place] = (one.label == one.challenger) - (one.label == one.champion)
         came.append((one.at or "", place))
@@ -109,7 +113,7 @@ def _outcomes(
     return outcomes[: order.max() + 1 if len(order) else 0], order
 
 
-def _split(found: Sequence[recorded.Judged], images: int, margin: float) -> ABTest:
+def _split(found: "Sequence[Judged]", images: int, margin: float) -> ABTest:
     _, units = np.unique([one.unit for one in found], return_inverse=True)
     challenger = np.array([one.challenger for one in found], bool)
     right = np.array([one.right for one in found], bool)
