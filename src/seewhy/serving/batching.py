@@ -46,10 +46,15 @@ class Room:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The calibrated probabilities of an image, (K,), and what the model answers."""
+    """The calibrated probabilities of an image, (K,), what the model answers, and what that rests on.
+
+    `embedding` (D,) is None where the batcher was not asked for it, or the model gives none.
+    """
 
     probabilities: NDArray[np.float64]
     answer: str
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None
 
 
 class Batcher:
@@ -65,9 +70,11 @@ class Batcher:
         *,
         runners: int,
         most: int,
+        embed: bool,
         on_batch: Callable[[int], None],
     ) -> None:
         self._classifier, self._threads, self._on_batch = classifier, threads, on_batch
+        self._embed = embed or embedding_size(classifier.decision) is not None
         self._most = min(most, at_a_time(classifier.rule.size**2))
         self._runners = self._idle = runners
         self._waiting: deque[tuple[NDArray[np.uint8], asyncio.Future[Answer]]] = deque()
@@ -123,8 +130,7 @@ class Batcher:
 
     def _answers(self, images: NDArray[np.uint8]) -> list[Answer]:
         model = self._classifier
-        embed = embedding_size(model.decision) is not None
-        logits, embeddings = model.predictor.outputs(images, embed)
+        logits, embeddings = model.predictor.outputs(images, self._embed)
         predictions = Predictions(
             logits,
             None,
@@ -136,4 +142,6 @@ class Batcher:
         texts = [
             "out of distribution" if a == OUT_OF_SCOPE else a for a in model.answers(predictions)
         ]
-        return [Answer(*row) for row in zip(predictions.probabilities(), texts, strict=True)]
+        vectors = [None] * len(images) if embeddings is None else embeddings
+        rows = zip(predictions.probabilities(), texts, logits, vectors, strict=True)
+        return [Answer(*row) for row in rows]

@@ -1,10 +1,13 @@
 """What is counted while a server runs, in the format of Prometheus."""
 
+from math import nan
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
+    from seewhy.analysis.drift import Drift
+    from seewhy.serving.drift import DriftWatch
     from seewhy.serving.service import Service
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -45,6 +48,23 @@ class Metrics:
         self.image_errors = Counter(
             "seewhy_image_errors", "Images without a prediction", ["code"], registry=registry
         )
+        self.windows = Counter(
+            *("seewhy_drift_windows", "Windows of images tested, by result", ["model", "result"]),
+            registry=registry,
+        )
+        self.alerts = Counter("seewhy_alerts", "Alerts, by result", ["result"], registry=registry)
+        self._drifted = Gauge(
+            *("seewhy_drifted", "1 where the newest window of images differs", ["model"]),
+            registry=registry,
+        )
+        self._referenced = Gauge(
+            *("seewhy_drift_reference", "1 where a model has a reference", ["model"]),
+            registry=registry,
+        )
+        self._at_most = Gauge(
+            *("seewhy_accuracy_at_most", "Accuracy to expect at most, without labels", ["model"]),
+            registry=registry,
+        )
         self._queue = Gauge("seewhy_queue_images", "Images at work or waiting", registry=registry)
         self._memory = Gauge("seewhy_upload_bytes", "Bytes of uploads held", registry=registry)
         self._replaced = Gauge(
@@ -60,10 +80,23 @@ class Metrics:
         self.answers.labels(model, "class" if answer == label else answer).inc()
         self.confidence.labels(model).observe(confidence)
 
+    def drift_tested(self, model: str, drift: "Drift") -> None:
+        """Counts a window."""
+        self.windows.labels(model, "differs" if drift.drifted else "same").inc()
+
+    def _set_drift(self, watch: "DriftWatch") -> None:
+        for state in watch.states():
+            self._drifted.labels(state.name).set(state.state == "drifted")
+            self._referenced.labels(state.name).set(state.state != "no_reference")
+            known = state.drift and state.drift.expected
+            self._at_most.labels(state.name).set(known.value if known else nan)
+
     def text(self, service: "Service") -> bytes:
         """All metrics, with what is known of the server now."""
         self._queue.set(service.room.taken)
         self._memory.set(service.memory.taken)
         self._replaced.set(service.decoders.replaced)
         self._ready.set(service.ready)
+        if service.drift is not None:
+            self._set_drift(service.drift)
         return generate_latest(self._registry)
