@@ -61,7 +61,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     cache = shared_by_workers(tmp_path_factory) / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEEWHY_CACHE", str(cache))
-        patch.delenv("SEEWHY_DATA", raising=False)
+        for name in ("SEEWHY_DATA", "SEEWHY_REGISTRY"):
+            patch.delenv(name, raising=False)
         yield cache
 
 

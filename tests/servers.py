@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -136,3 +137,41 @@ def image(seed: int = 0, size: int = 16, format: str = "PNG") -> bytes:
     """An image of noise."""
     noise = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
     return encoded(noise, format)
+
+
+def stop_under_load(exported, folder, **flags):
+    """SIGTERM while clients send: what each got, and what the server did."""
+    statuses: list[int | str] = []
+    with running(folder, exported, **flags) as server:
+
+        def work():
+            with httpx.Client(base_url=server.url, timeout=60, verify=False) as client:
+                while True:
+                    try:
+                        answer = client.post(
+                            "/predict", files={"file": image()}, headers={"connection": "close"}
+                        )
+                    except httpx.ConnectError:
+                        return
+                    except httpx.HTTPError as error:
+                        statuses.append(type(error).__name__)
+                        return
+                    statuses.append(answer.status_code)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 30
+        while len(statuses) < 20 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        start = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        assert server.client.get("/ready").status_code == 503
+        assert server.process.wait(25) == 0
+        took = time.monotonic() - start
+        for thread in threads:
+            thread.join()
+        events = [record["event"] for record in server.records()]
+    assert took < 20 and events[-1] == "stopped"
+    return statuses

@@ -28,6 +28,7 @@ from .serving.serve import serve as serve
 from .serving.settings import ServeSettings as ServeSettings
 from .workflows.analyse import analyse as analyse
 from .workflows.benchmark import benchmark_inference as benchmark_inference
+from .workflows.benchmark_training import benchmark_training as benchmark_training
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.compare import compare as compare
 from .workflows.compress import compress as compress

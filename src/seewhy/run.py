@@ -3,14 +3,12 @@
 import csv
 import json
 import os
-import platform
 import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -32,7 +30,6 @@ from seewhy.files import (
 )
 from seewhy.text import command_line, csv_text, visible
 
-PACKAGES = ("torch", "numpy", "pillow", "scikit-learn", "pyarrow", "safetensors", "pydantic")
 # Data settings that a run which does not name them was trained with, where defaults have changed since.
 BEFORE = {"fit": "crop", "depth": "upper_byte"}
 EVENTS = {kind.__name__: kind for kind in get_args(StoredEvent)}
@@ -48,6 +45,7 @@ REMEDIES = {
     "metrics.json": "`{evaluate}` writes it again",
 }
 DAMAGED = "is damaged"
+OF_A_RUN = ("splits.csv", "log.txt", "history.csv", "model.safetensors")
 
 
 T = TypeVar("T")
@@ -277,22 +275,6 @@ class Run:
             stored[split] = numbered
             write_json(stored, self.path / "metrics.json")
 
-    def write_environment(self) -> None:
-        """Stores the working directory, the machine and the package versions of the run."""
-        import torch
-
-        facts = {
-            "directory": os.getcwd(),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "packages": {name: metadata.version(name) for name in ("seewhy", *PACKAGES)},
-        }
-        write_json(facts, self.path / "environment.json")
-
     def log(self, line: str) -> None:
         """Appends a line with a timestamp; control characters are escaped."""
         path = self.path / "log.txt"
@@ -334,11 +316,25 @@ def started_run(out: Path | None, recipe: str) -> Run | None:
     return run if run is not None and run.started else None
 
 
+def runs_below(folder: Path, depth: int, seen: tuple[Path, ...] = ()) -> Iterator[Run]:
+    """The runs in a folder and so many levels below it, by path; none within another.
+
+    A config.yaml that cannot be read is that of a run if others of its files are there.
+    """
+    run, home = Run(folder), folder.resolve()
+    if run.started and (_is_run(run) or any((folder / name).exists() for name in OF_A_RUN)):
+        yield run
+    elif depth and folder.is_dir() and home not in seen:  # a link may lead back
+        with suppress(PermissionError):
+            for below in sorted(folder.iterdir()):
+                if not below.name.startswith("."):
+                    yield from runs_below(below, depth - 1, (*seen, home))
+
+
 def runs_here() -> list[Run]:
-    """The started runs in the working directory and in `runs/`, by path; it may itself be one."""
-    here = Path()
-    runs = [Run(path) for path in (here, *sorted(here.glob("*")), *sorted(here.glob("runs/*")))]
-    return [run for run in runs if run.started and _is_run(run)]
+    """The runs in the working directory and in `runs/` that can be read, by path; it may itself be one."""
+    runs = dict.fromkeys([*runs_below(Path(), 1), *runs_below(Path("runs"), 1)])
+    return [run for run in runs if _is_run(run)]
 
 
 def _is_run(run: Run) -> bool:
@@ -388,13 +384,3 @@ def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _default_path(recipe: str, number: int) -> Path:
     return Path("runs") / (recipe if number == 1 else f"{recipe}-{number}")
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        return platform.processor()

@@ -46,9 +46,22 @@ def test_a_model_is_added_promoted_used_and_rolled_back(place, trained, photos):
 def test_what_a_version_states_is_shown_without_its_file(place, trained):
     version = seewhy.register(trained, "photos")
     shown = call("registry", "show", "photos@1").out
-    metrics = json.loads((trained / "metrics.json").read_text())
-    assert f"{metrics['val']['accuracy']['value']:.2%} (val)" in shown
+    accuracy = json.loads((trained / "metrics.json").read_text())["val"]["accuracy"]
+    assert "({low:.1%} to {high:.1%})".format(**accuracy) in shown
     assert version.facts["recipe"] == "regularized-cnn" and "ant" in shown
+
+
+def test_accuracies_on_validation_and_on_test_have_columns_of_their_own(
+    place, trained, photos, tmp_path
+):
+    seewhy.register(trained, "photos")
+    assert "test accuracy" not in call("registry", "list").out
+    evaluated = shutil.copytree(trained, tmp_path / "run")
+    seewhy.evaluate(evaluated, photos, "test")
+    seewhy.register(evaluated, "evaluated")
+    lines = call("registry", "list").out.splitlines()
+    assert "validation accuracy" in lines[0] and "test accuracy" in lines[0]
+    assert [line.count(" to ") for line in lines] == [0, 2, 1]
 
 
 def test_gc_says_what_it_removed(place, trained):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from page.test_browser import PAYLOADS, Opened
 
-from seewhy.analysis.labels.review import HEADER, NONE, Suspect
+from seewhy.analysis.labels.review import HEADER, Suspect
 from seewhy.analysis.labels.suspects import Shown, Suspects
+from seewhy.data.sources.corrected import NONE
 from seewhy.page.review import render_review
 from seewhy.text import escape_cell, visible
 

@@ -13,51 +13,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from servers import image, read_all, running
+from servers import image, read_all, running, stop_under_load
 
 import seewhy
 from seewhy.errors import UsageError
 from seewhy.serving import server as server_module
 from seewhy.serving.serve import named
 from seewhy.serving.settings import ServeSettings
-
-
-def stop_under_load(exported, folder):
-    """SIGTERM while clients send: what each got, and what the server did."""
-    statuses: list[int | str] = []
-    with running(folder, exported) as server:
-
-        def work():
-            with httpx.Client(base_url=server.url, timeout=60, verify=False) as client:
-                while True:
-                    try:
-                        answer = client.post(
-                            "/predict", files={"file": image()}, headers={"connection": "close"}
-                        )
-                    except httpx.ConnectError:
-                        return
-                    except httpx.HTTPError as error:
-                        statuses.append(type(error).__name__)
-                        return
-                    statuses.append(answer.status_code)
-
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        deadline = time.monotonic() + 30
-        while len(statuses) < 20 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        start = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.1)
-        assert server.client.get("/ready").status_code == 503
-        assert server.process.wait(25) == 0
-        took = time.monotonic() - start
-        for thread in threads:
-            thread.join()
-        events = [record["event"] for record in server.records()]
-    assert took < 20 and events[-1] == "stopped"
-    return statuses
 
 
 def test_r15_a_stop_under_load_loses_no_request(exported, tmp_path):

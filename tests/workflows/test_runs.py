@@ -33,12 +33,13 @@ def test_runs_are_listed_newest_first(folder, trained):
     assert [one.state for one in (damaged, unfinished, finished)] == [
         *("damaged", "unfinished", "finished"),
     ]
-    assert finished.path == folder / "a" / "finished" and finished.split == "val"
+    assert finished.path == folder / "a" / "finished" and finished.test_accuracy is None
     assert (finished.recipe, finished.network) == ("regularized-cnn", "regularized_cnn")
     stored = json.loads((trained / "metrics.json").read_text())["val"]["accuracy"]
     assert finished.accuracy.value == stored["value"]
-    assert finished.accuracy.low == pytest.approx(stored["low"], abs=1e-5)
-    assert finished.images == 27 and finished.epochs == 2 and finished.megabytes > 0
+    assert finished.accuracy.low == stored["low"]
+    assert finished.images == 27 and finished.epochs == 2 == finished.planned
+    assert finished.megabytes > 0
     assert unfinished.accuracy is None and "metrics.json is damaged" in damaged.problem
 
 
@@ -47,10 +48,37 @@ def test_they_can_be_sorted(folder):
     assert names == ["finished", "unfinished", "damaged"]
     assert seewhy.list_runs(folder, sort="accuracy")[0].state == "finished"
     assert seewhy.list_runs(folder, sort="seconds")[-1].state == "damaged"
+    assert seewhy.list_runs(folder, sort="recipe")[-1].state == "damaged"
     with pytest.raises(UsageError, match="no order 'size'"):
         seewhy.list_runs(folder, sort="size")
     with pytest.raises(UsageError, match="is no folder"):
         seewhy.list_runs(folder / "missing")
+
+
+def test_accuracies_on_validation_and_on_test_are_never_mixed(trained, tmp_path):
+    """A run with a better accuracy on test than another on validation is not taken for the better one."""
+    for name, val, test in (("a", 0.5, None), ("b", 0.4, 0.9), ("c", 0.6, 0.8)):
+        shutil.copytree(trained, tmp_path / name)
+        path = tmp_path / name / "metrics.json"
+        metrics = json.loads(path.read_text())
+        metrics["val"]["accuracy"]["value"] = val
+        if test:
+            metrics["test"] = {**metrics["val"], "accuracy": {"value": test, "low": 0, "high": 1}}
+        path.write_text(json.dumps(metrics))
+    for order, names in (("accuracy", "cab"), ("test_accuracy", "bca")):
+        runs = seewhy.list_runs(tmp_path, sort=order)
+        assert "".join(one.path.name for one in runs) == names
+    shown = call("runs", tmp_path).out
+    assert "validation accuracy" in shown and "test accuracy" in shown
+    assert "90.0% (0.0% to 100.0%)" in shown
+
+
+def test_a_folder_of_runs_may_be_a_link(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "disk" / "one")
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "runs").symlink_to(tmp_path / "disk")
+    assert [one.path for one in seewhy.list_runs(here)] == [here / "runs" / "one"]
 
 
 def test_the_command_shows_and_prints_them(folder, tmp_path):

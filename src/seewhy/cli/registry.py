@@ -9,7 +9,7 @@ import seewhy
 from seewhy.cli.completion import models
 from seewhy.cli.options import as_json, show
 from seewhy.cli.screen import Part, Rows, facts
-from seewhy.cli.tables import value
+from seewhy.cli.tables import stored_interval
 from seewhy.errors import UsageError
 from seewhy.text import counted, without_password
 
@@ -162,23 +162,24 @@ def _removed(removed: "Sequence[Version]") -> Iterator[Part]:
 
 
 def _versions(versions: "Sequence[Version]") -> Rows:
-    rows = [("version", "aliases", "accuracy", "size", "architecture", "digest")]
+    tested = any("test" in one.facts.get("metrics", {}) for one in versions)
+    accuracies = ("validation accuracy", *["test accuracy"] * tested)
+    rows = [("version", "aliases", *accuracies, "size", "architecture", "digest")]
     for one in versions:
         size = f"{one.bytes / 1e6:.1f} MB" if one.kept else "removed"
         architecture = str(one.facts.get("architecture"))
         name, aliases = f"{one.name}@{one.version}", ", ".join(one.aliases)
-        rows.append((name, aliases, _accuracy(one), size, architecture, one.digest[:12]))
-    return Rows(rows, "llrrl")
+        measured = [_accuracy(one, split) for split in ("val", *["test"] * tested)]
+        rows.append((name, aliases, *measured, size, architecture, one.digest[:12]))
+    return Rows(rows, f"ll{'r' * len(accuracies)}rl")
 
 
-def _accuracy(version: "Version") -> str:
-    """The accuracy that its file states: of test where it was evaluated, else of validation."""
-    for split in ("test", "val"):
-        try:
-            return f"{value(version.facts['metrics'][split]['accuracy']['value'], 'accuracy')} ({split})"
-        except (KeyError, TypeError):
-            continue
-    return "-"
+def _accuracy(version: "Version", split: str) -> str:
+    """The accuracy that its file states, with its interval."""
+    try:
+        return stored_interval(version.facts["metrics"][split]["accuracy"])
+    except (KeyError, TypeError):
+        return "-"
 
 
 def _version(version: "Version") -> Rows:
@@ -186,7 +187,8 @@ def _version(version: "Version") -> Rows:
     shown = {
         "version": f"{version.name}@{version.version}",
         "aliases": ", ".join(version.aliases) or "-",
-        "accuracy": _accuracy(version),
+        "validation accuracy": _accuracy(version, "val"),
+        "test accuracy": _accuracy(version, "test"),
         "classes": ", ".join(map(str, classes[:10])) + (" ..." if len(classes) > 10 else ""),
         "architecture": str(version.facts.get("architecture")),
         "recipe": str(version.facts.get("recipe") or "-"),
@@ -209,7 +211,7 @@ def _events(events: "Sequence[RegistryEvent]") -> Rows:
         "rollback": lambda one: f"{one.alias} back, was {one.previous}",
         "collect": lambda one: "bytes removed",
     }
-    rows = [("", "version", "what", "when (UTC)", "who", "why")]
+    rows = [("event", "version", "what", "when (UTC)", "who", "why")]
     for one in events:
         when = one.at[:19].replace("T", " ")
         what = words[one.kind](one)

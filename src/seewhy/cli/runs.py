@@ -13,17 +13,18 @@ from seewhy.cli.tables import with_interval
 from seewhy.text import counted
 
 if TYPE_CHECKING:
-    from seewhy.workflows.runs import RunSummary
+    from seewhy.analysis.runs import RunSummary
+    from seewhy.evaluation.stats.intervals import Interval
 
 
 @click.command()
 @click.argument("folder", type=PATH, default=Path())
 @click.option(
     "--sort",
-    type=click.Choice(["accuracy", "date", "name", "seconds"]),
+    type=click.Choice(["accuracy", "test_accuracy", "date", "name", "recipe", "data", "seconds"]),
     default="date",
     show_default=True,
-    help="best, newest or shortest first, or by name",
+    help="best (on validation, or on test), newest or shortest first, or by name",
 )
 @as_json
 def command(folder: Path, sort: Any, as_json: bool) -> None:
@@ -34,21 +35,27 @@ def command(folder: Path, sort: Any, as_json: bool) -> None:
 
 
 def _text(runs: "Sequence[RunSummary]") -> Iterator[Part]:
-    rows = [("run", "recipe", "data", "images", "accuracy", "epochs", "seconds", "date (UTC)")]
+    tested = any(run.test_accuracy for run in runs)
+    accuracies = ("validation accuracy", *["test accuracy"] * tested)
+    numbers = ("images", *accuracies, "epochs", "seconds", "size")
+    rows = [("run", "recipe", "model", "data", *numbers, "date (UTC)")]
     for run in runs:
-        accuracy = "-"
-        if run.accuracy is not None:
-            accuracy = f"{with_interval(run.accuracy)} {run.split}"
-        elif run.state != "finished":
-            accuracy = run.state
+        measured = [_accuracy(run.accuracy) if run.state == "finished" else run.state]
+        if tested:
+            measured.append(_accuracy(run.test_accuracy))
         epochs, seconds, images = map(_count, (run.epochs, run.seconds, run.images))
-        names = str(run.path), run.recipe or "-", run.data or "-"
+        names = str(run.path), *(name or "-" for name in (run.recipe, run.network, run.data))
+        size = "-" if run.megabytes is None else f"{run.megabytes:.1f} MB"
         when = run.date[:16].replace("T", " ")
-        rows.append((*names, images, accuracy, epochs, seconds, when))
-    yield Rows(rows, "lllrrrrl")
+        rows.append((*names, images, *measured, epochs, seconds, size, when))
+    yield Rows(rows, f"llll{'r' * len(numbers)}l")
     yield ""
     yield counted(len(runs), "run")
     yield from (run.problem for run in runs if run.problem)
+
+
+def _accuracy(accuracy: "Interval | None") -> str:
+    return "-" if accuracy is None else with_interval(accuracy)
 
 
 def _count(number: float | None) -> str:

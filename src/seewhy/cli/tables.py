@@ -135,6 +135,11 @@ def with_interval(interval: "Interval", style: str = ".1%") -> str:
     return f"{value} ({low} to {high})"
 
 
+def stored_interval(interval: Mapping[str, Any]) -> str:
+    """A rate with its interval, as stored."""
+    return f"{_percent(interval['value'])} ({_span(interval, _percent)})"
+
+
 def _span(interval: Mapping[str, Any], write: Callable[[float | None], str]) -> str:
     """The bounds of a stored interval, or why there are none."""
     if interval["low"] is None:

@@ -2,8 +2,9 @@
 
 import hashlib
 
-from seewhy.analysis.labels.review import HEADER, NONE
+from seewhy.analysis.labels.review import HEADER
 from seewhy.analysis.labels.suspects import Suspects
+from seewhy.data.sources.corrected import NONE
 from seewhy.page.images import thumbnail
 from seewhy.page.template import embedded, page
 from seewhy.text import visible

@@ -1,9 +1,10 @@
 """Keeps what servers answered, what was right, and the images of those who allow it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from sqlalchemy import Connection, Table, delete, exists, func, insert, select, tuple_, update
@@ -49,23 +50,34 @@ class Feedback:
                 [
                     {**vars(one), "size": len(one.bytes), "at": now()}
                     for one in images
-                    if _is_there(connection, one.request_id, one.image)
+                    if _model_of(connection, one.request_id, one.image)
                 ],
             )
 
     def label(
-        self, request_id: str, label: str | None, *, image: int = 0, source: str = "client"
+        self,
+        request_id: str,
+        label: str | None,
+        *,
+        image: int = 0,
+        source: str = "client",
+        classes: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> Outcome:
         """Says which class an image of an answer has; None withdraws what was said.
 
-        The last word holds, since whoever corrects a label knows more than before. Raises `RegistryError`
-        with the code unknown_request.
+        The last word holds, since whoever corrects a label knows more than before. `classes` are those of
+        models, by name: others are refused for their answers. Raises `RegistryError` with the code
+        unknown_request or unknown_label.
         """
         here = (labels.c.request_id == request_id, labels.c.image == image)
         said = {"label": label, "at": now(), "source": source}
         with self.database.writing() as connection:
-            if not _is_there(connection, request_id, image):
+            name = _model_of(connection, request_id, image)
+            if name is None:
                 raise _unknown(request_id, image)
+            if label is not None and label not in classes.get(name, [label]):
+                detail = f"the label is no class of the model {name}: it has those of its answers"
+                raise RegistryError("unknown_label", detail)
             before = connection.scalar(select(labels.c.label).where(*here))
             if before == label:
                 return "unchanged"
@@ -127,10 +139,11 @@ def _add(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -
         connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
 
 
-def _is_there(connection: Connection, request_id: str, image: int) -> bool:
-    """Says whether an answer is recorded; others who label or remove it wait until the transaction ends."""
+def _model_of(connection: Connection, request_id: str, image: int) -> str | None:
+    """The name of the model of an answer; others who label or remove it wait until the transaction ends."""
     here = (answers.c.request_id == request_id, answers.c.image == image)
-    return connection.scalar(select(answers.c.image).where(*here).with_for_update()) is not None
+    name: str | None = connection.scalar(select(answers.c.name).where(*here).with_for_update())
+    return name
 
 
 def _unknown(request_id: str, image: int | None = None) -> RegistryError:

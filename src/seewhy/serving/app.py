@@ -13,6 +13,7 @@ from seewhy.errors import ImageError
 from seewhy.serving.docs import docs_page
 from seewhy.serving.errors import Refusal, of_image
 from seewhy.serving.explaining import Explainer, Question
+from seewhy.serving.feedback import add_feedback
 from seewhy.serving.guard import Scopes, guarded_app
 from seewhy.serving.page import SECURITY, add_page
 from seewhy.serving.schema import EVERYWHERE, WITH_IMAGES, Explained, Predicted, body
@@ -30,6 +31,7 @@ SCOPES = {
     "/ready": "public",
     "/predict": "use",
     "/explain": "use",
+    "/feedback": "use",
     "/models": "use",
     "/info": "use",
 }
@@ -48,6 +50,7 @@ def create_app(service: Service, key: str | None) -> FastAPI:
     explainer = Explainer()
     service.closing.append(explainer.close)
     add_explain(app, service, explainer)
+    add_feedback(app, service)
     add_page(app, explainer.warm)
     scopes.check(app)
     return app
@@ -142,6 +145,7 @@ def add_predict(app: FastAPI, service: Service) -> None:
                         for number, upload in enumerate(uploads)
                     )
                 )
+        service.record(request.state.request_id, served, results)
         if len(results) == 1 and isinstance(results[0], Refusal):
             raise results[0]
         return as_json(

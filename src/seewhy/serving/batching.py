@@ -70,7 +70,7 @@ class Batcher:
         *,
         runners: int,
         most: int,
-        embed: bool,
+        embed: bool = False,
         on_batch: Callable[[int], None],
     ) -> None:
         self._classifier, self._threads, self._on_batch = classifier, threads, on_batch

@@ -3,6 +3,7 @@
     with seewhy.Client("http://127.0.0.1:8000") as client:
         for answer in client.predict(["cat.jpg", "dog.jpg"]):
             print(answer.file, answer.answer, answer.confidence)
+        client.feedback(answer.request_id, "dog", image=answer.image)
 
 `seewhy.AsyncClient` is the same with `async with` and `await`.
 """
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePath
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -62,7 +63,7 @@ class Answer:
     `label` is the most probable class and `confidence` its calibrated probability, 0 to 1; `answer` is the
     same class, "not sure" or "out of distribution"; `top` are the most probable classes, best first. Of an
     image that could not be used these are None and empty, and `error` says why. `model` and `digest` name
-    what answered, `request_id` the request in the server's log.
+    what answered, `request_id` the request in the server's log, `image` the number of the image in it.
     """
 
     file: str
@@ -74,6 +75,7 @@ class Answer:
     model: str | None = None
     digest: str | None = None
     request_id: str | None = None
+    image: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,15 @@ class _Upload:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """A request of some images, to be sent after `wait` seconds."""
+    """A request, in the words of httpx, to be sent after `wait` seconds."""
 
     wait: float
-    params: dict[str, str]
-    files: list[tuple[str, tuple[str, bytes]]]
+    path: str
+    content: dict[str, Any]
 
 
-Flow = Generator[_Attempt, Any, list[Answer]]
+T = TypeVar("T")
+Flow = Generator[_Attempt, Any, T]
 
 
 class _Requests:
@@ -109,18 +112,27 @@ class _Requests:
         self._options: dict[str, Any] = {"base_url": url, "headers": headers, "timeout": timeout}
         self._retries = retries
 
-    def _predicting(self, images: Any, model: str | None, top_k: int) -> Flow:
+    def _predicting(self, images: Any, model: str | None, top_k: int) -> Flow[list[Answer]]:
         params = {"top_k": str(top_k)} | ({} if model is None else {"model": model})
         answers: list[Answer] = []
         for batch in _batches(images):
             answers += yield from self._answers(batch, params)
         return answers
 
-    def _answers(self, batch: Sequence[_Upload], params: dict[str, str]) -> Flow:
+    def _labelling(self, request_id: str, label: str | None, image: int) -> Flow[str]:
+        right = {"request_id": request_id, "label": label, "image": image}
+        response = yield from self._response("/feedback", json=right)
+        if not response.is_success:
+            raise _error_of(response)
+        outcome: str = response.json()["outcome"]
+        return outcome
+
+    def _answers(self, batch: Sequence[_Upload], params: dict[str, str]) -> Flow[list[Answer]]:
         """The answers to a batch; where the server finds it too large, to each half of it."""
         if batch[0].error is not None:
             return [Answer(batch[0].name, error=batch[0].error)]
-        response = yield from self._response(batch, params)
+        files = [("file", (visible(PurePath(each.name).name), each.data)) for each in batch]
+        response = yield from self._response("/predict", params=params, files=files)
         if response.status_code == 413 and len(batch) > 1:
             middle = len(batch) // 2
             first = yield from self._answers(batch[:middle], params)
@@ -132,14 +144,11 @@ class _Requests:
             return [Answer(batch[0].name, error=Fault(error.code, error.message))]
         raise error
 
-    def _response(
-        self, batch: Sequence[_Upload], params: dict[str, str]
-    ) -> Generator[_Attempt, Any, "httpx.Response"]:
+    def _response(self, path: str, **content: Any) -> Flow["httpx.Response"]:
         """The response to a request that is repeated while the server is busy or cannot be reached."""
-        files = [("file", (visible(PurePath(each.name).name), each.data)) for each in batch]
         wait = 0.0
         for attempt in range(self._retries + 1):
-            outcome = yield _Attempt(wait, params, files)
+            outcome = yield _Attempt(wait, path, content)
             wait = FIRST_WAIT * 2**attempt * random.uniform(0.75, 1.25)
             if isinstance(outcome, Exception):
                 error = _unreachable(outcome)
@@ -189,12 +198,24 @@ class Client(_Requests):
         once. Raises `ServerError` where the server cannot be reached, is busy for too long, or refuses the
         request.
         """
-        flow = self._predicting(images, model, top_k)
+        return self._run(self._predicting(images, model, top_k))
+
+    def feedback(self, request_id: str, label: str | None, *, image: int = 0) -> str:
+        """Sends the right class of an image that was answered; None withdraws it.
+
+        `request_id` and `image` are those of the `Answer`. Returns recorded, unchanged, replaced (the last
+        label holds) or withdrawn. Raises `ServerError`, with the code unknown_request for an answer that is
+        not recorded, unknown_label for what is no class of the model, and no_feedback where the server
+        records nothing.
+        """
+        return self._run(self._labelling(request_id, label, image))
+
+    def _run(self, flow: Flow[T]) -> T:
         step = _step(flow, None)
         while isinstance(step, _Attempt):
             time.sleep(step.wait)
             try:
-                outcome = self._http.post("/predict", params=step.params, files=step.files)
+                outcome = self._http.post(step.path, **step.content)
             except _httpx().TransportError as error:
                 outcome = error
             step = _step(flow, outcome)
@@ -224,25 +245,31 @@ class AsyncClient(_Requests):
         self, images: ImageLike | Iterable[ImageLike], *, model: str | None = None, top_k: int = 3
     ) -> list[Answer]:
         """As `Client.predict`; files are read in a thread."""
-        flow = self._predicting(images, model, top_k)
+        return await self._run(self._predicting(images, model, top_k))
+
+    async def feedback(self, request_id: str, label: str | None, *, image: int = 0) -> str:
+        """As `Client.feedback`."""
+        return await self._run(self._labelling(request_id, label, image))
+
+    async def _run(self, flow: Flow[T]) -> T:
         step = await asyncio.to_thread(_step, flow, None)
         while isinstance(step, _Attempt):
             await asyncio.sleep(step.wait)
             try:
-                outcome = await self._http.post("/predict", params=step.params, files=step.files)
+                outcome = await self._http.post(step.path, **step.content)
             except _httpx().TransportError as error:
                 outcome = error
             step = await asyncio.to_thread(_step, flow, outcome)
         return step
 
 
-def _step(flow: Flow, outcome: "httpx.Response | Exception | None") -> _Attempt | list[Answer]:
-    """The next attempt, or the answers at the end."""
+def _step(flow: Flow[T], outcome: "httpx.Response | Exception | None") -> _Attempt | T:
+    """The next attempt, or the result at the end."""
     try:
         return flow.send(outcome)
     except StopIteration as end:
-        answers: list[Answer] = end.value
-        return answers
+        result: T = end.value
+        return result
 
 
 def _httpx() -> ModuleType:
@@ -306,14 +333,14 @@ def _answers_of(message: Mapping[str, Any], batch: Sequence[_Upload]) -> list[An
         "request_id": message["request_id"],
     }
     answers = []
-    for upload, result in zip(batch, message["results"], strict=True):
+    for number, (upload, result) in enumerate(zip(batch, message["results"], strict=True)):
         if result["status"] == "ok":
             top = tuple(Candidate(each["label"], each["confidence"]) for each in result["top"])
             facts = {name: result[name] for name in ("label", "confidence", "answer")}
-            answers.append(Answer(upload.name, top=top, **facts, **about))
+            answers.append(Answer(upload.name, top=top, image=number, **facts, **about))
         else:
             fault = Fault(result["error"]["code"], result["error"]["message"])
-            answers.append(Answer(upload.name, error=fault, **about))
+            answers.append(Answer(upload.name, error=fault, image=number, **about))
     return answers
 
 

@@ -65,6 +65,15 @@ class Metrics:
             *("seewhy_accuracy_at_most", "Accuracy to expect at most, without labels", ["model"]),
             registry=registry,
         )
+        self.recorded = Counter(
+            "seewhy_recorded", "Answers and images recorded", ["what"], registry=registry
+        )
+        self.unrecorded = Counter(
+            "seewhy_unrecorded", "Answers and images dropped", ["what"], registry=registry
+        )
+        self._unwritten = Gauge(
+            "seewhy_recording_answers", "Answers that are not written yet", registry=registry
+        )
         self._queue = Gauge("seewhy_queue_images", "Images at work or waiting", registry=registry)
         self._memory = Gauge("seewhy_upload_bytes", "Bytes of uploads held", registry=registry)
         self._replaced = Gauge(
@@ -95,6 +104,7 @@ class Metrics:
         """All metrics, with what is known of the server now."""
         self._queue.set(service.room.taken)
         self._memory.set(service.memory.taken)
+        self._unwritten.set(service.recorder.waiting if service.recorder else 0)
         self._replaced.set(service.decoders.replaced)
         self._ready.set(service.ready)
         if service.drift is not None:

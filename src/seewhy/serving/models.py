@@ -23,6 +23,8 @@ from seewhy.text import visible
 
 logger = logging.getLogger("seewhy.serving")
 
+Stamps = list[tuple[int, ...] | str]
+
 
 @dataclass(frozen=True, eq=False)
 class Served:
@@ -102,6 +104,7 @@ class Models:
         self._settings, self._runners, self._on_batch = settings, runners, on_batch
         self._threads = ThreadPoolExecutor(runners, "model")
         self._served: dict[str, Served] = {}
+        self._stamps: dict[str, Stamps | None] = {}
         self._loading = threading.Lock()
         self._precision = ExitStack()
 
@@ -126,6 +129,7 @@ class Models:
         """Loads all models. Raises as `seewhy.load`."""
         with self._loading:
             for name, source in self._names.items():
+                self._stamps[name] = _stamps(source)  # first, to see what changes meanwhile
                 self._served[name] = self._opened(name, source)
 
     def reload(self) -> dict[str, str]:
@@ -139,11 +143,15 @@ class Models:
     def _reloaded(self, name: str, source: str) -> str:
         with self._loading:
             old = self._served[name].digest
+            stamps = _stamps(source)
             try:
                 new = self._opened(name, source)
             except (SeeWhyError, OSError) as error:
+                if getattr(error, "code", "") != "unreachable":  # else it is tried again
+                    self._stamps[name] = stamps
                 logger.error("model kept", extra={"model": name, "reason": visible(str(error))})
                 return "kept: the new file cannot be used"
+            self._stamps[name] = stamps
             if new.digest == old:
                 return "unchanged"
             self._served[name] = new
@@ -160,17 +168,15 @@ class Models:
         """Whether a model is that of an alias, which may be moved."""
         return any(PREFIX in source for source in self._names.values())
 
-    def stamps(self) -> list[tuple[int, ...] | str]:
-        """What tells a changed model: it differs after a file was replaced or an alias moved.
+    def reload_changed(self) -> None:
+        """Loads each model again whose file was replaced or whose alias was moved since it was loaded.
 
-        A model that cannot be found has none: while it is replaced, or while the registry is away. It waits
-        for a database, so it is no function for the server's loop.
+        One that cannot be found stays: while it is replaced, or while the registry is away. It waits for a
+        database, so it is no function for the server's loop.
         """
-        stamps: list[tuple[int, ...] | str] = []
-        for source in self._names.values():
-            with suppress(SeeWhyError, OSError):
-                stamps += stamps_of(source)
-        return stamps
+        for name, source in self._names.items():
+            if _stamps(source) not in (None, self._stamps[name]):
+                self._reloaded(name, source)
 
     def _opened(self, name: str, source: str) -> Served:
         opened = open_model(source, self._settings)
@@ -184,3 +190,10 @@ class Models:
             on_batch=lambda count: self._on_batch(name, count),
         )
         return Served(name, source, opened, batcher)
+
+
+def _stamps(source: str) -> Stamps | None:
+    """What tells a changed model; None for one that cannot be found."""
+    with suppress(SeeWhyError, OSError):
+        return stamps_of(source)
+    return None

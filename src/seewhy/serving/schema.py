@@ -3,7 +3,9 @@
 from http import HTTPStatus
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
+
+from seewhy.registry.records import Outcome
 
 
 class Fault(BaseModel):
@@ -77,6 +79,22 @@ class Explained(BaseModel):
     map: str
     values: list[list[float]]
     faithfulness: dict[str, Any] | None
+
+
+class RightLabel(BaseModel):
+    """The body of `POST /feedback`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    request_id: str = Field(max_length=64)
+    image: int = Field(0, ge=0, le=100_000, description="number of the image in its request")
+    label: str | None = Field(max_length=1000, description="its class; null: withdraw the label")
+
+
+class Labelled(RightLabel):
+    """The answer of `POST /feedback`."""
+
+    outcome: Outcome
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:

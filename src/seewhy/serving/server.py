@@ -118,13 +118,9 @@ async def _first(work: Any, stop: asyncio.Event) -> bool:
 
 async def _watch(service: Service) -> None:
     """Loads models again when their files change, or an alias of a registry is moved."""
-    before = await asyncio.to_thread(service.models.stamps)
     while True:
         await asyncio.sleep(WATCH_SECONDS)
-        now = await asyncio.to_thread(service.models.stamps)
-        if now != before:
-            await asyncio.to_thread(service.models.reload)
-        before = now
+        await asyncio.to_thread(service.models.reload_changed)
 
 
 class _Server(uvicorn.Server):

@@ -1,7 +1,7 @@
 """What the routes share: the models, the decoders, the limits, and how they answer an image."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from seewhy.serving.batching import Room
 from seewhy.serving.decoding import Decoded, Decoders
 from seewhy.serving.drift import DriftWatch
 from seewhy.serving.errors import Refusal, not_ready, of_image
+from seewhy.serving.keys import admin_token
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.models import Models, Served
+from seewhy.serving.recording import Recorder
 from seewhy.serving.settings import ServeSettings
 from seewhy.serving.tracing import Tracing
 from seewhy.serving.uploads import Memory, Upload
@@ -38,11 +40,17 @@ class Service:
         self.room = Room(settings.queue)
         self.memory = Memory(settings.upload_memory)
         self.closing: list[Callable[[], None]] = [self.models.close, self.tracing.close]
+        self.recorder: Recorder | None = None
+        if settings.feedback:
+            self.recorder = Recorder(settings, self.metrics, admin_token())
+            self.closing.append(self.recorder.close)
         self.draining = False
         self.broken = asyncio.Event()
 
     async def start(self) -> None:
-        """Starts the decoders and loads the models. Raises as `seewhy.load`."""
+        """Starts the decoders and loads the models. Raises as `seewhy.load`, and `RegistryError`."""
+        if self.recorder is not None:
+            await asyncio.to_thread(self.recorder.start)
         await asyncio.gather(self.decoders.start(), asyncio.to_thread(self.models.load))
         if self.drift is not None:
             self.drift.states()  # looks for the references
@@ -118,6 +126,15 @@ class Service:
             "top": top,
         }
         return result | ({"frames_ignored": True} if decoded.frames_ignored else {})
+
+    def record(
+        self, request_id: str, model: Served, results: Sequence[dict[str, Any] | Refusal]
+    ) -> None:
+        """Records the answers of a request, where that is asked for."""
+        if self.recorder is not None:
+            for number, result in enumerate(results):
+                if not isinstance(result, Refusal):
+                    self.recorder.answered(request_id, number, model, result)
 
     def status(self) -> dict[str, Any]:
         """What the operator sees."""

@@ -48,6 +48,13 @@ class ServeSettings(BaseModel):
     )
     reload: bool = Field(False, description="load a model again when its file changes")
 
+    feedback: bool = Field(
+        False, description="record answers in the registry, to which labels can be sent"
+    )
+    audit_share: float = Field(
+        0.02, ge=0, le=1, description="share of all answers that is drawn to be labelled"
+    )
+
     runners: int | None = Field(
         None, ge=1, le=256, description="batches computed at once, one thread each [cores]"
     )

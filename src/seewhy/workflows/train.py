@@ -58,6 +58,7 @@ from seewhy.training.layers import batch_norm_momentum
 from seewhy.training.loop import TrainProgress, TrainState, notes_on_swa
 from seewhy.training.loop import train as training_loop
 from seewhy.training.schedules import in_words, lr_factor
+from seewhy.workflows.environment import write_environment
 from seewhy.workflows.evaluate import colour_diagnostics, store
 from seewhy.workflows.prepare import Job, prepare
 from seewhy.workflows.request import Request, check_resumable, is_finished, model_epochs
@@ -385,7 +386,7 @@ def _write_start(job: Job) -> None:
     run, splits = job.run, job.splits
     write_splits(splits, run.path / "splits.csv")
     write_bad_files(splits.bad, run.path / "bad_files.csv")
-    run.write_environment()
+    write_environment(run)
     run.write_config(job.config)
     for note in job.notes:
         run.log(note)

@@ -10,6 +10,7 @@ from seewhy.data.bad_files import write_csv
 from seewhy.data.sources.corrected import (
     FILE,
     HASH,
+    NONE,
     Corrected,
     Correction,
     is_corrected,
@@ -24,7 +25,6 @@ _FOUND = ("id", "hash", "label", "suggested", "score")
 HEADER = (*_FOUND, "right_label")
 _NUMBERS = ("score", "label_probability", "suggested_probability")
 _NEEDED = ("hash", "right_label")
-NONE = "none of these"  # as right_label: the image is no class at all, and is left out
 
 
 @dataclass(frozen=True)

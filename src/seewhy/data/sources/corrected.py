@@ -16,6 +16,7 @@ from seewhy.errors import DataError
 from seewhy.text import visible
 
 FILE = "corrected.json"
+NONE = "none of these"  # a person's answer: the image is no class at all, and is left out
 HASH = re.compile("^[0-9a-f]{32}$")
 
 

@@ -1,0 +1,89 @@
+"""What is served follows its alias, whatever happens at the same moment."""
+
+import pytest
+
+import seewhy
+from seewhy.errors import ModelFileError, RegistryError
+from seewhy.serving import models as served
+from seewhy.serving.models import Models
+from seewhy.serving.settings import ServeSettings
+
+
+@pytest.fixture
+def digests(trained, tmp_path, monkeypatch):
+    """The digests of two versions of `photos`, of which the first is the champion."""
+    monkeypatch.setenv("SEEWHY_REGISTRY", str(tmp_path / "registry.db"))
+    found = [seewhy.register(model, "photos").digest for model in (trained, "simple-cnn")]
+    promote(1)
+    return found
+
+
+@pytest.fixture
+def models(digests):
+    settings = ServeSettings(runtime="torch")
+    names = {"photos": "registry:photos@champion"}
+    made = Models(names, settings, runners=1, on_batch=lambda name, count: None)
+    yield made
+    made.close()
+
+
+def promote(version):
+    with seewhy.open_registry() as registry:
+        registry.promote("photos", version)
+
+
+def meanwhile(monkeypatch, act):
+    """Has `act` happen while the next model is opened; returns what was opened since."""
+    opened, acts = [], [act]
+
+    def open_model(source, settings):
+        opened.append(source)
+        model = real(source, settings)
+        if acts:
+            acts.pop()()
+        return model
+
+    real = served.open_model
+    monkeypatch.setattr(served, "open_model", open_model)
+    return opened
+
+
+def refuse(error):
+    def act():
+        raise error
+
+    return act
+
+
+def test_an_alias_that_is_moved_while_its_model_is_loaded_is_noticed(models, digests, monkeypatch):
+    meanwhile(monkeypatch, lambda: promote(2))
+    models.load()
+    assert models.digests == {"photos": digests[0]}
+    models.reload_changed()
+    assert models.digests == {"photos": digests[1]}
+
+
+def test_what_has_not_changed_is_not_opened_again(models, monkeypatch):
+    models.load()
+    opened = meanwhile(monkeypatch, lambda: None)
+    models.reload_changed()
+    assert opened == []
+
+
+def test_a_move_is_seen_though_the_registry_goes_away_in_the_midst(models, digests, monkeypatch):
+    models.load()
+    promote(2)
+    meanwhile(monkeypatch, refuse(RegistryError("unreachable", "it is away")))
+    models.reload_changed()
+    assert models.digests == {"photos": digests[0]}
+    models.reload_changed()
+    assert models.digests == {"photos": digests[1]}
+
+
+def test_a_model_that_cannot_be_used_is_tried_once(models, digests, monkeypatch):
+    models.load()
+    promote(2)
+    opened = meanwhile(monkeypatch, refuse(ModelFileError("it is damaged", "m")))
+    for _ in range(3):
+        models.reload_changed()
+    assert len(opened) == 1 and models.digests == {"photos": digests[0]}
