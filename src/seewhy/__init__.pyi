@@ -55,6 +55,7 @@ from .workflows.models import build_network as build_network
 from .workflows.models import measured_networks as measured_networks
 from .workflows.models import network_costs as network_costs
 from .workflows.models import network_layers as network_layers
+from .workflows.pack import pack_data as pack_data
 from .workflows.predict import label_images as label_images
 from .workflows.predict import predict as predict
 from .workflows.preview import preview as preview

@@ -60,7 +60,7 @@ class Watched:
         self.models.load()
         self.alerts: list[dict[str, Any]] = []
         told = SimpleNamespace(send=self.alerts.append)
-        self.watch = DriftWatch(self.settings, self.models, self.metrics, told)
+        self.watch = DriftWatch(self.settings, self.models, self.metrics.drift, told)
 
     def close(self) -> None:
         self.watch.close()
@@ -225,7 +225,7 @@ def program(folder: Any, text: str) -> str:
 
 
 def sent(metrics: Metrics, result: str) -> float:
-    return metrics.alerts.labels(result)._value.get()
+    return metrics.drift.alerts.labels(result)._value.get()
 
 
 def test_an_alert_goes_to_the_address_and_to_the_program_without_a_shell(tmp_path):
@@ -234,7 +234,7 @@ def test_an_alert_goes_to_the_address_and_to_the_program_without_a_shell(tmp_pat
     metrics = Metrics()
     with hook() as (server, url):
         settings = ServeSettings(drift=tmp_path, alert_command=command, alert_url=f"{url}/hook?t=1")
-        Alerts(settings, metrics).send({"event": "drift", "p": float("nan")})
+        Alerts(settings, metrics.drift).send({"event": "drift", "p": float("nan")})
         until(lambda: sent(metrics, "sent") == 2)
     message = {"event": "drift", "p": None}
     assert [(path, json.loads(body)) for path, body in server.received] == [("/hook?t=1", message)]
@@ -249,7 +249,7 @@ def test_an_alert_that_fails_is_logged_and_counted(tmp_path, monkeypatch):
     with hook() as (server, url):
         moved = f"{url}/moved?secret=abc"
         settings = ServeSettings(drift=tmp_path, alert_command=command, alert_url=moved)
-        Alerts(settings, metrics).send({"event": "drift"})
+        Alerts(settings, metrics.drift).send({"event": "drift"})
         until(lambda: sent(metrics, "failed") == 2)
         assert [path for path, _ in server.received] == ["/moved?secret=abc"]
     assert reasons == {"the command ended with 3: no such room", "HTTPError 307"}

@@ -14,7 +14,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from seewhy.errors import UsageError
 from seewhy.files import to_json
-from seewhy.serving.metrics import Metrics
+from seewhy.serving.metrics import DriftMetrics
 from seewhy.serving.settings import ServeSettings
 from seewhy.text import visible
 
@@ -29,8 +29,8 @@ class Alerts:
     Raises `UsageError` for a command that is not there.
     """
 
-    def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
-        self._metrics, self._url = metrics, settings.alert_url
+    def __init__(self, settings: ServeSettings, metrics: DriftMetrics) -> None:
+        self._alerts, self._url = metrics.alerts, settings.alert_url
         self._command = shlex.split(settings.alert_command or "")
         if self._command and shutil.which(self._command[0]) is None:
             raise UsageError(f"--alert-command: there is no program {self._command[0]}")
@@ -48,9 +48,9 @@ class Alerts:
         except (OSError, URLError, HTTPException, subprocess.SubprocessError) as error:
             # Not the whole message, in which an address may be that holds a secret.
             logger.error("an alert failed", extra={"reason": _reason(error)})
-            self._metrics.alerts.labels("failed").inc()
+            self._alerts.labels("failed").inc()
         else:
-            self._metrics.alerts.labels("sent").inc()
+            self._alerts.labels("sent").inc()
 
     def _run(self, data: bytes) -> None:
         subprocess.run(

@@ -21,7 +21,7 @@ from seewhy.errors import SeeWhyError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.serving.alerts import Alerts
 from seewhy.serving.batching import Answer
-from seewhy.serving.metrics import Metrics
+from seewhy.serving.metrics import DriftMetrics
 from seewhy.serving.models import Models, Served
 from seewhy.serving.settings import ServeSettings
 from seewhy.workflows.drift_reference import find_reference
@@ -67,7 +67,7 @@ class DriftWatch:
     """
 
     def __init__(
-        self, settings: ServeSettings, models: Models, metrics: Metrics, alerts: Alerts
+        self, settings: ServeSettings, models: Models, metrics: DriftMetrics, alerts: Alerts
     ) -> None:
         assert settings.drift is not None
         if not settings.drift.exists():
@@ -153,7 +153,7 @@ class DriftWatch:
             temperature=classifier.decision.temperature,
         )
         found = drift(watch.reference, window, seed=watch.state.windows)
-        self._metrics.drift_tested(watch.model.name, found)
+        self._metrics.tested(watch.model.name, found)
         watch.history.append(Tested.of(found, datetime.now(UTC).isoformat(timespec="seconds")))
         watch.state = replace(
             watch.state,

@@ -48,6 +48,13 @@ class ServeSettings(BaseModel):
     )
     reload: bool = Field(False, description="load a model again when its file changes")
 
+    challenger: str | None = Field(
+        None,
+        description="[NAME=]MODEL that answers beside the one served, unseen; recorded as by --feedback",
+    )
+    split: float | None = Field(
+        None, gt=0, lt=1, description="share of the units that are shown the challenger instead"
+    )
     feedback: bool = Field(
         False, description="record answers in the registry, to which labels can be sent"
     )
