@@ -155,4 +155,6 @@ def test_without_a_challenger_it_says_how_to_serve_one(digests):
 @pytest.mark.parametrize("text", ["[1]", "no json", ""])
 def test_evidence_is_one_json_object(digests, text):
     line = ("registry", "promote", "photos", 2, "--evidence", "-")
-    assert "expected a file with one JSON object" in call(*line, stdin=text, code=2).err
+    assert (
+        "--evidence -: expected a file with one JSON object" in call(*line, stdin=text, code=2).err
+    )

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -101,7 +102,7 @@ def show_(reference: str, registry: str | None, as_json: bool) -> None:
 )
 @click.option(
     "--evidence",
-    type=click.File(lazy=True),
+    metavar="FILE",
     help="JSON that it was decided by, for the history: a file, or - such as from `seewhy ab status --json`",
 )
 @place_option
@@ -112,7 +113,7 @@ def promote(
     alias: str,
     why: str,
     expect: int | None,
-    evidence: TextIO | None,
+    evidence: str | None,
     registry: str | None,
     as_json: bool,
 ) -> None:
@@ -125,16 +126,15 @@ def promote(
     show(event, as_json, _event)
 
 
-def _evidence(file: TextIO | None) -> dict[str, Any]:
-    if file is None:
+def _evidence(path: str | None) -> dict[str, Any]:
+    if path is None:
         return {}
-    try:
-        evidence = json.loads(file.read())
-    except ValueError:
-        evidence = None
-    if not isinstance(evidence, dict):
-        raise UsageError("--evidence: expected a file with one JSON object")
-    return evidence
+    with click.open_file(path, encoding="utf-8") as file:  # or standard input
+        text = file.read()
+    with suppress(ValueError):
+        if isinstance(evidence := json.loads(text), dict):
+            return evidence
+    raise UsageError(f"--evidence {path}: expected a file with one JSON object")
 
 
 @command.command()
