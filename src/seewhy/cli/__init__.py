@@ -32,6 +32,7 @@ VERBS = {
     "info": "Show what a model file contains, as a model card.",
     "export": "Write a model as one ONNX file, which runs without PyTorch.",
     "registry": "Keep versions of models, and the aliases that say which one is in use.",
+    "feedback": "Use the answers, labels and images that servers have recorded.",
     "compress": "Make a model smaller and faster, and keep what proves its worth.",
     "benchmark": "Measure speed on this machine: `infer MODEL...`.",
     "calibrate": 'Calibrate a model\'s confidence, and let it answer "not sure".',

@@ -51,7 +51,8 @@ def create_app(service: Service, key: str | None) -> FastAPI:
     service.closing.append(explainer.close)
     add_explain(app, service, explainer)
     add_feedback(app, service)
-    add_page(app, explainer.warm)
+    settings = service.settings
+    add_page(app, explainer.warm, settings.keep_days if settings.keep_images else None)
     scopes.check(app)
     return app
 
@@ -141,7 +142,7 @@ def add_predict(app: FastAPI, service: Service) -> None:
                 results = await asyncio.gather(
                     *(service.answer(upload, served, top_k) for upload in uploads)
                 )
-        service.record(request.state.request_id, served, results)
+        service.record(request.state.request_id, served, uploads, results)
         if len(results) == 1 and isinstance(results[0], Refusal):
             raise results[0]
         return as_json(

@@ -11,6 +11,7 @@ from seewhy.errors import ImageError
 from seewhy.serving.batching import Room
 from seewhy.serving.decoding import Decoded, Decoders
 from seewhy.serving.errors import Refusal, not_ready, of_image
+from seewhy.serving.keeping import Keeper
 from seewhy.serving.keys import admin_token
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.models import Models, Served
@@ -36,11 +37,14 @@ class Service:
         self.decoders = Decoders(settings, self.stop_for_crashes)
         self.room = Room(settings.queue)
         self.memory = Memory(settings.upload_memory)
+        self.keeper: Keeper | None = None
         self.closing: list[Callable[[], None]] = [self.models.close, self.tracing.close]
         self.recorder: Recorder | None = None
         if settings.feedback:
             self.recorder = Recorder(settings, self.metrics, admin_token())
             self.closing.append(self.recorder.close)
+            if settings.keep_images:
+                self.keeper = Keeper(self.decoders, self.recorder, self.metrics)
         self.draining = False
         self.broken = asyncio.Event()
 
@@ -52,6 +56,8 @@ class Service:
 
     async def close(self) -> None:
         """Ends processes and threads."""
+        if self.keeper is not None:
+            await self.keeper.close()
         await self.decoders.close()
         for close in self.closing:
             close()
@@ -108,13 +114,21 @@ class Service:
         return result | ({"frames_ignored": True} if decoded.frames_ignored else {})
 
     def record(
-        self, request_id: str, model: Served, results: Sequence[dict[str, Any] | Refusal]
+        self,
+        request_id: str,
+        model: Served,
+        uploads: Sequence[Upload],
+        results: Sequence[dict[str, Any] | Refusal],
     ) -> None:
-        """Records the answers of a request, where that is asked for."""
-        if self.recorder is not None:
-            for number, result in enumerate(results):
-                if not isinstance(result, Refusal):
-                    self.recorder.answered(request_id, number, model, result)
+        """Records the answers of a request, and keeps its images, where that is asked for."""
+        if self.recorder is None:
+            return
+        for number, (upload, result) in enumerate(zip(uploads, results, strict=True)):
+            if isinstance(result, Refusal):
+                continue
+            self.recorder.answered(request_id, number, model, result)
+            if self.keeper is not None:
+                self.keeper.keep(request_id, number, bytes(upload.data))
 
     def status(self) -> dict[str, Any]:
         """What the operator sees."""
