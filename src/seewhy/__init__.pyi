@@ -29,6 +29,7 @@ from .serving.serve import serve as serve
 from .serving.settings import ServeSettings as ServeSettings
 from .workflows.analyse import analyse as analyse
 from .workflows.benchmark import benchmark_inference as benchmark_inference
+from .workflows.benchmark_training import benchmark_training as benchmark_training
 from .workflows.calibrate import calibrate as calibrate
 from .workflows.compare import compare as compare
 from .workflows.compress import compress as compress
@@ -55,6 +56,7 @@ from .workflows.models import build_network as build_network
 from .workflows.models import measured_networks as measured_networks
 from .workflows.models import network_costs as network_costs
 from .workflows.models import network_layers as network_layers
+from .workflows.pack import pack_data as pack_data
 from .workflows.predict import label_images as label_images
 from .workflows.predict import predict as predict
 from .workflows.preview import preview as preview

@@ -5,7 +5,7 @@
     ├── DataError             images, labels or splits that cannot be used
     │   ├── UntrainableError  classes that no classifier can be trained on
     │   ├── ImageError        one image that cannot be used; has a `code`
-    │   ├── ArchiveError      a zip or tar that is damaged or must not be opened; has a `code`
+    │   ├── ArchiveError      a zip, tar or pack that is damaged or must not be opened; has a `code`
     │   └── DriftError        images that cannot be compared with a reference; has a `code`
     ├── ModelFileError        a model file that is damaged, foreign or unsafe
     ├── UnwritableError       a file or directory that cannot be made
@@ -88,7 +88,7 @@ IMAGE_ERROR_CODES = {
 
 @dataclass(eq=False)
 class ArchiveError(DataError):
-    """A zip or tar that is damaged or must not be opened; `code` is one of `ARCHIVE_ERROR_CODES`."""
+    """A zip, tar or pack that is damaged or must not be opened; `code` is in `ARCHIVE_ERROR_CODES`."""
 
     archive: str
     code: str
@@ -113,6 +113,9 @@ ARCHIVE_ERROR_CODES = {
     "zip_link": "an entry is a link or a device",
     "zip_compression": "an entry has a compression other than deflate",
     "zip_twice": "two entries have one name",
+    "pack_damaged": "it is damaged or cut short",
+    "pack_foreign": "it is no pack of `seewhy data pack`",
+    "pack_newer": "it is of a newer version",
 }
 
 

@@ -21,10 +21,10 @@ State = Literal["finished", "unfinished", "damaged"]
 class RunSummary:
     """A run in a list.
 
-    `accuracy` is that on validation, by which runs are compared, `test_accuracy` that on test where it was
-    evaluated. `epochs` were done of `planned`; `seconds` are those of the training, `megabytes` those of the
-    model, `date` (UTC, ISO 8601) when it last changed. `problem` says what is wrong with a damaged run, whose
-    other facts may be missing.
+    `fingerprint` is that of its images and labels. `accuracy` is that on validation, by which runs are
+    compared, `test_accuracy` that on test where it was evaluated. `epochs` were done of `planned`; `seconds`
+    are those of the training, `megabytes` those of the model, `date` (UTC, ISO 8601) when it last changed.
+    `problem` says what is wrong with a damaged run, whose other facts may be missing.
     """
 
     path: Path
@@ -32,6 +32,7 @@ class RunSummary:
     recipe: str | None = None
     network: str | None = None
     data: str | None = None
+    fingerprint: str | None = None
     images: int | None = None
     epochs: int | None = None
     planned: int | None = None
@@ -60,6 +61,7 @@ def summarise_run(run: Run) -> RunSummary:
             recipe=config["recipe"].get("name"),
             network=config["recipe"].get("model", {}).get("name"),
             data=str(config["data"]),
+            fingerprint=config.get("data_fingerprint"),
             images=run.split_sizes["train"] if (run.path / "splits.csv").exists() else None,
             epochs=int(history[-1]["epoch"]) if history else None,
             planned=config["recipe"]["train"].get("epochs"),

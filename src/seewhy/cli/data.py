@@ -11,6 +11,7 @@ from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
 from seewhy.cli.flags import config_of, fields
 from seewhy.cli.labels import apply_review, labels
 from seewhy.cli.options import PATH, as_json, show
+from seewhy.cli.pack import pack
 from seewhy.cli.preview import command as preview
 from seewhy.cli.progress import Terminal
 
@@ -78,6 +79,7 @@ def split(data: str, out: Path, as_json: bool, **values: str | None) -> None:
     )
 
 
+command.add_command(pack)
 command.add_command(preview)
 command.add_command(labels)
 command.add_command(apply_review)

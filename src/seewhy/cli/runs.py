@@ -1,6 +1,7 @@
 """`seewhy runs`."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +27,17 @@ if TYPE_CHECKING:
     show_default=True,
     help="best (on validation, or on test), newest or shortest first, or by name",
 )
+@click.option(
+    "--out", type=PATH, help="an HTML page that draws them side by side, with their reports"
+)
 @as_json
-def command(folder: Path, sort: Any, as_json: bool) -> None:
+def command(folder: Path, sort: Any, out: Path | None, as_json: bool) -> None:
     """List the runs in FOLDER and below it: recipe, data, accuracy, seconds, model."""
-    runs = seewhy.list_runs(folder, sort=sort)
+    runs = seewhy.list_runs(folder, sort=sort, out=out)
     empty = f"no runs in {folder}: `seewhy train` makes one"
-    show({"runs": runs}, as_json, lambda _: _text(runs) if runs else [empty])
+    page = [] if out is None else [f"page: {out}"]
+    lines = chain(_text(runs) if runs else [empty], page)
+    show({"runs": runs, "page": out}, as_json, lambda _: lines)
 
 
 def _text(runs: "Sequence[RunSummary]") -> Iterator[Part]:

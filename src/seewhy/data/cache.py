@@ -17,7 +17,7 @@ the other and read through a memory map.
 import dataclasses
 import hashlib
 import json
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -33,7 +33,7 @@ from seewhy.data.bad_files import BadFile, check_bad
 from seewhy.data.cache_root import cache_root
 from seewhy.data.cache_sets import ABOUT, USED, About, adding, make_room
 from seewhy.data.checksums import intact, write_checksums
-from seewhy.data.class_names import NO_LABEL, class_names
+from seewhy.data.class_names import NO_LABEL, classes_of
 from seewhy.data.images.at_once import workers
 from seewhy.data.images.decode import ImageLike, read_file, read_hashed
 from seewhy.data.images.quiet import quiet_pillow
@@ -268,27 +268,28 @@ def _write_table(directory: Path, table: _Table, order: tuple[str, ...] | None) 
     assert len(table.groups) in (0, len(table.ids)), (
         "either all images of a source have groups or none"
     )
-    name = class_names([*(order or ()), *dict.fromkeys(table.labels)])
-    used = {label: name[label] for label in dict.fromkeys(table.labels)}
-    classes = tuple(dict.fromkeys(map(name.__getitem__, order) if order else sorted(used.values())))
-    number = {name: index for index, name in enumerate(classes)}
-    labels = np.array([number[name[label]] for label in table.labels], np.int64)
+    classes = classes_of(tuple(dict.fromkeys(table.labels)), order)
+    labels = np.array([classes.number[label] for label in table.labels], np.int64)
     np.save(directory / "labels.npy", labels)
     np.save(directory / "splits.npy", np.array(table.splits, "S5"))
     np.save(directory / "hashes.npy", np.array(table.hashes, "S32"))
     np.save(directory / "sizes.npy", np.array(table.sizes, np.int32))
-    sizes = set(table.sizes)
-    pixels = "{}x{}".format(*sizes.pop()) if len(sizes) == 1 else "of several sizes"
     facts = {
-        "classes": classes,
-        "merged": sorted(name for name, n in Counter(used.values()).items() if n > 1),
+        "classes": classes.names,
+        "merged": classes.merged,
         "unlabelled": table.unlabelled,
         "bad": [dataclasses.astuple(file) for file in table.bad],
-        "pixels": pixels,
+        "pixels": size_text(np.array(table.sizes)),
         "ids": table.ids,
         "groups": table.groups or None,
     }
     (directory / "table.json").write_text(json.dumps(facts, allow_nan=False), "ascii")
+
+
+def size_text(sizes: np.ndarray) -> str:
+    """Returns the size of images, `(N, 2)`, for people."""
+    one = len(sizes) > 0 and (sizes == sizes[0]).all()
+    return "{}x{}".format(*sizes[0]) if one else "of several sizes"
 
 
 # ------------------------------------------------------------------ opening
@@ -317,8 +318,8 @@ def _read_entry(entry: Path) -> Stored | None:
         splits=np.load(entry / "splits.npy", allow_pickle=False).astype(str),
         hashes=np.load(entry / "hashes.npy", allow_pickle=False),
         sizes=np.load(entry / "sizes.npy", allow_pickle=False),
-        ids=_strings(facts["ids"]),
-        groups=None if facts["groups"] is None else _strings(facts["groups"]),
+        ids=strings(facts["ids"]),
+        groups=None if facts["groups"] is None else strings(facts["groups"]),
         classes=tuple(facts["classes"]),
         merged=tuple(facts["merged"]),
         unlabelled=facts["unlabelled"],
@@ -327,7 +328,7 @@ def _read_entry(entry: Path) -> Stored | None:
     )
 
 
-def _strings(values: list[str]) -> np.ndarray:
+def strings(values: list[str]) -> np.ndarray:
     array = np.empty(len(values), object)
     array[:] = values
     return array

@@ -21,6 +21,7 @@ from seewhy.text import counted, near, visible
 
 ABOUT, USED = "set.json", ".used"  # files of a set; the time of the second is that of the last use
 LIMIT = 20.0  # GB
+SHARDS = "shards"  # the folder of packs that are at an address
 _ADDING = "adding.lock"
 
 
@@ -100,7 +101,7 @@ class _Entry:
 def list_cache() -> CacheContents:
     """Returns what the cache holds; damage is not looked for, see `check_cache`."""
     sets = tuple(entry.described() for entry in _entries())
-    return CacheContents(cache_root(), _bytes(cache_root()), _limit(), sets)
+    return CacheContents(cache_root(), _bytes(cache_root()), limit(), sets)
 
 
 def check_cache() -> tuple[CachedSet, ...]:
@@ -130,7 +131,22 @@ def remove_cached(
             )
         entries = [entry for entry in entries if entry.id in wanted]
     before = time.time() - unused_days * 86_400
+    if ids is None:
+        _remove_fetched(before)
     return _remove([entry for entry in entries if entry.used <= before])
+
+
+def _remove_fetched(before: float) -> None:
+    """Removes files of packs (`shards`) that were not used since then."""
+    for file in fetched_files():
+        with suppress(OSError):
+            if file.stat().st_mtime <= before:
+                file.unlink()
+
+
+def fetched_files() -> Iterator[Path]:
+    """The files of images that were fetched for packs."""
+    return (cache_root() / SHARDS).glob("*/*.shard")
 
 
 def make_room(keep: Path) -> tuple[CachedSet, ...]:
@@ -139,7 +155,7 @@ def make_room(keep: Path) -> tuple[CachedSet, ...]:
     removed: list[CachedSet] = []
     oldest_last = [entry for entry in _entries() if entry.path != keep]
     kept = (_pixels(), _sets(), _features())
-    while oldest_last and sum(map(_bytes, kept)) > _limit():
+    while oldest_last and sum(map(_bytes, kept)) > limit():
         removed += _remove([oldest_last.pop()])
     return tuple(removed)
 
@@ -200,7 +216,7 @@ def _bytes(directory: Path) -> int:
     return total
 
 
-def _limit() -> int:
+def limit() -> int:
     """Returns the limit in bytes, from `$SEEWHY_CACHE_GB`."""
     text = os.environ.get("SEEWHY_CACHE_GB") or str(LIMIT)
     try:

@@ -8,9 +8,9 @@
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,6 +59,24 @@ def class_names(labels: Iterable[str]) -> dict[str, str]:
         label: _plain(name) if len(spellings[_plain(name)]) > 1 else name
         for label, name in names.items()
     }
+
+
+class Classes(NamedTuple):
+    """The classes of a source, the number of that of each label, and those spelled in several ways."""
+
+    names: tuple[str, ...]
+    number: dict[str, int]
+    merged: tuple[str, ...]
+
+
+def classes_of(labels: Sequence[str], order: Iterable[str] | None) -> Classes:
+    """Returns the classes of labels, each given once: in this order if there is one, else sorted."""
+    name = class_names([*(order or ()), *labels])
+    used = {label: name[label] for label in labels}
+    names = tuple(dict.fromkeys(map(name.__getitem__, order) if order else sorted(used.values())))
+    number = {name: index for index, name in enumerate(names)}
+    merged = sorted(name for name, count in Counter(used.values()).items() if count > 1)
+    return Classes(names, {label: number[name] for label, name in used.items()}, tuple(merged))
 
 
 def differ_by_case(names: Iterable[str]) -> list[list[str]]:

@@ -4,9 +4,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from seewhy.data.packed import PackedImages
 
 CHUNK_BYTES = 8 << 20  # of images processed together; about ten times as much is in memory then
 
@@ -41,7 +44,7 @@ class Rows:
     Indexing copies only the rows that are requested, so a memory-mapped file is never read whole.
     """
 
-    def __init__(self, base: np.ndarray | Stack, rows: np.ndarray) -> None:
+    def __init__(self, base: "np.ndarray | Stack | PackedImages", rows: np.ndarray) -> None:
         assert rows.dtype.kind in "iu", rows.dtype
         self.base, self.rows = base, rows
 
@@ -129,6 +132,12 @@ class ImageSet:
             name: getattr(self, name) for name in ("labels", "ids", "hashes", "groups", "sizes")
         }
         return {name: column for name, column in columns.items() if column is not None}
+
+    def expect(self, rows: np.ndarray) -> None:
+        """Says which rows are read next: those of a pack are decoded meanwhile."""
+        own = self.images
+        if isinstance(own, Rows) and not isinstance(own.base, np.ndarray | Stack):
+            own.base.expect(own.rows[rows])
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Yields the images in order, in chunks, uint8 `(n, S, S, 3)`."""

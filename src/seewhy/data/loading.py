@@ -1,7 +1,7 @@
 """Reads labelled images, stores them at one size and splits them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from seewhy.data.cache import Stored, stored
 from seewhy.data.cache_root import cache_root, writable
 from seewhy.data.class_names import NO_LABEL, class_names, differ_by_case
 from seewhy.data.imageset import ImageSet
+from seewhy.data.packed import packed
 from seewhy.data.shape import shape_notes
 from seewhy.data.sources import Data, Source
 from seewhy.data.split import (
@@ -87,7 +88,7 @@ def load_data(
         given, resolved = rule, list[str]()
         if rule is None:
             rule, resolved = _resolved(origin, content, config, classes, on_event)
-        read = stored(origin, rule, content, on_event)
+        read = _stored(origin, rule, content, on_event)
     part = _divided(origin, read, config, classes, trainable)
     images, split = part.images, part.split
     test = images.take(split == "test")
@@ -111,6 +112,18 @@ def load_data(
     )
 
 
+def _stored(origin: Source, rule: InputRule, content: Content, on_event: OnEvent) -> Stored:
+    if origin.pack is not None:
+        return packed(origin.pack, rule)
+    return stored(origin, rule, content, on_event)
+
+
+def input_rule(listed: Listed, on_event: OnEvent = ignore) -> tuple[InputRule, list[str]]:
+    """Returns the rule by which a training would read this source, and notes on it."""
+    with writable(cache_root()):
+        return _resolved(listed.origin, listed.content, listed.config, None, on_event)
+
+
 def _resolved(
     origin: Source,
     content: Content,
@@ -122,6 +135,12 @@ def _resolved(
 
     Images that are square anyway keep the rule of old models, so that an ensemble can combine old and new.
     """
+    if origin.pack is not None:
+        own = origin.pack.about.rule
+        rule = InputRule.resolve(
+            config.size, own.store, config.fit or own.fit, config.interpolation or own.interpolation
+        )
+        return rule.model_copy(update={"depth": own.depth}), []
     facts = survey_of(origin, content)
     fit = config.fit or ("crop" if facts.square else "squash")
     shown = config.interpolation or "bicubic"
@@ -227,6 +246,13 @@ def _corrected(
 
 def _grouped(images: ImageSet, pattern: str) -> ImageSet:
     """Groups images by the part of their path that the pattern matches; "" is no group."""
+    groups = np.empty(len(images), object)
+    groups[:] = groups_of(images.ids, pattern)
+    return replace(images, groups=groups)
+
+
+def groups_of(ids: Sequence[str] | np.ndarray, pattern: str) -> list[str]:
+    """Returns the group that a pattern of `--group-from` finds in each path, "" for none."""
     try:
         finder = re.compile(pattern)
     except re.error as error:
@@ -236,14 +262,12 @@ def _grouped(images: ImageSet, pattern: str) -> ImageSet:
             f"--group-from {visible(pattern)} needs exactly one (group) in brackets, or the name of "
             "a column of a table or of parquet"
         )
-    matches = [finder.search(key) for key in images.ids]
+    matches = [finder.search(key) for key in ids]
     if not any(matches):
         raise DataError(
-            f"--group-from {visible(pattern)} matches no path, such as {visible(images.ids[0])}"
+            f"--group-from {visible(pattern)} matches no path, such as {visible(ids[0])}"
         )
-    groups = np.empty(len(images), object)
-    groups[:] = [(match[1] or "") if match else "" for match in matches]
-    return replace(images, groups=groups)
+    return [(match[1] or "") if match else "" for match in matches]
 
 
 def _notes(source: Source, read: Stored) -> list[str]:

@@ -1,6 +1,6 @@
-"""The figure of how fast models answer."""
+"""The figures of how fast models answer, and of how fast recipes train."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,12 +11,17 @@ from seewhy.plots.style import (
     BLUE,
     GREY,
     LIGHT_BLUE,
+    LIGHT_VERMILION,
+    VERMILION,
     hide_lines,
     name_rows,
     png,
     short,
     write_drawings,
 )
+from seewhy.text import counted
+
+COLOURS = (LIGHT_VERMILION, LIGHT_BLUE, BLUE, VERMILION, GREY)  # of the parts of a step
 
 
 class Speed(Protocol):
@@ -36,6 +41,23 @@ class Speed(Protocol):
     def startup_s(self) -> float: ...
     @property
     def memory_mb(self) -> float: ...
+
+
+class TrainingSpeed(Protocol):
+    """What is drawn of a recipe: see `workflows.benchmark_training.TrainingSpeed`."""
+
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def parts(self) -> Mapping[str, float]: ...
+    @property
+    def images_per_second(self) -> float: ...
+    @property
+    def conv_share(self) -> float: ...
+    @property
+    def memory_mb(self) -> float | None: ...
 
 
 def draw_speeds(speeds: Sequence[Speed], threads: int, folder: Path) -> None:
@@ -72,6 +94,47 @@ def speed_bars(speeds: Sequence[Speed], threads: int) -> Figure:
         first, [f"{short(one.model)}, {one.runtime}" for one in speeds], (len(speeds) - 0.5, -0.5)
     )
     figure.suptitle(f"Speed of inference from prepared arrays, {threads} thread(s)")
+    return figure
+
+
+def draw_training_speeds(speeds: Sequence[TrainingSpeed], threads: int, folder: Path) -> None:
+    """Writes training-speeds.png and training-speeds.svg."""
+    write_drawings({"training-speeds": (training_bars, (speeds, threads))}, folder)
+
+
+@png
+def training_bars(speeds: Sequence[TrainingSpeed], threads: int) -> Figure:
+    """A row a recipe: what the time of an image goes into, images/s, share of the peak, and memory."""
+    figure = Figure(figsize=(11, 1.9 + 0.5 * len(speeds)))
+    first, *others = figure.subplots(1, 4, sharey=True, width_ratios=(2, 1, 1, 1))
+    rows, ends = range(len(speeds)), [0.0] * len(speeds)
+    for part, colour in zip(speeds[0].parts, COLOURS, strict=True):
+        spent = [1000 * one.parts[part] for one in speeds]
+        first.barh(rows, spent, 0.6, left=ends, color=colour, label=part)
+        ends = [end + more for end, more in zip(ends, spent, strict=True)]
+    for row, end in enumerate(ends):
+        _number(first, end, row, f"{end:.2f}")
+    first.set_title("ms an image")
+    first.legend(
+        loc="upper left", bbox_to_anchor=(0, 0), ncols=len(COLOURS), fontsize=7, frameon=False
+    )
+    shown = (
+        ("images/s", [one.images_per_second for one in speeds], ",.0f"),
+        ("share of the peak", [one.conv_share for one in speeds], ".0%"),
+        ("MB of memory", [one.memory_mb or 0 for one in speeds], ",.0f"),
+    )
+    for axes, (title, values, form) in zip(others, shown, strict=True):
+        axes.barh(rows, values, 0.6, color=BLUE)
+        for row, value in enumerate(values):
+            _number(axes, value, row, format(value, form))
+        axes.set_title(title)
+    for axes in (first, *others):
+        hide_lines(axes)
+        axes.xaxis.set_visible(False)
+        axes.set_xlim(0, axes.get_xlim()[1] * 1.35)
+    names = [f"{short(one.recipe)}, {one.format}" for one in speeds]
+    name_rows(first, names, (len(speeds) - 0.5, -0.5))
+    figure.suptitle(f"Speed of training on random images, {counted(threads, 'thread')}")
     return figure
 
 

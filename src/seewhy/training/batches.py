@@ -81,6 +81,8 @@ class Batches:
         """The batch of `step`: x (B, 3, side, side) floats in [0, 1], targets (B, K) summing to 1."""
         rows = self.rows(step)
         images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
+        if step + 1 < self.total_steps:
+            self.images.expect(self.rows(step + 1))
         labels = torch.from_numpy(self.images.labels[rows])
         targets = torch.nn.functional.one_hot(labels, len(self.images.classes)).float()
         generator, policy = (

@@ -94,6 +94,7 @@ def test_each_source_says_what_it_is(tmp_path):
             "table",
             "parquet",
             "npz",
+            "pack",
             "cifar-py",
             "cifar-bin",
         )

@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from seewhy.config.data import DataConfig
+from seewhy.data.shards import open_pack
 from seewhy.data.sources.cifar10 import find_cifar10
 from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.corrected import is_corrected, read_corrected
 from seewhy.data.sources.digits import find_digits
 from seewhy.data.sources.layouts import LAYOUTS, no_label_column, recognise
 from seewhy.data.sources.memory import Data, describe, find_memory
+from seewhy.data.sources.packs import is_address, pack_source
 from seewhy.data.sources.source import Source
 from seewhy.errors import DataError, UsageError
 from seewhy.events import OnEvent, ignore
@@ -38,6 +40,8 @@ def find(
         if config.layout is not None:
             raise UsageError("data.layout has no effect on data in memory: leave it out")
         return find_memory(source, columns)
+    if is_address(source):
+        return pack_source(open_pack(source), Path())
     path = named_path(source)
     if is_corrected(path):
         version = read_corrected(path)

@@ -20,6 +20,7 @@ from seewhy.data.sources.class_folders import (
 )
 from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.npz import find_npz, fits_npz
+from seewhy.data.sources.packs import find_pack, fits_pack
 from seewhy.data.sources.parquet import find_parquet, fits_parquet
 from seewhy.data.sources.source import Source
 from seewhy.data.sources.spreadsheet import IN_FOLDERS as TABLES
@@ -50,6 +51,7 @@ LAYOUTS = {
     "table": Layout("images beside a .csv with the columns id,label", fits_table, find_table, True),
     "parquet": Layout("{train,test}*.parquet, or in data/", fits_parquet, find_parquet, True),
     "npz": Layout(".npz with the arrays x_train, y_train, ...", fits_npz, find_npz),
+    "pack": Layout(".pack, of `seewhy data pack`", fits_pack, find_pack),
     "cifar-py": Layout("cifar-10-batches-py", fits_py, find_py),
     "cifar-bin": Layout("cifar-10-batches-bin", fits_bin, find_bin),
 }

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from seewhy.data.bad_files import BadFile
 from seewhy.data.images.decode import ImageLike
+from seewhy.data.pack import Pack
 
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -47,6 +48,7 @@ class Source:
     returns some images outside test, to measure the usual size. `skipped` are links, pipes and the like;
     `names` are the class names if the source only numbers its classes; `notes` are lines for the user.
     `corrections` are the right classes of images with wrong labels, by content hash; None: no class.
+    `pack` is that which the images are read from, one by one and past the cache.
     """
 
     layout: str
@@ -60,6 +62,7 @@ class Source:
     skipped: tuple[BadFile, ...] = ()
     notes: tuple[str, ...] = ()
     corrections: Mapping[bytes, str | None] = field(default_factory=dict)
+    pack: Pack | None = None
 
 
 SAMPLE = 1_000
