@@ -114,26 +114,25 @@ class Batcher:
     def _compute(self, images: NDArray[np.uint8]) -> Sequence[Answer | Exception]:
         """The answers to a batch; where an output is not finite, one by one, to spare the others."""
         try:
-            return self._answers(images)
+            return answers_of(self._classifier, images)
         except DivergedError:
             if len(images) > 1:
                 return [answer for image in images for answer in self._compute(image[None])]
             message = "the model's output is not a finite number: nothing can be said of this image"
             return [Refusal(500, "model_output_invalid", message)]
 
-    def _answers(self, images: NDArray[np.uint8]) -> list[Answer]:
-        model = self._classifier
-        embed = embedding_size(model.decision) is not None
-        logits, embeddings = model.predictor.outputs(images, embed)
-        predictions = Predictions(
-            logits,
-            None,
-            model.classes,
-            np.arange(len(images)).astype(object),
-            embeddings,
-            temperature=model.decision.temperature,
-        )
-        texts = [
-            "out of distribution" if a == OUT_OF_SCOPE else a for a in model.answers(predictions)
-        ]
-        return [Answer(*row) for row in zip(predictions.probabilities(), texts, strict=True)]
+
+def answers_of(model: Classifier, images: NDArray[np.uint8]) -> list[Answer]:
+    """The answers to images as the network sees them, uint8 (N, S, S, 3). Raises `DivergedError`."""
+    embed = embedding_size(model.decision) is not None
+    logits, embeddings = model.predictor.outputs(images, embed)
+    predictions = Predictions(
+        logits,
+        None,
+        model.classes,
+        np.arange(len(images)).astype(object),
+        embeddings,
+        temperature=model.decision.temperature,
+    )
+    texts = ["out of distribution" if a == OUT_OF_SCOPE else a for a in model.answers(predictions)]
+    return [Answer(*row) for row in zip(predictions.probabilities(), texts, strict=True)]

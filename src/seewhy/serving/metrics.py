@@ -51,6 +51,9 @@ class Metrics:
         self.unrecorded = Counter(
             "seewhy_unrecorded", "Answers and images dropped", ["what"], registry=registry
         )
+        self.shadow = Counter(
+            "seewhy_shadow", "Images for the challenger", ["outcome"], registry=registry
+        )
         self._unwritten = Gauge(
             "seewhy_recording_answers", "Answers that are not written yet", registry=registry
         )

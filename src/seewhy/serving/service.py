@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from seewhy.data.images.at_once import workers
 from seewhy.errors import ImageError
 from seewhy.serving.batching import Room
+from seewhy.serving.challenge import Beside, challenge_of
 from seewhy.serving.decoding import Decoded, Decoders
 from seewhy.serving.errors import Refusal, not_ready, of_image
 from seewhy.serving.keeping import Keeper
@@ -17,6 +19,7 @@ from seewhy.serving.metrics import Metrics
 from seewhy.serving.models import Models, Served
 from seewhy.serving.recording import Recorder
 from seewhy.serving.settings import ServeSettings
+from seewhy.serving.shadowing import Shadow
 from seewhy.serving.tracing import Tracing
 from seewhy.serving.uploads import Memory, Upload
 
@@ -28,8 +31,9 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.tracing = Tracing(settings.traces)
+        self.challenge = challenge_of(names, settings)
         self.models = Models(
-            names,
+            self.challenge.served(names),
             settings,
             runners=settings.runners or workers(),
             on_batch=lambda name, count: self.metrics.batch.labels(name).observe(count),
@@ -40,11 +44,14 @@ class Service:
         self.keeper: Keeper | None = None
         self.closing: list[Callable[[], None]] = [self.models.close, self.tracing.close]
         self.recorder: Recorder | None = None
-        if settings.feedback:
+        if settings.feedback or settings.challenger is not None:
             self.recorder = Recorder(settings, self.metrics, admin_token())
             self.closing.append(self.recorder.close)
             if settings.keep_images:
                 self.keeper = Keeper(self.decoders, self.recorder, self.metrics)
+        self.shadow: Shadow | None = None
+        if self.challenge.shadowed:
+            self.shadow = Shadow(self.challenge.source, settings, self.metrics)
         self.draining = False
         self.broken = asyncio.Event()
 
@@ -52,10 +59,14 @@ class Service:
         """Starts the decoders and loads the models. Raises as `seewhy.load`, and `RegistryError`."""
         if self.recorder is not None:
             await asyncio.to_thread(self.recorder.start)
+        if self.shadow is not None:
+            await self.shadow.start()
         await asyncio.gather(self.decoders.start(), asyncio.to_thread(self.models.load))
 
     async def close(self) -> None:
         """Ends processes and threads."""
+        if self.shadow is not None:  # first: the answers that wait for it are to be recorded
+            await self.shadow.close()
         if self.keeper is not None:
             await self.keeper.close()
         await self.decoders.close()
@@ -71,12 +82,12 @@ class Service:
         """Whether requests are answered now."""
         return self.models.ready and not self.draining and not self.broken.is_set()
 
-    def model(self, name: str | None) -> Served:
-        """The model of a name [the first]. Raises `Refusal`."""
+    def model(self, name: str | None, unit: str | None = None) -> Served:
+        """The model of a name [the first], for a unit where they are split. Raises `Refusal`."""
         if not self.models.ready or self.broken.is_set():
             raise not_ready("the server is starting")
         try:
-            return self.models.get(name)
+            return self.challenge.shown(self.models, self.models.get(name), unit)
         except KeyError:
             raise Refusal(404, "unknown_model", "no such model: GET /models lists them") from None
 
@@ -91,6 +102,7 @@ class Service:
         classes = model.classifier.classes
         try:
             decoded = await self.decode(upload, model)
+            upload.stored = decoded.pixels
             with self.tracing.part("model", **{"seewhy.model": model.name}):
                 answer = await model.batcher.answer(decoded.pixels)
         except (ImageError, Refusal) as error:
@@ -119,16 +131,38 @@ class Service:
         model: Served,
         uploads: Sequence[Upload],
         results: Sequence[dict[str, Any] | Refusal],
+        unit: str | None = None,
     ) -> None:
-        """Records the answers of a request, and keeps its images, where that is asked for."""
+        """Records the answers of a request, where that is asked for, with what the challenger says."""
         if self.recorder is None:
             return
+        part = self.challenge.part_of(self.models, model, unit)
+        shadow = self.shadow if model.name == self.challenge.name else None
+        loop = asyncio.get_running_loop()
         for number, (upload, result) in enumerate(zip(uploads, results, strict=True)):
             if isinstance(result, Refusal):
                 continue
-            self.recorder.answered(request_id, number, model, result)
-            if self.keeper is not None:
-                self.keeper.keep(request_id, number, bytes(upload.data))
+            record = partial(self._record, self.recorder, request_id, number, model, upload, result)
+            if shadow is None or upload.stored is None:
+                record(part)
+            else:  # when the answer is on its way
+                rule = model.classifier.rule
+                loop.call_soon(shadow.ask, upload.stored, rule, upload.data, record)
+
+    def _record(
+        self,
+        recorder: Recorder,
+        request_id: str,
+        number: int,
+        model: Served,
+        upload: Upload,
+        result: dict[str, Any],
+        beside: Beside | None = None,
+    ) -> None:
+        """Records an answer, and keeps its image, where that is asked for."""
+        recorder.answered(request_id, number, model, result, beside)
+        if self.keeper is not None:
+            self.keeper.keep(request_id, number, bytes(upload.data))
 
     def status(self) -> dict[str, Any]:
         """What the operator sees."""
@@ -136,6 +170,7 @@ class Service:
             "ready": self.ready,
             "draining": self.draining,
             "models": self.models.digests,
+            **({"challenger": self.shadow.status} if self.shadow else {}),
             "images": self.room.taken,
             "upload_bytes": self.memory.taken,
             "decoders": self.decoders.processes,

@@ -36,6 +36,13 @@ class ServeSettings(BaseModel):
     )
     reload: bool = Field(False, description="load a model again when its file changes")
 
+    challenger: str | None = Field(
+        None,
+        description="[NAME=]MODEL that answers beside the one served, unseen; recorded as by --feedback",
+    )
+    split: float | None = Field(
+        None, gt=0, lt=1, description="share of the units that are shown the challenger instead"
+    )
     feedback: bool = Field(
         False, description="record answers in the registry, to which labels can be sent"
     )
@@ -92,6 +99,7 @@ class ServeSettings(BaseModel):
     def _needs_its_switch(cls, value: Any, about: ValidationInfo) -> Any:
         """Only what is set is validated, and what has no effect is refused."""
         switch = "keep_images" if about.field_name in ("keep_days", "keep_bytes") else "feedback"
-        if value and not about.data.get(switch):
+        recorded = switch == "feedback" and about.data.get("challenger")
+        if value and not (about.data.get(switch) or recorded):
             raise ValueError(f"it has no effect without --{switch.replace('_', '-')}")
         return value
