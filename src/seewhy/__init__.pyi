@@ -1,3 +1,4 @@
+from .analysis.replacement import GateLimits as GateLimits
 from .attribution.explanations import explain_images as explain_images
 from .attribution.faithfulness import faithfulness as faithfulness
 from .attribution.grad_cam import grad_cam as grad_cam
@@ -27,6 +28,7 @@ from .serving.client import AsyncClient as AsyncClient
 from .serving.client import Client as Client
 from .serving.serve import serve as serve
 from .serving.settings import ServeSettings as ServeSettings
+from .workflows.ab import ab_status as ab_status
 from .workflows.analyse import analyse as analyse
 from .workflows.benchmark import benchmark_inference as benchmark_inference
 from .workflows.benchmark_training import benchmark_training as benchmark_training
@@ -62,6 +64,7 @@ from .workflows.predict import predict as predict
 from .workflows.preview import preview as preview
 from .workflows.register import register as register
 from .workflows.report import report as report
+from .workflows.retrain import retrain as retrain
 from .workflows.robustness import robustness as robustness
 from .workflows.runs import list_runs as list_runs
 from .workflows.train import train as train
