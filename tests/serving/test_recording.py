@@ -151,6 +151,9 @@ def answered_and_labelled_until_killed(exported, folder, seconds):
         for thread in threads:
             thread.start()
         time.sleep(seconds)
+        deadline = time.monotonic() + 60
+        while len(acked) < 3 and time.monotonic() < deadline:  # on a busy machine
+            time.sleep(0.02)
         server.process.send_signal(signal.SIGKILL)
         server.process.wait()
         for thread in threads:
@@ -167,7 +170,7 @@ def require_once(acked, asked):
 
 
 def test_acknowledged_labels_are_there_exactly_once_after_a_kill(exported, tmp_path, registry):
-    require_once(*answered_and_labelled_until_killed(exported, tmp_path, 1))
+    require_once(*answered_and_labelled_until_killed(exported, tmp_path, 0.3))
 
 
 @pytest.mark.long
