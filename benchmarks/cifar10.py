@@ -4,6 +4,8 @@
 
 Writes `benchmarks/results/cifar10.json` and `.md`. Each run is in `build/cifar10/RECIPE-SEED`; a finished
 one is not trained again, an interrupted one continues (its cost is then the recorded time of its steps).
+A cost in speedruns is that of the whole command, divided by 200 reference steps (`machine.reference_step`)
+measured before and after it.
 Nothing else should run on the machine at the same time.
 """
 
@@ -16,7 +18,7 @@ import time
 from pathlib import Path
 
 import torch
-from machine import describe, effective_pflop, gflops
+from machine import describe, reference_step, speedruns
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results"
@@ -31,17 +33,17 @@ def one_run(recipe: str, seed: int, data: str) -> dict:
     facts = run / "benchmark.json"
     if not facts.exists():
         fresh = not (run / "config.yaml").exists()
-        rate_before = gflops()
+        before = reference_step()
         start = time.perf_counter()
         command = ["train", "--recipe", recipe, "--data", data, "--seed", str(seed), "--resume"]
         subprocess.run(
             [*SEEWHY, *command, "--out", str(run)], check=True, stdout=subprocess.DEVNULL
         )
         wall = time.perf_counter() - start
-        rate = statistics.mean([rate_before, gflops()])
+        step = statistics.mean([before, reference_step()])
         threads = torch.get_num_threads()
         wall = wall if fresh else None
-        facts.write_text(json.dumps({"wall": wall, "gflops": rate, "threads": threads}))
+        facts.write_text(json.dumps({"wall": wall, "step": step, "threads": threads}))
     command = ["evaluate", str(run), "--data", data, "--split", "test", "--json"]
     done = subprocess.run([*SEEWHY, *command], check=True, stdout=subprocess.PIPE, text=True)
     test = json.loads(done.stdout)
@@ -54,9 +56,9 @@ def one_run(recipe: str, seed: int, data: str) -> dict:
         "nll": test["nll"],
         "ece": test["ece"],
         "seconds": seconds,
-        "gflops": cost["gflops"],
+        "reference_step": cost["step"],
         "threads": cost.get("threads", 2),
-        "effective_pflop": effective_pflop(seconds, cost["gflops"]),
+        "speedruns": speedruns(seconds, cost["step"]),
     }
 
 
@@ -131,19 +133,19 @@ def table(found: dict) -> str:
     lines = [
         f"# CIFAR-10 ({found['data'].split(', ')[1]}), test split, {found['machine']['cores']} cores",
         "",
-        "| recipe | seeds | test accuracy, mean (sd) | threads | seconds | effective PFLOP |",
+        "| recipe | seeds | test accuracy, mean (sd) | threads | seconds | speedruns |",
         "|---|---|---|---|---|---|",
     ]
     for recipe in dict.fromkeys(run["recipe"] for run in found["runs"]):
         runs = [run for run in found["runs"] if run["recipe"] == recipe]
         accuracies = [run["test_accuracy"] for run in runs]
         spread = f" ({statistics.stdev(accuracies):.2%})" if len(runs) > 1 else ""
-        seconds, pflop = (
-            statistics.mean(run[key] for run in runs) for key in ("seconds", "effective_pflop")
-        )
+        seconds = statistics.mean(run["seconds"] for run in runs)
+        costs = [run["speedruns"] for run in runs if "speedruns" in run]
+        cost = f"{statistics.mean(costs):.2f}" if costs else ""
         lines.append(
             f"| {recipe} | {len(runs)} | {statistics.mean(accuracies):.2%}{spread} "
-            f"| {runs[0]['threads']} | {seconds:.0f} | {pflop:.3f} |"
+            f"| {runs[0]['threads']} | {seconds:.0f} | {cost} |"
         )
     lines += [
         "",

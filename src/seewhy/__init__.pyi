@@ -1,3 +1,4 @@
+from .analysis.replacement import GateLimits as GateLimits
 from .attribution.explanations import explain_images as explain_images
 from .attribution.faithfulness import faithfulness as faithfulness
 from .attribution.grad_cam import grad_cam as grad_cam
@@ -61,6 +62,7 @@ from .workflows.predict import predict as predict
 from .workflows.preview import preview as preview
 from .workflows.register import register as register
 from .workflows.report import report as report
+from .workflows.retrain import retrain as retrain
 from .workflows.robustness import robustness as robustness
 from .workflows.runs import list_runs as list_runs
 from .workflows.tracking.track import track as track

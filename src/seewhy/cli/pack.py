@@ -1,7 +1,7 @@
 """`seewhy data pack`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -20,12 +20,21 @@ SIZE = 224  # whose stored side is 258 pixels
 
 @click.command()
 @click.argument("data", shell_complete=data_sets)
-@click.option("--out", type=PATH, required=True, help="a new FILE.pack")
-@click.option("--raw", is_flag=True, help="keep pixels, not JPEGs: more bytes, nothing lost")
+@click.option("--out", type=PATH, required=True, help="a new FILE.pack, or a folder of tars")
+@click.option(
+    "--to",
+    type=click.Choice(["pack", "tar"]),
+    default="pack",
+    show_default=True,
+    help="tar: WebDataset tars, for other tools",
+)
+@click.option(
+    "--raw", is_flag=True, help="keep pixels (in tars as PNG), not JPEGs: more bytes, nothing lost"
+)
 @click.option(
     "--shard-bytes",
     type=int,
-    help="make --out a folder with files of so many bytes, which may be fetched from an address",
+    help="make --out a folder with files of so many bytes, to be fetched from an address [tars: 1 GiB]",
 )
 @as_json
 @fields(
@@ -35,6 +44,7 @@ SIZE = 224  # whose stored side is 258 pixels
 def pack(
     data: str,
     out: Path,
+    to: Literal["pack", "tar"],
     raw: bool,
     shard_bytes: int | None,
     as_json: bool,
@@ -44,11 +54,12 @@ def pack(
 
     Each image is stored at the size that a training of --size (224) stores, as a JPEG of quality 90; a JPEG
     of that size is copied byte for byte. `--data FILE.pack` then reads images when they are needed, past the
-    cache. Names, classes, splits and groups are those of DATA.
+    cache. Names, classes, splits and groups are those of DATA. Tars hold KEY.jpg, KEY.cls and KEY.json, and
+    are data too.
     """
     config = config_of(values, size=SIZE)
     packed = seewhy.pack_data(
-        data, out, config, raw=raw, shard_bytes=shard_bytes, on_event=Terminal()
+        data, out, config, to=to, raw=raw, shard_bytes=shard_bytes, on_event=Terminal()
     )
     show(packed, as_json, lambda _: _text(packed))
 

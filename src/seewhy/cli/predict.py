@@ -70,6 +70,9 @@ def command(
 ) -> None:
     """Label images with MODEL: files, folders, globs, lists (.txt), or - for a list on standard input.
 
+    Of a pack, a .parquet, .tar, .tar.gz or .zip file the images inside are labelled, also of several tars
+    named as `images-{000..009}.tar`.
+
     Writes one row per input, in order, including unreadable ones: a table on a terminal, CSV into a pipe.
     Exits 1 if any row is not ok. For a calibrated model the last column, answer, is its class, "not sure" or
     "out of scope". A+B is the ensemble of two models, which has no answer: thresholds of its models do not

@@ -93,6 +93,13 @@ def _encoded(image: ImageLike, rule: InputRule, raw: bool) -> Encoded | ImageErr
         return error
 
 
+def label_numbers(listed: Listed) -> dict[str, int]:
+    """Returns the number of the class of each label of a source, by a pass over its records."""
+    reading = listed.origin.read()
+    labels = dict.fromkeys(record.label for record in reading.records if record.label.strip())
+    return classes_of(tuple(labels), reading.classes).number
+
+
 class PackSink:
     """Fills a pack; `finish` writes its index."""
 

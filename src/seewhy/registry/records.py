@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from seewhy.errors import UsageError
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER = "champion", "challenger"  # what is used, and what is tried beside it
 PREFIX = "registry:"
 
 Kind = Literal["add", "promote", "rollback", "collect"]

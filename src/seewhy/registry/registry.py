@@ -2,6 +2,7 @@
 
 import getpass
 import hashlib
+import io
 import json
 import os
 import socket
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, BinaryIO, Literal, Self
 
 from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
@@ -40,6 +41,7 @@ from seewhy.registry.rows import (
 from seewhy.registry.schema import PART, aliases, blobs, events, models, versions
 
 SUFFIXES = {"bundle": ".safetensors", "onnx": ".onnx"}
+TRAINED_ON = "trained_on"  # among a version's facts: the sha256 of what tells its training images
 
 
 class Registry:
@@ -77,23 +79,36 @@ class Registry:
         kind: str,
         facts: Mapping[str, Any],
         why: str = "",
+        evidence: Mapping[str, Any] | None = None,
+        trained_on: bytes | None = None,
     ) -> Version:
         """Adds a model file as the next version of `name`.
 
         `kind` is bundle or onnx. A model that is there already, by its digest, keeps its version. The file is
-        not verified: `seewhy.register` does that.
+        not verified: `seewhy.register` does that. `trained_on` tells its training images, where these are
+        known; the registry only keeps it.
         """
         require_name(name)
         with open(file, "rb") as opened:
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+        seen = {} if trained_on is None else {TRAINED_ON: hashlib.sha256(trained_on).hexdigest()}
+        stated = {**facts, **seen}
         with self._database.writing() as connection:
             _lock(connection, name, make=True)
+            if trained_on is not None:
+                _store(connection, io.BytesIO(trained_on), seen[TRAINED_ON], "the list of images")
             there = connection.scalar(
                 select(versions.c.version).where(
                     versions.c.name == name, versions.c.digest == digest
                 )
             )
-            size = _store(connection, file, sha256)
+            with open(file, "rb") as opened:
+                size = _store(connection, opened, sha256, str(file))
+            if there is not None and seen:  # it may have been added without
+                this = (versions.c.name == name, versions.c.version == there)
+                known = json.loads(connection.scalars(select(versions.c.facts).where(*this)).one())
+                text = json.dumps(to_json({**known, **seen}), allow_nan=False)
+                connection.execute(update(versions).where(*this).values(facts=text))
             if there is None:
                 latest = select(func.max(versions.c.version)).where(versions.c.name == name)
                 there = (connection.scalar(latest) or 0) + 1
@@ -101,11 +116,19 @@ class Registry:
                 row |= {
                     "kind": kind,
                     "size": size,
-                    "facts": json.dumps(to_json(facts), allow_nan=False),
+                    "facts": json.dumps(to_json(stated), allow_nan=False),
                 }
                 connection.execute(insert(versions).values(row))
-                _note(connection, name, "add", there, why=why)
+                _note(connection, name, "add", there, why=why, evidence=evidence)
             return version_of(connection, name, there)
+
+    def trained_on(self, digest: str) -> bytes | None:
+        """What was added as the training images of the model of this digest; None where it is not known."""
+        with self._database.reading() as connection:
+            stated = select(versions.c.facts).where(versions.c.digest == digest)
+            sums = [json.loads(one).get(TRAINED_ON) for one in connection.scalars(stated)]
+        parts = [list(self._parts(one)) for one in sums if one is not None]
+        return next((b"".join(one) for one in parts if one), None)  # gc may have removed them
 
     def names(self) -> list[str]:
         """The names of all models."""
@@ -202,12 +225,13 @@ class Registry:
                 for number in connection.scalars(numbers).all():
                     version = version_of(connection, name, number)
                     if number not in old:
-                        needed.add(version.sha256)
+                        needed |= _blobs(version)
                     elif version.kept:
                         spare.append(version)
             removed = [version for version in spare if version.sha256 not in needed]
             for version in removed:
-                connection.execute(delete(blobs).where(blobs.c.sha256 == version.sha256))
+                gone = _blobs(version) - needed
+                connection.execute(delete(blobs).where(blobs.c.sha256.in_(gone)))
                 _note(connection, version.name, "collect", version.version)
             return removed
 
@@ -241,19 +265,24 @@ class Registry:
             yield from connection.execution_options(yield_per=1).scalars(found)
 
 
-def _store(connection: Connection, file: Path, sha256: str) -> int:
+def _blobs(version: Version) -> set[str]:
+    """The sha256 of all that is kept for a version."""
+    return {version.sha256, version.facts.get(TRAINED_ON, version.sha256)}
+
+
+def _store(connection: Connection, opened: BinaryIO, sha256: str, what: str) -> int:
     """Stores the bytes of a file, unless they are there; returns their number."""
-    with open(file, "rb") as opened:
-        size = os.fstat(opened.fileno()).st_size
-        if connection.scalar(select(exists().where(blobs.c.sha256 == sha256))):
-            return size
-        digest, part = hashlib.sha256(), 0
-        while data := opened.read(PART):
-            digest.update(data)
-            connection.execute(insert(blobs).values(sha256=sha256, part=part, bytes=data))
-            part += 1
+    size = opened.seek(0, os.SEEK_END)
+    opened.seek(0)
+    if connection.scalar(select(exists().where(blobs.c.sha256 == sha256))):
+        return size
+    digest, part = hashlib.sha256(), 0
+    while data := opened.read(PART):
+        digest.update(data)
+        connection.execute(insert(blobs).values(sha256=sha256, part=part, bytes=data))
+        part += 1
     if digest.hexdigest() != sha256:
-        raise RegistryError("damaged", f"{file} was changed while it was added: try again")
+        raise RegistryError("damaged", f"{what} was changed while it was added: try again")
     return size
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from seewhy import __version__
@@ -38,6 +38,16 @@ SCOPES = {
 
 Model = Annotated[
     str | None, Query(max_length=100, description="a name of `GET /models` [the first]")
+]
+
+
+Unit = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="who or what asks, also as the header `X-Unit-Id`: is always shown the same model where "
+        "requests are split between two",
+    ),
 ]
 
 
@@ -128,20 +138,27 @@ def add_predict(app: FastAPI, service: Service) -> None:
         request: Request,
         model: Model = None,
         top_k: Annotated[int, Query(ge=1, le=service.settings.top_k)] = 3,
+        unit: Unit = None,
+        x_unit_id: Annotated[str | None, Header(max_length=200)] = None,
     ) -> Response:
         """Classifies images: a form with one or many fields `file`, or one image as the body.
 
         Each image has a result or an error of its own. The status is that of an error only if the whole
         request fails, or its only image.
         """
-        served = service.model(model)
+        unit = unit or x_unit_id
+        served = service.model(model, unit)
         with service.memory.held() as holding:
             uploads = await receive(request, service.settings, holding)
             with service.room.for_images(len(uploads)):
+                request_id = request.state.request_id
                 results = await asyncio.gather(
-                    *(service.answer(upload, served, top_k) for upload in uploads)
+                    *(
+                        service.answer(upload, served, top_k, f"{request_id}/{number}")
+                        for number, upload in enumerate(uploads)
+                    )
                 )
-        service.record(request.state.request_id, served, results)
+        service.record(request.state.request_id, served, uploads, results, unit)
         if len(results) == 1 and isinstance(results[0], Refusal):
             raise results[0]
         return as_json(

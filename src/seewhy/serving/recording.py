@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from seewhy.errors import RegistryError, SeeWhyError
 from seewhy.inference.registered import open_feedback
 from seewhy.registry.records import Outcome, ServedAnswer, now
+from seewhy.serving.challenge import Beside
 from seewhy.serving.errors import Refusal
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.models import Served
@@ -101,8 +102,15 @@ class Recorder:
         """How many answers are not written yet."""
         return len(self._arrived) + len(self._waiting)
 
-    def answered(self, request_id: str, image: int, model: Served, result: dict[str, Any]) -> None:
-        """Records the answer to the `image`th image of a request, as it was sent."""
+    def answered(
+        self,
+        request_id: str,
+        image: int,
+        model: Served,
+        result: dict[str, Any],
+        beside: Beside | None = None,
+    ) -> None:
+        """Records the answer to the `image`th image of a request, as it was sent, and what was beside it."""
         if self.waiting >= MOST:
             self._metrics.unrecorded.labels("answer").inc()
             return
@@ -118,6 +126,7 @@ class Recorder:
                 confidence=result["confidence"],
                 top=tuple(one["label"] for one in result["top"]),
                 audit=self._is_audited(request_id, image),
+                **({} if beside is None else beside.columns()),
             )
         )
 

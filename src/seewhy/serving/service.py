@@ -2,20 +2,25 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from seewhy.data.images.at_once import workers
-from seewhy.errors import ImageError
+from seewhy.errors import ImageError, UsageError
+from seewhy.serving.alerts import Alerts
 from seewhy.serving.batching import Room
+from seewhy.serving.challenge import challenge_of
 from seewhy.serving.decoding import Decoded, Decoders
+from seewhy.serving.drift import DriftWatch
 from seewhy.serving.errors import Refusal, not_ready, of_image
 from seewhy.serving.keys import admin_token
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.models import Models, Served
 from seewhy.serving.recording import Recorder
 from seewhy.serving.settings import ServeSettings
+from seewhy.serving.shadowing import Shadow
 from seewhy.serving.tracing import Tracing
 from seewhy.serving.uploads import Memory, Upload
 
@@ -27,20 +32,25 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.tracing = Tracing(settings.traces)
+        self.challenge = challenge_of(names, settings)
         self.models = Models(
-            names,
+            self.challenge.served(names),
             settings,
             runners=settings.runners or workers(),
             on_batch=lambda name, count: self.metrics.batch.labels(name).observe(count),
         )
+        self.drift = self._watched()
         self.decoders = Decoders(settings, self.stop_for_crashes)
         self.room = Room(settings.queue)
         self.memory = Memory(settings.upload_memory)
         self.closing: list[Callable[[], None]] = [self.models.close, self.tracing.close]
         self.recorder: Recorder | None = None
-        if settings.feedback:
+        if settings.feedback or settings.challenger is not None:
             self.recorder = Recorder(settings, self.metrics, admin_token())
             self.closing.append(self.recorder.close)
+        self.shadow: Shadow | None = None
+        if self.challenge.shadowed:
+            self.shadow = Shadow(self.challenge.source, settings, self.metrics)
         self.draining = False
         self.broken = asyncio.Event()
 
@@ -48,10 +58,27 @@ class Service:
         """Starts the decoders and loads the models. Raises as `seewhy.load`, and `RegistryError`."""
         if self.recorder is not None:
             await asyncio.to_thread(self.recorder.start)
+        if self.shadow is not None:
+            await self.shadow.start()
         await asyncio.gather(self.decoders.start(), asyncio.to_thread(self.models.load))
+        if self.drift is not None:
+            self.drift.states()  # looks for the references
+            self.closing.append(self.drift.close)
+
+    def _watched(self) -> DriftWatch | None:
+        """What compares the images that are answered, where that was asked for. Raises `UsageError`."""
+        settings = self.settings
+        if settings.drift is None:
+            if settings.alert_command or settings.alert_url:
+                raise UsageError("--alert-command and --alert-url tell of drift: add --drift")
+            return None
+        alerts = Alerts(settings, self.metrics.drift)
+        return DriftWatch(settings, self.models, self.metrics.drift, alerts)
 
     async def close(self) -> None:
         """Ends processes and threads."""
+        if self.shadow is not None:  # first: the answers that wait for it are to be recorded
+            await self.shadow.close()
         await self.decoders.close()
         for close in self.closing:
             close()
@@ -65,12 +92,12 @@ class Service:
         """Whether requests are answered now."""
         return self.models.ready and not self.draining and not self.broken.is_set()
 
-    def model(self, name: str | None) -> Served:
-        """The model of a name [the first]. Raises `Refusal`."""
+    def model(self, name: str | None, unit: str | None = None) -> Served:
+        """The model of a name [the first], for a unit where they are split. Raises `Refusal`."""
         if not self.models.ready or self.broken.is_set():
             raise not_ready("the server is starting")
         try:
-            return self.models.get(name)
+            return self.challenge.shown(self.models, self.models.get(name), unit)
         except KeyError:
             raise Refusal(404, "unknown_model", "no such model: GET /models lists them") from None
 
@@ -80,11 +107,14 @@ class Service:
         with self.tracing.part("decode"):
             return await self.decoders.decode(data, model.classifier.rule)
 
-    async def answer(self, upload: Upload, model: Served, top_k: int) -> dict[str, Any] | Refusal:
-        """The result for one image, as it is sent, or why there is none."""
+    async def answer(
+        self, upload: Upload, model: Served, top_k: int, name: str
+    ) -> dict[str, Any] | Refusal:
+        """The result for one image, as it is sent, or why there is none; `name` is how drift names it."""
         classes = model.classifier.classes
         try:
             decoded = await self.decode(upload, model)
+            upload.stored = decoded.pixels
             with self.tracing.part("model", **{"seewhy.model": model.name}):
                 answer = await model.batcher.answer(decoded.pixels)
         except (ImageError, Refusal) as error:
@@ -96,6 +126,8 @@ class Service:
             {"label": classes[k], "confidence": round(float(answer.probabilities[k]), 6)}
             for k in order
         ]
+        if self.drift is not None:
+            self.drift.add(model, answer, name)
         label, confidence = top[0]["label"], top[0]["confidence"]
         self.metrics.predicted(model.name, len(classes), label, answer.answer, confidence)
         result = {
@@ -108,13 +140,28 @@ class Service:
         return result | ({"frames_ignored": True} if decoded.frames_ignored else {})
 
     def record(
-        self, request_id: str, model: Served, results: Sequence[dict[str, Any] | Refusal]
+        self,
+        request_id: str,
+        model: Served,
+        uploads: Sequence[Upload],
+        results: Sequence[dict[str, Any] | Refusal],
+        unit: str | None = None,
     ) -> None:
-        """Records the answers of a request, where that is asked for."""
-        if self.recorder is not None:
-            for number, result in enumerate(results):
-                if not isinstance(result, Refusal):
-                    self.recorder.answered(request_id, number, model, result)
+        """Records the answers of a request, where that is asked for, with what the challenger says."""
+        if self.recorder is None:
+            return
+        part = self.challenge.part_of(self.models, model, unit)
+        shadow = self.shadow if model.name == self.challenge.name else None
+        loop = asyncio.get_running_loop()
+        for number, (upload, result) in enumerate(zip(uploads, results, strict=True)):
+            if isinstance(result, Refusal):
+                continue
+            record = partial(self.recorder.answered, request_id, number, model, result)
+            if shadow is None or upload.stored is None:
+                record(part)
+            else:  # when the answer is on its way
+                rule = model.classifier.rule
+                loop.call_soon(shadow.ask, upload.stored, rule, upload.data, record)
 
     def status(self) -> dict[str, Any]:
         """What the operator sees."""
@@ -122,6 +169,7 @@ class Service:
             "ready": self.ready,
             "draining": self.draining,
             "models": self.models.digests,
+            **({"challenger": self.shadow.status} if self.shadow else {}),
             "images": self.room.taken,
             "upload_bytes": self.memory.taken,
             "decoders": self.decoders.processes,

@@ -14,7 +14,9 @@ from seewhy.serving.settings import ServeSettings
 from seewhy.text import counted
 
 if TYPE_CHECKING:
+    import numpy as np
     from fastapi import Request
+    from numpy.typing import NDArray
 
 RAW = ("image/", "application/octet-stream")  # content types of a body that is one image
 NAME_LENGTH = 255  # characters of a file name that are repeated
@@ -24,12 +26,14 @@ NAME_LENGTH = 255  # characters of a file name that are repeated
 class Upload:
     """An image as it was sent: its name, which is a label only, and its bytes.
 
-    `too_large` when it had more bytes than allowed; they were counted and dropped.
+    `too_large` when it had more bytes than allowed; they were counted and dropped. `stored` are its pixels
+    once it is decoded.
     """
 
     name: str
     data: bytearray = field(default_factory=bytearray)
     too_large: bool = False
+    stored: "NDArray[np.uint8] | None" = None
 
     def add(self, chunk: bytes, most: int) -> None:
         """Appends bytes, unless they are more than allowed."""

@@ -35,7 +35,7 @@ def what_is_kept(name: str, start: Bundle, splits: Splits) -> tuple[str, ...]:
             f"dropped: {counted(len(dropped), 'class')} that the data do not have ({shortened(dropped)})"
         )
     notes = ["; ".join(parts)]
-    seen = _training_images(find_model(name), start)
+    seen = training_images(find_model(name), start.fingerprint)
     if seen is not None:
         added = sum(content not in seen for content in splits.train.hashes.tolist())
         notes.append(
@@ -48,16 +48,19 @@ def what_is_kept(name: str, start: Bundle, splits: Splits) -> tuple[str, ...]:
 def what_teachers_saw(name: str, teachers: Sequence[Bundle], splits: Splits) -> str:
     """The rest of a line on models that were trained on held-out images; "" where none is known to be."""
     files = zip(find_models(name), teachers, strict=True)
-    seen = [_training_images(file, model) or set() for file, model in files]
+    seen = [training_images(file, model.fingerprint) or set() for file, model in files]
     return _held_out_seen(set().union(*seen), splits)
 
 
-def _training_images(file: Path, model: Bundle) -> set[bytes] | None:
-    """The content hashes of a model's training images; None unless it lies in the directory of its run."""
+def training_images(file: Path, fingerprint: str) -> set[bytes] | None:
+    """The content hashes of the training images of a model of this data fingerprint.
+
+    None unless it lies in the directory of its run.
+    """
     run = Run(file.parent)
     if not run.started or not (run.path / "splits.csv").is_file():
         return None
-    own = run.config.get("data_fingerprint") == model.fingerprint
+    own = run.config.get("data_fingerprint") == fingerprint
     return run.image_hashes("train") if own else None
 
 

@@ -3,12 +3,14 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from seewhy.config.data import DataConfig
 from seewhy.data import Data, list_data
 from seewhy.data.loading import input_rule
 from seewhy.data.pack import new_pack
-from seewhy.data.packing import PackSink, pack_images
+from seewhy.data.packing import PackSink, label_numbers, pack_images
+from seewhy.data.tar_out import new_tars
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import require_new
@@ -34,6 +36,7 @@ def pack_data(
     out: str | Path,
     config: DataConfig = DataConfig(size=224),  # noqa: B008 (frozen)
     *,
+    to: Literal["pack", "tar"] = "pack",
     raw: bool = False,
     shard_bytes: int | None = None,
     on_event: OnEvent = ignore,
@@ -43,26 +46,32 @@ def pack_data(
     They are JPEGs of quality 90, or with `raw` pixels, which take more space and lose nothing. Names,
     classes, splits, groups and content hashes are kept, so the pack is split as the data is. With
     `shard_bytes`, `out` is a folder of files of that size. `config` says how the data is read, as for a
-    training.
+    training. `to="tar"` writes a folder of WebDataset tars instead, of 1 GiB or `shard_bytes`, with PNGs for
+    `raw`.
 
     Raises `DataError` for data that cannot be read, `UsageError` if `out` exists.
     """
     path = Path(out)
-    if path.suffix != SUFFIX:
+    if to == "pack" and path.suffix != SUFFIX:
         raise UsageError(f"--out {path}: expected a name that ends in {SUFFIX}")
     if shard_bytes is not None and shard_bytes < LEAST:
         raise UsageError(f"--shard-bytes {shard_bytes}: expected {LEAST:,} or more")
     require_new(path)
     listed = list_data(data, config, on_event)
-    if listed.origin.pack is not None:
+    if to == "pack" and listed.origin.pack is not None:
         raise UsageError(f"{data} is a pack: give the data that it was made from")
     rule, notes = input_rule(listed, on_event)
     for note in (*listed.origin.notes, *notes):
         on_event(Note(note))
-    with new_pack(path, shard_bytes) as writer:
-        sink = PackSink(writer)
-        counts = pack_images(listed, rule, sink, raw=raw, on_event=on_event)
-        sink.finish(listed, rule, raw)
+    if to == "tar":
+        classes = label_numbers(listed)
+        with new_tars(path, rule, classes, raw=raw, most=shard_bytes) as tars:
+            counts = pack_images(listed, rule, tars, raw=raw, on_event=on_event)
+    else:
+        with new_pack(path, shard_bytes) as writer:
+            sink = PackSink(writer)
+            counts = pack_images(listed, rule, sink, raw=raw, on_event=on_event)
+            sink.finish(listed, rule, raw)
     if counts.bad:
         on_event(Note(f"left out, as they cannot be used: {counted(len(counts.bad), 'image')}"))
     return Packed(path, counts.images, rule.store, _bytes(path), len(counts.bad))

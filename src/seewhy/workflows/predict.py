@@ -1,11 +1,10 @@
 """Labels images (files, folders, globs, arrays or bytes), as predictions or as rows of a table."""
 
-import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -25,10 +24,10 @@ from seewhy.inference.loading import Runtime, load
 from seewhy.logs import job
 from seewhy.text import counted, csv_text
 from seewhy.workflows.class_folders import ClassFolders, require_outside
+from seewhy.workflows.contained import Inputs, Named, inputs
 from seewhy.workflows.journal import Journal, journal
 from seewhy.workflows.label_tables import Row, columns_of, rows_of, write_table, writer_of
 from seewhy.workflows.label_tally import Labelled, Tally, Times
-from seewhy.workflows.named_images import named_images
 
 OnRows = Callable[[Sequence[str], Sequence[Row]], None]
 
@@ -73,7 +72,8 @@ def label_images(
 ) -> Labelled:
     """Labels files, folders, globs and lists: one row per image, in order, including unreadable ones.
 
-    A list is a .txt file with a path per line, from the working directory or from the list's folder.
+    A list is a .txt file with a path per line, from the working directory or from the list's folder. Of
+    packs, parquet files, tars and zips the images inside are labelled, read one by one.
 
     `out` is a new .csv, .jsonl or .parquet file, written atomically; or a text stream, to which CSV is
     written row by row; or a function, called with the columns and some hundred rows at a time. A row has
@@ -108,7 +108,8 @@ def label_images(
                     "an ensemble has no answer column: its models' thresholds do not hold for it"
                 )
                 on_event(Note(no_answer))
-            images = named_images(paths, follow_links=follow_links, on_event=on_event)
+            images = inputs(paths, follow_links=follow_links, on_event=on_event)
+            _check_inside(wanted, images)
             _logger.info("images", extra={"images": len(images)})
             result = _all_labelled(classifier, images, wanted, str(model), on_event)
         log |= vars(result)
@@ -151,9 +152,19 @@ def _check(wanted: _Wanted, paths: Sequence[str | Path]) -> None:
         require_writable(wanted.explain)
 
 
+def _check_inside(wanted: _Wanted, images: Inputs) -> None:
+    """Raises `UsageError` for what needs files, where images are inside of one."""
+    for flag, value in (("--copy-to", wanted.copy_to), ("--explain", wanted.explain)):
+        if value is not None and images.inside:
+            raise UsageError(
+                f"{flag} needs images that are files, and some are inside a pack, a parquet file or an "
+                "archive: extract them, or leave it out"
+            )
+
+
 def _all_labelled(
     classifier: Classifier,
-    images: Sequence[str],
+    images: Inputs,
     wanted: _Wanted,
     model: str,
     on_event: OnEvent,
@@ -163,7 +174,7 @@ def _all_labelled(
     columns = columns_of(top_k, decides(classifier.decision))
     copies = None
     if wanted.copy_to is not None:
-        copies = ClassFolders(wanted.copy_to, classifier.classes, images)
+        copies = ClassFolders(wanted.copy_to, classifier.classes, images.files)
     tally = Tally(columns, copies, wanted.explain_most)
     if isinstance(wanted.out, Path):
         about = _about(classifier, columns, images)
@@ -199,22 +210,19 @@ class _Stream:
             self._stream.flush()
 
 
-def _about(classifier: Classifier, columns: Sequence[str], images: Sequence[str]) -> dict[str, Any]:
+def _about(classifier: Classifier, columns: Sequence[str], images: Inputs) -> dict[str, Any]:
     """What must be the same for work to be continued."""
-    digest = hashlib.sha256()
-    for image in images:
-        digest.update(image.encode("utf-8", "surrogatepass") + b"\0")
     return {
         "model": classifier.digest,
         "columns": columns,
         "images": len(images),
-        "inputs": digest.hexdigest(),
+        "inputs": images.digest,
     }
 
 
 def _label(
     classifier: Classifier,
-    images: Sequence[str],
+    images: Inputs,
     kept: Journal | _Stream,
     tally: Tally,
     on_event: OnEvent,
@@ -226,9 +234,7 @@ def _label(
     on_event(Progress("predicting", first, total))
     done, start = first, time.monotonic()
     logged = start
-    for chunk in classifier.predict_chunks(
-        islice(images, first, None), on_error="row", noticed=noticed
-    ):
+    for chunk in _named_chunks(classifier, images.starting(first), noticed):
         for number, (code, message) in chunk.errors.items():
             bad = {"path": chunk.ids[number], "code": code, "error": message}
             _logger.warning("bad image", extra=bad)
@@ -249,6 +255,22 @@ def _label(
         for note in shape_notes(np.concatenate(noticed.sizes), "crop"):
             on_event(Note(note))
     return times
+
+
+def _named_chunks(
+    classifier: Classifier, images: Iterable[Named], noticed: Pass
+) -> Iterator[Predictions]:
+    """Predictions of a stream of images, by their names."""
+    names = deque[str]()
+
+    def stream() -> Iterator[ImageLike]:
+        for name, image in images:
+            names.append(name)
+            yield image
+
+    for chunk in classifier.predict_chunks(stream(), on_error="row", noticed=noticed):
+        ids = np.array([names.popleft() for _ in range(len(chunk.logits))], object)
+        yield replace(chunk, ids=ids)
 
 
 def _explain(

@@ -95,6 +95,7 @@ def test_each_source_says_what_it_is(tmp_path):
             "parquet",
             "npz",
             "pack",
+            "webdataset",
             "cifar-py",
             "cifar-bin",
         )

@@ -14,6 +14,7 @@ from seewhy.data.sources.layouts import LAYOUTS, no_label_column, recognise
 from seewhy.data.sources.memory import Data, describe, find_memory
 from seewhy.data.sources.packs import is_address, pack_source
 from seewhy.data.sources.source import Source
+from seewhy.data.sources.webdataset import braced, tars_source
 from seewhy.errors import DataError, UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.files import named_path
@@ -55,6 +56,12 @@ def find(
         # A link to a file keeps its own name, which tells the kind of the file.
         real = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
         return recognise(real, config.layout, columns, config.follow_links)
+    if files := braced(path):
+        if config.layout not in (None, "webdataset"):
+            raise UsageError(
+                f"--layout {config.layout} has no effect on several tars: leave it out"
+            )
+        return tars_source(files, columns)
     if str(source) in NAMED:
         if columns.label is not None:
             raise no_label_column(str(source))

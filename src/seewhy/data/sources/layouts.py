@@ -27,6 +27,7 @@ from seewhy.data.sources.spreadsheet import IN_FOLDERS as TABLES
 from seewhy.data.sources.spreadsheet import SUFFIXES
 from seewhy.data.sources.table import find_table, fits_table, has_table, table_labels
 from seewhy.data.sources.tree import Tree, tree_at
+from seewhy.data.sources.webdataset import find_webdataset, fits_webdataset
 from seewhy.errors import DataError, UsageError
 from seewhy.text import visible
 
@@ -50,6 +51,9 @@ LAYOUTS = {
     "file-names": Layout("<class>.<number>.jpg, if chosen", lambda tree: False, find_file_names),
     "table": Layout("images beside a .csv with the columns id,label", fits_table, find_table, True),
     "parquet": Layout("{train,test}*.parquet, or in data/", fits_parquet, find_parquet, True),
+    "webdataset": Layout(
+        ".tar with KEY.jpg beside KEY.cls or KEY.json", fits_webdataset, find_webdataset, True
+    ),
     "npz": Layout(".npz with the arrays x_train, y_train, ...", fits_npz, find_npz),
     "pack": Layout(".pack, of `seewhy data pack`", fits_pack, find_pack),
     "cifar-py": Layout("cifar-10-batches-py", fits_py, find_py),
@@ -64,6 +68,8 @@ def fitting(tree: Tree) -> list[str]:
     If a table fits and no folder has the name of one of its labels, folders are not classes.
     """
     names = [name for name, layout in LAYOUTS.items() if layout.fits(tree)]
+    if "webdataset" in names:  # a folder in a key is no class
+        return ["webdataset"]
     if "table" in names and len(names) > 1 and not table_labels(tree) & folder_names(tree):
         names = [name for name in names if name not in _BY_FOLDER]
     return names

@@ -17,6 +17,11 @@ def is_address(source: object) -> bool:
     return isinstance(source, str) and source.startswith(SCHEMES)
 
 
+def is_pack_folder(path: Path) -> bool:
+    """Says whether a folder is a pack in several files."""
+    return path.name.lower().endswith(SUFFIX) and (path / INDEX).is_file()
+
+
 def fits_pack(tree: Tree) -> bool:
     """Says whether this is a pack: a file, or the folder of one."""
     return tree.top(SUFFIX) in ([tree.path.name], [INDEX])

@@ -4,14 +4,15 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seewhy.data.class_names import label_text
 from seewhy.data.images.decode import ImageLike
 from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source
-from seewhy.data.sources.tree import Tree
+from seewhy.data.sources.tree import Tree, tree_at
 from seewhy.errors import DataError
 from seewhy.text import counted, near, visible
 
@@ -40,13 +41,13 @@ def fits_parquet(tree: Tree) -> bool:
 def find_parquet(tree: Tree, columns: Columns) -> Source:
     """Reads `train*.parquet`, `validation*.parquet`, `test*.parquet`."""
     files = _files(tree)
-    splits = [_SPLIT.match(_name(file)) for file in files]
+    splits = [split_in_name(_name(file)) for file in files]
     if any(splits) and not all(splits):
         odd = ", ".join(visible(_name(f)) for f, s in zip(files, splits, strict=True) if not s)
         raise DataError(
             f"{odd} belongs to no split: name it train*, validation* or test*, or move it away"
         )
-    named = [(f, SPLITS[s[1].lower()] if s else "") for f, s in zip(files, splits, strict=True)]
+    named = list(zip(files, splits, strict=True))
     if columns.group not in _schema(tree, files[0]).names:
         columns = columns._replace(group=None)
     return Source(
@@ -57,6 +58,56 @@ def find_parquet(tree: Tree, columns: Columns) -> Source:
         key=", ".join(f"{what} column {name}" for what, name in columns._asdict().items() if name),
         grouped=columns.group is not None,
     )
+
+
+def split_in_name(file: str) -> str:
+    """Returns the split that the name of a file begins with, "" for none."""
+    match = _SPLIT.match(file)
+    return SPLITS[match[1].lower()] if match else ""
+
+
+def images_in_parquet(path: Path) -> tuple[int, Callable[[int], Iterator[tuple[str, ImageLike]]]]:
+    """Returns how many images a file has, and a function that yields those from a row on, with their names.
+
+    It needs no column of labels. Raises `DataError` for a file that is damaged, or has no column of images.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tree = tree_at(path)
+    column, in_struct = _image_column(path.name, _schema(tree, path.name))
+    with open(path, "rb") as file:
+        about = pq.read_metadata(file)
+    counts = [about.row_group(number).num_rows for number in range(about.num_row_groups)]
+
+    def images(first: int) -> Iterator[tuple[str, ImageLike]]:
+        row = 0
+        with open(path, "rb") as file, pq.ParquetFile(file, pre_buffer=False) as table:
+            for group, count in enumerate(counts):
+                if row + count <= first:
+                    row += count
+                    continue
+                groups = [group]
+                for batch in table.iter_batches(_BATCH, groups, [column], use_threads=False):
+                    for data, name in _images(batch.column(column), in_struct):
+                        if row >= first:
+                            yield f"{row}/{name}" if name else str(row), data or b""
+                        row += 1
+
+    def checked(first: int) -> Iterator[tuple[str, ImageLike]]:
+        try:
+            yield from images(first)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{visible(path.name)} is damaged: {error}") from None
+
+    return about.num_rows, checked
+
+
+def _images(column: "pa.Array", in_struct: bool) -> Iterator[tuple[bytes | None, str | None]]:
+    """Yields the bytes of each image of a column, and its path if it has one."""
+    if not in_struct:
+        return zip(column.to_pylist(), repeat(None))
+    return zip(column.field("bytes").to_pylist(), column.field("path").to_pylist(), strict=True)
 
 
 def _files(tree: Tree) -> list[str]:
@@ -125,18 +176,14 @@ def _records(tree: Tree, file: str, split: str, columns: Found) -> Iterator[Reco
 def _batch_records(
     file: str, start: int, split: str, batch: "pa.RecordBatch", columns: Found
 ) -> Iterator[Record]:
-    images = batch.column(columns.image)
-    if columns.in_struct:
-        data, paths = images.field("bytes").to_pylist(), images.field("path").to_pylist()
-    else:
-        data, paths = images.to_pylist(), [None] * len(images)
+    images = _images(batch.column(columns.image), columns.in_struct)
     labels = batch.column(columns.label).to_pylist()
     groups: list[str | None] = [None] * len(labels)
     if columns.group:
         values = batch.column(columns.group).to_pylist()
         groups = ["" if value is None else str(value) for value in values]
-    for row, (image, path, label, group) in enumerate(
-        zip(data, paths, labels, groups, strict=True), start
+    for row, ((image, path), label, group) in enumerate(
+        zip(images, labels, groups, strict=True), start
     ):
         key = f"{file}/{row}" + (f"/{path}" if path else "")
         yield Record(key, _label_name(label, columns.names, key), split, image or b"", group)
@@ -157,12 +204,7 @@ def _columns(tree: Tree, file: str, named: Columns) -> Found:
     def fitting(*fits: Callable[["pa.DataType"], bool], but: str | None = None) -> list[str]:
         return [f.name for f in schema if f.name != but and any(fit(f.type) for fit in fits)]
 
-    def is_image(kind: "pa.DataType") -> bool:
-        return types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}
-
     schema = _schema(tree, file)
-    structs = fitting(is_image)
-    images = structs or fitting(types.is_binary, types.is_large_binary)
     features, group = hub_features(schema), named.group
     labels = [name for name in features if name in schema.names]
     labels = labels or fitting(types.is_integer, but=group)
@@ -175,8 +217,20 @@ def _columns(tree: Tree, file: str, named: Columns) -> Found:
             f"{visible(', '.join(schema.names))}"
         )
     label = named.label or _one(file, "labels", labels, schema)
-    image = _one(file, "images", images, schema)
-    return Found(image, bool(structs), label, group, features.get(label))
+    image, in_struct = _image_column(file, schema)
+    return Found(image, in_struct, label, group, features.get(label))
+
+
+def _image_column(file: str, schema: "pa.Schema") -> tuple[str, bool]:
+    """Returns the column of the images, and whether it is one of {bytes, path}."""
+    from pyarrow import types
+
+    def is_image(kind: "pa.DataType") -> bool:
+        return types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}
+
+    structs = [field.name for field in schema if is_image(field.type)]
+    binary = [f.name for f in schema if types.is_binary(f.type) or types.is_large_binary(f.type)]
+    return _one(file, "images", structs or binary, schema), bool(structs)
 
 
 def _one(file: str, what: str, fitting: list[str], schema: "pa.Schema") -> str:

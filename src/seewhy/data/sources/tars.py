@@ -43,6 +43,12 @@ class Entry(NamedTuple):
     head: bytes
 
 
+def tar_at(path: Path) -> "Tar":
+    """Opens a tar, or takes it as it is open."""
+    state = path.stat()
+    return open_tar(path, (state.st_size, state.st_mtime_ns, state.st_ino))
+
+
 @lru_cache(maxsize=2)
 def open_tar(path: Path, state: tuple[int, ...]) -> "Tar":
     """Opens a tar once: it must be read to its end for its list. `state` is its size, time and inode."""

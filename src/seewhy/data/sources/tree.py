@@ -172,6 +172,5 @@ def _zip(path: Path) -> Tree:
 
 
 def _tar(path: Path) -> Tree:
-    state = path.stat()
-    tar = tars.open_tar(path, (state.st_size, state.st_mtime_ns, state.st_ino))
+    tar = tars.tar_at(path)
     return Tree(path, tar.scan, tar.read, lambda name: BytesIO(tar.read(name)))

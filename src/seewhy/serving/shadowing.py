@@ -1,0 +1,277 @@
+"""A challenger that answers what the server has answered, beside it: nobody is shown what it says.
+
+It runs in a process of its own that has the processor when nothing else wants it. What it cannot keep up with
+is dropped and counted; whatever becomes of it, the server answers as without it.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.config.input_rule import InputRule
+from seewhy.data.images.decode import centre
+from seewhy.errors import ModelFileError, RegistryError, SeeWhyError
+from seewhy.inference.locate import find_models, stamps_of
+from seewhy.registry.records import PREFIX
+from seewhy.serving.challenge import Beside
+from seewhy.serving.decoding import KEPT_VARIABLES
+from seewhy.serving.metrics import Metrics
+from seewhy.serving.settings import ServeSettings
+from seewhy.serving.shadow import ANSWER, FILE, PIXELS, REQUEST
+from seewhy.text import visible
+
+logger = logging.getLogger("seewhy.serving")
+
+QUEUE, QUEUE_BYTES = 64, 32 << 20  # images that wait; more are dropped
+LATE_SECONDS = 10.0  # after which an image is dropped that has no answer yet
+HUNG_SECONDS = 60.0  # of work without an answer, after which the process is replaced
+START_SECONDS = 300.0  # in which a bundle may be exported, when nothing else wants the processor
+RETRY_SECONDS = 30.0  # between two attempts at a model that cannot be used
+WATCH_SECONDS = 1.0
+STOP_SECONDS = 2.0  # in which the last images are answered when the server stops
+CACHE_VARIABLES = ("HOME", "XDG_CACHE_HOME", "SEEWHY_CACHE")
+
+
+Then = Callable[[Beside | None], None]
+
+
+class Shadow:
+    """The challenger of a model that is served: `source` is a name as for `seewhy.load`."""
+
+    def __init__(self, source: str, settings: ServeSettings, metrics: Metrics) -> None:
+        self._source, self._settings, self._metrics = source, settings, metrics
+        self._process: _Process | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Starts the process, and returns before it is ready. Raises as `seewhy.load` for a wrong name.
+
+        An alias of a registry may be made later.
+        """
+        try:
+            await asyncio.to_thread(find_models, self._source)
+        except RegistryError as error:
+            if error.code not in ("unknown_alias", "unreachable"):
+                raise
+            logger.warning("no challenger yet", extra={"reason": visible(str(error))})
+        self._task(self._keep())
+
+    async def close(self) -> None:
+        """Waits for the last answers, for some seconds at most, and ends the process."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._process is not None:
+            until = time.monotonic() + STOP_SECONDS
+            while self._process.waiting and time.monotonic() < until:
+                await asyncio.sleep(0.01)
+            await self._process.end()
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What the operator sees."""
+        process = self._process
+        if process is None:
+            return {"ready": False}
+        return {"ready": True, "digest": process.digest, "process": process.process.pid}
+
+    def ask(
+        self, stored: NDArray[np.uint8], rule: InputRule, file: bytes | bytearray, then: Then
+    ) -> None:
+        """Shows the challenger an image that was answered; `then` gets what it says, None if nothing.
+
+        `stored` are its pixels as `rule` stores them, `file` its bytes, for a challenger with another rule.
+        """
+        process = self._process
+        if process is None or not process.has_room:
+            self._count("dropped")
+            then(None)
+            return
+        same = process.rule == rule
+        data = centre(stored, rule.size).tobytes() if same else file
+        process.ask(PIXELS if same else FILE, data, then)
+
+    def _count(self, outcome: str) -> None:
+        self._metrics.shadow.labels(outcome).inc()
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _keep(self) -> None:
+        """Starts the process again where it has ended, and another one where the model has changed."""
+        watched = self._settings.reload or PREFIX in self._source
+        stamps: Any = None
+        tried = -RETRY_SECONDS
+        while True:
+            now = await asyncio.to_thread(self._stamps) if watched or stamps is None else stamps
+            if self._process is not None:
+                self._process.drop_late()
+                if self._process.ended:
+                    self._process = None
+            again = self._process is None and time.monotonic() - tried > RETRY_SECONDS
+            if now is not None and (now != stamps or again):
+                stamps, tried = now, time.monotonic()
+                await self._replace()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    def _stamps(self) -> Any:
+        """What tells a changed model; None while it cannot be found."""
+        with contextlib.suppress(SeeWhyError, OSError):
+            return stamps_of(self._source)
+        return None
+
+    async def _replace(self) -> None:
+        """Starts a process; the one before answers what it was asked, and ends."""
+        try:
+            new = await _Process.start(self._source, self._settings, self._count)
+        except (SeeWhyError, OSError, EOFError, TimeoutError) as error:
+            reason = visible(str(error)) or type(error).__name__
+            logger.error("the challenger cannot be used", extra={"reason": reason})
+            return
+        old, self._process = self._process, new
+        logger.info("challenger ready", extra={"digest": new.digest})
+        if old is not None:
+            self._task(old.retire())
+
+
+@dataclass(eq=False)
+class _Process:
+    """A process with a model."""
+
+    process: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    digest: str
+    rule: InputRule
+    count: Callable[[str], None]
+    asked: int = 0
+    size: int = 0  # bytes that wait
+    answered: float = field(default_factory=time.monotonic)  # when it last was
+    waiting: dict[int, tuple[float, int, Then]] = field(default_factory=dict)
+    late: set[int] = field(default_factory=set)
+    reading: asyncio.Task[None] | None = None
+
+    @staticmethod
+    async def start(
+        source: str, settings: ServeSettings, count: Callable[[str], None]
+    ) -> "_Process":
+        """Starts one. Raises `SeeWhyError` for a model that cannot be used."""
+        files = await asyncio.to_thread(find_models, source)
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        names = (*KEPT_VARIABLES, *CACHE_VARIABLES)
+        kept = {name: os.environ[name] for name in names if name in os.environ}
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "seewhy.serving.shadow"),
+                *(settings.model_dump_json(), "+".join(map(str, files))),
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.DEVNULL,
+                env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        reader, writer = await asyncio.open_connection(sock=ours)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                _, about = await _answer(reader)
+            if "error" in about:
+                raise ModelFileError(about["error"])
+        except BaseException:
+            process.kill()
+            writer.close()
+            await process.wait()
+            raise
+        rule = InputRule.model_validate(about["rule"])
+        one = _Process(process, reader, writer, about["digest"], rule, count)
+        one.reading = asyncio.create_task(one._read())
+        return one
+
+    @property
+    def ended(self) -> bool:
+        """Whether it answers no more."""
+        return self.reading is None or self.reading.done()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another image may wait for it."""
+        waiting = len(self.waiting) + len(self.late)
+        return not self.ended and waiting < QUEUE and self.size < QUEUE_BYTES
+
+    def ask(self, kind: int, data: bytes | bytearray, then: Then) -> None:
+        """Shows it an image."""
+        self.asked += 1
+        if not self.waiting:
+            self.answered = time.monotonic()
+        self.waiting[self.asked] = (time.monotonic(), len(data), then)
+        self.size += len(data)
+        self.writer.writelines((REQUEST.pack(kind, self.asked, len(data)), data))
+
+    def drop_late(self) -> None:
+        """Gives up the images that have waited too long, and a process that does not move."""
+        now = time.monotonic()
+        for number, (since, _, _) in list(self.waiting.items()):
+            if now - since < LATE_SECONDS:
+                break
+            self.late.add(number)
+            self._finish(number, "dropped", None)
+        if self.late and now - self.answered > HUNG_SECONDS:
+            self.process.kill()
+
+    def _finish(self, number: int, outcome: str, said: Beside | None) -> None:
+        _, size, then = self.waiting.pop(number)
+        self.size -= size
+        self.count(outcome)
+        then(said)
+
+    async def _read(self) -> None:
+        """Hands on what it answers, until it ends; what it was asked and has not answered has failed."""
+        try:
+            while True:
+                number, said = await _answer(self.reader)
+                self.answered = time.monotonic()
+                if number in self.late:
+                    self.late.discard(number)
+                elif said:
+                    self._finish(number, "answered", Beside(self.digest, *said))
+                else:
+                    self._finish(number, "failed", None)
+        except (EOFError, OSError):
+            logger.warning("the challenger has ended", extra={"pid": self.process.pid})
+        finally:
+            for number in list(self.waiting):
+                self._finish(number, "failed", None)
+
+    async def retire(self) -> None:
+        """Ends it when it has answered what it was asked."""
+        until = time.monotonic() + LATE_SECONDS
+        while self.waiting and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        await self.end()
+
+    async def end(self) -> None:
+        """Ends it now."""
+        if self.reading is not None:
+            self.reading.cancel()
+            await asyncio.gather(self.reading, return_exceptions=True)
+        if self.process.returncode is None:
+            self.process.kill()
+        self.writer.close()
+        await self.process.wait()
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, Any]:
+    """The next answer of a process, and its number. Raises `EOFError` where it has ended."""
+    number, size = ANSWER.unpack(await reader.readexactly(ANSWER.size))
+    return number, json.loads(await reader.readexactly(size))

@@ -1,0 +1,155 @@
+"""Makes a candidate from the champion: the data checked, trained, calibrated, each step once.
+
+    check.json          the data were checked
+    champion.safetensors
+    recipe.yaml
+    run/                the training, resumed where it was interrupted
+    model.safetensors   the candidate
+
+A step whose file is there is skipped, so that a retraining that was killed goes on where it was.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from seewhy.config.recipe import Recipe, to_yaml
+from seewhy.data import Data, Splits
+from seewhy.data.inspect.findings import Finding
+from seewhy.data.sources import describe
+from seewhy.errors import DataError
+from seewhy.events import Note, OnEvent
+from seewhy.files import write_atomic, write_json
+from seewhy.inference.bundle import Bundle
+from seewhy.inference.loading import load
+from seewhy.run import Run
+from seewhy.text import command_line
+from seewhy.workflows.calibrate import calibrate
+from seewhy.workflows.check import find_faults
+from seewhy.workflows.gate import asked
+from seewhy.workflows.train import train
+
+
+@dataclass(frozen=True)
+class DecisionTargets:
+    """What the candidate's decision is fitted to, as for `calibrate`."""
+
+    precision: float | None = None
+    coverage: float | None = None
+    out_of_scope: Data | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a candidate is made from: the champion, with its file, a recipe, and data as its rule reads them.
+
+    `home` has a folder for each key.
+    """
+
+    champion: Bundle
+    file: Path
+    recipe: Recipe
+    data: Data
+    splits: Splits
+    targets: DecisionTargets
+    home: Path
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """The fingerprint of images and corrected labels, and the digests of settings and parent."""
+        targets = self.targets
+        others = None if targets.out_of_scope is None else describe(targets.out_of_scope)
+        settings = [
+            *(targets.precision, targets.coverage, others),
+            self.recipe.model_dump(mode="json"),
+        ]
+        return {
+            "data": self.splits.fingerprint,
+            "recipe": _digest(settings),
+            "parent": self.champion.digest,
+        }
+
+    @property
+    def key(self) -> str:
+        """64 hex digits: what has the same key is the same retraining."""
+        return _digest(self.identity)
+
+    @property
+    def folder(self) -> Path:
+        return self.home / self.key[:16]
+
+    @property
+    def candidate(self) -> Path:
+        """The file of the candidate."""
+        return self.folder / "model.safetensors"
+
+
+def make_candidate(plan: Plan, on_event: OnEvent) -> None:
+    """Checks the data, trains from the champion, and calibrates. Raises `DataError` for wrong data."""
+    _check(plan, on_event)
+    run = Run(plan.folder / "run")
+    if not run.finished:
+        _train(plan, run, on_event)
+    if not plan.candidate.exists():
+        _calibrate(plan, run, on_event)
+
+
+def _check(plan: Plan, on_event: OnEvent) -> None:
+    """Checks the data as `seewhy data check` does; what it calls an error stops the retraining."""
+    record = plan.folder / "check.json"
+    if record.exists():
+        return
+    on_event(Note("checking the data"))
+    report = find_faults(plan.splits, on_event)
+    wrong = [one for one in report.findings if _stops(one, plan.recipe)]
+    if wrong:
+        lines = [f"{one.what} ({one.count:,}): {one.advice}" for one in wrong]
+        check = command_line("data", "check", describe(plan.data))
+        raise DataError("\n  ".join([f"the data have errors, which `{check}` shows:", *lines]))
+    write_json(report, record)
+
+
+def _stops(finding: Finding, recipe: Recipe) -> bool:
+    """Whether a finding is an error, but for bad images that the recipe leaves out."""
+    left_out = finding.kind == "unreadable" and recipe.data.on_bad == "skip"
+    return finding.severity == "error" and not left_out
+
+
+def _train(plan: Plan, run: Run, on_event: OnEvent) -> None:
+    start, recipe = plan.folder / "champion.safetensors", plan.folder / "recipe.yaml"
+    write_atomic(start, plan.file.read_bytes())
+    write_atomic(recipe, to_yaml(plan.recipe).encode())
+    train(plan.data, recipe, out=run.path, init=start, resume=True, on_event=on_event)
+
+
+def _calibrate(plan: Plan, run: Run, on_event: OnEvent) -> None:
+    """Fits the decision; without targets, a candidate answers as large a share of val as the champion."""
+    on_event(Note("calibrating"))
+    targets, device = plan.targets, plan.recipe.train.device
+    coverage = targets.coverage
+    if plan.champion.decision.threshold is not None and targets == DecisionTargets(
+        out_of_scope=targets.out_of_scope
+    ):
+        with load(plan.file, device=device) as champion, champion.in_full_precision():
+            sure = asked(champion, plan.splits.val, on_event).confidence()
+        coverage = max(float(np.mean(sure >= plan.champion.decision.threshold)), 1 / len(sure))
+        on_event(Note(f"the candidate answers {coverage:.1%} of val, as the champion does"))
+    calibrate(
+        run.path,
+        plan.data,
+        out=plan.candidate,
+        precision=targets.precision,
+        coverage=coverage,
+        out_of_scope=targets.out_of_scope,
+        device=device,
+        on_event=on_event,
+    )
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

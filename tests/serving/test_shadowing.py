@@ -1,0 +1,207 @@
+"""A challenger beside the server: what it says is recorded, and whatever becomes of it harms no answer."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from scipy.stats import chisquare
+from servers import Running, image, running
+from sqlalchemy import select
+
+import seewhy
+from seewhy.errors import RegistryError, UsageError
+from seewhy.inference.registered import open_feedback
+from seewhy.registry.schema import answers
+from seewhy.serving.challenge import challenge_of, is_drawn, unit_hash
+from seewhy.serving.settings import ServeSettings
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the servers of a test record."""
+    path = tmp_path / "registry.db"
+    monkeypatch.setenv("SEEWHY_REGISTRY", str(path))
+    return path
+
+
+def rows() -> list:
+    with open_feedback() as feedback, feedback.database.reading() as connection:
+        return connection.execute(select(answers)).all()
+
+
+def until(what: Callable[[], object], seconds: float = 60) -> object:
+    """What is asked for again and again until there is any."""
+    deadline = time.monotonic() + seconds
+    while not (value := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return value
+
+
+def challenger(server: Running) -> dict:
+    return server.status()["challenger"]
+
+
+def counted(server: Running, outcome: str) -> float:
+    prefix = f'seewhy_shadow_total{{outcome="{outcome}"}} '
+    lines = server.metrics().splitlines()
+    return sum(float(line.removeprefix(prefix)) for line in lines if line.startswith(prefix))
+
+
+@pytest.fixture
+def shadowed(exported: Path, tmp_path: Path, registry: Path) -> Iterator[Running]:
+    """A server of a model whose challenger is the same model."""
+    with running(tmp_path, f"small={exported}", challenger=exported) as server:
+        until(lambda: challenger(server)["ready"])
+        yield server
+
+
+def test_both_answer_and_one_is_shown(shadowed: Running) -> None:
+    answer = shadowed.predict(image(), b"no image", image(1)).json()
+    assert set(answer) == {"request_id", "model", "results"}
+    until(lambda: len(rows()) == 2)
+    for row, result in zip(rows(), (answer["results"][0], answer["results"][2]), strict=True):
+        assert row.label == row.shadow_label == result["label"]
+        assert row.confidence == result["confidence"] == pytest.approx(row.shadow_confidence)
+        assert row.shadow_digest == answer["model"]["digest"] == challenger(shadowed)["digest"]
+        assert row.unit is None
+    assert counted(shadowed, "answered") == 2
+    assert [one["name"] for one in shadowed.client.get("/models").json()["models"]] == ["small"]
+
+
+def test_a_challenger_with_another_input_reads_the_file_itself(
+    exported: Path, tmp_path: Path, registry: Path
+) -> None:
+    # As PyTorch, since an export takes longer.
+    flags = {"challenger": "simple-cnn", "runtime": "torch"}
+    with running(tmp_path, exported, **flags) as server:
+        until(lambda: challenger(server)["ready"])
+        server.predict(image())
+        (row,) = until(rows)
+    with seewhy.load("simple-cnn", device="cpu") as model:
+        predictions = model.predict([image()])
+    assert row.shadow_digest == model.digest
+    assert row.shadow_label == model.classes[predictions.predicted[0]]
+    assert row.shadow_confidence == pytest.approx(float(predictions.confidence()[0]), abs=1e-4)
+
+
+def test_a_challenger_that_dies_harms_no_answer_and_is_started_again(
+    shadowed: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = challenger(shadowed)["process"]
+    os.kill(process, signal.SIGSTOP)
+    assert [shadowed.predict(image(n)).status_code for n in range(70)] == [200] * 70
+    assert counted(shadowed, "dropped") >= 70 - 64  # of what it cannot keep up with
+    os.kill(process, signal.SIGKILL)
+    assert shadowed.predict(image()).status_code == 200
+    assert len(until(lambda: rows() if len(rows()) == 71 else None)) == 71
+    assert all(row.shadow_label is row.shadow_digest is None for row in rows())
+    until(lambda: challenger(shadowed).get("process", process) != process)
+    shadowed.predict(image())
+    until(lambda: counted(shadowed, "answered") == 1)
+
+
+def test_what_waits_for_it_when_the_server_stops_is_recorded(
+    exported: Path, tmp_path: Path, registry: Path
+) -> None:
+    with running(tmp_path, exported, challenger=exported) as server:
+        until(lambda: challenger(server)["ready"])
+        os.kill(challenger(server)["process"], signal.SIGSTOP)
+        assert [server.predict(image(n)).status_code for n in range(5)] == [200] * 5
+    assert len(rows()) == 5
+
+
+def test_it_follows_its_alias(
+    exported: Path, trained: Path, tmp_path: Path, registry: Path
+) -> None:
+    first = seewhy.register(exported, "photos")
+    flags = {"challenger": "registry:photos@challenger", "runtime": "torch"}
+    with seewhy.open_registry() as opened:
+        opened.promote("photos", 1)
+        with running(tmp_path, "registry:photos@champion", **flags) as server:
+            assert challenger(server) == {"ready": False}  # there is none yet
+            assert server.predict(image()).status_code == 200
+            opened.promote("photos", 1, "challenger")
+            until(lambda: challenger(server).get("digest") == first.digest)
+            second = seewhy.register(trained, "photos")
+            opened.promote("photos", 2, "challenger")
+            until(lambda: challenger(server).get("digest") == second.digest)
+            server.predict(image())
+            until(lambda: len(rows()) == 2)
+    assert [row.shadow_digest for row in rows()] == [None, second.digest]
+    assert {row.digest for row in rows()} == {first.digest}
+
+
+def test_a_model_that_cannot_be_used_leaves_the_one_before(
+    exported: Path, tmp_path: Path, registry: Path
+) -> None:
+    copy = tmp_path / "copy.onnx"
+    shutil.copy(exported, copy)
+    with running(tmp_path, exported, challenger=copy, reload=True) as server:
+        digest = until(lambda: challenger(server).get("digest"))
+        copy.write_bytes(b"no model")
+        until(lambda: "the challenger cannot be used" in server.log.read_text())
+        assert challenger(server)["digest"] == digest
+        server.predict(image())
+        until(lambda: counted(server, "answered") == 1)
+
+
+def test_units_are_split_and_stay_where_they_are(
+    exported: Path, tmp_path: Path, registry: Path
+) -> None:
+    copy = tmp_path / "other.onnx"
+    shutil.copy(exported, copy)
+    with running(tmp_path, f"small={exported}", challenger=copy, split=0.5) as server:
+        names = [one["name"] for one in server.client.get("/models").json()["models"]]
+        assert names == ["small", "small@challenger"]
+        for unit in ("ada", "ben", "ada"):
+            answer = server.predict(image(), unit=unit).json()
+            assert answer["model"]["name"] == "small"
+        files = {"file": image()}
+        server.client.post("/predict", files=files, headers={"X-Unit-Id": "ada"})
+        server.predict(image())  # of nobody: by the champion, and in no experiment
+        assert server.predict(image(), unit="a" * 201).status_code == 422
+    units = [row.unit for row in rows()]
+    assert units[0] == units[2] == units[3] != units[1] and units[4] is None
+    assert "ada" not in units[0]
+    assert [row.shadow_digest is None for row in rows()] == [False] * 4 + [True]
+    assert all(row.shadow_label is None for row in rows())
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "words"),
+    [
+        ({"a": "x"}, {"split": 0.5}, "--split needs --challenger"),
+        ({"a": "x", "b": "y"}, {"challenger": "z"}, "expected NAME=MODEL, with NAME one of a, b"),
+        ({"a": "x"}, {"challenger": "c=z"}, "expected NAME=MODEL"),
+    ],
+)
+def test_what_does_not_fit_is_refused(names: dict, options: dict, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        challenge_of(names, ServeSettings(**options))
+
+
+def test_a_wrong_name_of_a_challenger_ends_the_start(
+    exported: Path, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="nothing-there"):
+        seewhy.serve(exported, challenger="nothing-there", port=0, admin_port=0)
+    with pytest.raises(RegistryError):
+        seewhy.serve(exported, challenger="registry:nothing@challenger", port=0, admin_port=0)
+
+
+def test_r39_a_hundred_thousand_units_are_split_as_asked_and_stay() -> None:
+    units = [f"user-{n}" for n in range(100_000)]
+
+    def drawn(digest: str) -> list[bool]:
+        return [is_drawn(unit_hash(digest, unit), 0.3) for unit in units]
+
+    seen = sum(drawn("0" * 64))
+    assert chisquare([seen, 100_000 - seen], [30_000, 70_000]).pvalue > 0.001
+    assert drawn("0" * 64) == drawn("0" * 64)
+    both = sum(map(all, zip(drawn("0" * 64), drawn("1" * 64), strict=True)))
+    assert both == pytest.approx(9_000, abs=500)  # another challenger: drawn anew

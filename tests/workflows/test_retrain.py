@@ -1,0 +1,282 @@
+"""`seewhy retrain`: the same inputs train once, and a worse or unproven model is not used."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import call
+
+import seewhy
+from seewhy.errors import DataError, LockedError, RegistryError, UsageError
+from seewhy.files import exclusive
+from seewhy.run import Run
+from seewhy.workflows import retrain as workflow
+
+CLASSES = ("ant", "bee", "cow")
+QUICK = {"data.size": 8, "train.epochs": 2, "train.batch_size": 32, "train.amp": "fp32"}
+LIMITS = seewhy.GateLimits(margin=8, class_limit=30, robust_margin=15)
+LIMITED = ("--margin", 8, "--class-limit", 30, "--robust-margin", 15)
+WRONG = {"train.lr": 0.5, "train.optimizer": "adam", "train.schedule": "constant", "train.clip": 1}
+
+
+def write(path, first, last, *, classes=CLASSES, seed=0, **parts):
+    """Images number `first` to `last` of one endless set, of 8x8 pixels, as an .npz without splits."""
+    arrays = {"images": [], "labels": []}
+    for number in range(first, last):
+        rng, label = np.random.default_rng((seed, number)), number % len(classes)
+        image = rng.integers(0, 90, (8, 8, 3))
+        image[..., label % 3] += 40 + 60 * (label // 3)
+        arrays["images"].append(image.astype(np.uint8))
+        arrays["labels"].append(label)
+    np.savez(path, **{name: np.array(one) for name, one in arrays.items()}, names=np.array(classes))
+    return path
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory):
+    """A run on the first 200 images, to be read only."""
+    home = tmp_path_factory.mktemp("first")
+    data = write(home / "old.npz", 0, 200)
+    seewhy.train(data, "regularized-cnn", out=home / "run", overrides=QUICK)
+    return home / "run"
+
+
+@pytest.fixture
+def place(first, tmp_path, monkeypatch):
+    """The registry, in which that run's model is the champion; the working directory is empty."""
+    monkeypatch.setenv("SEEWHY_REGISTRY", str(tmp_path / "registry.db"))
+    monkeypatch.chdir(tmp_path)
+    seewhy.register(first, "photos")
+    with seewhy.open_registry() as opened:
+        opened.promote("photos", 1)
+        yield opened
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write(tmp_path / "new.npz", 0, 600)
+
+
+def retrain(data, **settings):
+    return seewhy.retrain("photos", data, **{"limits": LIMITS, **settings})
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Has any training fail."""
+
+    def refuse(*_):
+        raise AssertionError("trained again")
+
+    return lambda: monkeypatch.setattr(workflow, "make_candidate", refuse)
+
+
+def pointing(registry):
+    return {alias: one.version for one in registry.versions("photos") for alias in one.aliases}
+
+
+def test_what_passes_becomes_the_challenger_and_the_same_inputs_train_once(place, data, untrained):
+    made = json.loads(call("retrain", "photos", "--data", data, *LIMITED, "--json").out)
+    assert (made["outcome"], made["version"], made["parent"]) == ("challenger", 2, 1)
+    assert not made["repeated"] and made["gate"]["passed"]
+    assert pointing(place) == {"champion": 1, "challenger": 2}
+    events = place.history("photos")
+    assert [one.kind for one in events] == ["add", "promote", "add", "promote"]
+    assert all(one.evidence["gate"]["images"] == made["gate"]["images"] for one in events[2:])
+    assert all(one.evidence["retrain"]["key"] == made["key"] for one in events[2:])
+    version = place.find("photos@2")
+    assert place.find("photos@1").digest in version.facts["parents"]
+    untrained()
+    again = json.loads(call("retrain", "photos", "--data", data, *LIMITED, "--json").out)
+    assert again["repeated"] and again["key"] == made["key"] and again["gate"] == made["gate"]
+    assert again["reasons"][0].startswith("nothing was trained: photos@2 was made of the same data")
+    assert len(place.history("photos")) == 4
+    promoted = call("retrain", "photos", "--data", data, *LIMITED, "--promote", "gate")
+    assert "photos@champion is version 2, was version 1" in promoted.out
+    assert pointing(place) == {"champion": 2, "challenger": 2}
+    for flags in ([], ["--promote", "gate"]):
+        assert "nothing to do" in call("retrain", "photos", "--data", data, *flags).out
+    assert len(place.history("photos")) == 5
+
+
+def test_what_a_person_took_back_is_not_promoted_again(place, data, untrained):
+    assert retrain(data, promote="gate").outcome == "promoted"
+    place.rollback("photos", why="worse at night")
+    untrained()
+    again = retrain(data, promote="gate")
+    assert (again.outcome, again.version) == ("challenger", 2)
+    assert any("was version 2 before, and is version 1 since" in one for one in again.reasons)
+    assert pointing(place)["champion"] == 1
+
+
+def test_a_worse_candidate_is_rejected_and_says_why(place, data, untrained):
+    overrides = [f"--{name}={value}" for name, value in WRONG.items()]
+    arguments = ("retrain", "photos", "--data", data, *LIMITED, "--promote", "gate", *overrides)
+    shown = call(*arguments, code=1).out
+    assert shown.startswith("version 2 is rejected") and "the candidate is worse" in shown
+    assert "photos@champion stays version 1" in shown
+    assert pointing(place) == {"champion": 1}
+    assert place.history("photos")[-1].why.endswith(": worse")
+    untrained()
+    assert "nothing was trained" in call(*arguments).out
+    assert pointing(place) == {"champion": 1}
+
+
+def test_an_unproven_candidate_is_rejected_and_judged_again_by_other_limits(place, data, untrained):
+    strict = seewhy.GateLimits(margin=0.1, class_limit=30, robust_margin=15)
+    notes = []
+    made = retrain(data, limits=strict, promote="gate", on_event=notes.append)
+    assert (made.outcome, made.gate.verdict) == ("rejected", "unproven")
+    assert any("--margin allows more" in one for one in made.reasons)
+    assert any("few to compare models on" in getattr(one, "text", "") for one in notes)
+    assert pointing(place) == {"champion": 1}
+    untrained()
+    assert (retrain(data).version, retrain(data).outcome) == (2, "challenger")
+
+
+def test_data_with_errors_stop_it(place, tmp_path):
+    data = write(tmp_path / "wrong.npz", 0, 300)
+    arrays = dict(np.load(data))
+    arrays["images"][1] = arrays["images"][0]  # one image under two labels
+    np.savez(data, **arrays)
+    error = call("retrain", "photos", "--data", data, code=2).err
+    assert (
+        "the data have errors" in error and "two labels" in error and "seewhy data check" in error
+    )
+    assert len(place.history("photos")) == 2
+    assert not list((tmp_path / "runs").rglob("run"))
+
+
+def test_images_that_the_champion_was_trained_on_judge_nothing(place, first, tmp_path):
+    rows = [row for row in Run(first).rows("splits.csv") if row["split"] == "train"]
+    seen = [int(row["id"].rpartition("/")[2]) for row in rows][:30]
+    arrays = np.load(write(tmp_path / "all.npz", 0, 360))
+
+    def parts(path, val):
+        chosen = {"train": [*range(200, 300)], "val": val}
+        of = {"x": arrays["images"], "y": arrays["labels"]}
+        named = {f"{k}_{part}": of[k][rows] for k in of for part, rows in chosen.items()}
+        np.savez(path, **named, names=arrays["names"])
+        return path
+
+    made = retrain(parts(tmp_path / "some.npz", [*seen, *range(300, 360)]))
+    assert made.gate.left_out == {"training images of the champion": 30} and made.gate.images == 60
+    assert "left out: 30 training images of the champion" in made.reasons
+    with pytest.raises(DataError, match=r"no image of val can judge .* 30 are training images"):
+        retrain(parts(tmp_path / "none.npz", seen))
+
+
+def test_a_hold_out_judges_without_images_of_train_and_test(place, data, tmp_path):
+    """The images of the data are in it too: of these only those of val, and no sealed one."""
+    hold_out = write(tmp_path / "all.npz", 0, 700)
+    splits = seewhy.load_data(data)
+    made = retrain(data, hold_out=hold_out)
+    left = made.gate.left_out
+    assert len(splits.test) == 60 and left["test images of the data, which stay sealed"] > 50
+    assert sum(left.values()) >= len(splits.train) + 60
+    assert made.gate.images == 700 - sum(left.values()) and made.gate.source == str(hold_out)
+    assert made.gate.images >= 200  # most of val, and all that are not in the data
+
+
+def test_a_champion_of_unknown_training_images_needs_a_hold_out(first, tmp_path, monkeypatch, data):
+    monkeypatch.setenv("SEEWHY_REGISTRY", str(tmp_path / "other.db"))
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "photos.safetensors"
+    file.write_bytes((first / "model.safetensors").read_bytes())
+    seewhy.register(file, "photos")
+    with seewhy.open_registry() as opened:
+        opened.promote("photos", 1)
+        with pytest.raises(UsageError, match="not known on which images photos@1 was trained"):
+            retrain(data)
+        made = retrain(data, hold_out=write(tmp_path / "hold-out.npz", 1000, 1100))
+        assert made.gate.images == 100 and "taken on trust" in made.reasons[0]
+        assert opened.trained_on(opened.find("photos@2").digest) is None
+        assert seewhy.register(first, "photos").version == 1  # from its run: now they are known
+        assert retrain(data).gate.source == "val"
+
+
+def test_a_move_that_was_lost_says_who_was_first(place, data, monkeypatch):
+    make = workflow.make_candidate
+
+    def make_slowly(*arguments):
+        make(*arguments)
+        seewhy.register("fast", "photos")
+        place.promote("photos", 2, why="by hand, meanwhile")
+
+    monkeypatch.setattr(workflow, "make_candidate", make_slowly)
+    with pytest.raises(
+        RegistryError, match=r"points at version 2, not at version 1 .* moved it at"
+    ):
+        retrain(data, promote="gate")
+    assert pointing(place) == {"champion": 2, "challenger": 3}
+
+
+def test_two_at_once_have_one_winner(place, data, tmp_path, monkeypatch):
+    with (
+        exclusive((tmp_path / "busy").with_name("retrain.lock")),
+        pytest.raises(LockedError, match="is being written by process"),
+    ):
+        retrain(data, out=tmp_path)
+    make = workflow.make_candidate
+
+    def while_another_machine_does(plan, on_event):
+        make(plan, on_event)
+        monkeypatch.setattr(workflow, "make_candidate", make)
+        assert retrain(data, out=tmp_path / "elsewhere").outcome == "challenger"
+
+    monkeypatch.setattr(workflow, "make_candidate", while_another_machine_does)
+    made = retrain(data)
+    assert (made.version, made.outcome) == (2, "challenger")
+    assert len(place.versions("photos")) == 2 and len(place.history("photos")) == 4
+
+
+def test_classes_that_come_are_told_and_those_that_go_stop_it(place, tmp_path):
+    more = retrain(write(tmp_path / "more.npz", 0, 480, classes=(*CLASSES, "dog")))
+    assert any("1 class is new to the champion (dog)" in one for one in more.reasons)
+    fewer = retrain(write(tmp_path / "fewer.npz", 0, 400, classes=CLASSES[:2]))
+    assert fewer.outcome == "rejected"
+    assert any(one.startswith("the candidate never answers cow") for one in fewer.reasons)
+
+
+def test_a_champion_that_abstains_has_a_successor_that_does(place, first, data, tmp_path):
+    seewhy.calibrate(
+        first, write(tmp_path / "old.npz", 0, 200), out=first / "sure.safetensors", coverage=0.5
+    )
+    version = seewhy.register(first / "sure.safetensors", "photos")
+    (first / "sure.safetensors").unlink()
+    place.promote("photos", version.version)
+    made = retrain(data)
+    candidate = seewhy.load(made.folder / "model.safetensors")
+    assert candidate.decision.threshold is not None
+    assert place.trained_on(version.digest) is not None  # a copy in the directory of its run
+
+
+def test_the_recipe_is_the_champions_unless_another_is_named(place, first, data):
+    own = Run(first).config["recipe"]["train"]
+    run = Run(retrain(data).folder / "run")
+    assert run.config["recipe"]["train"]["lr"] == own["lr"]
+    other = retrain(data, overrides={"train.epochs": 1, "train.lr": 1e-4})
+    assert Run(other.folder / "run").config["recipe"]["train"]["lr"] == 1e-4
+    assert other.version == 3 and other.key != retrain(data).key
+    with pytest.raises(UsageError, match="has no effect"):
+        retrain(data, overrides={"model.dropout": 0.9})
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"promote": "always"}, UsageError, "no policy 'always'"),
+        ({"registry": "nowhere.db"}, RegistryError, "there is no registry"),
+    ],
+)
+def test_what_cannot_be_retrained_is_said(place, data, settings, error, message):
+    with pytest.raises(error, match=message):
+        retrain(data, **settings)
+
+
+def test_an_unknown_model_and_an_onnx_file_are_refused(place, data, exported):
+    with pytest.raises(RegistryError, match="model in the registry"):
+        seewhy.retrain("nobody", data)
+    place.promote("photos", seewhy.register(exported, "photos").version)
+    with pytest.raises(UsageError, match="ONNX"):
+        retrain(data)
