@@ -50,7 +50,7 @@ class ServeSettings(BaseModel):
 
     challenger: str | None = Field(
         None,
-        description="[NAME=]MODEL that answers beside the one served, unseen; recorded as by --feedback",
+        description="[NAME=]MODEL that answers beside the one served, unseen; recorded, for `seewhy ab`",
     )
     split: float | None = Field(
         None, gt=0, lt=1, description="share of the units that are shown the challenger instead"
