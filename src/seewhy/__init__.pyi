@@ -27,6 +27,7 @@ from .serving.client import AsyncClient as AsyncClient
 from .serving.client import Client as Client
 from .serving.serve import serve as serve
 from .serving.settings import ServeSettings as ServeSettings
+from .workflows.ab import ab_status as ab_status
 from .workflows.analyse import analyse as analyse
 from .workflows.benchmark import benchmark_inference as benchmark_inference
 from .workflows.benchmark_training import benchmark_training as benchmark_training

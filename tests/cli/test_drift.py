@@ -69,7 +69,7 @@ def test_the_reference_of_another_model_is_refused_and_so_is_a_damaged_one(
     kept = tmp_path / "photos.drift"
     call("drift", trained, "--reference", reference, "--save", kept)
     compare = ["--reference", kept, "--window", photos]
-    assert "another model" in call("drift", exported, *compare, code=2).err
+    assert "no reference of this model" in call("drift", exported, *compare, code=2).err
     kept.write_bytes(kept.read_bytes()[:-5])
     error = call("drift", trained, *compare, code=2).err
     assert "no reference of drift" in error and "--save" in error
@@ -81,3 +81,8 @@ def test_what_to_do_with_a_reference_must_be_said(trained, photos, tmp_path):
     assert "name it" in call(*arguments, "--save", tmp_path / "photos", code=2).err
     out = ["--save", tmp_path / "a.drift", "--out", tmp_path / "out"]
     assert "leave it out" in call(*arguments, *out, code=2).err
+
+
+def test_a_server_refuses_a_window_of_three_images(exported, tmp_path):
+    error = call("serve", exported, "--drift", tmp_path, "--drift-window", 3, code=2).err
+    assert "a window of 3 images says nothing: expected 10" in error

@@ -6,10 +6,19 @@ from typing import Any
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from seewhy.files import to_json
 from seewhy.serving.guard import Scopes, guarded_app
+from seewhy.serving.page import add_files, page_file
 from seewhy.serving.service import Service
 
-SCOPES = {"/metrics": "admin", "/status": "admin", "/reload": "admin"}
+SCOPES = {
+    "/metrics": "admin",
+    "/status": "admin",
+    "/reload": "admin",
+    "/drift": "public",  # the page, which asks for the token and then for /drift.json
+    "/drift.json": "admin",
+    "/static/{name}": "public",
+}
 
 
 def create_admin_app(service: Service, token: str) -> FastAPI:
@@ -30,5 +39,17 @@ def create_admin_app(service: Service, token: str) -> FastAPI:
         """Looks at the model files; one that has changed replaces the old model when it is verified."""
         return {"models": await asyncio.to_thread(service.models.reload)}
 
+    @app.get("/drift")
+    async def drift_page() -> Response:
+        """The page that shows whether the images that are answered differ."""
+        return page_file("drift.html")
+
+    @app.get("/drift.json")
+    async def drift() -> dict[str, Any]:
+        """The same for programs."""
+        states = [] if service.drift is None else service.drift.states()
+        return {"watched": service.drift is not None, "models": to_json(states)}
+
+    add_files(app)
     scopes.check(app)
     return app

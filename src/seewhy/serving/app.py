@@ -151,8 +151,12 @@ def add_predict(app: FastAPI, service: Service) -> None:
         with service.memory.held() as holding:
             uploads = await receive(request, service.settings, holding)
             with service.room.for_images(len(uploads)):
+                request_id = request.state.request_id
                 results = await asyncio.gather(
-                    *(service.answer(upload, served, top_k) for upload in uploads)
+                    *(
+                        service.answer(upload, served, top_k, f"{request_id}/{number}")
+                        for number, upload in enumerate(uploads)
+                    )
                 )
         service.record(request.state.request_id, served, uploads, results, unit)
         if len(results) == 1 and isinstance(results[0], Refusal):

@@ -46,10 +46,15 @@ class Room:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The calibrated probabilities of an image, (K,), and what the model answers."""
+    """The calibrated probabilities of an image, (K,), what the model answers, and what that rests on.
+
+    `embedding` (D,) is None where the batcher was not asked for it, or the model gives none.
+    """
 
     probabilities: NDArray[np.float64]
     answer: str
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None
 
 
 class Batcher:
@@ -65,9 +70,11 @@ class Batcher:
         *,
         runners: int,
         most: int,
+        embed: bool = False,
         on_batch: Callable[[int], None],
     ) -> None:
         self._classifier, self._threads, self._on_batch = classifier, threads, on_batch
+        self._embed = embed
         self._most = min(most, at_a_time(classifier.rule.size**2))
         self._runners = self._idle = runners
         self._waiting: deque[tuple[NDArray[np.uint8], asyncio.Future[Answer]]] = deque()
@@ -114,7 +121,7 @@ class Batcher:
     def _compute(self, images: NDArray[np.uint8]) -> Sequence[Answer | Exception]:
         """The answers to a batch; where an output is not finite, one by one, to spare the others."""
         try:
-            return answers_of(self._classifier, images)
+            return answers_of(self._classifier, images, self._embed)
         except DivergedError:
             if len(images) > 1:
                 return [answer for image in images for answer in self._compute(image[None])]
@@ -122,9 +129,12 @@ class Batcher:
             return [Refusal(500, "model_output_invalid", message)]
 
 
-def answers_of(model: Classifier, images: NDArray[np.uint8]) -> list[Answer]:
-    """The answers to images as the network sees them, uint8 (N, S, S, 3). Raises `DivergedError`."""
-    embed = embedding_size(model.decision) is not None
+def answers_of(model: Classifier, images: NDArray[np.uint8], embed: bool = False) -> list[Answer]:
+    """The answers to images as the network sees them, uint8 (N, S, S, 3). Raises `DivergedError`.
+
+    With `embed` also the embeddings, of a model that gives some.
+    """
+    embed = embed or embedding_size(model.decision) is not None
     logits, embeddings = model.predictor.outputs(images, embed)
     predictions = Predictions(
         logits,
@@ -135,4 +145,6 @@ def answers_of(model: Classifier, images: NDArray[np.uint8]) -> list[Answer]:
         temperature=model.decision.temperature,
     )
     texts = ["out of distribution" if a == OUT_OF_SCOPE else a for a in model.answers(predictions)]
-    return [Answer(*row) for row in zip(predictions.probabilities(), texts, strict=True)]
+    vectors = [None] * len(images) if embeddings is None else embeddings
+    rows = zip(predictions.probabilities(), texts, logits, vectors, strict=True)
+    return [Answer(*row) for row in rows]

@@ -1,10 +1,14 @@
 """What is counted while a server runs, in the format of Prometheus."""
 
+from collections.abc import Sequence
+from math import nan
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
+    from seewhy.analysis.drift import Drift
+    from seewhy.analysis.drift_state import DriftState
     from seewhy.serving.service import Service
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -45,6 +49,7 @@ class Metrics:
         self.image_errors = Counter(
             "seewhy_image_errors", "Images without a prediction", ["code"], registry=registry
         )
+        self.drift = DriftMetrics(registry)
         self.recorded = Counter(
             "seewhy_recorded", "Answers and images recorded", ["what"], registry=registry
         )
@@ -79,4 +84,35 @@ class Metrics:
         self._unwritten.set(service.recorder.waiting if service.recorder else 0)
         self._replaced.set(service.decoders.replaced)
         self._ready.set(service.ready)
+        if service.drift is not None:
+            self.drift.set(service.drift.states())
         return generate_latest(self._registry)
+
+
+class DriftMetrics:
+    """What is counted of the images that are compared with a reference, and of the alerts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, about: str) -> Gauge:
+            return Gauge(name, about, ["model"], registry=registry)
+
+        self._windows = Counter(
+            *("seewhy_drift_windows", "Windows of images tested, by result", ["model", "result"]),
+            registry=registry,
+        )
+        self.alerts = Counter("seewhy_alerts", "Alerts, by result", ["result"], registry=registry)
+        self._drifted = gauge("seewhy_drifted", "1 where the newest window of images differs")
+        self._referenced = gauge("seewhy_drift_reference", "1 where a model has a reference")
+        self._at_most = gauge("seewhy_accuracy_at_most", "Accuracy to expect, without labels")
+
+    def tested(self, model: str, drift: "Drift") -> None:
+        """Counts a window."""
+        self._windows.labels(model, "differs" if drift.drifted else "same").inc()
+
+    def set(self, states: "Sequence[DriftState]") -> None:
+        """Sets what is known of each model now."""
+        for state in states:
+            known = state.drift and state.drift.expected
+            self._drifted.labels(state.name).set(state.state == "drifted")
+            self._referenced.labels(state.name).set(state.state != "no_reference")
+            self._at_most.labels(state.name).set(known.value if known else nan)

@@ -186,6 +186,7 @@ class Models:
             self._threads,
             runners=self._runners,
             most=self._settings.batch,
+            embed=self._settings.drift is not None,
             on_batch=lambda count: self._on_batch(name, count),
         )
         return Served(name, source, opened, batcher)

@@ -37,8 +37,11 @@ TYPES = {
 
 _FILES = {
     file.name: (file.read_bytes(), TYPES[PurePath(file.name).suffix])
-    for place in ("seewhy", "seewhy.serving")  # what other pages show, too, and what is its own
-    for file in files(place).joinpath("static").iterdir()
+    for file in (
+        *files("seewhy").joinpath("static").iterdir(),  # what exported pages show, too
+        *files("seewhy.serving").joinpath("static").iterdir(),
+        *(files("seewhy.page").joinpath("templates", name) for name in ("drift.css", "drift.js")),
+    )
 }
 
 
@@ -48,14 +51,21 @@ def add_page(app: FastAPI, on_open: Callable[[], Awaitable[None]]) -> None:
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
         await on_open()
-        return _file("index.html")
+        return page_file("index.html")
+
+    add_files(app)
+
+
+def add_files(app: FastAPI) -> None:
+    """Adds the route of the files of pages."""
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str) -> Response:
-        return _file(name)
+        return page_file(name)
 
 
-def _file(name: str) -> Response:
+def page_file(name: str) -> Response:
+    """A file of a page, with the headers that keep it to itself. Raises `HTTPException`."""
     if name not in _FILES:
         raise HTTPException(404)
     content, kind = _FILES[name]

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from seewhy.data.images.at_once import workers
-from seewhy.errors import ImageError
+from seewhy.errors import ImageError, UsageError
+from seewhy.serving.alerts import Alerts
 from seewhy.serving.batching import Room
 from seewhy.serving.challenge import challenge_of
 from seewhy.serving.decoding import Decoded, Decoders
+from seewhy.serving.drift import DriftWatch
 from seewhy.serving.errors import Refusal, not_ready, of_image
 from seewhy.serving.keys import admin_token
 from seewhy.serving.metrics import Metrics
@@ -37,6 +39,7 @@ class Service:
             runners=settings.runners or workers(),
             on_batch=lambda name, count: self.metrics.batch.labels(name).observe(count),
         )
+        self.drift = self._watched()
         self.decoders = Decoders(settings, self.stop_for_crashes)
         self.room = Room(settings.queue)
         self.memory = Memory(settings.upload_memory)
@@ -58,6 +61,19 @@ class Service:
         if self.shadow is not None:
             await self.shadow.start()
         await asyncio.gather(self.decoders.start(), asyncio.to_thread(self.models.load))
+        if self.drift is not None:
+            self.drift.states()  # looks for the references
+            self.closing.append(self.drift.close)
+
+    def _watched(self) -> DriftWatch | None:
+        """What compares the images that are answered, where that was asked for. Raises `UsageError`."""
+        settings = self.settings
+        if settings.drift is None:
+            if settings.alert_command or settings.alert_url:
+                raise UsageError("--alert-command and --alert-url tell of drift: add --drift")
+            return None
+        alerts = Alerts(settings, self.metrics.drift)
+        return DriftWatch(settings, self.models, self.metrics.drift, alerts)
 
     async def close(self) -> None:
         """Ends processes and threads."""
@@ -91,8 +107,10 @@ class Service:
         with self.tracing.part("decode"):
             return await self.decoders.decode(data, model.classifier.rule)
 
-    async def answer(self, upload: Upload, model: Served, top_k: int) -> dict[str, Any] | Refusal:
-        """The result for one image, as it is sent, or why there is none."""
+    async def answer(
+        self, upload: Upload, model: Served, top_k: int, name: str
+    ) -> dict[str, Any] | Refusal:
+        """The result for one image, as it is sent, or why there is none; `name` is how drift names it."""
         classes = model.classifier.classes
         try:
             decoded = await self.decode(upload, model)
@@ -108,6 +126,8 @@ class Service:
             {"label": classes[k], "confidence": round(float(answer.probabilities[k]), 6)}
             for k in order
         ]
+        if self.drift is not None:
+            self.drift.add(model, answer, name)
         label, confidence = top[0]["label"], top[0]["confidence"]
         self.metrics.predicted(model.name, len(classes), label, answer.answer, confidence)
         result = {

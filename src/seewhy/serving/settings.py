@@ -34,11 +34,23 @@ class ServeSettings(BaseModel):
         pattern=r"^https?://[^/]",
         description="OpenTelemetry collector to send spans to, such as http://127.0.0.1:4318",
     )
+    drift: Path | None = Field(
+        None,
+        description="compare what is answered with a reference: a file of `seewhy drift --save`, or a folder "
+        "of them",
+    )
+    drift_window: int = Field(200, ge=1, le=2000, description="images that are compared at a time")
+    alert_command: str | None = Field(
+        None, description="program to run, with JSON as its input, when drift begins or ends"
+    )
+    alert_url: str | None = Field(
+        None, pattern=r"^https?://[^/]", description="address to send the same JSON to, by POST"
+    )
     reload: bool = Field(False, description="load a model again when its file changes")
 
     challenger: str | None = Field(
         None,
-        description="[NAME=]MODEL that answers beside the one served, unseen; recorded as by --feedback",
+        description="[NAME=]MODEL that answers beside the one served, unseen; recorded, for `seewhy ab`",
     )
     split: float | None = Field(
         None, gt=0, lt=1, description="share of the units that are shown the challenger instead"

@@ -19,7 +19,7 @@ from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import load
 from seewhy.page.drift import MOST_SHOWN, render_drift
 from seewhy.plots.drift import draw_drift
-from seewhy.workflows.drift_reference import SUFFIX, judged, read_reference
+from seewhy.workflows.drift_reference import SUFFIX, find_reference, judged
 from seewhy.workflows.named_images import named_images
 
 
@@ -70,7 +70,7 @@ def _reference(
 ) -> Predictions:
     """The answers to the reference: from its file, or to the images of its data."""
     if isinstance(reference, str | PathLike) and Path(reference).suffix == SUFFIX:
-        return read_reference(Path(reference)).of(classifier.digest, Path(reference))
+        return find_reference(Path(reference), classifier.digest)
     return judged(model, classifier, reference, options, on_event)
 
 

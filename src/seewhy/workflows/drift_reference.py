@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,24 +22,6 @@ if TYPE_CHECKING:
 SUFFIX = ".drift"
 MOST = 5000  # images that a file keeps, chosen at random: 10 MB with embeddings of 512 numbers
 _KEY = "seewhy.drift"  # of the metadata of the file, which is one of safetensors
-
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """The answers of the model with this digest to the images of a reference; their ids are not kept."""
-
-    digest: str
-    predictions: Predictions
-
-    def of(self, digest: str, path: Path) -> Predictions:
-        """The answers, of this model. Raises `DriftError` if they are another one's."""
-        if self.digest != digest:
-            raise DriftError(
-                "other_model",
-                f"{path} is the reference of another model (digest {self.digest[:12]}, not {digest[:12]}): "
-                f"make one by `seewhy drift MODEL --reference DATA --save NAME{SUFFIX}`",
-            )
-        return self.predictions
 
 
 def drift_reference(
@@ -70,7 +51,7 @@ def drift_reference(
         if len(predictions) > MOST:
             rows = np.random.default_rng(0).choice(len(predictions), MOST, replace=False)
             predictions = predictions.take(np.sort(rows))
-        write_reference(Reference(classifier.digest, predictions), path)
+        write_reference(predictions, classifier.digest, path)
     on_event(Note(f"{path} holds the answers to {counted(len(predictions), 'image')}"))
     return path
 
@@ -90,15 +71,14 @@ def judged(
     return classifier.predict_set(images, embed=True, on_event=on_event)
 
 
-def write_reference(reference: Reference, path: Path) -> None:
-    """Writes a reference to a file."""
+def write_reference(known: Predictions, digest: str, path: Path) -> None:
+    """Writes the answers of the model with this digest to a file; the ids of images are left out."""
     from safetensors.numpy import save
 
-    known = reference.predictions
     arrays = {"logits": known.logits, "labels": known.labels, "embeddings": known.embeddings}
     about = {
         "version": 1,
-        "model": reference.digest,
+        "model": digest,
         "classes": known.classes,
         "temperature": known.temperature,
     }
@@ -108,16 +88,41 @@ def write_reference(reference: Reference, path: Path) -> None:
     write_atomic(path, save(kept, {_KEY: json.dumps(about, allow_nan=False)}))
 
 
-def read_reference(path: Path) -> Reference:
-    """Reads what `write_reference` wrote. Raises `DriftError` for a file that is damaged or none of these."""
+def find_reference(place: Path, digest: str) -> Predictions:
+    """The answers of the model with this digest, from a file or from a folder of such files.
+
+    Raises `DriftError` where there are none.
+    """
+    files = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else [place]
+    damaged = None
+    for file in files:
+        try:
+            if (found := read_reference(file, digest)) is not None:
+                return found
+        except DriftError as error:
+            damaged = error
+    raise damaged or DriftError(
+        "other_model",
+        f"{place} has no reference of this model (digest {digest[:12]}): make one by `seewhy drift MODEL "
+        f"--reference DATA --save NAME{SUFFIX}`",
+    )
+
+
+def read_reference(path: Path, digest: str) -> Predictions | None:
+    """Reads what `write_reference` wrote; None where it is of another model than that with this digest.
+
+    Raises `DriftError` for a file that is damaged or something else.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
             about = json.loads(file.metadata()[_KEY])
+            if about["model"] != digest:
+                return None
             names = file.keys()
             arrays = {name: file.get_tensor(name) for name in names}
-        predictions = Predictions(
+        return Predictions(
             arrays["logits"],
             arrays.get("labels"),
             tuple(about["classes"]),
@@ -125,7 +130,6 @@ def read_reference(path: Path) -> Reference:
             arrays.get("embeddings"),
             temperature=about["temperature"],
         )
-        return Reference(about["model"], predictions)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, AssertionError) as error:
         raise DriftError(
             "damaged_reference",
