@@ -29,7 +29,7 @@ START = timedelta(minutes=5)  # in which all processes have to start
 EVER = timedelta(days=365)
 BEAT, SILENCE = 1.0, 10.0  # seconds between signs of life, and without one before a process is lost
 PATIENCE, SOON = 3.0, 1.0  # seconds in which a process that ends says why
-DONE = "done"
+DONE, NO_STORE = "done", "the process that keeps the store is gone"
 LONGEST = 4096  # bytes of a text that all ranks tell
 
 _trainings = count()  # of this process: each has names of its own in the store
@@ -115,10 +115,12 @@ class Ranks:
         """Those of the others that left, and why, as soon as one of them has."""
         end = time.monotonic() + patience
         while True:
-            with suppress(RuntimeError):
+            try:
                 gone = [other for other in others if self._store.check([f"left {other}"])]
                 if gone:
                     return {other: self._store.get(f"left {other}").decode() for other in gone}
+            except RuntimeError:
+                return dict.fromkeys(others, NO_STORE)
             if time.monotonic() > end:
                 return {}
             time.sleep(0.1)
@@ -130,7 +132,8 @@ class Ranks:
     def _loss(self, error: RuntimeError) -> RankError:
         """The error for a process that did not answer."""
         others = [other for other in range(self.world) if other != self.rank]
-        for other, why in self.left_by(others, SOON).items():
+        left = self.left_by(others, SOON)
+        for other, why in left.items() if NO_STORE not in left.values() else ():
             return RankError("left", why if why == DONE else f"rank {other}: {why}")
         return RankError("lost", "another process of this training is gone")
 
@@ -157,10 +160,11 @@ def joined() -> Iterator[Ranks]:
             ranks.left_by([other], PATIENCE)
     except Exception as error:
         ranks.leave(str(error) or type(error).__name__)
-        if ranks.rank and ranks.left_by([0], PATIENCE):
-            raise SystemExit(getattr(error, "exit_code", 1)) from None
         ranks.disconnect()  # so that the others notice, while there still is a store
-        lost = isinstance(error, RankError) and error.code in ("lost", "left")
+        lost = isinstance(error, RankError) and error.code == "lost"
+        first = ranks.left_by([0], PATIENCE) if ranks.rank else {}
+        if first and not (lost and NO_STORE in first.values()):
+            raise SystemExit(getattr(error, "exit_code", 1)) from None
         for other in others if ranks.rank == 0 and not lost else ():
             ranks.left_by([other], PATIENCE)
         raise
