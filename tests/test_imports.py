@@ -98,7 +98,10 @@ for module in pkgutil.walk_packages(seewhy.__path__, "seewhy."):
 """
 OF_AN_EXTRA = {  # beside what serves
     "seewhy.workflows.experiments.study",
-    *(f"seewhy.registry.{name}" for name in ("database", "feedback", "registry", "rows", "schema")),
+    *(
+        f"seewhy.registry.{name}"
+        for name in ("ab", "database", "feedback", "registry", "rows", "schema")
+    ),
 }
 
 

@@ -149,7 +149,7 @@ class RegistryError(SeeWhyError):
     """A registry that cannot be used, or has not what is asked of it.
 
     `code` is one of unknown_model, unknown_version, unknown_alias, no_earlier_version, alias_moved,
-    collected, damaged, newer_schema, unknown_request, unknown_label and unreachable.
+    collected, damaged, newer_schema, no_test, unknown_request, unknown_label and unreachable.
     """
 
     code: str

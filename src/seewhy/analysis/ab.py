@@ -31,7 +31,7 @@ from seewhy.evaluation.stats.sequential import (
 Floats = NDArray[np.float64]
 Verdict = Literal["challenger", "champion", "equal", "open"]
 
-ENOUGH = 1 / (1 - LEVEL)  # evidence that decides
+ENOUGH = round(1 / (1 - LEVEL))  # evidence that decides
 MARGIN = 0.01  # difference in accuracy that does not matter
 FEWEST_UNITS = 100  # of either model; below, the interval of a split does not hold
 LOOKS = 60  # of the course that is kept
@@ -56,7 +56,7 @@ class ABTest:
     `images` were answered by both (shadow) or by either (split). `labels` are those that tell something: of
     disagreements in a shadow. `pairs` are images that only the champion gets right, and only the challenger.
     `difference` is the challenger's accuracy less the champion's, with an interval that holds at every look;
-    `accuracies` are those of the audit share. `evidence` decides at `ENOUGH`. `verdict`: which is better,
+    `accuracies` are those of the audit share. `evidence` decides at `enough`. `verdict`: which is better,
     "equal" where the interval lies within `margin`, else "open". `labels_needed` and `images_needed` are how
     many more decide if all goes on as so far, None where that cannot be told.
     """
@@ -74,6 +74,7 @@ class ABTest:
     labels_needed: int | None
     images_needed: int | None
     course: tuple[Look, ...]
+    enough: int = ENOUGH
 
 
 def shadow_test(

@@ -1,6 +1,8 @@
 """`seewhy registry`."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -98,6 +100,11 @@ def show_(reference: str, registry: str | None, as_json: bool) -> None:
 @click.option(
     "--expect", type=int, metavar="VERSION", help="change nothing unless the alias points at this"
 )
+@click.option(
+    "--evidence",
+    metavar="FILE",
+    help="JSON that it was decided by, for the history: a file, or - such as from `seewhy ab status --json`",
+)
 @place_option
 @as_json
 def promote(
@@ -106,13 +113,28 @@ def promote(
     alias: str,
     why: str,
     expect: int | None,
+    evidence: str | None,
     registry: str | None,
     as_json: bool,
 ) -> None:
     """Point an alias at VERSION of NAME: servers of this alias answer by it from now on."""
     with seewhy.open_registry(registry) as opened:
         expected: Any = "any" if expect is None else expect
-        show(opened.promote(name, version, alias, why=why, expected=expected), as_json, _event)
+        event = opened.promote(
+            name, version, alias, why=why, expected=expected, evidence=_evidence(evidence)
+        )
+    show(event, as_json, _event)
+
+
+def _evidence(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    with click.open_file(path, encoding="utf-8") as file:  # or standard input
+        text = file.read()
+    with suppress(ValueError):
+        if isinstance(evidence := json.loads(text), dict):
+            return evidence
+    raise UsageError(f"--evidence {path}: expected a file with one JSON object")
 
 
 @command.command()
