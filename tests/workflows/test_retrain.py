@@ -271,6 +271,7 @@ def test_two_at_once_have_one_winner(place, data, tmp_path, monkeypatch):
     made = retrain(data)
     assert (made.version, made.outcome) == (2, "challenger")
     assert len(place.versions("photos")) == 2 and len(place.history("photos")) == 4
+    assert made.gate == seewhy.retrain("photos", data, limits=LIMITS).gate
 
 
 def test_classes_that_come_are_told_and_those_that_go_stop_it(place, tmp_path):

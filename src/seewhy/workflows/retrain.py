@@ -191,7 +191,8 @@ class _Job:
             self._note_on_few(len(images.images))
             make_candidate(self.plan, self.on_event)
         gate = self._gate(images, made)
-        made = made or self._made()  # another machine may have been faster
+        if made is None and (made := self._made()) is not None:  # another machine was faster
+            gate = self._gate(images, made)
         version = self._add(gate, images, seen) if made is None else made.version
         if made is not None:
             reasons.append(
@@ -320,10 +321,9 @@ class _Job:
             )
             was = "" if expected is None else f", was version {expected}"
             reasons.append(f"{self.name}@{alias} is version {version}{was}")
-        for alias, outcome in ((CHAMPION, "promoted"), (CHALLENGER, "challenger")):
-            if self._pointed_at(alias) == version:
-                return outcome  # type: ignore[return-value]
-        return "passed"
+        if self._pointed_at(CHAMPION) == version:
+            return "promoted"
+        return "challenger" if self._pointed_at(CHALLENGER) == version else "passed"
 
     def _was(self, alias: str, version: int) -> bool:
         """Whether an alias has ever been moved to a version."""
