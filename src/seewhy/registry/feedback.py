@@ -112,7 +112,7 @@ class Feedback:
         """
         oldest = datetime.now(UTC) - timedelta(days=days)
         key = (kept_images.c.request_id, kept_images.c.image)
-        newest_first = (kept_images.c.at.desc(), *key)
+        newest_first = (kept_images.c.at.desc(), *(column.desc() for column in key))
         total = func.sum(kept_images.c.size).over(order_by=newest_first).label("total")
         counted = select(*key, total).subquery()
         beyond = select(counted.c.request_id, counted.c.image).where(counted.c.total > most)

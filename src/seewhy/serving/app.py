@@ -61,7 +61,8 @@ def create_app(service: Service, key: str | None) -> FastAPI:
     service.closing.append(explainer.close)
     add_explain(app, service, explainer)
     add_feedback(app, service)
-    add_page(app, explainer.warm)
+    settings = service.settings
+    add_page(app, explainer.warm, settings.keep_days if settings.keep_images else None)
     scopes.check(app)
     return app
 

@@ -34,6 +34,8 @@ EXTRAS = {
     "otel": "`seewhy serve --traces`",
     "registry": "`seewhy registry`",
     "ray": "`--engine ray`",
+    "mlflow": "`--track mlflow` and `seewhy registry push`",
+    "tensorboard": "`--track tensorboard`",
 }
 ENOUGH_DISK = 2_000_000_000  # bytes
 ENOUGH_MEMORY = 2_000_000_000  # bytes; `fast` takes as much
