@@ -34,6 +34,7 @@ OnRows = Callable[[Sequence[str], Sequence[Row]], None]
 
 MOST_LABELS, MOST_MAPS = 100, 1000
 MANY = 1000  # images, from which on it is said which part took the time
+NO_ANSWER = "an ensemble has no answer column: its models' thresholds do not hold for it"
 LOG_SECONDS = 10.0  # between two records of progress
 
 _logger = logging.getLogger("seewhy.predict")
@@ -105,10 +106,7 @@ def label_images(
         with source.load() as classifier, classifier.in_full_precision():
             _logger.info("model", extra={"digest": classifier.digest})
             if members_decide(classifier.predictor):
-                no_answer = (
-                    "an ensemble has no answer column: its models' thresholds do not hold for it"
-                )
-                on_event(Note(no_answer))
+                on_event(Note(NO_ANSWER))
             images = source.images(on_event)
             _check_inside(wanted, images)
             _logger.info("images", extra={"images": len(images)})
