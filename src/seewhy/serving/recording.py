@@ -79,6 +79,12 @@ class Recorder:
         self._woken = threading.Event()
         self._deadline: float | None = None  # when the server stops
 
+    def feedback(self) -> "Feedback":
+        """What is recorded, to be read in any thread. Raises `SeeWhyError` while it cannot be opened."""
+        if self._feedback is None:
+            self._feedback = open_feedback(make=True)
+        return self._feedback
+
     def start(self) -> None:
         """Opens the registry, or makes it, and starts the thread.
 
@@ -86,7 +92,7 @@ class Recorder:
         `RegistryError` for what is no registry of this version.
         """
         try:
-            self._feedback = open_feedback(make=True)
+            self.feedback()
         except RegistryError as error:
             if error.code != "unreachable":
                 raise
@@ -189,23 +195,22 @@ class Recorder:
         images = len(self._kept)  # counted before the answers, to which they belong
         self._waiting += _all_of(self._arrived)
         try:
-            if self._feedback is None:
-                self._feedback = open_feedback(make=True)
+            feedback = self.feedback()
             while batch := self._waiting[:BATCH]:
-                self._record(self._feedback, batch)
+                self._record(feedback, batch)
                 del self._waiting[: len(batch)]
         except SeeWhyError as error:
             for _, future in said:
                 future.set_exception(error)
             raise
         for label, future in said:
-            _finish(future, self._feedback, label)
+            _finish(future, feedback, label)
         for _ in range(images):  # one a transaction: each may have megabytes
-            self._record(self._feedback, images=(self._kept[0],))
+            self._record(feedback, images=(self._kept[0],))
             self._written_bytes += len(self._kept.popleft().bytes)
         if self._limits is not None and time.monotonic() > self._expires:
             days, most = self._limits
-            self._feedback.expire(days=days, most=most)
+            feedback.expire(days=days, most=most)
             self._expires = time.monotonic() + EXPIRE_SECONDS
 
     def _record(
