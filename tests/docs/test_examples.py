@@ -30,6 +30,7 @@ NOT_RUN = {
     "serve": "does not end: a server is tried in tests/serving, and by the client below",
     "export runs/transfer --format web": "downloads onnxruntime-web: tests/exporters/test_web.py",
     "export runs/transfer --format executorch": "needs 550 MB: tests/exporters/test_executorch.py",
+    "predict runs/transfer photos.pack --out labels-ray.parquet": "needs Ray: test_label_blocks.py",
     "benchmark infer photos.onnx --runtime": "needs OpenVINO: tests/inference/test_openvino.py",
 }
 # Half of the images validate: `calibrate --precision` wants some dozens of answers.
