@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from helpers import call
+from sklearn.datasets import load_digits
 
 import seewhy
 from seewhy.errors import DataError, LockedError, RegistryError, UsageError
@@ -202,8 +203,8 @@ def test_images_that_the_champion_was_trained_on_judge_nothing(place, first, tmp
         np.savez(path, **named, names=arrays["names"])
         return path
 
-    made = retrain(parts(tmp_path / "some.npz", [*seen, *range(300, 360)]))
-    assert made.gate.left_out == {"training images of the champion": 30} and made.gate.images == 60
+    made = retrain(parts(tmp_path / "some.npz", [*seen, *range(299, 360)]))  # 299: also in train
+    assert made.gate.left_out == {"training images of the champion": 30} and made.gate.images == 61
     assert "left out: 30 training images of the champion" in made.reasons
     with pytest.raises(DataError, match=r"no image of val can judge .* 30 are training images"):
         retrain(parts(tmp_path / "none.npz", seen))
@@ -324,3 +325,19 @@ def test_an_unknown_model_and_an_onnx_file_are_refused(place, data, exported):
     place.promote("photos", seewhy.register(exported, "photos").version)
     with pytest.raises(UsageError, match="ONNX"):
         retrain(data)
+
+
+@pytest.mark.long
+def test_more_digits_make_a_better_model_within_the_limits_by_default(tmp_path, monkeypatch):
+    digits = load_digits()
+    images, labels = (digits.images * 15.9).astype(np.uint8), digits.target
+    np.savez(tmp_path / "old.npz", images=images[:200], labels=labels[:200])
+    np.savez(tmp_path / "new.npz", images=images, labels=labels)
+    monkeypatch.setenv("SEEWHY_REGISTRY", str(tmp_path / "registry.db"))
+    monkeypatch.chdir(tmp_path)
+    run = seewhy.train(tmp_path / "old.npz", "digits", out=tmp_path / "run")
+    call("registry", "add", run.path, "digits")
+    call("registry", "promote", "digits", 1)
+    for expected in ("promoted", "unchanged"):
+        shown = call("retrain", "digits", "--data", "new.npz", "--promote", "gate", "--json").out
+        assert json.loads(shown)["outcome"] == expected

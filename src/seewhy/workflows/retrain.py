@@ -195,9 +195,10 @@ class _Job:
             gate = self._gate(images, made)
         version = self._add(gate, images, seen) if made is None else made.version
         if made is not None:
+            what = "nothing was trained" if repeated else "another process was faster"
             reasons.append(
-                f"nothing was trained: {self.name}@{version} was made of the same data, recipe and champion, "
-                f"by {made.who} at {made.at}"
+                f"{what}: {self.name}@{version} was made of the same data, recipe and champion, by "
+                f"{made.who} at {made.at}"
             )
         reasons += gate.reasons
         outcome: Outcome = "rejected"
