@@ -30,6 +30,10 @@ NOT_RUN = {
     "serve": "does not end: a server is tried in tests/serving, and by the client below",
     "export runs/transfer --format web": "downloads onnxruntime-web: tests/exporters/test_web.py",
     "export runs/transfer --format executorch": "needs 550 MB: tests/exporters/test_executorch.py",
+    "feedback ": "needs answers of a server: tests/serving and tests/cli",
+    "data apply-review photos/ served/": "needs what `feedback export` writes: tests/workflows/test_served.py",
+    "ab status": "needs answers of two models: tests/cli/test_ab.py",
+    "registry promote photos 2 --expect 1 --evidence": "needs what `ab status` says: tests/cli/test_ab.py",
     "benchmark infer photos.onnx --runtime": "needs OpenVINO: tests/inference/test_openvino.py",
 }
 # Half of the images validate: `calibrate --precision` wants some dozens of answers.

@@ -1,17 +1,19 @@
 """`seewhy retrain`: the same inputs train once, and a worse or unproven model is not used."""
 
 import json
+from io import BytesIO
 
 import numpy as np
 import pytest
 from helpers import call
+from PIL import Image
 from sklearn.datasets import load_digits
 
 import seewhy
 from seewhy.errors import DataError, LockedError, RegistryError, UsageError
 from seewhy.files import exclusive
 from seewhy.inference.registered import open_feedback
-from seewhy.registry.records import ServedAnswer, now
+from seewhy.registry.records import KeptImage, ServedAnswer, now
 from seewhy.run import Run
 from seewhy.workflows import retrain as workflow
 
@@ -135,6 +137,36 @@ def answered(registry, labels):
         )
         for number, label in enumerate(labels):
             feedback.label(f"{number:03}", label, source="person")
+
+
+def test_served_images_with_a_label_are_trained_on_while_the_registry_keeps_them(
+    place, data, tmp_path
+):
+    notes = []
+    plain = retrain(data, feedback=True, on_event=notes.append)
+    assert any("no answer of photos has a label yet" in getattr(one, "text", "") for one in notes)
+    served = np.load(write(tmp_path / "served.npz", 5000, 5006))
+    answers, images = [], []
+    for number, pixels in enumerate(served["images"]):
+        file = BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        about = {"request_id": f"{number:03}", "image": 0, "at": now()}
+        said = {"label": "ant", "answer": "ant", "confidence": 0.9, "top": ("ant",)}
+        answers.append(
+            ServedAnswer(name="photos", digest=place.find("photos").digest, **about, **said)
+        )
+        images.append(KeptImage(about["request_id"], 0, file.getvalue()))
+    with open_feedback() as opened:
+        opened.record(answers, images)
+        for number, label in enumerate(served["labels"]):
+            opened.label(f"{number:03}", CLASSES[label], source="review")
+    made = retrain(data, feedback=True)
+    assert made.key != plain.key and made.version == 3
+    rows = Run(made.folder / "run").rows("splits.csv")
+    assert sum(row["split"] == "train" for row in rows) == 420 + 6
+    assert not {"served", "data"} & {path.name for path in made.folder.parent.iterdir()}
+    assert retrain(data, feedback=True).repeated
+    assert retrain(data).key == plain.key
 
 
 def test_a_challenger_on_trial_is_promoted_when_its_test_is_won(place, data, untrained):
