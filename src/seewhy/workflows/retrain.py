@@ -94,8 +94,8 @@ def retrain(
 
     The candidate is compared with the champion on the validation images, or those of `hold_out`, that neither
     was trained on. Only if it passes by `limits` does the alias `challenger` point at it, and with
-    `promote="gate"` the alias `champion` too. With "ab" a challenger is promoted by a later call, once its A/B
-    test (`ab_status`) says that it is better, and nothing else is trained until that test is decided.
+    `promote="gate"` the alias `champion` too. With "ab" a challenger is promoted by a later call, once its
+    A/B test (`ab_status`) says that it is better, and nothing else is trained until that test is decided.
 
     Run again, it goes on where it was interrupted; the same data, labels, recipe and champion train once. Its
     files are in `out` [runs/retrain-NAME]. Raises `DataError` for data with errors, `LockedError` where
