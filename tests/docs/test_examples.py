@@ -22,6 +22,8 @@ import seewhy
 pytestmark = pytest.mark.long
 # The beginning of a command, and why it is not executed.
 NOT_RUN = {
+    "registry push": "needs a server of MLflow: tests/workflows/test_mlflow_models.py",
+    "registry pull": "needs a server of MLflow: tests/workflows/test_mlflow_models.py",
     "train --data photos/ --out runs/tracked": "needs a server of MLflow: tests/workflows/tracking",
     "serve": "does not end: a server is tried in tests/serving, and by the client below",
     "export runs/transfer --format web": "downloads onnxruntime-web: tests/exporters/test_web.py",

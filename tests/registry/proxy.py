@@ -47,19 +47,22 @@ class Proxy:
             writer.transport.abort()
 
     async def _serve(self, reader, writer):
-        if self.refuses:
+        try:
+            if self.refuses:
+                raise ConnectionError
+            there, back = await asyncio.open_unix_connection(self._target)
+        except OSError:  # also where the database is stopped
             writer.transport.abort()
             return
-        with suppress(OSError, asyncio.CancelledError):
-            there, back = await asyncio.open_unix_connection(self._target)
-            both = {writer, back}
-            self._writers |= both
-            try:
+        both = {writer, back}
+        self._writers |= both
+        try:
+            with suppress(asyncio.CancelledError):
                 await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
-            finally:
-                self._writers -= both
-                for one in both:
-                    one.close()
+        finally:
+            self._writers -= both
+            for one in both:
+                one.close()
 
     async def _pass(self, source, sink):
         with suppress(OSError):
