@@ -20,6 +20,7 @@ from .inference.classifier import Classifier as Classifier
 from .inference.loading import load as load
 from .inference.loading import trust_onnx as trust_onnx
 from .inference.locate import shipped_models as shipped_models
+from .inference.registered import open_feedback as open_feedback
 from .inference.registered import open_registry as open_registry
 from .logs import log_to as log_to
 from .run import Run as Run
