@@ -186,7 +186,10 @@ def _started() -> "tuple[Ranks, _Watch]":
 
     try:
         common, *_ = next(iter(distributed.rendezvous("env://", timeout=START)))
-        store = distributed.PrefixStore(f"training {next(_trainings)}", common)
+        # What a killed process left in torchrun's store must not be taken for that of its successor.
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        name = f"training {next(_trainings)}, attempt {attempt}"
+        store = distributed.PrefixStore(name, common)
         store.set(f"here {rank}", f"{socket.gethostname()} {os.getppid()} {os.getpid()}")
         names = [f"here {other}" for other in range(world)]
         store.wait(names, START)

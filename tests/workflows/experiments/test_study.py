@@ -63,7 +63,7 @@ def test_a_killed_trial_is_marked_failed_and_gone_on_with(photos, recipe, tmp_pa
 def test_no_trial_of_a_shared_storage_is_lost_or_doubled(photos, recipe, tmp_path, request, kind):
     url = f"journal:{tmp_path / 'study.journal'}"
     if kind == "postgres":
-        url = request.getfixturevalue("postgres")
+        url = request.getfixturevalue("postgres").address
     home, name = tmp_path / "t", "trial 1"
     arguments = (photos, recipe, home, 3, tmp_path / "cache", 4)
     assert processes.run(killed_in, *arguments, name, url) == 9
@@ -73,7 +73,10 @@ def test_no_trial_of_a_shared_storage_is_lost_or_doubled(photos, recipe, tmp_pat
     assert [process.exitcode for process in racing] == [0, 0]
     study = json.loads((home / "tuning.json").read_text())["tuning"]["study"]
     with quiet():
-        trials = open_study(url, study, "max", "none", 2).get_trials()
+        opened = open_study(url, study, "max", "none", 2)
+        trials = opened.get_trials()
+        if kind == "postgres":
+            opened._storage._backend.engine.dispose()
         failed = [trial for trial in trials if trial.state == TrialState.FAIL]
         done = [trial for trial in trials if trial.state in studies.FINISHED]
         assert [trial.number for trial in failed] == [1] and 3 <= len(done) <= 4
