@@ -32,6 +32,11 @@ NOT_RUN = {
     "serve": "does not end: a server is tried in tests/serving, and by the client below",
     "export runs/transfer --format web": "downloads onnxruntime-web: tests/exporters/test_web.py",
     "export runs/transfer --format executorch": "needs 550 MB: tests/exporters/test_executorch.py",
+    "feedback ": "needs answers of a server: tests/serving and tests/cli",
+    "data apply-review photos/ served/": "needs `feedback export`: tests/workflows/test_served.py",
+    "train --data photos-2/ --recipe photos": "needs the line above it",
+    "ab status": "needs answers of two models: tests/cli/test_ab.py",
+    "registry promote photos 2 --expect 1 --evidence": "needs `ab status`: tests/cli/test_ab.py",
     "predict runs/transfer photos.pack --out labels-ray.parquet": "needs Ray: test_label_blocks.py",
     "benchmark infer photos.onnx --runtime": "needs OpenVINO: tests/inference/test_openvino.py",
 }
