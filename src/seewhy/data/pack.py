@@ -38,7 +38,7 @@ from seewhy.text import visible
 
 INDEX = "index.pack"  # of a pack in several files
 MAGIC = b"SeeWhy pack 1\n\0\0"
-SPLITS = ("", "train", "val", "test")
+SPLITS = ("", "train", "val", "test", "added")
 ROW = np.dtype(
     [
         *(("start", "<u8"), ("size", "<u4"), ("crc", "<u4")),  # of its bytes, through all shards
