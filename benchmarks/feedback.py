@@ -57,6 +57,9 @@ def main() -> None:
         "clients": {str(clients): compared(found) for clients, found in taken.items()},
         "answers": WARM + given.runs * given.requests * len(CLIENTS) + 1,
         "rows": rows,
+        "load": os.getloadavg()[
+            2
+        ],  # of the last 15 minutes: beyond the cores, the ratios mean little
         "machine": describe(),
     }
     RESULT.write_text(json.dumps(record, indent=1))
