@@ -66,6 +66,7 @@ from .workflows.report import report as report
 from .workflows.retrain import retrain as retrain
 from .workflows.robustness import robustness as robustness
 from .workflows.runs import list_runs as list_runs
+from .workflows.tracking.track import track as track
 from .workflows.train import train as train
 from .workflows.train import training_events as training_events
 

@@ -22,6 +22,7 @@ import seewhy
 pytestmark = pytest.mark.long
 # The beginning of a command, and why it is not executed.
 NOT_RUN = {
+    "train --data photos/ --out runs/tracked": "needs a server of MLflow: tests/workflows/tracking",
     "serve": "does not end: a server is tried in tests/serving, and by the client below",
     "export runs/transfer --format web": "downloads onnxruntime-web: tests/exporters/test_web.py",
     "export runs/transfer --format executorch": "needs 550 MB: tests/exporters/test_executorch.py",

@@ -17,7 +17,18 @@ from seewhy.cli.live import Curve, training, work
 from seewhy.cli.screen import screen
 from seewhy.cli.tables import value
 from seewhy.errors import SeeWhyError
-from seewhy.events import Diagnostic, Epoch, Event, Note, Progress, RunFinished, RunStarted, Step
+from seewhy.events import (
+    Diagnostic,
+    Epoch,
+    Event,
+    Note,
+    OnEvent,
+    Progress,
+    RunFinished,
+    RunStarted,
+    Step,
+    ignore,
+)
 from seewhy.text import visible
 
 if TYPE_CHECKING:
@@ -31,10 +42,12 @@ class Terminal:
     """Shows events: live lines for work in progress, on a terminal; a permanent line for what is done.
 
     A single run has one line per epoch, a run of an experiment one line in all. No note is shown twice.
-    `run` is the last run that started. What is live goes at the latest with the command that runs.
+    `run` is the last run that started. What is live goes at the latest with the command that runs. `also`
+    receives all events, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, also: OnEvent = ignore) -> None:
+        self._also = also
         self.run: RunStarted | None = None
         self._live: Live | None = None
         self._refreshed = 0.0
@@ -59,6 +72,7 @@ class Terminal:
                 self._started(event)
             case RunFinished():
                 self._finished(event)
+        self._also(event)
 
     def close(self) -> None:
         """Removes what is live."""
@@ -157,9 +171,11 @@ def again(run: RunStarted | None) -> str:
 
 
 @contextmanager
-def shown(stopped: Callable[[RunStarted | None], str] = again) -> Iterator[Terminal]:
+def shown(
+    stopped: Callable[[RunStarted | None], str] = again, also: OnEvent = ignore
+) -> Iterator[Terminal]:
     """A `Terminal` for the block; shows the line `stopped` of its run when a signal interrupts it."""
-    terminal = Terminal()
+    terminal = Terminal(also)
     try:
         with _uninterrupted():
             importlib.import_module("torch")

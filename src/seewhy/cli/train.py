@@ -12,11 +12,11 @@ import seewhy
 from seewhy.cli.completion import models
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
-from seewhy.cli.progress import say, shown
+from seewhy.cli.progress import Terminal, say, shown
 from seewhy.cli.screen import Part
 from seewhy.cli.tables import metrics_table, summary_table
 from seewhy.errors import UsageError, as_user_error
-from seewhy.events import RunStarted
+from seewhy.events import OnEvent, RunStarted
 from seewhy.text import command_line, counted
 
 if TYPE_CHECKING:
@@ -39,8 +39,19 @@ if TYPE_CHECKING:
 )
 @click.option("--seeds", type=int, help="train N runs with consecutive seeds, show mean and std")
 @click.option("--folds", type=int, help="train N runs by N-fold cross-validation")
+@click.option(
+    "--track",
+    multiple=True,
+    metavar="TRACKER",
+    help="mirror the run to mlflow[:URI] or tensorboard; one that is away never stops it",
+)
 def command(
-    seeds: int | None, folds: int | None, resume: bool, as_json: bool, **settings: Any
+    seeds: int | None,
+    folds: int | None,
+    resume: bool,
+    as_json: bool,
+    track: tuple[str, ...],
+    **settings: Any,
 ) -> None:
     """Train a classifier from labelled images and measure it on validation; test is never used.
 
@@ -58,20 +69,21 @@ def command(
         for name in ("recipe", "data"):
             if source(name) is ParameterSource.DEFAULT:
                 settings[name] = None
-    if seeds is not None:
-        with shown() as terminal:
-            over_seeds = seewhy.seeds(count=seeds, on_event=terminal, **settings)
-        show(over_seeds, as_json, _seeds_text)
-    elif folds is not None:
-        with shown() as terminal:
-            over_folds = seewhy.folds(count=folds, on_event=terminal, **settings)
-        show(over_folds, as_json, _folds_text)
-    else:
-        _one(settings, resume, as_json)
+    with seewhy.track(*track, on_event=Terminal()) as tracker:
+        if seeds is not None:
+            with shown(also=tracker) as terminal:
+                over_seeds = seewhy.seeds(count=seeds, on_event=terminal, **settings)
+            show(over_seeds, as_json, _seeds_text)
+        elif folds is not None:
+            with shown(also=tracker) as terminal:
+                over_folds = seewhy.folds(count=folds, on_event=terminal, **settings)
+            show(over_folds, as_json, _folds_text)
+        else:
+            _one(settings, resume, as_json, tracker)
 
 
-def _one(settings: dict[str, Any], resume: bool, as_json: bool) -> None:
-    with shown(_interrupted) as terminal:
+def _one(settings: dict[str, Any], resume: bool, as_json: bool, tracker: OnEvent) -> None:
+    with shown(_interrupted, tracker) as terminal:
         run = seewhy.train(resume=resume, on_event=terminal, **settings)
     page, code = None, 0
     report = command_line("report", run.path)

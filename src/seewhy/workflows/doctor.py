@@ -33,6 +33,8 @@ EXTRAS = {
     "executorch": "`seewhy export --format executorch`",
     "otel": "`seewhy serve --traces`",
     "registry": "`seewhy registry`",
+    "mlflow": "`--track mlflow` and `seewhy registry push`",
+    "tensorboard": "`--track tensorboard`",
 }
 ENOUGH_DISK = 2_000_000_000  # bytes
 ENOUGH_MEMORY = 2_000_000_000  # bytes; `fast` takes as much

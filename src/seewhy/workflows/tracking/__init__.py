@@ -1,0 +1,1 @@
+"""Mirrors runs to trackers that others have: MLflow and TensorBoard."""
