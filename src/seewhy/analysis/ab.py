@@ -37,6 +37,7 @@ FEWEST_UNITS = 100  # of either model; below, the interval of a split does not h
 LOOKS = 60  # of the course that is kept
 POINTS = 100  # in time up to which disagreements are counted
 SURE = 0.99  # level of the shares of disagreements, and of those that only one model gets right
+HARDLY = 0.1  # share of disagreements without a label
 LARGEST = 700  # log of evidence that is told
 
 
@@ -103,9 +104,7 @@ def shadow_test(
     now = course[-1] if course else _look(known, rates, 0)
     verdict = _verdict(now.difference, margin)
     lost, won = int((known == -1).sum()), int((known == 1).sum())
-    more = None
-    if verdict == "open" and lost + won:
-        more = (pairs_needed(won, lost + won) / (lost + won) - 1) * len(order)
+    more = _more(known) if verdict == "open" else None
     beyond = None if more is None else max(more - (disagreements - len(order)), 0) / rates[0]
     return ABTest(
         kind="shadow",
@@ -122,6 +121,19 @@ def shadow_test(
         images_needed=_whole(beyond),
         course=tuple(course),
     )
+
+
+def _more(outcomes: Floats) -> float | None:
+    """The labels that decide if the rest is like what is known: up to where hardly one is missing."""
+    lost, won, missing = counted(outcomes)
+    complete = np.flatnonzero(missing <= HARDLY * np.arange(len(missing)))
+    for point in (complete[-1], len(outcomes)):
+        pairs = int(lost[point] + won[point])
+        if pairs:
+            labels = point - missing[point]
+            more = (pairs_needed(int(won[point]), pairs) / pairs - 1) * labels + missing[point]
+            return float(max(more, 1))
+    return None
 
 
 def counted(outcomes: Floats) -> tuple[Floats, Floats, Floats]:
