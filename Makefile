@@ -54,7 +54,7 @@ PIN := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --n
 pins: $(INSTALLED)  ## write the hashes of the pinned versions, after a change of pyproject.toml or constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
 	$(PIN) --no-deps constraints.txt -o constraints-hashed.txt
-	$(PIN) --extra serve --excludes deploy/not-needed.txt -c constraints.txt pyproject.toml -o deploy/requirements.txt
+	$(PIN) --extra registry --extra serve --excludes deploy/not-needed.txt -c constraints.txt pyproject.toml -o deploy/requirements.txt
 	echo 'setuptools>=77' | $(PIN) - -o deploy/build.txt
 
 audit: pins  ## hashes in step with the pins, the files in deploy/ and .github/, and known vulnerabilities (asks PyPI)

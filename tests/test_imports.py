@@ -100,7 +100,7 @@ OF_AN_EXTRA = {  # beside what serves
     "seewhy.workflows.experiments.study",
     *(
         f"seewhy.registry.{name}"
-        for name in ("ab", "database", "feedback", "registry", "rows", "schema")
+        for name in ("ab", "database", "feedback", "registry", "reviewing", "rows", "schema")
     ),
 }
 

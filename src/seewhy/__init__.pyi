@@ -20,6 +20,7 @@ from .inference.classifier import Classifier as Classifier
 from .inference.loading import load as load
 from .inference.loading import trust_onnx as trust_onnx
 from .inference.locate import shipped_models as shipped_models
+from .inference.registered import open_feedback as open_feedback
 from .inference.registered import open_registry as open_registry
 from .logs import log_to as log_to
 from .run import Run as Run
@@ -66,6 +67,8 @@ from .workflows.report import report as report
 from .workflows.retrain import retrain as retrain
 from .workflows.robustness import robustness as robustness
 from .workflows.runs import list_runs as list_runs
+from .workflows.served import apply_feedback as apply_feedback
+from .workflows.served import export_feedback as export_feedback
 from .workflows.tracking.track import track as track
 from .workflows.train import train as train
 from .workflows.train import training_events as training_events

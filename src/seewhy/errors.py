@@ -12,7 +12,7 @@
     ├── DiskFullError         exit 3: no space left while writing
     ├── MemoryLimitError      exit 4: no memory left (RAM or GPU)
     ├── ChecksumError         exit 5: a download with the wrong checksum
-    ├── RegistryError         a registry, or what is asked of it; has a `code`
+    ├── RegistryError         a registry, or what is asked of it; has a `code`; exit 8 if it is unreachable
     ├── ServerError           a server that refuses a request, is busy or cannot be reached; has a `code`
     ├── LockedError           exit 6: another process is writing here
     └── DivergedError         exit 7: the loss became NaN or infinite
@@ -154,6 +154,10 @@ class RegistryError(SeeWhyError):
 
     code: str
     detail: str
+
+    def __post_init__(self) -> None:
+        if self.code == "unreachable":  # which may pass: whoever starts a server may try again
+            self.exit_code = 8
 
     def __str__(self) -> str:
         return self.detail

@@ -139,8 +139,11 @@ def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
         with full_disk_named(path, size):
             make_directory(temporary)
             yield temporary
-            for file in temporary.iterdir():
-                with open(file, "rb+") as handle:  # Windows syncs what may be written
+            for below in temporary.rglob("*"):
+                if below.is_dir():
+                    sync_directory(below)
+                    continue
+                with open(below, "rb+") as handle:  # Windows syncs what may be written
                     os.fsync(handle.fileno())
             sync_directory(temporary)
             shutil.rmtree(path, ignore_errors=True)

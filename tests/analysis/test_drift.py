@@ -101,7 +101,7 @@ def test_the_test_of_classes_is_that_of_kolmogorov_and_smirnov():
     ]
     assert found.tests[0].statistic == pytest.approx(max(one.statistic for one in expected))
     ps = holm([one.pvalue for one in expected])
-    assert [share.p for share in found.classes.values()] == pytest.approx(ps)
+    assert [share.p for share in found.classes.values()] == pytest.approx(ps, rel=0.03)
 
 
 def test_a_small_reference_raises_no_more_alarms_and_calls_nothing_new():

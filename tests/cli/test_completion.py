@@ -32,7 +32,7 @@ def plain(names):
 
 def test_verbs_and_their_own_verbs(completed):
     assert completed("seewhy ") == plain(VERBS)
-    assert completed("seewhy re") == plain(["report", "recipes", "registry"])
+    assert completed("seewhy re") == plain(["report", "recipes", "registry", "retrain"])
     assert completed("seewhy data l") == plain(["labels"])
 
 

@@ -216,7 +216,7 @@ def test_what_is_no_database_is_named(tmp_path):
     for place in (tmp_path / "text", "mysql://host/x", "postgresql://u:secret@127.0.0.1:1/x"):
         with refusal("unreachable") as error:
             Registry(place, make=True)
-        assert "secret" not in str(error.value)
+        assert "secret" not in str(error.value) and error.value.exit_code == 8
     assert (tmp_path / "text").read_text().startswith("this is")
 
 

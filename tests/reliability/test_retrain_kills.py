@@ -63,7 +63,7 @@ def result(home):
     return (events, gates), file
 
 
-@times(3, 20)
+@times(2, 20)
 def test_a_retraining_killed_at_any_moment_ends_with_the_same_result(start, tmp_path, rng, kills):
     home = begun(start, tmp_path / "whole")
     lasts = duration(retrain, home, start / "new")

@@ -92,7 +92,7 @@ def test_an_image_that_ends_every_process_is_refused(monkeypatch):
             self.kill()
             raise asyncio.IncompleteReadError(b"", 1)
 
-        monkeypatch.setattr(decoding._Worker, "decode", die)
+        monkeypatch.setattr(decoding._Worker, "ask", die)
         with pytest.raises(ImageError) as error:
             await decoders.decode(image(), RULE)
         await decoders.close()

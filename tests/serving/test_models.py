@@ -1,11 +1,18 @@
 """What is served follows its alias, whatever happens at the same moment."""
 
+import asyncio
+
+import httpx
+import numpy as np
 import pytest
 
 import seewhy
 from seewhy.errors import ModelFileError, RegistryError
 from seewhy.serving import models as served
+from seewhy.serving.app import create_app
+from seewhy.serving.decoding import Decoded
 from seewhy.serving.models import Models
+from seewhy.serving.service import Service
 from seewhy.serving.settings import ServeSettings
 
 
@@ -87,3 +94,35 @@ def test_a_model_that_cannot_be_used_is_tried_once(models, digests, monkeypatch)
     for _ in range(3):
         models.reload_changed()
     assert len(opened) == 1 and models.digests == {"photos": digests[0]}
+
+
+def test_a_request_of_several_images_is_answered_by_one_model(digests, monkeypatch):
+    """Also where another one is promoted while it is decoded."""
+    service = Service({"photos": "registry:photos@champion"}, ServeSettings(runtime="torch"))
+    decoded = asyncio.Event()
+
+    async def decode(upload, model):
+        await decoded.wait()
+        return Decoded(np.zeros((model.classifier.rule.store,) * 2 + (3,), np.uint8), False)
+
+    async def ask():
+        transport = httpx.ASGITransport(create_app(service, None))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            files = [("file", (f"{n}.png", b"image")) for n in range(3)]
+            begun = asyncio.create_task(client.post("/predict", files=files))
+            while not service.room.taken:
+                await asyncio.sleep(0)
+            promote(2)
+            assert await asyncio.to_thread(service.models.reload) == {"photos": "replaced"}
+            decoded.set()
+            return [(await begun).json(), (await client.post("/predict", files=files)).json()]
+
+    monkeypatch.setattr(service, "decode", decode)
+    service.models.load()
+    classes = [set(service.models.get("photos").classifier.classes)]
+    answers = asyncio.run(ask())
+    classes.append(set(service.models.get("photos").classifier.classes))
+    assert [answer["model"]["digest"] for answer in answers] == digests
+    for answer, names in zip(answers, classes, strict=True):
+        assert {one["label"] for one in answer["results"]} <= names and len(answer["results"]) == 3
+    service.models.close()

@@ -9,6 +9,8 @@ from helpers import call
 import seewhy
 from seewhy.errors import DataError, LockedError, RegistryError, UsageError
 from seewhy.files import exclusive
+from seewhy.inference.registered import open_feedback
+from seewhy.registry.records import ServedAnswer, now
 from seewhy.run import Run
 from seewhy.workflows import retrain as workflow
 
@@ -107,6 +109,47 @@ def test_what_a_person_took_back_is_not_promoted_again(place, data, untrained):
     assert (again.outcome, again.version) == ("challenger", 2)
     assert any("was version 2 before, and is version 1 since" in one for one in again.reasons)
     assert pointing(place)["champion"] == 1
+
+
+def answered(registry, labels):
+    """Both models have answered 100 images, the half of them otherwise; people have sent some labels."""
+    champion, challenger = (
+        registry.find(f"photos@{alias}").digest for alias in ("champion", "challenger")
+    )
+    said = {"label": "ant", "answer": "ant", "confidence": 0.9, "top": ("ant",), "at": now()}
+    both = {"digest": champion, "shadow_digest": challenger, "shadow_confidence": 0.9}
+    with open_feedback() as feedback:
+        feedback.record(
+            [
+                ServedAnswer(
+                    request_id=f"{number:03}",
+                    image=0,
+                    name="photos",
+                    shadow_label="bee" if number < 50 else "ant",
+                    **said,
+                    **both,
+                )
+                for number in range(100)
+            ]
+        )
+        for number, label in enumerate(labels):
+            feedback.label(f"{number:03}", label, source="person")
+
+
+def test_a_challenger_on_trial_is_promoted_when_its_test_is_won(place, data, untrained):
+    assert retrain(data, promote="ab").outcome == "challenger"
+    untrained()
+    waiting = retrain(data, promote="ab", overrides={"train.epochs": 1})
+    assert (waiting.outcome, waiting.repeated) == ("challenger", True)
+    assert "--challenger registry:photos@challenger" in waiting.reasons[-1]
+    answered(place, ["bee", "ant"] * 3)
+    undecided = retrain(data, promote="ab")
+    assert undecided.outcome == "challenger" and pointing(place)["champion"] == 1
+    assert any(one.startswith("It cannot be told yet") for one in undecided.reasons)
+    answered(place, ["bee"] * 40)
+    won = retrain(data, promote="ab")
+    assert won.outcome == "promoted" and pointing(place) == {"champion": 2, "challenger": 2}
+    assert place.history("photos")[-1].evidence["test"]["verdict"] == "challenger"
 
 
 def test_a_worse_candidate_is_rejected_and_says_why(place, data, untrained):
@@ -228,6 +271,7 @@ def test_two_at_once_have_one_winner(place, data, tmp_path, monkeypatch):
     made = retrain(data)
     assert (made.version, made.outcome) == (2, "challenger")
     assert len(place.versions("photos")) == 2 and len(place.history("photos")) == 4
+    assert made.gate == seewhy.retrain("photos", data, limits=LIMITS).gate
 
 
 def test_classes_that_come_are_told_and_those_that_go_stop_it(place, tmp_path):

@@ -32,6 +32,7 @@ VERBS = {
     "info": "Show what a model file contains, as a model card.",
     "export": "Write a model as one ONNX file, which runs without PyTorch.",
     "registry": "Keep versions of models, and the aliases that say which one is in use.",
+    "feedback": "Use the answers, labels and images that servers have recorded.",
     "ab": "Say which of two served models is right more often, and when that can be told.",
     "retrain": "Train a registered model on new data; it replaces the old one only if it is no worse.",
     "compress": "Make a model smaller and faster, and keep what proves its worth.",

@@ -59,14 +59,20 @@ def apply_review(
 ) -> None:
     """Make a version of DATA with the labels of REVIEW, a completed review.csv; DATA is not changed.
 
-    The answer "none of these" removes the image.
+    The answer "none of these" removes the image. If REVIEW is a folder of `seewhy feedback export`, its
+    images are added to train.
 
     The version is a small file that identifies the images by their content; train on it with `--data OUT`.
     Give the same split flags as for training: labels of the test split are never changed.
     """
     config = config_of(values, layout=layout, on_bad="skip", max_bad=1)
-    made = seewhy.apply_review(data, review, out, config, on_event=Terminal())
-    counts = {name: getattr(made, name) for name in ("corrected", "left_out", "confirmed", "open")}
+    if review.is_dir():
+        made: Any = seewhy.apply_feedback(data, review, out, config, on_event=Terminal())
+        names = ("added", "none", "without_image", "known")
+    else:
+        made = seewhy.apply_review(data, review, out, config, on_event=Terminal())
+        names = ("corrected", "left_out", "confirmed", "open")
+    counts = {name: getattr(made, name) for name in names}
     own = [f"--data.{name}={value}" for name, value in values.items() if value is not None]
     lines = [
         ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()),

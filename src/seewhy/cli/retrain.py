@@ -32,10 +32,10 @@ POINTS = click.FloatRange(0, 100)
 )
 @click.option(
     "--promote",
-    type=click.Choice(["never", "gate"]),
+    type=click.Choice(["never", "gate", "ab"]),
     default="never",
     show_default=True,
-    help="gate: what passes becomes the champion at once; else by `registry promote`",
+    help="gate: what passes becomes the champion at once; ab: when it has won its A/B test",
 )
 @click.option(
     "--margin",

@@ -1,7 +1,7 @@
 """Keeps what servers answered, what was right, and the images of those who allow it."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +13,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from seewhy.errors import RegistryError
 from seewhy.registry.database import Database
 from seewhy.registry.records import KeptImage, Outcome, ServedAnswer, now
+from seewhy.registry.reviewing import (
+    LabelledAnswer,
+    Reason,
+    ToReview,
+    count_to_review,
+    labelled,
+    to_review,
+)
 from seewhy.registry.schema import answers, kept_images, labels
 
 
@@ -112,7 +120,7 @@ class Feedback:
         """
         oldest = datetime.now(UTC) - timedelta(days=days)
         key = (kept_images.c.request_id, kept_images.c.image)
-        newest_first = (kept_images.c.at.desc(), *key)
+        newest_first = (kept_images.c.at.desc(), *(column.desc() for column in key))
         total = func.sum(kept_images.c.size).over(order_by=newest_first).label("total")
         counted = select(*key, total).subquery()
         beyond = select(counted.c.request_id, counted.c.image).where(counted.c.total > most)
@@ -123,6 +131,21 @@ class Feedback:
                 delete(kept_images).where(tuple_(*key).in_(beyond))
             ).rowcount
             return removed
+
+    def to_review(self, most: int) -> list[ToReview]:
+        """Answers that a person should look at: disagreements, unsure ones and the audit, by turns."""
+        with self.database.reading() as connection:
+            return to_review(connection, most)
+
+    def count_to_review(self) -> dict[Reason, int]:
+        """How many answers there are to look at, by reason."""
+        with self.database.reading() as connection:
+            return count_to_review(connection)
+
+    def labelled(self, name: str) -> Iterator[LabelledAnswer]:
+        """The answers of a model, by its name in requests, that have a label, the oldest first."""
+        with self.database.reading() as connection:
+            yield from labelled(connection, name)
 
     def image(self, request_id: str, image: int) -> bytes | None:
         """The file of a kept image; None where there is none."""

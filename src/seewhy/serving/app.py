@@ -10,11 +10,13 @@ from fastapi.responses import HTMLResponse
 from seewhy import __version__
 from seewhy.data.images.decode import centre
 from seewhy.errors import ImageError
+from seewhy.serving import review
 from seewhy.serving.docs import docs_page
 from seewhy.serving.errors import Refusal, of_image
 from seewhy.serving.explaining import Explainer, Question
 from seewhy.serving.feedback import add_feedback
 from seewhy.serving.guard import Scopes, guarded_app
+from seewhy.serving.keys import admin_token
 from seewhy.serving.page import SECURITY, add_page
 from seewhy.serving.schema import EVERYWHERE, WITH_IMAGES, Explained, Predicted, body
 from seewhy.serving.service import Service
@@ -53,7 +55,7 @@ Unit = Annotated[
 
 def create_app(service: Service, key: str | None) -> FastAPI:
     """The application; `key` is the API key, None where none is needed."""
-    scopes = Scopes(SCOPES, {"use": key})
+    scopes = Scopes(SCOPES | review.SCOPES, {"use": key, "review": admin_token()})
     app = guarded_app(service, scopes, title="SeeWhy", version=__version__, responses=EVERYWHERE)
     add_facts(app, service)
     add_predict(app, service)
@@ -61,7 +63,10 @@ def create_app(service: Service, key: str | None) -> FastAPI:
     service.closing.append(explainer.close)
     add_explain(app, service, explainer)
     add_feedback(app, service)
-    add_page(app, explainer.warm)
+    if service.recorder is not None:
+        review.add_review(app, service, service.recorder)
+    settings = service.settings
+    add_page(app, explainer.warm, settings.keep_days if settings.keep_images else None)
     scopes.check(app)
     return app
 

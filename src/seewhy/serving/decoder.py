@@ -14,11 +14,13 @@ import sys
 
 from seewhy.config.input_rule import InputRule
 from seewhy.data.images.decode import Limits, has_more_frames, read
+from seewhy.data.images.metadata import without_metadata
 from seewhy.errors import ImageError
 
 REQUEST = struct.Struct("<II")  # bytes of the input rule as JSON, bytes of the image
 ANSWER = struct.Struct("<BI")  # one of the kinds below, bytes that follow
 READY, ONE_FRAME, FRAMES_IGNORED, ERROR = range(4)
+NO_RULE = b""  # instead of a rule: the image is asked for as a file without metadata
 
 
 def main() -> None:
@@ -34,7 +36,7 @@ def main() -> None:
         while len(head := requests.read(REQUEST.size)) == REQUEST.size:
             rule_size, size = REQUEST.unpack(head)
             rule, data = requests.read(rule_size), requests.read(size)
-            kind, answer = _decode(data, _rule(rule), Limits(*limits))
+            kind, answer = _decode(data, rule, Limits(*limits))
             connection.sendall(ANSWER.pack(kind, len(answer)) + answer)
 
 
@@ -43,9 +45,11 @@ def _rule(text: bytes) -> InputRule:
     return InputRule.model_validate_json(text)
 
 
-def _decode(data: bytes, rule: InputRule, limits: Limits) -> tuple[int, bytes]:
+def _decode(data: bytes, rule: bytes, limits: Limits) -> tuple[int, bytes]:
     try:
-        pixels = read(data, rule, limits)
+        if rule == NO_RULE:
+            return ONE_FRAME, without_metadata(data, limits)
+        pixels = read(data, _rule(rule), limits)
         return FRAMES_IGNORED if has_more_frames(data) else ONE_FRAME, pixels.tobytes()
     except ImageError as error:
         fault = error

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from seewhy.config.input_rule import InputRule
 from seewhy.data.images.at_once import workers
 from seewhy.errors import ImageError
-from seewhy.serving.decoder import ANSWER, ERROR, FRAMES_IGNORED, REQUEST
+from seewhy.serving.decoder import ANSWER, ERROR, FRAMES_IGNORED, NO_RULE, REQUEST
 from seewhy.serving.settings import ServeSettings
 
 logger = logging.getLogger("seewhy.serving")
@@ -82,15 +82,25 @@ class Decoders:
         return [w.process.pid for w in self._workers if w.process.returncode is None]
 
     async def decode(self, data: bytes, rule: InputRule) -> Decoded:
-        """The pixels of an image as a rule stores them. Raises `ImageError`, also `decode_timeout`.
+        """The pixels of an image as a rule stores them. Raises `ImageError`, also `decode_timeout`."""
+        kind, pixels = await self._asked(data, _as_json(rule))
+        square = np.frombuffer(pixels, np.uint8).reshape(rule.store, rule.store, 3)
+        return Decoded(square, kind == FRAMES_IGNORED)
 
-        A process that dies meanwhile may have been killed by someone else: the image has a second try.
+    async def without_metadata(self, data: bytes) -> bytes:
+        """The image as a file that holds its pixels alone. Raises as `decode`."""
+        return (await self._asked(data, NO_RULE))[1]
+
+    async def _asked(self, data: bytes, rule: bytes) -> tuple[int, bytes]:
+        """What a process answers.
+
+        One that dies meanwhile may have been killed by someone else: the image has a second try.
         """
         for _ in range(2):
             worker = await self._take()
             try:
                 async with asyncio.timeout(self._seconds):
-                    decoded = await worker.decode(data, rule)
+                    answer = await worker.ask(data, rule)
             except ImageError:
                 self._give(worker)
                 raise
@@ -104,7 +114,7 @@ class Decoders:
                 raise
             else:
                 self._give(worker)
-                return decoded
+                return answer
         raise ImageError("undecodable")
 
     async def _take(self) -> "_Worker":
@@ -211,16 +221,14 @@ class _Worker:
             raise
         return worker
 
-    async def decode(self, data: bytes, rule: InputRule) -> Decoded:
-        text = _as_json(rule)
-        self.writer.writelines((REQUEST.pack(len(text), len(data)), text, data))
+    async def ask(self, data: bytes, rule: bytes) -> tuple[int, bytes]:
+        self.writer.writelines((REQUEST.pack(len(rule), len(data)), rule, data))
         await self.writer.drain()
         kind, size = ANSWER.unpack(await self.reader.readexactly(ANSWER.size))
         answer = await self.reader.readexactly(size)
         if kind == ERROR:
             raise ImageError(*json.loads(answer))
-        pixels = np.frombuffer(answer, np.uint8).reshape(rule.store, rule.store, 3)
-        return Decoded(pixels, kind == FRAMES_IGNORED)
+        return kind, answer
 
     def kill(self) -> None:
         if self.process.returncode is None:

@@ -24,6 +24,7 @@ from seewhy.serving.batching import Answer
 from seewhy.serving.metrics import DriftMetrics
 from seewhy.serving.models import Models, Served
 from seewhy.serving.settings import ServeSettings
+from seewhy.text import visible
 from seewhy.workflows.drift_reference import find_reference
 
 logger = logging.getLogger("seewhy.serving")
@@ -171,7 +172,9 @@ class DriftWatch:
         if state.state in ("collecting", before) or self._watches[state.name] is not watch:
             return
         self._told[state.name] = state.state
-        logger.warning("drift", extra={"model": state.name, "from": before, "to": state.state})
+        reason = visible(state.detail) if state.state == "no_reference" else ""
+        change = {"from": before, "to": state.state, "reason": reason}
+        logger.warning("drift", extra={"model": state.name, **change})
         self._alerts.send(message(state, before))
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from seewhy.config.options import first_fault
 from seewhy.data.sources.corrected import NONE
 from seewhy.serving.errors import Refusal
-from seewhy.serving.recording import REFUSALS, Recorder, Said
+from seewhy.serving.recording import REFUSALS, Said
 from seewhy.serving.schema import Labelled, RightLabel, refusals
 from seewhy.serving.service import Service
 
@@ -36,22 +36,16 @@ def add_feedback(app: FastAPI, service: Service) -> None:
 
 async def record_label(request: Request, service: Service, source: str) -> Labelled:
     """Records the label in the body of a request. Raises `Refusal`."""
-    recorder = recorder_of(service)
+    if service.recorder is None:
+        message = "this server records no answers: its operator starts it with --feedback"
+        raise Refusal(404, "no_feedback", message)
     right = await _body(request, service.settings.text_bytes)
     if not REQUEST_ID.fullmatch(right.request_id):
         status, message = REFUSALS["unknown_request"]
         raise Refusal(status, "unknown_request", message)
     classes = {model.name: (*model.classifier.classes, NONE) for model in service.models}
     said = Said(right.request_id, right.image, right.label, source, classes)
-    return Labelled(**right.model_dump(), outcome=await recorder.label(said))
-
-
-def recorder_of(service: Service) -> Recorder:
-    """What records. Raises `Refusal` where nothing is recorded."""
-    if service.recorder is None:
-        message = "this server records no answers: its operator starts it with --feedback"
-        raise Refusal(404, "no_feedback", message)
-    return service.recorder
+    return Labelled(**right.model_dump(), outcome=await service.recorder.label(said))
 
 
 async def _body(request: Request, most: int) -> RightLabel:

@@ -45,13 +45,18 @@ _FILES = {
 }
 
 
-def add_page(app: FastAPI, on_open: Callable[[], Awaitable[None]]) -> None:
-    """Adds the routes of the page; `on_open` is awaited when a person opens it."""
+def add_page(app: FastAPI, on_open: Callable[[], Awaitable[None]], kept_days: float | None) -> None:
+    """Adds the routes of the page; `on_open` is awaited when a person opens it.
+
+    `kept_days` is for how long images are kept, of which it tells.
+    """
+    kept = "and it keeps none" if kept_days is None else f"which keeps them for {kept_days:g} days"
+    index_page = _FILES["index.html"][0].replace(b"{kept}", kept.encode())
 
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
         await on_open()
-        return page_file("index.html")
+        return Response(index_page, media_type="text/html", headers=SECURITY)
 
     add_files(app)
 

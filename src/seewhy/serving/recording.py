@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from seewhy.errors import RegistryError, SeeWhyError
 from seewhy.inference.registered import open_feedback
-from seewhy.registry.records import Outcome, ServedAnswer, now
+from seewhy.registry.records import KeptImage, Outcome, ServedAnswer, now
 from seewhy.serving.challenge import Beside
 from seewhy.serving.errors import Refusal
 from seewhy.serving.metrics import Metrics
@@ -36,6 +36,8 @@ BATCH = 1000  # rows of a transaction
 MOST = 50_000  # answers that wait
 LONGEST_WAIT = 5.0  # seconds between two attempts while the database is away
 LABEL_SECONDS = 10.0  # in which a label is durable, or its request fails
+MOST_BYTES = 64 << 20  # of images that wait
+EXPIRE_SECONDS = 10.0  # between two looks at the limits of images
 FLUSH_SECONDS = 5.0  # in which the last answers are written when the server stops
 REFUSALS = {
     "unknown_request": (
@@ -69,9 +71,19 @@ class Recorder:
         self._arrived: deque[ServedAnswer] = deque()
         self._said: deque[tuple[Said, Future[Outcome]]] = deque()
         self._waiting: list[ServedAnswer] = []  # the thread's own
+        self._limits = (settings.keep_days, settings.keep_bytes) if settings.keep_images else None
+        self._expires = 0.0  # when images are looked through
+        self._kept: deque[KeptImage] = deque()
+        self._kept_bytes = self._written_bytes = 0  # each is changed by one thread alone
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._woken = threading.Event()
         self._deadline: float | None = None  # when the server stops
+
+    def feedback(self) -> "Feedback":
+        """What is recorded, to be read in any thread. Raises `SeeWhyError` while it cannot be opened."""
+        if self._feedback is None:
+            self._feedback = open_feedback(make=True)
+        return self._feedback
 
     def start(self) -> None:
         """Opens the registry, or makes it, and starts the thread.
@@ -80,7 +92,7 @@ class Recorder:
         `RegistryError` for what is no registry of this version.
         """
         try:
-            self._feedback = open_feedback(make=True)
+            self.feedback()
         except RegistryError as error:
             if error.code != "unreachable":
                 raise
@@ -130,6 +142,14 @@ class Recorder:
             )
         )
 
+    def keep(self, image: KeptImage) -> None:
+        """Keeps an image whose answer was recorded before."""
+        if self._kept_bytes - self._written_bytes + len(image.bytes) > MOST_BYTES:
+            self._metrics.unrecorded.labels("image").inc()
+            return
+        self._kept_bytes += len(image.bytes)
+        self._kept.append(image)
+
     async def label(self, said: Said) -> Outcome:
         """Records a label, after the answers before it; returns when it is durable. Raises `Refusal`."""
         future: Future[Outcome] = Future()
@@ -155,53 +175,64 @@ class Recorder:
     def _run(self) -> None:
         wait = BATCH_SECONDS
         while True:
-            stopping = self._deadline is not None  # asked first: what came before it is written
+            deadline = self._deadline  # asked first: what came before it is written
             try:
                 self._write()
-                wait = BATCH_SECONDS
+                wait = 0.0 if deadline else BATCH_SECONDS
             except SeeWhyError as error:
                 logger.error("nothing is recorded", extra={"reason": str(error)})
-                wait = min(2 * wait, LONGEST_WAIT)
-            if stopping and (not self.waiting or time.monotonic() > (self._deadline or 0)):
+                wait = BATCH_SECONDS if deadline else min(2 * wait, LONGEST_WAIT)
+            if deadline and (not wait or time.monotonic() > deadline):
                 break
-            self._woken.wait(BATCH_SECONDS if stopping else wait)
+            self._woken.wait(wait)
             self._woken.clear()
         if self._feedback is not None:
             self._feedback.close()
 
     def _write(self) -> None:
-        """Writes what waits, then the labels. Raises `SeeWhyError`; then nothing that waits is lost."""
-        said = _all_of(self._said)
+        """Writes answers, labels and images. Raises `SeeWhyError`; then no answer or image is lost."""
+        said = [one for one in _all_of(self._said) if one[1].set_running_or_notify_cancel()]
+        images = len(self._kept)  # counted before the answers, to which they belong
+        self._waiting += _all_of(self._arrived)
         try:
-            self._waiting += _all_of(self._arrived)
-            if self._feedback is None:
-                self._feedback = open_feedback(make=True)
+            feedback = self.feedback()
             while batch := self._waiting[:BATCH]:
-                self._record(self._feedback, batch)
+                self._record(feedback, batch)
                 del self._waiting[: len(batch)]
         except SeeWhyError as error:
             for _, future in said:
                 future.set_exception(error)
             raise
-        for one, future in said:
-            _finish(future, self._feedback, one)
+        for label, future in said:
+            _finish(future, feedback, label)
+        for _ in range(images):  # one a transaction: each may have megabytes
+            self._record(feedback, images=(self._kept[0],))
+            self._written_bytes += len(self._kept.popleft().bytes)
+        if self._limits is not None and time.monotonic() > self._expires:
+            days, most = self._limits
+            feedback.expire(days=days, most=most)
+            self._expires = time.monotonic() + EXPIRE_SECONDS
 
-    def _record(self, feedback: "Feedback", batch: Sequence[ServedAnswer]) -> None:
+    def _record(
+        self,
+        feedback: "Feedback",
+        served: Sequence[ServedAnswer] = (),
+        images: Sequence[KeptImage] = (),
+    ) -> None:
         """Writes rows. Raises `SeeWhyError` where another attempt may help; other rows are dropped."""
         counter = self._metrics.recorded
         try:
-            feedback.record(batch)
+            feedback.record(served, images)
         except SeeWhyError:
             raise
         except Exception:  # a mistake of ours: later rows are to be written nevertheless
             logger.exception("answers cannot be recorded")
             counter = self._metrics.unrecorded
-        counter.labels("answer").inc(len(batch))
+        counter.labels("answer").inc(len(served))
+        counter.labels("image").inc(len(images))
 
 
 def _finish(future: Future[Outcome], feedback: "Feedback", said: Said) -> None:
-    if not future.set_running_or_notify_cancel():  # nobody waits for it any more
-        return
     try:
         outcome = feedback.label(
             said.request_id,

@@ -11,10 +11,11 @@ from seewhy.data.images.at_once import workers
 from seewhy.errors import ImageError, UsageError
 from seewhy.serving.alerts import Alerts
 from seewhy.serving.batching import Room
-from seewhy.serving.challenge import challenge_of
+from seewhy.serving.challenge import Beside, challenge_of
 from seewhy.serving.decoding import Decoded, Decoders
 from seewhy.serving.drift import DriftWatch
 from seewhy.serving.errors import Refusal, not_ready, of_image
+from seewhy.serving.keeping import Keeper
 from seewhy.serving.keys import admin_token
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.models import Models, Served
@@ -43,11 +44,14 @@ class Service:
         self.decoders = Decoders(settings, self.stop_for_crashes)
         self.room = Room(settings.queue)
         self.memory = Memory(settings.upload_memory)
+        self.keeper: Keeper | None = None
         self.closing: list[Callable[[], None]] = [self.models.close, self.tracing.close]
         self.recorder: Recorder | None = None
         if settings.feedback or settings.challenger is not None:
             self.recorder = Recorder(settings, self.metrics, admin_token())
             self.closing.append(self.recorder.close)
+            if settings.keep_images:
+                self.keeper = Keeper(self.decoders, self.recorder, self.metrics)
         self.shadow: Shadow | None = None
         if self.challenge.shadowed:
             self.shadow = Shadow(self.challenge.source, settings, self.metrics)
@@ -79,6 +83,8 @@ class Service:
         """Ends processes and threads."""
         if self.shadow is not None:  # first: the answers that wait for it are to be recorded
             await self.shadow.close()
+        if self.keeper is not None:
+            await self.keeper.close()
         await self.decoders.close()
         for close in self.closing:
             close()
@@ -156,12 +162,27 @@ class Service:
         for number, (upload, result) in enumerate(zip(uploads, results, strict=True)):
             if isinstance(result, Refusal):
                 continue
-            record = partial(self.recorder.answered, request_id, number, model, result)
+            record = partial(self._record, self.recorder, request_id, number, model, upload, result)
             if shadow is None or upload.stored is None:
                 record(part)
             else:  # when the answer is on its way
                 rule = model.classifier.rule
                 loop.call_soon(shadow.ask, upload.stored, rule, upload.data, record)
+
+    def _record(
+        self,
+        recorder: Recorder,
+        request_id: str,
+        number: int,
+        model: Served,
+        upload: Upload,
+        result: dict[str, Any],
+        beside: Beside | None = None,
+    ) -> None:
+        """Records an answer, and keeps its image, where that is asked for."""
+        recorder.answered(request_id, number, model, result, beside)
+        if self.keeper is not None:
+            self.keeper.keep(request_id, number, bytes(upload.data))
 
     def status(self) -> dict[str, Any]:
         """What the operator sees."""

@@ -1,9 +1,9 @@
 """What a server accepts and how long it waits: every limit, in one record."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 MiB = 1 << 20
 
@@ -61,6 +61,13 @@ class ServeSettings(BaseModel):
     audit_share: float = Field(
         0.02, ge=0, le=1, description="share of all answers that is drawn to be labelled"
     )
+    keep_images: bool = Field(
+        False, description="keep the images, without metadata: for that you need consent"
+    )
+    keep_days: float = Field(30, gt=0, le=36_500, description="days for which an image is kept")
+    keep_bytes: int = Field(
+        1 << 30, ge=1, description="bytes of all images that are kept; then the oldest go"
+    )
 
     runners: int | None = Field(
         None, ge=1, le=256, description="batches computed at once, one thread each [cores]"
@@ -98,3 +105,13 @@ class ServeSettings(BaseModel):
         None, ge=1, description="open connections of one address [no limit]"
     )
     drain_seconds: int = Field(20, ge=0, description="seconds to finish requests after SIGTERM")
+
+    @field_validator("audit_share", "keep_images", "keep_days", "keep_bytes")
+    @classmethod
+    def _needs_its_switch(cls, value: Any, about: ValidationInfo) -> Any:
+        """Only what is set is validated, and what has no effect is refused."""
+        switch = "keep_images" if about.field_name in ("keep_days", "keep_bytes") else "feedback"
+        recorded = switch == "feedback" and about.data.get("challenger")
+        if value and not (about.data.get(switch) or recorded):
+            raise ValueError(f"it has no effect without --{switch.replace('_', '-')}")
+        return value

@@ -11,27 +11,37 @@ A step whose file is there is skipped, so that a retraining that was killed goes
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seewhy.config.recipe import Recipe, to_yaml
-from seewhy.data import Data, Splits
+from seewhy.config.recipe import Recipe, load_recipe, make_recipe, to_yaml
+from seewhy.data import Data, Splits, load_data
+from seewhy.data.cache_root import cache_root
 from seewhy.data.inspect.findings import Finding
 from seewhy.data.sources import describe
-from seewhy.errors import DataError
+from seewhy.errors import DataError, UsageError
 from seewhy.events import Note, OnEvent
 from seewhy.files import write_atomic, write_json
+from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
+from seewhy.inference.ensemble_network import EnsembleNetwork
 from seewhy.inference.loading import load
+from seewhy.registry.records import Version
 from seewhy.run import Run
 from seewhy.text import command_line
 from seewhy.workflows.calibrate import calibrate
 from seewhy.workflows.check import find_faults
+from seewhy.workflows.fine_tuning import fine_tuned
 from seewhy.workflows.gate import asked
 from seewhy.workflows.train import train
+
+if TYPE_CHECKING:
+    from seewhy.registry.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,26 @@ class Plan:
         return self.folder / "model.safetensors"
 
 
+def make_plan(
+    registry: "Registry",
+    version: Version,
+    data: Data,
+    recipe: str | Path | None,
+    overrides: Mapping[str, Any],
+    targets: DecisionTargets,
+    home: Path,
+    on_event: OnEvent,
+) -> Plan:
+    """Reads the champion, a version of a registry, its recipe or another one, and the data."""
+    champion, file = _opened(registry, version)
+    _require_targets(champion, targets, version)
+    chosen = fine_tuned(_recipe(recipe, overrides, champion), champion, overrides, None)
+    splits = load_data(data, chosen.data, rule=champion.rule, on_event=on_event)
+    for note in splits.notes:
+        on_event(Note(note))
+    return Plan(champion, file, chosen, data, splits, targets, home)
+
+
 def make_candidate(plan: Plan, on_event: OnEvent) -> None:
     """Checks the data, trains from the champion, and calibrates. Raises `DataError` for wrong data."""
     _check(plan, on_event)
@@ -96,6 +126,35 @@ def make_candidate(plan: Plan, on_event: OnEvent) -> None:
         _train(plan, run, on_event)
     if not plan.candidate.exists():
         _calibrate(plan, run, on_event)
+
+
+def _opened(registry: "Registry", champion: Version) -> tuple[Bundle, Path]:
+    """The champion and its file. Raises `UsageError` for a model from which nothing can be trained."""
+    named = f"{champion.name}@{champion.version}"
+    if champion.kind != "bundle":
+        raise UsageError(f"{named} is an ONNX file, from which nothing is trained: add its bundle")
+    file = registry.fetch(champion, cache_root() / "registered")
+    start = bundles.load(file)
+    if isinstance(start.network, EnsembleNetwork):
+        raise UsageError(f"{named} is an ensemble, which is not retrained: retrain its members")
+    return start, file
+
+
+def _require_targets(start: Bundle, targets: DecisionTargets, champion: Version) -> None:
+    if start.decision.scope is not None and targets.out_of_scope is None:
+        raise UsageError(
+            f"{champion.name}@{champion.version} recognises images that are out of scope, and so must the "
+            "new model: give such images by --out-of-scope"
+        )
+
+
+def _recipe(recipe: str | Path | None, overrides: Mapping[str, Any], start: Bundle) -> Recipe:
+    if recipe is not None:
+        return load_recipe(recipe, overrides)
+    own = start.facts.get("recipe")
+    if not isinstance(own, Mapping) or "train" not in own:
+        raise UsageError("the champion does not say by which recipe it was trained: give --recipe")
+    return make_recipe(own, overrides, "of the champion")
 
 
 def _check(plan: Plan, on_event: OnEvent) -> None:

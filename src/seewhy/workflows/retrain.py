@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from seewhy.analysis.replacement import Gate, GateLimits
-from seewhy.config.recipe import Recipe, load_recipe, make_recipe
-from seewhy.data import Data, load_data
+from seewhy.data import Data
 from seewhy.data.cache_root import cache_root
 from seewhy.data.sources import describe
 from seewhy.errors import RegistryError, UsageError
@@ -29,14 +28,11 @@ from seewhy.files import (
     to_json,
     write_json,
 )
-from seewhy.inference import bundle as bundles
-from seewhy.inference.bundle import Bundle
-from seewhy.inference.ensemble_network import EnsembleNetwork
 from seewhy.inference.registered import open_registry
 from seewhy.registry.records import CHALLENGER, CHAMPION, Reference, RegistryEvent, Version
 from seewhy.text import command_line, counted, no_such
-from seewhy.workflows.candidate import DecisionTargets, Plan, make_candidate
-from seewhy.workflows.fine_tuning import fine_tuned
+from seewhy.workflows.ab import ab_status
+from seewhy.workflows.candidate import DecisionTargets, Plan, make_candidate, make_plan
 from seewhy.workflows.gate import GateImages, compare_models, gate_images
 from seewhy.workflows.info import info
 from seewhy.workflows.register import add_model
@@ -45,7 +41,7 @@ from seewhy.workflows.trained_on import Keys, keys_of, known_keys
 if TYPE_CHECKING:
     from seewhy.registry.registry import Registry
 
-Policy = Literal["never", "gate"]
+Policy = Literal["never", "gate", "ab"]
 Outcome = Literal["promoted", "challenger", "passed", "rejected", "unchanged"]
 
 
@@ -92,7 +88,9 @@ def retrain(
     `data` is checked and split as for `train`; `recipe` [the champion's] and `overrides` are as there;
     `precision`, `coverage` and `out_of_scope` as for `calibrate`. The candidate is compared with the champion
     on the validation images, or those of `hold_out`, that neither was trained on. Only if it passes by
-    `limits` does the alias `challenger` point at it, and with `promote="gate"` the alias `champion` too.
+    `limits` does the alias `challenger` point at it, and with `promote="gate"` the alias `champion` too. With
+    "ab" a challenger is promoted by a later call, once its A/B test (`ab_status`) says that it is better, and
+    nothing else is trained until that test is decided.
 
     Run again, it goes on where it was interrupted; the same data, labels, recipe and champion train once. Its
     files are in `out` [runs/retrain-NAME]. Raises `DataError` for data with errors, `LockedError` where
@@ -106,48 +104,13 @@ def retrain(
         make_directory(home)
         with exclusive(home / "retrain.lock"):
             clear_temporaries(home)
-            start, file = _opened(opened, champion)
             targets = DecisionTargets(precision, coverage, out_of_scope)
-            _require_targets(start, targets, champion)
-            chosen = fine_tuned(_recipe(recipe, overrides, start), start, overrides or {}, None)
-            splits = load_data(data, chosen.data, rule=start.rule, on_event=on_event)
-            for note in splits.notes:
-                on_event(Note(note))
-            plan = Plan(start, file, chosen, data, splits, targets, home)
+            plan = make_plan(
+                opened, champion, data, recipe, overrides or {}, targets, home, on_event
+            )
             own = recipe is None and not overrides and targets == DecisionTargets()
-            job = _Job(opened, champion, plan, limits, promote, on_event)
-            return job.unchanged(own) or job.run(hold_out)
-
-
-def _opened(registry: "Registry", champion: Version) -> tuple[Bundle, Path]:
-    """The champion and its file. Raises `UsageError` for a model from which nothing can be trained."""
-    named = f"{champion.name}@{champion.version}"
-    if champion.kind != "bundle":
-        raise UsageError(f"{named} is an ONNX file, from which nothing is trained: add its bundle")
-    file = registry.fetch(champion, cache_root() / "registered")
-    start = bundles.load(file)
-    if isinstance(start.network, EnsembleNetwork):
-        raise UsageError(f"{named} is an ensemble, which is not retrained: retrain its members")
-    return start, file
-
-
-def _require_targets(start: Bundle, targets: DecisionTargets, champion: Version) -> None:
-    if start.decision.scope is not None and targets.out_of_scope is None:
-        raise UsageError(
-            f"{champion.name}@{champion.version} recognises images that are out of scope, and so must the "
-            "new model: give such images by --out-of-scope"
-        )
-
-
-def _recipe(
-    recipe: str | Path | None, overrides: Mapping[str, Any] | None, start: Bundle
-) -> Recipe:
-    if recipe is not None:
-        return load_recipe(recipe, overrides)
-    own = start.facts.get("recipe")
-    if not isinstance(own, Mapping) or "train" not in own:
-        raise UsageError("the champion does not say by which recipe it was trained: give --recipe")
-    return make_recipe(own, overrides, "of the champion")
+            job = _Job(opened, registry, champion, plan, limits, promote, on_event)
+            return job.on_trial() or job.unchanged(own) or job.run(hold_out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +118,7 @@ class _Job:
     """A retraining that has the lock of its folder."""
 
     registry: "Registry"
+    place: str | Path | None
     champion: Version
     plan: Plan
     limits: GateLimits
@@ -164,6 +128,40 @@ class _Job:
     @property
     def name(self) -> str:
         return self.champion.name
+
+    def on_trial(self) -> Retraining | None:
+        """The result while a challenger is tried beside the champion from which it was trained."""
+        version = self._pointed_at(CHALLENGER)
+        if self.policy != "ab" or version is None or not self._is_child(version):
+            return None
+        reasons = [
+            f"{self.name}@{CHALLENGER} (version {version}) is on trial: nothing else is trained"
+        ]
+        try:
+            status = ab_status(self.name, registry=self.place)
+        except RegistryError as error:
+            if error.code != "no_test":
+                raise
+            return self._result(version, "challenger", True, [*reasons, str(error)], None)
+        verdict = status.test.verdict
+        if status.versions != (self.champion.version, version) or verdict == "open":
+            return self._result(version, "challenger", True, [*reasons, *status.text], None)
+        if verdict != "challenger" or self._was(CHAMPION, version):
+            return None
+        before = self.champion.version
+        self.registry.promote(
+            self.name, version, why=status.text[0], evidence=to_json(status), expected=before
+        )
+        moved = f"{self.name}@{CHAMPION} is version {version}, was version {before}"
+        return self._result(version, "promoted", True, [*status.text, moved], None)
+
+    def _is_child(self, version: int) -> bool:
+        """Whether a version was trained from the champion by `retrain`."""
+        return any(
+            (event.kind, event.version) == ("add", version)
+            and event.evidence.get("retrain", {}).get("parent") == self.champion.digest
+            for event in self._events()
+        )
 
     def unchanged(self, own: bool) -> Retraining | None:
         """The result if the champion was trained on these data already; `own`: by a recipe of its own."""
@@ -193,7 +191,8 @@ class _Job:
             self._note_on_few(len(images.images))
             make_candidate(self.plan, self.on_event)
         gate = self._gate(images, made)
-        made = made or self._made()  # another machine may have been faster
+        if made is None and (made := self._made()) is not None:  # another machine was faster
+            gate = self._gate(images, made)
         version = self._add(gate, images, seen) if made is None else made.version
         if made is not None:
             reasons.append(
@@ -322,10 +321,9 @@ class _Job:
             )
             was = "" if expected is None else f", was version {expected}"
             reasons.append(f"{self.name}@{alias} is version {version}{was}")
-        for alias, outcome in ((CHAMPION, "promoted"), (CHALLENGER, "challenger")):
-            if self._pointed_at(alias) == version:
-                return outcome  # type: ignore[return-value]
-        return "passed"
+        if self._pointed_at(CHAMPION) == version:
+            return "promoted"
+        return "challenger" if self._pointed_at(CHALLENGER) == version else "passed"
 
     def _was(self, alias: str, version: int) -> bool:
         """Whether an alias has ever been moved to a version."""

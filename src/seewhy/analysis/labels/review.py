@@ -8,17 +8,17 @@ from pathlib import Path
 
 from seewhy.data.bad_files import write_csv
 from seewhy.data.sources.corrected import (
-    FILE,
     HASH,
     NONE,
+    Added,
     Corrected,
     Correction,
     is_corrected,
     read_corrected,
+    write_corrected,
 )
 from seewhy.data.split import Splits
 from seewhy.errors import DataError, UsageError
-from seewhy.files import write_atomic
 from seewhy.text import counted, plain_cell, visible
 
 _FOUND = ("id", "hash", "label", "suggested", "score")
@@ -172,10 +172,11 @@ def write_version(
         )
     path = Path(data)
     known: Sequence[Correction] = ()
+    added: Sequence[Added] = ()
     source = str(path.resolve()) if path.exists() else data
     if is_corrected(path):
         before = read_corrected(path)
-        known, source = before.corrections, before.source
+        known, added, source = before.corrections, before.added, before.source
         layout = layout or before.layout
         label_column = label_column or before.label_column
     merged = {one.hash: one for one in known}
@@ -183,13 +184,14 @@ def write_version(
         was = merged[one.hash].was if one.hash in merged else one.was
         merged[one.hash] = one.model_copy(update={"was": was})
     kept = tuple(one for one in merged.values() if one.was != one.label)
-    version = Corrected(source=source, layout=layout, label_column=label_column, corrections=kept)
-    out.mkdir(parents=True)
-    try:
-        write_atomic(out / FILE, version.model_dump_json(indent=1).encode())
-    except BaseException:
-        out.rmdir()
-        raise
+    version = Corrected(
+        source=source,
+        layout=layout,
+        label_column=label_column,
+        corrections=kept,
+        added=tuple(added),
+    )
+    write_corrected(version, out, [path])
     return version
 
 

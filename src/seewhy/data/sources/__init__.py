@@ -8,7 +8,7 @@ from seewhy.config.data import DataConfig
 from seewhy.data.shards import open_pack
 from seewhy.data.sources.cifar10 import find_cifar10
 from seewhy.data.sources.columns import Columns
-from seewhy.data.sources.corrected import is_corrected, read_corrected
+from seewhy.data.sources.corrected import is_corrected, read_corrected, with_added
 from seewhy.data.sources.digits import find_digits
 from seewhy.data.sources.layouts import LAYOUTS, no_label_column, recognise
 from seewhy.data.sources.memory import Data, describe, find_memory
@@ -51,6 +51,8 @@ def find(
             "label_column": config.label_column or version.label_column,
         }
         origin = find(version.source, config.model_copy(update=own), on_event)
+        if version.added:
+            origin = with_added(origin, path, version.added)
         return replace(origin, corrections=version.right, notes=(*origin.notes, version.note))
     if path.exists():
         # A link to a file keeps its own name, which tells the kind of the file.

@@ -1,23 +1,33 @@
 """A version of a data set with corrected labels: one small file; the source is not changed.
 
     photos-2/corrected.json     the source, and the right label of each image that had a wrong one
+    photos-2/images/            images that were served, with a label, and belong to train now
 
 Images are identified by their content, so a correction survives a new name or a new order.
 """
 
+import os
 import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seewhy.config.options import first_fault
+from seewhy.data.sources.source import Reading, Record, Source
 from seewhy.errors import DataError
+from seewhy.files import atomic_directory, write_atomic
 from seewhy.text import visible
 
 FILE = "corrected.json"
 NONE = "none of these"  # a person's answer: the image is no class at all, and is left out
+ADDED = "images"  # the folder of those that were served
 HASH = re.compile("^[0-9a-f]{32}$")
+PLAIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
 class Correction(BaseModel):
@@ -31,8 +41,17 @@ class Correction(BaseModel):
     label: str | None = Field(description="the right class; null: none of them, left out")
 
 
+class Added(BaseModel):
+    """An image that was served, and the class that a person gave it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(pattern=PLAIN, description="its name in images/")
+    label: str = Field(description="its class")
+
+
 class Corrected(BaseModel):
-    """A version of a data set: its source, and the labels that differ from it."""
+    """A version of a data set: its source, and the labels and images that differ from it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,6 +62,7 @@ class Corrected(BaseModel):
         None, description="column of the source's labels, if several may be"
     )
     corrections: tuple[Correction, ...] = Field(description="one for each content")
+    added: tuple[Added, ...] = Field((), description="images that were served")
 
     @property
     def right(self) -> dict[bytes, str | None]:
@@ -54,7 +74,8 @@ class Corrected(BaseModel):
         """A line for the user."""
         out = sum(one.label is None for one in self.corrections)
         line = f"contents with a corrected label: {len(self.corrections) - out:,}"
-        return line + (f"; left out as none of the classes: {out:,}" if out else "")
+        line += f"; left out as none of the classes: {out:,}" if out else ""
+        return line + (f"; served images in train: {len(self.added):,}" if self.added else "")
 
 
 def is_corrected(path: Path) -> bool:
@@ -85,3 +106,34 @@ def read_corrected(path: Path) -> Corrected:
             'not exist: change its "source" to their present folder'
         )
     return corrected
+
+
+def write_corrected(version: Corrected, out: Path, folders: Sequence[Path] = ()) -> None:
+    """Writes a version as a new folder; its images are copied from the first of the folders that has each."""
+    with atomic_directory(out) as folder:
+        if version.added:
+            (folder / ADDED).mkdir()
+        for one in version.added:
+            paths = (other / ADDED / one.file for other in folders)
+            shutil.copyfile(next(filter(Path.is_file, paths)), folder / ADDED / one.file)
+        write_atomic(folder / FILE, version.model_dump_json(indent=1).encode())
+
+
+def with_added(origin: Source, folder: Path, added: Sequence[Added]) -> Source:
+    """The source with images of a folder as part of train. Raises `DataError` for packed data."""
+    if origin.pack is not None:
+        raise DataError("images cannot be added to packed data: add them to the data, and pack it")
+    paths = [(folder / ADDED / one.file).resolve() for one in added]
+
+    def read() -> Reading:
+        total, classes, records = origin.read()
+        group = "" if origin.grouped else None
+        new = (
+            Record(f"{ADDED}/{one.file}", one.label, "train", path, group)
+            for one, path in zip(added, paths, strict=True)
+        )
+        return Reading(total + len(added), classes, chain(records, new))
+
+    names = tuple(os.path.relpath(path, origin.root) for path in paths)
+    labels = "".join(f"\n{one.file} {one.label}" for one in added)
+    return replace(origin, files=(*origin.files, *names), read=read, key=origin.key + labels)

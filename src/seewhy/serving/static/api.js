@@ -27,7 +27,7 @@ function sleep(seconds, signal) {
   });
 }
 
-async function send(path, values = {}, { body = null, signal = null } = {}) {
+async function send(path, values = {}, { body = null, signal = null, as = "json" } = {}) {
   for (let attempt = 0; ; attempt++) {
     if (signal?.aborted) throw ABORTED();
     const pause = (resumeAt[path] ?? 0) - Date.now();
@@ -44,7 +44,7 @@ async function send(path, values = {}, { body = null, signal = null } = {}) {
       if (attempt < 2) { await sleep(2 ** attempt / 2, signal); continue; }
       throw new ApiError("offline", "The server cannot be reached. Check the connection, then continue.", { retry: true });
     }
-    if (response.ok) return response.json();
+    if (response.ok) return response[as]();
     const { error = {} } = await response.json().catch(() => ({}));
     const busy = response.status === 429 || (response.status === 503 && error.code !== "timeout");
     if (busy && attempt < RETRIES) {
@@ -55,7 +55,7 @@ async function send(path, values = {}, { body = null, signal = null } = {}) {
     if (response.status === 401) {
       if (used === key) key = await askForKey(used !== null);
       if (key !== null) { attempt = 0; continue; }
-      error.message = "This server answers only those who have its API key.";
+      error.message = "This server answers only those who have its key.";
     }
     throw new ApiError(error.code ?? `http_${response.status}`, error.message ?? `The server answered ${response.status}.`,
       { retry: busy || response.status === 401 || response.status === 408, status: response.status });
@@ -84,3 +84,13 @@ export async function predict(file, model, top, signal) {
 
 export const explain = (file, model, method, target, signal) =>
   send("/explain", { model, method, target }, { body: form(file), signal });
+
+/** Answers that a person should look at: {items, counts, classes}. */
+export const queue = (most) => send("/review/queue", { most });
+
+/** The image of one of them, as a blob. */
+export const keptImage = (item) => send(`/review/image/${item.request_id}/${item.image}`, {}, { as: "blob" });
+
+/** Says which class is right; null takes it back. */
+export const setLabel = ({ request_id, image }, label) =>
+  send("/review/label", {}, { body: JSON.stringify({ request_id, image, label }) });
