@@ -20,8 +20,8 @@ def test_a_challenger_that_wins_four_of_five_is_better() -> None:
     test = shadowed([1, 1, 1, 1, -1] * 8, images=400)
     assert test.verdict == "challenger" and test.evidence > ENOUGH
     assert test.pairs == (8, 32) and test.labels == 40
-    assert test.difference.value == pytest.approx(0.06)
-    assert 0 < test.difference.low < 0.06 < test.difference.high < 0.2
+    assert test.difference.value == pytest.approx(0.06, abs=0.005)
+    assert 0 < test.difference.low < test.difference.value < test.difference.high < 0.2
     assert test.labels_needed is None and test.images_needed is None
 
 

@@ -11,7 +11,7 @@ on both sides, unless they differ.
 """
 
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, inf, log
 from typing import Literal
 
 import numpy as np
@@ -154,7 +154,9 @@ def _look(outcomes: Floats, rates: tuple[float, float, float], labels: int) -> L
     lost, won, missing = counted(outcomes)
     best = [evidence_for(won, lost, missing), evidence_for(lost, won, missing)]
     points = np.linspace(0, len(outcomes), min(len(outcomes) + 1, POINTS)).astype(int)
-    points = np.append(points, [int(one.argmax()) for one in best])
+    strongest = max(best, key=lambda one: float(one.max()))
+    points = np.append(points, int(strongest.argmax()))
+    evidence = float(strongest.max())
     lost, won, missing = lost[points], won[points], missing[points]
     pairs = lost + won
     low = 2 * share_bounds(won, pairs + missing)[0] - 1
@@ -163,13 +165,11 @@ def _look(outcomes: Floats, rates: tuple[float, float, float], labels: int) -> L
     least = rates[1] * share_bounds(pairs, points, SURE)[0]
     most = rates[2] * share_bounds(pairs + missing, points, SURE)[1]
     low, high = low * np.where(low < 0, most, least), high * np.where(high > 0, most, least)
-    value = rates[0] * (np.nansum(outcomes) / labels if labels else 0.0)
-    evidence = max(float(one.max()) for one in best)
-    return Look(
-        labels,
-        float(np.exp(np.clip(evidence, 0, LARGEST))),
-        Interval(float(np.clip(value, low.max(), high.min())), float(low.max()), float(high.min())),
-    )
+    # The point that decides, or else the one that tells most.
+    at = -1 if evidence >= log(ENOUGH) else int((high - low).argmin())
+    value = rates[0] * (won[at] - lost[at]) / max(points[at] - missing[at], 1)
+    difference = Interval(float(np.clip(value, low[at], high[at])), float(low[at]), float(high[at]))
+    return Look(labels, float(np.exp(np.clip(evidence, 0, LARGEST))), difference)
 
 
 def _rates(disagreements: int, images: int) -> tuple[float, float, float]:

@@ -40,15 +40,15 @@ function about({ name, champion, challenger, versions, test }) {
 }
 
 function keys(test) {
-  const cost = (share) => (share < 0.0005 ? "< 0.1 points" : `${points(share)} points`);
+  const cost = (share) => (share < 0.0005 ? "< 0.1" : points(share));
   const open = test.verdict === "open";
   const needed = test.labels_needed === null ? "not known yet" : test.labels_needed.toLocaleString("en");
   const all = [
     ...(test.evidence === null ? [] : [["Evidence", test.evidence >= 1000 ? "> 1,000" : test.evidence.toFixed(1), `of ${test.enough}, at which you may stop`]]),
     ["Labels so far", test.labels.toLocaleString("en"), `${counted(test.images, "image")} answered`],
     ...(open ? [["Labels to go", needed, test.images_needed ? `about ${counted(test.images_needed, "more image")}` : "if it goes on so"]] : []),
-    ["To promote, at worst", cost(-test.difference.low), "of accuracy lost"],
-    ["To keep, at worst", cost(test.difference.high), "of accuracy forgone"],
+    ["To promote, at worst", cost(-test.difference.low), "points of accuracy lost"],
+    ["To keep, at worst", cost(test.difference.high), "points of accuracy forgone"],
   ];
   return make("dl", "keys", ...all.map(([name, value, note]) => make("div", "", make("dt", "", name), make("dd", value.length > 9 ? "big long" : "big", value), make("dd", "note", note))));
 }
