@@ -28,6 +28,8 @@ from .serving.client import AsyncClient as AsyncClient
 from .serving.client import Client as Client
 from .serving.serve import serve as serve
 from .serving.settings import ServeSettings as ServeSettings
+from .training.environment import in_group as in_group
+from .training.environment import rank as rank
 from .workflows.ab import ab_status as ab_status
 from .workflows.analyse import analyse as analyse
 from .workflows.benchmark import benchmark_inference as benchmark_inference
@@ -54,6 +56,7 @@ from .workflows.export import export as export
 from .workflows.info import info as info
 from .workflows.labels import apply_review as apply_review
 from .workflows.labels import find_label_issues as find_label_issues
+from .workflows.launch import in_processes as in_processes
 from .workflows.models import build_network as build_network
 from .workflows.models import measured_networks as measured_networks
 from .workflows.models import network_costs as network_costs

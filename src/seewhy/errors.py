@@ -15,7 +15,8 @@
     ├── RegistryError         a registry, or what is asked of it; has a `code`; exit 8 if it is unreachable
     ├── ServerError           a server that refuses a request, is busy or cannot be reached; has a `code`
     ├── LockedError           exit 6: another process is writing here
-    └── DivergedError         exit 7: the loss became NaN or infinite
+    ├── DivergedError         exit 7: the loss became NaN or infinite
+    └── RankError             exit 8: a process that trains with others differs, or is gone; has a `code`
 
 Every message says what was received, what was expected and what to do. Facts that other code reads or adds
 are fields, from which the message is built. The command line shows it without a traceback. A bug in SeeWhy
@@ -294,6 +295,26 @@ class DivergedError(SeeWhyError):
         kept = "" if self.kept is None else f" (kept: {self.kept})"
         more = f"{lower}, --train.clip 1 or --train.warmup 1"
         return f"{self.finding}{step}{rate}: start again with {more}{kept}"
+
+
+@dataclass(eq=False)
+class RankError(SeeWhyError):
+    """A process of several that train one model differs from the others, or is gone.
+
+    `code` is one of missing (did not start), differs (other code, settings or data), left (ended with an
+    error), lost (killed, or its connection broke) and silent (stopped). `resume` is the command that
+    continues the run; the code that trains adds it.
+    """
+
+    code: str
+    detail: str
+    resume: str | None = None
+    exit_code = 8
+
+    def __str__(self) -> str:
+        return (
+            self.detail if self.resume is None else f"{self.detail}: continue with `{self.resume}`"
+        )
 
 
 # EFBIG is the error of a file-size limit (`ulimit -f`).

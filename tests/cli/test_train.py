@@ -67,7 +67,7 @@ def test_before_the_first_step_only_the_settings_are_saved(interrupted):
 
 
 def test_in_the_first_epoch_the_step_is_saved(interrupted):
-    line, run = interrupted(Batches, "__call__")
+    line, run = interrupted(Batches, "at")
     assert line.startswith("interrupted, and saved at step 1") and run.saved_step == 1
     assert goes_on(line, run)
 
@@ -79,7 +79,7 @@ def test_in_validation_the_epoch_is_saved(interrupted):
 
 
 def test_a_second_signal_stops_at_once_and_what_is_said_is_true(interrupted):
-    line, run = interrupted(Batches, "__call__", signals=2)
+    line, run = interrupted(Batches, "at", signals=2)
     assert line.startswith("interrupted before a step was saved") and run.saved_step is None
 
 

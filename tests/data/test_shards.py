@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from data.test_pack import IMAGES, write
 
+from seewhy.config.data import DataConfig
+from seewhy.data import list_data
 from seewhy.data.cache_sets import fetched_files as fetched
 from seewhy.data.cache_sets import remove_cached
 from seewhy.data.shards import open_pack
@@ -46,6 +48,12 @@ def test_files_come_when_they_are_needed(tmp_path, home, address):
     assert len(address[1]) == 1 + 5 + 1
     remove_cached()
     assert not list(fetched())
+
+
+def test_nothing_but_the_index_is_fetched_to_list_a_pack(tmp_path, home, address):
+    write(tmp_path / "x.pack", shard_bytes=120)
+    listed = list_data(f"{address[0]}/x.pack", DataConfig())
+    assert listed.shorter_side == 9 and address[1] == ["/x.pack/index.pack"]
 
 
 def test_an_address_may_be_a_slow_folder(tmp_path, home):

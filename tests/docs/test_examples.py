@@ -22,10 +22,15 @@ import seewhy
 pytestmark = pytest.mark.long
 # The beginning of a command, and why it is not executed.
 NOT_RUN = {
+    "train --data photos/ --train.shards 2 --processes": "starts processes: tests/reliability/test_ranks.py",
+    "train --resume --out runs/transfer --processes": "starts processes: tests/reliability/test_ranks.py",
+    "train --recipe photos --data photos/ --seeds 4 --processes": "starts processes: test_sweeps.py",
+    "tune --recipe photos --data photos/ --trials 20 --processes": "starts processes: test_sweeps.py",
     "train --data photos/ --out runs/tracked": "needs a server of MLflow: tests/workflows/tracking",
     "serve": "does not end: a server is tried in tests/serving, and by the client below",
     "export runs/transfer --format web": "downloads onnxruntime-web: tests/exporters/test_web.py",
     "export runs/transfer --format executorch": "needs 550 MB: tests/exporters/test_executorch.py",
+    "predict runs/transfer photos.pack --out labels-ray.parquet": "needs Ray: test_label_blocks.py",
     "benchmark infer photos.onnx --runtime": "needs OpenVINO: tests/inference/test_openvino.py",
 }
 # Half of the images validate: `calibrate --precision` wants some dozens of answers.

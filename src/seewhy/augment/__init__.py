@@ -38,20 +38,24 @@ def augment(
     config: AugmentConfig,
     generator: torch.Generator,
     policy_generator: torch.Generator | None = None,
+    place: tuple[int, int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Augments a batch of uint8 images `(B, S, S, 3)` and its float targets `(B, K)`.
 
     Returns floats `(B, 3, size, size)` in [0, 1], channels last, and the targets. All random numbers come
     from `generator`, on the CPU, in one draw whose row i belongs to image i; those of a policy come from
-    `policy_generator`. Without a random crop, the centre is used. Raises `UsageError` for a crop that the
-    images do not allow.
+    `policy_generator`. With `place`, the images are a part of a batch: its first row there and the batch's
+    size; so each image is drawn what it is in the whole batch, and mixed with another of the part. Without a
+    random crop, the centre is used. Raises `UsageError` for a crop that the images do not allow.
     """
-    rows = torch.rand(len(images), len(DRAWS), generator=generator).to(images.device)
+    first, count = place or (0, len(images))
+    part = slice(first, first + len(images))
+    rows = torch.rand(count, len(DRAWS), generator=generator)[part].to(images.device)
     draw = dict(zip(DRAWS, rows.unbind(1), strict=True))
     plan = None
     if config.policy is not None:
         assert policy_generator is not None
-        plan = draw_plan(config, len(images), size, policy_generator)
+        plan = draw_plan(config, count, size, policy_generator)[part]
     return augment_by(draw, images, targets, size, config, plan)
 
 

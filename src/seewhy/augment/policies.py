@@ -24,6 +24,9 @@ class Plan:
     operations: Tensor
     amounts: Tensor
 
+    def __getitem__(self, rows: slice) -> "Plan":
+        return Plan(self.operations[rows], self.amounts[rows])
+
     def text(self, row: int) -> str:
         """What is done to one image, a line each."""
         done = [NAMES[place] for place in self.operations[row].tolist()]

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 import seewhy
 from seewhy.cli.flags import training_flags
-from seewhy.cli.options import PATH, show
+from seewhy.cli.options import PATH, Typed, processes_option, show, start_processes
 from seewhy.cli.progress import shown
 from seewhy.cli.screen import Rows
 from seewhy.config.options import parse_value
@@ -17,7 +17,7 @@ from seewhy.config.plan import load_plan, make_plan
 from seewhy.errors import UsageError
 
 
-@click.command()
+@click.command(cls=Typed)
 @training_flags("-ablation")
 @click.option("--rows", type=PATH, help="YAML file of named rows")
 @click.option(
@@ -35,6 +35,7 @@ from seewhy.errors import UsageError
 )
 @click.option("--seeds", type=int, help="runs per row, with consecutive seeds [3]")
 @click.option("--target", type=float, help="also measure the time to this validation accuracy")
+@processes_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -47,6 +48,7 @@ def command(
     with_: tuple[str, ...],
     seeds: int | None,
     target: float | None,
+    processes: int | None,
     **settings: Any,
 ) -> None:
     """Measure the effect of each recipe option: rows without it or with it, compared seed by seed.
@@ -69,6 +71,8 @@ def command(
             del options["recipe"]
     tree |= {name: value for name, value in options.items() if value is not None}
     plan = make_plan(tree, "the ablation")
+    if processes is not None:
+        start_processes(processes)
     with shown() as terminal:
         result = seewhy.ablate(data, plan, on_event=terminal, **settings)
     show(

@@ -6,7 +6,7 @@ import click
 
 import seewhy
 from seewhy.cli.flags import training_flags
-from seewhy.cli.options import show
+from seewhy.cli.options import Typed, processes_option, show, start_processes
 from seewhy.cli.progress import shown
 from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import ends, value
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seewhy.analysis.experiments.learning_curve import LearningCurve
 
 
-@click.command()
+@click.command(cls=Typed)
 @training_flags("-learning-curve")
 @click.option(
     "--shares",
@@ -25,13 +25,16 @@ if TYPE_CHECKING:
     help="fractions of the training images, smallest first",
 )
 @click.option("--seeds", default=3, show_default=True, help="runs per share, consecutive seeds")
-def command(shares: str, as_json: bool, **settings: Any) -> None:
+@processes_option
+def command(shares: str, as_json: bool, processes: int | None, **settings: Any) -> None:
     """Estimate whether more images would help: train on growing shares of the training images.
 
     Every run takes the same number of steps, so that only the number of images differs. Run the same
     command again to continue after an interruption.
     """
     parts = _numbers(shares)
+    if processes is not None:
+        start_processes(processes)
     with shown() as terminal:
         result = seewhy.learning_curve(shares=parts, on_event=terminal, **settings)
     show(result, as_json, _text)

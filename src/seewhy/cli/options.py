@@ -5,13 +5,14 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 import seewhy
 from seewhy.cli.completion import data_sets
 from seewhy.cli.screen import Part, written
+from seewhy.errors import UsageError
 
 Verb = Callable[..., Any]
 
@@ -53,6 +54,31 @@ def reading_options(verb: Verb) -> Verb:
     for name, flag in reversed(READING.items()):
         command = click.option(flag, name, help="as for train", **kinds.get(name, {}))(command)
     return command
+
+
+class Typed(click.Command):
+    """Keeps the arguments as they were typed, which other processes get."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.obj = list(args)
+        return super().parse_args(ctx, args)
+
+
+def processes_option(verb: Verb) -> Verb:
+    """Adds --processes to a `Typed` verb."""
+    text = "use N processes on this machine: each trains a part of the runs, or a part of one run's shards"
+    return click.option("--processes", type=int, help=text)(verb)
+
+
+def start_processes(count: int, together: bool = False) -> NoReturn:
+    """Runs the verb in several processes, each of which gets its other arguments, and exits as they do."""
+    context = click.get_current_context()
+    if seewhy.in_group():
+        raise UsageError("this process is one of several already: leave out --processes")
+    typed = list(context.obj)
+    at = next(i for i, text in enumerate(typed) if text.split("=")[0] == "--processes")
+    del typed[at : at + (1 if "=" in typed[at] else 2)]
+    sys.exit(seewhy.in_processes([str(context.info_name), *typed], count, together=together))
 
 
 def runtime_option(verb: Verb) -> Verb:

@@ -41,6 +41,13 @@ MANY = 200  # images, more than a person reads
 @click.option("--top-k", default=3, show_default=True, help="labels per image (1 to 100)")
 @click.option("--follow-links", is_flag=True, help="follow links that lead out of a folder, too")
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="ray: label by a Ray cluster, whose machines reach MODEL and PATHS by the same names",
+)
+@click.option(
     "--resume", is_flag=True, help="continue FILE.partial of interrupted work, if it is there"
 )
 @click.option(

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 import seewhy
 from seewhy.cli.completion import models
 from seewhy.cli.flags import training_flags
-from seewhy.cli.options import show
+from seewhy.cli.options import Typed, processes_option, show, start_processes
 from seewhy.cli.progress import Terminal, say, shown
 from seewhy.cli.screen import Part
 from seewhy.cli.tables import metrics_table, summary_table
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seewhy.run import Run
 
 
-@click.command()
+@click.command(cls=Typed)
 @training_flags()
 @click.option(
     "--resume",
@@ -45,9 +45,11 @@ if TYPE_CHECKING:
     metavar="TRACKER",
     help="mirror the run to mlflow[:URI] or tensorboard; one that is away never stops it",
 )
+@processes_option
 def command(
     seeds: int | None,
     folds: int | None,
+    processes: int | None,
     resume: bool,
     as_json: bool,
     track: tuple[str, ...],
@@ -64,11 +66,19 @@ def command(
         raise UsageError("--seeds and --folds are two experiments: choose one")
     if resume and (seeds is not None or folds is not None):
         raise UsageError("--seeds and --folds continue by themselves: leave out --resume")
+    several = seeds is not None or folds is not None
+    if processes is not None:
+        start_processes(processes, together=not several)
+    if several and seewhy.in_group():
+        raise UsageError("--seeds and --folds train each run in one process: use --processes")
     if resume:  # what is not named is the run's own
         source = click.get_current_context().get_parameter_source
         for name in ("recipe", "data"):
             if source(name) is ParameterSource.DEFAULT:
                 settings[name] = None
+    if seewhy.rank() > 0:  # the first rank shows, tracks and reports
+        seewhy.train(resume=resume, **settings)
+        return
     with seewhy.track(*track, on_event=Terminal()) as tracker:
         if seeds is not None:
             with shown(also=tracker) as terminal:

@@ -7,7 +7,7 @@ import click
 
 import seewhy
 from seewhy.cli.flags import training_flags
-from seewhy.cli.options import show
+from seewhy.cli.options import Typed, processes_option, show, start_processes
 from seewhy.cli.progress import shown
 from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import value
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from seewhy.analysis.experiments.tuning import Tuning
 
 
-@click.command()
+@click.command(cls=Typed)
 @training_flags("-tune")
 @click.option("--trials", default=20, show_default=True, help="trials in all processes together")
 @click.option("--time-limit", type=float, help="start no trial after this many seconds")
@@ -29,13 +29,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="how unpromising trials are stopped early",
 )
-def command(data: str, as_json: bool, **settings: Any) -> None:
+@processes_option
+def command(data: str, as_json: bool, processes: int | None, **settings: Any) -> None:
     """Search a recipe's `search` section for better settings, and confirm the best with fresh seeds.
 
     Writes the best recipe to OUT/best.yaml: the base if no trial has a better mean. Run the same command
-    again to continue after an interruption; run it in parallel, also on other machines with the same
-    --storage, to share the work.
+    again to continue after an interruption. --processes shares the work; so does the same command run again
+    in parallel, on other machines with the same --storage.
     """
+    if processes is not None:
+        start_processes(processes)
     with shown() as terminal:
         result = seewhy.tune(data, on_event=terminal, **settings)
     show(result, as_json, lambda _: _summary(result, data))

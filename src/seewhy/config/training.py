@@ -28,6 +28,13 @@ class TrainConfig(BaseModel):
         description="compute each batch in N micro-batches, whose gradients add up to those of the batch: "
         "less memory, the same step; batch-norm statistics are those of a micro-batch",
     )
+    shards: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="cut each batch into N shards, which are computed one by one or by as many processes, to "
+        "the same bits; batch-norm statistics are the mean of the shards'",
+    )
     progressive: float | None = Field(
         None,
         ge=0.1,
@@ -195,6 +202,10 @@ class TrainConfig(BaseModel):
             raise ValueError("weight_decay_on has no effect without weight_decay")
         if self.accumulate is not None and self.accumulate > self.batch_size:
             raise ValueError(f"accumulate must be at most batch_size, {self.batch_size}")
+        if self.shards > 1 and 2 * self.shards > self.batch_size:
+            raise ValueError(
+                f"shards must be at most half of batch_size, {self.batch_size}: a shard has two images"
+            )
         if (self.curriculum is None) != (self.difficulty is None):
             raise ValueError("curriculum and difficulty need each other: set both or neither")
         if self.compile and self.progressive is not None:

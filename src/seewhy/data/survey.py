@@ -30,7 +30,9 @@ class Survey:
 
 
 def survey_of(source: Source, content: Content) -> Survey:
-    """Returns facts from the headers of some images outside test."""
+    """Returns facts from the headers of some images outside test; of a pack from its index."""
+    if source.pack is not None:
+        return Survey(source.pack.about.rule.store, square=True, deep=False)
     file = cache_root() / "sets" / content.id / "survey.txt"
     if (words := _remembered(file)) is not None:
         return Survey(int(words[0]), words[1] == "square", words[2] == "deep")

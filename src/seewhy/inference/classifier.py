@@ -93,6 +93,11 @@ class Classifier:
         """The model's permanent identifier, 64 hex digits."""
         return self.predictor.digest
 
+    @property
+    def chunk(self) -> int:
+        """The number of images that `predict_chunks` computes together."""
+        return max(1, min(CHUNK, CHUNK_PIXELS // self.rule.store**2))
+
     def in_full_precision(self) -> AbstractContextManager[None]:
         """True float32 products for the block: for the owner of the process, as it may be a setting of it."""
         return self.predictor.in_full_precision()
@@ -185,7 +190,7 @@ class Classifier:
     ) -> Iterator[tuple[list[ImageLike], list["Future[list[Read]]"]]]:
         """Chunks of images with the tasks that read them, which are begun one chunk ahead."""
         remaining, waiting = iter(images), deque[Any]()
-        count = max(1, min(CHUNK, CHUNK_PIXELS // self.rule.store**2))
+        count = self.chunk
         read = partial(_read, rule=self.rule)
         try:
             while chunk := list(islice(remaining, count)):

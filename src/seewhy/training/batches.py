@@ -22,6 +22,7 @@ from seewhy.training.curriculum import Curriculum
 # Independent streams of random numbers.
 ORDER, AUGMENT, NETWORK, WEIGHTS, POLICY = range(5)
 
+LEAST = 2  # images of a shard or a micro-batch: of a single one, batch norm may have no statistics
 FULL_AFTER = 0.75  # share of the epochs after which images have their full side
 
 
@@ -36,7 +37,8 @@ class Batches:
 
     The shuffled orders of all epochs are concatenated and cut into batches, so a batch may span two
     epochs, only the last can be short, and no image is left out, unless a `curriculum` repeats the easy ones
-    at first. `size` is the network's input side; `progressive` is the share of it that the first epoch has.
+    at first. `size` is the network's input side; `progressive` is the share of it that the first epoch has. A
+    batch is cut into `shards`, each of two images or more: a shorter one into fewer.
     """
 
     images: ImageSet
@@ -48,6 +50,7 @@ class Batches:
     sampling: Literal["balanced"] | None = None
     progressive: float | None = None
     curriculum: Curriculum | None = None
+    shards: int = 1
 
     @cached_property
     def _order(self) -> Callable[[int], np.ndarray]:
@@ -66,10 +69,14 @@ class Batches:
     def rows(self, step: int) -> np.ndarray:
         """Rows of the training set in the batch of `step`."""
         count, first = len(self.images), step * self.batch_size
-        positions = np.arange(first, min(first + self.batch_size, self.epochs * count))
+        positions = np.arange(first, first + self.count(step))
         epochs, places = np.divmod(positions, count)
         parts = [self._order(int(e))[places[epochs == e]] for e in np.unique(epochs)]
         return np.concatenate(parts)
+
+    def count(self, step: int) -> int:
+        """The number of images in the batch of `step`."""
+        return min(self.batch_size, self.epochs * len(self.images) - step * self.batch_size)
 
     def side(self, step: int) -> int:
         """The side in pixels of the images of `step`, below `size` where it grows over the epochs."""
@@ -79,7 +86,24 @@ class Batches:
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """The batch of `step`: x (B, 3, side, side) floats in [0, 1], targets (B, K) summing to 1."""
+        return self._augmented(step, self.rows(step), 0)
+
+    def cut(self, step: int) -> list[np.ndarray]:
+        """The rows of each shard of the batch of `step`."""
         rows = self.rows(step)
+        return np.array_split(rows, max(1, min(self.shards, len(rows) // LEAST)))
+
+    def most_at_once(self, parts: int | None) -> int:
+        """The number of images in a shard, or in one of the `parts` of a batch, if these are smaller."""
+        return -(-self.batch_size // max(parts or 1, self.shards))
+
+    def at(self, step: int, shard: int) -> tuple[Tensor, Tensor]:
+        """A shard of the batch of `step`: its images as they are in the batch, mixed among themselves."""
+        parts = self.cut(step)
+        return self._augmented(step, parts[shard], sum(map(len, parts[:shard])))
+
+    def _augmented(self, step: int, rows: np.ndarray, first: int) -> tuple[Tensor, Tensor]:
+        """The images of these rows, the first of which is number `first` of the batch."""
         images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
         if step + 1 < self.total_steps:
             self.images.expect(self.rows(step + 1))
@@ -89,7 +113,8 @@ class Batches:
             torch.Generator().manual_seed(seed_of(self.seed, stream, step))
             for stream in (AUGMENT, POLICY)
         )
-        x, y = augment(images, targets, self.size, self.augmentation, generator, policy)
+        place = first, self.count(step)
+        x, y = augment(images, targets, self.size, self.augmentation, generator, policy, place)
         side = self.side(step)
         if side < self.size:
             x = functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)

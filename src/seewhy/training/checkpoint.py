@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,25 @@ def save_checkpoint(state: TrainState, directory: Path) -> Path:
 
     Raises `DivergedError` if a weight is not finite, `DiskFullError` if there is no space.
     """
+    data, record = packed(state)
+    digest = record["sha256"]
+    about = json.dumps(to_json(record), allow_nan=False).encode()
+    path = directory / f"step-{state.progress.step}"
+    with full_disk_named(directory, len(data)):
+        directory.mkdir(parents=True, exist_ok=True)
+    sync_directory(directory.parent)
+    if _holds(path, digest):  # this step was saved before its epoch was validated
+        write_atomic(path / "state.json", about)
+    else:
+        with atomic_directory(path, len(data)) as temporary:
+            (temporary / "state.safetensors").write_bytes(data)
+            (temporary / "state.json").write_bytes(about)
+    remove_older(directory, state.progress)
+    return path
+
+
+def packed(state: TrainState) -> tuple[bytes, dict[str, Any]]:
+    """The state as the bytes of its tensors and a record of all else. Raises `DivergedError`."""
     optimizer = state.optimizer.state_dict()["state"].items()
     flat = {f"{index}.{key}": value for index, kept in optimizer for key, value in kept.items()}
     numbers = {name: value for name, value in flat.items() if not isinstance(value, Tensor)}
@@ -55,26 +75,12 @@ def save_checkpoint(state: TrainState, directory: Path) -> Path:
         2 * size
     )  # as much as saving needs: raises MemoryError here, where safetensors would panic
     data = safetensors.torch.save(tensors)
-    digest = hashlib.sha256(data).hexdigest()
-    record = {
+    return data, {
         "progress": dataclasses.asdict(state.progress),
         "optimizer": numbers,
-        "threads": torch.get_num_threads(),
-        "sha256": digest,
+        "threads": state.threads or torch.get_num_threads(),
+        "sha256": hashlib.sha256(data).hexdigest(),
     }
-    about = json.dumps(to_json(record), allow_nan=False).encode()
-    path = directory / f"step-{state.progress.step}"
-    with full_disk_named(directory, len(data)):
-        directory.mkdir(parents=True, exist_ok=True)
-    sync_directory(directory.parent)
-    if _holds(path, digest):  # this step was saved before its epoch was validated
-        write_atomic(path / "state.json", about)
-    else:
-        with atomic_directory(path, len(data)) as temporary:
-            (temporary / "state.safetensors").write_bytes(data)
-            (temporary / "state.json").write_bytes(about)
-    remove_older(directory, state.progress)
-    return path
 
 
 def load_checkpoint(state: TrainState, path: Path) -> str | None:
@@ -83,18 +89,27 @@ def load_checkpoint(state: TrainState, path: Path) -> str | None:
     Raises `ModelFileError` if the checkpoint is damaged or of another network.
     """
     data, record = _read(path)
-    tensors = safetensors.torch.load(data)
-    architecture = name_of(state.network)
     try:
-        state.network.load_state_dict(_weights(tensors, "network.", architecture))
-        optimizer = state.optimizer.state_dict()
-        optimizer["state"] = {}
-        for name, value in {**_part(tensors, "optimizer."), **record["optimizer"]}.items():
-            index, key = name.split(".", 1)
-            optimizer["state"].setdefault(int(index), {})[key] = value
-        state.optimizer.load_state_dict(optimizer)
+        unpack(state, data, record)
     except (RuntimeError, ValueError, KeyError) as error:
         raise ModelFileError(f"{path} is not a checkpoint of this network: {error}") from None
+    threads = state.threads or torch.get_num_threads()
+    if threads != record["threads"]:
+        return f"resumed, not bit-exact: threads {record['threads']}->{threads}"
+    return None
+
+
+def unpack(state: TrainState, data: bytes, record: Mapping[str, Any]) -> None:
+    """Gives `state`, a new one of the same network, what was `packed`."""
+    tensors = safetensors.torch.load(data)
+    architecture = name_of(state.network)
+    state.network.load_state_dict(_weights(tensors, "network.", architecture))
+    optimizer = state.optimizer.state_dict()
+    optimizer["state"] = {}
+    for name, value in {**_part(tensors, "optimizer."), **record["optimizer"]}.items():
+        index, key = name.split(".", 1)
+        optimizer["state"].setdefault(int(index), {})[key] = value
+    state.optimizer.load_state_dict(optimizer)
     device = next(state.network.parameters()).device
     average = _weights(tensors, "average.", architecture)
     state.average = {name: t.to(device) for name, t in average.items()} or None
@@ -103,10 +118,6 @@ def load_checkpoint(state: TrainState, path: Path) -> str | None:
         {current_name(architecture, layer): norm for layer, norm in row.items()}
         for row in state.progress.gradient_norms
     ]
-    threads = torch.get_num_threads()
-    if threads != record["threads"]:
-        return f"resumed, not bit-exact: threads {record['threads']}->{threads}"
-    return None
 
 
 def load_progress(path: Path) -> TrainProgress:
@@ -114,7 +125,7 @@ def load_progress(path: Path) -> TrainProgress:
     return _progress(_read(path)[1])
 
 
-def _progress(record: dict[str, Any]) -> TrainProgress:
+def _progress(record: Mapping[str, Any]) -> TrainProgress:
     fields = TrainProgress.__annotations__  # another version may have other fields
     progress = TrainProgress(**{k: v for k, v in record["progress"].items() if k in fields})
     for row in (*progress.history, *progress.gradient_norms):

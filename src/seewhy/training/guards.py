@@ -1,8 +1,10 @@
 """Context managers around training: signals, out of memory, a missing compiler, determinism."""
 
 import mmap
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +14,7 @@ import torch
 from seewhy.errors import MemoryLimitError, SeeWhyError, UsageError, first_line, out_of_memory
 
 HELD_BACK = 2**26  # bytes
+AGAIN = 0.5  # seconds in which torchrun passes on a signal that the terminal sends as well
 _collected: list[list[int]] = []  # the list of the outermost `stopping_signals`, while there is one
 
 
@@ -30,10 +33,15 @@ def stopping_signals() -> Iterator[list[int]]:
         return
     received: list[int] = []
 
+    first, again = 0.0, AGAIN if "TORCHELASTIC_RUN_ID" in os.environ else 0
+
     def note(number: int, frame: FrameType | None) -> None:
-        if received:
+        nonlocal first
+        if not received:
+            first = time.monotonic()
+            received.append(number)
+        elif time.monotonic() - first > again:
             raise as_exception(number)
-        received.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     _collected.append(received)
@@ -47,18 +55,27 @@ def stopping_signals() -> Iterator[list[int]]:
             signal.raise_signal(received[0])
 
 
+def stop_requests() -> list[int]:
+    """The list of the outermost `stopping_signals`; an empty one without it."""
+    return _collected[0] if _collected else []
+
+
 def as_exception(number: int) -> BaseException:
     """The exception that a signal raises after everything is saved."""
     return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 @contextmanager
-def deterministic(device: torch.device, seed: int) -> Iterator[None]:
+def deterministic(device: torch.device, seed: int, threads: int | None = None) -> Iterator[None]:
     """Makes results reproducible on one machine: seeded, and without benchmarking of convolutions.
 
-    Random states and cuDNN's flags are restored after the block.
+    With so many `threads`, where given, as other numbers add up in another order. Random states, cuDNN's
+    flags and the number of threads are restored after the block.
     """
     before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    threads_before = torch.get_num_threads()
+    if threads not in (None, threads_before):
+        torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     gpus = range(torch.cuda.device_count()) if device.type == "cuda" else []
     try:
@@ -67,6 +84,8 @@ def deterministic(device: torch.device, seed: int) -> Iterator[None]:
             yield
     finally:
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+        if threads not in (None, threads_before):
+            torch.set_num_threads(threads_before)
 
 
 def reseed(device: torch.device, seed: int) -> None:

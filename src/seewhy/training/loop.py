@@ -14,6 +14,7 @@ from seewhy.config.schedules import Plateau
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Note, Step
+from seewhy.inference.device import device_of
 from seewhy.text import counted
 from seewhy.training.averages import (
     Weights,
@@ -24,7 +25,7 @@ from seewhy.training.averages import (
     swa_start,
 )
 from seewhy.training.batches import NETWORK, Batches, seed_of
-from seewhy.training.guards import deterministic, memory_capped, take_peak_memory
+from seewhy.training.guards import deterministic, memory_capped, reseed, take_peak_memory
 from seewhy.training.layers import (
     batch_norm_momentum,
     freeze_batch_norms,
@@ -35,7 +36,9 @@ from seewhy.training.layers import (
 from seewhy.training.micro_batches import cut, fitting_memory
 from seewhy.training.objectives import Objective
 from seewhy.training.optimisers import build_optimizer
+from seewhy.training.ranks import ALONE, Ranks
 from seewhy.training.schedules import dropout_rate, lr_factor
+from seewhy.training.shards import Computed, add_up, seed_of_shard
 
 # Metrics of the network on the validation images, `loss` among them.
 Validate = Callable[[nn.Module], Mapping[str, float]]
@@ -77,19 +80,26 @@ class TrainProgress:
 
 @dataclass
 class TrainState:
-    """The whole state of training: weights, optimiser, average and progress."""
+    """The whole state of training: weights, optimiser, average and progress.
+
+    `threads` is the number with which each step is computed; None: as many as PyTorch takes.
+    """
 
     network: nn.Module
     optimizer: optim.Optimizer
     average: Weights | None
     progress: TrainProgress
+    threads: int | None = None
 
     @classmethod
-    def start(cls, network: nn.Module, config: TrainConfig) -> "TrainState":
+    def start(
+        cls, network: nn.Module, config: TrainConfig, threads: int | None = None
+    ) -> "TrainState":
         average = start_average(network) if config.ema is not None else None
         if config.freeze is not None:
             freeze_blocks(network, config.freeze)
-        return cls(network, build_optimizer(network, config), average, TrainProgress())
+        optimizer = build_optimizer(network, config)
+        return cls(network, optimizer, average, TrainProgress(), threads)
 
 
 def train(
@@ -102,17 +112,20 @@ def train(
     mode: str,
     device: torch.device,
     amp: torch.dtype | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Step | Epoch | Note]:
     """Trains until the last epoch, the patience or the time limit, and yields every step and epoch.
 
     A step for which memory runs out is done again in smaller micro-batches, and so are the later ones; a
     `Note` says so. The caller may stop at any yield and continue later with the same `state`, bit for bit.
-    Global settings, such as random states, are set and restored within a step. `mode` is "max" or "min",
-    the better direction of `config.monitor`. Raises `DivergedError` if a loss is not finite.
+    With several `ranks` each computes some shards of every batch, and all have the same state after it; the
+    first alone validates. Global settings, such as random states, are set and restored within a step.
+    `mode` is "max" or "min", the better direction of `config.monitor`. Raises `DivergedError` if a loss is
+    not finite.
     """
-    network, progress = state.network, state.progress
+    network, progress, threads = state.network, state.progress, state.threads
     compiled = cast(nn.Module, torch.compile(network)) if config.compile else network
-    objective = _in_precision(objective, device, amp)
+    backward = partial(_backward, network, compiled, _in_precision(objective, device, amp))
     # Of a state that was loaded, by the rules of this recipe, which may allow more.
     progress.out_of_time = _out_of_time(progress, config)
     progress.stopped = reason_to_stop(progress, config)
@@ -120,39 +133,35 @@ def train(
         clock = time.monotonic()
         seed = seed_of(config.seed, NETWORK, progress.step)
         if batches.epochs_done(progress.step) > progress.epoch or progress.out_of_time:
-            with deterministic(device, seed), memory_capped(device, config.device_memory):
-                metrics = _validated(state, batches, config, validate, device)
-            number, peak = progress.epoch + 1, take_peak_memory(device)
-            yield close_epoch(progress, number, config, metrics, mode, clock, peak)
+            with deterministic(device, seed, threads), memory_capped(device, config.device_memory):
+                metrics = ranks.of_first(partial(_validated, state, batches, config, validate))
+            seconds, peak = ranks.agreed(time.monotonic() - clock), take_peak_memory(device)
+            yield close_epoch(progress, progress.epoch + 1, config, metrics, mode, seconds, peak)
             continue
 
-        with deterministic(device, seed), memory_capped(device, config.device_memory):
-            x, y = (part.to(device, non_blocking=True) for part in batches(progress.step))
+        with deterministic(device, seed, threads), memory_capped(device, config.device_memory):
             lr = _set_rates(state, batches, config)
-            network.train()
-            if config.freeze_batch_norm:
-                freeze_batch_norms(network)
+            _set_training_mode(network, config)
             state.optimizer.zero_grad()
-            size = progress.micro_batch or -(-batches.batch_size // (config.accumulate or 1))
-            backward = partial(_backward, network, compiled, objective, x, y)
-            (loss, logits), fitted = fitting_memory(network, backward, size, seed)
-            norms = None
-            if config.gradient_norms is not None and progress.step % config.gradient_norms == 0:
-                norms = gradient_norms(network)
+            size = progress.micro_batch or batches.most_at_once(config.accumulate)
+            shard = partial(_shard, network, backward, batches, progress.step, seed, size)
+            done = add_up(network, len(batches.cut(progress.step)), shard, ranks)
+            due = config.gradient_norms and progress.step % config.gradient_norms == 0
+            norms = gradient_norms(network) if due else None
             if config.clip is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), config.clip)
             state.optimizer.step()
-            state.average = next_average(
-                state.average, network, config, progress.step, batches.total_steps
-            )
+            total = batches.total_steps
+            state.average = next_average(state.average, network, config, progress.step, total)
 
-        _require_finite(loss.item(), progress.step, lr)
-        done = _count_step(progress, batches, loss, logits, y, lr, clock, norms)
+        _require_finite(done.loss.item(), progress.step, lr)
+        event = _count_step(progress, batches, done, lr, clock, norms)
+        progress.elapsed = ranks.agreed(progress.elapsed)
         progress.out_of_time = _out_of_time(progress, config)
-        if fitted < size:
-            progress.micro_batch = fitted
-            yield Note(_in_micro_batches(network, progress.step, fitted, batches.batch_size))
-        yield done
+        if done.fitted < size:
+            progress.micro_batch = done.fitted
+            yield Note(_in_micro_batches(network, progress.step, done.fitted, batches.batch_size))
+        yield event
 
 
 def _validated(
@@ -160,7 +169,6 @@ def _validated(
     batches: Batches,
     config: TrainConfig,
     validate: Validate,
-    device: torch.device,
 ) -> Mapping[str, float]:
     """The metrics of the averaged weights, where there are some; those of SWA get their own batch norm.
 
@@ -170,7 +178,7 @@ def _validated(
     with averaged(network, state.average):
         if config.swa is not None and state.average is not None and not config.freeze_batch_norm:
             latest = range(max(step - BATCH_NORM_STEPS, 0), step)
-            images = (batches(number)[0].to(device) for number in latest)
+            images = (batches(number)[0].to(device_of(network)) for number in latest)
             state.average = fit_batch_norm(network, images)
         return validate(network)
 
@@ -187,12 +195,41 @@ def _in_precision(objective: Objective, device: torch.device, amp: torch.dtype |
     return mixed
 
 
+def _shard(
+    network: nn.Module,
+    backward: Callable[..., tuple[Tensor, Tensor]],
+    batches: Batches,
+    step: int,
+    seed: int,
+    size: int,
+    shard: int,
+) -> Computed:
+    """Adds the gradients of a shard of the batch of `step`, by its share of the images, to the network's."""
+    device = device_of(network)
+    seed = seed_of_shard(seed, shard)
+    reseed(device, seed)
+    x, y = (part.to(device, non_blocking=True) for part in batches.at(step, shard))
+    share = len(y) / batches.count(step)
+    (loss, logits), fitted = fitting_memory(network, partial(backward, x, y, share), size, seed)
+    return Computed(loss, (logits.argmax(1) == y.argmax(1)).sum(), share, fitted)
+
+
 def _backward(
-    network: nn.Module, compiled: nn.Module, objective: Objective, x: Tensor, y: Tensor, size: int
+    network: nn.Module,
+    compiled: nn.Module,
+    objective: Objective,
+    x: Tensor,
+    y: Tensor,
+    whole: float,
+    size: int,
 ) -> tuple[Tensor, Tensor]:
-    """Adds up the gradients of a batch in micro-batches of `size`; returns its mean loss and its logits."""
+    """Adds up the gradients of a shard, `whole` of its batch, in micro-batches of `size`.
+
+    Returns its mean loss, times `whole`, and its logits.
+    """
     losses, outputs = [], []
     for part_x, part_y, share in cut(x, y, size):
+        share *= whole
         # The compiled network takes whole micro-batches only: compiling again for others is too slow.
         loss, logits = objective(compiled if len(part_y) == size else network, part_x, part_y)
         (loss * share).backward()
@@ -211,6 +248,12 @@ def _in_micro_batches(network: nn.Module, step: int, fitted: int, batch: int) ->
     return text + "; batch-norm statistics are now those of a micro-batch"
 
 
+def _set_training_mode(network: nn.Module, config: TrainConfig) -> None:
+    network.train()
+    if config.freeze_batch_norm:
+        freeze_batch_norms(network)
+
+
 def _set_rates(state: TrainState, batches: Batches, config: TrainConfig) -> float:
     """Sets the rates of the step, of learning and of dropout; returns that of learning."""
     dropout = dropout_rate(config, batches.epochs_done(state.progress.step))
@@ -226,16 +269,15 @@ def _set_rates(state: TrainState, batches: Batches, config: TrainConfig) -> floa
 def _count_step(
     progress: TrainProgress,
     batches: Batches,
-    loss: Tensor,
-    logits: Tensor,
-    y: Tensor,
+    done: Computed,
     lr: float,
     clock: float,
     norms: dict[str, float] | None,
 ) -> Step:
-    progress.loss_sum += loss.item() * len(y)
-    progress.correct += (logits.argmax(1) == y.argmax(1)).sum().item()
-    progress.seen += len(y)
+    images = batches.count(progress.step)
+    progress.loss_sum += done.loss.item() * images
+    progress.correct += done.correct.item()
+    progress.seen += images
     progress.step += 1
     if norms is not None:
         progress.gradient_norms.append({"step": progress.step, **norms})
@@ -248,7 +290,7 @@ def _count_step(
         loss=progress.loss_sum / progress.seen,
         accuracy=progress.correct / progress.seen,
         lr=lr,
-        images_per_second=len(y) / seconds,
+        images_per_second=images / seconds,
         seconds=progress.elapsed,
         gradient_norms=norms,
     )
@@ -260,10 +302,11 @@ def close_epoch(
     config: TrainConfig,
     metrics: Mapping[str, float],
     mode: str,
-    clock: float,
+    seconds: float,
     peak_memory: int | None = None,
 ) -> Epoch:
-    """Adds an epoch that is validated to the history; whatever was done since `clock` counts to it."""
+    """Adds an epoch that is validated to the history; `seconds` are those since its last step."""
+    metrics = {name: math.nan if score is None else score for name, score in metrics.items()}
     value = metrics[config.monitor]
     lr = config.lr * progress.plateau_factor * lr_factor(config, number) if number else 0.0
     _require_finite(metrics["loss"], progress.step, lr)
@@ -281,13 +324,13 @@ def close_epoch(
     if isinstance(schedule, Plateau) and progress.plateau_stale >= schedule.plateau_patience:
         progress.plateau_factor *= schedule.plateau_factor
         progress.plateau_stale = 0
-    progress.elapsed += time.monotonic() - clock
+    progress.elapsed += seconds
     epoch = Epoch(
         epoch=number,
         lr=lr,
         train_loss=progress.loss_sum / max(progress.seen, 1),
         train_accuracy=progress.correct / max(progress.seen, 1),
-        validation=dict(metrics),
+        validation=metrics,
         best=is_best,
         seconds=progress.elapsed,
         peak_memory=peak_memory,

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from seewhy.errors import MemoryLimitError, first_line, out_of_memory
 from seewhy.inference.device import device_of
+from seewhy.training.batches import LEAST
 from seewhy.training.guards import reseed
-
-LEAST = 2  # images: batch norm has no statistics of a single one whose map is a single pixel
 
 Result = TypeVar("Result")
 

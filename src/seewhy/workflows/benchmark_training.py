@@ -132,8 +132,9 @@ class _Clock:
 class _TimedBatches(Batches):
     clock: _Clock
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        batch = super().__call__(step)
+    def at(self, step: int, shard: int) -> tuple[Tensor, Tensor]:
+        self.clock.mark("backward" if shard else "rest")
+        batch = super().at(step, shard)
         self.clock.mark("batch")
         return batch
 
@@ -159,7 +160,13 @@ def _speed(
     arithmetic, of_epochs = flops(network), (config.batch_size, config.epochs, config.seed)
     place(network, device)
     batches = _TimedBatches(
-        images, size, *of_epochs, recipe.augment, progressive=config.progressive, clock=clock
+        images,
+        size,
+        *of_epochs,
+        recipe.augment,
+        progressive=config.progressive,
+        shards=config.shards,
+        clock=clock,
     )
     _forget_peak_memory(device)
     events = _events(network, batches, config, device)

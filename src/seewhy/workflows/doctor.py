@@ -33,6 +33,7 @@ EXTRAS = {
     "executorch": "`seewhy export --format executorch`",
     "otel": "`seewhy serve --traces`",
     "registry": "`seewhy registry`",
+    "ray": "`--engine ray`",
     "mlflow": "`--track mlflow` and `seewhy registry push`",
     "tensorboard": "`--track tensorboard`",
 }

@@ -1,10 +1,10 @@
 """Labels images (files, folders, globs, arrays or bytes), as predictions or as rows of a table."""
 
 import logging
+import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -24,15 +24,17 @@ from seewhy.inference.loading import Runtime, load
 from seewhy.logs import job
 from seewhy.text import counted, csv_text
 from seewhy.workflows.class_folders import ClassFolders, require_outside
-from seewhy.workflows.contained import Inputs, Named, inputs
+from seewhy.workflows.contained import Inputs
 from seewhy.workflows.journal import Journal, journal
-from seewhy.workflows.label_tables import Row, columns_of, rows_of, write_table, writer_of
+from seewhy.workflows.label_blocks import Blocks, Job, blocks_here, blocks_on_ray
+from seewhy.workflows.label_tables import Row, columns_of, write_table, writer_of
 from seewhy.workflows.label_tally import Labelled, Tally, Times
 
 OnRows = Callable[[Sequence[str], Sequence[Row]], None]
 
 MOST_LABELS, MOST_MAPS = 100, 1000
 MANY = 1000  # images, from which on it is said which part took the time
+NO_ANSWER = "an ensemble has no answer column: its models' thresholds do not hold for it"
 LOG_SECONDS = 10.0  # between two records of progress
 
 _logger = logging.getLogger("seewhy.predict")
@@ -64,6 +66,7 @@ def label_images(
     device: str = "auto",
     runtime: Runtime = "auto",
     follow_links: bool = False,
+    engine: Literal["local", "ray"] = "local",
     resume: bool = False,
     copy_to: str | Path | None = None,
     explain: str | Path | None = None,
@@ -79,7 +82,8 @@ def label_images(
     written row by row; or a function, called with the columns and some hundred rows at a time. A row has
     path, status ("ok", "error", "skipped"), `top_k` (1 to 100) labels with their confidences, best first, the
     model's digest, an error's code and text, and for a calibrated model its answer. `follow_links` labels
-    images behind links that lead out of a folder, too.
+    images behind links that lead out of a folder, too. `engine="ray"` has the images labelled by a Ray
+    cluster, whose machines reach model and images by the same paths; the rows are the same.
 
     Until `out` is there, `out`.partial keeps the rows; `resume` continues it after a kill, by the same model
     and images. `copy_to` is a folder for copies, one folder a class, with what the model is not sure of in
@@ -97,21 +101,20 @@ def label_images(
         explain_most=explain_most,
     )
     _check(wanted, paths)
+    source = Job(str(model), tuple(map(str, paths)), device, runtime, follow_links, os.getcwd())
     with job("predict", model=str(model), paths=len(paths), out=wanted.file, resume=resume) as log:
-        with (
-            load(model, device=device, runtime=runtime) as classifier,
-            classifier.in_full_precision(),
-        ):
+        with source.load() as classifier, classifier.in_full_precision():
             _logger.info("model", extra={"digest": classifier.digest})
             if members_decide(classifier.predictor):
-                no_answer = (
-                    "an ensemble has no answer column: its models' thresholds do not hold for it"
-                )
-                on_event(Note(no_answer))
-            images = inputs(paths, follow_links=follow_links, on_event=on_event)
+                on_event(Note(NO_ANSWER))
+            images = source.images(on_event)
             _check_inside(wanted, images)
             _logger.info("images", extra={"images": len(images)})
-            result = _all_labelled(classifier, images, wanted, str(model), on_event)
+            columns = columns_of(min(top_k, len(classifier.classes)), decides(classifier.decision))
+            begin = blocks_on_ray if engine == "ray" else blocks_here
+            blocks = begin(source, classifier, images, columns)
+            labelling = _Labelling(classifier, images, wanted, columns, blocks)
+            result = labelling.run(source.model, on_event)
         log |= vars(result)
     return result
 
@@ -162,36 +165,6 @@ def _check_inside(wanted: _Wanted, images: Inputs) -> None:
             )
 
 
-def _all_labelled(
-    classifier: Classifier,
-    images: Inputs,
-    wanted: _Wanted,
-    model: str,
-    on_event: OnEvent,
-) -> Labelled:
-    """Labels, copies and explains images by a loaded model."""
-    top_k = min(wanted.top_k, len(classifier.classes))
-    columns = columns_of(top_k, decides(classifier.decision))
-    copies = None
-    if wanted.copy_to is not None:
-        copies = ClassFolders(wanted.copy_to, classifier.classes, images.files)
-    tally = Tally(columns, copies, wanted.explain_most)
-    if isinstance(wanted.out, Path):
-        about = _about(classifier, columns, images)
-        with journal(wanted.out, about, resume=wanted.resume) as kept:
-            tally.add(kept.rows())
-            times = _label(classifier, images, kept, tally, on_event)
-            require_new(wanted.out)
-            write_table(wanted.out, columns, kept.rows())
-    else:
-        stream = _Stream(wanted.out, columns)
-        times = _label(classifier, images, stream, tally, on_event)
-    explained = 0
-    if wanted.explain is not None:
-        explained = _explain(classifier, model, tally.least_sure, wanted.explain, on_event)
-    return tally.result(classifier.digest, wanted.file, times, explained)
-
-
 class _Stream:
     """Rows that are handed on, to a text stream as CSV, and kept nowhere."""
 
@@ -210,67 +183,75 @@ class _Stream:
             self._stream.flush()
 
 
-def _about(classifier: Classifier, columns: Sequence[str], images: Inputs) -> dict[str, Any]:
-    """What must be the same for work to be continued."""
-    return {
-        "model": classifier.digest,
-        "columns": columns,
-        "images": len(images),
-        "inputs": images.digest,
-    }
+@dataclass(frozen=True)
+class _Labelling:
+    """Images that are being labelled, copied and explained by a loaded model."""
 
+    classifier: Classifier
+    images: Inputs
+    wanted: _Wanted
+    columns: Sequence[str]
+    blocks: Blocks
 
-def _label(
-    classifier: Classifier,
-    images: Inputs,
-    kept: Journal | _Stream,
-    tally: Tally,
-    on_event: OnEvent,
-) -> Times:
-    """Labels the images whose rows are not kept yet."""
-    first, total, noticed = kept.count, len(images), Pass()
-    if first:
-        on_event(Note(f"{first:,} of {counted(total, 'row')} are there: continuing"))
-    on_event(Progress("predicting", first, total))
-    done, start = first, time.monotonic()
-    logged = start
-    for chunk in _named_chunks(classifier, images.starting(first), noticed):
-        for number, (code, message) in chunk.errors.items():
-            bad = {"path": chunk.ids[number], "code": code, "error": message}
-            _logger.warning("bad image", extra=bad)
-        rows = rows_of(classifier, chunk, tally.columns)
-        tally.add(rows)
-        kept.append(rows)
-        done += len(rows)
-        on_event(Progress("predicting", done, total))
-        if time.monotonic() - logged > LOG_SECONDS or done == total:
-            logged = time.monotonic()
-            rate = round((done - first) / (logged - start), 1)
-            progress = {"done": done, "total": total, "images_per_second": rate}
-            _logger.info("progress", extra=progress)
-    times = Times(first, total - first, time.monotonic() - start, noticed.reading, noticed.network)
-    if times.images >= MANY:
-        on_event(Note(times.text))
-    if classifier.rule.fit == "crop" and noticed.sizes:
-        for note in shape_notes(np.concatenate(noticed.sizes), "crop"):
-            on_event(Note(note))
-    return times
+    def run(self, model: str, on_event: OnEvent) -> Labelled:
+        classifier, wanted, columns = self.classifier, self.wanted, self.columns
+        copies = None
+        if wanted.copy_to is not None:
+            copies = ClassFolders(wanted.copy_to, classifier.classes, self.images.files)
+        tally = Tally(columns, copies, wanted.explain_most)
+        if isinstance(wanted.out, Path):
+            with journal(wanted.out, self._about, resume=wanted.resume) as kept:
+                tally.add(kept.rows())
+                times = self._label(kept, tally, on_event)
+                require_new(wanted.out)
+                write_table(wanted.out, columns, kept.rows())
+        else:
+            times = self._label(_Stream(wanted.out, columns), tally, on_event)
+        explained = 0
+        if wanted.explain is not None:
+            explained = _explain(classifier, model, tally.least_sure, wanted.explain, on_event)
+        return tally.result(classifier.digest, wanted.file, times, explained)
 
+    @property
+    def _about(self) -> dict[str, Any]:
+        """What must be the same for work to be continued."""
+        return {
+            "model": self.classifier.digest,
+            "columns": self.columns,
+            "images": len(self.images),
+            "inputs": self.images.digest,
+        }
 
-def _named_chunks(
-    classifier: Classifier, images: Iterable[Named], noticed: Pass
-) -> Iterator[Predictions]:
-    """Predictions of a stream of images, by their names."""
-    names = deque[str]()
-
-    def stream() -> Iterator[ImageLike]:
-        for name, image in images:
-            names.append(name)
-            yield image
-
-    for chunk in classifier.predict_chunks(stream(), on_error="row", noticed=noticed):
-        ids = np.array([names.popleft() for _ in range(len(chunk.logits))], object)
-        yield replace(chunk, ids=ids)
+    def _label(self, kept: Journal | _Stream, tally: Tally, on_event: OnEvent) -> Times:
+        """Labels the images whose rows are not kept yet."""
+        first, total, noticed = kept.count, len(self.images), Pass()
+        if first:
+            on_event(Note(f"{first:,} of {counted(total, 'row')} are there: continuing"))
+        on_event(Progress("predicting", first, total))
+        done, start = first, time.monotonic()
+        logged, code = start, self.columns.index("code")
+        for rows in self.blocks(first, noticed):
+            for row in rows:
+                if row[1] != "ok":
+                    bad = {"path": row[0], "code": row[code], "error": row[code + 1]}
+                    _logger.warning("bad image", extra=bad)
+            tally.add(rows)
+            kept.append(rows)
+            done += len(rows)
+            on_event(Progress("predicting", done, total))
+            if time.monotonic() - logged > LOG_SECONDS or done == total:
+                logged = time.monotonic()
+                rate = round((done - first) / (logged - start), 1)
+                progress = {"done": done, "total": total, "images_per_second": rate}
+                _logger.info("progress", extra=progress)
+        seconds = time.monotonic() - start
+        times = Times(first, total - first, seconds, noticed.reading, noticed.network)
+        if times.images >= MANY:
+            on_event(Note(times.text))
+        if self.classifier.rule.fit == "crop" and noticed.sizes:
+            for note in shape_notes(np.concatenate(noticed.sizes), "crop"):
+                on_event(Note(note))
+        return times
 
 
 def _explain(

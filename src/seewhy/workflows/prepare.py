@@ -27,6 +27,7 @@ from seewhy.run import Run, new_run, resumable_run
 from seewhy.text import counted
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides, notes_on_network
+from seewhy.training.ranks import ALONE, Ranks
 from seewhy.training.reference import Reference
 from seewhy.workflows.fine_tuning import (
     fine_tuned,
@@ -64,6 +65,13 @@ class Job:
     judge: Reference | None
     config: Mapping[str, Any]
     notes: tuple[str, ...]
+    ranks: Ranks = ALONE
+
+    @property
+    def threads(self) -> int | None:
+        """The number of threads that computes each shard; None where the batch is one."""
+        own: int | None = self.config["threads"]
+        return own
 
     @property
     def starts_with_last_layer(self) -> bool:
@@ -80,12 +88,15 @@ class Job:
         )
 
 
-def prepare(request: Request, on_event: OnEvent) -> Job:
+def prepare(
+    request: Request, on_event: OnEvent, ranks: Ranks = ALONE, led: Run | None = None
+) -> Job:
     """Reads recipe, images and network, and makes the run directory, or finds the one to resume.
 
-    What the request does not name is that of the run to resume. Nothing is written before all of it is read.
+    What the request does not name is that of the run to resume, or of the run of the first rank, by which
+    another one is `led`. Nothing is written before all of it is read.
     """
-    begun = begun_run(request)
+    begun = led or begun_run(request)
     alone = begun is not None and request.recipe is None
     if begun is not None and alone:
         chosen = make_recipe(begun.config["recipe"], request.overrides, f"of {begun.path}")
@@ -132,8 +143,17 @@ def prepare(request: Request, on_event: OnEvent) -> Job:
         "init_model": None if init is None else str(init),
         "teacher": teacher.digests if teacher else None,
         "difficulty": judge.digests if judge else None,
+        "threads": _threads(chosen, begun),
     }
-    return Job(chosen, splits, network, run, device, start, teacher, judge, config, notes)
+    return Job(chosen, splits, network, run, device, start, teacher, judge, config, notes, ranks)
+
+
+def _threads(recipe: Recipe, begun: Run | None) -> int | None:
+    """The number of threads that computes a shard, of a run that was begun its own; None without shards."""
+    if recipe.train.shards == 1:
+        return None
+    own: int | None = None if begun is None else begun.config.get("threads")
+    return own or torch.get_num_threads()
 
 
 def _technique_notes(

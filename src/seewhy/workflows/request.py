@@ -158,7 +158,7 @@ def require_same(
 
     `defaults` are the values of fields that did not exist yet when the run was started.
     """
-    before, now = _flat(defaults) | _flat(run.config), _flat(config)
+    before, now = flat(defaults) | flat(run.config), flat(config)
     for key in now:
         if key in (*PATHS, *free):  # a path may change; what it leads to may not
             continue
@@ -170,13 +170,14 @@ def require_same(
             )
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested mappings by dotted name."""
+    leaves: dict[str, Any] = {}
     for key, value in tree.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+        leaves |= (
+            flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
         )
-    return flat
+    return leaves
 
 
 def is_finished(run: Run, config: Any) -> bool:

@@ -11,6 +11,7 @@ from seewhy.models.network import Network, flops
 from seewhy.training.batches import Batches
 from seewhy.training.curriculum import Curriculum, difficulty
 from seewhy.training.objectives import Objective, balanced_weights, cross_entropy, distilled
+from seewhy.training.reference import Reference
 from seewhy.workflows.prepare import Job
 
 MOST_COUNTED = 1_000  # classes whose images are counted in the model file, whose facts have 256 KiB
@@ -29,25 +30,32 @@ def batches_of(job: Job) -> Batches:
         sampling=config.sampling,
         progressive=config.progressive,
         curriculum=_curriculum(job),
+        shards=config.shards,
     )
 
 
 def _curriculum(job: Job) -> Curriculum | None:
     """The curriculum by the run's `difficulty.csv`, written once so that resuming changes nothing."""
-    config, train = job.recipe.train, job.splits.train
-    if job.judge is None or config.curriculum is None:
+    config, judge = job.recipe.train, job.judge
+    if judge is None or config.curriculum is None:
         return None
+    losses = job.ranks.of_first(lambda: _difficulty(job, judge).tolist())
+    return Curriculum(np.array(losses), config.curriculum * config.epochs)
+
+
+def _difficulty(job: Job, judge: Reference) -> np.ndarray:
+    """How difficult each training image is, as the run stores it; measured where it does not yet."""
+    train = job.splits.train
     path = job.run.path / "difficulty.csv"
     if path.is_file():
         with open(path, newline="", encoding="utf-8") as file:
-            losses = np.array([float(row["loss"]) for row in csv.DictReader(file)])
-    else:
-        losses = difficulty(job.judge, train, job.splits.rule.size, job.device)
-        labels = (train.classes[label] for label in train.labels)
-        hashes = (digest.decode() for digest in train.hashes.tolist())
-        rows = zip(train.ids, hashes, labels, losses.tolist(), strict=True)
-        write_csv(("id", "hash", "label", "loss"), rows, path)
-    return Curriculum(losses, config.curriculum * config.epochs)
+            return np.array([float(row["loss"]) for row in csv.DictReader(file)])
+    losses = difficulty(judge, train, job.splits.rule.size, job.device)
+    labels = (train.classes[label] for label in train.labels)
+    hashes = (digest.decode() for digest in train.hashes.tolist())
+    rows = zip(train.ids, hashes, labels, losses.tolist(), strict=True)
+    write_csv(("id", "hash", "label", "loss"), rows, path)
+    return losses
 
 
 def objective_of(job: Job) -> Objective:

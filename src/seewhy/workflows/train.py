@@ -1,8 +1,8 @@
 """Training, as a function that returns a finished run and as a generator of events."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -16,7 +16,7 @@ from torch import nn
 from seewhy.analysis import diagnostics
 from seewhy.config.training import TrainConfig
 from seewhy.data import Data, write_bad_files, write_splits
-from seewhy.errors import DataError, DiskFullError, DivergedError
+from seewhy.errors import DiskFullError, DivergedError, RankError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.decision.temperature import fit_temperature
@@ -42,11 +42,11 @@ from seewhy.run import Run, writing
 from seewhy.training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
-    load_progress,
     load_weights,
     remove_older,
     save_checkpoint,
 )
+from seewhy.training.environment import restarted
 from seewhy.training.guards import (
     as_exception,
     compiler_named,
@@ -57,12 +57,15 @@ from seewhy.training.guards import (
 from seewhy.training.layers import batch_norm_momentum
 from seewhy.training.loop import TrainProgress, TrainState, notes_on_swa
 from seewhy.training.loop import train as training_loop
+from seewhy.training.ranks import joined
 from seewhy.training.schedules import in_words, lr_factor
 from seewhy.workflows.environment import write_environment
 from seewhy.workflows.evaluate import colour_diagnostics, store
-from seewhy.workflows.prepare import Job, prepare
+from seewhy.workflows.prepare import Job
+from seewhy.workflows.repair import rewritten
 from seewhy.workflows.request import Request, check_resumable, is_finished, model_epochs
 from seewhy.workflows.steps import batches_of, objective_of, parents_of, training_facts
+from seewhy.workflows.together import follow, hand_out, prepare_together
 from seewhy.workflows.transfer import fit_last_layer
 
 
@@ -108,7 +111,7 @@ def train(
                 on_event(event)
                 if isinstance(event, RunStarted | RunFinished):
                     run = Run(Path(event.path))
-        except DiskFullError as error:
+        except (DiskFullError, RankError) as error:
             error.resume = None if run is None else run.resume_command
             raise
     assert run is not None
@@ -133,21 +136,24 @@ def training_events(
     first. An `Epoch` is yielded when its checkpoint is on disk; the last event is `RunFinished`. A run whose
     block is left earlier can be resumed, at the step where it was left. Raises as `train` does.
     """
-    with memory_named():
-        job = prepare(Request(data, recipe, out, overrides, resume, init, model), on_event)
-    with writing(job.run):
-        if job.run.started:
-            check_resumable(job.run, job.recipe, job.config)
-        with closing(_events(job, resume)) as events:
-            yield events
+    resume = resume or restarted()
+    request = Request(data, recipe, out, overrides, resume, init, model)
+    with joined() as ranks:
+        with memory_named():
+            job = prepare_together(request, on_event, ranks)
+        with nullcontext() if ranks.rank else writing(job.run):
+            if job.run.started and not ranks.rank:
+                check_resumable(job.run, job.recipe, job.config)
+            with closing(follow(job) if ranks.rank else _events(job, resume)) as events:
+                yield events
 
 
 def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
     """The events of a training, from its first file to its bundle."""
     run, splits, recipe = job.run, job.splits, job.recipe
     if is_finished(run, recipe.train):
-        rewritten = _rewritten(job)
-        yield _finished(run, "; ".join(["nothing to resume", *rewritten]))
+        again = rewritten(job)
+        yield _finished(run, "; ".join(["nothing to resume", *again]))
         return
     with memory_named(recipe.train.batch_size):
         _write_start(job)
@@ -168,7 +174,7 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
         diagnosed += colour_diagnostics(mean, splits.train)
         yield from _logged(run, diagnosed)
         place(job.network, job.device)
-        state = TrainState.start(job.network, config)
+        state = TrainState.start(job.network, config, job.threads)
         _require_space(state, run, config)
         checkpoint = latest_checkpoint(run.checkpoints) if resume else None
         if checkpoint is None:
@@ -231,16 +237,15 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         mode=job.recipe.train.better,
         device=job.device,
         amp=amp,
+        ranks=job.ranks,
     )
-    if job.starts_with_last_layer and not progress.history:
-        trained = chain(fit_last_layer(state, job.splits, config, amp), trained)
     with (
         stopping_signals() as received,
         _advised(run, config),
         compiler_named(),
         memory_held_back(),
     ):
-        for event in trained:
+        for event in chain(_before_steps(job, state, amp), trained):
             diagnosed: Sequence[Diagnostic] = ()
             if isinstance(event, Epoch):
                 diagnosed = _logged(run, diagnostics.in_history(progress.history, setting))
@@ -263,13 +268,20 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
                 with suppress(DivergedError):  # then the last good checkpoint stays
                     save()
                 raise
-            if received:
+            if job.ranks.stop_now(received):
                 save()
                 run.log(f"stopped by signal {received[0]} at step {progress.step}")
                 raise as_exception(received.pop(0))
     run.write_history(progress.history, progress.gradient_norms)
     run.log(progress.stopped or "")
     yield from _keep_weights(job, state, batches.total_steps)
+
+
+def _before_steps(job: Job, state: TrainState, amp: torch.dtype | None) -> Iterator[Event]:
+    """Fits the last layer, where that comes first; then gives all ranks the state."""
+    if job.starts_with_last_layer and not state.progress.history:
+        yield from fit_last_layer(state, job.splits, job.recipe.train, amp)
+    yield from hand_out(state, job.ranks)
 
 
 def _keep_weights(job: Job, state: TrainState, total_steps: int) -> Iterator[Note]:
@@ -346,34 +358,6 @@ def _finished(run: Run, note: str = "") -> RunFinished:
         raise run.lacks("history.csv", "has no epoch")
     value = by_name(run.metrics["val"]).get(metric, nan)
     return RunFinished(str(run.path), metric, value, history[-1]["seconds"], note=note)
-
-
-def _rewritten(job: Job) -> list[str]:
-    """Writes again the files of a finished run that are missing or damaged, where there is what they hold."""
-    run, splits = job.run, job.splits
-    checkpoint = latest_checkpoint(run.checkpoints)
-    rewritten = []
-    if checkpoint is not None:
-        progress = load_progress(checkpoint)
-        if not _is_whole(lambda: len(run.history) == len(progress.history)):
-            run.write_history(progress.history, progress.gradient_norms)
-            rewritten.append("history.csv")
-    known = {*splits.hashes.tolist(), *splits.left_out.hashes.tolist()}
-    if not _is_whole(lambda: run.image_hashes() == known):
-        write_splits(splits, run.path / "splits.csv")
-        rewritten.append("splits.csv")
-    if not _is_whole(lambda: len(run.rows("bad_files.csv")) == len(splits.bad)):
-        write_bad_files(splits.bad, run.path / "bad_files.csv")
-        rewritten.append("bad_files.csv")
-    return [f"{name} written again" for name in rewritten]
-
-
-def _is_whole(complete: Callable[[], bool]) -> bool:
-    """Whether a file of the run can be read, and is `complete`."""
-    try:
-        return complete()
-    except DataError:
-        return False
 
 
 def _validate(job: Job, amp: torch.dtype | None, network: nn.Module) -> dict[str, float]:

@@ -101,7 +101,7 @@ def fit_last_layer(
     state.progress.seen = len(train)
     answers = _answers(head, frozen.read(val), val)
     metrics = {name: score(name, answers) for name in config.validated}
-    yield close_epoch(state.progress, 0, config, metrics, config.better, clock)
+    yield close_epoch(state.progress, 0, config, metrics, config.better, time.monotonic() - clock)
     yield Note(_described(head))
 
 

@@ -1,14 +1,17 @@
-from pathlib import Path
+from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from helpers import QUICK, same_weights
 
-from seewhy.errors import LockedError, UsageError
+from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import by_name
 from seewhy.events import Epoch, RunFinished, RunStarted, ignore
+from seewhy.files import exclusive
 from seewhy.run import Run
 from seewhy.workflows import train as module
-from seewhy.workflows.experiments.task import Task, claimed, held, place
+from seewhy.workflows.experiments import task as module_of_tasks
+from seewhy.workflows.experiments.task import Task, claimed, place, shared_out
 
 
 def task(photos, on_event=ignore):
@@ -56,11 +59,21 @@ def test_a_directory_of_something_else_is_refused_and_kept(tmp_path):
     assert place(tmp_path / "new", "x") == tmp_path / "new" and not (tmp_path / "new").exists()
 
 
-def test_one_process_holds_an_experiment(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with held(None, "digits-seeds") as home:
-        assert home == Path("runs/digits-seeds")
-        with pytest.raises(LockedError), held(home, ""):
-            pass
-    with held(None, "digits-seeds"):
-        pass
+def test_a_run_of_another_process_is_left_to_it_and_one_of_a_killed_process_taken_over(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module_of_tasks, "POLL", 0.01)
+    done, paths = [], [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.mkdir()
+    jobs = {path: partial(lambda own: done.append(own.name) or own.name, path) for path in paths}
+    with ExitStack() as other:
+        other.enter_context(exclusive(Run(paths[0]).lock))
+
+        def ends(seconds):
+            assert done == ["b", "c"]
+            other.close()
+
+        monkeypatch.setattr(module_of_tasks.time, "sleep", ends)
+        assert shared_out(jobs) == dict(zip(paths, "abc", strict=True))
+    assert done == ["b", "c", "a"]

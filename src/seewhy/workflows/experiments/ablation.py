@@ -1,7 +1,8 @@
 """The effect of each option: rows of runs that differ from a base, compared seed by seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,13 @@ from seewhy.models.registry import cost
 from seewhy.plots import experiments as draw
 from seewhy.run import Run
 from seewhy.workflows.evaluate import evaluate
-from seewhy.workflows.experiments.task import Task, bounds, held
+from seewhy.workflows.experiments.task import (
+    Task,
+    bounds,
+    claimed,
+    shared_out,
+    writing_results,
+)
 
 
 def ablate(
@@ -37,7 +44,8 @@ def ablate(
 
     `plan` contains the rows, or is a YAML file of them; `overrides` sets recipe fields of every row. Runs
     go to `out/ROW/seed-N`, the metrics to `ablation.json`, `.csv` and `.md`. Called again, continues where
-    it was interrupted; a run that diverged is a result, and the others continue. Raises `UsageError` before
+    it was interrupted, and several processes with the same `out` share the runs; a run that diverged is a
+    result, and the others continue. Raises `UsageError` before
     any training if a row does not fit the data.
     """
     chosen = plan if isinstance(plan, Plan) else load_plan(plan)
@@ -49,10 +57,12 @@ def ablate(
     metric = base.train.monitor
     for variant in planned:
         _require_fit(variant, data, on_event)
-    with held(out, f"{base.name}-ablation") as home:
+    home = claimed(out, f"{base.name}-ablation")
+    trained = _train(task, planned, home, seeds)
+    with writing_results(home):
         rows: list[ResultRow] = []
         for variant in planned:
-            runs = _train(task, variant, home, seeds, len(rows), len(planned))
+            runs = trained[variant.folder]
             measured = [_measure(run, task, metric, chosen.target) for run in runs.values()]
             rows.append(_row(variant, runs, measured, seeds, metric))
         result = Ablation(
@@ -61,7 +71,7 @@ def ablate(
         write_json(result, home / "ablation.json")
         write_atomic(home / "ablation.md", result.markdown().encode())
         write_atomic(home / "ablation.csv", as_csv(result).encode())
-    write_atomic(home / "figures" / "ablation.png", draw.ablation(result))
+        write_atomic(home / "figures" / "ablation.png", draw.ablation(result))
     return result
 
 
@@ -77,20 +87,36 @@ def _require_fit(variant: Variant, data: Data, on_event: OnEvent) -> None:
 
 
 def _train(
-    task: Task, variant: Variant, home: Path, seeds: Sequence[int], before: int, rows: int
-) -> dict[int, Run]:
-    """The runs of a row by seed, without those that diverged."""
-    own = replace(task, recipe=variant.recipe, overrides=variant.overrides)
-    runs = {}
-    for turn, seed in enumerate(seeds, before * len(seeds) + 1):
-        out = home / variant.folder / f"seed-{seed}"
-        name = f"{variant.name}, seed {seed}"
-        try:
-            runs[seed] = own.train(out, {"train.seed": seed}, turn, rows * len(seeds), name)
-        except DivergedError as error:
-            task.on_event(Note(f"{name}: {error}"))
-            task.on_event(RunFinished(str(out), "accuracy", nan, nan, name))
+    task: Task, planned: Sequence[Variant], home: Path, seeds: Sequence[int]
+) -> dict[str, dict[int, Run]]:
+    """The runs by the folder of their row and by seed, without those that diverged."""
+    jobs: dict[Path, Callable[[], Run | None]] = {}
+    total = len(planned) * len(seeds)
+    for variant in planned:
+        own = replace(task, recipe=variant.recipe, overrides=variant.overrides)
+        for seed in seeds:
+            out, name = home / variant.folder / f"seed-{seed}", f"{variant.name}, seed {seed}"
+            jobs[out] = partial(_train_one, own, out, seed, len(jobs) + 1, total, name)
+    runs: dict[str, dict[int, Run]] = {variant.folder: {} for variant in planned}
+    places = [(variant.folder, seed) for variant in planned for seed in seeds]
+    for (folder, seed), run in zip(places, shared_out(jobs).values(), strict=True):
+        if run is not None:
+            runs[folder][seed] = run
     return runs
+
+
+def _train_one(task: Task, out: Path, seed: int, turn: int, total: int, name: str) -> Run | None:
+    """Trains a run; None if it diverges, now or when it was trained before."""
+    diverged = out / "diverged.txt"
+    try:
+        if diverged.is_file():
+            raise DivergedError(diverged.read_text("utf-8"))
+        return task.train(out, {"train.seed": seed}, turn, total, name)
+    except DivergedError as error:
+        write_atomic(diverged, error.finding.encode())
+        task.on_event(Note(f"{name}: {error}"))
+        task.on_event(RunFinished(str(out), "accuracy", nan, nan, name))
+        return None
 
 
 def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measured:

@@ -16,7 +16,7 @@ from seewhy.events import OnEvent, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.plots import experiments as draw
 from seewhy.text import counted
-from seewhy.workflows.experiments.task import Task, held, require_count
+from seewhy.workflows.experiments.task import Task, claimed, require_count, writing_results
 from seewhy.workflows.suited import suited_recipe
 
 
@@ -49,24 +49,25 @@ def learning_curve(
     if METRICS[metric] == "min":
         metric = "accuracy"
     whole = len(load_data(data, planned.data, on_event=on_event).train)
-    with held(out, f"{planned.name}-learning-curve") as home:
-        measured: list[Share] = []
-        for share in parts:
-            images = round(share * whole)
-            runs = task.over_seeds(
-                home / f"share-{share:g}",
-                range(planned.train.seed, planned.train.seed + seeds),
-                _same_steps(planned, share, whole) | ({"data.limit": images} if share < 1 else {}),
-                before=len(measured) * seeds,
-                total=len(parts) * seeds,
-                name=counted(images, "image"),
-            )
-            scores = [by_name(run.metrics["val"])[metric] for run in runs]
-            measured.append(Share(share, images, runs, summarise(scores, 0, 1)))
+    home = claimed(out, f"{planned.name}-learning-curve")
+    measured: list[Share] = []
+    for share in parts:
+        images = round(share * whole)
+        runs = task.over_seeds(
+            home / f"share-{share:g}",
+            range(planned.train.seed, planned.train.seed + seeds),
+            _same_steps(planned, share, whole) | ({"data.limit": images} if share < 1 else {}),
+            before=len(measured) * seeds,
+            total=len(parts) * seeds,
+            name=counted(images, "image"),
+        )
+        scores = [by_name(run.metrics["val"])[metric] for run in runs]
+        measured.append(Share(share, images, runs, summarise(scores, 0, 1)))
+    with writing_results(home):
         validated = measured[0].runs[0].metrics["val"]["n"]
         result = LearningCurve(home, metric, tuple(measured), fit(measured, validated))
         write_json(result, home / "learning_curve.json")
-    write_atomic(home / "figures" / "learning-curve.png", draw.learning_curve(result))
+        write_atomic(home / "figures" / "learning-curve.png", draw.learning_curve(result))
     return result
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ from seewhy.plots.drawings import split_drawings
 from seewhy.plots.experiments import draw_folds, draw_seeds
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
-from seewhy.workflows.experiments.task import Task, bounds, held, require_count
+from seewhy.workflows.experiments.task import (
+    Task,
+    bounds,
+    claimed,
+    require_count,
+    shared_out,
+    writing_results,
+)
 from seewhy.workflows.suited import suited_recipe
 
 
@@ -33,18 +41,20 @@ def seeds(
 ) -> Seeds:
     """Trains a recipe with `count` consecutive seeds, starting at its own, into `out/seed-N`.
 
-    Writes `seeds.json`. Called again, continues where it was interrupted.
+    Writes `seeds.json`. Called again, continues where it was interrupted; called by several processes with
+    the same `out`, each trains a part of the runs.
     """
     require_count(count, 1, "seeds")
     recipe = recipe or suited_recipe(data, overrides, on_event)
     task = Task(data, recipe, overrides or {}, on_event, init)
     first = task.planned().train.seed
     numbers = tuple(range(first, first + count))
-    with held(out, f"{task.planned().name}-seeds") as home:
-        runs = task.over_seeds(home, numbers, {}, 0, count)
+    home = claimed(out, f"{task.planned().name}-seeds")
+    runs = task.over_seeds(home, numbers, {}, 0, count)
+    with writing_results(home):
         result = Seeds(home, runs, numbers, summaries(runs))
         write_json(result, home / "seeds.json")
-    draw_seeds(result, home / "figures")
+        draw_seeds(result, home / "figures")
     return result
 
 
@@ -67,13 +77,19 @@ def folds(
     require_count(count, 2, "folds")
     recipe = recipe or suited_recipe(data, overrides, on_event)
     task = Task(data, recipe, overrides or {}, on_event, init)
-    with held(out, f"{task.planned().name}-folds") as home:
-        runs = tuple(
-            task.train(
-                home / f"fold-{fold}", {"data.folds": count, "data.fold": fold}, fold + 1, count
-            )
-            for fold in range(count)
+    home = claimed(out, f"{task.planned().name}-folds")
+    jobs = {
+        home / f"fold-{fold}": partial(
+            task.train,
+            home / f"fold-{fold}",
+            {"data.folds": count, "data.fold": fold},
+            fold + 1,
+            count,
         )
+        for fold in range(count)
+    }
+    runs = tuple(shared_out(jobs).values())
+    with writing_results(home):
         predictions = _out_of_fold(runs)
         spreads = {
             name: Spread(of_folds.values, of_folds.mean, of_folds.sd)
@@ -82,8 +98,8 @@ def folds(
         result = Folds(home, runs, spreads, metrics(predictions, "oof"))
         predictions.to_parquet(result.predictions)
         write_json(result, home / "folds.json")
-    draw_folds(result, home / "figures")
-    write_drawings(split_drawings(result.whole), home / "figures")
+        draw_folds(result, home / "figures")
+        write_drawings(split_drawings(result.whole), home / "figures")
     return result
 
 

@@ -2,15 +2,17 @@
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import Data
-from seewhy.errors import UsageError
+from seewhy.errors import LockedError, UsageError
 from seewhy.events import Event, OnEvent, RunFinished, RunStarted
 from seewhy.files import clear_temporaries, exclusive, holds_something, make_directory
 from seewhy.run import Run
@@ -18,6 +20,9 @@ from seewhy.training.schedules import in_words
 from seewhy.workflows.train import training_events
 
 LOCK = "experiment.lock"
+POLL = 1.0  # seconds between two looks at the runs of other processes
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,13 @@ class Task:
         total: int,
         name: str = "",
     ) -> tuple[Run, ...]:
-        """Trains a run per seed in `home/seed-N`; `before` of the experiment's `total` came earlier."""
-        return tuple(
-            self.train(
+        """Trains a run per seed in `home/seed-N`, or waits for another process that does.
+
+        `before` of the experiment's `total` came earlier.
+        """
+        jobs = {
+            home / f"seed-{seed}": partial(
+                self.train,
                 home / f"seed-{seed}",
                 {**changes, "train.seed": seed},
                 number,
@@ -98,7 +107,8 @@ class Task:
                 f"{name}, seed {seed}" if name else "",
             )
             for number, seed in enumerate(seeds, before + 1)
-        )
+        }
+        return tuple(shared_out(jobs).values())
 
 
 def _named(events: Iterator[Event], started: RunStarted) -> Iterator[Event]:
@@ -111,16 +121,42 @@ def _named(events: Iterator[Event], started: RunStarted) -> Iterator[Event]:
             yield event
 
 
-@contextmanager
-def held(out: str | Path | None, name: str) -> Iterator[Path]:
-    """Locks an experiment's directory, `out` or `runs/NAME`, which may contain earlier runs of it.
+def shared_out(jobs: Mapping[Path, Callable[[], T]]) -> dict[Path, T]:
+    """The results of jobs, in their order; each works in a run directory, which its process locks.
 
-    Raises `UsageError` if it contains something else, `LockedError` if another process uses it.
+    A job that another process does is left to it, and waited for: done again, it gives what is there. One
+    whose process was killed is taken over.
     """
-    home = claimed(out, name)
-    with exclusive(home / LOCK):
+    done: dict[Path, T] = {}
+    while len(done) < len(jobs):
+        before = len(done)
+        for path, job in jobs.items():
+            if path not in done and not _is_locked(path):
+                with suppress(LockedError):  # by a process that was faster
+                    done[path] = job()
+        if len(done) == before:
+            time.sleep(POLL)
+    return {path: done[path] for path in jobs}
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process works in a run directory."""
+    lock = Run(path).lock
+    if not lock.exists():
+        return False
+    try:
+        with exclusive(lock):
+            return False
+    except LockedError:
+        return True
+
+
+@contextmanager
+def writing_results(home: Path) -> Iterator[None]:
+    """Has one process at a time write what the runs of an experiment give."""
+    with exclusive(home / LOCK, wait=True):
         clear_temporaries(home)
-        yield home
+        yield
 
 
 def claimed(out: str | Path | None, name: str) -> Path:

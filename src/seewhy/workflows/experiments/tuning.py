@@ -77,11 +77,11 @@ def tune(
             mode = planned.train.better
             study = studies.open_study(url, name, mode, pruner, planned.train.epochs)
         studies.search(study, task, home, trials, time_limit)
+        result = _result(studies, study, task, home)
         with exclusive(home / LOCK, wait=True):
-            result = _result(studies, study, task, home)
             write_atomic(result.recipe, _recipe(task, result).encode())
             write_json(result, home / "tuning.json")
-    draw_tuning(result, home / "figures")
+            draw_tuning(result, home / "figures")
     return result
 
 
