@@ -1,17 +1,18 @@
 """How often `drift` raises a false alarm, what it finds, and how near its estimate of the accuracy comes.
 
-    python benchmarks/drift.py ../shared/data/cifar10 [--model fast] [--size 200]
+    python benchmarks/drift.py ../shared/data/cifar10 [--model fast] [--size 200] [--logits]
 
 The validation images of the model's own data are halved: one half is the reference, windows are drawn from
 the other, clean and spoilt. 200 windows of `--size` clean images give the false alarms, 50 of each kind of
 spoilt ones what is found; seconds are of one processor. Writes `benchmarks/results/drift.json`. Test is not
-read.
+read. With `--logits` the embeddings are left out, as of a model that is served as ONNX: `drift-logits.json`.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--model", default="fast")
     parser.add_argument("--size", type=int, default=200)
+    parser.add_argument("--logits", action="store_true")
     given = parser.parse_args()
     rng = np.random.default_rng(0)
     with seewhy.load(given.model) as classifier, classifier.in_full_precision():
@@ -72,6 +74,8 @@ def main() -> None:
                 hashes=others.hashes,
             )
             predicted[name] = classifier.predict_set(spoilt, embed=True)
+    if given.logits:
+        reference = replace(reference, embeddings=None)
     results: dict[str, Any] = {}
     for name, predictions in predicted.items():
         alarms, seconds, expected, truth = [], [], [], []
@@ -92,7 +96,8 @@ def main() -> None:
         }
         print(name, results[name], flush=True)
     record = {"model": given.model, "size": given.size, "data": "CIFAR-10 (JPEG copy), validation"}
-    RESULT.write_text(json.dumps({**record, "kinds": results, "machine": describe()}, indent=1))
+    path = RESULT.with_name("drift-logits.json") if given.logits else RESULT
+    path.write_text(json.dumps({**record, "kinds": results, "machine": describe()}, indent=1))
 
 
 if __name__ == "__main__":

@@ -100,7 +100,10 @@ OF_AN_EXTRA = {  # beside what serves
     "seewhy.workflows.experiments.study",
     *(
         f"seewhy.registry.{name}"
-        for name in ("ab", "database", "feedback", "registry", "reviewing", "rows", "schema")
+        for name in (
+            *("ab", "database", "feedback", "postgres", "registry"),
+            *("reviewing", "rows", "schema"),
+        )
     ),
 }
 

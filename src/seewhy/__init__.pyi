@@ -57,6 +57,8 @@ from .workflows.info import info as info
 from .workflows.labels import apply_review as apply_review
 from .workflows.labels import find_label_issues as find_label_issues
 from .workflows.launch import in_processes as in_processes
+from .workflows.mlflow_models import pull_model as pull_model
+from .workflows.mlflow_models import push_model as push_model
 from .workflows.models import build_network as build_network
 from .workflows.models import measured_networks as measured_networks
 from .workflows.models import network_costs as network_costs

@@ -153,9 +153,9 @@ def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
     sync_directory(path.parent)
 
 
-def clear_temporaries(directory: Path, pattern: str = ".*.tmp") -> None:
-    """Removes the temporary files that killed processes left in a directory and below it."""
-    for path in list(directory.rglob(pattern)):
+def clear_temporaries(directory: Path, pattern: str = ".*.tmp", *, below: bool = True) -> None:
+    """Removes the temporary files that killed processes left in a directory, and below it."""
+    for path in list((directory.rglob if below else directory.glob)(pattern)):
         if not _is_alive(path.name.split(".")[-2]):
             path.unlink(missing_ok=True)
 

@@ -143,6 +143,13 @@ def test_a_failed_writing_leaves_nothing(tmp_path, shard_bytes):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_killed_writer_left_is_removed(tmp_path):
+    left = tmp_path / ".[x].pack.999999999.tmp"
+    left.write_bytes(b"half")
+    write(tmp_path / "[x].pack")
+    assert [path.name for path in tmp_path.iterdir()] == ["[x].pack"]
+
+
 @pytest.mark.parametrize("shard_bytes", [None, 120])
 def test_nothing_is_overwritten_even_if_it_was_made_meanwhile(tmp_path, shard_bytes):
     path = tmp_path / "x.pack"

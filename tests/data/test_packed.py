@@ -79,7 +79,13 @@ def test_rows_that_are_expected_are_those_read(tmp_path, folder, monkeypatch):
     train.expect(rows)
     assert np.array_equal(train.images[rows], plain[rows])
     train.expect(rows)
+    train.expect(rows[:2], 1)  # another shard
+    assert np.array_equal(train.images[rows], plain[rows])
+    assert np.array_equal(train.images[rows[:2]], plain[rows[:2]])
+    train.expect(rows)
+    train.expect(rows[:1])
     assert np.array_equal(train.images[rows[::-1]], plain[rows[::-1]])
+    assert len(train.images.base._expected) == 1
     assert np.array_equal(train.images[2], plain[2])
 
 

@@ -12,31 +12,59 @@ import pytest
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
+class Postgres:
+    """A server of the tests' own, which listens on a socket in `home` only."""
+
+    def __init__(self) -> None:
+        root = os.geteuid() == 0
+        # It does not run as root. A socket's path has 107 letters at most, so it is not below pytest's.
+        self._user = {"user": "postgres", "group": "postgres"} if root else {}
+        self.home = Path(f"/tmp/seewhy-postgres-{uuid.uuid4().hex[:8]}")
+        self.home.mkdir()
+        if root:
+            shutil.chown(self.home, "postgres", "postgres")
+        self._run("initdb", "-D", self.home / "data", "--auth=trust", "--no-sync")
+        self.name = "postgres" if root else getpass.getuser()
+        self.start()
+
+    @property
+    def address(self):
+        """Of the maintenance database."""
+        return f"postgresql://{self.name}@/postgres?host={self.home}"
+
+    def start(self):
+        options = f"-c listen_addresses='' -k {self.home} -c max_connections=60"
+        self._control("-o", options, "-l", self.home / "log", "-w", "start")
+
+    def stop(self):
+        self._control("-m", "immediate", "stop")
+
+    def database(self):
+        """The address of a new database."""
+        import psycopg
+
+        name = f"d{uuid.uuid4().hex}"
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.address.replace("/postgres?", f"/{name}?")
+
+    def _control(self, *arguments):
+        self._run("pg_ctl", "-D", self.home / "data", *arguments)
+
+    def _run(self, program, *arguments):
+        command = [PROGRAMS[-1] / program, *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd="/", **self._user)
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """The address of the maintenance database of a Postgres server that listens on a socket only."""
+def postgres():
     if not PROGRAMS:
         pytest.skip("needs Postgres: apt-get install postgresql")
     pytest.importorskip("psycopg")
-    root = os.geteuid() == 0
-    user = {"user": "postgres", "group": "postgres"} if root else {}  # it does not run as root
-    # A socket's path has 107 letters at most, so it is not below pytest's directory.
-    home = Path(f"/tmp/seewhy-postgres-{uuid.uuid4().hex[:8]}")
-    home.mkdir()
-    if root:
-        shutil.chown(home, "postgres", "postgres")
-
-    def run(*command):
-        subprocess.run(command, check=True, capture_output=True, cwd="/", **user)
-
-    run(PROGRAMS[-1] / "initdb", "-D", home / "data", "--auth=trust", "--no-sync")
-    options = f"-c listen_addresses='' -k {home} -c max_connections=60"
-    server = [PROGRAMS[-1] / "pg_ctl", "-D", home / "data", "-o", options, "-l", home / "log"]
-    run(*server, "-w", "start")
-    name = "postgres" if root else getpass.getuser()
-    yield f"postgresql://{name}@/postgres?host={home}"
-    run(*server, "-m", "immediate", "stop")
-    shutil.rmtree(home)
+    server = Postgres()
+    yield server
+    server.stop()
+    shutil.rmtree(server.home)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -44,13 +72,7 @@ def place(request, tmp_path):
     """Where an empty registry is to be made."""
     if request.param == "sqlite":
         return str(tmp_path / "registry.db")
-    import psycopg
-
-    address = request.getfixturevalue("postgres")
-    database = f"d{uuid.uuid4().hex}"
-    with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
-    return address.replace("/postgres?", f"/{database}?")
+    return request.getfixturevalue("postgres").database()
 
 
 @pytest.fixture

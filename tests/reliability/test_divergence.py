@@ -24,13 +24,13 @@ STEPS = 8
 
 def poison_batch(step, value):
     """Multiplies the images of one step by a value."""
-    make = Batches.__call__
+    make = Batches.at
 
-    def poisoned(batches, number):
-        x, y = make(batches, number)
+    def poisoned(batches, number, shard):
+        x, y = make(batches, number, shard)
         return (x * value if number == step else x), y
 
-    Batches.__call__ = poisoned
+    Batches.at = poisoned
 
 
 def poison_weights(step):

@@ -255,6 +255,14 @@ def test_an_alert_that_fails_is_logged_and_counted(tmp_path, monkeypatch):
     assert reasons == {"the command ended with 3: no such room", "HTTPError 307"}
 
 
+@contextmanager
+def running_with(patch: Any, home: Any, model: Any, flags: Any):
+    """A server that keeps images in a registry of its own."""
+    patch.setenv("SEEWHY_REGISTRY", str(home / "registry.db"))
+    with running(home, f"small={model}", **flags, feedback=True, **{"keep-images": True}) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, exported):
     """A server of a real model whose window is full of black images, and the alerts that it sent."""
@@ -268,7 +276,10 @@ def site(tmp_path_factory, exported):
     seewhy.drift_reference(exported, data, kept, device="cpu")
     told = home / "told"
     flags = {"drift": kept, "drift-window": 20, "alert-command": program(home, f"cat > {told}")}
-    with running(home, f"small={exported}", **flags) as server:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        running_with(patch, home, exported, flags) as server,
+    ):
         black = encoded(np.zeros((16, 16, 3), np.uint8))
         until(lambda: states(server)[0]["detail"])  # the reference is read
         for _ in range(2):
@@ -294,6 +305,9 @@ def test_a_server_tells_of_drift(site):
     assert len(request_id) == 32 and 0 <= int(number) < 10
     assert (alert["to"], alert["digest"]) == ("drifted", state["digest"])
     assert server.client.get(f"{server.admin}/drift.json").status_code == 401
+    image = f"{server.admin}/drift/image/{state['new'][0]['name']}"
+    until(lambda: server.client.get(image, headers=server.operator).status_code == 200)
+    assert server.client.get(image).status_code == 401
     assert server.client.get("/drift.json").status_code == 404
     assert 'seewhy_drifted{model="small"} 1.0' in server.metrics()
 
@@ -314,12 +328,16 @@ def test_the_page_asks_for_the_token_and_shows_the_drift(site, browser):
     page.wait_for_function("document.getElementById('key-fault').textContent")
     page.fill("#key", server.operator["Authorization"].removeprefix("Bearer "))
     page.click("text=Use this token")
-    page.wait_for_selector("h1:has-text('The new images differ')")
+    page.wait_for_selector(".new img.pixels")
     text = page.inner_text("#drift")
-    assert "1 window since the start, 1 differed" in text and "this server keeps none" in text
+    assert "The new images differ" in text and "1 window since the start, 1 differed" in text
+    shown = page.locator(".new img").evaluate_all("all => all.map((one) => one.naturalWidth)")
+    assert shown == [16] * len(states(server)[0]["new"])
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 20, 18)"
-    assert said == [] and all(url.startswith(server.admin) for url in asked)
+    assert said == [] and {url.removeprefix("blob:").startswith(server.admin) for url in asked} == {
+        True
+    }
     context.close()
 
 

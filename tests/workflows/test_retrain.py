@@ -1,16 +1,19 @@
 """`seewhy retrain`: the same inputs train once, and a worse or unproven model is not used."""
 
 import json
+from io import BytesIO
 
 import numpy as np
 import pytest
 from helpers import call
+from PIL import Image
+from sklearn.datasets import load_digits
 
 import seewhy
 from seewhy.errors import DataError, LockedError, RegistryError, UsageError
 from seewhy.files import exclusive
 from seewhy.inference.registered import open_feedback
-from seewhy.registry.records import ServedAnswer, now
+from seewhy.registry.records import KeptImage, ServedAnswer, now
 from seewhy.run import Run
 from seewhy.workflows import retrain as workflow
 
@@ -136,6 +139,36 @@ def answered(registry, labels):
             feedback.label(f"{number:03}", label, source="person")
 
 
+def test_served_images_with_a_label_are_trained_on_while_the_registry_keeps_them(
+    place, data, tmp_path
+):
+    notes = []
+    plain = retrain(data, feedback=True, on_event=notes.append)
+    assert any("no answer of photos has a label yet" in getattr(one, "text", "") for one in notes)
+    served = np.load(write(tmp_path / "served.npz", 5000, 5006))
+    answers, images = [], []
+    for number, pixels in enumerate(served["images"]):
+        file = BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        about = {"request_id": f"{number:03}", "image": 0, "at": now()}
+        said = {"label": "ant", "answer": "ant", "confidence": 0.9, "top": ("ant",)}
+        answers.append(
+            ServedAnswer(name="photos", digest=place.find("photos").digest, **about, **said)
+        )
+        images.append(KeptImage(about["request_id"], 0, file.getvalue()))
+    with open_feedback() as opened:
+        opened.record(answers, images)
+        for number, label in enumerate(served["labels"]):
+            opened.label(f"{number:03}", CLASSES[label], source="review")
+    made = retrain(data, feedback=True)
+    assert made.key != plain.key and made.version == 3
+    rows = Run(made.folder / "run").rows("splits.csv")
+    assert sum(row["split"] == "train" for row in rows) == 420 + 6
+    assert not {"served", "data"} & {path.name for path in made.folder.parent.iterdir()}
+    assert retrain(data, feedback=True).repeated
+    assert retrain(data).key == plain.key
+
+
 def test_a_challenger_on_trial_is_promoted_when_its_test_is_won(place, data, untrained):
     assert retrain(data, promote="ab").outcome == "challenger"
     untrained()
@@ -202,8 +235,8 @@ def test_images_that_the_champion_was_trained_on_judge_nothing(place, first, tmp
         np.savez(path, **named, names=arrays["names"])
         return path
 
-    made = retrain(parts(tmp_path / "some.npz", [*seen, *range(300, 360)]))
-    assert made.gate.left_out == {"training images of the champion": 30} and made.gate.images == 60
+    made = retrain(parts(tmp_path / "some.npz", [*seen, *range(299, 360)]))  # 299: also in train
+    assert made.gate.left_out == {"training images of the champion": 30} and made.gate.images == 61
     assert "left out: 30 training images of the champion" in made.reasons
     with pytest.raises(DataError, match=r"no image of val can judge .* 30 are training images"):
         retrain(parts(tmp_path / "none.npz", seen))
@@ -324,3 +357,19 @@ def test_an_unknown_model_and_an_onnx_file_are_refused(place, data, exported):
     place.promote("photos", seewhy.register(exported, "photos").version)
     with pytest.raises(UsageError, match="ONNX"):
         retrain(data)
+
+
+@pytest.mark.long
+def test_more_digits_make_a_better_model_within_the_limits_by_default(tmp_path, monkeypatch):
+    digits = load_digits()
+    images, labels = (digits.images * 15.9).astype(np.uint8), digits.target
+    np.savez(tmp_path / "old.npz", images=images[:200], labels=labels[:200])
+    np.savez(tmp_path / "new.npz", images=images, labels=labels)
+    monkeypatch.setenv("SEEWHY_REGISTRY", str(tmp_path / "registry.db"))
+    monkeypatch.chdir(tmp_path)
+    run = seewhy.train(tmp_path / "old.npz", "digits", out=tmp_path / "run")
+    call("registry", "add", run.path, "digits")
+    call("registry", "promote", "digits", 1)
+    for expected in ("promoted", "unchanged"):
+        shown = call("retrain", "digits", "--data", "new.npz", "--promote", "gate", "--json").out
+        assert json.loads(shown)["outcome"] == expected

@@ -127,3 +127,22 @@ def test_an_image_of_the_data_is_not_added_to_it(place, photos, tmp_path):
     seewhy.export_feedback("pets", tmp_path / "served")
     made = seewhy.apply_feedback(photos, tmp_path / "served", tmp_path / "v2")
     assert (made.added, made.known) == (1, 1)
+
+
+@pytest.mark.parametrize("folders", [("train", "test"), ("train", "val", "test")])
+def test_no_val_is_drawn_from_added_images(place, photos, tmp_path, folders):
+    """Also where val is drawn from train, and in each of the folds."""
+    for number, path in enumerate(sorted(photos.rglob("*.*"))):
+        target = tmp_path / "data" / folders[number % len(folders)] / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    label(*((number, "ant") for number in range(4)))
+    seewhy.export_feedback("pets", tmp_path / "served")
+    seewhy.apply_feedback(tmp_path / "data", tmp_path / "served", tmp_path / "v2")
+
+    def added(images):
+        return sum(str(key).startswith("images/") for key in images.ids)
+
+    for options in ({}, *({"folds": 3, "fold": fold} for fold in range(3))):
+        splits = seewhy.load_data(tmp_path / "v2", seewhy.DataConfig(**options))
+        assert (added(splits.train), added(splits.val)) == (4, 0)

@@ -12,7 +12,7 @@ State = Literal["collecting", "same", "drifted", "no_reference"]
 class NewImage:
     """An image unlike any of the reference: its name, and how far it is, 1 being the farthest that is usual.
 
-    `image` is a small WebP in base64, None where images are not kept.
+    `image` is the address by which a page shows it, None where that is to be asked for or it is not kept.
     """
 
     name: str

@@ -160,6 +160,40 @@ def history(name: str, registry: str | None, as_json: bool) -> None:
 
 
 @command.command()
+@click.argument("reference", metavar="NAME@VERSION_OR_ALIAS")
+@click.argument("where", metavar="mlflow:URI")
+@place_option
+@as_json
+def push(reference: str, where: str, registry: str | None, as_json: bool) -> None:
+    """Bring a version to MLflow's model registry, with its alias where one is named.
+
+    MLflow moves aliases without comparing: of two who push at once, the last one wins.
+    """
+    pushed = seewhy.push_model(reference, where, registry=registry)
+    name = pushed.name if pushed.alias is None else f"{pushed.name}@{pushed.alias}"
+    text = f"{pushed.name}@{pushed.version} is {name}, version {pushed.there}, in {pushed.address}"
+    show(pushed, as_json, lambda _: [text])
+
+
+@command.command()
+@click.argument("reference", metavar="NAME@VERSION_OR_ALIAS")
+@click.argument("where", metavar="mlflow:URI")
+@click.option(
+    "--trust-onnx", is_flag=True, help="take an ONNX file that another machine exported, once tried"
+)
+@place_option
+@as_json
+def pull(reference: str, where: str, trust_onnx: bool, registry: str | None, as_json: bool) -> None:
+    """Add a version of MLflow's model registry, that was pushed to it, as the next version of NAME.
+
+    VERSION_OR_ALIAS are those of MLflow. No alias is moved here.
+    """
+    version = seewhy.pull_model(reference, where, registry=registry, trust=trust_onnx)
+    next_step = f"next: seewhy registry promote {version.name} {version.version}"
+    show(version, as_json, lambda _: [f"{version.name}@{version.version}", next_step])
+
+
+@command.command()
 @click.option("--keep", type=click.IntRange(0), default=3, show_default=True, help="newest of each")
 @place_option
 @as_json

@@ -26,6 +26,11 @@ POINTS = click.FloatRange(0, 100)
 @click.option("--recipe", shell_complete=recipes, help="a recipe's name or file [the champion's]")
 @click.option("--out", type=PATH, help="folder for what is under way [runs/retrain-NAME]")
 @click.option(
+    "--feedback",
+    is_flag=True,
+    help="train on served images that have a label, too (serve --keep-images)",
+)
+@click.option(
     "--hold-out",
     shell_complete=data_sets,
     help=f"compare on these images, not on val: {DATA}",

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @training_flags("-tune")
 @click.option("--trials", default=20, show_default=True, help="trials in all processes together")
 @click.option("--time-limit", type=float, help="start no trial after this many seconds")
-@click.option("--storage", metavar="URL", help="database shared by processes [OUT/study.db]")
+@click.option(
+    "--storage", metavar="URL", help="database or journal:FILE shared by processes [OUT/study.db]"
+)
 @click.option(
     "--pruner",
     type=click.Choice(["median", "hyperband", "none"]),

@@ -133,11 +133,14 @@ class ImageSet:
         }
         return {name: column for name, column in columns.items() if column is not None}
 
-    def expect(self, rows: np.ndarray) -> None:
-        """Says which rows are read next: those of a pack are decoded meanwhile."""
+    def expect(self, rows: np.ndarray, place: int = 0) -> None:
+        """Says which rows are read soon: those of a pack are decoded meanwhile.
+
+        They replace those that were expected at the same `place` before.
+        """
         own = self.images
         if isinstance(own, Rows) and not isinstance(own.base, np.ndarray | Stack):
-            own.base.expect(own.rows[rows])
+            own.base.expect(own.rows[rows], place)
 
     def chunks(self) -> Iterator[np.ndarray]:
         """Yields the images in order, in chunks, uint8 `(n, S, S, 3)`."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from glob import escape
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -24,12 +25,20 @@ import numpy as np
 
 from seewhy.config.input_rule import InputRule
 from seewhy.errors import ArchiveError
-from seewhy.files import READ, atomic_directory, atomic_file, from_json, require_new, to_json
+from seewhy.files import (
+    READ,
+    atomic_directory,
+    atomic_file,
+    clear_temporaries,
+    from_json,
+    require_new,
+    to_json,
+)
 from seewhy.text import visible
 
 INDEX = "index.pack"  # of a pack in several files
 MAGIC = b"SeeWhy pack 1\n\0\0"
-SPLITS = ("", "train", "val", "test")
+SPLITS = ("", "train", "val", "test", "added")
 ROW = np.dtype(
     [
         *(("start", "<u8"), ("size", "<u4"), ("crc", "<u4")),  # of its bytes, through all shards
@@ -266,6 +275,9 @@ def new_pack(out: Path, shard_bytes: int | None = None) -> Iterator[Writer]:
     Raises `UsageError` if `out` exists, also where it was made meanwhile.
     """
     require_new(out)
+    clear_temporaries(
+        out.parent, f".{escape(out.name)}.*.tmp", below=False
+    )  # large, if it was killed
     if shard_bytes is None:
         with atomic_file(out) as file:
             yield Writer(lambda _: file, None)

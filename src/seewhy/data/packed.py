@@ -37,7 +37,7 @@ class PackedImages:
         self._plain = pack.about.raw and rule.store == pack.about.rule.store
         sizes = pack.rows["size"]
         self._small = self._plain or (len(sizes) > 0 and sizes.mean() < SMALL)
-        self._expected: _Batch | None = None
+        self._expected: dict[int, _Batch] = {}
 
     def __len__(self) -> int:
         return len(self.pack)
@@ -46,15 +46,16 @@ class PackedImages:
         """Returns a row, or the rows in an array."""
         if np.ndim(rows) == 0:
             return self._one(int(rows))
-        batch, self._expected = self._expected, None
-        if batch is None or not np.array_equal(batch.rows, rows):
-            batch = _Batch(self, np.asarray(rows))
-        return batch.result()
+        rows = np.asarray(rows)
+        for place, batch in self._expected.items():
+            if np.array_equal(batch.rows, rows):
+                return self._expected.pop(place).result()
+        return _Batch(self, rows).result()
 
-    def expect(self, rows: np.ndarray) -> None:
-        """Begins to decode the rows that will be read next."""
+    def expect(self, rows: np.ndarray, place: int) -> None:
+        """Begins to decode rows that will be read together; those of one `place` replace each other."""
         if not self._small:
-            self._expected = _Batch(self, rows)
+            self._expected[place] = _Batch(self, rows)
 
     def fill(self, rows: np.ndarray, into: np.ndarray) -> None:
         """Decodes these rows into an array."""

@@ -209,8 +209,9 @@ def assign(
 ) -> tuple[np.ndarray, list[str]]:
     """Returns the split of each image ("train", "val", "test", "left_out") and notes about it.
 
-    `original` is the split in the source: "train", "val", "test", or "" for none. With folds, val is one of
-    k parts of all that is not test. Raises `UsageError` for a share of test if the source has splits.
+    `original` is the split in the source: "train", "val", "test", "added" for what belongs to train whatever
+    is drawn, or "" for none. With folds, val is one of k parts of all others that are not test. Raises
+    `UsageError` for a share of test if the source has splits.
     """
     fold, seed = config.held_out, config.split_seed
     if fold is not None:
@@ -254,6 +255,7 @@ def assign(
         notes.append(
             f"val: {held:,} of {counted(len(rows), 'image')}, fold {fold[0]} (0 to {fold[1] - 1})"
         )
+    split[split == "added"] = "train"
     rows = np.flatnonzero(split == "train")
     if config.limit is not None and config.limit < len(rows):
         split[rows[~part(images.take(rows), config.limit, rank[rows])]] = "left_out"

@@ -39,10 +39,11 @@ class TarSink:
         self._count = 0
 
     def add(self, record: Record, image: Encoded) -> None:
+        split = "train" if record.split == "added" else record.split
         facts = {
             "id": record.id,
             "label": record.label,
-            "split": record.split,
+            "split": split,
             "group": record.group,
         }
         said = {name: value for name, value in facts.items() if value}
@@ -52,7 +53,7 @@ class TarSink:
         parts = {ending: data, "json": json.dumps(said, allow_nan=False).encode("ascii")}
         if record.label.strip():
             parts["cls"] = str(self._number[record.label]).encode()
-        tar = self._tar(record.split or UNSPLIT, sum(map(len, parts.values())))
+        tar = self._tar(split or UNSPLIT, sum(map(len, parts.values())))
         key = f"{self._count:08}"
         self._count += 1
         for suffix, content in parts.items():

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,14 +38,30 @@ def open_feedback(place: str | Path | None = None, *, make: bool = False) -> "Fe
 
 def registered_version(reference: str) -> "Version":
     """The version that `registry:NAME@VERSION_OR_ALIAS` stands for now."""
-    with open_registry() as registry:
+    with _asked() as registry:
         return registry.find(reference)
 
 
 def registered_file(reference: str) -> Path:
     """The file of a version, kept in the cache by its digest."""
-    with open_registry() as registry:
+    with _asked() as registry:
         return registry.fetch(registry.find(reference), cache_root() / "registered")
+
+
+@contextmanager
+def _asked() -> Iterator["Registry"]:
+    """The default registry. Of Postgres, which is asked again and again, the connections stay open."""
+    place = str(_default_place())
+    if "://" in place:
+        yield _kept(place)
+    else:  # a file may be replaced
+        with open_registry(place) as registry:
+            yield registry
+
+
+@cache
+def _kept(place: str) -> "Registry":
+    return open_registry(place)
 
 
 @contextmanager
@@ -59,5 +76,5 @@ def _needs_an_extra() -> Iterator[None]:
 
 def _default_place() -> str | Path:
     """Beside the cache, not inside: what is there can be made again, and may be removed."""
-    cache = cache_root()
-    return os.environ.get(VARIABLE) or cache.with_name(f"{cache.name}-registry")
+    home = cache_root()
+    return os.environ.get(VARIABLE) or home.with_name(f"{home.name}-registry")

@@ -19,7 +19,7 @@ def render_drift(drift: Drift, images: Sequence[NDArray[np.uint8]], model: str, 
     `images` are the farthest of the new ones, uint8 (H, W, 3), at most `MOST_SHOWN`.
     """
     new = [
-        NewImage(name, distance, thumbnail(image))
+        NewImage(name, distance, f"data:image/webp;base64,{thumbnail(image)}")
         for name, distance, image in zip(drift.ids, drift.distances, images, strict=False)
     ]
     state = DriftState(

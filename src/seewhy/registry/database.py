@@ -14,19 +14,18 @@ from sqlalchemy import (
     create_engine,
     event,
     inspect,
-    make_url,
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError
+from sqlalchemy.exc import DatabaseError, InterfaceError
 
 from seewhy.errors import RegistryError
 from seewhy.files import make_directory
+from seewhy.registry.postgres import PATIENCE, postgres_engine
 from seewhy.registry.schema import SCHEMA, about, tables
 from seewhy.text import without_password
 
 FILE = "registry.db"  # in a directory that is named
-PATIENCE = 30  # seconds to wait for another process that writes
 LOCK = 0x5EE3_0001  # Postgres's advisory lock for making the tables
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "lustre", "glusterfs"}
 
@@ -36,7 +35,7 @@ class Database:
 
     def __init__(self, place: str, *, make: bool = False) -> None:
         self.place = without_password(place)
-        self._engine = _postgres(place) if "://" in place else _sqlite(Path(place), make)
+        self._engine = postgres_engine(place) if "://" in place else _sqlite(Path(place), make)
         try:
             self._require_tables(make)
         except BaseException:
@@ -138,27 +137,6 @@ def _keep_a_write_ahead_log(connection: Any) -> None:
             if time.monotonic() > until:
                 raise
             time.sleep(0.01)
-
-
-def _postgres(place: str) -> Engine:
-    try:
-        url = make_url(place)
-    except ArgumentError:
-        url = None
-    if url is None or url.get_backend_name() != "postgresql":
-        raise RegistryError(
-            "unreachable",
-            f"{without_password(place)} is no registry: expected a path, or postgresql://USER@HOST/DATABASE",
-        )
-    local = not url.host or url.host.startswith(("/", "127.")) or url.host in ("localhost", "::1")
-    if not local and not {"host", "sslmode"} & url.query.keys():
-        url = url.update_query_dict({"sslmode": "verify-full"})
-    try:
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5})
-    except ModuleNotFoundError:
-        raise RegistryError(
-            "unreachable", "a registry on Postgres needs psycopg: pip install 'seewhy[registry]'"
-        ) from None
 
 
 def _make_tables(connection: Connection) -> None:

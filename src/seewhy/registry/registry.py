@@ -148,13 +148,13 @@ class Registry:
         if isinstance(reference, str):
             reference = Reference.parse(reference)
         with self._database.reading() as connection:
-            require_model(connection, reference.name)
             number = reference.version
             if reference.alias is not None:
                 number = pointed_at(connection, reference.name, reference.alias)
-                if number is None:
-                    raise no_alias(connection, reference.name, reference.alias)
-            assert number is not None
+            if number is None or reference.alias is None:
+                require_model(connection, reference.name)
+            if number is None:
+                raise no_alias(connection, reference.name, str(reference.alias))
             return version_of(connection, reference.name, number)
 
     def promote(

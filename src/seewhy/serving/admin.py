@@ -11,6 +11,7 @@ from seewhy.files import to_json
 from seewhy.serving.errors import Refusal
 from seewhy.serving.guard import Scopes, guarded_app
 from seewhy.serving.page import add_files, page_file
+from seewhy.serving.review import kept_image
 from seewhy.serving.service import Service
 from seewhy.workflows.ab import ab_status
 
@@ -22,6 +23,7 @@ SCOPES = {
     "/drift.json": "admin",
     "/ab": "public",  # as /drift
     "/ab.json": "admin",
+    "/drift/image/{request_id}/{image}": "admin",
     "/static/{name}": "public",
 }
 
@@ -53,7 +55,15 @@ def create_admin_app(service: Service, token: str) -> FastAPI:
     async def drift() -> dict[str, Any]:
         """The same for programs."""
         states = [] if service.drift is None else service.drift.states()
-        return {"watched": service.drift is not None, "models": to_json(states)}
+        watched, kept = service.drift is not None, service.settings.keep_images
+        return {"watched": watched, "images": kept, "models": to_json(states)}
+
+    @app.get("/drift/image/{request_id}/{image}")
+    async def drift_image(request_id: str, image: int) -> Response:
+        """An image that was kept, and has not been removed since."""
+        if service.recorder is None:
+            raise Refusal(404, "no_image", "this server keeps no images: see --keep-images")
+        return await kept_image(service.recorder, request_id, image)
 
     @app.get("/ab")
     async def ab_page() -> Response:

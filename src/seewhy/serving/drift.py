@@ -34,9 +34,10 @@ LOOK_SECONDS = 10.0  # between two looks for a reference that is missing
 HISTORY = 200  # windows that are kept
 MOST_NAMED = 24  # new images of a window
 NO_IMAGES = (
-    "No images are shown, since this server keeps none. Each is named by the request_id of its answer and its"
-    " place in the request."
+    "No images are shown, since this server keeps none (--keep-images, where those who send them agree). "
+    "Each is named by the request_id of its answer and its place in the request."
 )
+GONE = "These images are not kept any more, or not yet."
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +79,7 @@ class DriftWatch:
             )
         require_enough("window", settings.drift_window)
         self._place, self._size = settings.drift, settings.drift_window
+        self._about_images = GONE if settings.keep_images else NO_IMAGES
         self._models, self._metrics, self._alerts = models, metrics, alerts
         self._thread = ThreadPoolExecutor(1, "drift")
         self._watches: dict[str, _Watch] = {}
@@ -136,7 +138,7 @@ class DriftWatch:
         """Reads the reference of a model, which may have been made meanwhile."""
         try:
             watch.reference = find_reference(self._place, watch.model.digest)
-            watch.state = replace(watch.state, state="collecting", detail=NO_IMAGES)
+            watch.state = replace(watch.state, state="collecting", detail=self._about_images)
         except (SeeWhyError, OSError) as error:
             watch.state = replace(watch.state, state="no_reference", detail=str(error))
 

@@ -138,12 +138,14 @@ class Models:
         The new model answers from the next request on, once it was verified as at the start. A file that
         cannot be used leaves the old model in place, and is logged.
         """
-        return {name: self._reloaded(name, source) for name, source in self._names.items()}
+        return {
+            name: self._reloaded(name, source, _stamps(source))
+            for name, source in self._names.items()
+        }
 
-    def _reloaded(self, name: str, source: str) -> str:
+    def _reloaded(self, name: str, source: str, stamps: Stamps | None) -> str:
         with self._loading:
             old = self._served[name].digest
-            stamps = _stamps(source)
             try:
                 new = self._opened(name, source)
             except (SeeWhyError, OSError) as error:
@@ -175,8 +177,9 @@ class Models:
         database, so it is no function for the server's loop.
         """
         for name, source in self._names.items():
-            if _stamps(source) not in (None, self._stamps[name]):
-                self._reloaded(name, source)
+            stamps = _stamps(source)
+            if stamps not in (None, self._stamps[name]):
+                self._reloaded(name, source, stamps)
 
     def _opened(self, name: str, source: str) -> Served:
         opened = open_model(source, self._settings)

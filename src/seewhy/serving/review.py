@@ -49,15 +49,20 @@ def add_review(app: FastAPI, service: Service, recorder: Recorder) -> None:
 
     @app.get("/review/image/{request_id}/{image}", include_in_schema=False)
     async def image(request_id: str, image: int) -> Response:
-        data = await _asked(recorder, lambda feedback: feedback.image(request_id, image))
-        if data is None:
-            raise Refusal(404, "no_image", "the image is not kept, or not any more")
-        kind = "image/jpeg" if data.startswith(b"\xff\xd8") else "image/png"
-        return Response(data, media_type=kind)
+        return await kept_image(recorder, request_id, image)
 
     @app.post("/review/label", include_in_schema=False)
     async def label(request: Request) -> Labelled:
         return await record_label(request, service, "review")
+
+
+async def kept_image(recorder: Recorder, request_id: str, image: int) -> Response:
+    """The file of a kept image. Raises `Refusal` where it is not kept, or not any more."""
+    data = await _asked(recorder, lambda feedback: feedback.image(request_id, image))
+    if data is None:
+        raise Refusal(404, "no_image", "the image is not kept, or not any more")
+    kind = "image/jpeg" if data.startswith(b"\xff\xd8") else "image/png"
+    return Response(data, media_type=kind)
 
 
 def _item(one: "ToReview", classes: tuple[str, ...]) -> dict[str, Any]:

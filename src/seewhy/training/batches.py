@@ -100,13 +100,15 @@ class Batches:
     def at(self, step: int, shard: int) -> tuple[Tensor, Tensor]:
         """A shard of the batch of `step`: its images as they are in the batch, mixed among themselves."""
         parts = self.cut(step)
-        return self._augmented(step, parts[shard], sum(map(len, parts[:shard])))
+        batch = self._augmented(step, parts[shard], sum(map(len, parts[:shard])))
+        later = self.cut(step + 1) if step + 1 < self.total_steps else []
+        if shard < len(later):
+            self.images.expect(later[shard], shard)
+        return batch
 
     def _augmented(self, step: int, rows: np.ndarray, first: int) -> tuple[Tensor, Tensor]:
         """The images of these rows, the first of which is number `first` of the batch."""
         images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
-        if step + 1 < self.total_steps:
-            self.images.expect(self.rows(step + 1))
         labels = torch.from_numpy(self.images.labels[rows])
         targets = torch.nn.functional.one_hot(labels, len(self.images.classes)).float()
         generator, policy = (

@@ -173,9 +173,9 @@ def _check(plan: Plan, on_event: OnEvent) -> None:
 
 
 def _stops(finding: Finding, recipe: Recipe) -> bool:
-    """Whether a finding is an error, but for bad images that the recipe leaves out."""
-    left_out = finding.kind == "unreadable" and recipe.data.on_bad == "skip"
-    return finding.severity == "error" and not left_out
+    """Whether a finding is an error, but for images that a training by this recipe leaves out anyway."""
+    left_out = {"leak", "group-leak"} | ({"unreadable"} if recipe.data.on_bad == "skip" else set())
+    return finding.severity == "error" and finding.kind not in left_out
 
 
 def _train(plan: Plan, run: Run, on_event: OnEvent) -> None:

@@ -7,6 +7,7 @@ needed until then.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -33,6 +34,7 @@ from seewhy.registry.records import CHALLENGER, CHAMPION, Reference, RegistryEve
 from seewhy.text import command_line, counted, no_such
 from seewhy.workflows.ab import ab_status
 from seewhy.workflows.candidate import DecisionTargets, Plan, make_candidate, make_plan
+from seewhy.workflows.collect import with_feedback
 from seewhy.workflows.gate import GateImages, compare_models, gate_images
 from seewhy.workflows.info import info
 from seewhy.workflows.register import add_model
@@ -75,6 +77,7 @@ def retrain(
     registry: str | Path | None = None,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    feedback: bool = False,
     hold_out: Data | None = None,
     promote: Policy = "never",
     limits: GateLimits = GateLimits(),  # noqa: B008 (frozen)
@@ -86,11 +89,13 @@ def retrain(
     """Trains the champion of `name` on new data, and lets the result replace it only if it is no worse.
 
     `data` is checked and split as for `train`; `recipe` [the champion's] and `overrides` are as there;
-    `precision`, `coverage` and `out_of_scope` as for `calibrate`. The candidate is compared with the champion
-    on the validation images, or those of `hold_out`, that neither was trained on. Only if it passes by
-    `limits` does the alias `challenger` point at it, and with `promote="gate"` the alias `champion` too. With
-    "ab" a challenger is promoted by a later call, once its A/B test (`ab_status`) says that it is better, and
-    nothing else is trained until that test is decided.
+    `precision`, `coverage` and `out_of_scope` as for `calibrate`. With `feedback` the served images of `name`
+    that have a label in the registry are trained on, too (`export_feedback`).
+
+    The candidate is compared with the champion on the validation images, or those of `hold_out`, that neither
+    was trained on. Only if it passes by `limits` does the alias `challenger` point at it, and with
+    `promote="gate"` the alias `champion` too. With "ab" a challenger is promoted by a later call, once its
+    A/B test (`ab_status`) says that it is better, and nothing else is trained until that test is decided.
 
     Run again, it goes on where it was interrupted; the same data, labels, recipe and champion train once. Its
     files are in `out` [runs/retrain-NAME]. Raises `DataError` for data with errors, `LockedError` where
@@ -102,12 +107,16 @@ def retrain(
     with open_registry(registry) as opened:
         champion = opened.find(Reference.parse(f"{name}@{CHAMPION}"))
         make_directory(home)
-        with exclusive(home / "retrain.lock"):
+        with exclusive(home / "retrain.lock"), ExitStack() as stack:
             clear_temporaries(home)
+            changes = overrides or {}
+            if feedback:
+                collected = with_feedback(
+                    name, data, home, changes, registry=registry, on_event=on_event
+                )
+                data = stack.enter_context(collected)
             targets = DecisionTargets(precision, coverage, out_of_scope)
-            plan = make_plan(
-                opened, champion, data, recipe, overrides or {}, targets, home, on_event
-            )
+            plan = make_plan(opened, champion, data, recipe, changes, targets, home, on_event)
             own = recipe is None and not overrides and targets == DecisionTargets()
             job = _Job(opened, registry, champion, plan, limits, promote, on_event)
             return job.on_trial() or job.unchanged(own) or job.run(hold_out)
@@ -195,9 +204,10 @@ class _Job:
             gate = self._gate(images, made)
         version = self._add(gate, images, seen) if made is None else made.version
         if made is not None:
+            what = "nothing was trained" if repeated else "another process was faster"
             reasons.append(
-                f"nothing was trained: {self.name}@{version} was made of the same data, recipe and champion, "
-                f"by {made.who} at {made.at}"
+                f"{what}: {self.name}@{version} was made of the same data, recipe and champion, by "
+                f"{made.who} at {made.at}"
             )
         reasons += gate.reasons
         outcome: Outcome = "rejected"

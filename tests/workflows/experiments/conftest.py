@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 from PIL import Image
+from registry.conftest import postgres
 
 from seewhy.workflows import train as module
+
+__all__ = ["postgres"]
 
 
 @pytest.fixture(scope="session")

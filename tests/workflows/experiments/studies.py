@@ -32,7 +32,11 @@ def tuned(photos, recipe, out, trials, cache=None, silence=None, **options):
     return tune(photos, recipe, trials, out=out, overrides=QUICK, **options)
 
 
-def killed_in(photos, recipe, out, trials, cache, silence, name):
+def tuned_in(photos, recipe, out, trials, cache, silence, storage):
+    tuned(photos, recipe, out, trials, cache, silence, storage=storage)
+
+
+def killed_in(photos, recipe, out, trials, cache, silence, name, storage=None):
     """As `tuned`, but killed at the second epoch of the trial of that name."""
 
     def show(event):
@@ -42,4 +46,4 @@ def killed_in(photos, recipe, out, trials, cache, silence, name):
             os._exit(9)
 
     seen: list[str] = []
-    tuned(photos, recipe, out, trials, cache, silence, on_event=show)
+    tuned(photos, recipe, out, trials, cache, silence, storage=storage, on_event=show)

@@ -6,7 +6,7 @@ import pytest
 from helpers import QUICK
 from optuna.trial import TrialState
 from reliability import processes
-from workflows.experiments.studies import begin, killed_in, tuned
+from workflows.experiments.studies import begin, killed_in, tuned, tuned_in
 
 from seewhy.errors import UsageError
 from seewhy.run import Run
@@ -57,6 +57,34 @@ def test_a_killed_trial_is_marked_failed_and_gone_on_with(photos, recipe, tmp_pa
     )  # its first epoch was not trained again
     assert sum(trial.state == TrialState.COMPLETE for trial in trials) == 3
     assert sorted(again.intermediate_values) == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["journal", pytest.param("postgres", marks=pytest.mark.long)])
+def test_no_trial_of_a_shared_storage_is_lost_or_doubled(photos, recipe, tmp_path, request, kind):
+    url = f"journal:{tmp_path / 'study.journal'}"
+    if kind == "postgres":
+        url = request.getfixturevalue("postgres")
+    home, name = tmp_path / "t", "trial 1"
+    arguments = (photos, recipe, home, 3, tmp_path / "cache", 4)
+    assert processes.run(killed_in, *arguments, name, url) == 9
+    racing = [processes.start(tuned_in, *arguments, url) for _ in range(2)]
+    for process in racing:
+        process.join(240)
+    assert [process.exitcode for process in racing] == [0, 0]
+    study = json.loads((home / "tuning.json").read_text())["tuning"]["study"]
+    with quiet():
+        trials = open_study(url, study, "max", "none", 2).get_trials()
+        failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+        done = [trial for trial in trials if trial.state in studies.FINISHED]
+        assert [trial.number for trial in failed] == [1] and 3 <= len(done) <= 4
+        assert len({folder(trial) for trial in done}) == len(done)
+        assert "trial-0001" in {folder(trial) for trial in done}
+
+
+def test_a_password_in_the_address_of_a_storage_is_refused_and_not_shown(photos, recipe, tmp_path):
+    with pytest.raises(UsageError, match=r"me:\*\*\*@host.* PGPASSWORD") as refused:
+        tuned(photos, recipe, tmp_path / "t", 1, storage="postgresql://me:secret@host/name")
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.long

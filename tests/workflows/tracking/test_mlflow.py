@@ -11,31 +11,21 @@ from helpers import QUICK
 import seewhy
 from seewhy.events import Epoch
 from seewhy.run import Run
-from seewhy.workflows.tracking.mlflow import MlflowTracker, mlflow_client
+from seewhy.workflows.tracking.mlflow import MlflowTracker
 
 pytest.importorskip("mlflow")
 # MLflow's own database code is behind SQLAlchemy's newest.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """The folder of a database of MLflow, which takes seconds to make."""
-    pytest.importorskip("alembic")
-    folder = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        yield folder
+@pytest.fixture
+def uri(mlflow_uri):
+    return mlflow_uri
 
 
-@pytest.fixture(scope="module")
-def uri(home):
-    return f"sqlite:///{home}/mlflow.db"
-
-
-@pytest.fixture(scope="module")
-def client(uri):
-    return mlflow_client(uri)
+@pytest.fixture
+def client(mlflow_there):
+    return mlflow_there
 
 
 def there(client, run):

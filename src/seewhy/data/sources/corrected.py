@@ -129,7 +129,7 @@ def with_added(origin: Source, folder: Path, added: Sequence[Added]) -> Source:
         total, classes, records = origin.read()
         group = "" if origin.grouped else None
         new = (
-            Record(f"{ADDED}/{one.file}", one.label, "train", path, group)
+            Record(f"{ADDED}/{one.file}", one.label, "added", path, group)
             for one, path in zip(added, paths, strict=True)
         )
         return Reading(total + len(added), classes, chain(records, new))

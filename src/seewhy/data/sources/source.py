@@ -17,11 +17,11 @@ SPLITS = {
 
 
 class Record(NamedTuple):
-    """One labelled image, not yet decoded; `split` is "train", "val", "test", or "" for none.
+    """One labelled image, not yet decoded; `split` is "train", "val", "test", "added", or "" for none.
 
-    `label` is the name of its class, "" if it has none: such an image is left out, and counted.
-    `image` is an error if the source already knows that it cannot be read. `group` is "" for none, or
-    None in a source without groups.
+    What is added belongs to train, and no val is drawn from it. `label` is the name of its class, "" if
+    it has none: such an image is left out, and counted. `image` is an error if the source already knows that
+    it cannot be read. `group` is "" for none, or None in a source without groups.
     """
 
     id: str

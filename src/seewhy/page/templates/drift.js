@@ -91,7 +91,7 @@ function thumbnail({ image, name }) {
   const element = make("img");
   element.alt = visible(name);
   element.addEventListener("load", () => element.classList.toggle("pixels", element.naturalWidth <= SMALL));
-  element.src = `data:image/webp;base64,${image}`;
+  element.src = image;
   return element;
 }
 
@@ -123,7 +123,7 @@ function table(heads, rows) {
   return make("div", "scroll", make("table", "drift-table", make("thead", "", make("tr", "", ...columns)), make("tbody", "", ...rows)));
 }
 
-const TESTS = { classes: "probabilities of the classes", embeddings: "what the network sees (embeddings)" };
+const TESTS = { classes: "probabilities of the classes", embeddings: "what the network sees (embeddings, or logits where it gives none)" };
 
 function tests(model, drift, live) {
   const rows = drift.tests.map((test) => make("tr", "", cell("th", "", TESTS[test.name]), cell("td", "number", test.statistic.toFixed(4)), cell("td", "number", p(test.corrected))));

@@ -1,4 +1,4 @@
-/* What the operator's pages share: they ask for the token once, and for the newest state every few seconds. */
+/* Asks for the operator's token once, and for the newest state every few seconds. */
 
 import { byId } from "./dom.js";
 import { askForKey } from "./key.js";

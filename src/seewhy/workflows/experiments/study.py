@@ -1,22 +1,25 @@
 """An Optuna study of trials, each a run: sampled, pruned by epoch, shared by processes, killed and resumed.
 
-The study is in a database. Each trial's process sends it a heartbeat a few times a minute; a trial whose
-heartbeat stops is marked as failed and queued with its parameters for the next process, which continues its
-run. Needs the extra `tune`.
+The study is in a database, or in a journal: a file that processes of one machine append to. Each trial's
+process sends a database a heartbeat a few times a minute; a journal has none, and there the lock of the
+trial's run directory tells whether its process lives. A trial whose process is dead is marked as failed and
+queued with its parameters for the next process, which continues its run. Needs the extra `tune`.
 """
 
 import shutil
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
 import sqlalchemy.exc
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from seewhy.config.recipe import Recipe, options
@@ -24,12 +27,15 @@ from seewhy.config.search import is_whole
 from seewhy.errors import DivergedError, LockedError, MemoryLimitError, UsageError
 from seewhy.evaluation.metrics import by_name
 from seewhy.events import Epoch, Event, Note, RunFinished, Step
+from seewhy.files import exclusive
 from seewhy.run import Run
+from seewhy.text import without_password
 from seewhy.training.batches import seed_of
-from seewhy.workflows.experiments.task import Task
+from seewhy.workflows.experiments.task import LOCK, Task, is_locked
 
 Pruner = Literal["median", "hyperband", "none"]
 
+JOURNAL = "journal:"  # before the path of one
 HEARTBEAT, SILENCE = 10, 60  # seconds between heartbeats, and after which a trial is dead
 KEPT = 3  # best trials whose weights are kept
 STARTUP = 10  # random trials before the sampler uses their results
@@ -38,6 +44,10 @@ SAMPLING = 7  # the stream of the sampler's random numbers, see training.batches
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 # Errors of a single trial, which do not stop the others.
 _UNFIT = (DivergedError, MemoryLimitError, UsageError)
+_UNUSABLE = (
+    *(sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError),
+    *(ImportError, OSError, ValueError),
+)
 
 
 @contextmanager
@@ -50,19 +60,19 @@ def quiet() -> Iterator[None]:
 
 
 def open_study(url: str, name: str, mode: str, pruner: Pruner, epochs: int) -> optuna.Study:
-    """The study of that name in the database at `url`, created if there is none.
+    """The study of that name in the database or journal at `url`, created if there is none.
 
-    Raises `UsageError` for a database that cannot be opened.
+    Raises `UsageError` for a storage that cannot be opened, and for a password in its address.
     """
-    waiting = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
-    try:
-        storage = RDBStorage(
-            url,
-            engine_kwargs=waiting,
-            heartbeat_interval=HEARTBEAT,
-            grace_period=SILENCE,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+    shown = without_password(url)
+    if shown != url:
+        raise UsageError(
+            f"--storage {shown} has a password, which other users see in the list of processes: give it "
+            "in PGPASSWORD or a file that PGPASSFILE names"
         )
+    try:
+        journal = url.removeprefix(JOURNAL) if url.startswith(JOURNAL) else None
+        storage = JournalStorage(JournalFileBackend(journal)) if journal else _database(url)
         return optuna.create_study(
             storage=storage,
             study_name=name,
@@ -70,12 +80,26 @@ def open_study(url: str, name: str, mode: str, pruner: Pruner, epochs: int) -> o
             pruner=_pruner(pruner, epochs),
             load_if_exists=True,
         )
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError, optuna.exceptions.OptunaError) as error:
-        reason = str(error).splitlines()[0]
+    except _UNUSABLE as error:
+        reason = without_password(str(error).splitlines()[0])
         raise UsageError(
-            f"--storage {url} cannot be opened ({reason}): expected a database such as sqlite:///study.db or "
-            "postgresql://user@host/name, with its driver installed"
+            f"--storage {shown} cannot be opened ({reason}): expected journal:FILE, or a database such as "
+            "sqlite:///study.db or postgresql://user@host/name, with its driver installed"
         ) from None
+
+
+def _database(url: str) -> RDBStorage:
+    address = sqlalchemy.make_url(url)
+    if address.drivername == "postgresql":
+        address = address.set(drivername="postgresql+psycopg")
+    waiting = {"connect_args": {"timeout": 60}} if address.drivername.startswith("sqlite") else {}
+    return RDBStorage(
+        address.render_as_string(hide_password=False),
+        engine_kwargs=waiting,
+        heartbeat_interval=HEARTBEAT,
+        grace_period=SILENCE,
+        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+    )
 
 
 def search(
@@ -94,6 +118,8 @@ def search(
         running = states.count(TrialState.RUNNING)
         if finished >= trials:
             break
+        if running:
+            _give_up_dead(study, home)
         if finished + running < trials:
             _run_one(study, task, planned, home, trials)
             _drop_weights(study, home)
@@ -103,6 +129,21 @@ def search(
         waiting = True
         time.sleep(1)
         optuna.storages.fail_stale_trials(study)
+
+
+def _give_up_dead(study: optuna.Study, home: Path) -> None:
+    """Marks trials of a journal as failed whose process is dead, and queues them to be continued."""
+    if not isinstance(study._storage, JournalStorage):  # a database has heartbeats
+        return
+    with exclusive(home / LOCK, wait=True):
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            assert trial.datetime_start is not None
+            age = datetime.now() - trial.datetime_start
+            if age.total_seconds() > SILENCE and not is_locked(home / folder(trial)):
+                time.sleep(1)  # in which a process that has just finished its run says so
+                with suppress(ValueError):  # it did
+                    study.tell(trial.number, state=TrialState.FAIL)
+                    RetryHeartbeatStaleTrialCallback()(study, trial)
 
 
 def best_trials(study: optuna.Study, count: int = KEPT) -> list[FrozenTrial]:

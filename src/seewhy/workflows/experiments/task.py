@@ -131,7 +131,7 @@ def shared_out(jobs: Mapping[Path, Callable[[], T]]) -> dict[Path, T]:
     while len(done) < len(jobs):
         before = len(done)
         for path, job in jobs.items():
-            if path not in done and not _is_locked(path):
+            if path not in done and not is_locked(path):
                 with suppress(LockedError):  # by a process that was faster
                     done[path] = job()
         if len(done) == before:
@@ -139,7 +139,7 @@ def shared_out(jobs: Mapping[Path, Callable[[], T]]) -> dict[Path, T]:
     return {path: done[path] for path in jobs}
 
 
-def _is_locked(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Whether a process works in a run directory."""
     lock = Run(path).lock
     if not lock.exists():

@@ -51,10 +51,10 @@ def tune(
     The best trial that is significantly better than the base, otherwise the best mean, possibly the base's,
     is written to `best.yaml`. Only validation is read.
 
-    The study is in `out/study.db`, or in the database at `storage`, which several processes and machines
-    can share. Called again, it continues; more `trials` add to the finished ones. No trial starts after
-    `time_limit` seconds. Raises `UsageError` if the recipe has no search section, if no trial could be
-    completed, and if Optuna is not installed.
+    The study is in `out/study.db`, or in the database or the `journal:FILE` at `storage`, which several
+    processes, of a database also on several machines, can share. Called again, it continues; more `trials`
+    add to the finished ones. No trial starts after `time_limit` seconds. Raises `UsageError` if the recipe
+    has no search section, if no trial could be completed, and if Optuna is not installed.
     """
     studies = _studies()
     recipe = recipe or suited_recipe(data, overrides, on_event)

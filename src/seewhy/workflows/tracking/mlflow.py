@@ -58,6 +58,14 @@ def mlflow_client(uri: str | None) -> "MlflowClient":
     return MlflowClient(tracking_uri=uri)
 
 
+def experiment_of(client: "MlflowClient") -> str:
+    """The number of the experiment in which runs are kept, made where there is none."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+    found = client.get_experiment_by_name(name)
+    number: str = found.experiment_id if found else client.create_experiment(name)
+    return number
+
+
 class MlflowTracker:
     """A `Tracker` that has a run of MLflow for each run."""
 
@@ -120,11 +128,8 @@ class MlflowTracker:
             if there.info.status != "RUNNING" and not run.finished:
                 self._client.update_run(key, status="RUNNING")
             return there
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-        experiment = self._client.get_experiment_by_name(name)
-        number = experiment.experiment_id if experiment else self._client.create_experiment(name)
         made = self._client.create_run(
-            number,
+            experiment_of(self._client),
             run_name=run.path.as_posix(),
             tags={"seewhy.run": str(run.path.resolve())},
         )

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from seewhy.run import Run
+from seewhy.text import visible
 
 ARTEFACTS = (
     *("config.yaml", "environment.json", "history.csv", "metrics.json"),
     *("model.safetensors", "report.html"),
 )
+MOST = 160  # letters of a reason
 ONCE = {"epoch", "best"}  # columns of the history that are no metrics
 
 
@@ -64,3 +66,9 @@ def measured(run: Run) -> dict[str, float]:
                 if interval.get(key) is not None:
                     found[f"{split}/{name}{suffix}"] = interval[key]
     return found
+
+
+def reason_of(error: Exception) -> str:
+    """An error of a tracker in one line, of which a long one loses its middle."""
+    text = visible(" ".join(str(error).split()))
+    return text if len(text) <= MOST else f"{text[: MOST // 2]} ... {text[-MOST // 2 :]}"

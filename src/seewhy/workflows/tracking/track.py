@@ -9,13 +9,12 @@ from pathlib import Path
 from seewhy.errors import UsageError
 from seewhy.events import Epoch, Event, Note, OnEvent, RunFinished, RunStarted, ignore
 from seewhy.run import Run
-from seewhy.text import command_line, no_such, visible
+from seewhy.text import command_line, no_such
 from seewhy.workflows.tracking.mlflow import MlflowTracker, mlflow_place
-from seewhy.workflows.tracking.stored import Tracker
+from seewhy.workflows.tracking.stored import Tracker, reason_of
 from seewhy.workflows.tracking.tensorboard import TensorBoardTracker
 
 PATIENCE = 20.0  # seconds at the end without an answer of the tracker
-MOST = 160  # letters of a reason
 IMPATIENCE = 5.0  # after an error or an interruption
 
 
@@ -125,16 +124,10 @@ class _Mirror:
         if not missing:
             return f"tracked: {self._tracker.place(Run(self._run))}"
         error = self._behind.get(missing[0])
-        reason = "it did not answer" if error is None else _reason(error)
+        reason = "it did not answer" if error is None else reason_of(error)
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         again = command_line("train", "--resume", "--out", missing[0], "--track", self._where)
         return (
             f"{self._where} has not all of {missing[0]}{more} ({reason}). The training is complete "
             f"without it; `{again}` sends the rest"
         )
-
-
-def _reason(error: Exception) -> str:
-    """An error in one line, of which a long one loses its middle."""
-    text = visible(" ".join(str(error).split()))
-    return text if len(text) <= MOST else f"{text[: MOST // 2]} ... {text[-MOST // 2 :]}"
