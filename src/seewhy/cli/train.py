@@ -79,6 +79,7 @@ def command(
     if seewhy.rank() > 0:  # the first rank shows, tracks and reports
         seewhy.train(resume=resume, **settings)
         return
+    code = 0
     with seewhy.track(*track, on_event=Terminal()) as tracker:
         if seeds is not None:
             with shown(also=tracker) as terminal:
@@ -89,10 +90,12 @@ def command(
                 over_folds = seewhy.folds(count=folds, on_event=terminal, **settings)
             show(over_folds, as_json, _folds_text)
         else:
-            _one(settings, resume, as_json, tracker)
+            code = _one(settings, resume, as_json, tracker)
+    sys.exit(code)
 
 
-def _one(settings: dict[str, Any], resume: bool, as_json: bool, tracker: OnEvent) -> None:
+def _one(settings: dict[str, Any], resume: bool, as_json: bool, tracker: OnEvent) -> int:
+    """Trains a run and writes its report; returns the exit code."""
     with shown(_interrupted, tracker) as terminal:
         run = seewhy.train(resume=resume, on_event=terminal, **settings)
     page, code = None, 0
@@ -117,7 +120,7 @@ def _one(settings: dict[str, Any], resume: bool, as_json: bool, tracker: OnEvent
     if run.split_sizes["test"]:
         lines += [f"once, when everything is decided: {command_line(*evaluate, 'test')}"]
     show({"run": run.path, "val": metrics}, as_json, lambda _: lines)
-    sys.exit(code)
+    return code
 
 
 def _interrupted(started: RunStarted | None) -> str:

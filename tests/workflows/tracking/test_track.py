@@ -1,5 +1,6 @@
 """A tracker that is slow, away or broken costs a training nothing, and what it missed is said once."""
 
+import shutil
 import threading
 import time
 
@@ -145,3 +146,18 @@ def test_a_training_whose_tracker_refuses_is_the_same_training(photos, tmp_path)
     )
     assert (tmp_path / "run" / "report.html").exists()
     assert printed.err.count("sends the rest") == 1 and "refused" in printed.err
+
+
+def test_a_command_that_ends_well_waits_with_patience(using, monkeypatch, trained, tmp_path):
+    """Its exit code 0 is no interruption, after which a tracker has less time."""
+
+    class Slow(Recorder):
+        def mirror(self, run, last):
+            if last:
+                time.sleep(1)
+
+    monkeypatch.setattr(track, "IMPATIENCE", 0.0)
+    using(Slow())
+    copy = shutil.copytree(trained, tmp_path / "run")
+    printed = call("train", "--resume", "--out", copy, "--track", "mlflow")
+    assert "tracked: at run" in printed.err
