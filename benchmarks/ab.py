@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from machine import describe
+from scipy.special import gammaln
 
 from seewhy.analysis.ab import counted, evidence_for
 from seewhy.evaluation.stats.intervals import exact
@@ -32,6 +33,9 @@ ACCURACY = 0.90  # of the champion in split traffic
 DELAY = 200  # requests until a label comes, on average
 SENT, SENT_WRONG = 0.02, 0.10  # the share of answers that clients label, right and wrong ones
 WITHIN = 5000  # requests
+
+_n = np.arange(5000)
+TABLE, WHOLE = gammaln(_n + 0.5), gammaln(_n + 1) - _n * log(2) + log(np.pi)
 
 Draws = np.random.Generator
 Decision = tuple[
@@ -71,12 +75,12 @@ def looked_at(outcomes: np.ndarray, order: np.ndarray, known: np.ndarray) -> Dec
     for labels, place in enumerate(order, 1):
         seen[place] = outcomes[place]
         upto = order[:labels].max() + 1
-        lost, won, missing = counted(seen[:upto])
-        for side, evidence in (
-            (1, evidence_for(won, lost, missing)),
-            (-1, evidence_for(lost, won, missing)),
-        ):
-            if evidence.max() >= ENOUGH:
+        lost, won, missing = (one.astype(int) for one in counted(seen[:upto]))
+        for side, wins, losses in ((1, won, lost), (-1, lost, won)):
+            against = losses + missing
+            if (TABLE[wins] + TABLE[against] - WHOLE[wins + against]).max() < ENOUGH:
+                continue  # neither way round; the table is faster than the function below
+            if evidence_for(wins, losses, missing).max() >= ENOUGH:
                 return float(known[place]) + 1, labels, side
     return never()
 

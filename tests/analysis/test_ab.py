@@ -20,8 +20,8 @@ def test_a_challenger_that_wins_four_of_five_is_better() -> None:
     test = shadowed([1, 1, 1, 1, -1] * 8, images=400)
     assert test.verdict == "challenger" and test.evidence > ENOUGH
     assert test.pairs == (8, 32) and test.labels == 40
-    assert test.difference.value == pytest.approx(0.06)
-    assert 0 < test.difference.low < 0.06 < test.difference.high < 0.2
+    assert test.difference.value == pytest.approx(0.06, abs=0.005)
+    assert 0 < test.difference.low < test.difference.value < test.difference.high < 0.2
     assert test.labels_needed is None and test.images_needed is None
 
 
@@ -70,7 +70,8 @@ def test_it_says_how_many_labels_and_images_decide() -> None:
     assert 20 < test.labels_needed < 200
     assert test.images_needed == pytest.approx(20 * test.labels_needed, rel=0.1)
     waiting = shadowed([1, 1, -1] * 5 + [np.nan] * 300, images=6300)
-    assert waiting.labels_needed == test.labels_needed and waiting.images_needed == 0
+    assert waiting.labels_needed == pytest.approx(test.labels_needed, abs=2)
+    assert waiting.images_needed == 0
     assert shadowed([1, -1] * 5).labels_needed is None
 
 

@@ -58,6 +58,8 @@ def test_disagreements_unsure_answers_and_the_audit_come_by_turns(feedback):
 def test_what_is_labelled_is_not_asked_again(feedback):
     first = feedback.to_review(1)[0]
     feedback.label(first.request_id, "bee")
+    assert first in feedback.to_review(100)  # a disagreement: a client's word is not enough
+    assert feedback.label(first.request_id, "bee", source="review") == "unchanged"
     assert first not in feedback.to_review(100)
     assert sum(feedback.count_to_review().values()) == 14
     feedback.label(first.request_id, None)

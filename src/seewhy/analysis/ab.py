@@ -11,7 +11,7 @@ on both sides, unless they differ.
 """
 
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, inf, log
 from typing import Literal
 
 import numpy as np
@@ -37,6 +37,7 @@ FEWEST_UNITS = 100  # of either model; below, the interval of a split does not h
 LOOKS = 60  # of the course that is kept
 POINTS = 100  # in time up to which disagreements are counted
 SURE = 0.99  # level of the shares of disagreements, and of those that only one model gets right
+HARDLY = 0.1  # share of disagreements without a label
 LARGEST = 700  # log of evidence that is told
 
 
@@ -103,9 +104,7 @@ def shadow_test(
     now = course[-1] if course else _look(known, rates, 0)
     verdict = _verdict(now.difference, margin)
     lost, won = int((known == -1).sum()), int((known == 1).sum())
-    more = None
-    if verdict == "open" and lost + won:
-        more = (pairs_needed(won, lost + won) / (lost + won) - 1) * len(order)
+    more = _more(known) if verdict == "open" else None
     beyond = None if more is None else max(more - (disagreements - len(order)), 0) / rates[0]
     return ABTest(
         kind="shadow",
@@ -122,6 +121,19 @@ def shadow_test(
         images_needed=_whole(beyond),
         course=tuple(course),
     )
+
+
+def _more(outcomes: Floats) -> float | None:
+    """The labels that decide if the rest is like what is known: up to where hardly one is missing."""
+    lost, won, missing = counted(outcomes)
+    complete = np.flatnonzero(missing <= HARDLY * np.arange(len(missing)))
+    for point in (complete[-1], len(outcomes)):
+        pairs = int(lost[point] + won[point])
+        if pairs:
+            labels = point - missing[point]
+            more = (pairs_needed(int(won[point]), pairs) / pairs - 1) * labels + missing[point]
+            return float(max(more, 1))
+    return None
 
 
 def counted(outcomes: Floats) -> tuple[Floats, Floats, Floats]:
@@ -142,7 +154,9 @@ def _look(outcomes: Floats, rates: tuple[float, float, float], labels: int) -> L
     lost, won, missing = counted(outcomes)
     best = [evidence_for(won, lost, missing), evidence_for(lost, won, missing)]
     points = np.linspace(0, len(outcomes), min(len(outcomes) + 1, POINTS)).astype(int)
-    points = np.append(points, [int(one.argmax()) for one in best])
+    strongest = max(best, key=lambda one: float(one.max()))
+    points = np.append(points, int(strongest.argmax()))
+    evidence = float(strongest.max())
     lost, won, missing = lost[points], won[points], missing[points]
     pairs = lost + won
     low = 2 * share_bounds(won, pairs + missing)[0] - 1
@@ -151,13 +165,11 @@ def _look(outcomes: Floats, rates: tuple[float, float, float], labels: int) -> L
     least = rates[1] * share_bounds(pairs, points, SURE)[0]
     most = rates[2] * share_bounds(pairs + missing, points, SURE)[1]
     low, high = low * np.where(low < 0, most, least), high * np.where(high > 0, most, least)
-    value = rates[0] * (np.nansum(outcomes) / labels if labels else 0.0)
-    evidence = max(float(one.max()) for one in best)
-    return Look(
-        labels,
-        float(np.exp(np.clip(evidence, 0, LARGEST))),
-        Interval(float(np.clip(value, low.max(), high.min())), float(low.max()), float(high.min())),
-    )
+    # The point that decides, or else the one that tells most.
+    at = -1 if evidence >= log(ENOUGH) else int((high - low).argmin())
+    value = rates[0] * (won[at] - lost[at]) / max(points[at] - missing[at], 1)
+    difference = Interval(float(np.clip(value, low[at], high[at])), float(low[at]), float(high[at]))
+    return Look(labels, float(np.exp(np.clip(evidence, 0, LARGEST))), difference)
 
 
 def _rates(disagreements: int, images: int) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from seewhy.errors import RegistryError
 from seewhy.registry.database import Database
-from seewhy.registry.records import KeptImage, Outcome, ServedAnswer, now
+from seewhy.registry.records import CLIENT, KeptImage, Outcome, ServedAnswer, now
 from seewhy.registry.reviewing import (
     LabelledAnswer,
     Reason,
@@ -68,7 +68,7 @@ class Feedback:
         label: str | None,
         *,
         image: int = 0,
-        source: str = "client",
+        source: str = CLIENT,
         classes: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> Outcome:
         """Says which class an image of an answer has; None withdraws what was said.
@@ -88,6 +88,8 @@ class Feedback:
                 raise RegistryError("unknown_label", detail)
             before = connection.scalar(select(labels.c.label).where(*here))
             if before == label:
+                if source != CLIENT:  # who looked confirms what a client sent
+                    connection.execute(update(labels).where(*here).values(source=source))
                 return "unchanged"
             if label is None:
                 connection.execute(delete(labels).where(*here))

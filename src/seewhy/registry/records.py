@@ -8,6 +8,7 @@ from typing import Any, Literal
 from seewhy.errors import UsageError
 
 CHAMPION, CHALLENGER = "champion", "challenger"  # what is used, and what is tried beside it
+CLIENT = "client"  # source of labels that whoever sends images says
 PREFIX = "registry:"
 
 Kind = Literal["add", "promote", "rollback", "collect"]

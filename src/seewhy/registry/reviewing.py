@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
+from seewhy.registry.records import CLIENT
 from seewhy.registry.schema import answers, kept_images, labels, reviewable
 
 Reason = Literal["disagreement", "unsure", "audit"]
@@ -22,7 +23,11 @@ REASONS: dict[Reason, ColumnElement[bool]] = {
     "audit": and_(answers.c.audit, ~_UNSURE, ~_DIFFER),
 }
 _LABELLED = exists().where(labels.c.request_id == _KEY[0], labels.c.image == _KEY[1])
-_OPEN = and_(reviewable, ~_LABELLED)
+_CONFIRMED = exists().where(
+    labels.c.request_id == _KEY[0], labels.c.image == _KEY[1], labels.c.source != CLIENT
+)
+# Which of two models is right is not left to what clients say.
+_OPEN = and_(reviewable, or_(~_LABELLED, and_(_DIFFER, ~_CONFIRMED)))
 
 
 @dataclass(frozen=True)

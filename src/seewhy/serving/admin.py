@@ -1,17 +1,19 @@
 """What only the operator may ask: metrics, status and reload, on a loopback port, with a token."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from seewhy.errors import RegistryError
 from seewhy.files import to_json
 from seewhy.serving.errors import Refusal
 from seewhy.serving.guard import Scopes, guarded_app
 from seewhy.serving.page import add_files, page_file
 from seewhy.serving.review import kept_image
 from seewhy.serving.service import Service
+from seewhy.workflows.ab import ab_status
 
 SCOPES = {
     "/metrics": "admin",
@@ -19,6 +21,8 @@ SCOPES = {
     "/reload": "admin",
     "/drift": "public",  # the page, which asks for the token and then for /drift.json
     "/drift.json": "admin",
+    "/ab": "public",  # as /drift
+    "/ab.json": "admin",
     "/drift/image/{request_id}/{image}": "admin",
     "/static/{name}": "public",
 }
@@ -60,6 +64,26 @@ def create_admin_app(service: Service, token: str) -> FastAPI:
         if service.recorder is None:
             raise Refusal(404, "no_image", "this server keeps no images: see --keep-images")
         return await kept_image(service.recorder, request_id, image)
+
+    @app.get("/ab")
+    async def ab_page() -> Response:
+        """The page that shows which of two models is right more often."""
+        return page_file("ab.html")
+
+    @app.get("/ab.json")
+    async def ab(
+        name: Annotated[str | None, Query(max_length=100)] = None,
+    ) -> dict[str, Any]:
+        """The same for programs, of the model that is challenged or of another name."""
+        name = name or service.challenge.name or next(iter(service.models.digests), "")
+        try:
+            return dict(to_json(await asyncio.to_thread(ab_status, name)))
+        except RegistryError as error:
+            if error.code == "no_test":
+                raise Refusal(404, "no_test", str(error)) from None
+            raise Refusal(
+                503, error.code, "the registry cannot be read now: see its address"
+            ) from None
 
     add_files(app)
     scopes.check(app)

@@ -10,14 +10,12 @@ import numpy as np
 from seewhy.analysis.ab import MARGIN, ABTest, shadow_test, split_test
 from seewhy.errors import RegistryError, UsageError
 from seewhy.inference.registered import open_feedback, open_registry
-from seewhy.registry.records import CHALLENGER, CHAMPION, Version
+from seewhy.registry.records import CHALLENGER, CHAMPION, CLIENT, Version
 from seewhy.text import command_line
 from seewhy.workflows.ab_sentences import sentences
 
 if TYPE_CHECKING:
     from seewhy.registry.ab import Disagreement, Judged
-
-CLIENT = "client"  # source of labels that whoever sends images says
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,8 @@ def sentences(test: ABTest, audit: tuple[int, int], left_out: int) -> Iterator[s
 
 def _verdict(test: ABTest) -> str:
     difference = test.difference
-    interval = f"95% interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f} points"
+    low, high = (round(100 * bound, 1) + 0.0 for bound in (difference.low, difference.high))
+    interval = f"95% interval {low:+.1f} to {high:+.1f} points"
     if test.verdict == "challenger":
         ahead = f"the challenger is right more often, by {_points(difference.value)}"
         return f"You may stop: {ahead}; {interval}."
@@ -81,5 +82,6 @@ def _needed(test: ABTest) -> str:
 
 
 def _points(share: float) -> str:
-    share = max(share, 0.0)
+    if share < 0.0005:
+        return "less than 0.1 points"
     return f"{100 * share:.1f} points ({1000 * share:.0f} in 1,000 answers)"
