@@ -126,14 +126,17 @@ def atomic_file(path: Path, size: int = 0) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def atomic_directory(path: Path, size: int = 0) -> Iterator[Path]:
+def atomic_directory(path: Path, size: int = 0, *, hidden: bool = False) -> Iterator[Path]:
     """Yields `path.tmp`, an empty directory that becomes `path` when the block succeeds.
+
+    `hidden`: `.path.PID.tmp`, beside what users keep, where a `path.tmp` may be theirs.
 
     `size` is the number of bytes that will be written, if known. Raises `DiskFullError` if there is no
     space. After an error nothing remains; leftovers of a killed process are removed first. A crash while
     an existing directory is replaced may leave neither the old nor the new one.
     """
-    temporary = path.with_name(path.name + ".tmp")
+    name = f".{path.name}.{os.getpid()}.tmp" if hidden else f"{path.name}.tmp"
+    temporary = path.with_name(name)
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         with full_disk_named(path, size):

@@ -225,7 +225,7 @@ def test_what_a_calibrated_model_is_not_sure_of_is_set_apart(
     predictor = seewhy.load(trained).predictor
     confidence = seewhy.predict(trained, sorted(photos.rglob("*.png"))).confidence()
     unsure = replace(predictor, decision=Decision(threshold=float(np.median(confidence))))
-    monkeypatch.setattr("seewhy.workflows.predict.load", lambda *_, **__: Classifier(unsure))
+    monkeypatch.setattr("seewhy.workflows.label_blocks.load", lambda *_, **__: Classifier(unsure))
     result = seewhy.label_images(
         *("m", photos, tmp_path / "rows.jsonl"),
         copy_to=tmp_path / "sorted",

@@ -59,7 +59,7 @@ def test_no_name_acts_in_a_table(trained, photos, tmp_path, monkeypatch, count):
     classifier = seewhy.load(trained)
     hostile = replace(classifier.predictor, classes=("=1+1", "@SUM(A1)", "<script>x</script>"))
     monkeypatch.setattr(
-        "seewhy.workflows.predict.load", lambda *_, **__: seewhy.Classifier(hostile)
+        "seewhy.workflows.label_blocks.load", lambda *_, **__: seewhy.Classifier(hostile)
     )
     for suffix in ("csv", "jsonl", "parquet"):
         seewhy.label_images("m", names, tmp_path / f"rows.{suffix}", copy_to=tmp_path / "sorted")

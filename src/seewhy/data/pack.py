@@ -283,7 +283,7 @@ def new_pack(out: Path, shard_bytes: int | None = None) -> Iterator[Writer]:
             yield Writer(lambda _: file, None)
             require_new(out)
         return
-    with atomic_directory(out) as folder, ExitStack() as files:
+    with atomic_directory(out, hidden=True) as folder, ExitStack() as files:
 
         def opened(number: int) -> BinaryIO:
             files.close()  # the one before

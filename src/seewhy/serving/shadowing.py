@@ -177,7 +177,7 @@ class _Process:
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "seewhy.serving.shadow"),
-                *(settings.model_dump_json(), "+".join(map(str, files))),
+                *(settings.model_dump_json(exclude_unset=True), "+".join(map(str, files))),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
                 env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},

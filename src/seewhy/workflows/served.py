@@ -82,7 +82,7 @@ def export_feedback(
     require_new(path)
     rows: list[Sequence[object]] = []
     images = audit = right = 0
-    with open_feedback(registry) as feedback, atomic_directory(path) as folder:
+    with open_feedback(registry) as feedback, atomic_directory(path, hidden=True) as folder:
         (folder / ADDED).mkdir()
         for one in feedback.labelled(name):
             if source not in (None, one.source):

@@ -296,7 +296,7 @@ def test_a_version_that_cannot_be_written_leaves_its_name_free(photos, tmp_path,
     def full(path, data):
         raise DiskFullError("no space")
 
-    monkeypatch.setattr("seewhy.analysis.labels.review.write_atomic", full)
+    monkeypatch.setattr("seewhy.data.sources.corrected.write_atomic", full)
     with pytest.raises(DiskFullError):
         write_version(str(photos), None, some, tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -110,7 +110,7 @@ def read_corrected(path: Path) -> Corrected:
 
 def write_corrected(version: Corrected, out: Path, folders: Sequence[Path] = ()) -> None:
     """Writes a version as a new folder; its images are copied from the first of the folders that has each."""
-    with atomic_directory(out) as folder:
+    with atomic_directory(out, hidden=True) as folder:
         if version.added:
             (folder / ADDED).mkdir()
         for one in version.added:
