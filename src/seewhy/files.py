@@ -157,9 +157,13 @@ def atomic_directory(path: Path, size: int = 0, *, hidden: bool = False) -> Iter
 
 
 def clear_temporaries(directory: Path, pattern: str = ".*.tmp", *, below: bool = True) -> None:
-    """Removes the temporary files that killed processes left in a directory, and below it."""
+    """Removes the temporary files and folders that killed processes left in a directory, and below it."""
     for path in list((directory.rglob if below else directory.glob)(pattern)):
-        if not _is_alive(path.name.split(".")[-2]):
+        if _is_alive(path.name.split(".")[-2]):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
 
 

@@ -146,6 +146,9 @@ def test_a_failed_writing_leaves_nothing(tmp_path, shard_bytes):
 def test_what_a_killed_writer_left_is_removed(tmp_path):
     left = tmp_path / ".[x].pack.999999999.tmp"
     left.write_bytes(b"half")
+    of_shards = tmp_path / ".[x].pack.999999998.tmp"
+    of_shards.mkdir()
+    (of_shards / "00000.shard").write_bytes(b"half")
     write(tmp_path / "[x].pack")
     assert [path.name for path in tmp_path.iterdir()] == ["[x].pack"]
 
