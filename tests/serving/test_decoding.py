@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import struct
+import sys
 import threading
 import time
 import zlib
@@ -102,7 +103,7 @@ def test_an_image_that_ends_every_process_is_refused(monkeypatch):
 
 
 def test_processes_that_never_start_are_a_crash_loop(monkeypatch):
-    monkeypatch.setattr(decoding.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     loops = []
 
     async def run():

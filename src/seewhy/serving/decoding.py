@@ -4,9 +4,6 @@ import asyncio
 import functools
 import json
 import logging
-import os
-import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -19,6 +16,7 @@ from numpy.typing import NDArray
 from seewhy.config.input_rule import InputRule
 from seewhy.data.images.at_once import workers
 from seewhy.errors import ImageError
+from seewhy.serving.children import start_child
 from seewhy.serving.decoder import ANSWER, ERROR, FRAMES_IGNORED, NO_RULE, REQUEST
 from seewhy.serving.settings import ServeSettings
 
@@ -26,13 +24,6 @@ logger = logging.getLogger("seewhy.serving")
 
 START_SECONDS = 30.0  # in which a process must be ready
 CRASHES, CRASH_SECONDS = 5, 60.0  # so many that never decoded, in this time: something is broken
-KEPT_VARIABLES = (
-    "PATH",
-    "PYTHONPATH",
-    "LD_LIBRARY_PATH",
-    "LANG",
-    "TMPDIR",
-)  # keys and tokens are not
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,28 +187,13 @@ class _Worker:
 
     @staticmethod
     async def start(arguments: list[str]) -> "_Worker":
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        try:
-            with theirs:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-P", "-m", "seewhy.serving.decoder", *arguments),
-                    stdin=theirs.fileno(),
-                    stdout=asyncio.subprocess.DEVNULL,
-                    env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-                )
-            reader, writer = await asyncio.open_connection(sock=ours)
-        except BaseException:
-            ours.close()
-            raise
-        worker = _Worker(process, reader, writer)
+        worker = _Worker(*await start_child("seewhy.serving.decoder", *arguments))
         try:
             async with asyncio.timeout(START_SECONDS):
-                await reader.readexactly(ANSWER.size)
+                await worker.reader.readexactly(ANSWER.size)
         except BaseException:
             worker.kill()
-            await process.wait()
+            await worker.process.wait()
             raise
         return worker
 

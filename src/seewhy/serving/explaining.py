@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.serving.decoding import KEPT_VARIABLES
+from seewhy.serving.children import KEPT_VARIABLES
 from seewhy.serving.errors import Refusal, busy, not_ready
 
 QUEUE = 8  # requests that wait

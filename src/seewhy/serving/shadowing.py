@@ -8,9 +8,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
-import socket
-import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -25,7 +22,7 @@ from seewhy.errors import ModelFileError, RegistryError, SeeWhyError
 from seewhy.inference.locate import find_models, stamps_of
 from seewhy.registry.records import PREFIX
 from seewhy.serving.challenge import Beside
-from seewhy.serving.decoding import KEPT_VARIABLES
+from seewhy.serving.children import start_child
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.settings import ServeSettings
 from seewhy.serving.shadow import ANSWER, FILE, PIXELS, REQUEST
@@ -170,19 +167,12 @@ class _Process:
     ) -> "_Process":
         """Starts one. Raises `SeeWhyError` for a model that cannot be used."""
         files = await asyncio.to_thread(find_models, source)
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        names = (*KEPT_VARIABLES, *CACHE_VARIABLES)
-        kept = {name: os.environ[name] for name in names if name in os.environ}
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "seewhy.serving.shadow"),
-                *(settings.model_dump_json(exclude_unset=True), "+".join(map(str, files))),
-                stdin=theirs.fileno(),
-                stdout=asyncio.subprocess.DEVNULL,
-                env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            )
-        reader, writer = await asyncio.open_connection(sock=ours)
+        process, reader, writer = await start_child(
+            "seewhy.serving.shadow",
+            settings.model_dump_json(exclude_unset=True),
+            "+".join(map(str, files)),
+            variables=CACHE_VARIABLES,
+        )
         try:
             async with asyncio.timeout(START_SECONDS):
                 _, about = await _answer(reader)
