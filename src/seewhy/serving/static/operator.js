@@ -5,10 +5,13 @@ import { askForKey } from "./key.js";
 
 let token = null; /* kept in memory only */
 
+/** The response at a path, with the token where there is one. */
+export const get = (path) => fetch(path, { credentials: "omit", redirect: "error", cache: "no-store", headers: token ? { Authorization: `Bearer ${token}` } : {} });
+
 async function ask(path) {
   for (;;) {
     const used = token;
-    const response = await fetch(path, { credentials: "omit", redirect: "error", cache: "no-store", headers: used ? { Authorization: `Bearer ${used}` } : {} });
+    const response = await get(path);
     if (response.ok) return response.text();
     if (response.status !== 401) {
       const { error = {} } = await response.json().catch(() => ({}));
@@ -23,7 +26,7 @@ async function ask(path) {
 export async function watch(path, seconds, show, shown = "") {
   try {
     const text = await ask(path);
-    if (text !== shown) byId("status").textContent = show(JSON.parse(text)) ?? ""; /* nothing moves under a reader's eyes */
+    if (text !== shown) byId("status").textContent = await show(JSON.parse(text)) ?? ""; /* nothing moves under a reader's eyes */
     shown = text;
   } catch (error) {
     byId("status").textContent = error instanceof TypeError ? "The server cannot be reached." : error.message;
