@@ -81,6 +81,16 @@ def test_a_directory_appears_whole_or_not_at_all(tmp_path):
     assert os.listdir(tmp_path) == ["step-1"]
 
 
+def test_a_hidden_directory_takes_the_place_of_a_killed_one_and_leaves_what_is_a_users(tmp_path):
+    for name in ("new.tmp", ".new.999999999.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(b"mine")
+    with atomic_directory(tmp_path / "new", hidden=True) as inside:
+        (inside / "file").write_bytes(b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "new.tmp"]
+    assert (tmp_path / "new.tmp" / "file").read_bytes() == b"mine"
+
+
 def test_space_is_asked_for_before(tmp_path):
     require_space(tmp_path, 1, "this")
     with pytest.raises(DiskFullError, match="training needs"):

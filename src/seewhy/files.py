@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
+from glob import escape
 from pathlib import Path
 from types import UnionType
 from typing import Any, BinaryIO, get_args, get_origin, get_type_hints
@@ -129,14 +130,14 @@ def atomic_file(path: Path, size: int = 0) -> Iterator[BinaryIO]:
 def atomic_directory(path: Path, size: int = 0, *, hidden: bool = False) -> Iterator[Path]:
     """Yields `path.tmp`, an empty directory that becomes `path` when the block succeeds.
 
-    `hidden`: `.path.PID.tmp`, beside what users keep, where a `path.tmp` may be theirs.
-
-    `size` is the number of bytes that will be written, if known. Raises `DiskFullError` if there is no
-    space. After an error nothing remains; leftovers of a killed process are removed first. A crash while
-    an existing directory is replaced may leave neither the old nor the new one.
+    With `hidden` it is `.path.PID.tmp`: beside what users keep, where a `path.tmp` may be theirs. `size` is
+    the number of bytes that will be written, if known. Raises `DiskFullError` if there is no space. After an
+    error nothing remains; leftovers of a killed process are removed first. A crash while an existing
+    directory is replaced may leave neither the old nor the new one.
     """
-    name = f".{path.name}.{os.getpid()}.tmp" if hidden else f"{path.name}.tmp"
-    temporary = path.with_name(name)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp" if hidden else f"{path.name}.tmp")
+    if hidden:
+        clear_temporaries(path.parent, f".{escape(path.name)}.*.tmp", below=False)
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         with full_disk_named(path, size):

@@ -275,10 +275,10 @@ def new_pack(out: Path, shard_bytes: int | None = None) -> Iterator[Writer]:
     Raises `UsageError` if `out` exists, also where it was made meanwhile.
     """
     require_new(out)
-    clear_temporaries(
-        out.parent, f".{escape(out.name)}.*.tmp", below=False
-    )  # large, if it was killed
     if shard_bytes is None:
+        clear_temporaries(
+            out.parent, f".{escape(out.name)}.*.tmp", below=False
+        )  # large, if it was killed
         with atomic_file(out) as file:
             yield Writer(lambda _: file, None)
             require_new(out)
