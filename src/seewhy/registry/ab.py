@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
-from seewhy.registry.schema import answers, labels
+from seewhy.registry.schema import answers, labels, of_its_answer
 
 MOST = 100_000  # rows that are read
 
@@ -80,7 +80,7 @@ def disagreements(connection: Connection, name: str, pair: Pair) -> list[Disagre
             answers.c.shadow_label.label("challenger"),
             *(labels.c.label, labels.c.at, labels.c.source),
         )
-        .outerjoin(labels, _of_the_answer())
+        .outerjoin(labels, of_its_answer(labels))
         .where(_both(name, pair), _differ())
     )
     return [Disagreement(**row._mapping) for row in _in_order(connection, asked)]
@@ -91,7 +91,7 @@ def audited(connection: Connection, name: str, pair: Pair) -> tuple[int, list[tu
     here = (_both(name, pair), answers.c.audit)
     drawn = connection.scalars(select(func.count()).select_from(answers).where(*here)).one()
     asked = select(answers.c.label, answers.c.shadow_label, labels.c.label.label("right"))
-    found = _in_order(connection, asked.join(labels, _of_the_answer()).where(*here))
+    found = _in_order(connection, asked.join(labels, of_its_answer(labels)).where(*here))
     return drawn, [(row.label == row.right, row.shadow_label == row.right) for row in found]
 
 
@@ -105,7 +105,7 @@ def judged(connection: Connection, name: str, pair: Pair) -> list[Judged]:
             answers.c.label,
             labels.c.label.label("right"),
         )
-        .join(labels, _of_the_answer())
+        .join(labels, of_its_answer(labels))
         .where(
             answers.c.name == name,
             answers.c.shadow_digest == pair.challenger,
@@ -130,10 +130,6 @@ def _both(name: str, pair: Pair) -> Any:
 
 def _differ() -> Any:
     return answers.c.label != answers.c.shadow_label
-
-
-def _of_the_answer() -> Any:
-    return and_(labels.c.request_id == answers.c.request_id, labels.c.image == answers.c.image)
 
 
 def _in_order(connection: Connection, asked: Select[Any]) -> list[Row[Any]]:

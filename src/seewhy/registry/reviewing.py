@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from seewhy.registry.records import CLIENT
-from seewhy.registry.schema import answers, kept_images, labels, reviewable
+from seewhy.registry.schema import answers, kept_images, labels, of_its_answer, reviewable
 
 Reason = Literal["disagreement", "unsure", "audit"]
 
@@ -22,10 +22,8 @@ REASONS: dict[Reason, ColumnElement[bool]] = {
     "unsure": and_(_UNSURE, ~_DIFFER),
     "audit": and_(answers.c.audit, ~_UNSURE, ~_DIFFER),
 }
-_LABELLED = exists().where(labels.c.request_id == _KEY[0], labels.c.image == _KEY[1])
-_CONFIRMED = exists().where(
-    labels.c.request_id == _KEY[0], labels.c.image == _KEY[1], labels.c.source != CLIENT
-)
+_LABELLED = exists().where(of_its_answer(labels))
+_CONFIRMED = exists().where(of_its_answer(labels), labels.c.source != CLIENT)
 # Which of two models is right is not left to what clients say.
 _OPEN = and_(reviewable, or_(~_LABELLED, and_(_DIFFER, ~_CONFIRMED)))
 
@@ -63,10 +61,9 @@ def count_to_review(connection: Connection) -> dict[Reason, int]:
 
 
 def _of_reason(connection: Connection, reason: Reason, most: int) -> Sequence[ToReview]:
-    same = and_(kept_images.c.request_id == _KEY[0], kept_images.c.image == _KEY[1])
     found = connection.execute(
         select(answers, kept_images.c.size)
-        .outerjoin(kept_images, same)
+        .outerjoin(kept_images, of_its_answer(kept_images))
         .where(_OPEN, REASONS[reason])
         .order_by(kept_images.c.size.is_(None), answers.c.at, *_KEY)
         .limit(most)
@@ -102,13 +99,11 @@ class LabelledAnswer:
 
 def labelled(connection: Connection, name: str) -> Iterator[LabelledAnswer]:
     """The answers of a model, by its name in requests, that have a label, the oldest first."""
-    said = and_(labels.c.request_id == _KEY[0], labels.c.image == _KEY[1])
-    kept = and_(kept_images.c.request_id == _KEY[0], kept_images.c.image == _KEY[1])
     columns = (*_KEY, answers.c.at, answers.c.label.label("answer"), answers.c.audit)
     found = connection.execution_options(yield_per=20).execute(
         select(*columns, labels.c.label, labels.c.source, kept_images.c.bytes)
-        .join(labels, said)
-        .outerjoin(kept_images, kept)
+        .join(labels, of_its_answer(labels))
+        .outerjoin(kept_images, of_its_answer(kept_images))
         .where(answers.c.name == name)
         .order_by(answers.c.at, *_KEY)
     )

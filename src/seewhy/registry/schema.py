@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     or_,
 )
 
@@ -114,6 +116,11 @@ Index("answers_to_review", answers.c.at, sqlite_where=reviewable, postgresql_whe
 
 def _of_an_answer() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["request_id", "image"], [answers.c.request_id, answers.c.image])
+
+
+def of_its_answer(table: Table) -> ColumnElement[bool]:
+    """That a label or a kept image is that of an answer, to join them."""
+    return and_(table.c.request_id == answers.c.request_id, table.c.image == answers.c.image)
 
 
 labels = Table(
