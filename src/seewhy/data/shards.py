@@ -10,6 +10,7 @@ import hashlib
 import os
 import threading
 import urllib.request
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def open_pack(source: str | Path) -> Pack:
     return Pack(path, path.name, lambda pack: _Beside(pack, path.parent))
 
 
-class _Files:
+class _Files(ABC):
     """Open files of images, the last used of them."""
 
     def __init__(self) -> None:
@@ -54,8 +55,9 @@ class _Files:
                 self._files.popitem(last=False)
             return handle
 
+    @abstractmethod
     def _path(self, number: int) -> Path:
-        raise NotImplementedError
+        """Where a file is, once it is there whole. Raises `ArchiveError` or `DataError`."""
 
 
 class _Beside(_Files):
