@@ -5,24 +5,13 @@ import shlex
 from dataclasses import replace
 
 import pytest
+from answers import ANSWER
 from helpers import call
 
 import seewhy
 from seewhy.errors import RegistryError
 from seewhy.inference.registered import open_feedback
-from seewhy.registry.records import ServedAnswer, now
-
-ANSWER = ServedAnswer(
-    request_id="",
-    image=0,
-    name="photos",
-    digest="",
-    at="",
-    label="ant",
-    answer="ant",
-    confidence=0.9,
-    top=("ant", "bee"),
-)
+from seewhy.registry.records import now
 
 
 @pytest.fixture

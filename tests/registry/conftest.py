@@ -76,6 +76,15 @@ def place(request, tmp_path):
 
 
 @pytest.fixture
+def feedback(place):
+    """The answers and labels of a new registry."""
+    from seewhy.registry.feedback import Feedback
+
+    with Feedback(place, make=True) as opened:
+        yield opened
+
+
+@pytest.fixture
 def model_file(tmp_path):
     """Writes a file that stands for a model; the registry does not look into it."""
 

@@ -2,35 +2,17 @@
 
 from dataclasses import replace
 
-import pytest
+from answers import ANSWER
 
 from seewhy.registry import ab
-from seewhy.registry.feedback import Feedback
-from seewhy.registry.records import ServedAnswer
 
 CHAMPION, CHALLENGER = "c" * 64, "d" * 64
-ANSWER = ServedAnswer(
-    request_id="",
-    image=0,
-    name="photos",
-    digest=CHAMPION,
-    at="2026-11-29T12:00:00.000+00:00",
-    label="ant",
-    answer="ant",
-    confidence=0.9,
-    top=("ant", "bee"),
-)
-
-
-@pytest.fixture
-def feedback(place):
-    with Feedback(place, make=True) as opened:
-        yield opened
 
 
 def shadowed(number, said, **facts):
     """The `number`th answer, "ant", of which the challenger says what it says."""
-    beside = {"shadow_digest": CHALLENGER, "shadow_label": said, "shadow_confidence": 0.5}
+    beside = {"digest": CHAMPION, "shadow_digest": CHALLENGER}
+    beside |= {"shadow_label": said, "shadow_confidence": 0.5}
     at = f"2026-11-29T12:00:{number:02}.000+00:00"
     return replace(ANSWER, request_id=f"r{number}", at=at, **{**beside, **facts})
 

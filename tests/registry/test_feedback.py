@@ -9,32 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from answers import ANSWER
 from sqlalchemy import create_engine, select, text
 
 from seewhy.errors import RegistryError
 from seewhy.registry.feedback import Feedback
-from seewhy.registry.records import KeptImage, ServedAnswer
+from seewhy.registry.records import KeptImage
 from seewhy.registry.registry import Registry
 from seewhy.registry.schema import SCHEMA, about, answers, kept_images, labels
 
 RECORDER = Path(__file__).with_name("recorder.py")
-ANSWER = ServedAnswer(
-    request_id="a",
-    image=0,
-    name="photos",
-    digest="d" * 64,
-    at="2026-11-29T12:00:00.000+00:00",
-    label="ant",
-    answer="ant",
-    confidence=0.9,
-    top=("ant", "bee"),
-)
-
-
-@pytest.fixture
-def feedback(place):
-    with Feedback(place, make=True) as opened:
-        yield opened
 
 
 def rows(feedback, table):

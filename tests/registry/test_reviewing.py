@@ -3,22 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from answers import ANSWER
 
 from seewhy.registry.feedback import Feedback
-from seewhy.registry.records import KeptImage, ServedAnswer
+from seewhy.registry.records import KeptImage
 from seewhy.registry.reviewing import LabelledAnswer
 
-SURE = ServedAnswer(
-    request_id="",
-    image=0,
-    name="photos",
-    digest="d",
-    at="",
-    label="ant",
-    answer="ant",
-    confidence=0.9,
-    top=("ant", "bee"),
-)
 KINDS = {
     "sure": {},
     "agreed": {"shadow_label": "ant"},
@@ -36,7 +26,9 @@ def feedback(place):
     with Feedback(place, make=True) as opened:
         for number in range(3):
             for kind, facts in KINDS.items():
-                one = replace(SURE, request_id=f"{kind} {number}", at=f"2026-01-0{number}", **facts)
+                one = replace(
+                    ANSWER, request_id=f"{kind} {number}", at=f"2026-01-0{number}", **facts
+                )
                 image = KeptImage(one.request_id, 0, b"jpeg")
                 opened.record([one], [image] if number == 2 else [])
         yield opened
@@ -69,7 +61,7 @@ def test_what_is_labelled_is_not_asked_again(feedback):
 def test_what_was_said_is_read_by_the_name_of_the_model(feedback):
     feedback.label("sure 2", "bee", source="review")
     feedback.label("audit 0", "ant")
-    feedback.record([replace(SURE, request_id="other", name="others")])
+    feedback.record([replace(ANSWER, request_id="other", name="others")])
     feedback.label("other", "bee")
     assert list(feedback.labelled("photos")) == [
         LabelledAnswer("audit 0", 0, "2026-01-00", "ant", True, "ant", "client", None),

@@ -3,23 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from answers import ANSWER
 from servers import running
 
 from seewhy.inference.registered import open_feedback
-from seewhy.registry.records import ServedAnswer, now
+from seewhy.registry.records import now
 
-ANSWER = ServedAnswer(
-    request_id="",
-    image=0,
-    name="<b>small",
-    digest="c" * 64,
-    at="",
-    label="ant",
-    answer="ant",
-    confidence=0.9,
-    top=("ant", "bee"),
-    shadow_digest="d" * 64,
-    shadow_confidence=0.5,
+SHADOWED = replace(
+    ANSWER, name="<b>small", digest="c" * 64, shadow_digest="d" * 64, shadow_confidence=0.5
 )
 
 
@@ -33,7 +24,7 @@ def site(exported, tmp_path_factory):
             said = ["bee"] * 60 + ["ant"] * 540
             feedback.record(
                 [
-                    replace(ANSWER, request_id=f"{number:04}", at=now(), shadow_label=label)
+                    replace(SHADOWED, request_id=f"{number:04}", at=now(), shadow_label=label)
                     for number, label in enumerate(said)
                 ]
             )
