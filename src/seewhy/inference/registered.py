@@ -43,9 +43,14 @@ def registered_version(reference: str) -> "Version":
 
 
 def registered_file(reference: str) -> Path:
-    """The file of a version, kept in the cache by its digest."""
+    """The file that `registry:NAME@VERSION_OR_ALIAS` stands for now, in the cache."""
     with _asked() as registry:
-        return registry.fetch(registry.find(reference), cache_root() / "registered")
+        return file_of(registry, registry.find(reference))
+
+
+def file_of(registry: "Registry", version: "Version") -> Path:
+    """The file of a version, kept in the cache by its digest. Raises `RegistryError` if it is damaged."""
+    return registry.fetch(version, cache_root() / "registered")
 
 
 @contextmanager

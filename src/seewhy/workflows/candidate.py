@@ -21,7 +21,6 @@ import numpy as np
 
 from seewhy.config.recipe import Recipe, load_recipe, make_recipe, to_yaml
 from seewhy.data import Data, Splits, load_data
-from seewhy.data.cache_root import cache_root
 from seewhy.data.inspect.findings import Finding
 from seewhy.data.sources import describe
 from seewhy.errors import DataError, UsageError
@@ -31,6 +30,7 @@ from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.ensemble_network import EnsembleNetwork
 from seewhy.inference.loading import load
+from seewhy.inference.registered import file_of
 from seewhy.registry.records import Version
 from seewhy.run import Run
 from seewhy.text import command_line
@@ -133,7 +133,7 @@ def _opened(registry: "Registry", champion: Version) -> tuple[Bundle, Path]:
     named = f"{champion.name}@{champion.version}"
     if champion.kind != "bundle":
         raise UsageError(f"{named} is an ONNX file, from which nothing is trained: add its bundle")
-    file = registry.fetch(champion, cache_root() / "registered")
+    file = file_of(registry, champion)
     start = bundles.load(file)
     if isinstance(start.network, EnsembleNetwork):
         raise UsageError(f"{named} is an ensemble, which is not retrained: retrain its members")

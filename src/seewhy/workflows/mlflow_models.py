@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seewhy.data.cache_root import cache_root
 from seewhy.errors import RegistryError, UsageError
 from seewhy.inference.loading import trust_onnx
-from seewhy.inference.registered import open_registry
+from seewhy.inference.registered import file_of, open_registry
 from seewhy.registry.records import Reference, Version
 from seewhy.workflows.register import register
 from seewhy.workflows.tracking.mlflow import experiment_of, mlflow_client, mlflow_place
@@ -47,7 +46,7 @@ def push_model(reference: str, where: str, *, registry: str | Path | None = None
     named, place = Reference.parse(reference), _place(where)
     with open_registry(registry) as opened:
         version = opened.find(named)
-        file = opened.fetch(version, cache_root() / "registered")
+        file = file_of(opened, version)
     with _named(where):
         client = mlflow_client(place)
         there = _existing(client, version.name, file.name) or _add(client, version, file)

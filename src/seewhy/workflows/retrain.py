@@ -16,7 +16,6 @@ import numpy as np
 
 from seewhy.analysis.replacement import Gate, GateLimits
 from seewhy.data import Data
-from seewhy.data.cache_root import cache_root
 from seewhy.data.sources import describe
 from seewhy.errors import RegistryError, UsageError
 from seewhy.evaluation.stats.significance import mcnemar_interval
@@ -29,7 +28,7 @@ from seewhy.files import (
     to_json,
     write_json,
 )
-from seewhy.inference.registered import open_registry
+from seewhy.inference.registered import file_of, open_registry
 from seewhy.registry.records import CHALLENGER, CHAMPION, Reference, RegistryEvent, Version
 from seewhy.text import command_line, counted, no_such
 from seewhy.workflows.ab import ab_status
@@ -263,7 +262,7 @@ class _Job:
         file = self.plan.candidate
         if made is not None:
             version = self.registry.find(f"{self.name}@{made.version}")
-            file = self.registry.fetch(version, cache_root() / "registered")
+            file = file_of(self.registry, version)
         about = self._about(images, info(file).header.digest)
         for one in stored:
             if one.get("about") == about:
