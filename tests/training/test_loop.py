@@ -1,58 +1,22 @@
 import math
 
-import numpy as np
 import pytest
 import torch
-from helpers import image_set, tiny_net
+from helpers import tiny_net
+from tiny_training import CONFIG, job, no_figures, run
 
-from seewhy.config.augment import AugmentConfig
 from seewhy.config.optimisers import OPTIMISERS
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Step
-from seewhy.training.batches import NETWORK, Batches, seed_of
+from seewhy.training.batches import NETWORK, seed_of
 from seewhy.training.checkpoint import load_checkpoint, save_checkpoint
-from seewhy.training.loop import TrainState, train
 from seewhy.training.objectives import cross_entropy
-
-CPU = torch.device("cpu")
-
-
-def job(config, seed=0, count=60):
-    images = image_set(np.arange(count) % 3)
-    batches = Batches(
-        images,
-        8,
-        config.batch_size,
-        config.epochs,
-        config.seed,
-        AugmentConfig(flip=0.5, crop_padding=1),
-    )
-    return TrainState.start(tiny_net(seed), config), batches
-
-
-def no_figures(network):
-    return {"loss": 1.0, "accuracy": 0.5}
 
 
 def scripted(accuracies, losses=()):
     values, costs = iter(accuracies), iter(losses)
     return lambda network: {"loss": next(costs, 1.0), "accuracy": next(values)}
-
-
-def run(state, batches, config, validate=no_figures, objective=None, mode="max"):
-    return train(
-        state,
-        batches,
-        objective or cross_entropy(config.label_smoothing),
-        config,
-        validate=validate,
-        mode=mode,
-        device=CPU,
-    )
-
-
-CONFIG = TrainConfig(epochs=3, batch_size=16, lr=0.05, ema=0.9, clip=1.0, weight_decay=1e-3)
 
 
 def test_it_learns_what_can_be_learnt():

@@ -110,7 +110,7 @@ class Batches:
         """The images of these rows, the first of which is number `first` of the batch."""
         images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
         labels = torch.from_numpy(self.images.labels[rows])
-        targets = torch.nn.functional.one_hot(labels, len(self.images.classes)).float()
+        targets = torch.eye(len(self.images.classes))[labels]
         generator, policy = (
             torch.Generator().manual_seed(seed_of(self.seed, stream, step))
             for stream in (AUGMENT, POLICY)

@@ -28,7 +28,8 @@ from seewhy.files import (
 )
 from seewhy.floors import require
 from seewhy.models.registry import current_name, name_of
-from seewhy.training.loop import TrainProgress, TrainState
+from seewhy.training.loop import TrainState
+from seewhy.training.progress import TrainProgress
 
 require(safetensors)
 

@@ -1,28 +1,23 @@
 """The training loop: forward, loss, backward, step, schedule, in one place."""
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn, optim
 
-from seewhy.config.schedules import Plateau
 from seewhy.config.training import TrainConfig
-from seewhy.errors import DivergedError
 from seewhy.events import Epoch, Note, Step
 from seewhy.inference.device import device_of
-from seewhy.text import counted
 from seewhy.training.averages import (
     Weights,
     averaged,
     fit_batch_norm,
     next_average,
     start_average,
-    swa_start,
 )
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.guards import deterministic, memory_capped, reseed, take_peak_memory
@@ -36,6 +31,13 @@ from seewhy.training.layers import (
 from seewhy.training.micro_batches import cut, fitting_memory
 from seewhy.training.objectives import Objective
 from seewhy.training.optimisers import build_optimizer
+from seewhy.training.progress import (
+    TrainProgress,
+    close_epoch,
+    out_of_time,
+    reason_to_stop,
+    require_finite,
+)
 from seewhy.training.ranks import ALONE, Ranks
 from seewhy.training.schedules import dropout_rate, lr_factor
 from seewhy.training.shards import Computed, add_up, seed_of_shard
@@ -44,38 +46,8 @@ from seewhy.training.shards import Computed, add_up, seed_of_shard
 Validate = Callable[[nn.Module], Mapping[str, float]]
 
 BATCH_NORM_STEPS = 64  # whose batches give an average's batch-norm statistics
-
-
-@dataclass
-class TrainProgress:
-    """The state of a run except tensors; stored as JSON in a checkpoint.
-
-    `events_length` is the length of the run's events.jsonl in bytes; None if the run has no such file.
-    `micro_batch` is the number of images of a micro-batch since memory ran out; None: as the recipe says.
-    """
-
-    step: int = 0
-    elapsed: float = 0.0
-    loss_sum: float = 0.0
-    correct: float = 0.0
-    seen: int = 0
-    best_epoch: int = 0
-    best_step: int = 0
-    best_value: float | None = None
-    stale: int = 0
-    plateau_factor: float = 1.0
-    plateau_stale: int = 0
-    out_of_time: bool = False
-    stopped: str | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
-    gradient_norms: list[dict[str, float]] = field(default_factory=list)
-    events_length: int | None = None
-    micro_batch: int | None = None
-
-    @property
-    def epoch(self) -> int:
-        """The number of epochs done; that in which the last layer was fitted to frozen features is 0."""
-        return int(self.history[-1]["epoch"]) if self.history else 0
+# Steps between two readings of the losses, by device: where the loop does not wait for each, it runs ahead.
+READ_EVERY = {"cpu": 1, "cuda": 50, "mps": 50}
 
 
 @dataclass
@@ -116,6 +88,7 @@ def train(
 ) -> Iterator[Step | Epoch | Note]:
     """Trains until the last epoch, the patience or the time limit, and yields every step and epoch.
 
+    Losses are read together every `READ_EVERY` steps, and before an epoch's end; then the steps are yielded.
     A step for which memory runs out is done again in smaller micro-batches, and so are the later ones; a
     `Note` says so. The caller may stop at any yield and continue later with the same `state`, bit for bit.
     With several `ranks` each computes some shards of every batch, and all have the same state after it; the
@@ -126,11 +99,14 @@ def train(
     network, progress, threads = state.network, state.progress, state.threads
     compiled = cast(nn.Module, torch.compile(network)) if config.compile else network
     backward = partial(_backward, network, compiled, _in_precision(objective, device, amp))
+    read_every = 1 if config.schedule == "range" else READ_EVERY[device.type]
+    unread: list[_Unread] = []
     # Of a state that was loaded, by the rules of this recipe, which may allow more.
-    progress.out_of_time = _out_of_time(progress, config)
+    progress.out_of_time = out_of_time(progress, config)
     progress.stopped = reason_to_stop(progress, config)
     while progress.stopped is None:
-        clock = time.monotonic()
+        if not unread:
+            clock = time.monotonic()
         seed = seed_of(config.seed, NETWORK, progress.step)
         if batches.epochs_done(progress.step) > progress.epoch or progress.out_of_time:
             with deterministic(device, seed, threads), memory_capped(device, config.device_memory):
@@ -154,14 +130,29 @@ def train(
             total = batches.total_steps
             state.average = next_average(state.average, network, config, progress.step, total)
 
-        _require_finite(done.loss.item(), progress.step, lr)
-        event = _count_step(progress, batches, done, lr, clock, norms)
+        unread.append(_Unread(done, batches.count(progress.step), lr, norms))
+        progress.step += 1
+        in_epoch = batches.epochs_done(progress.step) == progress.epoch
+        if len(unread) < read_every and in_epoch and done.fitted == size:
+            continue
+        steps = _read(progress, unread, batches.total_steps, clock)
+        unread = []
         progress.elapsed = ranks.agreed(progress.elapsed)
-        progress.out_of_time = _out_of_time(progress, config)
+        progress.out_of_time = out_of_time(progress, config)
         if done.fitted < size:
             progress.micro_batch = done.fitted
             yield Note(_in_micro_batches(network, progress.step, done.fitted, batches.batch_size))
-        yield event
+        yield from steps
+
+
+@dataclass(frozen=True, eq=False)
+class _Unread:
+    """A step that is made, whose loss is still on the device; `images` are those of its batch."""
+
+    done: Computed
+    images: int
+    lr: float
+    norms: dict[str, float] | None
 
 
 def _validated(
@@ -266,126 +257,39 @@ def _set_rates(state: TrainState, batches: Batches, config: TrainConfig) -> floa
     return lr
 
 
-def _count_step(
-    progress: TrainProgress,
-    batches: Batches,
-    done: Computed,
-    lr: float,
-    clock: float,
-    norms: dict[str, float] | None,
-) -> Step:
-    images = batches.count(progress.step)
-    progress.loss_sum += done.loss.item() * images
-    progress.correct += done.correct.item()
-    progress.seen += images
-    progress.step += 1
-    if norms is not None:
-        progress.gradient_norms.append({"step": progress.step, **norms})
-    seconds = time.monotonic() - clock
-    progress.elapsed += seconds
-    return Step(
-        step=progress.step,
-        total_steps=batches.total_steps,
-        epoch=progress.epoch + 1,
-        loss=progress.loss_sum / progress.seen,
-        accuracy=progress.correct / progress.seen,
-        lr=lr,
-        images_per_second=images / seconds,
-        seconds=progress.elapsed,
-        gradient_norms=norms,
-    )
+def _read(
+    progress: TrainProgress, unread: Sequence[_Unread], total_steps: int, clock: float
+) -> list[Step]:
+    """Waits for the losses of the last steps, which began at `clock`, and counts them.
 
-
-def close_epoch(
-    progress: TrainProgress,
-    number: int,
-    config: TrainConfig,
-    metrics: Mapping[str, float],
-    mode: str,
-    seconds: float,
-    peak_memory: int | None = None,
-) -> Epoch:
-    """Adds an epoch that is validated to the history; `seconds` are those since its last step."""
-    metrics = {name: math.nan if score is None else score for name, score in metrics.items()}
-    value = metrics[config.monitor]
-    lr = config.lr * progress.plateau_factor * lr_factor(config, number) if number else 0.0
-    _require_finite(metrics["loss"], progress.step, lr)
-    improved, equal = _compare(value, progress.best_value, mode)
-    best = next((row for row in progress.history if row["epoch"] == progress.best_epoch), None)
-    is_best = improved or (best is not None and equal and metrics["loss"] < best["val_loss"])
-    if is_best:
-        progress.best_value, progress.best_epoch, progress.best_step = value, number, progress.step
-    if improved:
-        progress.stale = progress.plateau_stale = 0
-    else:
-        progress.stale += 1
-        progress.plateau_stale += 1
-    schedule = config.schedule_options
-    if isinstance(schedule, Plateau) and progress.plateau_stale >= schedule.plateau_patience:
-        progress.plateau_factor *= schedule.plateau_factor
-        progress.plateau_stale = 0
-    progress.elapsed += seconds
-    epoch = Epoch(
-        epoch=number,
-        lr=lr,
-        train_loss=progress.loss_sum / max(progress.seen, 1),
-        train_accuracy=progress.correct / max(progress.seen, 1),
-        validation=metrics,
-        best=is_best,
-        seconds=progress.elapsed,
-        peak_memory=peak_memory,
-    )
-    progress.history.append(epoch.row())
-    progress.loss_sum, progress.correct, progress.seen = 0.0, 0.0, 0
-    progress.stopped = reason_to_stop(progress, config)
-    return epoch
-
-
-def reason_to_stop(progress: TrainProgress, config: TrainConfig) -> str | None:
-    """Why a training ends after its last epoch, by the rules of its recipe; None if it goes on."""
-    if progress.seen:  # in the middle of an epoch
-        return None
-    if _out_of_time(progress, config):
-        return f"time limit of {config.time_limit:g} s reached"
-    if config.unfreeze is None and progress.history:
-        return "the last layer is fitted; the others stay frozen"
-    if progress.epoch >= config.epochs:
-        return "all epochs done"
-    if config.patience is not None and progress.stale >= config.patience:
-        return f"no better {config.monitor} for {counted(config.patience, 'epoch')}"
-    return None
-
-
-def notes_on_swa(progress: TrainProgress, config: TrainConfig, total_steps: int) -> list[str]:
-    """A line where the weights that a finished training keeps are not those that `swa` averages."""
-    if config.swa is None or config.unfreeze is None:  # then no step is made
-        return []
-    start = swa_start(config.swa, total_steps)
-    begins = f"averaging begins after step {start:,} of {total_steps:,}"
-    if progress.step <= start:
-        ended = f"the training ended after step {progress.step:,}"
-        return [f"swa: no weights were averaged, since {begins} and {ended}: raise --train.swa"]
-    if config.keep == "best" and progress.best_step <= start:
-        best = f"the best epoch, {progress.best_epoch}, ended at step {progress.best_step:,}"
-        return [
-            f"swa: the weights kept are no mean, since {begins} and {best}: --train.keep last keeps it"
-        ]
-    return []
-
-
-def _out_of_time(progress: TrainProgress, config: TrainConfig) -> bool:
-    return progress.elapsed > (config.time_limit or math.inf)
-
-
-def _compare(value: float, best: float | None, mode: str) -> tuple[bool, bool]:
-    """Whether a metric is better than the best so far, and whether it is equal but for rounding."""
-    if best is None or math.isnan(best):
-        return True, False
-    if math.isclose(value, best, rel_tol=1e-9, abs_tol=1e-12):
-        return False, True
-    return (value > best if mode == "max" else value < best), False
-
-
-def _require_finite(loss: float, step: int, lr: float) -> None:
-    if not math.isfinite(loss):
-        raise DivergedError(f"the loss became {loss}", step, lr)
+    Each step has an equal share of the seconds. Raises `DivergedError` if a loss is not finite.
+    """
+    losses = torch.stack([step.done.loss for step in unread]).tolist()
+    corrects = torch.stack([step.done.correct for step in unread]).tolist()
+    seconds = (time.monotonic() - clock) / len(unread)
+    first = progress.step - len(unread)
+    steps = []
+    for number, (step, loss, correct) in enumerate(
+        zip(unread, losses, corrects, strict=True), first
+    ):
+        require_finite(loss, number, step.lr)
+        progress.loss_sum += loss * step.images
+        progress.correct += correct
+        progress.seen += step.images
+        progress.elapsed += seconds
+        if step.norms is not None:
+            progress.gradient_norms.append({"step": number + 1, **step.norms})
+        steps.append(
+            Step(
+                step=number + 1,
+                total_steps=total_steps,
+                epoch=progress.epoch + 1,
+                loss=progress.loss_sum / progress.seen,
+                accuracy=progress.correct / progress.seen,
+                lr=step.lr,
+                images_per_second=step.images / seconds,
+                seconds=progress.elapsed,
+                gradient_norms=step.norms,
+            )
+        )
+    return steps

@@ -16,7 +16,7 @@ from seewhy.inference.container import read_header
 from seewhy.run import BEFORE, Run, runs_here, started_run
 from seewhy.text import counted
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
-from seewhy.training.loop import reason_to_stop
+from seewhy.training.progress import reason_to_stop
 from seewhy.workflows.suited import DATA, listed, suited_recipe
 
 IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to

@@ -55,8 +55,9 @@ from seewhy.training.guards import (
     stopping_signals,
 )
 from seewhy.training.layers import batch_norm_momentum
-from seewhy.training.loop import TrainProgress, TrainState, notes_on_swa
+from seewhy.training.loop import TrainState
 from seewhy.training.loop import train as training_loop
+from seewhy.training.progress import TrainProgress, notes_on_swa
 from seewhy.training.ranks import joined
 from seewhy.training.schedules import in_words, lr_factor
 from seewhy.workflows.environment import write_environment

@@ -27,9 +27,10 @@ from seewhy.training.features import FrozenFeatures
 from seewhy.training.guards import deterministic, memory_capped
 from seewhy.training.head import Head, fit_head
 from seewhy.training.layers import freeze_batch_norms, freeze_blocks
-from seewhy.training.loop import TrainState, close_epoch
+from seewhy.training.loop import TrainState
 from seewhy.training.micro_batches import fitting_memory
 from seewhy.training.objectives import balanced_weights
+from seewhy.training.progress import close_epoch
 
 FEW = 1_000  # training images up to which the last layer alone is trained
 FEWEST_EPOCHS = 2  # of the whole network; fewer do it no good
