@@ -26,6 +26,7 @@ from seewhy.models.registry import Network, build
 from seewhy.run import Run, new_run, resumable_run
 from seewhy.text import counted
 from seewhy.training.batches import WEIGHTS, seed_of
+from seewhy.training.busy import free_threads
 from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides, notes_on_network
 from seewhy.training.ranks import ALONE, Ranks
 from seewhy.training.reference import Reference
@@ -69,7 +70,7 @@ class Job:
 
     @property
     def threads(self) -> int | None:
-        """The number of threads that computes each shard; None where the batch is one."""
+        """The number of threads that computes a step, or a shard; None: as many as PyTorch takes."""
         own: int | None = self.config["threads"]
         return own
 
@@ -132,6 +133,8 @@ def prepare(
     if start is not None:
         notes = (*notes, *what_is_kept(str(init), start, splits))
     notes = (*splits.notes, *notes, *_technique_notes(chosen, splits, network, teacher, judge))
+    threads, seen = _threads(chosen, device, ranks, begun)
+    notes = (*notes, *seen)
     target = None if request.out is None else Path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
@@ -143,17 +146,31 @@ def prepare(
         "init_model": None if init is None else str(init),
         "teacher": teacher.digests if teacher else None,
         "difficulty": judge.digests if judge else None,
-        "threads": _threads(chosen, begun),
+        "threads": threads,
     }
     return Job(chosen, splits, network, run, device, start, teacher, judge, config, notes, ranks)
 
 
-def _threads(recipe: Recipe, begun: Run | None) -> int | None:
-    """The number of threads that computes a shard, of a run that was begun its own; None without shards."""
-    if recipe.train.shards == 1:
-        return None
-    own: int | None = None if begun is None else begun.config.get("threads")
-    return own or torch.get_num_threads()
+def _threads(
+    recipe: Recipe, device: torch.device, ranks: Ranks, begun: Run | None
+) -> tuple[int | None, list[str]]:
+    """The number of threads that computes a step, None for as many as PyTorch takes; what is said of it.
+
+    All shards need the same number, and a run that was begun keeps its own.
+    """
+    most = torch.get_num_threads()
+    threads = most
+    if begun is not None:
+        threads = begun.config.get("threads") or most
+    elif device.type == "cpu" and ranks.world == 1:
+        threads = free_threads()
+        if threads < most:
+            return threads, [
+                f"other processes keep {counted(most - threads, 'core')} busy: this training takes "
+                f"{counted(threads, 'thread')}, as more would wait for each other (OMP_NUM_THREADS sets "
+                "another number)"
+            ]
+    return threads if threads != most or recipe.train.shards > 1 else None, []
 
 
 def _technique_notes(
