@@ -89,6 +89,25 @@ def test_jobs_share_the_cores_or_have_a_gpu_each(
     assert seen[0].text.endswith("and a GPU") == bool(needs[1])
 
 
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", r"RAY_ADDRESS=127\.0\.0\.1:1 \(.*refused\): .* needs RAY_AUTH_MODE=token"),
+        ("auto", r"RAY_ADDRESS=auto \(no cluster\): see `ray status`; one that wants a token"),
+        ("", r"cannot use a Ray cluster here \(no cluster\): see `ray status`$"),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_is_named(monkeypatch, address, message):
+    def init(**options):
+        raise ConnectionError("no cluster\nand more")
+
+    ray = pretended(monkeypatch)
+    ray.is_initialized, ray.init = lambda: False, init
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UsageError, match=message):
+        on_cluster([partial(job, 0)], "cpu", print)
+
+
 def test_a_machine_without_the_folder_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"has no folder .*none: let all machines share a folder"):
         enter(str(tmp_path / "none"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
-from seewhy.errors import RankError, SeeWhyError, UsageError
+from seewhy.errors import RankError, SeeWhyError, UsageError, first_line
 from seewhy.events import Event, Note, OnEvent, Progress, Step
 from seewhy.text import counted
 
@@ -15,6 +15,7 @@ Engine = Literal["local", "ray"]
 AGAIN = (
     3  # times that a job is done again whose worker was lost: perhaps no machine has memory for it
 )
+PATIENCE = 5.0  # seconds for a cluster to answer
 GRACE = 20.0  # seconds in which jobs that are stopped save what they have
 
 T = TypeVar("T")
@@ -35,16 +36,31 @@ def load_ray() -> Any:
 def connected(ray: Any) -> Iterator[None]:
     """Connects to the cluster of `$RAY_ADDRESS`, else to one of this machine, within the block.
 
-    A cluster to which this process is connected already is used, and stays connected.
+    A cluster to which this process is connected already is used, and stays connected. Raises `UsageError` if
+    there is none at the address, or it does not let this process in.
     """
     if started := not ray.is_initialized():
-        ray.init(log_to_driver=False, logging_level="error", include_dashboard=False)
-        ray._private.worker._worker_logs_enabled = False  # else it prints among our results
+        _connect(ray, os.environ.get("RAY_ADDRESS", ""))
     try:
         yield
     finally:
         if started:
             ray.shutdown()
+
+
+def _connect(ray: Any, address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        if host and port.isdecimal():  # since Ray itself tries for minutes
+            socket.create_connection((host, int(port)), PATIENCE).close()
+        ray.init(log_to_driver=False, logging_level="error", include_dashboard=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        where = f"the Ray cluster of RAY_ADDRESS={address}" if address else "a Ray cluster here"
+        token = "; one that wants a token needs RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+        raise UsageError(
+            f"cannot use {where} ({first_line(error)}): see `ray status`{token if address else ''}"
+        ) from None
+    ray._private.worker._worker_logs_enabled = False  # else it prints among our results
 
 
 def enter(folder: str) -> None:
