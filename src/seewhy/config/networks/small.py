@@ -83,3 +83,9 @@ class SpeedNetOptions(NetworkOptions):
     parameters, flops = 790_232, 96_797_760
 
     width: Annotated[float, WIDTH] = 1.0
+    channels: tuple[Annotated[int, Field(ge=8, le=2048)], ...] = Field(
+        (48, 128, 192),
+        min_length=3,
+        max_length=3,
+        description="channels of the three blocks (8 to 2048 each), before `width`",
+    )
