@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -19,3 +21,10 @@ def test_its_blocks_have_the_channels_that_are_asked_for():
 def test_other_channels_are_refused(channels):
     with pytest.raises(ValueError, match="channels"):
         NETWORKS["speednet"](channels=channels)
+
+
+def test_what_a_bundle_stores_of_it_builds_it_again():
+    network = build("speednet", num_classes=10, size=32, channels=(16, 24, 24))
+    again = build("speednet", **network.arguments)
+    assert again.block3.conv2.weight.shape == network.block3.conv2.weight.shape
+    assert json.loads(json.dumps(network.arguments)) == network.arguments
