@@ -69,7 +69,7 @@ def test_images_grow_to_their_full_side_by_three_quarters_of_the_epochs():
         step for step in range(1, b.total_steps) if b.epochs_done(step) != b.epochs_done(step - 1)
     ]
     sides = [b.side(step) for step in [0, *first]]
-    assert sides == [8, 12, 12, 12, 16, 16, 16, 16]
+    assert sides == [8, 8, 12, 12, 12, 16, 16, 16]
     assert progressive_side(224, 0.5, 0) == 112 and progressive_side(224, 0.5, 0.5) == 188
     for step in (0, b.total_steps - 1):
         whole = batches(epochs=8, size=16, images=b.images)(step)

@@ -3,7 +3,6 @@
 Everything is a function of (seed, step), so a run can be resumed at any step, bit for bit.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -156,10 +155,12 @@ class Batches:
 def progressive_side(size: int, start: float, done: float) -> int:
     """The side of images after this share of the epochs: from `start` of `size` to all at `FULL_AFTER`.
 
-    Whole multiples of four pixels, which networks halve without a rest.
+    The nearest multiple of four pixels, which networks halve without a rest.
     """
-    share = start + (1 - start) * min(1.0, done / FULL_AFTER)
-    return min(size, 4 * math.ceil(share * size / 4 - 1e-9))
+    if done >= FULL_AFTER:
+        return size
+    share = start + (1 - start) * done / FULL_AFTER
+    return min(size, max(4, 4 * round(share * size / 4)))
 
 
 def _order(
