@@ -112,3 +112,13 @@ def test_a_training_set_is_not_kept_in_memory():
     del kept
     gc.collect()
     assert images() is None
+
+
+def test_images_on_the_device_give_the_same_batches():
+    images = image_set(np.arange(40) % 3, size=20)
+    options = {"epochs": 2, "size": 16, "progressive": 0.5, "images": images}
+    read = batches(**options)
+    resident = batches(**options, resident=torch.from_numpy(np.asarray(images.images)))
+    for step in range(read.total_steps):
+        for one, other in zip(read.at(step, 0), resident.at(step, 0), strict=True):
+            assert torch.equal(one, other)

@@ -39,7 +39,8 @@ class Batches:
     epochs, only the last can be short, and no image is left out, unless a `curriculum` repeats the easy ones
     at first, or later epochs have the `hardest` alone. `size` is the network's input side; `progressive` is
     the share of it that the first epoch has. A batch is cut into `shards`, each of two images or more: a
-    shorter one into fewer.
+    shorter one into fewer. `resident` are all images, uint8 (N, S, S, 3), on a device that then augments
+    them: the same pixels but for its rounding.
     """
 
     images: ImageSet
@@ -53,6 +54,7 @@ class Batches:
     curriculum: Curriculum | None = None
     shards: int = 1
     hardest: Hardest | None = None
+    resident: Tensor | None = None
 
     @cached_property
     def _order(self) -> Callable[[int], np.ndarray]:
@@ -123,7 +125,7 @@ class Batches:
         parts = self.cut(step)
         batch = self._augmented(step, parts[shard], sum(map(len, parts[:shard])))
         later = self.cut(step + 1) if self._is_known(step + 1) else []
-        if shard < len(later):
+        if shard < len(later) and self.resident is None:
             self.images.expect(later[shard], shard)
         return batch
 
@@ -137,9 +139,14 @@ class Batches:
 
     def _augmented(self, step: int, rows: np.ndarray, first: int) -> tuple[Tensor, Tensor]:
         """The images of these rows, the first of which is number `first` of the batch."""
-        images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
         labels = torch.from_numpy(self.images.labels[rows])
         targets = torch.eye(len(self.images.classes))[labels]
+        if self.resident is None:
+            images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
+        else:
+            device = self.resident.device
+            images = self.resident[torch.from_numpy(rows).to(device, non_blocking=True)]
+            targets = targets.to(device, non_blocking=True)
         generator, policy = (
             torch.Generator().manual_seed(seed_of(self.seed, stream, step))
             for stream in (AUGMENT, POLICY)

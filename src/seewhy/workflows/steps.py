@@ -4,8 +4,11 @@ import csv
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from seewhy.config.training import DISTILL_TEMPERATURE, DISTILL_WEIGHT
+from seewhy.data import ImageSet
 from seewhy.data.bad_files import write_csv
 from seewhy.models.network import Network, flops
 from seewhy.training.batches import Batches
@@ -16,6 +19,7 @@ from seewhy.training.reference import Reference
 from seewhy.workflows.prepare import Job
 
 MOST_COUNTED = 1_000  # classes whose images are counted in the model file, whose facts have 256 KiB
+MOST_RESIDENT = 0.25  # share of a GPU's free memory that images may take
 MACHINE = ("processor", "cores", "threads", "cuda")  # of the run's environment
 
 
@@ -34,7 +38,18 @@ def batches_of(job: Job, hardest: Hardest | None = None) -> Batches:
         curriculum=_curriculum(job),
         shards=config.shards,
         hardest=hardest,
+        resident=_resident(job.splits.train, job.device),
     )
+
+
+def _resident(images: ImageSet, device: torch.device) -> Tensor | None:
+    """All images on a GPU, where they take no more than a quarter of its free memory."""
+    if device.type != "cuda":
+        return None
+    size = len(images) * images.images.shape[1] ** 2 * 3
+    if size > MOST_RESIDENT * torch.cuda.mem_get_info(device)[0]:
+        return None
+    return torch.cat([torch.from_numpy(part).to(device) for part in images.chunks()])
 
 
 def _curriculum(job: Job) -> Curriculum | None:
