@@ -67,6 +67,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def unsynced() -> Iterator[None]:
+    """Has no file waited for until it is on the disk: what a machine loses is simulated, not tried."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def unrendered() -> Iterator[pytest.MonkeyPatch]:
     """Has no figure rendered, save where a test asks for `rendered`."""
     with pytest.MonkeyPatch.context() as patch:
@@ -116,6 +124,27 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         seewhy.export(trained, folder / "model.onnx")
 
     return made_once(tmp_path_factory, "with-export", make) / "model.onnx"
+
+
+@pytest.fixture(scope="session")
+def enlarging(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another ONNX file of that model, which enlarges an image and takes its centre; to be read only."""
+    import onnx
+
+    from seewhy.exporters.onnx import with_properties
+    from seewhy.inference import golden, onnx_file
+    from seewhy.inference.onnx import remember
+
+    def make(folder: Path) -> None:
+        file = onnx_file.read(exported)
+        rule = file.about.model.rule.model_copy(update={"store": 24})
+        stored = {"rule": rule, "stored": golden.stored_digest(rule)}
+        about = file.about.model_copy(update={"model": file.about.model.model_copy(update=stored)})
+        data = with_properties(onnx.load(exported), about, file.golden)
+        (folder / "model.onnx").write_bytes(data)
+        remember(onnx_file.digest(data))
+
+    return made_once(tmp_path_factory, "with-another-export", make) / "model.onnx"
 
 
 @pytest.fixture(scope="session")
