@@ -98,6 +98,13 @@ def _fields(kind: Any) -> dict[str, Any]:
     return {field.name: types[field.name] for field in dataclasses.fields(kind)}
 
 
+def from_yaml(text: str) -> Any:
+    """The values of a YAML text, by libyaml, which is ten times as fast, where there is one."""
+    import yaml  # here, since most that uses files has none of it
+
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def write_json(record: Any, path: Path) -> None:
     """Writes a record to a file, atomically."""
     write_atomic(path, json.dumps(to_json(record), indent=1, allow_nan=False).encode())
