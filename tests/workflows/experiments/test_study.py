@@ -41,7 +41,7 @@ def trials_of(home):
 
 def test_a_killed_trial_is_marked_failed_and_gone_on_with(photos, recipe, tmp_path, monkeypatch):
     home, cache = tmp_path / "t", tmp_path / "cache"
-    arguments = (photos, recipe, home, 3, cache, 4)
+    arguments = (photos, recipe, home, 3, cache, 2)
     assert processes.run(killed_in, *arguments, "trial 1") == 9
     history = Run(home / "trial-0001").history
     assert [row["epoch"] for row in history] == [1]
