@@ -57,7 +57,9 @@ def test_two_processes_share_the_runs_and_one_takes_over_from_a_killed_one(
     both[0].kill()
     both[1].join(120)
     assert both[1].exitcode == 0
-    assert len(starts(out)) == (3 if work is train_seeds else 4) and set(starts(out).values()) == {1}
+    assert len(starts(out)) == (3 if work is train_seeds else 4) and set(starts(out).values()) == {
+        1
+    }
     assert processes.run(work, photos, tmp_path / "alone", cache) == 0
     for path in starts(out):
         own, alone = Run(path), Run(tmp_path / "alone" / path.relative_to(out))

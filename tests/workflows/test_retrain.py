@@ -188,9 +188,7 @@ def test_served_images_with_a_label_are_trained_on_while_the_registry_keeps_them
     assert retrain(data).key == plain.key
 
 
-def test_a_challenger_on_trial_is_promoted_when_its_test_is_won(
-    place, data, candidate, untrained
-):
+def test_a_challenger_on_trial_is_promoted_when_its_test_is_won(place, data, candidate, untrained):
     assert retrain(data, promote="ab").outcome == "challenger"
     untrained()
     waiting = retrain(data, promote="ab", overrides={"train.epochs": 1})

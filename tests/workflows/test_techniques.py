@@ -32,7 +32,7 @@ TECHNIQUES = {
 
 def options(name, model):
     fields = {k: str(model) if v == "MODEL" else v for k, v in TECHNIQUES[name].items()}
-    return {**QUICK, "train.epochs": 3, **fields}
+    return {**QUICK, **fields}
 
 
 def train(photos, out, fields, **more):
@@ -50,7 +50,7 @@ def stopped(photos, out, fields, steps):
 @pytest.fixture(scope="module")
 def plain(photos, tmp_path_factory):
     out = tmp_path_factory.mktemp("plain") / "run"
-    return train(photos, out, {**QUICK, "train.epochs": 3})
+    return train(photos, out, QUICK)
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
