@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-
 # The command line in an interpreter of its own, which renders nothing.
 UNRENDERED = f"""
 import sys
