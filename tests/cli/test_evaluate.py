@@ -42,3 +42,11 @@ def test_of_the_test_split_no_image_is_shown(run, photos, tmp_path):
     names = {path.name for path in (here / "figures").iterdir()}
     assert "confidence-test.png" in names
     assert not any(name.startswith(("worst-mistakes", "confused-pairs")) for name in names)
+
+
+def test_a_report_of_before_is_named(run, photos):
+    said = call("evaluate", run, "--data", photos).out
+    assert "seewhy report" not in said
+    (run / "report.html").write_text("of before")
+    said = call("evaluate", run, "--data", photos, "--split", "test").out
+    assert said.rstrip().endswith(f"seewhy report {run}")

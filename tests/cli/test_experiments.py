@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import helpers
@@ -105,6 +106,30 @@ def test_only_a_trial_better_than_the_base_is_to_be_trained(gain):
     said = written(tune_summary(result, "photos"), io.StringIO())
     assert ("next: seewhy train" in said) == ("train.lr: 0.1" in said) == (gain > 0)
     assert "no trial is shown to be better" in said if gain > 0 else "no trial is better" in said
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("train", "--seeds", "2"),
+        ("train", "--folds", "2"),
+        ("ablate", "--without", "augment"),
+        ("tune",),
+        ("learning-curve",),
+    ],
+    ids="-".join,
+)
+def test_a_ray_cluster_is_asked_for_by_a_flag(call, tmp_path, monkeypatch, verb):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    arguments = [*verb, "--engine", "ray", "--out", tmp_path / "x"]
+    assert "pip install 'seewhy[ray]'" in call(*arguments, code=2).err
+    said = call(*arguments, "--processes", "2", code=2).err
+    assert "--processes and --engine ray both share the runs: choose one" in said
+
+
+def test_one_run_needs_no_cluster(call, tmp_path):
+    said = call("train", "--engine", "ray", "--out", tmp_path / "x", code=2).err
+    assert "--engine ray trains the runs of --seeds or --folds" in said
 
 
 def test_find_lr_ends_with_a_rate_to_train_with(call, tmp_path):

@@ -26,6 +26,8 @@ NOT_RUN = {
     "train --resume --out runs/transfer --processes": "starts processes: tests/reliability/test_ranks.py",
     "train --recipe photos --data photos/ --seeds 4 --processes": "starts processes: test_sweeps.py",
     "tune --recipe photos --data photos/ --trials 20 --processes": "starts processes: test_sweeps.py",
+    "train --recipe photos --data photos/ --seeds 4 --engine ray": "needs Ray: test_on_ray.py",
+    "tune --recipe photos --data photos/ --trials 20 --engine ray": "needs Ray: test_on_ray.py",
     "registry push": "needs a server of MLflow: tests/workflows/test_mlflow_models.py",
     "registry pull": "needs a server of MLflow: tests/workflows/test_mlflow_models.py",
     "train --data photos/ --out runs/tracked": "needs a server of MLflow: tests/workflows/tracking",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.errors import DivergedError
-from seewhy.inference.forward import full_precision, predict, to_input
+from seewhy.inference.forward import INVERSES, VIEWS, full_precision, predict, to_input
 from seewhy.models.registry import build
 
 CLASSES = ("a", "b", "c")
@@ -257,3 +257,14 @@ def test_of_two_that_want_full_precision_the_last_restores_it() -> None:
     assert conv.fp32_precision == "ieee"
     second.__exit__(None, None, None)
     assert conv.fp32_precision == before
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_map_of_a_view_is_carried_back_onto_the_image(view: str) -> None:
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    seen = VIEWS[view](x)
+    assert seen.shape == x.shape and (view == "identity") == torch.equal(seen, x)
+    inner = (..., slice(4, -4), slice(4, -4))
+    assert torch.equal(INVERSES[view](seen)[inner], x[inner])
+    maps = torch.rand(2, 4, 3, 3)  # too coarse to be moved
+    assert torch.equal(INVERSES[view](maps), maps.flip(-1) if "flip" in view else maps)

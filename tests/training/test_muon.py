@@ -7,12 +7,18 @@ from helpers import tiny_net
 from torch import Tensor, nn, optim
 
 from seewhy.config.training import TrainConfig
+from seewhy.training import muon
 from seewhy.training.muon import COEFFICIENTS, STEPS, Muon, orthogonalised
 from seewhy.training.optimisers import build_optimizer
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(autouse=True)
+def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(muon, "has_native_bf16", lambda kind: False)
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (16, 144), (90, 8), (1, 5)])
@@ -95,3 +101,29 @@ def test_weights_without_a_gradient_stay() -> None:
     assert (
         len(optimizer.param_groups) == len(build_optimizer(network, TrainConfig()).param_groups) + 1
     )
+
+
+def test_bfloat16_where_it_is_native_makes_about_the_same_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exact = orthogonalised(random(16, 144))
+    monkeypatch.setattr(muon, "has_native_bf16", lambda kind: kind == "cpu")
+    rounded = orthogonalised(random(16, 144))
+    assert rounded.dtype == torch.float32 and not torch.equal(rounded, exact)
+    torch.testing.assert_close(rounded, exact, atol=0.02, rtol=0)
+
+
+def test_with_a_fixed_norm_a_step_turns_a_kernel_by_its_rate() -> None:
+    kernel, bias = nn.Parameter(random(8, 4, 3, 3)), nn.Parameter(random(8))
+    groups = [
+        {"params": [kernel], "weight_decay": 0.1, "scale": 1.0},
+        {"params": [bias], "weight_decay": 0.0, "scale": 2.0},
+    ]
+    optimizer = Muon(groups, lr=0.1, momentum=0.0, fixed_norm=True, adamw_lr=0.5)
+    assert [group["scale"] for group in optimizer.param_groups] == [1.0, 1.0]
+    kernel.grad, before = random(8, 4, 3, 3, seed=1), kernel.detach().clone()
+    optimizer.step()
+    of_norm = before * 8**0.5 / before.norm()
+    turned = orthogonalised(kernel.grad.flatten(1)).view_as(kernel)
+    torch.testing.assert_close(kernel.detach(), of_norm - 0.1 * turned)
+    assert kernel.detach().norm().item() == pytest.approx(8**0.5, rel=0.1)

@@ -9,6 +9,14 @@ def test_cosine_falls_from_one_to_zero_through_a_half():
     assert [lr_factor(config, e) for e in (0, 5, 10)] == pytest.approx([1, 0.5, 0])
 
 
+def test_linear_falls_evenly_after_its_warm_up():
+    config = TrainConfig(epochs=10, schedule="linear", lr=0.1, final_lr=0.01, warmup=2)
+    assert [lr_factor(config, epoch) for epoch in (1, 2, 6, 10)] == pytest.approx(
+        [0.5, 1, 0.55, 0.1]
+    )
+    assert lr_factor(TrainConfig(epochs=10, schedule="linear"), 10) == 0.0
+
+
 def test_cosine_ends_at_the_final_rate():
     config = TrainConfig(epochs=45, lr=1e-3, final_lr=1e-4)
     rates = [config.lr * lr_factor(config, epochs) for epochs in (0, 22.5, 45)]
@@ -80,6 +88,7 @@ def test_an_option_without_effect_is_refused(fields, message):
         ({"schedule": "constant"}, ""),
         ({"final_lr": 0.001}, "half a cosine from 0.1 to 0.001"),
         ({"warmup": 1}, "half a cosine from 0.1 to 0"),
+        ({"schedule": "linear"}, "a straight line from 0.1 to 0"),
         ({"schedule": "one_cycle"}, "up to 0.1 at epoch 3, then down to almost 0"),
         ({"schedule": "range"}, "up to 0.1"),
         (

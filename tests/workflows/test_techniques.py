@@ -25,6 +25,7 @@ TECHNIQUES = {
     "auto": {"augment.policy": "auto"},
     "accumulate": {"train.accumulate": 3},
     "progressive": {"train.progressive": 0.5, **RESNET},
+    "hardest": {"train.hardest": 0.5},
     "curriculum": {"train.curriculum": 0.7, "train.difficulty": "MODEL"},
     "teacher": {"train.teacher": "MODEL", "train.distill_temperature": 2},
 }

@@ -189,7 +189,9 @@ def overfitting_since(history: History) -> int | None:
 def _of_newest(history: History, setting: Setting) -> list[Diagnostic]:
     if not history:
         return []
-    training = _diverging(history, setting) or _not_learning(history, setting)
+    # Loss and accuracy of the hardest images say nothing beside those of all.
+    alike = history[setting.config.first_hardest :] or history
+    training = _diverging(alike, setting) or _not_learning(history, setting)
     validation = _lagging(history, setting) or _overfitting(history)
     return [*training, *validation, *_unsteady(history, setting)]
 

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 import seewhy
 from seewhy.cli.flags import training_flags
-from seewhy.cli.options import PATH, Typed, processes_option, show, start_processes
+from seewhy.cli.options import PATH, Typed, sharing_options, show, start_processes
 from seewhy.cli.progress import shown
 from seewhy.cli.screen import Rows
 from seewhy.config.options import parse_value
@@ -35,7 +35,7 @@ from seewhy.errors import UsageError
 )
 @click.option("--seeds", type=int, help="runs per row, with consecutive seeds [3]")
 @click.option("--target", type=float, help="also measure the time to this validation accuracy")
-@processes_option
+@sharing_options
 @click.pass_context
 def command(
     context: click.Context,

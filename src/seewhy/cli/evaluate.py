@@ -54,4 +54,6 @@ def command(model: str, data: str, as_json: bool, **settings: Any) -> None:
     if result.analysis is not None:
         text += ["", *analysis_table(result.analysis)]
         record["analysis"] = result.analysis
+    if result.home is not None and (result.home / "report.html").exists():
+        text += ["", f"report.html does not show this yet: seewhy report {result.home}"]
     show(record, as_json, lambda _: text)

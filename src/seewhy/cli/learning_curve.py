@@ -6,7 +6,7 @@ import click
 
 import seewhy
 from seewhy.cli.flags import training_flags
-from seewhy.cli.options import Typed, processes_option, show, start_processes
+from seewhy.cli.options import Typed, sharing_options, show, start_processes
 from seewhy.cli.progress import shown
 from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import ends, value
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     help="fractions of the training images, smallest first",
 )
 @click.option("--seeds", default=3, show_default=True, help="runs per share, consecutive seeds")
-@processes_option
+@sharing_options
 def command(shares: str, as_json: bool, processes: int | None, **settings: Any) -> None:
     """Estimate whether more images would help: train on growing shares of the training images.
 

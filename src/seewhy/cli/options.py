@@ -64,10 +64,17 @@ class Typed(click.Command):
         return super().parse_args(ctx, args)
 
 
-def processes_option(verb: Verb) -> Verb:
-    """Adds --processes to a `Typed` verb."""
+def engine_option(text: str) -> Callable[[Verb], Verb]:
+    """Adds --engine; `text` says what a Ray cluster does for the verb."""
+    choice = click.Choice(["local", "ray"])
+    return click.option("--engine", type=choice, default="local", show_default=True, help=text)
+
+
+def sharing_options(verb: Verb) -> Verb:
+    """Adds --processes and --engine to a `Typed` verb of several runs."""
     text = "use N processes on this machine: each trains a part of the runs, or a part of one run's shards"
-    return click.option("--processes", type=int, help=text)(verb)
+    ray = "ray: have a Ray cluster train the runs, whose machines reach --data and --out by the same names"
+    return click.option("--processes", type=int, help=text)(engine_option(ray)(verb))
 
 
 def start_processes(count: int, together: bool = False) -> NoReturn:
@@ -75,6 +82,8 @@ def start_processes(count: int, together: bool = False) -> NoReturn:
     context = click.get_current_context()
     if seewhy.in_group():
         raise UsageError("this process is one of several already: leave out --processes")
+    if context.params["engine"] != "local":
+        raise UsageError("--processes and --engine ray both share the runs: choose one")
     typed = list(context.obj)
     at = next(i for i, text in enumerate(typed) if text.split("=")[0] == "--processes")
     del typed[at : at + (1 if "=" in typed[at] else 2)]

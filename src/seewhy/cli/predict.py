@@ -14,6 +14,7 @@ from seewhy.cli.options import (
     PATH,
     as_json,
     device_option,
+    engine_option,
     log_options,
     runtime_option,
     show,
@@ -40,12 +41,8 @@ MANY = 200  # images, more than a person reads
 )
 @click.option("--top-k", default=3, show_default=True, help="labels per image (1 to 100)")
 @click.option("--follow-links", is_flag=True, help="follow links that lead out of a folder, too")
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="ray: label by a Ray cluster, whose machines reach MODEL and PATHS by the same names",
+@engine_option(
+    "ray: label by a Ray cluster, whose machines reach MODEL and PATHS by the same names"
 )
 @click.option(
     "--resume", is_flag=True, help="continue FILE.partial of interrupted work, if it is there"

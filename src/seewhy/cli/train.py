@@ -11,7 +11,7 @@ from click.core import ParameterSource
 import seewhy
 from seewhy.cli.completion import models
 from seewhy.cli.flags import training_flags
-from seewhy.cli.options import Typed, processes_option, show, start_processes
+from seewhy.cli.options import Typed, sharing_options, show, start_processes
 from seewhy.cli.progress import Terminal, say, shown
 from seewhy.cli.screen import Part
 from seewhy.cli.tables import metrics_table, summary_table
@@ -45,11 +45,12 @@ if TYPE_CHECKING:
     metavar="TRACKER",
     help="mirror the run to mlflow[:URI] or tensorboard; one that is away never stops it",
 )
-@processes_option
+@sharing_options
 def command(
     seeds: int | None,
     folds: int | None,
     processes: int | None,
+    engine: Any,
     resume: bool,
     as_json: bool,
     track: tuple[str, ...],
@@ -71,6 +72,8 @@ def command(
         start_processes(processes, together=not several)
     if several and seewhy.in_group():
         raise UsageError("--seeds and --folds train each run in one process: use --processes")
+    if engine != "local" and not several:
+        raise UsageError("--engine ray trains the runs of --seeds or --folds: this is one run")
     if resume:  # what is not named is the run's own
         source = click.get_current_context().get_parameter_source
         for name in ("recipe", "data"):
@@ -83,11 +86,11 @@ def command(
     with seewhy.track(*track, on_event=Terminal()) as tracker:
         if seeds is not None:
             with shown(also=tracker) as terminal:
-                over_seeds = seewhy.seeds(count=seeds, on_event=terminal, **settings)
+                over_seeds = seewhy.seeds(count=seeds, engine=engine, on_event=terminal, **settings)
             show(over_seeds, as_json, _seeds_text)
         elif folds is not None:
             with shown(also=tracker) as terminal:
-                over_folds = seewhy.folds(count=folds, on_event=terminal, **settings)
+                over_folds = seewhy.folds(count=folds, engine=engine, on_event=terminal, **settings)
             show(over_folds, as_json, _folds_text)
         else:
             code = _one(settings, resume, as_json, tracker)

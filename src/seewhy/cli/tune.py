@@ -7,7 +7,7 @@ import click
 
 import seewhy
 from seewhy.cli.flags import training_flags
-from seewhy.cli.options import Typed, processes_option, show, start_processes
+from seewhy.cli.options import Typed, sharing_options, show, start_processes
 from seewhy.cli.progress import shown
 from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import value
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="how unpromising trials are stopped early",
 )
-@processes_option
+@sharing_options
 def command(data: str, as_json: bool, processes: int | None, **settings: Any) -> None:
     """Search a recipe's `search` section for better settings, and confirm the best with fresh seeds.
 

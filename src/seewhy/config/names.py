@@ -3,7 +3,7 @@
 from typing import Literal
 
 Mode = Literal["max", "min"]
-View = Literal["identity", "flip"]
+View = Literal["identity", "flip", "up_left", "up_left_flip", "down_right", "down_right_flip"]
 
 # The metrics that choose the best epoch, and which direction of each is better.
 METRICS: dict[str, Mode] = {

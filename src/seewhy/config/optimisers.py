@@ -10,6 +10,17 @@ MOMENTUM: Any = Field(
     ge=0, lt=1, description="Nesterov momentum (0 to 1); default 0.9 with sgd, 0.95 with muon"
 )
 
+FIXED_NORM: Any = Field(
+    description="kernels keep their norm, and `lr` is the share of it by which a step turns them; for "
+    "networks with a norm after each kernel"
+)
+ADAMW_LR: Any = Field(
+    gt=0,
+    le=1000,
+    description="learning rate of what is left to AdamW (biases, norms, the last layer), as a multiple of "
+    "`lr`",
+)
+
 
 class Optimiser(Variant):
     """Options of an optimiser, and the size of its state."""
@@ -43,6 +54,8 @@ class Muon(Optimiser):
     tensors_kept = 2  # AdamW's; Muon's is one
 
     momentum: Annotated[float, MOMENTUM] = 0.95
+    fixed_norm: Annotated[bool, FIXED_NORM] = False
+    adamw_lr: Annotated[float, ADAMW_LR] = 1.0
 
 
 OPTIMISERS: dict[str, type[Optimiser]] = {

@@ -46,7 +46,8 @@ class Recipe(BaseModel):
     views: tuple[View, ...] = Field(
         ("identity",),
         min_length=1,
-        description="test-time augmentation (TTA) views, whose logits are averaged",
+        description="test-time augmentation (TTA) views, whose logits are averaged: the image as it is, "
+        "mirrored, and moved by a 32nd of its side",
     )
     search: dict[str, Space] = Field(
         {}, exclude=True, description="values that `seewhy tune` may try, by field"

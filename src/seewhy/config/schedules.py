@@ -23,8 +23,8 @@ class Constant(Warmed):
     """A constant rate."""
 
 
-class Cosine(Warmed):
-    """Half a cosine from `lr` to `final_lr` (Loshchilov & Hutter 2017)."""
+class Falling(Warmed):
+    """A schedule that falls from `lr` to `final_lr`."""
 
     final_lr: float | None = Field(None, gt=0, description="learning rate at the end; default 0")
 
@@ -32,6 +32,14 @@ class Cosine(Warmed):
         super().require_fit(section)
         if self.final_lr is not None and self.final_lr >= section.lr:
             raise ValueError(f"final_lr ({self.final_lr:g}) must be below lr ({section.lr:g})")
+
+
+class Cosine(Falling):
+    """Half a cosine from `lr` to `final_lr` (Loshchilov & Hutter 2017)."""
+
+
+class Linear(Falling):
+    """A straight line from `lr` to `final_lr`."""
 
 
 class OneCycle(Variant):
@@ -56,6 +64,7 @@ class Range(Variant):
 SCHEDULES: dict[str, type[Variant]] = {
     "constant": Constant,
     "cosine": Cosine,
+    "linear": Linear,
     "one_cycle": OneCycle,
     "plateau": Plateau,
     "range": Range,

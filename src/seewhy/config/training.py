@@ -10,6 +10,7 @@ from seewhy.config.optimisers import OPTIMISERS, Optimiser
 from seewhy.config.schedules import SCHEDULES
 from seewhy.config.variants import Variant, chosen, flat
 
+HARDEST_AFTER = 0.3  # by then a network knows what is easy (docs/log.md)
 DISTILL_WEIGHT, DISTILL_TEMPERATURE = 0.9, 4.0  # customary (Tian et al. 2020)
 
 
@@ -54,6 +55,20 @@ class TrainConfig(BaseModel):
         min_length=1,
         description="the model (a run, a file, a shipped name, A+B) whose loss tells `curriculum` how "
         "difficult an image is",
+    )
+    hardest: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of the images (0 to 1) that an epoch has after `hardest_after`: those whose loss "
+        "was highest when they were last trained on",
+    )
+    hardest_after: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of the epochs (0 to 1), the first ones, that have all images; "
+        f"default {HARDEST_AFTER:g}",
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seeds weights, order, augmentation, dropout")
 
@@ -208,6 +223,17 @@ class TrainConfig(BaseModel):
             )
         if (self.curriculum is None) != (self.difficulty is None):
             raise ValueError("curriculum and difficulty need each other: set both or neither")
+        for name in ("curriculum", "sampling"):
+            if self.hardest is not None and getattr(self, name) is not None:
+                raise ValueError(f"hardest and {name} both choose images: choose one")
+        if self.hardest_after is not None and self.hardest is None:
+            raise ValueError(
+                "hardest_after has no effect without hardest (`hardest_after: none` clears it)"
+            )
+        if self.hardest is not None and self.shards > 1:
+            raise ValueError(
+                "hardest needs the losses of whole batches: set shards to 1, or leave it out"
+            )
         if self.compile and self.progressive is not None:
             raise ValueError("compile runs again for each side of progressive: choose one")
         for name in ("distill_weight", "distill_temperature"):
@@ -230,6 +256,13 @@ class TrainConfig(BaseModel):
     def schedule_options(self) -> Variant:
         """The options of the named schedule, with its defaults."""
         return chosen(self, "schedule", SCHEDULES)
+
+    @property
+    def first_hardest(self) -> int:
+        """The number of epochs that have all images, before those with the `hardest` alone."""
+        if self.hardest is None:
+            return self.epochs
+        return max(1, round((self.hardest_after or HARDEST_AFTER) * self.epochs))
 
     @property
     def validated(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Where to compute, and in which number format."""
 
+import functools
 import itertools
 from pathlib import Path
 
@@ -59,14 +60,16 @@ def pick_amp(name: str, device: torch.device) -> torch.dtype | None:
     with AVX-512 BF16 or AMX (elsewhere it is emulated and slower).
     """
     if name == "auto":
-        name = "bf16" if _native_bf16(device) else "fp32"
+        name = "bf16" if has_native_bf16(device.type) else "fp32"
     return torch.bfloat16 if name == "bf16" else None
 
 
-def _native_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu":
+@functools.cache
+def has_native_bf16(kind: str) -> bool:
+    """Whether devices of a kind ("cpu", "cuda", "mps") multiply bfloat16 natively."""
+    if kind == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    if kind != "cpu":
         return False
     try:
         flags = Path("/proc/cpuinfo").read_text().split()

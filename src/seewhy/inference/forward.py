@@ -17,14 +17,40 @@ from seewhy.inference.predictor import Outputs, predict_batches, require_finite
 if TYPE_CHECKING:
     from seewhy.data.imageset import ImageSet
 
+MOVED = 32  # a view is moved by the side of the image over this
+
+
+def _moved(x: Tensor, direction: int) -> Tensor:
+    """Moves images or maps (..., H, W) up and left (-1), or down and right (1); the edge is mirrored.
+
+    Maps of few places, which are coarser than that, stay where they are.
+    """
+    by = (x.shape[-1] + MOVED // 2) // MOVED
+    padded = nn.functional.pad(x, (by,) * 4, mode="reflect")
+    first = by - direction * by
+    return padded[..., first : first + x.shape[-2], first : first + x.shape[-1]]
+
+
+def _flipped(x: Tensor) -> Tensor:
+    return x.flip(-1)
+
+
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
-    "flip": lambda x: x.flip(-1),
+    "flip": _flipped,
+    "up_left": lambda x: _moved(x, -1),
+    "up_left_flip": lambda x: _flipped(_moved(x, -1)),
+    "down_right": lambda x: _moved(x, 1),
+    "down_right_flip": lambda x: _flipped(_moved(x, 1)),
 }
 # What carries maps (..., H, W) of a view back onto the image.
 INVERSES: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda maps: maps,
-    "flip": lambda maps: maps.flip(-1),
+    "flip": _flipped,
+    "up_left": lambda maps: _moved(maps, 1),
+    "up_left_flip": lambda maps: _moved(_flipped(maps), 1),
+    "down_right": lambda maps: _moved(maps, -1),
+    "down_right_flip": lambda maps: _moved(_flipped(maps), -1),
 }
 
 

@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -48,7 +48,9 @@ class Member(_Strict):
 
     name: str = Field(max_length=64, description="a name of `NETWORKS`")
     arguments: dict[str, JsonValue] = Field(description="as those of `Architecture`")
-    views: tuple[View, ...] = Field(min_length=1, max_length=2, description="its TTA views")
+    views: tuple[View, ...] = Field(
+        min_length=1, max_length=len(get_args(View)), description="its TTA views"
+    )
     temperature: float = Field(gt=0, le=1000, description="divides its logits")
     order: tuple[int, ...] | None = Field(
         None, description="the place of each class among its logits; None: the same order"
@@ -77,7 +79,7 @@ class Metadata(_Strict):
     decision: Decision
     views: tuple[View, ...] = Field(
         min_length=1,
-        max_length=2,
+        max_length=len(get_args(View)),
         description="the test-time augmentation (TTA) views; their logits are averaged",
     )
     facts: dict[str, JsonValue] = Field(

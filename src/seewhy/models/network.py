@@ -44,7 +44,11 @@ class Network(nn.Module, ABC):
         super().__init__()
         self.num_classes = num_classes
         self.size = size
-        self.arguments = {"num_classes": num_classes, "size": size, **options.model_dump()}
+        self.arguments = {
+            "num_classes": num_classes,
+            "size": size,
+            **options.model_dump(mode="json"),
+        }
         self.enlarge: int | None = self.arguments.get("enlarge")
         self.inner_size = options.inner_size(size)
         self.register_buffer("mean", torch.full((3,), 0.5))

@@ -6,7 +6,7 @@ Everything is a function of (seed, step), so a run can be resumed at any step, b
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from seewhy.augment import augment
 from seewhy.config.augment import AugmentConfig
 from seewhy.data import ImageSet
 from seewhy.training.curriculum import Curriculum
+from seewhy.training.hardest import Hardest
 
 # Independent streams of random numbers.
 ORDER, AUGMENT, NETWORK, WEIGHTS, POLICY = range(5)
@@ -37,8 +38,9 @@ class Batches:
 
     The shuffled orders of all epochs are concatenated and cut into batches, so a batch may span two
     epochs, only the last can be short, and no image is left out, unless a `curriculum` repeats the easy ones
-    at first. `size` is the network's input side; `progressive` is the share of it that the first epoch has. A
-    batch is cut into `shards`, each of two images or more: a shorter one into fewer.
+    at first, or later epochs have the `hardest` alone. `size` is the network's input side; `progressive` is
+    the share of it that the first epoch has. A batch is cut into `shards`, each of two images or more: a
+    shorter one into fewer.
     """
 
     images: ImageSet
@@ -51,32 +53,52 @@ class Batches:
     progressive: float | None = None
     curriculum: Curriculum | None = None
     shards: int = 1
+    hardest: Hardest | None = None
 
     @cached_property
     def _order(self) -> Callable[[int], np.ndarray]:
         """The order of an epoch; a batch needs those of two."""
-        order = partial(_order, self.images.labels, self.sampling, self.seed, self.curriculum)
-        return lru_cache(maxsize=2)(order)
+        return lru_cache(maxsize=2)(self._order_of)
+
+    def _order_of(self, epoch: int) -> np.ndarray:
+        if self.hardest is not None and epoch >= self.hardest.first:
+            rows = self.hardest.rows(epoch)
+            return np.random.default_rng(seed_of(self.seed, ORDER, epoch)).permutation(rows)
+        return _order(self.images.labels, self.sampling, self.seed, self.curriculum, epoch)
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """The number of images after each epoch."""
+        lengths = np.full(self.epochs, len(self.images))
+        if self.hardest is not None:
+            lengths[self.hardest.first :] = self.hardest.count
+        return lengths.cumsum()
+
+    @property
+    def total_images(self) -> int:
+        """The number of images of all batches."""
+        return int(self._ends[-1])
 
     @property
     def total_steps(self) -> int:
-        return -(-self.epochs * len(self.images) // self.batch_size)
+        return -(-self.total_images // self.batch_size)
 
     def epochs_done(self, step: int) -> int:
         """The number of epochs that are complete after `step` steps."""
-        return min(step * self.batch_size, self.epochs * len(self.images)) // len(self.images)
+        return int(np.searchsorted(self._ends, step * self.batch_size, side="right"))
 
     def rows(self, step: int) -> np.ndarray:
         """Rows of the training set in the batch of `step`."""
-        count, first = len(self.images), step * self.batch_size
+        first = step * self.batch_size
         positions = np.arange(first, first + self.count(step))
-        epochs, places = np.divmod(positions, count)
+        epochs = np.searchsorted(self._ends, positions, side="right")
+        places = positions - np.append(0, self._ends)[epochs]
         parts = [self._order(int(e))[places[epochs == e]] for e in np.unique(epochs)]
         return np.concatenate(parts)
 
     def count(self, step: int) -> int:
         """The number of images in the batch of `step`."""
-        return min(self.batch_size, self.epochs * len(self.images) - step * self.batch_size)
+        return min(self.batch_size, self.total_images - step * self.batch_size)
 
     def side(self, step: int) -> int:
         """The side in pixels of the images of `step`, below `size` where it grows over the epochs."""
@@ -101,10 +123,18 @@ class Batches:
         """A shard of the batch of `step`: its images as they are in the batch, mixed among themselves."""
         parts = self.cut(step)
         batch = self._augmented(step, parts[shard], sum(map(len, parts[:shard])))
-        later = self.cut(step + 1) if step + 1 < self.total_steps else []
+        later = self.cut(step + 1) if self._is_known(step + 1) else []
         if shard < len(later):
             self.images.expect(later[shard], shard)
         return batch
+
+    def _is_known(self, step: int) -> bool:
+        """Whether there is such a step, and it is known already which images it has."""
+        if step >= self.total_steps or self.hardest is None:
+            return step < self.total_steps
+        last = step * self.batch_size + self.count(step) - 1
+        epoch = int(np.searchsorted(self._ends, last, side="right"))
+        return epoch < self.hardest.first or epoch in self.hardest.chosen
 
     def _augmented(self, step: int, rows: np.ndarray, first: int) -> tuple[Tensor, Tensor]:
         """The images of these rows, the first of which is number `first` of the batch."""

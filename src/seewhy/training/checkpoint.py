@@ -67,10 +67,13 @@ def packed(state: TrainState) -> tuple[bytes, dict[str, Any]]:
     tensors |= {f"network.{name}": value for name, value in state.network.state_dict().items()}
     if state.average is not None:
         tensors |= {f"average.{name}": value for name, value in state.average.items()}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     for name, value in tensors.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise DivergedError(f"{name} is no longer finite", state.progress.step)
+    if state.hardest is not None:  # infinite where an image was not seen yet
+        tensors["hardest.losses"] = state.hardest.losses
+        tensors |= {f"hardest.{n}": rows for n, rows in state.hardest.chosen.items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     size = sum(value.nbytes for value in tensors.values())
     bytes(
         2 * size
@@ -114,6 +117,10 @@ def unpack(state: TrainState, data: bytes, record: Mapping[str, Any]) -> None:
     device = next(state.network.parameters()).device
     average = _weights(tensors, "average.", architecture)
     state.average = {name: t.to(device) for name, t in average.items()} or None
+    if state.hardest is not None:
+        rows = _part(tensors, "hardest.")
+        state.hardest.losses.copy_(rows.pop("losses"))
+        state.hardest.chosen.update({int(epoch): chosen for epoch, chosen in rows.items()})
     state.progress = _progress(record)
     state.progress.gradient_norms = [
         {current_name(architecture, layer): norm for layer, norm in row.items()}

@@ -21,6 +21,7 @@ from seewhy.training.averages import (
 )
 from seewhy.training.batches import NETWORK, Batches, seed_of
 from seewhy.training.guards import deterministic, memory_capped, reseed, take_peak_memory
+from seewhy.training.hardest import Hardest
 from seewhy.training.layers import (
     batch_norm_momentum,
     freeze_batch_norms,
@@ -52,7 +53,7 @@ READ_EVERY = {"cpu": 1, "cuda": 50, "mps": 50}
 
 @dataclass
 class TrainState:
-    """The whole state of training: weights, optimiser, average and progress.
+    """The whole state of training: weights, optimiser, average, progress and the hardest images.
 
     `threads` is the number with which each step is computed; None: as many as PyTorch takes.
     """
@@ -62,6 +63,7 @@ class TrainState:
     average: Weights | None
     progress: TrainProgress
     threads: int | None = None
+    hardest: Hardest | None = None
 
     @classmethod
     def start(
@@ -115,33 +117,22 @@ def train(
             yield close_epoch(progress, progress.epoch + 1, config, metrics, mode, seconds, peak)
             continue
 
+        size = progress.micro_batch or batches.most_at_once(config.accumulate)
         with deterministic(device, seed, threads), memory_capped(device, config.device_memory):
-            lr = _set_rates(state, batches, config)
-            _set_training_mode(network, config)
-            state.optimizer.zero_grad()
-            size = progress.micro_batch or batches.most_at_once(config.accumulate)
             shard = partial(_shard, network, backward, batches, progress.step, seed, size)
-            done = add_up(network, len(batches.cut(progress.step)), shard, ranks)
-            due = config.gradient_norms and progress.step % config.gradient_norms == 0
-            norms = gradient_norms(network) if due else None
-            if config.clip is not None:
-                nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-            state.optimizer.step()
-            total = batches.total_steps
-            state.average = next_average(state.average, network, config, progress.step, total)
+            unread.append(_step(state, batches, config, shard, ranks))
 
-        unread.append(_Unread(done, batches.count(progress.step), lr, norms))
-        progress.step += 1
+        fitted = unread[-1].done.fitted
         in_epoch = batches.epochs_done(progress.step) == progress.epoch
-        if len(unread) < read_every and in_epoch and done.fitted == size:
+        if len(unread) < read_every and in_epoch and fitted == size:
             continue
         steps = _read(progress, unread, batches.total_steps, clock)
         unread = []
         progress.elapsed = ranks.agreed(progress.elapsed)
         progress.out_of_time = out_of_time(progress, config)
-        if done.fitted < size:
-            progress.micro_batch = done.fitted
-            yield Note(_in_micro_batches(network, progress.step, done.fitted, batches.batch_size))
+        if fitted < size:
+            progress.micro_batch = fitted
+            yield Note(_in_micro_batches(network, progress.step, fitted, batches.batch_size))
         yield from steps
 
 
@@ -153,6 +144,30 @@ class _Unread:
     images: int
     lr: float
     norms: dict[str, float] | None
+
+
+def _step(
+    state: TrainState,
+    batches: Batches,
+    config: TrainConfig,
+    shard: Callable[[int], Computed],
+    ranks: Ranks,
+) -> _Unread:
+    """Makes a step: the gradients of all shards, the update, and the average of the weights."""
+    network, progress = state.network, state.progress
+    lr = _set_rates(state, batches, config)
+    _set_training_mode(network, config)
+    state.optimizer.zero_grad()
+    done = add_up(network, len(batches.cut(progress.step)), shard, ranks)
+    due = config.gradient_norms and progress.step % config.gradient_norms == 0
+    norms = gradient_norms(network) if due else None
+    if config.clip is not None:
+        nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+    state.optimizer.step()
+    total = batches.total_steps
+    state.average = next_average(state.average, network, config, progress.step, total)
+    progress.step += 1
+    return _Unread(done, batches.count(progress.step - 1), lr, norms)
 
 
 def _validated(
@@ -202,6 +217,8 @@ def _shard(
     x, y = (part.to(device, non_blocking=True) for part in batches.at(step, shard))
     share = len(y) / batches.count(step)
     (loss, logits), fitted = fitting_memory(network, partial(backward, x, y, share), size, seed)
+    if batches.hardest is not None:
+        batches.hardest.saw(batches.rows(step), logits, y)
     return Computed(loss, (logits.argmax(1) == y.argmax(1)).sum(), share, fitted)
 
 
@@ -250,7 +267,8 @@ def _set_rates(state: TrainState, batches: Batches, config: TrainConfig) -> floa
     dropout = dropout_rate(config, batches.epochs_done(state.progress.step))
     if dropout is not None:
         set_dropout(state.network, dropout)
-    epochs = state.progress.step * batches.batch_size / len(batches.images)
+    images = state.progress.step * batches.batch_size
+    epochs = images * config.epochs / batches.total_images  # a shorter epoch counts for less
     lr = config.lr * state.progress.plateau_factor * lr_factor(config, epochs)
     for group in state.optimizer.param_groups:
         group["lr"] = lr * group["scale"]

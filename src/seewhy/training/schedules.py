@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from seewhy.config.schedules import Cosine, OneCycle, Plateau, Range, Warmed
+from seewhy.config.schedules import Cosine, Falling, Linear, OneCycle, Plateau, Range, Warmed
 from seewhy.config.training import TrainConfig
 from seewhy.text import counted
 
@@ -25,13 +25,21 @@ def constant(options: Warmed, config: TrainConfig, epochs: float) -> float:
     return 1.0
 
 
-def cosine(options: Cosine, config: TrainConfig, epochs: float) -> float:
+def cosine(options: Falling, config: TrainConfig, epochs: float) -> float:
     """Half a cosine after the warm-up, to `final_lr` or zero."""
     start = options.warmup or 0.0
     if epochs < start:
         return constant(options, config, epochs)
     progress = (epochs - start) / (config.epochs - start)
     return _anneal(1.0, (options.final_lr or 0.0) / config.lr, progress)
+
+
+def linear(options: Falling, config: TrainConfig, epochs: float) -> float:
+    """A straight line after the warm-up, to `final_lr` or zero."""
+    start, end = options.warmup or 0.0, (options.final_lr or 0.0) / config.lr
+    if epochs < start:
+        return constant(options, config, epochs)
+    return 1.0 + (end - 1.0) * (epochs - start) / (config.epochs - start)
 
 
 def one_cycle(options: OneCycle, config: TrainConfig, epochs: float) -> float:
@@ -50,6 +58,7 @@ def rising(options: Range, config: TrainConfig, epochs: float) -> float:
 SCHEDULES: dict[str, Callable[[Any, TrainConfig, float], float]] = {
     "constant": constant,
     "cosine": cosine,
+    "linear": linear,
     "one_cycle": one_cycle,
     "plateau": constant,
     "range": rising,
@@ -61,6 +70,8 @@ def in_words(config: TrainConfig) -> str:
     match config.schedule_options:
         case Cosine(final_lr=end):
             return f"half a cosine from {config.lr:g} to {end or 0:g}"
+        case Linear(final_lr=end):
+            return f"a straight line from {config.lr:g} to {end or 0:g}"
         case OneCycle():
             peak = round(ONE_CYCLE_RISE * config.epochs, 1)
             return f"up to {config.lr:g} at epoch {peak:g}, then down to almost 0"

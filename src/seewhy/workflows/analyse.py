@@ -122,15 +122,19 @@ def analyse_validation(
     `suspects` are suspected label errors by content hash, listed in `folder`.
     """
     analysis = analyse_predictions(predictions)
-    with classifier.in_full_precision():
-        validation = classifier.predict_set(splits.val, embed=True)
+    scope = classifier.decision.scope
+    if scope is None:
+        found = _compared(classifier, splits.val, on_event)
+    else:  # whose threshold is that of all views, in fp32
+        with classifier.in_full_precision():
+            found = classifier.predict_set(splits.val, embed=True)
     evidence = Evidence(
         val=splits.val,
         train=splits.train,
-        found=validation,
-        known=_predict_training_images(classifier, splits.train, on_event),
+        found=found,
+        known=_compared(classifier, splits.train, on_event),
         rule=splits.rule,
-        scope=classifier.decision.scope,
+        scope=scope,
         suspects=suspects,
         folder=folder,
         left_out=splits.left_out,
@@ -142,22 +146,22 @@ def analyse_validation(
     )
 
 
-def _predict_training_images(
-    classifier: Classifier, train: ImageSet, on_event: OnEvent
-) -> Predictions:
-    """Predictions with embeddings, in bfloat16 if that is fast: precise enough for nearest neighbours."""
+def _compared(classifier: Classifier, images: ImageSet, on_event: OnEvent) -> Predictions:
+    """Predictions with embeddings, precise enough to tell which images are alike.
+
+    Of a network those of one view, in bfloat16 where that is fast.
+    """
     network = classifier.predictor.differentiable()
     if network is None:
-        return classifier.predict_set(train, embed=True, on_event=on_event, what="comparing")
+        return classifier.predict_set(images, embed=True, on_event=on_event, what="comparing")
     from seewhy.inference.device import device_of, pick_amp  # here, since these load torch
     from seewhy.inference.forward import predict
 
     device = device_of(network)
     return predict(
         network,
-        train,
+        images,
         size=classifier.rule.size,
-        views=classifier.predictor.views,
         device=device,
         amp=pick_amp("auto", device),
         embed=True,

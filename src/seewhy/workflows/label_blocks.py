@@ -3,7 +3,6 @@
 Blocks are the same in both, so every image is computed beside the same others, and rows are identical.
 """
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from seewhy.errors import SeeWhyError, UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.inference.classifier import Classifier, Pass
 from seewhy.inference.loading import Runtime, load
+from seewhy.workflows.cluster import connected, enter, load_ray
 from seewhy.workflows.contained import Inputs, Named, inputs
 from seewhy.workflows.label_tables import Row, rows_of
 
@@ -68,21 +68,15 @@ def _rows(
 def blocks_on_ray(
     job: Job, classifier: Classifier, images: Inputs, columns: Sequence[str]
 ) -> Blocks:
-    """Labels by a Ray cluster: that of `$RAY_ADDRESS`, else one of this machine's cores.
+    """Labels by a Ray cluster.
 
     A worker that is lost is started again, and its images are labelled again.
     """
-    try:
-        import ray
-    except ImportError:
-        raise UsageError("--engine ray needs Ray: pip install 'seewhy[ray]'") from None
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
+    ray = load_ray()
     digests, size = (classifier.digest, images.digest), TASK * classifier.chunk
 
     def blocks(first: int, noticed: Pass) -> Iterator[Sequence[Row]]:
-        if started := not ray.is_initialized():
-            ray.init(log_to_driver=False, logging_level="error", include_dashboard=False)
-        try:
+        with connected(ray):
             actor: Any = ray.remote(max_restarts=-1, max_task_retries=-1)(_Worker)
             cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
             workers = [actor.remote(job, digests, columns) for _ in range(cores)]
@@ -94,9 +88,6 @@ def blocks_on_ray(
                     yield _done(ray.get, tasks.popleft(), noticed)
             while tasks:
                 yield _done(ray.get, tasks.popleft(), noticed)
-        finally:
-            if started:
-                ray.shutdown()
 
     return blocks
 
@@ -130,7 +121,7 @@ class _Worker:
             return [], str(error)
 
     def _open(self) -> tuple[Classifier, Inputs]:
-        os.chdir(self._job.folder)
+        enter(self._job.folder)
         classifier, images = self._job.load(), self._job.images()
         if (classifier.digest, images.digest) != self._digests:
             raise UsageError(

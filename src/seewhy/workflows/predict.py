@@ -24,6 +24,7 @@ from seewhy.inference.loading import Runtime, load
 from seewhy.logs import job
 from seewhy.text import counted, csv_text
 from seewhy.workflows.class_folders import ClassFolders, require_outside
+from seewhy.workflows.cluster import Engine
 from seewhy.workflows.contained import Inputs
 from seewhy.workflows.journal import Journal, journal
 from seewhy.workflows.label_blocks import Blocks, Job, blocks_here, blocks_on_ray
@@ -66,7 +67,7 @@ def label_images(
     device: str = "auto",
     runtime: Runtime = "auto",
     follow_links: bool = False,
-    engine: Literal["local", "ray"] = "local",
+    engine: Engine = "local",
     resume: bool = False,
     copy_to: str | Path | None = None,
     explain: str | Path | None = None,

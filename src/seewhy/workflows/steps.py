@@ -10,6 +10,7 @@ from seewhy.data.bad_files import write_csv
 from seewhy.models.network import Network, flops
 from seewhy.training.batches import Batches
 from seewhy.training.curriculum import Curriculum, difficulty
+from seewhy.training.hardest import Hardest
 from seewhy.training.objectives import Objective, balanced_weights, cross_entropy, distilled
 from seewhy.training.reference import Reference
 from seewhy.workflows.prepare import Job
@@ -18,7 +19,8 @@ MOST_COUNTED = 1_000  # classes whose images are counted in the model file, whos
 MACHINE = ("processor", "cores", "threads", "cuda")  # of the run's environment
 
 
-def batches_of(job: Job) -> Batches:
+def batches_of(job: Job, hardest: Hardest | None = None) -> Batches:
+    """The batches of a training, whose state has the hardest images."""
     config = job.recipe.train
     return Batches(
         images=job.splits.train,
@@ -31,6 +33,7 @@ def batches_of(job: Job) -> Batches:
         progressive=config.progressive,
         curriculum=_curriculum(job),
         shards=config.shards,
+        hardest=hardest,
     )
 
 

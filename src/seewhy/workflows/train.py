@@ -54,6 +54,7 @@ from seewhy.training.guards import (
     memory_named,
     stopping_signals,
 )
+from seewhy.training.hardest import Hardest
 from seewhy.training.layers import batch_norm_momentum
 from seewhy.training.loop import TrainState
 from seewhy.training.loop import train as training_loop
@@ -176,6 +177,7 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
         yield from _logged(run, diagnosed)
         place(job.network, job.device)
         state = TrainState.start(job.network, config, job.threads)
+        state.hardest = Hardest.start(config, len(job.splits.train), job.device)
         _require_space(state, run, config)
         checkpoint = latest_checkpoint(run.checkpoints) if resume else None
         if checkpoint is None:
@@ -228,7 +230,7 @@ def _fit(job: Job, state: TrainState) -> Iterator[Event]:
         run.write_history(progress.history, progress.gradient_norms)
 
     _record_micro_batch(job, progress)
-    saved, batches = time.monotonic(), batches_of(job)
+    saved, batches = time.monotonic(), batches_of(job, state.hardest)
     trained: Iterator[Event] = training_loop(
         state,
         batches,

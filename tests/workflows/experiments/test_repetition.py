@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -71,6 +72,15 @@ def test_stopped_seeds_go_on_to_the_same_bits_and_more_can_be_added(photos, tmp_
 
 def test_finished_seeds_are_not_trained_again(photos, three, no_training):
     assert run_seeds(photos, three.path, 3).figures == three.figures
+
+
+def test_seeds_that_another_machine_trained_are_taken_over(photos, tmp_path, three, monkeypatch):
+    overrides = {**QUICK, "train.seed": 2}
+    apart = seeds(photos, "regularized-cnn", 1, out=tmp_path / "b", overrides=overrides)
+    run_seeds(photos, tmp_path / "a")
+    shutil.copytree(apart.path / "seed-2", tmp_path / "a" / "seed-2")
+    monkeypatch.setattr("seewhy.workflows.train.training_loop", None)
+    assert run_seeds(photos, tmp_path / "a", 3).figures == three.figures
 
 
 def test_another_recipe_in_the_same_place_is_refused_by_name(photos, three):

@@ -11,7 +11,7 @@ from seewhy.files import exclusive
 from seewhy.run import Run
 from seewhy.workflows import train as module
 from seewhy.workflows.experiments import task as module_of_tasks
-from seewhy.workflows.experiments.task import Task, claimed, place, shared_out
+from seewhy.workflows.experiments.task import Task, claimed, place
 
 
 def task(photos, on_event=ignore):
@@ -66,7 +66,7 @@ def test_a_run_of_another_process_is_left_to_it_and_one_of_a_killed_process_take
     done, paths = [], [tmp_path / name for name in "abc"]
     for path in paths:
         path.mkdir()
-    jobs = {path: partial(lambda own: done.append(own.name) or own.name, path) for path in paths}
+    jobs = {path: partial(lambda own, task: done.append(own) or own, path.name) for path in paths}
     with ExitStack() as other:
         other.enter_context(exclusive(Run(paths[0]).lock))
 
@@ -75,5 +75,5 @@ def test_a_run_of_another_process_is_left_to_it_and_one_of_a_killed_process_take
             other.close()
 
         monkeypatch.setattr(module_of_tasks.time, "sleep", ends)
-        assert shared_out(jobs) == dict(zip(paths, "abc", strict=True))
+        assert task(tmp_path).shared_out(jobs) == dict(zip(paths, "abc", strict=True))
     assert done == ["b", "c", "a"]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from seewhy.config.networks.options import (
     BATCH_NORM,
@@ -77,9 +77,23 @@ class PhotoCNNOptions(OptionalNorms):
     batch_norm_momentum: Annotated[float | None, BATCH_NORM_MOMENTUM] = None
 
 
+Channels = Annotated[int, Field(ge=8, le=2048)]
+
+
+def _tuple(value: object) -> object:
+    """The list of a file as a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 class SpeedNetOptions(NetworkOptions):
     implementation = "speednet:SpeedNet"
     minimum_size = 17  # the last map then has 2x2 places, so batch norm can train on one image
     parameters, flops = 790_232, 96_797_760
 
     width: Annotated[float, WIDTH] = 1.0
+    channels: Annotated[tuple[Channels, ...], BeforeValidator(_tuple)] = Field(
+        (48, 128, 192),
+        min_length=3,
+        max_length=3,
+        description="channels of the three blocks (8 to 2048 each), before `width`",
+    )

@@ -1,8 +1,9 @@
 """The effect of each option: rows of runs that differ from a base, compared seed by seed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ from seewhy.inference import bundle as bundles
 from seewhy.models.registry import cost
 from seewhy.plots import experiments as draw
 from seewhy.run import Run
+from seewhy.workflows.cluster import Engine
 from seewhy.workflows.evaluate import evaluate
 from seewhy.workflows.experiments.task import (
+    Job,
     Task,
     bounds,
     claimed,
-    shared_out,
     writing_results,
 )
 
@@ -38,19 +40,20 @@ def ablate(
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    engine: Engine = "local",
     on_event: OnEvent = ignore,
 ) -> Ablation:
     """Trains a base recipe and rows that differ from it, and measures the effect of each difference.
 
     `plan` contains the rows, or is a YAML file of them; `overrides` sets recipe fields of every row. Runs
     go to `out/ROW/seed-N`, the metrics to `ablation.json`, `.csv` and `.md`. Called again, continues where
-    it was interrupted, and several processes with the same `out` share the runs; a run that diverged is a
-    result, and the others continue. Raises `UsageError` before
-    any training if a row does not fit the data.
+    it was interrupted, and several processes with the same `out` share the runs; `engine` is as for `seeds`.
+    A run that diverged is a result, and the others continue. Raises `UsageError` before any training if a row
+    does not fit the data.
     """
     chosen = plan if isinstance(plan, Plan) else load_plan(plan)
     planned = variants(chosen, overrides or {})
-    task = Task(data, chosen.recipe, planned[0].overrides, on_event)
+    task = Task(data, chosen.recipe, planned[0].overrides, on_event, engine=engine)
     base = task.planned()
     mode = base.train.better
     seeds = tuple(range(base.train.seed, base.train.seed + chosen.seeds))
@@ -90,28 +93,33 @@ def _train(
     task: Task, planned: Sequence[Variant], home: Path, seeds: Sequence[int]
 ) -> dict[str, dict[int, Run]]:
     """The runs by the folder of their row and by seed, without those that diverged."""
-    jobs: dict[Path, Callable[[], Run | None]] = {}
-    total = len(planned) * len(seeds)
-    for variant in planned:
-        own = replace(task, recipe=variant.recipe, overrides=variant.overrides)
-        for seed in seeds:
-            out, name = home / variant.folder / f"seed-{seed}", f"{variant.name}, seed {seed}"
-            jobs[out] = partial(_train_one, own, out, seed, len(jobs) + 1, total, name)
-    runs: dict[str, dict[int, Run]] = {variant.folder: {} for variant in planned}
-    places = [(variant.folder, seed) for variant in planned for seed in seeds]
-    for (folder, seed), run in zip(places, shared_out(jobs).values(), strict=True):
-        if run is not None:
-            runs[folder][seed] = run
-    return runs
+    turn, total = count(1), len(planned) * len(seeds)
+    rows: list[dict[Path, Job[Run | None]]] = [
+        {
+            (out := home / variant.folder / f"seed-{seed}"): partial(
+                _train_one, variant=variant, out=out, seed=seed, turn=next(turn), total=total
+            )
+            for seed in seeds
+        }
+        for variant in planned
+    ]
+    trained = task.in_groups(rows)
+    return {
+        variant.folder: {s: run for s, run in zip(seeds, runs, strict=True) if run is not None}
+        for variant, runs in zip(planned, trained, strict=True)
+    }
 
 
-def _train_one(task: Task, out: Path, seed: int, turn: int, total: int, name: str) -> Run | None:
-    """Trains a run; None if it diverges, now or when it was trained before."""
-    diverged = out / "diverged.txt"
+def _train_one(
+    task: Task, variant: Variant, out: Path, seed: int, turn: int, total: int
+) -> Run | None:
+    """Trains a run of a row; None if it diverges, now or when it was trained before."""
+    name, diverged = f"{variant.name}, seed {seed}", out / "diverged.txt"
+    own = replace(task, recipe=variant.recipe, overrides=variant.overrides)
     try:
         if diverged.is_file():
             raise DivergedError(diverged.read_text("utf-8"))
-        return task.train(out, {"train.seed": seed}, turn, total, name)
+        return own.train(out, {"train.seed": seed}, turn, total, name)
     except DivergedError as error:
         write_atomic(diverged, error.finding.encode())
         task.on_event(Note(f"{name}: {error}"))

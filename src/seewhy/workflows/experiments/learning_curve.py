@@ -16,6 +16,7 @@ from seewhy.events import OnEvent, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.plots import experiments as draw
 from seewhy.text import counted
+from seewhy.workflows.cluster import Engine
 from seewhy.workflows.experiments.task import Task, claimed, require_count, writing_results
 from seewhy.workflows.suited import suited_recipe
 
@@ -28,6 +29,7 @@ def learning_curve(
     *,
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    engine: Engine = "local",
     on_event: OnEvent = ignore,
 ) -> LearningCurve:
     """Trains on nested stratified shares of the training images, and fits a power law.
@@ -36,33 +38,36 @@ def learning_curve(
     fewer than a batch, for fewer): otherwise longer training would look like the effect of more images. All
     use the same validation split, so its sampling error shifts all points alike. Runs go to
     `out/share-S/seed-N`, the metrics to `learning_curve.json`. Called again, continues where it was
-    interrupted.
+    interrupted. `engine` is as for `seeds`.
     """
     parts = sorted(set(shares))
     if len(parts) < 2 or parts[0] <= 0 or parts[-1] > 1:
         raise UsageError(f"shares {list(shares)}: expected two or more, above 0 and up to 1")
     require_count(seeds, 1, "seeds")
     recipe = recipe or suited_recipe(data, overrides, on_event)
-    task = Task(data, recipe, overrides or {}, on_event)
+    task = Task(data, recipe, overrides or {}, on_event, engine=engine)
     planned = task.planned()
     metric = planned.train.monitor
     if METRICS[metric] == "min":
         metric = "accuracy"
     whole = len(load_data(data, planned.data, on_event=on_event).train)
     home = claimed(out, f"{planned.name}-learning-curve")
-    measured: list[Share] = []
-    for share in parts:
-        images = round(share * whole)
-        runs = task.over_seeds(
+    images = {share: round(share * whole) for share in parts}
+    jobs = [
+        task.over_seeds(
             home / f"share-{share:g}",
             range(planned.train.seed, planned.train.seed + seeds),
-            _same_steps(planned, share, whole) | ({"data.limit": images} if share < 1 else {}),
-            before=len(measured) * seeds,
+            _same_steps(planned, share, whole) | ({"data.limit": some} if share < 1 else {}),
+            before=number * seeds,
             total=len(parts) * seeds,
-            name=counted(images, "image"),
+            name=counted(some, "image"),
         )
+        for number, (share, some) in enumerate(images.items())
+    ]
+    measured: list[Share] = []
+    for share, runs in zip(parts, task.in_groups(jobs), strict=True):
         scores = [by_name(run.metrics["val"])[metric] for run in runs]
-        measured.append(Share(share, images, runs, summarise(scores, 0, 1)))
+        measured.append(Share(share, images[share], runs, summarise(scores, 0, 1)))
     with writing_results(home):
         validated = measured[0].runs[0].metrics["val"]["n"]
         result = LearningCurve(home, metric, tuple(measured), fit(measured, validated))

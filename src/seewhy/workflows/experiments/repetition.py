@@ -18,12 +18,12 @@ from seewhy.plots.drawings import split_drawings
 from seewhy.plots.experiments import draw_folds, draw_seeds
 from seewhy.plots.style import write_drawings
 from seewhy.run import Run
+from seewhy.workflows.cluster import Engine
 from seewhy.workflows.experiments.task import (
     Task,
     bounds,
     claimed,
     require_count,
-    shared_out,
     writing_results,
 )
 from seewhy.workflows.suited import suited_recipe
@@ -37,20 +37,23 @@ def seeds(
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     init: str | Path | None = None,
+    engine: Engine = "local",
     on_event: OnEvent = ignore,
 ) -> Seeds:
     """Trains a recipe with `count` consecutive seeds, starting at its own, into `out/seed-N`.
 
     Writes `seeds.json`. Called again, continues where it was interrupted; called by several processes with
-    the same `out`, each trains a part of the runs.
+    the same `out`, each trains a part of the runs. `engine="ray"` has a Ray cluster train them, whose
+    machines reach data and `out` by the same paths.
     """
     require_count(count, 1, "seeds")
     recipe = recipe or suited_recipe(data, overrides, on_event)
-    task = Task(data, recipe, overrides or {}, on_event, init)
+    task = Task(data, recipe, overrides or {}, on_event, init, engine)
     first = task.planned().train.seed
     numbers = tuple(range(first, first + count))
     home = claimed(out, f"{task.planned().name}-seeds")
-    runs = task.over_seeds(home, numbers, {}, 0, count)
+    jobs = task.over_seeds(home, numbers, {}, 0, count)
+    runs = tuple(task.shared_out(jobs).values())
     with writing_results(home):
         result = Seeds(home, runs, numbers, summaries(runs))
         write_json(result, home / "seeds.json")
@@ -66,6 +69,7 @@ def folds(
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     init: str | Path | None = None,
+    engine: Engine = "local",
     on_event: OnEvent = ignore,
 ) -> Folds:
     """Trains `count` runs into `out/fold-N`, each on train and val without one stratified fold.
@@ -76,19 +80,19 @@ def folds(
     """
     require_count(count, 2, "folds")
     recipe = recipe or suited_recipe(data, overrides, on_event)
-    task = Task(data, recipe, overrides or {}, on_event, init)
+    task = Task(data, recipe, overrides or {}, on_event, init, engine)
     home = claimed(out, f"{task.planned().name}-folds")
     jobs = {
         home / f"fold-{fold}": partial(
-            task.train,
-            home / f"fold-{fold}",
-            {"data.folds": count, "data.fold": fold},
-            fold + 1,
-            count,
+            Task.train,
+            out=home / f"fold-{fold}",
+            changes={"data.folds": count, "data.fold": fold},
+            number=fold + 1,
+            total=count,
         )
         for fold in range(count)
     }
-    runs = tuple(shared_out(jobs).values())
+    runs = tuple(task.shared_out(jobs).values())
     with writing_results(home):
         predictions = _out_of_fold(runs)
         spreads = {

@@ -6,13 +6,16 @@ trial's run directory tells whether its process lives. A trial whose process is 
 queued with its parameters for the next process, which continues its run. Needs the extra `tune`.
 """
 
+import math
 import shutil
+import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,11 +62,20 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def open_study(url: str, name: str, mode: str, pruner: Pruner, epochs: int) -> optuna.Study:
+def open_study(
+    url: str, name: str, mode: str, pruner: Pruner, epochs: int, host: str | None = None
+) -> optuna.Study:
     """The study of that name in the database or journal at `url`, created if there is none.
 
-    Raises `UsageError` for a storage that cannot be opened, and for a password in its address.
+    Raises `UsageError` for a storage that cannot be opened, for a password in its address, and for a file
+    that is not of this machine, where `host` names one.
     """
+    here = socket.gethostname()
+    if host not in (None, here) and url.startswith((JOURNAL, "sqlite")):
+        raise UsageError(
+            f"the trials are kept in a file on {host}, which {here} cannot share safely: on a cluster of "
+            "several machines use --storage postgresql://USER@HOST/DATABASE"
+        )
     shown = without_password(url)
     if shown != url:
         raise UsageError(
@@ -103,16 +115,21 @@ def _database(url: str) -> RDBStorage:
 
 
 def search(
-    study: optuna.Study, task: Task, home: Path, trials: int, time_limit: float | None
+    study: optuna.Study,
+    task: Task,
+    home: Path,
+    trials: int,
+    deadline: float | None,
+    own: float = math.inf,
 ) -> None:
-    """Runs trials until `trials` of the study are finished, here or by other processes.
+    """Runs trials until `trials` of the study are finished, here or by other processes, or `own` here.
 
-    After `time_limit` seconds no further trial starts. An interrupted trial is queued to be continued.
+    After `deadline`, in seconds since 1970, no further trial starts. An interrupted trial is queued to be
+    continued.
     """
     planned = task.planned()
-    start = time.monotonic()
     waiting = False
-    while time_limit is None or time.monotonic() - start < time_limit:
+    while own > 0 and (deadline is None or time.time() < deadline):
         states = [trial.state for trial in study.get_trials(deepcopy=False)]
         finished = sum(state in FINISHED for state in states)
         running = states.count(TrialState.RUNNING)
@@ -121,7 +138,7 @@ def search(
         if running:
             _give_up_dead(study, home)
         if finished + running < trials:
-            _run_one(study, task, planned, home, trials)
+            own -= _run_one(study, task, planned, home, trials)
             _drop_weights(study, home)
             continue
         if not waiting:
@@ -129,6 +146,36 @@ def search(
         waiting = True
         time.sleep(1)
         optuna.storages.fail_stale_trials(study)
+
+
+def search_on_cluster(
+    study: optuna.Study,
+    begin: Callable[[], optuna.Study],
+    task: Task,
+    home: Path,
+    trials: int,
+    deadline: float | None,
+) -> None:
+    """As `search`, by a Ray cluster: a job finishes one trial of the study that `begin` opens there.
+
+    A job that is done again, since its worker was lost, waits until the trial is known to be dead, and
+    continues it.
+    """
+    finished = sum(trial.state in FINISHED for trial in study.get_trials(deepcopy=False))
+    one = partial(_one_trial, begin=begin, home=home, trials=trials, deadline=deadline)
+    task.on_cluster([one] * (trials - finished))
+
+
+def _one_trial(
+    task: Task,
+    begin: Callable[[], optuna.Study],
+    home: Path,
+    trials: int,
+    deadline: float | None,
+) -> None:
+    """Finishes one trial, unless others finish all."""
+    with quiet():
+        search(begin(), task, home, trials, deadline, own=1)
 
 
 def _give_up_dead(study: optuna.Study, home: Path) -> None:
@@ -169,12 +216,15 @@ def folder(trial: FrozenTrial | optuna.Trial) -> str:
     return f"trial-{trial.number if first is None else first:04d}"
 
 
-def _run_one(study: optuna.Study, task: Task, planned: Recipe, home: Path, trials: int) -> None:
+def _run_one(study: optuna.Study, task: Task, planned: Recipe, home: Path, trials: int) -> bool:
+    """Runs a trial; returns whether it was finished."""
+    states: list[TrialState] = []
     try:
         study.optimize(
             lambda trial: _objective(trial, task, planned, home, trials),
             n_trials=1,
             catch=(LockedError,),
+            callbacks=[lambda study, trial: states.append(trial.state)],
         )
     except ValueError as error:
         if not str(error).startswith("Cannot tell"):
@@ -183,6 +233,7 @@ def _run_one(study: optuna.Study, task: Task, planned: Recipe, home: Path, trial
             "a trial sent no heartbeat for too long and was marked as dead; its result is ignored"
         )
         task.on_event(Note(text))
+    return bool(states) and states[0] in FINISHED
 
 
 def _objective(trial: optuna.Trial, task: Task, planned: Recipe, home: Path, trials: int) -> float:

@@ -3,7 +3,7 @@
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import Data
 from seewhy.errors import LockedError, UsageError
-from seewhy.events import Event, OnEvent, RunFinished, RunStarted
+from seewhy.events import Event, OnEvent, RunFinished, RunStarted, ignore
 from seewhy.files import clear_temporaries, exclusive, holds_something, make_directory
 from seewhy.run import Run
 from seewhy.training.schedules import in_words
+from seewhy.workflows.cluster import Engine, load_ray, on_cluster
 from seewhy.workflows.train import training_events
 
 LOCK = "experiment.lock"
@@ -27,13 +28,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Task:
-    """The common settings of an experiment's runs. `on_event` receives their events."""
+    """The common settings of an experiment's runs. `on_event` receives their events.
+
+    With the engine "ray" a Ray cluster trains them; raises `UsageError` where Ray is not installed.
+    """
 
     data: Data
     recipe: str | Path
     overrides: Mapping[str, Any]
     on_event: OnEvent
     init: str | Path | None = None
+    engine: Engine = "local"
+
+    def __post_init__(self) -> None:
+        if self.engine == "ray":
+            load_ray()
 
     def planned(self, changes: Mapping[str, Any] | None = None) -> Recipe:
         """The recipe of a run with these changes. Raises `UsageError`."""
@@ -92,23 +101,63 @@ class Task:
         before: int,
         total: int,
         name: str = "",
-    ) -> tuple[Run, ...]:
-        """Trains a run per seed in `home/seed-N`, or waits for another process that does.
-
-        `before` of the experiment's `total` came earlier.
-        """
-        jobs = {
+    ) -> "dict[Path, Job[Run]]":
+        """The jobs that train a run per seed in `home/seed-N`; `before` of the `total` runs come earlier."""
+        return {
             home / f"seed-{seed}": partial(
-                self.train,
-                home / f"seed-{seed}",
-                {**changes, "train.seed": seed},
-                number,
-                total,
-                f"{name}, seed {seed}" if name else "",
+                Task.train,
+                out=home / f"seed-{seed}",
+                changes={**changes, "train.seed": seed},
+                number=number,
+                total=total,
+                name=f"{name}, seed {seed}" if name else "",
             )
             for number, seed in enumerate(seeds, before + 1)
         }
-        return tuple(shared_out(jobs).values())
+
+    def shared_out(self, jobs: "Mapping[Path, Job[T]]") -> dict[Path, T]:
+        """The results of jobs, in their order; each works in a run directory, which its process locks.
+
+        A job that another process does is left to it, and waited for: done again, it gives what is there. One
+        whose process was killed is taken over.
+        """
+        done: dict[Path, T] = {}
+        if self.engine == "ray":
+            new = [path for path in jobs if not Run(path).finished]
+            alone = [partial(_alone, path=path, job=jobs[path]) for path in new]
+            done = dict(zip(new, self.on_cluster(alone), strict=True))
+        while len(done) < len(jobs):
+            before = len(done)
+            for path, job in jobs.items():
+                if path not in done and not is_locked(path):
+                    with suppress(LockedError):  # by a process that was faster
+                        done[path] = job(self)
+            if len(done) == before:
+                time.sleep(POLL)
+        return {path: done[path] for path in jobs}
+
+    def in_groups(self, groups: "Iterable[Mapping[Path, Job[T]]]") -> list[tuple[T, ...]]:
+        """The results of groups of jobs, all of which are shared out together."""
+        kept = list(groups)
+        done = self.shared_out({path: job for group in kept for path, job in group.items()})
+        return [tuple(done[path] for path in group) for group in kept]
+
+    def on_cluster(self, jobs: "Iterable[Job[T]]") -> list[T]:
+        """The results of jobs that a Ray cluster does."""
+        there = replace(self, on_event=ignore, engine="local")  # since a terminal is not sent away
+        bound = [partial(_with_events, there, job) for job in jobs]
+        return on_cluster(bound, self.planned().train.device, self.on_event) if bound else []
+
+
+Job = Callable[[Task], T]
+
+
+def _with_events(task: Task, job: Job[T], on_event: OnEvent) -> T:
+    return job(replace(task, on_event=on_event))
+
+
+def _alone(task: Task, path: Path, job: Job[T]) -> T:
+    return task.shared_out({path: job})[path]
 
 
 def _named(events: Iterator[Event], started: RunStarted) -> Iterator[Event]:
@@ -119,24 +168,6 @@ def _named(events: Iterator[Event], started: RunStarted) -> Iterator[Event]:
             yield replace(event, name=started.name, note="")
         elif not isinstance(event, RunStarted):
             yield event
-
-
-def shared_out(jobs: Mapping[Path, Callable[[], T]]) -> dict[Path, T]:
-    """The results of jobs, in their order; each works in a run directory, which its process locks.
-
-    A job that another process does is left to it, and waited for: done again, it gives what is there. One
-    whose process was killed is taken over.
-    """
-    done: dict[Path, T] = {}
-    while len(done) < len(jobs):
-        before = len(done)
-        for path, job in jobs.items():
-            if path not in done and not is_locked(path):
-                with suppress(LockedError):  # by a process that was faster
-                    done[path] = job()
-        if len(done) == before:
-            time.sleep(POLL)
-    return {path: done[path] for path in jobs}
 
 
 def is_locked(path: Path) -> bool:

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import socket
+import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -20,6 +23,7 @@ from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.plots.experiments import draw_tuning
 from seewhy.run import Run
 from seewhy.text import counted
+from seewhy.workflows.cluster import Engine
 from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed, require_count
 from seewhy.workflows.request import require_same
 from seewhy.workflows.suited import suited_recipe
@@ -42,6 +46,7 @@ def tune(
     pruner: Literal["median", "hyperband", "none"] = "median",
     out: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    engine: Engine = "local",
     on_event: OnEvent = ignore,
 ) -> Tuning:
     """Searches the space in a recipe's `search` section for the best value of its monitored metric.
@@ -53,12 +58,14 @@ def tune(
 
     The study is in `out/study.db`, or in the database or the `journal:FILE` at `storage`, which several
     processes, of a database also on several machines, can share. Called again, it continues; more `trials`
-    add to the finished ones. No trial starts after `time_limit` seconds. Raises `UsageError` if the recipe
-    has no search section, if no trial could be completed, and if Optuna is not installed.
+    add to the finished ones. No trial starts after `time_limit` seconds. `engine="ray"` has a Ray cluster
+    train trials and contenders, whose machines reach data and `out` by the same paths; several machines need
+    a database as `storage`. Raises `UsageError` if the recipe has no search section, if no trial could be
+    completed, and if Optuna is not installed.
     """
     studies = _studies()
     recipe = recipe or suited_recipe(data, overrides, on_event)
-    task = Task(data, recipe, overrides or {}, on_event)
+    task = Task(data, recipe, overrides or {}, on_event, engine=engine)
     planned = task.planned()
     if not planned.search:
         raise UsageError(
@@ -70,13 +77,18 @@ def tune(
     require_count(trials, 1, "trials")
     home = claimed(out, f"{planned.name}-tune")
     url = storage or f"sqlite:///{(home / 'study.db').resolve()}"
+    deadline = None if time_limit is None else time.time() + time_limit
     fingerprint = load_data(data, planned.data, on_event=on_event).fingerprint
     with studies.quiet():
         with exclusive(home / LOCK, wait=True):
             name = _begin(Run(home), planned, data, fingerprint)
-            mode = planned.train.better
-            study = studies.open_study(url, name, mode, pruner, planned.train.epochs)
-        studies.search(study, task, home, trials, time_limit)
+            mode, epochs, host = planned.train.better, planned.train.epochs, socket.gethostname()
+            begin = partial(studies.open_study, url, name, mode, pruner, epochs, host)
+            study = begin()
+        if engine == "ray":
+            studies.search_on_cluster(study, begin, task, home, trials, deadline)
+        else:
+            studies.search(study, task, home, trials, deadline)
         result = _result(studies, study, task, home)
         with exclusive(home / LOCK, wait=True):
             write_atomic(result.recipe, _recipe(task, result).encode())
@@ -145,16 +157,19 @@ def _contenders(
     seed, metric = task.planned().train.seed, task.planned().train.monitor
     fields: dict[str, dict[str, Any]] = {"base": {}}
     fields |= {f"trial {trial.number}": dict(trial.params) for trial in best}
-    contenders: list[Contender] = []
-    for name, params in fields.items():
-        runs = task.over_seeds(
+    jobs = [
+        task.over_seeds(
             home / "best" / name.replace(" ", "-"),
             range(seed + 1, seed + 1 + REPEATS),
             params,
-            before=len(contenders) * REPEATS,
+            before=number * REPEATS,
             total=len(fields) * REPEATS,
             name=name,
         )
+        for number, (name, params) in enumerate(fields.items())
+    ]
+    contenders: list[Contender] = []
+    for (name, params), runs in zip(fields.items(), task.in_groups(jobs), strict=True):
         values = [by_name(run.metrics["val"])[metric] for run in runs]
         change = difference(values, contenders[0].score.values) if contenders else None
         contenders.append(Contender(name, params, runs, summarise(values, *bounds(metric)), change))

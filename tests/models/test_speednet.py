@@ -1,0 +1,30 @@
+import json
+
+import pytest
+import torch
+
+from seewhy.config.networks import NETWORKS
+from seewhy.models.network import flops
+from seewhy.models.registry import build
+
+
+def test_its_blocks_have_the_channels_that_are_asked_for():
+    network = build("speednet", num_classes=10, size=32, channels=(64, 256, 256))
+    assert network.features(torch.zeros(1, 3, 32, 32)).shape == (1, 256, 3, 3)
+    # those of airbench
+    assert flops(network) == pytest.approx(236e6, rel=0.01)
+    narrow = build("speednet", num_classes=10, size=32, channels=(64, 256, 256), width=0.5)
+    assert narrow.block1.conv1.out_channels == 32
+
+
+@pytest.mark.parametrize("channels", [(64, 256), (64, 256, 4)])
+def test_other_channels_are_refused(channels):
+    with pytest.raises(ValueError, match="channels"):
+        NETWORKS["speednet"](channels=channels)
+
+
+def test_what_a_bundle_stores_of_it_builds_it_again():
+    network = build("speednet", num_classes=10, size=32, channels=(16, 24, 24))
+    again = build("speednet", **network.arguments)
+    assert again.block3.conv2.weight.shape == network.block3.conv2.weight.shape
+    assert json.loads(json.dumps(network.arguments)) == network.arguments
