@@ -57,13 +57,29 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keeps the tests out of the user's cache and data; the workers of xdist share one cache."""
-    cache = shared_by_workers(tmp_path_factory) / "cache"
+    """Keeps the tests out of the user's cache and data; each worker of xdist has a cache."""
+    cache = tmp_path_factory.getbasetemp() / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEEWHY_CACHE", str(cache))
         for name in ("SEEWHY_DATA", "SEEWHY_REGISTRY"):
             patch.delenv(name, raising=False)
         yield cache
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_sets(own_cache: Path) -> Iterator[None]:
+    """Forgets the images of a module's tests: who adds to a cache looks through all that it holds."""
+    yield
+    for name in ("features", "pixels", "sets"):
+        shutil.rmtree(own_cache / name, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def unsynced() -> Iterator[None]:
+    """Has no file waited for until it is on the disk: what a machine loses is simulated, not tried."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -115,7 +131,34 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
         seewhy.export(trained, folder / "model.onnx")
 
-    return made_once(tmp_path_factory, "with-export", make) / "model.onnx"
+    return trusted(made_once(tmp_path_factory, "with-export", make) / "model.onnx")
+
+
+def trusted(file: Path) -> Path:
+    """An ONNX file that another worker may have made, as if this one had."""
+    from seewhy.inference import onnx, onnx_file
+
+    onnx.remember(onnx_file.read(file).digest)
+    return file
+
+
+@pytest.fixture(scope="session")
+def enlarging(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another ONNX file of that model, which enlarges an image and takes its centre; to be read only."""
+    import onnx
+
+    from seewhy.exporters.onnx import with_properties
+    from seewhy.inference import golden, onnx_file
+
+    def make(folder: Path) -> None:
+        file = onnx_file.read(exported)
+        rule = file.about.model.rule.model_copy(update={"store": 24})
+        stored = {"rule": rule, "stored": golden.stored_digest(rule)}
+        about = file.about.model_copy(update={"model": file.about.model.model_copy(update=stored)})
+        data = with_properties(onnx.load(exported), about, file.golden)
+        (folder / "model.onnx").write_bytes(data)
+
+    return trusted(made_once(tmp_path_factory, "with-another-export", make) / "model.onnx")
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,25 @@
 """Figures without pixels, for tests that look at other things."""
 
 import io
+import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
+
+# The command line in an interpreter of its own, which renders nothing.
+UNRENDERED = f"""
+import sys
+sys.path.append({str(Path(__file__).parent)!r})
+import pytest, rendering, seewhy.cli
+rendering.render_nothing(pytest.MonkeyPatch())
+seewhy.cli.main(sys.argv[1:])
+"""
+
+
+def unrendered(*arguments: object) -> list[str]:
+    """The command that runs `seewhy ARGUMENTS` so."""
+    return [sys.executable, "-c", UNRENDERED, *map(str, arguments)]
 
 
 def render_nothing(patch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,17 +98,25 @@ def memory(pid: int) -> int:
 
 
 @contextmanager
-def running(folder: Path, *models: object, **flags: object) -> Iterator[Running]:
-    """A server on free ports; its log is JSON in `folder`. It must end well, unless it has ended before."""
-    flags = {"port": 0, "admin-port": 0, **flags}
+def running(
+    folder: Path, *models: object, changed: Mapping[str, float] | None = None, **flags: object
+) -> Iterator[Running]:
+    """A server on free ports; its log is JSON in `folder`. It must end well, unless it has ended before.
+
+    One process decodes unless `decoders` says otherwise; with None as many as by default. `changed` are
+    constants of modules of `seewhy`, so that no test waits as long as a user may.
+    """
+    flags = {"port": 0, "admin-port": 0, "decoders": 1, **flags}
     log = folder / f"serve-{time.monotonic_ns()}.log"
     arguments = [
-        f"--{name}" if value is True else f"--{name}={value}" for name, value in flags.items()
+        f"--{name}" if value is True else f"--{name}={value}"
+        for name, value in flags.items()
+        if value is not None
     ]
-    command = [sys.executable, "-m", "seewhy", "serve", *map(str, models), "--log-json", *arguments]
+    command = [sys.executable, *program(changed or {}), "serve", *map(str, models), "--log-json"]
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            command, stderr=output, env=os.environ | {"OMP_NUM_THREADS": "1"}
+            [*command, *arguments], stderr=output, env=os.environ | {"OMP_NUM_THREADS": "1"}
         )
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -125,6 +133,17 @@ def running(folder: Path, *models: object, **flags: object) -> Iterator[Running]
     finally:
         process.kill()
         process.wait()
+
+
+def program(changed: Mapping[str, float]) -> list[str]:
+    """The arguments of Python that run `seewhy`, with these constants."""
+    if not changed:
+        return ["-m", "seewhy"]
+    lines = ["import sys, seewhy.cli"]
+    for name, value in changed.items():
+        module, _, constant = name.rpartition(".")
+        lines.append(f"import seewhy.{module} as module; module.{constant} = {value}")
+    return ["-c", "\n".join([*lines, "seewhy.cli.main(sys.argv[1:])"])]
 
 
 def encoded(pixels: np.ndarray, format: str = "PNG", **options: object) -> bytes:

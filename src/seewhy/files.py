@@ -98,6 +98,17 @@ def _fields(kind: Any) -> dict[str, Any]:
     return {field.name: types[field.name] for field in dataclasses.fields(kind)}
 
 
+def from_yaml(text: str) -> Any:
+    """The values of a YAML text, by libyaml, which is ten times as fast, where there is one."""
+    import yaml  # here, since most that uses files has none of it
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def write_json(record: Any, path: Path) -> None:
     """Writes a record to a file, atomically."""
     write_atomic(path, json.dumps(to_json(record), indent=1, allow_nan=False).encode())

@@ -20,6 +20,7 @@ from seewhy.files import (
     clear_temporaries,
     exclusive,
     from_json,
+    from_yaml,
     full_disk_named,
     holds_something,
     make_directory,
@@ -113,7 +114,7 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The recipe, the data and their digests, as saved at the start."""
         with self._reading("config.yaml") as path:
-            loaded: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+            loaded: dict[str, Any] = from_yaml(path.read_text("utf-8"))
             recipe = loaded["recipe"]
             recipe["data"] = {**BEFORE, **recipe["data"]}
             if not loaded["data"] or "train" not in recipe:  # cut short

@@ -7,9 +7,10 @@ import pty
 import re
 import struct
 import subprocess
-import sys
 import termios
 from contextlib import suppress
+
+from rendering import unrendered
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -27,12 +28,15 @@ class TerminalStream(io.StringIO):
 
 
 def in_terminal(*arguments, columns=80, **environment):
-    """Runs the command line in a pseudo-terminal; gives its exit code and its text without escapes."""
+    """Runs the command line in a pseudo-terminal; gives its exit code and its text without escapes.
+
+    No figure is rendered.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {"TERM": "xterm-256color", **environment}
     process = subprocess.Popen(
-        [sys.executable, "-m", "seewhy", *map(str, arguments)],
+        unrendered(*arguments),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

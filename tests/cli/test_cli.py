@@ -104,10 +104,10 @@ def test_a_formula_in_a_file_name_is_not_one_in_the_csv(run, photos, tmp_path, m
     assert row.startswith("'=1+1.png,ok")
 
 
-def test_a_reader_that_has_seen_enough_is_no_failure(run, photos):
+def test_a_reader_that_has_seen_enough_is_no_failure(exported, photos):
     command = f'{sys.executable} -m seewhy predict "$@" | head -1; exit ${{PIPESTATUS[0]}}'
     done = subprocess.run(
-        ["bash", "-c", command, "bash", run, *[photos] * 30], capture_output=True, text=True
+        ["bash", "-c", command, "bash", exported, *[photos] * 30], capture_output=True, text=True
     )
     assert done.stdout.startswith("path,status") and done.stderr.count("\n") <= 1
     assert "Error" not in done.stderr and done.returncode in (0, 141)

@@ -13,7 +13,7 @@ from seewhy.cli.screen import written
 from seewhy.cli.tune import _summary as tune_summary
 from seewhy.evaluation.stats.summary import difference, summarise
 
-SETTINGS = ["--data.size", "16", "--epochs", "2", "--train.batch_size", "16", "--amp", "fp32"]
+SETTINGS = ["--data.size", "16", "--epochs", "1", "--train.batch_size", "16", "--amp", "fp32"]
 BASE = ["--recipe", "regularized-cnn"]
 
 

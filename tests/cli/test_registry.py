@@ -107,10 +107,11 @@ def test_a_password_on_the_command_line_is_refused():
     assert "secret" not in error and "SEEWHY_REGISTRY" in error
 
 
-def test_a_server_answers_by_what_is_promoted_and_outlives_its_registry(place, trained, tmp_path):
+def test_a_server_answers_by_what_is_promoted_and_outlives_its_registry(
+    place, exported, enlarging, tmp_path
+):
     """Within 5 seconds, without a failed request; then the database goes away, and comes back."""
-    names = [trained, "simple-cnn"]
-    digests = [seewhy.register(model, "photos").digest for model in names]
+    digests = [seewhy.register(model, "photos").digest for model in (exported, enlarging)]
     call("registry", "promote", "photos", 1)
 
     def answers_by(server, digest, seconds):
@@ -124,7 +125,8 @@ def test_a_server_answers_by_what_is_promoted_and_outlives_its_registry(place, t
                 return False
             time.sleep(0.05)
 
-    with running(tmp_path, "registry:photos@champion", runtime="torch") as server:
+    watched = {"serving.server.WATCH_SECONDS": 0.2}
+    with running(tmp_path, "registry:photos@champion", changed=watched) as server:
         assert answers_by(server, digests[0], 0)
         assert server.client.get("/models").json()["models"][0]["name"] == "photos"
         call("registry", "promote", "photos", 2)
@@ -134,7 +136,7 @@ def test_a_server_answers_by_what_is_promoted_and_outlives_its_registry(place, t
         away = place.rename(tmp_path / "away.db")
         for _ in range(5):
             assert answers_by(server, digests[0], 0)
-            time.sleep(0.5)
+            time.sleep(0.2)
         away.rename(place)
         call("registry", "promote", "photos", 2)
         assert answers_by(server, digests[1], 30)

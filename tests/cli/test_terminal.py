@@ -36,13 +36,13 @@ def test_predict_writes_csv_where_a_file_is_named(exported, images, tmp_path):
 
 
 def test_train_shows_its_curve_and_ends_with_what_to_do_next(photos, tmp_path):
-    settings = [f"--{name}={value}" for name, value in {**QUICK, "train.epochs": 40}.items()]
+    settings = [f"--{name}={value}" for name, value in {**QUICK, "train.epochs": 12}.items()]
     out = tmp_path / "run"
     code, text = in_terminal(
         "train", "--recipe", "regularized-cnn", "--data", photos, "--out", out, *settings
     )
     assert code == 0 and "next: validation in " in text and "then the report" in text
-    assert "validation accuracy " in text and "▁" in text and "epoch  40/40" in text
+    assert "validation accuracy " in text and "▁" in text and "epoch  12/12" in text
     assert f"seewhy evaluate {out}" in text and f"seewhy predict {out} IMAGE" in text
 
 

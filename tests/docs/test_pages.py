@@ -150,7 +150,7 @@ def test_the_site_has_every_signature_and_measurement(site: Path) -> None:
     assert all(f'id="seewhy-{verb}"' in verbs for verb in VERBS)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_the_site_is_searched_from_a_disk_and_fits_a_phone(
     site: Path, browser: Any, theme: str
 ) -> None:

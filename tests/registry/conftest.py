@@ -33,7 +33,7 @@ class Postgres:
         return f"postgresql://{self.name}@/postgres?host={self.home}"
 
     def start(self):
-        options = f"-c listen_addresses='' -k {self.home} -c max_connections=60"
+        options = f"-c listen_addresses='' -k {self.home} -c max_connections=60 -c fsync=off"
         self._control("-o", options, "-l", self.home / "log", "-w", "start")
 
     def stop(self):

@@ -75,12 +75,12 @@ def test_what_was_acknowledged_before_a_reset_is_there(direct, proxy):
 
 
 def test_a_server_that_is_silent_is_given_up_and_found_again(direct, proxy, monkeypatch):
-    monkeypatch.setattr(bounds, "SILENCE", 2)
+    monkeypatch.setattr(bounds, "SILENCE", 1)
     with Registry(through(proxy, direct)) as registry:
         assert registry.find("photos").version == 1
         proxy.hole = True
         start = time.monotonic()
-        with pytest.raises(RegistryError, match=r"no answer in 2 s|timeout") as error:
+        with pytest.raises(RegistryError, match=r"no answer in 1 s|timeout") as error:
             registry.find("photos")
         assert error.value.code == "unreachable" and time.monotonic() - start < 20
         proxy.hole = False
@@ -88,11 +88,15 @@ def test_a_server_that_is_silent_is_given_up_and_found_again(direct, proxy, monk
 
 
 @pytest.fixture
-def served(postgres, proxy, trained, tmp_path, monkeypatch):
-    """A server of the champion of a registry that it reaches by the proxy, and how to promote past it."""
+def served(request, postgres, proxy, exported, enlarging, tmp_path, monkeypatch):
+    """A server of the champion of a registry that it reaches by the proxy, and how to promote past it.
+
+    A test may have it look and give up sooner.
+    """
+    changed = getattr(request, "param", {})
     place = postgres.database()
     digests = [
-        seewhy.register(model, "photos", registry=place).digest for model in (trained, "simple-cnn")
+        seewhy.register(model, "photos", registry=place).digest for model in (exported, enlarging)
     ]
 
     def promote(version):
@@ -102,17 +106,17 @@ def served(postgres, proxy, trained, tmp_path, monkeypatch):
 
     promote(1)
     monkeypatch.setenv("SEEWHY_REGISTRY", through(proxy, place))
-    with running(tmp_path, "registry:photos@champion", runtime="torch") as server:
+    with running(tmp_path, "registry:photos@champion", changed=changed) as server:
         yield server, promote
 
 
 @contextmanager
 def requests_to(server):
-    """Asks the server without a pause, and has each request answered."""
+    """Asks the server all the time, and has each request answered."""
     answers, ends = [], threading.Event()
 
     def ask():
-        while not ends.is_set():
+        while not ends.wait(0.01):
             reply = server.client.post("/predict", files={"file": image()})
             answers.append((reply.status_code, reply.json()["model"]["digest"]))
 
@@ -167,9 +171,13 @@ def outages(server, promote, proxy, seconds, most):
     return seen, len(answers)
 
 
+SOON = {"serving.server.WATCH_SECONDS": 0.2, "registry.postgres.SILENCE": 1}
+
+
+@pytest.mark.parametrize("served", [SOON], indirect=True, ids=["soon"])
 def test_a_server_answers_whatever_the_network_does(served, proxy):
     server, promote = served
-    seen, _ = outages(server, promote, proxy, 1.5, 60)
+    seen, _ = outages(server, promote, proxy, 0.6, 60)
     assert len(seen) == 5
 
 

@@ -46,7 +46,8 @@ def use_two_threads():
     ("prepare", "expected"),
     [(None, "resumed at step"), (use_two_threads, "resumed, not bit-exact: threads 1->2")],
 )
-def test_other_threads_are_said_on_resume(photos, tmp_path, prepare, expected):
+def test_other_threads_are_said_on_resume(photos, whole, tmp_path, monkeypatch, prepare, expected):
+    monkeypatch.setenv("SEEWHY_CACHE", str(whole.path.with_name("cache")))  # already filled
     arguments = [*ARGUMENTS, "--data", photos, "--out", tmp_path / "run"]
     assert processes.seewhy(arguments, die_half_way)[0] == -signal.SIGKILL
     code, said = processes.seewhy(arguments, prepare)

@@ -63,7 +63,7 @@ def killed_while_saving(directory, save, seconds):
         return last
 
 
-@times(10, 200)
+@times(5, 200)
 def test_a_kill_while_saving_loses_no_saved_checkpoint(tmp_path, rng, kills):
     for _ in range(kills):
         saved = killed_while_saving(tmp_path, save_checkpoint, rng.uniform(0, 0.05))
@@ -131,7 +131,7 @@ def test_a_training_killed_at_any_moment_resumes_to_the_same_bits(
         require_same(run, cache, whole)
 
 
-@times(3, 80)
+@times(2, 80)
 def test_a_training_killed_before_a_file_is_in_place_resumes_to_the_same_bits(
     photos, whole, tmp_path, rng, kills
 ):

@@ -118,7 +118,7 @@ def test_two_processes_train_to_the_bits_of_one(photos, tmp_path, fields):
 
 def test_a_killed_rank_ends_all_and_one_process_resumes_to_the_same_bits(photos, tmp_path):
     whole, run = Run(tmp_path / "whole"), Run(tmp_path / "run")
-    fields = SHARDED | {"train.epochs": 20}
+    fields = SHARDED | {"train.epochs": 10}
     group = start([arguments(photos, run.path, fields)] * 2, tmp_path)
     wait_for(lambda: run.saved_step, group)
     group[1].kill()

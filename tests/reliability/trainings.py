@@ -3,10 +3,10 @@
 import itertools
 import json
 import os
-import sys
 from dataclasses import asdict
 
 from helpers import QUICK, same_weights
+from rendering import unrendered
 
 import seewhy
 from seewhy.events import Note, RunFinished, RunStarted
@@ -26,8 +26,8 @@ def train(data, out, cache):
 def execute_train(data, out, cache):
     """The same by the command line in a fresh interpreter, which can be killed while it imports."""
     os.environ["SEEWHY_CACHE"] = str(cache)
-    command = [sys.executable, "-m", "seewhy", *ARGUMENTS, f"--data={data}", f"--out={out}"]
-    os.execv(sys.executable, command)
+    command = unrendered(*ARGUMENTS, f"--data={data}", f"--out={out}")
+    os.execv(command[0], command)
 
 
 def at_sync(number, act):

@@ -185,7 +185,7 @@ def overloaded(server, seconds):
 
 @pytest.mark.long
 def test_r12_twice_the_capacity_for_a_minute(exported, tmp_path):
-    with running(tmp_path, exported) as server:
+    with running(tmp_path, exported, decoders=None) as server:
         goodput, slower = overloaded(server, 60)
         assert server.status()["images"] == 0
         assert goodput >= 0.9
@@ -194,7 +194,7 @@ def test_r12_twice_the_capacity_for_a_minute(exported, tmp_path):
 
 @pytest.mark.long
 def test_r13_a_spike(exported, tmp_path):
-    with running(tmp_path, exported) as server:
+    with running(tmp_path, exported, decoders=None) as server:
         load(server, 0, 5)
         _, most = load(server, 0, 5)
         normal = most / 5  # of which a spike is twice the capacity

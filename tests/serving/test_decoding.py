@@ -172,7 +172,7 @@ def test_r4_bombs(server):
 @pytest.mark.long
 def test_r4_times(exported, tmp_path):
     """Refused from the header in 50 ms; images beside them wait no longer than without."""
-    with running(tmp_path, exported) as server:
+    with running(tmp_path, exported, decoders=None) as server:
 
         def times(data, count):
             found = []
@@ -258,10 +258,10 @@ def kill_while_used(server, seconds, every):
 
 
 def test_r16_killed_processes(server):
-    kill_while_used(server, 3, 1)
+    kill_while_used(server, 1.2, 0.4)
 
 
 @pytest.mark.long
 def test_r16_for_two_minutes(exported, tmp_path):
-    with running(tmp_path, exported) as server:
+    with running(tmp_path, exported, decoders=None) as server:
         print("kills, successes, failures:", kill_while_used(server, 120, 2))

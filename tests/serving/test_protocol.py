@@ -4,6 +4,7 @@ import random
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -264,27 +265,27 @@ def slow_clients(server, *, heads, bodies, readers, limit, seconds):
         pipelined = b"GET /static/page.css HTTP/1.1\r\nHost: localhost\r\n\r\n" * 150
         reading = [connect(pipelined, receive=4096) for _ in range(readers)]
         closed: dict[socket.socket, float] = {}
-        meanwhile = []
-        while time.monotonic() - started < seconds:
+        meanwhile, still_open = [], 2
+        while still_open > 1 or len(closed) < len(trickling):
+            assert time.monotonic() - started < seconds, (still_open, closed)
             meanwhile.append(honest())
             for one in set(trickling) - closed.keys():
                 if is_closed(one):
                     closed[one] = time.monotonic() - started
-        still_open = len(server.process_connections())
-        assert len(closed) == heads + bodies and max(closed.values()) < limit + 2
-        assert still_open <= 1, still_open  # the honest client's
+            still_open = len(server.process_connections())
+        assert max(closed.values()) < limit + 2  # and none is open but the honest client's
         assert reading
         return alone, meanwhile
 
 
 def test_r11_slow_clients_are_closed(strict):
-    slow_clients(strict, heads=20, bodies=5, readers=5, limit=LIMIT, seconds=LIMIT + 4)
+    slow_clients(strict, heads=20, bodies=5, readers=5, limit=LIMIT, seconds=30)
 
 
 @pytest.mark.long
 def test_r11_at_full_size(exported, tmp_path):
     flags = {f"{kind}-seconds": 10 for kind in ("header", "body", "write")}
-    with running(tmp_path, exported, **flags) as server:
+    with running(tmp_path, exported, **flags, decoders=None) as server:
         alone, meanwhile = slow_clients(
             server, heads=200, bodies=50, readers=50, limit=10, seconds=90
         )
@@ -298,15 +299,17 @@ def test_r11_at_full_size(exported, tmp_path):
 
 def test_a_client_that_pauses_is_told_why(strict):
     chunk = HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx"
-    for first in (b"POST /pre", HEAD, declared(10, b"x"), chunk):
+    begun = (b"POST /pre", HEAD, declared(10, b"x"), chunk)
+    with ThreadPoolExecutor() as pool:
         start = time.monotonic()
-        answer = strict.raw(first)
-        assert status_of(answer) == 408 and b'"timeout"' in answer, first
-        assert time.monotonic() - start > 0.9 * LIMIT
-    assert strict.raw(b"") == b""  # who says nothing is told nothing
-    for _ in range(3):  # a connection that is kept is not slow
+        silent = pool.submit(strict.raw, b"")
+        for first, answer in zip(begun, pool.map(strict.raw, begun), strict=True):
+            assert status_of(answer) == 408 and b'"timeout"' in answer, first
+            assert time.monotonic() - start > 0.9 * LIMIT
+        assert silent.result() == b""  # who says nothing is told nothing
+    for pause in (0, 0.6 * LIMIT, 0.6 * LIMIT):  # a connection that is kept is not slow
+        time.sleep(pause)
         assert strict.predict(image()).status_code == 200
-        time.sleep(0.5 * LIMIT)
 
 
 def test_connections_are_bounded(strict):

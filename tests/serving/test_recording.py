@@ -192,7 +192,8 @@ def test_acknowledged_labels_are_there_after_twenty_kills(exported, tmp_path, re
 
 def test_a_database_that_is_away_fails_no_answer(exported, tmp_path, monkeypatch):
     monkeypatch.setenv("SEEWHY_REGISTRY", AWAY)
-    with running(tmp_path, exported, feedback=True) as server:
+    soon = {"serving.recording.FLUSH_SECONDS": 0.5}
+    with running(tmp_path, exported, changed=soon, feedback=True) as server:
         answers = [server.predict(image()) for _ in range(5)]
         assert {one.status_code for one in answers} == {200}
         told = {"request_id": answers[0].json()["request_id"], "label": None}

@@ -42,7 +42,7 @@ def test_r8_schemathesis(exported, tmp_path):
     program = shutil.which("schemathesis")
     if program is None:
         pytest.skip("needs schemathesis 4 on the PATH: pip install it in an environment of its own")
-    with running(tmp_path, f"small={exported}") as server:
+    with running(tmp_path, f"small={exported}", decoders=None) as server:
         done = subprocess.run(
             [program, "run", f"{server.url}/openapi.json", "--exclude-path", "/explain"]
             + ["--phases", "coverage,fuzzing,stateful", "--max-examples", "3000", "--seed", "1"]

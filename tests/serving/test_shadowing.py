@@ -19,6 +19,8 @@ from seewhy.registry.schema import answers
 from seewhy.serving.challenge import challenge_of, is_drawn, unit_hash
 from seewhy.serving.settings import ServeSettings
 
+WATCHED = {"serving.shadowing.WATCH_SECONDS": 0.2}
+
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -54,8 +56,9 @@ def counted(server: Running, outcome: str) -> float:
 
 @pytest.fixture
 def shadowed(exported: Path, tmp_path: Path, registry: Path) -> Iterator[Running]:
-    """A server of a model whose challenger is the same model."""
-    with running(tmp_path, f"small={exported}", challenger=exported) as server:
+    """A server of a model whose challenger is the same model; it is started again after 3 s at least."""
+    again = {**WATCHED, "serving.shadowing.RETRY_SECONDS": 3}
+    with running(tmp_path, f"small={exported}", changed=again, challenger=exported) as server:
         until(lambda: challenger(server)["ready"])
         yield server
 
@@ -74,19 +77,18 @@ def test_both_answer_and_one_is_shown(shadowed: Running) -> None:
 
 
 def test_a_challenger_with_another_input_reads_the_file_itself(
-    exported: Path, tmp_path: Path, registry: Path
+    exported: Path, enlarging: Path, tmp_path: Path, registry: Path
 ) -> None:
-    # As PyTorch, since an export takes longer.
-    flags = {"challenger": "simple-cnn", "runtime": "torch"}
-    with running(tmp_path, exported, **flags) as server:
+    with running(tmp_path, exported, challenger=enlarging) as server:
         until(lambda: challenger(server)["ready"])
         server.predict(image())
         (row,) = until(rows)
-    with seewhy.load("simple-cnn", device="cpu") as model:
+    with seewhy.load(enlarging) as model:
         predictions = model.predict([image()])
     assert row.shadow_digest == model.digest
     assert row.shadow_label == model.classes[predictions.predicted[0]]
-    assert row.shadow_confidence == pytest.approx(float(predictions.confidence()[0]), abs=1e-4)
+    assert row.shadow_confidence == pytest.approx(float(predictions.confidence()[0]), abs=1e-5)
+    assert abs(row.shadow_confidence - row.confidence) > 1e-4  # it saw other pixels
 
 
 def test_a_challenger_that_dies_harms_no_answer_and_is_started_again(
@@ -108,7 +110,8 @@ def test_a_challenger_that_dies_harms_no_answer_and_is_started_again(
 def test_what_waits_for_it_when_the_server_stops_is_recorded(
     exported: Path, tmp_path: Path, registry: Path
 ) -> None:
-    with running(tmp_path, exported, challenger=exported) as server:
+    short = {"serving.shadowing.STOP_SECONDS": 0.5}
+    with running(tmp_path, exported, changed=short, challenger=exported) as server:
         until(lambda: challenger(server)["ready"])
         os.kill(challenger(server)["process"], signal.SIGSTOP)
         assert [server.predict(image(n)).status_code for n in range(5)] == [200] * 5
@@ -116,10 +119,10 @@ def test_what_waits_for_it_when_the_server_stops_is_recorded(
 
 
 def test_it_follows_its_alias(
-    exported: Path, trained: Path, tmp_path: Path, registry: Path
+    exported: Path, enlarging: Path, tmp_path: Path, registry: Path
 ) -> None:
     first = seewhy.register(exported, "photos")
-    flags = {"challenger": "registry:photos@challenger", "runtime": "torch"}
+    flags = {"challenger": "registry:photos@challenger", "changed": WATCHED}
     with seewhy.open_registry() as opened:
         opened.promote("photos", 1)
         with running(tmp_path, "registry:photos@champion", **flags) as server:
@@ -127,7 +130,7 @@ def test_it_follows_its_alias(
             assert server.predict(image()).status_code == 200
             opened.promote("photos", 1, "challenger")
             until(lambda: challenger(server).get("digest") == first.digest)
-            second = seewhy.register(trained, "photos")
+            second = seewhy.register(enlarging, "photos")
             opened.promote("photos", 2, "challenger")
             until(lambda: challenger(server).get("digest") == second.digest)
             server.predict(image())
@@ -141,7 +144,8 @@ def test_a_model_that_cannot_be_used_leaves_the_one_before(
 ) -> None:
     copy = tmp_path / "copy.onnx"
     shutil.copy(exported, copy)
-    with running(tmp_path, exported, challenger=copy, reload=True) as server:
+    flags = {"challenger": copy, "reload": True, "changed": WATCHED}
+    with running(tmp_path, exported, **flags) as server:
         digest = until(lambda: challenger(server).get("digest"))
         copy.write_bytes(b"no model")
         until(lambda: "the challenger cannot be used" in server.log.read_text())

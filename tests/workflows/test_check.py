@@ -1,6 +1,7 @@
 """Each defect that is planted is found, alone, and clean data have none."""
 
 import io
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -19,9 +20,15 @@ CLEAN = {f"{split}/{name}": 20 for split in SPLITS for name in ("ant", "bee", "c
 LOOK = DataConfig(size=32, on_bad="skip", max_bad=1)
 
 
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scenes(tmp_path_factory.mktemp("clean") / "data", CLEAN)
+
+
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return write_scenes(tmp_path / "data", CLEAN)
+def root(clean: Path, tmp_path: Path) -> Path:
+    """A copy of the clean images, to be spoiled."""
+    return shutil.copytree(clean, tmp_path / "data")
 
 
 def report(root: Path, **options: str) -> Report:

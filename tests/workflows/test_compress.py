@@ -11,7 +11,9 @@ from seewhy.errors import UsageError
 from seewhy.exporters import gate
 from seewhy.exporters.gate import Speed
 from seewhy.inference import bundle as bundles
+from seewhy.inference.onnx import OnnxPredictor
 from seewhy.inference.speed import BATCHES
+from seewhy.workflows import compress as workflow
 
 pytest.importorskip("onnxscript")
 
@@ -49,33 +51,25 @@ def test_a_finished_compression_is_not_overwritten(
         seewhy.compress(trained, photos, compressed, methods=["int8"])
 
 
+class OneClass(OnnxPredictor):
+    """The same file with a head that answers one class."""
+
+    def outputs(self, images, embed=False):
+        row = np.arange(len(self.classes), dtype=np.float32)
+        return np.tile(row, (len(images), 1)), None
+
+
 def test_what_loses_too_much_is_not_written(
-    trained: Path, photos: Path, tmp_path: Path, monkeypatch
+    trained: Path, exported: Path, photos: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    from seewhy.workflows import compress as workflow
-
-    def spoiled(predictor, images):
-        """The same file with a head that answers one class."""
-        other = seewhy.load(trained)
-        with_one = other.predictor.bundle.network
-        return workflow.to_onnx(_answers_one_class(other.predictor, with_one))[0]
-
-    monkeypatch.setattr(workflow, "to_int8", spoiled)
+    with seewhy.load(exported) as whole:
+        monkeypatch.setattr(workflow, "to_onnx", lambda predictor: (whole.predictor, 0.0))
+    monkeypatch.setattr(workflow, "to_int8", lambda predictor, images: OneClass(**vars(predictor)))
     result = seewhy.compress(trained, photos, tmp_path / "out", methods=["int8"])
     (one,) = result.candidates
     assert one.rejected is not None and "loses" in one.rejected and one.file is None
     assert not list((tmp_path / "out").glob("*.onnx"))
     assert one.worst_class[1] == 1.0
-
-
-def _answers_one_class(predictor, network):
-    import torch
-
-    last = [m for m in network.modules() if isinstance(m, torch.nn.Linear)][-1]
-    with torch.no_grad():
-        last.weight.zero_()
-        last.bias.copy_(torch.arange(len(last.bias)).float())
-    return predictor
 
 
 def test_what_is_neither_smaller_nor_faster_is_rejected(
@@ -123,10 +117,11 @@ def test_only_a_bundle_is_compressed(exported: Path, photos: Path, tmp_path: Pat
 
 
 def test_a_narrower_network_learns_from_a_model_whose_recipe_names_no_width(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch
 ) -> None:
+    monkeypatch.setattr(gate, "ROUNDS", 3)
     photos = write_folder(tmp_path / "photos", count=12, size=20)
-    small = {"data.size": 20, "train.epochs": 1, "train.batch_size": 8}
+    small = {"data.size": 20, "train.epochs": 1, "train.batch_size": 8, "model.width": 0.25}
     run = seewhy.train(photos, "fast", out=tmp_path / "run", overrides=small)
     bundle = bundles.load(run.model)
     bundle.facts["recipe"]["model"]["width"] = None

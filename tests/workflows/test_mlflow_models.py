@@ -1,6 +1,7 @@
 """Models that go to MLflow's registry come back the same, and nothing else does."""
 
 import json
+from importlib.util import find_spec
 
 import pytest
 from helpers import call
@@ -9,8 +10,10 @@ import seewhy
 from seewhy.errors import RegistryError, UsageError
 from seewhy.workflows.tracking.mlflow import experiment_of
 
-pytest.importorskip("mlflow")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.skipif(find_spec("mlflow") is None, reason="MLflow is not installed"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 
 @pytest.fixture

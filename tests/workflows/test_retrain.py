@@ -1,6 +1,7 @@
 """`seewhy retrain`: the same inputs train once, and a worse or unproven model is not used."""
 
 import json
+import shutil
 from io import BytesIO
 
 import numpy as np
@@ -57,9 +58,27 @@ def place(first, tmp_path, monkeypatch):
         yield opened
 
 
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("data") / "new.npz", 0, 600)
+
+
+@pytest.fixture(scope="session")
+def made(first, data, tmp_path_factory):
+    """What a retraining of `first` on `data` leaves in its folder, to be read only."""
+    home = tmp_path_factory.mktemp("made")
+    seewhy.register(first, "photos", registry=home / "registry.db")
+    with seewhy.open_registry(home / "registry.db") as opened:
+        opened.promote("photos", 1)
+    return seewhy.retrain(
+        "photos", data, registry=home / "registry.db", out=home / "out", limits=LIMITS
+    ).folder
+
+
 @pytest.fixture
-def data(tmp_path):
-    return write(tmp_path / "new.npz", 0, 600)
+def candidate(made, tmp_path):
+    """Has a retraining on `data` find its candidate trained: it goes on from there."""
+    shutil.copytree(made, tmp_path / "runs" / "retrain-photos" / made.name)
 
 
 def retrain(data, **settings):
@@ -104,7 +123,7 @@ def test_what_passes_becomes_the_challenger_and_the_same_inputs_train_once(place
     assert len(place.history("photos")) == 5
 
 
-def test_what_a_person_took_back_is_not_promoted_again(place, data, untrained):
+def test_what_a_person_took_back_is_not_promoted_again(place, data, candidate, untrained):
     assert retrain(data, promote="gate").outcome == "promoted"
     place.rollback("photos", why="worse at night")
     untrained()
@@ -140,7 +159,7 @@ def answered(registry, labels):
 
 
 def test_served_images_with_a_label_are_trained_on_while_the_registry_keeps_them(
-    place, data, tmp_path
+    place, data, candidate, tmp_path
 ):
     notes = []
     plain = retrain(data, feedback=True, on_event=notes.append)
@@ -169,7 +188,7 @@ def test_served_images_with_a_label_are_trained_on_while_the_registry_keeps_them
     assert retrain(data).key == plain.key
 
 
-def test_a_challenger_on_trial_is_promoted_when_its_test_is_won(place, data, untrained):
+def test_a_challenger_on_trial_is_promoted_when_its_test_is_won(place, data, candidate, untrained):
     assert retrain(data, promote="ab").outcome == "challenger"
     untrained()
     waiting = retrain(data, promote="ab", overrides={"train.epochs": 1})
@@ -198,7 +217,9 @@ def test_a_worse_candidate_is_rejected_and_says_why(place, data, untrained):
     assert pointing(place) == {"champion": 1}
 
 
-def test_an_unproven_candidate_is_rejected_and_judged_again_by_other_limits(place, data, untrained):
+def test_an_unproven_candidate_is_rejected_and_judged_again_by_other_limits(
+    place, data, candidate, untrained
+):
     strict = seewhy.GateLimits(margin=0.1, class_limit=30, robust_margin=15)
     notes = []
     made = retrain(data, limits=strict, promote="gate", on_event=notes.append)
@@ -242,7 +263,7 @@ def test_images_that_the_champion_was_trained_on_judge_nothing(place, first, tmp
         retrain(parts(tmp_path / "none.npz", seen))
 
 
-def test_a_hold_out_judges_without_images_of_train_and_test(place, data, tmp_path):
+def test_a_hold_out_judges_without_images_of_train_and_test(place, data, candidate, tmp_path):
     """The images of the data are in it too: of these only those of val, and no sealed one."""
     hold_out = write(tmp_path / "all.npz", 0, 700)
     splits = seewhy.load_data(data)
@@ -254,7 +275,9 @@ def test_a_hold_out_judges_without_images_of_train_and_test(place, data, tmp_pat
     assert made.gate.images >= 200  # most of val, and all that are not in the data
 
 
-def test_a_champion_of_unknown_training_images_needs_a_hold_out(first, tmp_path, monkeypatch, data):
+def test_a_champion_of_unknown_training_images_needs_a_hold_out(
+    first, tmp_path, monkeypatch, data, candidate
+):
     monkeypatch.setenv("SEEWHY_REGISTRY", str(tmp_path / "other.db"))
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "photos.safetensors"
@@ -271,7 +294,7 @@ def test_a_champion_of_unknown_training_images_needs_a_hold_out(first, tmp_path,
         assert retrain(data).gate.source == "val"
 
 
-def test_a_move_that_was_lost_says_who_was_first(place, data, monkeypatch):
+def test_a_move_that_was_lost_says_who_was_first(place, data, candidate, monkeypatch):
     make = workflow.make_candidate
 
     def make_slowly(*arguments):
@@ -287,7 +310,7 @@ def test_a_move_that_was_lost_says_who_was_first(place, data, monkeypatch):
     assert pointing(place) == {"champion": 2, "challenger": 3}
 
 
-def test_two_at_once_have_one_winner(place, data, tmp_path, monkeypatch):
+def test_two_at_once_have_one_winner(place, data, candidate, tmp_path, monkeypatch):
     with (
         exclusive((tmp_path / "busy").with_name("retrain.lock")),
         pytest.raises(LockedError, match="is being written by process"),
@@ -328,7 +351,7 @@ def test_a_champion_that_abstains_has_a_successor_that_does(place, first, data, 
     assert place.trained_on(version.digest) is not None  # a copy in the directory of its run
 
 
-def test_the_recipe_is_the_champions_unless_another_is_named(place, first, data):
+def test_the_recipe_is_the_champions_unless_another_is_named(place, first, data, candidate):
     own = Run(first).config["recipe"]["train"]
     run = Run(retrain(data).folder / "run")
     assert run.config["recipe"]["train"]["lr"] == own["lr"]

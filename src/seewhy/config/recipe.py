@@ -18,6 +18,7 @@ from seewhy.config.pretrained import Pretrained
 from seewhy.config.search import Space, check
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
+from seewhy.files import from_yaml
 from seewhy.text import near, no_such, visible
 
 SHIPPED = Path(__file__).parent / "recipes"
@@ -132,7 +133,7 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
     else:
         raise UsageError(no_such("recipe or file", name, recipe_names()))
     try:
-        tree = yaml.safe_load(text) or {}
+        tree = from_yaml(text) or {}
     except yaml.YAMLError as error:
         raise UsageError(f"recipe {name} is not YAML: {error}") from None
     if not isinstance(tree, dict):

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -23,9 +24,15 @@ def write_environment(run: Run) -> None:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "packages": {name: metadata.version(name) for name in ("seewhy", *PACKAGES)},
+        "packages": dict(_versions()),
     }
     write_json(facts, run.path / "environment.json")
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Of the packages that are installed, which a process reads once."""
+    return {name: metadata.version(name) for name in ("seewhy", *PACKAGES)}
 
 
 def _processor() -> str:

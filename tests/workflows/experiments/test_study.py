@@ -1,4 +1,5 @@
 import json
+import time
 from collections import Counter
 
 import optuna
@@ -13,6 +14,8 @@ from seewhy.run import Run
 from seewhy.workflows.experiments import study as studies
 from seewhy.workflows.experiments.study import best_trials, folder, open_study, quiet
 from seewhy.workflows.experiments.tuning import tune
+
+SILENCE = 3  # seconds after which a trial is taken for dead
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,8 +44,9 @@ def trials_of(home):
 
 def test_a_killed_trial_is_marked_failed_and_gone_on_with(photos, recipe, tmp_path, monkeypatch):
     home, cache = tmp_path / "t", tmp_path / "cache"
-    arguments = (photos, recipe, home, 3, cache, 4)
+    arguments = (photos, recipe, home, 3, cache, SILENCE)
     assert processes.run(killed_in, *arguments, "trial 1") == 9
+    time.sleep(SILENCE)  # else the other trials may be done before
     history = Run(home / "trial-0001").history
     assert [row["epoch"] for row in history] == [1]
     assert processes.run(tuned, *arguments) == 0
@@ -65,8 +69,9 @@ def test_no_trial_of_a_shared_storage_is_lost_or_doubled(photos, recipe, tmp_pat
     if kind == "postgres":
         url = request.getfixturevalue("postgres").address
     home, name = tmp_path / "t", "trial 1"
-    arguments = (photos, recipe, home, 3, tmp_path / "cache", 4)
+    arguments = (photos, recipe, home, 3, tmp_path / "cache", SILENCE)
     assert processes.run(killed_in, *arguments, name, url) == 9
+    time.sleep(SILENCE)
     racing = [processes.start(tuned_in, *arguments, url) for _ in range(2)]
     for process in racing:
         process.join(240)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+from importlib.util import find_spec
 
 import pytest
 from helpers import QUICK
@@ -13,9 +14,11 @@ from seewhy.events import Epoch
 from seewhy.run import Run
 from seewhy.workflows.tracking.mlflow import MlflowTracker
 
-pytest.importorskip("mlflow")
-# MLflow's own database code is behind SQLAlchemy's newest.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.skipif(find_spec("mlflow") is None, reason="MLflow is not installed"),
+    # Its own database code is behind SQLAlchemy's newest.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_a_command_that_ends_well_waits_with_patience(using, monkeypatch, traine
     class Slow(Recorder):
         def mirror(self, run, last):
             if last:
-                time.sleep(1)
+                time.sleep(0.3)
 
     monkeypatch.setattr(track, "IMPATIENCE", 0.0)
     using(Slow())
