@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -30,6 +31,7 @@ from seewhy.training.layers import (
     set_dropout,
 )
 from seewhy.training.micro_batches import cut, fitting_memory
+from seewhy.training.narrow_maps import SideBySide
 from seewhy.training.objectives import Objective
 from seewhy.training.optimisers import build_optimizer
 from seewhy.training.progress import (
@@ -100,7 +102,10 @@ def train(
     """
     network, progress, threads = state.network, state.progress, state.threads
     compiled = cast(nn.Module, torch.compile(network)) if config.compile else network
-    backward = partial(_backward, network, compiled, _in_precision(objective, device, amp))
+    narrow = device.type == "cpu" and amp == torch.bfloat16 and not config.compile
+    side_by_side = SideBySide() if narrow else None
+    mixed = _in_precision(objective, device, amp)
+    backward = partial(_backward, network, compiled, mixed, side_by_side)
     read_every = 1 if config.schedule == "range" else READ_EVERY[device.type]
     unread: list[_Unread] = []
     # Of a state that was loaded, by the rules of this recipe, which may allow more.
@@ -226,6 +231,7 @@ def _backward(
     network: nn.Module,
     compiled: nn.Module,
     objective: Objective,
+    side_by_side: SideBySide | None,
     x: Tensor,
     y: Tensor,
     whole: float,
@@ -240,7 +246,8 @@ def _backward(
         share *= whole
         # The compiled network takes whole micro-batches only: compiling again for others is too slow.
         loss, logits = objective(compiled if len(part_y) == size else network, part_x, part_y)
-        (loss * share).backward()
+        with side_by_side if side_by_side and side_by_side.useful else nullcontext():
+            (loss * share).backward()
         losses.append(loss.detach() * share)
         outputs.append(logits.detach())
     return torch.stack(losses).sum(), torch.cat(outputs)
