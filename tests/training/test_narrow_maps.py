@@ -57,10 +57,7 @@ def test_it_gives_the_gradients_of_each_image_by_itself(size, kernel, count):
         ({"padding": 1}, (8, 4, 7, 7), torch.float32),
     ],
 )
-def test_other_convolutions_are_pytorchs(options, shape, dtype, monkeypatch):
-    monkeypatch.setattr(
-        narrow_maps, "WIDE", 40
-    )  # five maps of seven places, of eight with their gap
+def test_other_convolutions_are_pytorchs(options, shape, dtype):
     layer, mode = nn.Conv2d(4, 4, 3, **options).to(dtype), SideBySide()
     x = drawn(*shape).to(dtype)
     own = gradients(layer, x)
