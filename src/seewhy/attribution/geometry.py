@@ -8,6 +8,7 @@ import copy
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,10 @@ class Axis:
         return shares * torch.exp(-2 * outside**2)[:, None]
 
 
+# Axes by (height, width, h, w) of images and maps.
+_known: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], tuple[Axis, Axis]]] = WeakKeyDictionary()
+
+
 def enlarge(model: nn.Module, maps: Tensor, images: Tensor) -> Tensor:
     """A model's maps (N, h, w) at the size of the images, smooth between the centres of the cells."""
     down, across = (axis.weights().to(maps) for axis in axes(model, maps, images))
@@ -50,11 +55,18 @@ def enlarge(model: nn.Module, maps: Tensor, images: Tensor) -> Tensor:
 def axes(model: nn.Module, maps: Tensor, images: Tensor) -> tuple[Axis, Axis]:
     """Where the cells of a model's maps (..., h, w) of images (N, 3, H, W) lie, down and across.
 
-    That follows from the sizes of image at which one more cell appears. Some ten sizes are tried, on
-    a copy without weights that computes nothing but shapes. Where a network cannot be copied or take
-    other sizes the cells are taken to tile the image.
+    That follows from the sizes of image at which one more cell appears. Some ten sizes are tried, once for
+    a model, on a copy without weights that computes nothing but shapes. Where a network cannot be copied or
+    take other sizes the cells are taken to tile the image.
     """
-    (height, width), (h, w) = images.shape[2:], maps.shape[-2:]
+    known = _known.setdefault(model, {})
+    sides = (*images.shape[2:], *maps.shape[-2:])
+    if sides not in known:
+        known[sides] = _found(model, *sides)
+    return known[sides]
+
+
+def _found(model: nn.Module, height: int, width: int, h: int, w: int) -> tuple[Axis, Axis]:
     try:
         copied = _shapes_alone(model)
     except Exception:  # whatever an attribute raises that cannot be copied
