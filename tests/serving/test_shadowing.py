@@ -209,3 +209,54 @@ def test_r39_a_hundred_thousand_units_are_split_as_asked_and_stay() -> None:
     assert drawn("0" * 64) == drawn("0" * 64)
     both = sum(map(all, zip(drawn("0" * 64), drawn("1" * 64), strict=True)))
     assert both == pytest.approx(9_000, abs=500)  # another challenger: drawn anew
+
+
+@pytest.mark.long
+def test_r39_a_server_that_is_killed_writes_no_row_twice(
+    exported: Path, tmp_path: Path, registry: Path
+) -> None:
+    with running(tmp_path, exported, challenger=exported) as server:
+        until(lambda: challenger(server)["ready"])
+        first = [server.predict(image(n)).json()["request_id"] for n in range(5)]
+        until(lambda: len(rows()) == 5)
+        second = [server.predict(image(n)).json()["request_id"] for n in range(5)]
+        server.process.kill()
+        server.process.wait()
+    found = [row.request_id for row in rows()]
+    assert len(found) == len(set(found)) and set(first) <= set(found) <= {*first, *second}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("years", [-1, 1])
+def test_r39_a_clock_that_is_set_wrong_changes_no_count(
+    exported: Path, tmp_path: Path, registry: Path, years: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not (library := next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)):
+        pytest.skip("needs faketime: apt-get install faketime")
+    clock = tmp_path / "clock"
+    clock.write_text("+0y")
+    for name, value in (
+        ("LD_PRELOAD", str(library)),
+        ("FAKETIME_TIMESTAMP_FILE", str(clock)),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ):
+        monkeypatch.setenv(name, value)
+    with running(tmp_path, exported, challenger=exported) as server:
+        monkeypatch.delenv("LD_PRELOAD")
+        until(lambda: challenger(server)["ready"])
+        assert server.predict(image()).status_code == 200
+        until(lambda: counted(server, "answered") == 1)
+        clock.write_text(f"{years:+d}y")
+        assert server.predict(image(1)).status_code == 200
+        until(lambda: counted(server, "answered") == 2)
+        seconds = [
+            float(line.rsplit(" ", 1)[1])
+            for line in server.metrics().splitlines()
+            if line.startswith("seewhy_request_seconds_sum")
+        ]
+    assert len(rows()) == 2 and all(row.shadow_label for row in rows())
+    assert all(0 <= value < 60 for value in seconds)
+    assert all(one["ms"] >= 0 for one in server.records() if "ms" in one)
+    dates = [int(row.at[:4]) for row in rows()]
+    assert max(dates) - min(dates) == 1
