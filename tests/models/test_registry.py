@@ -140,7 +140,7 @@ def test_each_name_is_implemented_by_a_network_of_its_own(name: str) -> None:
     network = build(name, num_classes=2, size=32)
     assert isinstance(network, Network) and name_of(network) == name
     options = {k: v for k, v in network.arguments.items() if k not in ("num_classes", "size")}
-    assert options == NETWORKS[name]().model_dump()
+    assert options == NETWORKS[name]().model_dump(mode="json")
 
 
 @pytest.mark.parametrize(
