@@ -1,5 +1,6 @@
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,3 +123,25 @@ def test_images_on_the_device_give_the_same_batches():
     for step in range(read.total_steps):
         for one, other in zip(read.at(step, 0), resident.at(step, 0), strict=True):
             assert torch.equal(one, other)
+
+
+def test_images_are_mirrored_by_turns():
+    pixels = np.zeros((10, 8, 8, 3), np.uint8)
+    pixels[:, :, 0] = 255  # white on the left
+    images = replace(image_set(np.arange(10) % 3), images=pixels)
+    turns = AugmentConfig(flip=0.5, alternate_flip=True)
+    b = batches(images=images, augmentation=turns, epochs=4, batch_size=4)
+    left = np.zeros((4, 10), bool)
+    for step in range(b.total_steps):
+        for place, (row, x) in enumerate(zip(b.rows(step), b(step)[0], strict=True)):
+            left[(step * 4 + place) // 10, row] = bool(x[0, 0, 0])
+    assert 0 < left[0].sum() < 10
+    assert (left[1] == ~left[0]).all() and (left[2] == left[0]).all()
+    cut = batches(images=images, augmentation=turns, epochs=4, batch_size=4, shards=2)
+    both = torch.cat([cut.at(1, 0)[0], cut.at(1, 1)[0]])
+    assert torch.equal(both, b(1)[0])
+
+
+def test_turns_are_for_half_of_the_images():
+    with pytest.raises(ValueError, match=r"set flip to 0\.5"):
+        AugmentConfig(flip=0.4, alternate_flip=True)

@@ -39,6 +39,7 @@ def augment(
     generator: torch.Generator,
     policy_generator: torch.Generator | None = None,
     place: tuple[int, int] | None = None,
+    mirrored: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Augments a batch of uint8 images `(B, S, S, 3)` and its float targets `(B, K)`.
 
@@ -46,12 +47,15 @@ def augment(
     from `generator`, on the CPU, in one draw whose row i belongs to image i; those of a policy come from
     `policy_generator`. With `place`, the images are a part of a batch: its first row there and the batch's
     size; so each image is drawn what it is in the whole batch, and mixed with another of the part. Without a
-    random crop, the centre is used. Raises `UsageError` for a crop that the images do not allow.
+    random crop, the centre is used. `mirrored` (B,) says which images are, instead of chance. Raises
+    `UsageError` for a crop that the images do not allow.
     """
     first, count = place or (0, len(images))
     part = slice(first, first + len(images))
     rows = torch.rand(count, len(DRAWS), generator=generator)[part].to(images.device)
     draw = dict(zip(DRAWS, rows.unbind(1), strict=True))
+    if mirrored is not None:
+        draw["flip"] = 1.0 - mirrored.to(rows)
     plan = None
     if config.policy is not None:
         assert policy_generator is not None

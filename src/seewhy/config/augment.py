@@ -15,6 +15,11 @@ class AugmentConfig(BaseModel):
     flip: float | None = Field(
         None, gt=0, le=1, description="chance of mirroring left and right (0 to 1)"
     )
+    alternate_flip: bool | None = Field(
+        None,
+        description="mirror by turns, not by chance: half of the images in even epochs, the others in odd "
+        "ones (Jordan 2024, arXiv:2404.00498)",
+    )
     crop_padding: int | None = Field(
         None,
         ge=0,
@@ -113,6 +118,8 @@ class AugmentConfig(BaseModel):
     def _consistent(self) -> Self:
         if self.crop_padding is not None and self.random_resized_crop is not None:
             raise ValueError("crop_padding and random_resized_crop exclude each other: choose one")
+        if self.alternate_flip and self.flip != 0.5:
+            raise ValueError("alternate_flip mirrors half of the images: set flip to 0.5")
         if self.padding_mode is not None and not self.crop_padding and not self.warps:
             raise ValueError(
                 "padding_mode has no effect without crop_padding, rotate, shift, zoom or shear: set "

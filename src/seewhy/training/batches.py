@@ -20,7 +20,7 @@ from seewhy.training.curriculum import Curriculum
 from seewhy.training.hardest import Hardest
 
 # Independent streams of random numbers.
-ORDER, AUGMENT, NETWORK, WEIGHTS, POLICY = range(5)
+ORDER, AUGMENT, NETWORK, WEIGHTS, POLICY, FLIP = range(6)
 
 LEAST = 2  # images of a shard or a micro-batch: of a single one, batch norm may have no statistics
 FULL_AFTER = 0.75  # share of the epochs after which images have their full side
@@ -129,6 +129,18 @@ class Batches:
             self.images.expect(later[shard], shard)
         return batch
 
+    def _mirrored(self, position: int, rows: np.ndarray) -> Tensor | None:
+        """Which of these images, from `position` of all on, are mirrored by turns; None where by chance."""
+        if not self.augmentation.alternate_flip:
+            return None
+        epochs = np.searchsorted(self._ends, position + np.arange(len(rows)), side="right")
+        return torch.from_numpy((self._turns[rows] + epochs) % 2 == 0)
+
+    @cached_property
+    def _turns(self) -> np.ndarray:
+        """0 for the images that are mirrored in even epochs, 1 for the others."""
+        return np.random.default_rng(seed_of(self.seed, FLIP, 0)).integers(0, 2, len(self.images))
+
     def _is_known(self, step: int) -> bool:
         """Whether there is such a step, and it is known already which images it has."""
         if step >= self.total_steps or self.hardest is None:
@@ -152,7 +164,10 @@ class Batches:
             for stream in (AUGMENT, POLICY)
         )
         place = first, self.count(step)
-        x, y = augment(images, targets, self.size, self.augmentation, generator, policy, place)
+        mirrored = self._mirrored(step * self.batch_size + first, rows)
+        x, y = augment(
+            images, targets, self.size, self.augmentation, generator, policy, place, mirrored
+        )
         side = self.side(step)
         if side < self.size:
             x = functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
