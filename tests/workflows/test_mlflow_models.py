@@ -68,16 +68,14 @@ def test_what_seewhy_did_not_push_is_not_read(place, mlflow_there, mlflow_uri):
 
 
 @pytest.mark.parametrize(
-    ("reference", "where", "words"),
-    [
-        ("photos@nobody", "", "nobody"),
-        ("photos@99", "", "99"),
-        ("photos@1", "http://127.0.0.1:1", "refused"),
-    ],
+    ("version", "where", "words"),
+    [("nobody", "", "nobody"), ("99", "", "99"), ("1", "http://127.0.0.1:1", "refused")],
 )
-def test_what_is_not_there_is_said(place, mlflow_there, mlflow_uri, reference, where, words):
+def test_what_is_not_there_is_said(place, mlflow_there, mlflow_uri, version, where, words):
+    name = f"known-{words}"  # of this case alone, whichever others this process runs
+    mlflow_there.create_registered_model(name)
     with pytest.raises(RegistryError, match=words):
-        seewhy.pull_model(reference, f"mlflow:{where or mlflow_uri}")
+        seewhy.pull_model(f"{name}@{version}", f"mlflow:{where or mlflow_uri}")
 
 
 def test_another_place_is_refused(place):
