@@ -86,13 +86,17 @@ class Batches:
 
     def epochs_done(self, step: int) -> int:
         """The number of epochs that are complete after `step` steps."""
-        return int(np.searchsorted(self._ends, step * self.batch_size, side="right"))
+        return int(self._epochs(step * self.batch_size))
+
+    def _epochs(self, positions: np.ndarray | int) -> np.ndarray:
+        """The epoch of each of these images, by its position among all."""
+        return np.asarray(np.searchsorted(self._ends, positions, side="right"))
 
     def rows(self, step: int) -> np.ndarray:
         """Rows of the training set in the batch of `step`."""
         first = step * self.batch_size
         positions = np.arange(first, first + self.count(step))
-        epochs = np.searchsorted(self._ends, positions, side="right")
+        epochs = self._epochs(positions)
         places = positions - np.append(0, self._ends)[epochs]
         parts = [self._order(int(e))[places[epochs == e]] for e in np.unique(epochs)]
         return np.concatenate(parts)
@@ -133,7 +137,7 @@ class Batches:
         """Which of these images, from `position` of all on, are mirrored by turns; None where by chance."""
         if not self.augmentation.alternate_flip:
             return None
-        epochs = np.searchsorted(self._ends, position + np.arange(len(rows)), side="right")
+        epochs = self._epochs(position + np.arange(len(rows)))
         return torch.from_numpy((self._turns[rows] + epochs) % 2 == 0)
 
     @cached_property
@@ -143,10 +147,11 @@ class Batches:
 
     def _is_known(self, step: int) -> bool:
         """Whether there is such a step, and it is known already which images it has."""
-        if step >= self.total_steps or self.hardest is None:
-            return step < self.total_steps
-        last = step * self.batch_size + self.count(step) - 1
-        epoch = int(np.searchsorted(self._ends, last, side="right"))
+        if step >= self.total_steps:
+            return False
+        if self.hardest is None:
+            return True
+        epoch = int(self._epochs(step * self.batch_size + self.count(step) - 1))
         return epoch < self.hardest.first or epoch in self.hardest.chosen
 
     def _augmented(self, step: int, rows: np.ndarray, first: int) -> tuple[Tensor, Tensor]:

@@ -27,19 +27,25 @@ def constant(options: Warmed, config: TrainConfig, epochs: float) -> float:
 
 def cosine(options: Falling, config: TrainConfig, epochs: float) -> float:
     """Half a cosine after the warm-up, to `final_lr` or zero."""
-    start = options.warmup or 0.0
-    if epochs < start:
-        return constant(options, config, epochs)
-    progress = (epochs - start) / (config.epochs - start)
-    return _anneal(1.0, (options.final_lr or 0.0) / config.lr, progress)
+    return _fallen(_anneal, options, config, epochs)
 
 
 def linear(options: Falling, config: TrainConfig, epochs: float) -> float:
     """A straight line after the warm-up, to `final_lr` or zero."""
-    start, end = options.warmup or 0.0, (options.final_lr or 0.0) / config.lr
+    return _fallen(_straight, options, config, epochs)
+
+
+def _fallen(
+    fall: Callable[[float, float, float], float],
+    options: Falling,
+    config: TrainConfig,
+    epochs: float,
+) -> float:
+    start = options.warmup or 0.0
     if epochs < start:
         return constant(options, config, epochs)
-    return 1.0 + (end - 1.0) * (epochs - start) / (config.epochs - start)
+    progress = (epochs - start) / (config.epochs - start)
+    return fall(1.0, (options.final_lr or 0.0) / config.lr, progress)
 
 
 def one_cycle(options: OneCycle, config: TrainConfig, epochs: float) -> float:
@@ -96,3 +102,7 @@ def dropout_rate(config: TrainConfig, epochs_done: int) -> float | None:
 
 def _anneal(start: float, end: float, progress: float) -> float:
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _straight(start: float, end: float, progress: float) -> float:
+    return start + (end - start) * progress

@@ -12,9 +12,7 @@ from seewhy.text import counted
 
 Engine = Literal["local", "ray"]
 
-AGAIN = (
-    3  # times that a job is done again whose worker was lost: perhaps no machine has memory for it
-)
+AGAIN = 3  # times that a job is done again whose worker was lost: it may need too much memory
 PATIENCE = 5.0  # seconds for a cluster to answer
 GRACE = 20.0  # seconds in which jobs that are stopped save what they have
 
