@@ -2,14 +2,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import image_set, tiny_net
-from tiny_training import CPU, run
+from tiny_training import CPU, run, whole_and_resumed
 
 from seewhy.analysis import diagnostics
 from seewhy.analysis.diagnostics import Setting
 from seewhy.config.augment import AugmentConfig
 from seewhy.config.training import TrainConfig
 from seewhy.training.batches import Batches
-from seewhy.training.checkpoint import load_checkpoint, save_checkpoint
 from seewhy.training.hardest import Hardest
 from seewhy.training.loop import TrainState
 
@@ -68,18 +67,7 @@ def test_an_epoch_is_chosen_by_what_was_known_before_its_first_batch():
 
 @pytest.mark.parametrize("stop_at", [1, 4, 5, 8, 9, 10, 12])
 def test_a_resumed_run_has_the_same_bits(tmp_path, stop_at):
-    whole, batches = job()
-    for _ in run(whole, batches, CONFIG):
-        pass
-    first, batches = job()
-    for number, _ in enumerate(run(first, batches, CONFIG), start=1):
-        if number == stop_at:
-            break
-    path = save_checkpoint(first, tmp_path)
-    second, batches = job(seed=99)
-    assert load_checkpoint(second, path) is None
-    for _ in run(second, batches, CONFIG):
-        pass
+    whole, second = whole_and_resumed(job, CONFIG, tmp_path, stop_at)
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name]), name
     assert torch.equal(whole.hardest.losses, second.hardest.losses)

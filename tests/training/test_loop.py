@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 from helpers import tiny_net
-from tiny_training import CONFIG, job, no_figures, run
+from tiny_training import CONFIG, job, no_figures, run, whole_and_resumed
 
 from seewhy.config.optimisers import OPTIMISERS
 from seewhy.config.training import TrainConfig
@@ -59,18 +59,7 @@ def test_a_step_is_that_of_plain_torch():
 @pytest.mark.parametrize("stop_at", [1, 4, 5, 8, 12])
 def test_a_resumed_run_has_the_same_bits(tmp_path, optimizer, stop_at):
     config = CONFIG.model_copy(update={"optimizer": optimizer, "lr": 0.01})
-    whole, batches = job(config)
-    for _ in run(whole, batches, config):
-        pass
-    first, batches = job(config)
-    for number, _ in enumerate(run(first, batches, config), start=1):
-        if number == stop_at:
-            break
-    path = save_checkpoint(first, tmp_path)
-    second, batches = job(config, seed=99)
-    assert load_checkpoint(second, path) is None
-    for _ in run(second, batches, config):
-        pass
+    whole, second = whole_and_resumed(job, config, tmp_path, stop_at)
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name]), name
         assert torch.equal(whole.average[name], second.average[name]), name

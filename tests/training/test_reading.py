@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny_training import CONFIG, CPU, job, run
+from tiny_training import CONFIG, CPU, job, run, whole_and_resumed
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seewhy.errors import DivergedError
 from seewhy.events import Step
 from seewhy.training import loop
-from seewhy.training.checkpoint import load_checkpoint, save_checkpoint
 from seewhy.training.objectives import cross_entropy
 
 WAITING = ("aten._local_scalar_dense", "aten.is_nonzero", "aten.nonzero", "aten.equal")
@@ -73,15 +72,7 @@ def test_no_step_waits_for_its_device_and_losses_are_read_every_n_steps(every_th
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 5, 9])
 def test_a_run_that_stops_between_readings_goes_on_to_the_same_bits(tmp_path, every_three, stop_at):
-    whole, _ = all_events(CONFIG)
-    first, batches = job(CONFIG)
-    for number, _ in enumerate(run(first, batches, CONFIG), start=1):
-        if number == stop_at:
-            break
-    path = save_checkpoint(first, tmp_path)
-    second, batches = job(CONFIG, seed=99)
-    assert load_checkpoint(second, path) is None
-    all_events(CONFIG, second, batches)
+    whole, second = whole_and_resumed(job, CONFIG, tmp_path, stop_at)
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name]), name
     losses = [row["train_loss"] for row in second.progress.history]
