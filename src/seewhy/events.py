@@ -54,14 +54,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of long work: `done` of `total`, in the unit of `what`.
-
-    "downloading" is in bytes; everything else, such as "reading" and "comparing", in images.
-    """
+    """Progress of long work: `done` of `total`, each a `unit`; "downloading" is in bytes."""
 
     what: str
     done: int
     total: int
+    unit: str = "image"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ import torch
 from attribution.toys import SmallNet
 
 from seewhy.attribution.explanations import choose, explain_images
+from seewhy.attribution.faithfulness import COST
 from seewhy.attribution.methods import METHODS
 from seewhy.evaluation.predictions import Predictions
+from seewhy.events import Event, Note, Progress
 from seewhy.files import to_json
 from seewhy.inference.forward import to_input
 
@@ -28,18 +30,37 @@ def predicted(count: int = 10, labels=None) -> Predictions:
 
 
 def test_each_image_is_explained_by_each_method_and_tested() -> None:
-    targets, heard = np.arange(10) % 3, []
+    targets, heard = np.arange(10) % 3, list[Event]()
     methods = {name: METHODS[name] for name in ("grad_cam", "saliency")}
     found = explain_images(
         *(network(), images(), predicted(), targets, methods),
-        on_event=lambda event: heard.append((event.done, event.total)),
+        on_event=heard.append,
     )
     x = to_input(images(), "cpu")
     for name, method in methods.items():
         expected = method(network(), x, torch.from_numpy(targets)).numpy()
         assert found.maps[name] == pytest.approx(expected, rel=1e-4, abs=1e-6)
         assert len(found.checks[name]) == 10
-    assert heard == [(8, 20), (10, 20), (18, 20), (20, 20)] and len(found) == 10
+    assert len(found) == 10
+    steps = [event for event in heard if isinstance(event, Progress)]
+    assert steps[0] == Progress("explaining", 0, 10 * 2 * COST, "prediction")
+    assert steps[-1].done == steps[-1].total and len(steps) > 10 * 2 * 5
+    done = [event.done for event in steps]
+    assert done == sorted(done)
+    notes = [event.text for event in heard if isinstance(event, Note)]
+    verdicts = ", ".join(f"{name} {found.checks[name].verdict(2)}" for name in methods)
+    assert len(notes) == 10 and notes[2] == f"3 of 10: 2: {verdicts}"
+    assert isinstance(heard[-1], Note), "each image is reported when it is done"
+
+
+def test_an_image_alone_and_maps_without_tests_are_no_notes() -> None:
+    methods = {"grad_cam": METHODS["grad_cam"]}
+    for count, check, total in ((1, True, COST), (3, False, 3)):
+        heard: list[Event] = []
+        subject = network(), images(count), predicted(count), np.zeros(count, np.int64), methods
+        explain_images(*subject, check=check, on_event=heard.append)
+        assert {type(event) for event in heard} == {Progress}
+        assert (heard[0].done, heard[-1].done, heard[-1].total) == (0, total, total)
 
 
 def test_without_checks_there_are_maps_alone() -> None:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from seewhy.attribution.baseline import blurred, mean_colour
 from seewhy.attribution.faithfulness import (
+    COST,
     FAULTS,
     area,
     concat,
@@ -167,6 +168,13 @@ def test_an_image_is_judged_alone() -> None:
         assert getattr(parts, name) == pytest.approx(getattr(whole, name), abs=1e-5), name
     assert parts.randomised == pytest.approx(whole.randomised, abs=0.01)  # ranks of near ties
     assert len(parts) == 3
+
+
+@pytest.mark.parametrize("model", [SmallNet(), nn.Flatten()])
+def test_all_that_a_test_costs_is_counted(model: nn.Module) -> None:
+    counts: list[int] = []
+    faithfulness(model, pictures(), classes(), constant, count=counts.append)
+    assert sum(counts) == len(pictures()) * COST and min(counts) > 0
 
 
 def test_figures_of_a_map_and_their_means() -> None:

@@ -56,6 +56,14 @@ def test_named_images_are_explained_tested_and_drawn(model, photos, tmp_path):
     assert found["methods"].keys() == {"grad_cam", "saliency"}
 
 
+def test_where_no_map_is_reliable_a_method_is_named_that_runs(model, photos, tmp_path):
+    images = [photos / "bee/001.png", photos / "ant/002.png"]
+    said = call("explain", model, *images, "--method", "saliency", "--out", tmp_path / "one")
+    assert "1 of 2: " in said.err and f"2 of 2: {images[1]}: saliency unreliable: " in said.err
+    flag, name = said.out.split(": try ")[1].split(",")[0].split()
+    call("explain", model, images[0], flag, name, "--no-check", "--out", tmp_path / "two")
+
+
 def test_images_of_a_split_are_chosen_right_and_wrong(model, photos, tmp_path):
     arguments = ["explain", model, "--data", photos, "--split", "train", "--no-check"]
     said = call(*arguments, "--n", "6", "--out", tmp_path / "both", "--json")

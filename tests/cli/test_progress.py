@@ -163,6 +163,7 @@ def test_bars_have_room_for_what_is_to_come():
 def test_the_bar_of_other_work_says_how_much_and_how_long(live):
     text = live(Progress("reading", 0, 5000), Progress("reading", 1000, 5000))
     assert "20%  1,000 of 5,000 images" in text and "left" in text
+    assert "0%  0 of 133 predictions" in live(Progress("explaining", 0, 133, "prediction"))
     assert "12.5 of 50.0 MB" in live(Progress("downloading", 12_500_000, 50_000_000))
 
 

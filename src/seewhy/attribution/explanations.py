@@ -1,22 +1,28 @@
 """Images explained by several methods, with the predictions: the record that a plot takes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from seewhy.attribution.faithfulness import FAULTS, Faithfulness, concat, faithfulness
+from seewhy.attribution.faithfulness import (
+    COST,
+    FAULTS,
+    Faithfulness,
+    concat,
+    faithfulness,
+    shuffled_copies,
+)
 from seewhy.attribution.method import Method
 from seewhy.evaluation.predictions import Predictions
-from seewhy.events import OnEvent, Progress, ignore
+from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import to_input
 
-CHUNK = 8  # images between two reports of progress
 TOP = 3  # classes named for an image
 
 
@@ -111,33 +117,49 @@ def explain_images(
     """Explains images, uint8 (N, H, W, 3) as the network sees them, by each method.
 
     `predictions` are of the same images, by the function that `network` is: where a model averages TTA views,
-    `Classifier.module(views=True)`. `check` tests each map as well, which takes many times as long. Raises
-    what a method raises.
+    `Classifier.module(views=True)`. `check` tests each map as well, which takes many times as long:
+    each image of several is then a note when it is done. Raises what a method raises.
     """
     device = device_of(network)
     classes = torch.from_numpy(targets).to(device)
-    maps, checks, done = {}, {}, 0
-    for name, method in methods.items():
-        parts = []
-        for start in range(0, len(images), CHUNK):
-            rows = slice(start, start + CHUNK)
-            x = to_input(images[rows], device)
-            parts.append(_explain(network, x, classes[rows], method, check))
-            done += len(x)
-            on_event(Progress("explaining", done, len(images) * len(methods)))
-        maps[name] = np.concatenate([part_maps for part_maps, _ in parts])
-        if check:
-            checks[name] = concat([part for _, part in parts if part is not None])
-    return Explanations(images, predictions, targets, maps, checks)
+    each, unit = (COST, "prediction") if check else (1, "image")
+    count = _counting(len(images) * len(methods) * each, unit, on_event)
+    copies = shuffled_copies(network) if check else ()
+    maps: dict[str, list[NDArray[np.float32]]] = {name: [] for name in methods}
+    checks: dict[str, list[Faithfulness]] = {name: [] for name in methods if check}
+    for row in range(len(images)):
+        x, target = to_input(images[row : row + 1], device), classes[row : row + 1]
+        for name, method in methods.items():
+            if not check:
+                maps[name].append(method(network, x, target).cpu().numpy())
+                count(1)
+                continue
+            tested = faithfulness(network, x, target, method, copies=copies, count=count)
+            maps[name].append(tested.maps)
+            checks[name].append(tested)
+        if check and len(images) > 1:
+            verdicts = ", ".join(f"{name} {parts[-1].verdict(0)}" for name, parts in checks.items())
+            on_event(Note(f"{row + 1} of {len(images):,}: {predictions.ids[row]}: {verdicts}"))
+    return Explanations(
+        images,
+        predictions,
+        targets,
+        {name: np.concatenate(parts) for name, parts in maps.items()},
+        {name: concat(parts) for name, parts in checks.items()},
+    )
 
 
-def _explain(
-    network: nn.Module, x: Tensor, targets: Tensor, method: Method, check: bool
-) -> tuple[NDArray[np.float32], Faithfulness | None]:
-    if not check:
-        return method(network, x, targets).cpu().numpy(), None
-    checked = faithfulness(network, x, targets, method)
-    return checked.maps, checked
+def _counting(total: int, unit: str, on_event: OnEvent) -> Callable[[int], None]:
+    """Reports progress from 0 on, as it is called with how many units were done since."""
+    done = 0
+
+    def count(units: int) -> None:
+        nonlocal done
+        done += units
+        on_event(Progress("explaining", done, total, unit))
+
+    count(0)
+    return count
 
 
 def choose(

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -22,6 +22,7 @@ STEPS = 8  # points of a curve, besides its start
 MOVES = 3  # places a side that a map is moved to, its own being one of the 9
 MARGIN = 0.02  # of area, by which a map must beat each
 RANDOMISED = 3  # networks with shuffled weights to compare with
+COST = 4 + 3 + 2 * (STEPS - 1) * MOVES**2  # predictions a test, a map counted as one
 LIMIT = 0.5  # rank correlation with their maps from which a map is not the network's
 
 # Here the sign says brighter or darker, so places are ranked by size; elsewhere it says for or against.
@@ -73,6 +74,11 @@ class Faithfulness:
         failed = {"chance": self.beaten[row] < 1, "weights": self.randomised[row] > LIMIT}
         return tuple(name for name in FAULTS if failed[name])
 
+    def verdict(self, row: int) -> str:
+        """In words: "reliable", or "unreliable" with the names of its faults."""
+        faults = self.faults(row)
+        return f"unreliable: {', '.join(faults)}" if faults else "reliable"
+
     @property
     def areas(self) -> dict[str, Floats]:
         """The area under each curve of each image, (N,) in [0, 1]: the mean probability on the way."""
@@ -98,23 +104,39 @@ def area(curves: Floats) -> Floats:
     return (curves[..., 1:] + curves[..., :-1]).mean(-1) / 2
 
 
-def faithfulness(model: nn.Module, images: Tensor, targets: Tensor, method: Method) -> Faithfulness:
+def uncounted(predictions: int) -> None:
+    """Counts nothing: the default `count` of `faithfulness`."""
+
+
+def faithfulness(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    method: Method,
+    *,
+    copies: Sequence[nn.Module] | None = None,
+    count: Callable[[int], None] = uncounted,
+) -> Faithfulness:
     """Explains images (N, 3, H, W) by a method, and tests each map.
 
-    Costs 129 predictions an image and the method itself four times. The moves and the shuffled
-    weights are the same at each call. Raises what the method raises.
+    Costs 129 predictions an image and the method itself four times; `count` receives how many were made
+    since, a map counted as one: `COST` an image in all. The moves and the shuffled weights are the same at
+    each call; `copies` are those of `shuffled_copies`, if they are at hand. Raises what the method raises.
     """
+    copies = shuffled_copies(model) if copies is None else copies
     maps = method(model, images, targets)
+    count(len(images) * (1 + RANDOMISED - len(copies)))
     places = maps.abs() if method in BY_SIZE else maps
-    known = next(model.parameters(), None) is not None
-    correlations = torch.full((len(images),), 0.0 if known else math.nan, dtype=torch.float64)
-    for seed in range(RANDOMISED) if known else ():
-        others = method(shuffled(model, seed), images, targets)
+    correlations = torch.full((len(images),), 0.0 if copies else math.nan, dtype=torch.float64)
+    for copied in copies:
+        others = method(copied, images, targets)
         correlations += rank_correlation(places, others.abs() if method in BY_SIZE else others)
+        count(len(images))
     moved = torch.stack([places.roll(by, (1, 2)) for by in _moves(*maps.shape[1:])], 1)
     with explaining(model), torch.no_grad():
         each = [
-            _curves(model, x[None], *one) for x, *one in zip(images, targets, moved, strict=True)
+            _curves(model, x[None], target, places, count)
+            for x, target, places in zip(images, targets, moved, strict=True)
         ]
     curves = torch.stack(each) if each else images.new_zeros(0, 2, MOVES**2, STEPS + 1)
     deletion, insertion = curves.cpu().numpy().swapaxes(0, 1)  # each (N, 9, 9), the map's own first
@@ -136,6 +158,12 @@ def concat(parts: Sequence[Faithfulness]) -> Faithfulness:
     return Faithfulness(
         **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     )
+
+
+def shuffled_copies(model: nn.Module) -> list[nn.Module]:
+    """The networks with shuffled weights that a map is compared with; none where there are no weights."""
+    known = next(model.parameters(), None) is not None
+    return [shuffled(model, seed) for seed in range(RANDOMISED if known else 0)]
 
 
 def shuffled(model: nn.Module, seed: int) -> nn.Module:
@@ -171,7 +199,9 @@ def _moves(height: int, width: int) -> list[tuple[int, int]]:
     ]
 
 
-def _curves(model: nn.Module, x: Tensor, target: Tensor, maps: Tensor) -> Tensor:
+def _curves(
+    model: nn.Module, x: Tensor, target: Tensor, maps: Tensor, count: Callable[[int], None]
+) -> Tensor:
     """Deletion and insertion (2, M, 9) of an image (1, 3, H, W), in the order of M maps (M, H, W)."""
     order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
     ranks = order.argsort(dim=1).view_as(maps)  # 0 is the first pixel to go
@@ -180,12 +210,13 @@ def _curves(model: nn.Module, x: Tensor, target: Tensor, maps: Tensor) -> Tensor
     grey, blur = mean_colour(model, x), blurred(x)
     most = at_a_time(order.shape[1])
     whole, covered, unseen = _probability(model, torch.cat([x, grey, blur]), target).split(1)
+    count(3)
     curves = []
     for start, before, after, end in ((whole, x, grey, covered), (unseen, blur, x, whole)):
-        inner = [
-            _probability(model, torch.where(part, after, before), target)
-            for part in taken.split(most)
-        ]
+        inner = []
+        for part in taken.split(most):
+            inner.append(_probability(model, torch.where(part, after, before), target))
+            count(len(part))
         points = torch.cat(inner).view(STEPS - 1, len(maps))
         ends = [point.expand(1, len(maps)) for point in (start, end)]
         curves.append(torch.cat([ends[0], points, ends[1]]).T)

@@ -22,7 +22,7 @@ from seewhy.cli.options import (
 )
 from seewhy.cli.progress import Terminal
 from seewhy.cli.screen import Part, Rows
-from seewhy.config.names import METHODS
+from seewhy.config.names import METHODS, PERTURBATION_METHODS
 from seewhy.errors import UsageError
 from seewhy.text import percent
 
@@ -113,8 +113,7 @@ def _lines(result: "Explained") -> Iterator[Part]:
         if row in explanations.wholes:
             yield f"  the network sees {explanations.wholes[row].share:.0%} of the image"
         for name, check in explanations.checks.items():
-            faults = check.faults(row)
-            yield f"  {name:<22}" + (f"unreliable: {', '.join(faults)}" if faults else "reliable")
+            yield f"  {name:<22}{check.verdict(row)}"
     if explanations.checks:
         yield ""
         titles = ("shuffled", "reliable")
@@ -128,8 +127,11 @@ def _lines(result: "Explained") -> Iterator[Part]:
             rows.append((name, *changes, shuffled, f"{mean['reliable']:.0%}"))
         yield Rows(rows)
         if not all(check.reliable.any() for check in explanations.checks.values()):
-            others = [name for name in METHODS if name not in explanations.checks]
+            others = [name for name in PERTURBATION_METHODS if name not in explanations.checks]
             if others:
-                yield f"an unreliable map says nothing of the model: try --methods {','.join(others[:3])}"
+                yield (
+                    "an unreliable map says nothing of the model: try --method "
+                    f"{','.join(others)}, which takes longer"
+                )
     yield ""
     yield f"{result.folder}: explanations.json, {', '.join(result.files)}"

@@ -35,14 +35,14 @@ class Curve:
 
 
 def work(progress: Progress, seconds: float, since: int, width: int) -> "RenderableType":
-    """A bar for images or bytes; `since` of them were done when the `seconds` began."""
+    """A bar for images, predictions or bytes; `since` of them were done when the `seconds` began."""
     rate = (progress.done - since) / seconds if seconds else 0.0
     if progress.what == "downloading":
         amount = (
             f"{progress.done / 1e6:,.1f} of {progress.total / 1e6:,.1f} MB  {rate / 1e6:,.1f} MB/s"
         )
     else:
-        amount = f"{progress.done:,} of {counted(progress.total, 'image')}"
+        amount = f"{progress.done:,} of {counted(progress.total, progress.unit)}"
         amount += f"  {rate:,.0f}/s" if rate else ""
     left = f"{_time((progress.total - progress.done) / rate)} left" if rate else ""
     tail = f"{amount}  {left}" if width >= NARROW else left
