@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from seewhy.analysis.robustness import (
 )
 from seewhy.config.input_rule import InputRule
 from seewhy.errors import DataError
+from seewhy.events import Event, Note, Progress
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.pytorch import PyTorchPredictor
@@ -52,11 +54,9 @@ def tried(classifier, images):
 
     Every sixth image has no label: were one drawn, not all would be right as they are.
     """
-    told: list[tuple[int, int]] = []
+    told: list[Event] = []
     some = replace(images, labels=np.where(np.arange(60) % 6, images.labels, -1))
-    found, shown = measure_robustness(
-        classifier, some, n=40, on_event=lambda event: told.append((event.done, event.total))
-    )
+    found, shown = measure_robustness(classifier, some, n=40, on_event=told.append)
     return found, shown, told
 
 
@@ -80,11 +80,18 @@ def test_what_is_measured_is_what_was_planted(tried) -> None:
 
 
 def test_the_bar_runs_once_from_beginning_to_end(tried) -> None:
-    told = tried[2]
-    totals = {total for _, total in told}
-    assert len(totals) == 1 and told[-1][0] == told[-1][1]
-    done = [done for done, _ in told]
+    told = [event for event in tried[2] if isinstance(event, Progress)]
+    assert len({event.total for event in told}) == 1 and told[-1].done == told[-1].total
+    done = [event.done for event in told]
     assert done == sorted(done) and done.count(done[-1]) == 1
+
+
+def test_the_cost_is_said_before_the_work(tried) -> None:
+    notes = [place for place, event in enumerate(tried[2]) if isinstance(event, Note)]
+    assert notes == [1], "after the first predictions, which tell the rate"
+    text, total = tried[2][1].text, tried[2][0].total
+    assert text.startswith(f"at most {total:,} predictions of 40 images: about ")
+    assert re.search(r"about [\d,]+ (second|minute)s? at [\d,]+ a second; a smaller --n", text)
 
 
 def test_adversarial_images_are_close_and_taken_for_another_class(classifier, tried) -> None:

@@ -198,6 +198,18 @@ def test_a_stopped_training_is_saved_and_resumed(photos, tmp_path, monkeypatch, 
     assert f"resumed at step {before:,}" in call(*arguments, "--resume", code=130).err
 
 
+def test_work_that_is_stopped_says_so_once(run, photos, monkeypatch):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seewhy.workflows.robustness.measure_robustness", stop)
+    assert call("robustness", run, "--data", photos, code=130).err.endswith("\ninterrupted\n")
+    monkeypatch.setattr("seewhy.workflows.train.training_loop", stop)
+    arguments = ["--recipe", "simple-cnn", "--data", photos, "--out", run.parent / "other"]
+    said = call("train", *arguments, *SETTINGS, code=130).err
+    assert said.count("interrupted") == 1 and "interrupted before" in said
+
+
 def test_a_training_that_diverges_says_what_to_do(photos, tmp_path):
     out = tmp_path / "run"
     arguments = ["--data", photos, "--out", out, *SETTINGS, "--train.lr", "1e30", "--epochs", "9"]

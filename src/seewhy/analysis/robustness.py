@@ -1,5 +1,6 @@
 """Accuracy under corruptions, transformations and adversarial attacks."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from seewhy.evaluation.metrics import confusion
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import Interval, exact, mean_of_shares
 from seewhy.evaluation.stats.significance import SIGNIFICANT, mcnemar
-from seewhy.events import Diagnostic, OnEvent, Progress, ignore
+from seewhy.events import Diagnostic, Note, OnEvent, Progress, ignore
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import evaluating, full_precision, to_input
@@ -75,6 +76,7 @@ def measure_robustness(
     chosen = np.random.default_rng(seed).permutation(labelled)[:n]
     subject = _Subject(classifier, images.take(chosen), on_event)
     predictions = subject.predict(subject.inputs)
+    on_event(Note(subject.cost()))
     clean = predictions.predicted == subject.labels
     errors = {
         name: np.stack(
@@ -149,6 +151,7 @@ class _Subject:
         self.images = replace(images, images=seen)
         self._on_event = on_event
         self._done, self._total = 0, _work(len(images))
+        self._began = time.monotonic()
 
     @property
     def inputs(self) -> Bytes:
@@ -160,10 +163,25 @@ class _Subject:
 
     def tick(self, count: int) -> None:
         self._done += count
-        self._on_event(Progress("trying", min(self._done, self._total - 1), self._total))
+        self._progress(min(self._done, self._total - 1))
 
     def finish(self) -> None:
-        self._on_event(Progress("trying", self._total, self._total))
+        self._progress(self._total)
+
+    def _progress(self, done: int) -> None:
+        self._on_event(Progress("trying", done, self._total, "prediction"))
+
+    def cost(self) -> str:
+        """How many predictions are made, and how long that takes at the rate of those made so far."""
+        rate = self._done / max(time.monotonic() - self._began, 1e-9)
+        seconds = max(1, round(self._total / rate))
+        took = (
+            counted(round(seconds / 60), "minute") if seconds >= 90 else counted(seconds, "second")
+        )
+        return (
+            f"at most {self._total:,} predictions of {counted(len(self.images), 'image')}: about {took} at "
+            f"{max(rate, 1):,.0f} a second; a smaller --n takes less"
+        )
 
     def predict(self, changed: Bytes) -> Predictions:
         """The predictions of all images, as they are given here."""
@@ -249,7 +267,7 @@ def _adversarial(subject: _Subject, clean: NDArray[np.bool_]) -> Adversarial | N
 
 
 def _work(n: int) -> int:
-    """Images that the model is shown in all, at most."""
+    """The predictions that are made in all, at most."""
     curves = sum(len(strengths) for _, strengths, _ in TRANSFORMATIONS.values())
     attacks = sum(
         min(n, MOST.get(name, n)) * len(radii) * COST[name] for name, radii in RADII.items()

@@ -111,7 +111,9 @@ def main(arguments: list[str] | None = None) -> Any:
     """Runs the command line; exit codes are in `seewhy.errors`, 1 means that some rows are not ok."""
     try:
         sys.exit(cli.main(arguments, prog_name="seewhy", standalone_mode=False))
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (click.exceptions.Abort, KeyboardInterrupt) as stop:
+        if not getattr(stop.__cause__ or stop, "__notes__", ()):  # else the verb has said more
+            click.echo("interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()

@@ -99,10 +99,11 @@ def command(
             on_event=terminal,
             **settings,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         terminal.close()
         if out is not None and out.with_name(f"{out.name}.partial").exists():
-            terminal.write("interrupted: run the same command with --resume to continue")
+            line = "interrupted: run the same command with --resume to continue"
+            terminal.interrupted(stop, line)
         raise
     if table is not None:
         terminal.write(_counts(result))

@@ -87,6 +87,11 @@ class Terminal:
         else:
             self._live.console.print(visible(line), soft_wrap=command)
 
+    def interrupted(self, stop: BaseException, line: str) -> None:
+        """Shows a line about an interruption, and notes in the exception that one is shown."""
+        self.write(line)
+        stop.add_note(line)
+
     def _show(self, content: "Callable[[int], RenderableType]") -> None:
         """Shows live what `content` makes for so many columns, but no more often than it can be read."""
         now = time.monotonic()
@@ -180,9 +185,9 @@ def shown(
         with _uninterrupted():
             importlib.import_module("torch")
         yield terminal
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit) as stop:
         terminal.close()
-        terminal.write(stopped(terminal.run))
+        terminal.interrupted(stop, stopped(terminal.run))
         raise
     finally:
         terminal.close()
