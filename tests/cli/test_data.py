@@ -42,6 +42,11 @@ def test_stats_gives_one_json_object(photos):
     assert found["stored"] == 16 and found["splits"]["test"]["per_class"] == {"ant": 12, "bee": 12}
 
 
+def test_stats_counts_unusable_files_and_goes_on(faulty):
+    assert json.loads(call("data", "stats", faulty, "--json").out)["bad"] == 1
+    assert "broken.png" in call("data", "stats", faulty, "--on-bad", "error", code=2).err
+
+
 def test_check_exits_0_when_all_is_well(photos, tmp_path):
     out = tmp_path / "out"
     done = call("data", "check", photos, "--out", out)

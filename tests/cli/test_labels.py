@@ -101,6 +101,20 @@ def test_which_images_are_test_is_told_by_the_flags_of_the_training(photos, tmp_
     assert told.startswith("1 corrected") and told.endswith("--data.split_seed=1\n")
 
 
+def test_the_next_training_leaves_out_what_cannot_be_used(tmp_path):
+    photos = write_folder(tmp_path / "photos", classes=("ant", "bee"), count=20)
+    (photos / "ant" / "broken.png").write_bytes(b"no image")
+    splits = load_data(photos, DataConfig(on_bad="skip", max_bad=1))
+    label = splits.classes[splits.train.labels[0]]
+    right = next(name for name in splits.classes if name != label)
+    review = tmp_path / "review.csv"
+    review.write_text(f"hash,right_label\n{splits.train.hashes[0].decode()},{right}\n")
+    told = call("data", "apply-review", photos, review, "--out", tmp_path / "photos-2").out
+    line = shlex.split(told.splitlines()[-1])[2:]  # train --data ...
+    assert line[-4:] == ["--on-bad", "skip", "--max-bad", "0.025"]
+    call("data", "split", line[2], *line[3:], "--out", tmp_path / "splits")
+
+
 def test_json_is_one_object_and_a_filled_review_is_kept(photos, home):
     (home / "review.csv").write_text("mine")
     said = call("data", "labels", photos, "--out", home, "--json")

@@ -35,7 +35,7 @@ def stats(data: str, out: Path | None, as_json: bool, **values: str | None) -> N
     Mean and std are those of the stored training images, in [0, 1]. Of the test split only the number of
     images is shown.
     """
-    config = config_of(values, size=SIZE)
+    config = config_of(values, size=SIZE, on_bad="skip", max_bad=1)
     statistics = seewhy.data_statistics(data, config, out=out, on_event=Terminal())
     record = {"data": data, **seewhy.to_json(statistics)}
     show(record, as_json, lambda _: statistics_table(statistics))

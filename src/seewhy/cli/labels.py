@@ -77,7 +77,7 @@ def apply_review(
     lines = [
         ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()),
         f"{out}: {made.note}",
-        f"next: {command_line('train', '--data', out, *own)}",
+        f"next: {command_line('train', '--data', out, *own, *made.flags)}",
     ]
     show(made, as_json, lambda _: lines)
 

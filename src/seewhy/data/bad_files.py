@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from seewhy.config.data import DataConfig
 from seewhy.errors import DataError
 from seewhy.files import write_atomic
 from seewhy.text import counted, csv_text, visible
@@ -25,16 +26,24 @@ def check_bad(bad: Sequence[BadFile], total: int, on_bad: str, max_bad: float) -
         return
     named = "; ".join(f"{visible(file.path)} ({file.code}: {file.error})" for file in bad[:5])
     more = f"; and {len(bad) - 5:,} more" if len(bad) > 5 else ""
-    share = math.ceil(1000 * len(bad) / max(total, 1)) / 1000
-    more_than = "" if len(bad) <= max_bad * total else f" --max-bad {share:g}"
-    remedy = f"Replace or remove them, or continue without them: --on-bad skip{more_than}"
+    flags = skip_flags(len(bad), total, max_bad)
+    remedy = f"Replace or remove them, or continue without them: {' '.join(flags)}"
     if on_bad == "skip":
-        remedy = (
-            f"At most {max_bad:.1%} may be skipped: replace them, or raise --max-bad to {share:g}"
-        )
+        most = f"At most {max_bad:.1%} may be skipped"
+        remedy = f"{most}: replace them, or raise --max-bad to {flags[-1]}"
     raise DataError(
         f"{len(bad):,} of {counted(total, 'image')} cannot be used: {named}{more}. {remedy}"
     )
+
+
+def skip_flags(bad: int, total: int, max_bad: float = DataConfig().max_bad) -> tuple[str, ...]:
+    """The flags that leave out so many bad images of `total`, where `max_bad` is the most otherwise."""
+    if not bad:
+        return ()
+    if bad <= max_bad * total:
+        return ("--on-bad", "skip")
+    share = math.ceil(1000 * bad / max(total, 1)) / 1000
+    return ("--on-bad", "skip", "--max-bad", f"{share:g}")
 
 
 def write_bad_files(bad: Sequence[BadFile], path: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
-from seewhy.data.bad_files import BadFile, write_csv
+from seewhy.data.bad_files import BadFile, skip_flags, write_csv
 from seewhy.data.class_names import NO_LABEL
 from seewhy.data.images import near_duplicates
 from seewhy.data.imageset import ImageSet
@@ -113,6 +113,11 @@ class Splits:
         """The number of images of each split."""
         test = 0 if self.test is None else len(self.test)
         return {"train": len(self.train), "val": len(self.val), "test": test}
+
+    @property
+    def skip_flags(self) -> tuple[str, ...]:
+        """The flags with which a training leaves out the bad files; none where there are none."""
+        return skip_flags(len(self.bad), len(self.bad) + sum(self.sizes.values()))
 
     @property
     def hashes(self) -> np.ndarray:
@@ -266,13 +271,13 @@ def assign(
 def check_names(names: tuple[str, ...]) -> None:
     """Refuses class names that a model file cannot hold, before anything is trained."""
     for name in names:
-        controls = any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
-        if not 1 <= len(name) <= 256 or controls:
-            raise UntrainableError(
-                f"the class name {visible(name[:80])!r} is empty, longer than 256 characters, or has "
-                "characters that cannot be shown",
-                "rename it",
-            )
+        controls = [one for one in name if unicodedata.category(one) in ("Cc", "Cs")]
+        if not name:
+            raise UntrainableError("a class name is empty", "rename it")
+        if controls or len(name) > 256:
+            cannot = f"has {visible(controls[0])}, which cannot be shown" if controls else ""
+            fault = cannot or f"has {len(name):,} characters, more than 256"
+            raise UntrainableError(f"the class name {visible(name[:80])} {fault}", "rename it")
     # The header is JSON that holds the metadata as JSON.
     listed = json.dumps(names, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     size = len(json.dumps(listed, ensure_ascii=False, allow_nan=False).encode())

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import numpy as np
 
 from seewhy.analysis.shortcuts import Telling, numbers, shortcut_findings, shortcuts
-from seewhy.config.data import DataConfig
 from seewhy.data.inspect.duplicates import alike_findings, group_findings, identical_findings
 from seewhy.data.inspect.findings import Example, Finding, described, is_wrong
 from seewhy.data.inspect.gathered import Gathered, gather
@@ -73,13 +71,11 @@ def find_faults(splits: Splits, on_event: OnEvent = ignore) -> Report:
 def _unusable(splits: Splits, images: Gathered) -> Iterator[Finding]:
     """Finds what makes training refuse the data: unreadable files and untrainable classes."""
     if splits.bad:
-        share = len(splits.bad) / (len(splits.bad) + sum(splits.sizes.values()))
-        most = f" --max-bad {ceil(1000 * share) / 1000}" if share > DataConfig().max_bad else ""
         yield Finding(
             "unreadable",
             "error",
             "files that are not usable images",
-            f"replace or remove them; --on-bad skip{most} trains without them",
+            f"replace or remove them; {' '.join(splits.skip_flags)} trains without them",
             [Example(f"{file.code}: {file.error}", name=file.path) for file in splits.bad],
         )
     try:

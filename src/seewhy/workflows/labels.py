@@ -56,7 +56,10 @@ class LabelFindings:
 
 @dataclass(frozen=True)
 class ReviewedData:
-    """The folder `version`, `data` with corrected labels, and how many images have which answer."""
+    """The folder `version`, `data` with corrected labels, and how many images have which answer.
+
+    `flags` are those that a training needs to leave out the files that cannot be used.
+    """
 
     data: str
     version: Path
@@ -64,6 +67,7 @@ class ReviewedData:
     left_out: int
     confirmed: int
     open: int
+    flags: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
@@ -167,6 +171,7 @@ def apply_review(
         left_out=left_out,
         confirmed=answers.confirmed,
         open=answers.open,
+        flags=splits.skip_flags,
     )
 
 

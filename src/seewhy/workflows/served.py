@@ -49,7 +49,7 @@ class ServedData:
     """The folder `version`, `data` with served images: how many were added, and why others were not.
 
     `none` were labelled as none of the classes, `without_image` have no image, `known` are in the data
-    already.
+    already. `flags` are those that a training needs to leave out the files that cannot be used.
     """
 
     data: str
@@ -58,6 +58,7 @@ class ServedData:
     none: int
     without_image: int
     known: int
+    flags: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
@@ -148,7 +149,9 @@ def apply_feedback(
         raise UsageError(f"no image is added: {_why(counts)}")
     version = _version(str(data), config, added)
     write_corrected(version, Path(out), [served, Path(data)])
-    return ServedData(data=str(data), version=Path(out), added=len(added), **counts)
+    return ServedData(
+        data=str(data), version=Path(out), added=len(added), **counts, flags=splits.skip_flags
+    )
 
 
 def _version(data: str, config: DataConfig, added: Sequence[Added]) -> Corrected:
