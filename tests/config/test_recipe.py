@@ -100,6 +100,14 @@ def test_overrides_go_by_dotted_name():
         load_recipe("fast", {"train.lrr": 2})
 
 
+def test_a_fault_of_an_override_blames_no_recipe(tmp_path):
+    with pytest.raises(UsageError, match=r"^train\.lr: .*got 'abc'"):
+        load_recipe("fast", {"train.lr": "abc"})
+    (tmp_path / "wrong.yaml").write_text("train: {epochs: many}")
+    with pytest.raises(UsageError, match=r"^recipe .*wrong\.yaml: train\.epochs"):
+        load_recipe(tmp_path / "wrong.yaml", {"train.lr": 0.1})
+
+
 @pytest.mark.parametrize(
     ("changes", "size"),
     [

@@ -48,6 +48,16 @@ def test_all_but_the_last_layer_comes_from_the_file_and_mean_and_std_from_its_ca
     torch.testing.assert_close(ours.std, torch.tensor(CARD["std"]))
 
 
+def test_images_smaller_than_those_of_the_weights_are_a_note(tmp_path: Path) -> None:
+    card = {**CARD, "input_size": [3, 32, 32]}
+    path = str(written(tmp_path / "w.safetensors", net(stem="small"), card))
+    text = fill(net(stem="small"), read_weights("resnet18", path), "r18")
+    assert text.endswith(
+        "with images of 32 pixels a side, and these have 16: try --data.size 32 if the files are that "
+        "large, otherwise --model.enlarge 32"
+    )
+
+
 def test_timms_card_has_its_numbers_inside(tmp_path: Path) -> None:
     path = written(tmp_path / "w.safetensors", net(), {"architecture": "x", "pretrained_cfg": CARD})
     assert read_weights("resnet18", str(path)).card.mean == (0.5, 0.4, 0.3)

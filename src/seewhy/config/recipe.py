@@ -13,7 +13,7 @@ from seewhy.config.augment import AugmentConfig
 from seewhy.config.data import DataConfig
 from seewhy.config.names import View
 from seewhy.config.networks import ModelConfig
-from seewhy.config.options import Option, options_of
+from seewhy.config.options import Option, first_fault, options_of
 from seewhy.config.pretrained import Pretrained
 from seewhy.config.search import Space, check
 from seewhy.config.training import TrainConfig
@@ -91,7 +91,8 @@ def make_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None, la
     try:
         recipe = Recipe.model_validate(whole)
     except ValidationError as error:
-        raise UsageError(f"recipe {label}: {_explain(error)}") from None
+        by_user = first_fault(error)[0] in (overrides or {})
+        raise UsageError(("" if by_user else f"recipe {label}: ") + _explain(error)) from None
     known = recipe.model.options.pretrained if recipe.model.weights == "imagenet" else None
     return recipe if known is None else seen_by(recipe, known)
 

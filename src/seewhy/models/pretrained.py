@@ -96,9 +96,10 @@ def fill(network: Network, weights: Weights, name: str) -> str:
     )
     text = f"{name} starts from {weights.origin}; {classes} is replaced by one of {network.num_classes:,}"
     if network.inner_size < 0.75 * weights.card.size:
+        side = weights.card.size
         text += (
-            f". The weights were trained with images of {weights.card.size} pixels a side, and these have "
-            f"{network.size}: --data.size or --model.enlarge {weights.card.size} may be better"
+            f". The weights were trained with images of {side} pixels a side, and these have {network.size}: "
+            f"try --data.size {side} if the files are that large, otherwise --model.enlarge {side}"
         )
     return text
 
