@@ -20,12 +20,12 @@ def test_images_are_found_at_any_depth_in_plain_order(tmp_path):
     ]
 
 
-def test_hidden_and_other_files_are_counted(tmp_path):
+def test_hidden_files_and_litter_are_not_listed(tmp_path):
     put(tmp_path, "a/1.png", "a/.2.png", ".git/3.png", "a/.DS_Store")
     put(tmp_path, "a/Thumbs.db", "notes.txt", "a/page.html", data=b"<html>")
     found = scan(tmp_path)
     assert found.images == ["a/1.png"] and found.skipped == []
-    assert (len(found.others), found.hidden) == (2, 4)  # a hidden folder counts once
+    assert len(found.others) == 2 and found.beside == 0
 
 
 def test_the_litter_of_other_programs_is_passed_over(tmp_path):
@@ -40,7 +40,7 @@ def test_the_litter_of_other_programs_is_passed_over(tmp_path):
     put(tmp_path, "a/._6.png", "a/desktop.ini", "@__thumb/7.jpg", "System Volume Information/8.png")
     found = scan(tmp_path)
     assert found.images == ["a/1.png"] and found.others == [] and found.folders == ["a"]
-    assert found.hidden == 10
+    assert found.beside == 0
 
 
 def test_what_seewhy_has_written_is_passed_over(tmp_path):

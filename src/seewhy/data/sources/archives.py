@@ -88,8 +88,8 @@ def list_archive(
         parts = path.split("/")
         names["/".join(parts[:-1])].add(parts[-1])
         if any(is_litter(part) for part in parts if part.strip(".")):
-            scan.hidden += 1
-        elif any(part.strip(".") == "" for part in parts):
+            continue
+        if any(part.strip(".") == "" for part in parts):
             scan.skip(path, "not_a_file")
         elif path in entries:
             raise refusal(archive, "zip_twice", visible(path))

@@ -29,15 +29,15 @@ def _names(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
 
 
 def _joined(folder: Path, zips: list[str], beside: Scan) -> Tree:
-    """The tree of these zips and of the files beside them; other files in the zips count as hidden."""
+    """The tree of these zips and of the files beside them; other files in the zips are only counted."""
     trees = {os.path.splitext(name)[0]: tree_at(folder / name) for name in zips}
     paths = [f"{stem}/{path}" for stem, tree in trees.items() for path in tree.scan.images]
     scan = replace(
         beside,
         images=sorted(paths),
         others=[name for name in beside.others if name not in zips],
-        hidden=beside.hidden
-        + sum(tree.scan.hidden + len(tree.scan.others) for tree in trees.values()),
+        beside=beside.beside
+        + sum(tree.scan.beside + len(tree.scan.others) for tree in trees.values()),
     )
 
     def image(name: str) -> ImageLike:

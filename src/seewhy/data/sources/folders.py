@@ -52,9 +52,10 @@ LINKED = "a link that leads out of the folder (follow it with --follow-links)"
 class Scan:
     """The files below a root, as sorted paths relative to it with "/".
 
-    `images` are named as images or start like one, `skipped` are not files, `others` are all other
-    files except hidden ones and litter, which are only counted. `folders` are all folders, `outputs` those
-    that SeeWhy has written, which are not listed further. `links` are the real paths of files behind links.
+    `images` are named as images or start like one, `skipped` are not files, `others` are all other files
+    but hidden ones and litter; `beside` is the number of those in other places. `folders` are all folders,
+    `outputs` those that SeeWhy has written, which are not listed further. `links` are the real paths of files
+    behind links.
     """
 
     images: list[str] = field(default_factory=list)
@@ -63,7 +64,7 @@ class Scan:
     folders: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     links: dict[str, ListedPath] = field(default_factory=dict)
-    hidden: int = 0
+    beside: int = 0
 
     def skip(self, path: str, code: str, detail: str = "") -> None:
         self.skipped.append(BadFile(path, code, detail or IMAGE_ERROR_CODES[code]))
@@ -84,7 +85,7 @@ class Scan:
         )
 
     def inside(self, folder: str) -> "Scan":
-        """Returns the part below a folder, with paths relative to it; the other files count as hidden."""
+        """Returns the part below a folder, with paths relative to it; the other files are only counted."""
         start = folder + "/"
 
         def part(paths: list[str]) -> list[str]:
@@ -98,7 +99,7 @@ class Scan:
             folders=part(self.folders),
             outputs=part(self.outputs),
             links={path.removeprefix(start): real for path, real in self.links.items()},
-            hidden=self.hidden + len(self.others) - len(others),
+            beside=self.beside + len(self.others) - len(others),
         )
 
 
@@ -191,8 +192,8 @@ class _Scanner:
     def _add(self, folder: _Folder, entry: os.DirEntry[str]) -> None:
         path = folder.prefix + entry.name
         if is_litter(entry.name):
-            self.files.hidden += 1
-        elif entry.is_symlink():
+            return
+        if entry.is_symlink():
             self._follow(path, entry)
         elif entry.is_dir(follow_symlinks=False):
             self.waiting.append(_Folder(path + "/", folder.real / entry.name, folder.linked))

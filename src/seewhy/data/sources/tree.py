@@ -67,8 +67,8 @@ class Tree:
         )
 
     def notes(self, unused: int) -> tuple[str, ...]:
-        """Returns lines on what is ignored: `unused` files, hidden ones, and what is not a file."""
-        others = unused + self.scan.hidden
+        """Returns lines on what is ignored: `unused` files, those beside, and what is not a file."""
+        others = unused + self.scan.beside
         skipped = sum(file.error != LINKED for file in self.scan.skipped)
         notes = [f"{counted(others, 'other file')} ignored"] if others else []
         if self.scan.outputs:
