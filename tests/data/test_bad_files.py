@@ -14,11 +14,20 @@ def test_the_first_bad_files_are_named_with_the_remedy():
     with pytest.raises(DataError) as caught:
         check_bad(BAD, 50, "error", 1.0)
     assert str(caught.value) == (
-        "7 of 50 images cannot be used: a/0.png (undecodable: damaged); "
-        "a/1.png (undecodable: damaged); a/2.png (undecodable: damaged); "
-        "a/3.png (undecodable: damaged); a/4.png (undecodable: damaged); and 2 more. "
-        "Replace or remove them, or continue without them: --on-bad skip"
+        "7 of 50 images cannot be used: a/0.png, a/1.png, a/2.png, a/3.png, a/4.png and 2 more "
+        "(undecodable: damaged). Replace or remove them, or continue without them: --on-bad skip"
     )
+
+
+def test_a_fault_is_said_once_whatever_lies_between_its_files():
+    faults = ["heic", "empty", "heic", *"abcde"]
+    with pytest.raises(DataError) as caught:
+        check_bad([BadFile(f"{n}.jpg", "code", f) for n, f in enumerate(faults)], 50, "error", 1.0)
+    text = "8 of 50 images cannot be used: 0.jpg, 2.jpg (code: heic); 1.jpg (code: empty); "
+    assert str(caught.value).startswith(
+        text + "3.jpg (code: a); 4.jpg (code: b); 5.jpg (code: c); and"
+    )
+    assert "; and 2 more. Replace" in str(caught.value)
 
 
 def test_as_many_may_be_skipped_as_was_said():

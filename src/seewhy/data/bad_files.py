@@ -8,7 +8,7 @@ from pathlib import Path
 from seewhy.config.data import DataConfig
 from seewhy.errors import DataError
 from seewhy.files import write_atomic
-from seewhy.text import counted, csv_text, visible
+from seewhy.text import counted, csv_text, shortened
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,13 @@ def check_bad(bad: Sequence[BadFile], total: int, on_bad: str, max_bad: float) -
     """Raises `DataError` if bad images must not be skipped, or are too large a part of `total`."""
     if not bad or (on_bad == "skip" and len(bad) <= max_bad * total):
         return
-    named = "; ".join(f"{visible(file.path)} ({file.code}: {file.error})" for file in bad[:5])
-    more = f"; and {len(bad) - 5:,} more" if len(bad) > 5 else ""
+    by_fault: dict[str, list[str]] = {}
+    for file in bad:
+        by_fault.setdefault(f"{file.code}: {file.error}", []).append(file.path)
+    faults = list(by_fault.items())
+    named = "; ".join(f"{shortened(paths)} ({fault})" for fault, paths in faults[:5])
+    others = sum(len(paths) for _, paths in faults[5:])
+    more = f"; and {others:,} more" if others else ""
     flags = skip_flags(len(bad), total, max_bad)
     remedy = f"Replace or remove them, or continue without them: {' '.join(flags)}"
     if on_bad == "skip":
