@@ -60,8 +60,9 @@ def test_other_data_are_refused(run, tmp_path):
 
 
 def test_no_finished_run_is_named(tmp_path):
-    with pytest.raises(UsageError, match="is not a finished run"):
+    with pytest.raises(UsageError, match="is not a finished run") as caught:
         seewhy.report(tmp_path)
+    assert "--resume" not in str(caught.value), "there is nothing to resume"
 
 
 @pytest.fixture

@@ -126,6 +126,11 @@ class Stored:
 
 def read_stored(run: Run) -> Stored:
     """Reads a finished run. Raises `UsageError`, which says what to do, if the run is not finished."""
+    if not run.started:
+        raise UsageError(
+            f"{run.path} is not a finished run (no config.yaml): give the directory of a run, as "
+            "`seewhy train` and `seewhy runs` show it"
+        )
     if not run.finished:
         raise UsageError(
             f"{run.path} is not a finished run (no model.safetensors): give a run directory, or finish the "

@@ -134,7 +134,6 @@ def _nothing_fits(path: Path, tree: Tree) -> str:
             f"or pack it as .zip, {', '.join(TARS)}"
         )
     looks = "\n".join(f"  {name}: {known.looks}" for name, known in LAYOUTS.items())
-    known = f"{visible(str(path))} has none of the known layouts:\n{looks}\n"
     advice = "Give the folder above the class folders, or arrange the images in one of these ways"
     if not tree.scan.images:
         advice = "It holds no images: is it the right folder?"
@@ -142,4 +141,5 @@ def _nothing_fits(path: Path, tree: Tree) -> str:
         above = visible(str(path.resolve().parent))
         advice = f"If it is one class, give the folder above it ({above}); else put each class in a folder"
     unread = not_looked_into(tree.scan.others)
-    return known + "\n".join(filter(None, [hint(tree) or unread or advice, tree.scan.left_links()]))
+    lines = [f"{visible(str(path))} has none of the known layouts", hint(tree) or unread or advice]
+    return "\n".join([*lines, *filter(None, [tree.scan.left_links()]), f"Known layouts:\n{looks}"])
