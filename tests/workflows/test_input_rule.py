@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import yaml
 from data.pictures import STORED, exif
-from helpers import QUICK, call
+from helpers import QUICK, call, write_folder
 from PIL import Image
 from safetensors.torch import save_file
 
 import seewhy
+from seewhy.config.input_rule import InputRule
 from seewhy.data.images.decode import read
 from seewhy.errors import UsageError
 from seewhy.evaluation.predictions import Predictions
@@ -105,7 +106,24 @@ def test_a_training_says_what_was_decided(scans, tmp_path):
     assert "only their centre square is used (by its training: --data.fit squash" in said.err
     said = call("explain", run.path, wide[0], square, "--no-check", "--out", tmp_path / "why")
     assert said.err.count("1 of 2 images has one side") == 1
+    assert "only its centre square is used" in said.err
     assert "one side" not in call("predict", run.path, square).err
+
+
+def test_long_images_are_a_note_where_something_can_be_chosen_or_is_lost(tmp_path):
+    write_folder(tmp_path, classes=("ant", "bee"), count=12)
+    for path in (tmp_path / "ant").iterdir():
+        Image.open(path).resize((48, 16)).save(path)
+
+    def noted(rule=None, **options):
+        config = seewhy.DataConfig(size=16, **options)
+        notes = seewhy.load_data(tmp_path, config, rule=rule).notes
+        return any("times as long as the other" in note for note in notes)
+
+    assert noted(fit="squash") and noted(fit="crop")
+    assert noted(folds=3, fold=0) and not noted(folds=3, fold=1), "the first fold says it for all"
+    assert noted(InputRule(size=16, store=16, fit="crop")), "the model cuts the images"
+    assert not noted(InputRule(size=16, store=16, fit="squash"))
 
 
 def test_the_depth_is_decided_on_train_alone(scans, tmp_path):

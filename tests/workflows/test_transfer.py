@@ -280,3 +280,17 @@ def test_a_network_of_the_users_choice_is_trained_from_nothing() -> None:
     data = (images, ["a", "b"] * 10)
     assert suited_recipe(data, {"model.name": "resnet18"}, lambda _: None) == "photos"
     assert suited_recipe(data, {"train.epochs": 3}, lambda _: None) == "transfer"
+
+
+def test_that_few_images_train_the_last_layer_alone_is_said_once_of_folds(tmp_path: Path) -> None:
+    data = write_folder(tmp_path, classes=("ant", "bee"), count=9)
+
+    def notes(**changes: Any) -> tuple[str, ...]:
+        recipe = load_recipe("transfer", {"data.size": 16, **changes})
+        splits = seewhy.load_data(data, recipe.data)
+        return transfer.decide(recipe, splits, torch.nn.Identity(), None)[1]
+
+    assert "are few: the last layer alone is trained" in notes()[0]
+    assert notes(**{"data.folds": 3, "data.fold": 0}) and not notes(
+        **{"data.folds": 3, "data.fold": 1}
+    )

@@ -93,9 +93,10 @@ def load_data(
     images, split = part.images, part.split
     test = images.take(split == "test")
     train = images.take(split == "train")
-    if given is None:
+    shapes: list[str] = []
+    if given is None and not config.fold:  # of folds, the first says it
         shapes = shape_notes(train.sizes, rule.fit, training=True)
-    else:
+    elif given is not None and rule.fit == "crop":  # the others leave out nothing
         shapes = shape_notes(images.take(split != "test").sizes, rule.fit)
     return Splits(
         train=train,

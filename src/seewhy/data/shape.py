@@ -13,13 +13,16 @@ from seewhy.text import counted
 # Longer side by shorter. Cropping leaves out a third of a 3:2 photograph; squashing it changes hardly more
 # than a random resized crop does.
 FAR: dict[Fit, float] = {"crop": 1.4, "pad": 2.0, "squash": 2.0}
-BECOMES: dict[Fit, str] = {
-    "crop": "only their centre square is used",
-    "pad": "they are shown small, between bars of grey",
-    "squash": "their shape is changed to a square",
+BECOMES: dict[Fit, tuple[str, str]] = {  # one image, several
+    "crop": ("only its centre square is used", "only their centre square is used"),
+    "pad": (
+        "it is shown small, between bars of grey",
+        "they are shown small, between bars of grey",
+    ),
+    "squash": ("its shape is changed to a square", "their shape is changed to a square"),
 }
 INSTEAD: dict[Fit, str] = {
-    "crop": "--data.fit squash or pad uses the whole image",
+    "crop": "--data.fit squash or pad uses the whole length",
     "pad": "--data.fit squash fills the square, crop fills it with the centre",
     "squash": "--data.fit pad keeps the shape, crop keeps it for the centre",
 }
@@ -41,7 +44,7 @@ def shape_notes(sizes: np.ndarray | None, fit: Fit, *, training: bool = False) -
     of = f"{count:,} of {counted(len(sizes), 'training image' if training else 'image')}"
     far = f"{'has' if count == 1 else 'have'} one side more than {FAR[fit]:g} times as long as the other"
     how = INSTEAD[fit] if training else f"by its training: {INSTEAD[fit]}"
-    return [f"{of} {far}: {BECOMES[fit]} ({how})"]
+    return [f"{of} {far}: {BECOMES[fit][count > 1]} ({how})"]
 
 
 def cropped_note(images: Iterable[ImageLike], fit: Fit) -> list[str]:

@@ -57,7 +57,8 @@ def decide(
             f"{counted(images, 'training image', 'are')} few: the last layer alone is trained "
             "(--train.unfreeze all trains all layers)"
         )
-        return _with(recipe, unfreeze=None), (note,)
+        # Of folds, the first says it for all.
+        return _with(recipe, unfreeze=None), () if recipe.data.fold else (note,)
     if config.time_limit is None:
         return _with(recipe, unfreeze="all"), (
             f"all layers are trained for {config.epochs} epochs, without a --train.time_limit",

@@ -93,7 +93,7 @@ def quality_findings(images: ImageSet, measures: Measures, rule: InputRule) -> l
     if images.sizes is not None:
         resized = images.sizes.max(1) if rule.fit == "pad" else images.sizes.min(1)
         shape, enlargement = elongation(images.sizes), rule.store / resized
-        long = f"more than {LONG:g} times as long as wide: {BECOMES[rule.fit]}"
+        long = f"more than {LONG:g} times as long as wide: {BECOMES[rule.fit][1]}"
         small = f"enlarged more than {ENLARGED:g} times to the {rule.store} pixels of the others"
         findings += [
             _finding("odd-shape", long, shape > LONG, -shape, "length by width", INSTEAD[rule.fit]),
@@ -108,7 +108,7 @@ def elongated_findings(images: ImageSet, rule: InputRule) -> list[Finding]:
         return []
     shape = elongation(images.sizes)
     far = (shape > FAR[rule.fit]) & (shape <= LONG)
-    long = f"more than {FAR[rule.fit]:g} times as long as wide: {BECOMES[rule.fit]}"
+    long = f"more than {FAR[rule.fit]:g} times as long as wide: {BECOMES[rule.fit][1]}"
     found = _finding("elongated", long, far, -shape, "length by width", INSTEAD[rule.fit])
     return with_examples(replace(found, severity="note"))
 
