@@ -43,6 +43,14 @@ def test_runs_are_listed_newest_first(folder, trained):
     assert unfinished.accuracy is None and "metrics.json is damaged" in damaged.problem
 
 
+def test_later_work_in_a_finished_run_does_not_date_it(folder):
+    before = [(one.path, one.date) for one in seewhy.list_runs(folder, sort="name")]
+    for name in ("a/finished", "a/unfinished"):
+        (folder / name / "report.html").write_text("")
+    after = [(one.path, one.date) for one in seewhy.list_runs(folder, sort="name")]
+    assert after[0] == before[0] and after[1][1] > before[1][1]
+
+
 def test_they_can_be_sorted(folder):
     names = [one.path.name for one in seewhy.list_runs(folder, sort="name")]
     assert names == ["finished", "unfinished", "damaged"]

@@ -23,7 +23,8 @@ class RunSummary:
 
     `fingerprint` is that of its images and labels. `accuracy` is that on validation, by which runs are
     compared, `test_accuracy` that on test where it was evaluated. `epochs` were done of `planned`; `seconds`
-    are those of the training, `megabytes` those of the model, `date` (UTC, ISO 8601) when it last changed.
+    are those of the training, `megabytes` those of the model, `date` (UTC, ISO 8601) when its model was
+    written, or of an unfinished run when it last changed.
     `problem` says what is wrong with a damaged run, whose other facts may be missing.
     """
 
@@ -46,7 +47,8 @@ class RunSummary:
 
 def summarise_run(run: Run) -> RunSummary:
     """What the files of a run say of it, also where some are damaged."""
-    changed = max(path.stat().st_mtime for path in run.path.iterdir() if path.is_file())
+    files = [run.model] if run.finished else filter(Path.is_file, run.path.iterdir())
+    changed = max(path.stat().st_mtime for path in files)
     date = datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")
     try:
         config, history, metrics = run.config, run.history, run.metrics
