@@ -42,6 +42,7 @@ def test_train_shows_its_curve_and_ends_with_what_to_do_next(photos, tmp_path):
         "train", "--recipe", "regularized-cnn", "--data", photos, "--out", out, *settings
     )
     assert code == 0 and "next: validation in " in text and "then the report" in text
+    assert "writing the report" in text
     assert "validation accuracy " in text and "▁" in text and "epoch  12/12" in text
     assert f"seewhy evaluate {out}" in text and f"seewhy predict {out} IMAGE" in text
 

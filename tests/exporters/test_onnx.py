@@ -108,6 +108,7 @@ def test_a_network_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
 def test_the_verb_says_what_it_wrote_and_overwrites_nothing(tmp_path: Path) -> None:
     path = bundle_of(trained(size=4), tmp_path, 4)
     printed = call("export", str(path), "--out", str(tmp_path / "m.onnx"))
+    assert "comparing its answers" in printed.err, "no silence while it works"
     assert "m.onnx" in printed.out and seewhy.load(tmp_path / "m.onnx").digest[:12] in printed.out
     assert (
         "already exists" in call("export", str(path), "--out", str(tmp_path / "m.onnx"), code=2).err

@@ -107,6 +107,7 @@ def _one(settings: dict[str, Any], resume: bool, as_json: bool, tracker: OnEvent
         with shown(
             lambda _: f"interrupted: the run is finished, its report is not ({report})"
         ) as terminal:
+            terminal.write("writing the report")
             device = run.config["recipe"]["train"]["device"]
             page = seewhy.report(run, analyse=True, device=device, on_event=terminal)
     except Exception as error:

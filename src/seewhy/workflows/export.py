@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from seewhy.errors import UsageError
-from seewhy.events import OnEvent, ignore
+from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import holds_something, output_folder, require_new, require_writable
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
@@ -65,6 +65,7 @@ def export(
         raise UsageError(f"--runtime is for --format web: leave it out for {format}")
     path = Path(out)
     _require_fitting(path, format)
+    on_event(Note("exporting the network and comparing its answers, which can take half a minute"))
     match format:
         case "onnx":
             return _export_onnx(model, path)
