@@ -202,7 +202,7 @@ class UnwritableError(SeeWhyError):
     reason: str
 
     def __str__(self) -> str:
-        where = "choose another --out, or work in another directory"
+        where = "allow it, choose another --out if there is one, or work in another directory"
         return f"cannot write {self.path} ({self.reason}): {where}"
 
 
