@@ -53,16 +53,16 @@ def test_an_archive_that_is_not_read_is_named_and_what_to_do(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(DataError, match=r"not read: extract it .* or pack it as \.zip, \.tar,"):
         find(tmp_path / name)
-    with pytest.raises(DataError, match=rf"Nothing was looked for in {name}: extract it$"):
+    with pytest.raises(DataError, match=rf"Nothing was looked for in {name}: extract it\n"):
         find(tmp_path)
     (tmp_path / "b.zip").touch()
-    with pytest.raises(DataError, match=r"b\.zip: extract them$"):
+    with pytest.raises(DataError, match=r"b\.zip: extract them\n"):
         find(tmp_path)
 
 
 def test_an_archive_in_a_folder_can_be_given_itself(tmp_path):
     (tmp_path / "b.zip").touch()
-    with pytest.raises(DataError, match=r"b\.zip: extract it, or give it as --data$"):
+    with pytest.raises(DataError, match=r"b\.zip: extract it, or give it as --data\n"):
         find(tmp_path)
 
 

@@ -50,7 +50,7 @@ def test_a_tar_is_read_like_a_folder(tmp_path, mode, name):
     path = packed(tmp_path / name, {f"./photos/{name}": data for name, data in files.items()}, mode)
     tar = Tar(path)
     assert tar.scan.images == ["a/1", "b/2.png"] and tar.scan.others == ["n"]
-    assert tar.scan.hidden == 1 and tar.scan.folders == ["a", "b"]
+    assert tar.scan.beside == 0 and tar.scan.folders == ["a", "b"]
     assert tar.read("a/1") == files["a/1"] and tar.read("b/2.png") == files["b/2.png"]
     assert sources.find(path).layout == "folders"
     assert os.listdir(tmp_path) == [name]

@@ -184,7 +184,7 @@ def test_a_zip_is_scanned_as_a_folder_is():
     with open_zip(zipped(files), "x.zip") as archive:
         found, entries = scan_zip(archive, "x.zip")
     assert found.images == ["cat/1.png", "dog/2.JPG", "dog/photo"]
-    assert found.others == ["labels.csv"] and found.hidden == 4
+    assert found.others == ["labels.csv"] and found.beside == 0
     assert found.folders == ["cat", "dog"]
     assert set(entries) == {*found.images, *found.others}
 
