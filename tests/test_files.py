@@ -246,7 +246,7 @@ def test_where_nothing_can_be_made_is_an_error_that_names_it_and_makes_nothing(t
         for refused in (require_writable, require_new, make_directory):
             with pytest.raises(UnwritableError, match=re.escape(f"cannot write {out} (")):
                 refused(out)
-        with pytest.raises(UnwritableError, match="choose another --out"):
+        with pytest.raises(UnwritableError, match="allow it, choose another --out"):
             write_atomic(out, b"x")
     for out in (tmp_path / "new" / "folder" / "out.csv", tmp_path, tmp_path / "file"):
         require_writable(out)

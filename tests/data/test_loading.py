@@ -307,7 +307,7 @@ def test_what_is_no_image_is_passed_over_and_told(root):
     os.mkfifo(root / "dog/pipe")
     splits = load_data(root)
     assert splits.notes[1:3] == (
-        "2 other files ignored",
+        "1 other file ignored",
         "skipped links, pipes and unreadable folders: 1",
     )
     assert [(file.path, file.code) for file in splits.bad] == [("dog/pipe", "not_a_file")]
