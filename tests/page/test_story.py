@@ -12,6 +12,7 @@ from seewhy.analysis.slices import Slice, Slices
 from seewhy.config.training import TrainConfig
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.page.advice import advice
+from seewhy.page.figures import all_drawings
 from seewhy.page.report import render
 from seewhy.page.rows import cause_rows, key_metrics
 from seewhy.page.story import headlines, verdict
@@ -207,3 +208,12 @@ def test_causes_are_listed_and_what_is_not_known_is_said(stored):
     html = render(with_causes(stored, causes()), "photos", None)
     assert "Most likely cause" in html and "not known" in html and "seewhy data labels" in html
     assert cause_rows(None) == [] and "Most likely cause" not in render(stored, "photos", None)
+
+
+def test_a_last_layer_fitted_alone_has_no_epochs_and_no_curves(stored):
+    alone = replace(stored, history=[{**stored.history[0], "epoch": 0, "lr": 0.0}])
+    html = render(alone, "photos", None, figures="figures")
+    assert "The last layer was fitted in 1 s, to features of a frozen network" in html
+    assert "on the training images" in html and "1 epoch" not in html
+    assert "augmented images" not in html and "curves.svg" not in html
+    assert "curves" not in all_drawings(alone, None) and "curves" in all_drawings(stored, None)

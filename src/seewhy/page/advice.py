@@ -153,9 +153,8 @@ def _unfinished(stored: Stored) -> list[Advice]:
     slow = losses[-3] - losses[-1] < fall * losses[-3]
     if slow or losses[-1] < left * math.log(len(stored.classes)):
         return []
-    epochs = int(history[-1]["epoch"])
-    finding = f"The validation loss was still falling at the last epoch, {epochs}."
-    return [Advice(finding, f"Train longer: --epochs {2 * epochs}.")]
+    finding = f"The validation loss was still falling at the last epoch, {stored.epochs}."
+    return [Advice(finding, f"Train longer: --epochs {2 * stored.epochs}.")]
 
 
 def _unsure(stored: Stored, commands: _Commands) -> list[Advice]:

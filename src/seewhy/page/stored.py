@@ -94,6 +94,11 @@ class Stored:
         return self.val.metrics.classes
 
     @property
+    def epochs(self) -> int:
+        """The epochs of the training; 0 where the last layer alone was fitted, to frozen features."""
+        return int(self.history[-1]["epoch"])
+
+    @property
     def confidence(self) -> Confidence | None:
         """The confidence on validation, if it was analysed."""
         return self.val.analysis.confidence if self.val.analysis else None

@@ -42,17 +42,24 @@ def of_data(stored: Stored) -> str:
 
 def of_training(stored: Stored) -> str:
     """The length of the training, and what its curves show."""
-    seconds, views = stored.history[-1].get("seconds"), len(stored.recipe.views)
-    took = f" in {duration(seconds)}" if seconds else ""
-    text = (
-        f"{counted(len(stored.history), 'epoch')}{took}. Training metrics are measured during each epoch, on "
-        "augmented images and with changing weights, so they may be lower than validation metrics. If the "
-        "validation loss rises while the training loss falls, the network overfits."
-    )
-    if views > 1:
-        text += (
-            f" The curves use one view of each image; all other metrics average {views} test-time "
-            "augmentation (TTA) views."
+    last, views = stored.history[-1], len(stored.recipe.views)
+    took = f" in {duration(last['seconds'])}" if last.get("seconds") else ""
+    if stored.epochs:
+        text = (
+            f"{counted(stored.epochs, 'epoch')}{took}. Training metrics are measured during each epoch, on "
+            "augmented images and with changing weights, so they may be lower than validation metrics. If the "
+            "validation loss rises while the training loss falls, the network overfits."
+        )
+        if views > 1:
+            text += (
+                f" The curves use one view of each image; all other metrics average {views} test-time "
+                "augmentation (TTA) views."
+            )
+    else:
+        text = (
+            f"The last layer was fitted{took}, to features of a frozen network and without augmentation. Its "
+            f"accuracy is {last['train_accuracy']:.1%} on the training images (log loss "
+            f"{last['train_loss']:.3f}) and {last['val_accuracy']:.1%} on validation ({last['val_loss']:.3f})."
         )
     if stored.derived:
         text += (
