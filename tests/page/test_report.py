@@ -7,9 +7,11 @@ import pytest
 from page.conftest import made, with_analysis
 
 from seewhy.analysis.slices import Slices
+from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.stats.intervals import exact
 from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.events import Diagnostic, Note
+from seewhy.inference import bundle as bundles
 from seewhy.page.report import render
 from seewhy.page.stored import read_stored
 from seewhy.run import Run
@@ -83,3 +85,16 @@ def test_a_run_that_kept_no_events_says_that_its_diagnostics_are_worked_out_agai
     old.add_events([Note("a note"), *noticed], 0)
     stored = read_stored(old)
     assert stored.diagnostics == tuple(noticed[:2]) and not stored.derived
+
+
+def test_a_calibrated_file_in_the_run_is_noticed(tmp_path):
+    run = Run(Path(shutil.copytree(PINNED / "finished", tmp_path / "run")))
+    assert not read_stored(run).abstains
+    (run.path / "damaged.safetensors").write_bytes(b"x")
+    made_from = {"sure": bundles.load(run.model).digest, "of another": "0" * 64}
+    for name in ("of another", "sure"):
+        assert not read_stored(run).abstains
+        decision = Decision(threshold=0.5)
+        bundle = replace(bundles.load(run.model), decision=decision, digest="")
+        bundles.save(replace(bundle, parents=(made_from[name],)), run.path / f"{name}.safetensors")
+    assert read_stored(run).abstains
