@@ -1,7 +1,7 @@
 """The paragraphs and facts of a report, derived from stored results."""
 
 from seewhy.analysis.robustness_record import Robustness
-from seewhy.analysis.slices import Slices
+from seewhy.analysis.slices import SMALLEST, Slices
 from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.page.robustness import held
 from seewhy.page.stored import Stored
@@ -71,6 +71,11 @@ def of_training(stored: Stored) -> str:
 
 def of_slices(slices: Slices) -> str:
     """What was tested, and which slices are listed."""
+    if not slices.tested:
+        return (
+            f"A slice is tested if it has {SMALLEST} validation images, and the others are as many: by class, by "
+            "measured properties of the image, and by pairs of these. Here no slice has so many."
+        )
     was = "was" if slices.tested == 1 else "were"
     return (
         f"{counted(slices.tested, 'slice')} of the validation images {was} tested: by class, by measured "
