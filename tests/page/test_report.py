@@ -45,6 +45,21 @@ def test_the_level_of_significance_is_that_of_the_tests(run):
     assert f"corrected p-value below {SIGNIFICANT}." in render(stored, "photos", None)
 
 
+def test_of_few_images_no_slice_is_tested_and_none_is_listed(run):
+    html = render(with_analysis(run[0], slices=Slices(24, exact(1, 24), 0, ())), "photos", None)
+    assert "A slice is tested if it has 30 validation images" in html and "Listed are" not in html
+
+
+def test_the_maps_are_said_to_be_untested_with_the_command_that_tests_them(run):
+    html = render(run[0], "my photos", run[1])
+    assert "The maps on this page are not tested." in html
+    assert "seewhy explain runs/fast --data &#39;my photos&#39; --only wrong --out why" in html
+
+
+def test_no_caption_promises_an_interval_that_a_narrow_page_leaves_out(run):
+    assert "Below each recall" not in render(run[0], "photos", None)
+
+
 def test_without_analysis_the_page_names_the_command(run):
     html = render(replace(run[0], val=replace(run[0].val, analysis=None)), "photos", None)
     assert "seewhy evaluate runs/fast --data photos --full" in html
