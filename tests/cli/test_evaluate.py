@@ -6,7 +6,8 @@ from helpers import call
 def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photos):
     said = call("evaluate", run, "--data", photos, "--full").out
     for line in (
-        "accuracy", "misclassified (95% interval):", "confidence (95% interval)", "mean, correct", "mean, wrong", "least sure correct",
+        "accuracy", "misclassified (95% interval):", "confidence (95% interval)",
+        "mean, correct", "mean, wrong", "least sure correct",
         "most sure wrong", "wrong above 90%", "macro mean", "95% interval of F1  images", "weighted mean",
         "weak slices: none tested",
     ):  # fmt: skip

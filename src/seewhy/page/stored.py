@@ -184,7 +184,7 @@ def _model(header: Header) -> StoredModel:
 
 
 def _abstains(run: Run, own: Header) -> bool:
-    """Whether the run's model has a threshold, or a calibrated file beside it; damaged files are passed over."""
+    """Whether the run's model has a threshold, or a calibrated file beside it; damaged files do not count."""
     headers = [own]
     for file in run.path.glob("*.safetensors"):
         with suppress(ModelFileError):

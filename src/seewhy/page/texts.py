@@ -47,8 +47,8 @@ def of_training(stored: Stored) -> str:
     if stored.epochs:
         text = (
             f"{counted(stored.epochs, 'epoch')}{took}. Training metrics are measured during each epoch, on "
-            "augmented images and with changing weights, so they may be lower than validation metrics. If the "
-            "validation loss rises while the training loss falls, the network overfits."
+            "augmented images and with changing weights, so they may be lower than validation metrics. If "
+            "the validation loss rises while the training loss falls, the network overfits."
         )
         if views > 1:
             text += (
@@ -59,7 +59,8 @@ def of_training(stored: Stored) -> str:
         text = (
             f"The last layer was fitted{took}, to features of a frozen network and without augmentation. Its "
             f"accuracy is {last['train_accuracy']:.1%} on the training images (log loss "
-            f"{last['train_loss']:.3f}) and {last['val_accuracy']:.1%} on validation ({last['val_loss']:.3f})."
+            f"{last['train_loss']:.3f}) and {last['val_accuracy']:.1%} on validation "
+            f"({last['val_loss']:.3f})."
         )
     if stored.derived:
         text += (
@@ -73,8 +74,8 @@ def of_slices(slices: Slices) -> str:
     """What was tested, and which slices are listed."""
     if not slices.tested:
         return (
-            f"A slice is tested if it has {SMALLEST} validation images, and the others are as many: by class, by "
-            "measured properties of the image, and by pairs of these. Here no slice has so many."
+            f"A slice is tested if it has {SMALLEST} validation images, and the others are as many: by class, "
+            "by measured properties of the image, and by pairs of these. Here no slice has so many."
         )
     was = "was" if slices.tested == 1 else "were"
     return (

@@ -175,7 +175,7 @@ def _answers(about: "Metadata") -> list[Row]:
     strange = "not recognised: an image of something else is given a class like any other"
     if decision.scope is not None:
         strange = (
-            f'"out of scope" where the score {decision.scope.score} is below '
+            f'"out of distribution" where the score {decision.scope.score} is below '
             f"{decision.scope.threshold:.4g}"
         )
     views = ", ".join(about.views)
