@@ -74,8 +74,8 @@ def of_slices(slices: Slices) -> str:
     """What was tested, and which slices are listed."""
     if not slices.tested:
         return (
-            f"A slice is tested if it has {SMALLEST} validation images, and the others are as many: by class, "
-            "by measured properties of the image, and by pairs of these. Here no slice has so many."
+            f"A slice is tested if it has {SMALLEST} validation images, and the others are as many: by "
+            "class, by measured properties of the image, and by pairs of these. Here no slice has so many."
         )
     was = "was" if slices.tested == 1 else "were"
     return (
