@@ -56,6 +56,11 @@ def test_the_maps_are_said_to_be_untested_with_the_command_that_tests_them(run):
     assert "seewhy explain runs/fast --data &#39;my photos&#39; --only wrong --out why" in html
 
 
+def test_a_model_trained_again_is_said_to_have_another_digest(run):
+    html = render(run[0], "photos", None)
+    assert "has the same weights. Its digest\ndiffers" in html.partition('id="again"')[2]
+
+
 def test_no_caption_promises_an_interval_that_a_narrow_page_leaves_out(run):
     assert "Below each recall" not in render(run[0], "photos", None)
 
