@@ -1,11 +1,12 @@
 """Accuracy and cost on CIFAR-10: three recipes over three seeds, beside the tutorial baseline.
 
     python benchmarks/cifar10.py ../shared/data/cifar10 [--recipes fast simple-cnn ...]
+    python benchmarks/cifar10.py ../shared/data/cifar10 --recipes fast --epochs 2 4 6 8 --seeds 1
 
-Writes `benchmarks/results/cifar10.json` and `.md`. Each run is in `build/cifar10/RECIPE-SEED`; a finished
-one is not trained again, an interrupted one continues (its cost is then the recorded time of its steps).
-A cost in speedruns is that of the whole command, divided by 200 reference steps (`machine.reference_step`)
-measured before and after it.
+The latter is the curve of a recipe: what shorter trainings reach. Writes `benchmarks/results/cifar10.json`
+and `.md`. Each run is in `build/cifar10/RECIPE-SEED`; a finished one is not trained again, an interrupted one
+continues (its cost is then the recorded time of its steps). A cost in speedruns is that of the whole command,
+divided by 200 reference steps (`machine.reference_step`) measured before and after it.
 Nothing else should run on the machine at the same time.
 """
 
@@ -27,9 +28,14 @@ SEEWHY = [sys.executable, "-m", "seewhy"]
 BASELINES = ("simple-cnn", "regularized-cnn")
 
 
-def one_run(recipe: str, seed: int, data: str) -> dict:
-    """Trains one run unless it is finished, evaluates it on test, and returns the results."""
-    run = RUNS / f"{recipe}-{seed}"
+def one_run(recipe: str, seed: int, data: str, epochs: int | None = None) -> dict:
+    """Trains one run unless it is finished, evaluates it on test, and returns the results.
+
+    `epochs` are those of the recipe if None.
+    """
+    name = recipe if epochs is None else f"{recipe}, {epochs} epochs"
+    run = RUNS / f"{recipe}-{seed}" if epochs is None else RUNS / f"{recipe}-{epochs}-epochs-{seed}"
+    length = [] if epochs is None else ["--epochs", str(epochs)]
     facts = run / "benchmark.json"
     if not facts.exists():
         fresh = not (run / "config.yaml").exists()
@@ -37,7 +43,7 @@ def one_run(recipe: str, seed: int, data: str) -> dict:
         start = time.perf_counter()
         command = ["train", "--recipe", recipe, "--data", data, "--seed", str(seed), "--resume"]
         subprocess.run(
-            [*SEEWHY, *command, "--out", str(run)], check=True, stdout=subprocess.DEVNULL
+            [*SEEWHY, *command, *length, "--out", str(run)], check=True, stdout=subprocess.DEVNULL
         )
         wall = time.perf_counter() - start
         step = statistics.mean([before, reference_step()])
@@ -50,7 +56,7 @@ def one_run(recipe: str, seed: int, data: str) -> dict:
     cost = json.loads(facts.read_text())
     seconds = cost["wall"] or float((run / "history.csv").read_text().split()[-1].split(",")[-1])
     return {
-        "recipe": recipe,
+        "recipe": name,
         "seed": seed,
         "test_accuracy": test["accuracy"]["value"],
         "nll": test["nll"],
@@ -107,14 +113,17 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--recipes", nargs="+", default=["simple-cnn", "regularized-cnn", "fast"])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, nargs="+", help="other lengths of the recipes")
     given = parser.parse_args()
     RUNS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / "cifar10.json"
     found = json.loads(path.read_text()) if path.exists() else {"runs": [], "baselines": []}
     for recipe in given.recipes:
-        runs = [one_run(recipe, seed, given.data) for seed in range(given.seeds)]
-        found["runs"] = [r for r in found["runs"] if r["recipe"] != recipe] + runs
-        if recipe in BASELINES:
+        for epochs in given.epochs or [None]:
+            runs = [one_run(recipe, seed, given.data, epochs) for seed in range(given.seeds)]
+            name = runs[0]["recipe"]
+            found["runs"] = [r for r in found["runs"] if r["recipe"] != name] + runs
+        if recipe in BASELINES and given.epochs is None:
             ours, theirs = epoch_seconds(recipe, given.data)
             entry = {
                 **baseline(recipe, given.data),

@@ -14,7 +14,7 @@ SOURCE = Path(seewhy.__file__).parent
 ROOT = Path(__file__).parents[1]
 FORBIDDEN = re.compile(
     r"\b(pictures?|pictured|learn(s|ed|t|ing)? by heart|lie detectors?|honesty|likeness(es)?"
-    r"|symptoms?|parted)\b",
+    r"|symptoms?|parted|out of scope)\b",
     re.IGNORECASE,
 )
 STORED = re.compile(r"[a-z0-9_./{}-]+")  # a key, a column or a file name is no message

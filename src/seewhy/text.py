@@ -119,6 +119,11 @@ def counted(count: SupportsIndex, noun: str, verb: str = "") -> str:
     return f"{count:,} {noun}{'es' if noun.endswith(('s', 'x', 'tch', 'sh')) else 's'}"
 
 
+def epochs_done(epochs: int) -> str:
+    """The epochs of a training; with none of them, the last layer alone was fitted to frozen features."""
+    return f"{epochs:,}" if epochs else "0 (last layer)"
+
+
 def visible(text: str) -> str:
     """Returns `text` with control characters and undecodable bytes escaped, for a message."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

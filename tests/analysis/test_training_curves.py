@@ -83,8 +83,13 @@ def test_the_best_row_is_the_last_marked_or_the_most_accurate() -> None:
     assert best_row([{"val_accuracy": 0.9}, {"val_accuracy": 0.8}]) == 0
 
 
-def test_one_epoch_is_enough() -> None:
-    assert training_curves(history([1.0])).unsteadiness == 0
+def test_one_epoch_has_no_unsteadiness() -> None:
+    assert training_curves(history([1.0])).unsteadiness is None
+
+
+def test_a_last_layer_fitted_before_all_layers_is_no_epoch() -> None:
+    rows = [{**row, "epoch": row["epoch"] - 1} for row in history([1.0, 0.9, 0.8])]
+    assert training_curves(rows).epochs == 2 and training_curves(rows[:1]).epochs == 0
 
 
 def test_the_kept_epoch_is_the_best_or_the_last_as_the_recipe_says() -> None:

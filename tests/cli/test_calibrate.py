@@ -19,7 +19,13 @@ def test_a_calibrated_model_answers_and_has_figures(trained, photos, tmp_path):
     said = call("predict", out, photos / "ant")
     rows = list(csv.DictReader(io.StringIO(said.out)))
     assert list(rows[0])[-1] == "answer" and len(rows) == 12
-    assert {row["answer"] for row in rows} <= {"ant", "bee", "cow", "not sure", "out of scope"}
+    assert {row["answer"] for row in rows} <= {
+        "ant",
+        "bee",
+        "cow",
+        "not sure",
+        "out of distribution",
+    }
     assert "answer" not in call("predict", trained, photos / "ant").out.splitlines()[0]
     # Neither has an ensemble, whose members' thresholds are of other confidences; and it says so.
     said = call("predict", f"{out}+{trained}", photos / "ant")

@@ -6,13 +6,15 @@ from helpers import call
 def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photos):
     said = call("evaluate", run, "--data", photos, "--full").out
     for line in (
-        "accuracy", "misclassified:", "mean, correct", "mean, wrong", "least sure correct",
+        "accuracy", "misclassified (95% interval):", "confidence (95% interval)",
+        "mean, correct", "mean, wrong", "least sure correct",
         "most sure wrong", "wrong above 90%", "macro mean", "95% interval of F1  images", "weighted mean",
-        "weak slices: none of 0 tested",
+        "weak slices: none tested",
     ):  # fmt: skip
         assert line in said
     mistakes = json.loads((run / "analysis" / "mistakes-val.json").read_text())["count"]
     assert ("most confused" in said) == bool(mistakes)
+    assert ("labels are checked by `seewhy data labels`" in said) == bool(mistakes)
     stored = {path.name for path in (run / "analysis").iterdir()}
     assert stored >= {"review.csv", "review.html"}  # of mistakes, or saying that there are none
     parts = ("confidence", "curves", "mistakes", "slices", "causes")

@@ -49,6 +49,10 @@ def test_named_images_are_explained_tested_and_drawn(model, photos, tmp_path):
         }
         verdict = "reliable" if check["reliable"] else f"unreliable: {', '.join(check['faults'])}"
         assert f"  {'grad_cam':<22}{verdict}" in said.out
+    checks = [check for one in found["pictures"] for check in one["methods"].values()]
+    by_chance = any("chance" in check["faults"] for check in checks)
+    assert ("better than each of its 8 moved copies" in said.out) == by_chance
+    assert "mean, moved map" in said.out
     assert found["digest"] == seewhy.load(model).digest
     assert {path.name for path in out.iterdir()} == {
         *("explanations.json", "explanations-1.png", "faithfulness.png")

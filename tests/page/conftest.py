@@ -53,7 +53,6 @@ def judged(
             size=8,
             views=("identity",),
             fingerprint="f" * 64,
-            threshold=None,
         ),
         environment=Environment("Linux", "processor", None, 1, "3.11", {"seewhy": "0.1.0"}),
     )

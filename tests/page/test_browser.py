@@ -5,8 +5,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from page.conftest import made, with_analysis
+from page.conftest import judged, made, with_analysis
 
 from seewhy.analysis.causes import Causes, Explained, Near
 from seewhy.page.report import render
@@ -69,6 +70,16 @@ def test_a_cell_opens_by_keyboard_and_focus_comes_back(page):
     assert page.inner_text("#cell-title").startswith("bee")
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == label
+
+
+def test_a_confidence_below_90_percent_is_not_rounded_to_it(browser, tmp_path):
+    logits = np.log([[0.899, 0.101]] * 3)
+    found = opened(browser, tmp_path, judged(("ant", "bee"), [0, 0, 1], logits))
+    assert found.page.inner_text("#gallery .said") == "predicted ant 89.9%"
+    assert found.page.inner_text("#confidence-h") == "No mistake with more than 90% confidence"
+    found.page.click("button[data-true]")
+    assert "not tested for faithfulness" in found.page.inner_text("#cell-note")
+    found.context.close()
 
 
 def test_one_cell_alone_is_a_stop_of_the_tab_key(page):

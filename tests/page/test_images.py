@@ -1,5 +1,6 @@
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 from page.conftest import made
@@ -55,3 +56,15 @@ def test_a_map_that_speaks_for_nothing_is_clear():
     )
     glow = Image.open(io.BytesIO(base64.b64decode(str(packed(none)[0][5]))))
     assert np.asarray(glow.convert("RGBA"))[..., 3].max() == 0
+
+
+def test_weak_evidence_is_seen_beside_strong():
+    _, shown = made(("ant", "bee", "cow"))
+    maps = np.zeros_like(shown.maps)
+    maps[:], maps[0] = 1, 0.1
+    weak, strong = packed(replace(shown, maps=maps))[:2]
+    alphas = [
+        Image.open(io.BytesIO(base64.b64decode(str(one[5])))).getpixel((4, 4))[3]
+        for one in (weak, strong)
+    ]
+    assert 60 < alphas[0] < 100 and alphas[1] > 200

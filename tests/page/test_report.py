@@ -7,9 +7,11 @@ import pytest
 from page.conftest import made, with_analysis
 
 from seewhy.analysis.slices import Slices
+from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.stats.intervals import exact
 from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.events import Diagnostic, Note
+from seewhy.inference import bundle as bundles
 from seewhy.page.report import render
 from seewhy.page.stored import read_stored
 from seewhy.run import Run
@@ -41,6 +43,26 @@ def test_the_level_of_significance_is_that_of_the_tests(run):
     slices = Slices(300, exact(1, 3), 7, ())
     stored = with_analysis(run[0], slices=slices)
     assert f"corrected p-value below {SIGNIFICANT}." in render(stored, "photos", None)
+
+
+def test_of_few_images_no_slice_is_tested_and_none_is_listed(run):
+    html = render(with_analysis(run[0], slices=Slices(24, exact(1, 24), 0, ())), "photos", None)
+    assert "A slice is tested if it has 30 validation images" in html and "Listed are" not in html
+
+
+def test_the_maps_are_said_to_be_untested_with_the_command_that_tests_them(run):
+    html = render(run[0], "my photos", run[1])
+    assert "The maps on this page are not tested." in html
+    assert "seewhy explain runs/fast --data &#39;my photos&#39; --only wrong --out why" in html
+
+
+def test_a_model_trained_again_is_said_to_have_another_digest(run):
+    html = render(run[0], "photos", None)
+    assert "has the same weights. Its digest\ndiffers" in html.partition('id="again"')[2]
+
+
+def test_no_caption_promises_an_interval_that_a_narrow_page_leaves_out(run):
+    assert "Below each recall" not in render(run[0], "photos", None)
 
 
 def test_without_analysis_the_page_names_the_command(run):
@@ -83,3 +105,16 @@ def test_a_run_that_kept_no_events_says_that_its_diagnostics_are_worked_out_agai
     old.add_events([Note("a note"), *noticed], 0)
     stored = read_stored(old)
     assert stored.diagnostics == tuple(noticed[:2]) and not stored.derived
+
+
+def test_a_calibrated_file_in_the_run_is_noticed(tmp_path):
+    run = Run(Path(shutil.copytree(PINNED / "finished", tmp_path / "run")))
+    assert not read_stored(run).abstains
+    (run.path / "damaged.safetensors").write_bytes(b"x")
+    made_from = {"sure": bundles.load(run.model).digest, "of another": "0" * 64}
+    for name in ("of another", "sure"):
+        assert not read_stored(run).abstains
+        decision = Decision(threshold=0.5)
+        bundle = replace(bundles.load(run.model), decision=decision, digest="")
+        bundles.save(replace(bundle, parents=(made_from[name],)), run.path / f"{name}.safetensors")
+    assert read_stored(run).abstains

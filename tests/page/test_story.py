@@ -10,8 +10,10 @@ from seewhy.analysis import diagnostics
 from seewhy.analysis.causes import Causes, Explained, LabelDoubts, Near
 from seewhy.analysis.slices import Slice, Slices
 from seewhy.config.training import TrainConfig
+from seewhy.evaluation.decision.threshold import risk_coverage
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.page.advice import advice
+from seewhy.page.figures import all_drawings
 from seewhy.page.report import render
 from seewhy.page.rows import cause_rows, key_metrics
 from seewhy.page.story import headlines, verdict
@@ -207,3 +209,37 @@ def test_causes_are_listed_and_what_is_not_known_is_said(stored):
     html = render(with_causes(stored, causes()), "photos", None)
     assert "Most likely cause" in html and "not known" in html and "seewhy data labels" in html
     assert cause_rows(None) == [] and "Most likely cause" not in render(stored, "photos", None)
+
+
+def test_a_last_layer_fitted_alone_has_no_epochs_and_no_curves(stored):
+    alone = replace(stored, history=[{**stored.history[0], "epoch": 0, "lr": 0.0}])
+    html = render(alone, "photos", None, figures="figures")
+    assert "The last layer was fitted in 1 s, to features of a frozen network" in html
+    assert "on the training images" in html and "1 epoch" not in html
+    assert "augmented images" not in html and "curves.svg" not in html
+    assert "curves" not in all_drawings(alone, None) and "curves" in all_drawings(stored, None)
+
+
+def test_few_validation_images_are_said_to_be_too_few(stored):
+    few = advice(five()[0], "photos")[0]
+    assert "validation images are too few to judge by: the accuracy may be anything" in few.finding
+    assert "Collect more labelled images" in few.action
+    assert not any("too few to judge" in item.finding for item in advice(stored, "photos"))
+
+
+def test_what_abstaining_brings_has_an_interval_and_is_not_offered_again():
+    run = upside_down()[0]
+    sure = replace(run.confidence, risk_coverage=risk_coverage(np.arange(20), np.arange(20) > 3))
+    run = with_analysis(run, confidence=replace(sure, n=20))
+    (item,) = (item for item in advice(run, "photos") if "calibrate" in item.command)
+    assert item.finding == (
+        "On the most confident 16 of 20 images, the accuracy is 100.0% (79.4% to 100.0%)."
+    )
+    done = advice(replace(run, abstains=True), "photos")
+    assert not any("calibrate" in item.command for item in done)
+
+
+def test_after_a_look_at_test_the_steps_ask_for_new_test_images(stored):
+    assert "measure it on new test images" not in render(stored, "photos", None)
+    looked = replace(stored, test_readings=1)
+    assert "measure it on new test images" in render(looked, "photos", None)

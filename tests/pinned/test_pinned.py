@@ -72,8 +72,8 @@ def test_a_calibrated_bundle_answers_as_it_was_told(home):
     digits = parent.splits("digits").val
     known = bundle.answers(bundle.predict(digits.images[:50]))
     strange = bundle.answers(bundle.predict(noise))
-    assert (strange == "out of scope").all()
-    assert {"not sure"} < set(known) <= {*bundle.classes, "not sure", "out of scope"}
+    assert (strange == "out of distribution").all()
+    assert {"not sure"} < set(known) <= {*bundle.classes, "not sure", "out of distribution"}
     require_close(bundle.predict(noise).logits, parent.predict(noise).logits)
 
 

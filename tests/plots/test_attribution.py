@@ -203,10 +203,14 @@ def test_curves_are_the_means_and_their_areas_are_said(methods: tuple[str, ...])
     figure = drawn(faithfulness_curves, found.checks)
     assert all_on_the_page(figure)
     panel, check = figure.axes[0], found.checks[methods[0]]
-    assert panel.get_title(loc="left") == f"{methods[0]}: 3 of 4 reliable"
+    reliable, shuffled = panel.get_title(loc="left").split("\n")
+    assert reliable == f"{methods[0]}: 3 of 4 reliable" and shuffled.startswith(
+        "shuffled weights: "
+    )
+    assert not panel.texts  # which would lie on a curve
     assert np.array_equal(panel.lines[0].get_ydata(), check.deletion.mean(0))
     assert np.array_equal(panel.lines[3].get_ydata(), check.random_insertion.mean(0))
-    assert "shifted 0.50" in panel.get_legend().get_texts()[0].get_text()
+    assert "moved 0.50" in panel.get_legend().get_texts()[0].get_text()
 
 
 def test_layers_show_the_channels_that_answer_most() -> None:

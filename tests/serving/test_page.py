@@ -197,8 +197,9 @@ def test_images_are_answered_as_the_model_answers(opened, models):
     page = opened().start()
     only(page)
     bad = [file("cut.png", png()[:200]), file("IMG_1.HEIC", b"\0\0\0\x18ftypheic" + bytes(40))]
+    bad.append(file("empty.png", b""))
     choose(page, file("=1.png", seed=1), file("b.png", seed=2), *bad)
-    assert page.inner_text("#status") == "4 images answered, 2 could not be used"
+    assert page.inner_text("#status") == "2 of 5 images answered, 3 could not be used"
     assert page.inner_text("#live") == page.inner_text("#status")
     with seewhy.load(models["pets"], device="cpu") as classifier:
         predictions = classifier.predict([png(1), png(2)])
@@ -213,10 +214,12 @@ def test_images_are_answered_as_the_model_answers(opened, models):
         assert float(rows[row]["confidence"]) == pytest.approx(confidence, abs=1e-4)
         width = card.locator(".fill").first.evaluate("fill => fill.style.width")
         assert float(width[:-1]) == pytest.approx(100 * confidence, abs=0.02)
-    assert [row["path"] for row in rows] == ["'=1.png", "b.png", "cut.png", "IMG_1.HEIC"]
+    names = ["'=1.png", "b.png", "cut.png", "IMG_1.HEIC", "empty.png"]
+    assert [row["path"] for row in rows] == names
     assert rows[2]["code"] == "undecodable" and rows[2]["label"] == ""
     assert "damaged" in page.locator(".card").nth(2).inner_text()
     assert "Save the photo as JPEG" in page.locator(".card").nth(3).inner_text()
+    assert "The file is empty." in page.locator(".card").nth(4).inner_text()
     page.click("#clear")
     assert page.locator(".card").count() == 0 and not page.is_visible("#bar")
 
@@ -250,7 +253,10 @@ def test_the_map_of_an_answer_is_shown_with_its_faithfulness(opened):
     assert page.locator(".why-panel select").first.locator("option").count() < len(METHODS)
     verdict = page.inner_text(".verdict")
     assert re.search("passed its test|Do not rely on this map", verdict)
-    assert "same shape elsewhere" in verdict and "16 × 16 pixels" in verdict
+    assert (
+        "same shape elsewhere" in verdict
+        and "what the model sees, made from the image: 16 × 16 pixels" in verdict
+    )
     slider = page.locator("input[type=range]")
     slider.focus()
     page.keyboard.press("Home")

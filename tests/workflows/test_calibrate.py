@@ -10,7 +10,7 @@ from PIL import Image
 import seewhy
 from seewhy.config.input_rule import InputRule
 from seewhy.errors import DataError, ModelFileError, UsageError
-from seewhy.evaluation.decision.answers import NOT_SURE, OUT_OF_SCOPE
+from seewhy.evaluation.decision.answers import NOT_SURE, OUT_OF_DISTRIBUTION
 from seewhy.evaluation.decision.fit import fit_decision
 from seewhy.evaluation.decision.record import Decision, Scope
 from seewhy.evaluation.predictions import Predictions
@@ -100,14 +100,14 @@ def test_the_new_bundle_answers_otherwise_and_names_its_parent(
     assert again.decision == made.calibration.decision
     pictures = sorted(photos.rglob("*.png"))
     answers = again.answers(again.predict(pictures))
-    assert set(answers) <= {*CLASSES, NOT_SURE, OUT_OF_SCOPE} and NOT_SURE in answers
+    assert set(answers) <= {*CLASSES, NOT_SURE, OUT_OF_DISTRIBUTION} and NOT_SURE in answers
     events = []
     made = seewhy.calibrate(out, photos, out=tmp_path / "plain", on_event=events.append)
     decision = made.calibration.decision
     assert decision.threshold is None and decision.scope is None
     notes = [event.text for event in events if isinstance(event, Note)]
     dropped = [text.split(" is ")[0] for text in notes if " is dropped" in text]
-    assert dropped == ["the model's threshold", "the model's scope"]
+    assert dropped == ["the model's threshold", "the model's out-of-distribution (OOD) score"]
     plain = loaded.predict(pictures)
     assert list(loaded.answers(plain)) == [CLASSES[k] for k in plain.predicted]
 

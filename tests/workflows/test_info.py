@@ -190,3 +190,9 @@ def test_calibration_stores_its_metrics_of_validation(trained, photos, tmp_path)
     before, after = seewhy.info(trained).metrics["val"], seewhy.info(out).metrics["val"]
     assert after.accuracy == before.accuracy and after.n == before.n
     assert replace(seewhy.info(out)).test_readings == 0
+
+
+def test_without_an_epoch_the_card_names_the_last_layer(tmp_path):
+    path = written(tmp_path / "m", facts={"epochs": 0})
+    sections = {section.title: dict(section.rows) for section in seewhy.info(path).sections}
+    assert sections["Training"]["epochs"] == "0 (last layer)"

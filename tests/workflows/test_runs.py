@@ -96,3 +96,13 @@ def test_the_command_shows_and_prints_them(folder, tmp_path):
     assert [one["state"] for one in listed] == ["finished", "unfinished", "damaged"]
     (tmp_path / "empty").mkdir()
     assert "no runs" in call("runs", tmp_path / "empty").out
+
+
+def test_a_last_layer_fitted_alone_counts_as_no_epoch(trained, photos, tmp_path):
+    run = seewhy.Run(shutil.copytree(trained, tmp_path / "run"))
+    run.write_history([{**run.history[0], "epoch": 0, "lr": 0.0}])
+    assert "0 (last layer)" in call("runs", tmp_path, "--out", tmp_path / "page.html").out
+    assert "0 (last layer)" in (tmp_path / "page.html").read_text()
+    compared = call("compare", run.path, trained, "--data", photos).out
+    assert "/run: the last layer alone, on features of a frozen network\n" in compared
+    assert "2 epochs, kept" in compared and "varies by 0.0" not in compared

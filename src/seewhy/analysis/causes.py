@@ -30,7 +30,7 @@ NAMES: dict[Cause, str] = {
     "duplicate": "the same image has another label",
     "label": "likely a wrong label",
     "picture": "a poor image",
-    "scope": "out of scope",
+    "scope": "out of distribution",
     "confusion": "a true confusion",
 }
 SURE = (
@@ -131,7 +131,9 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     others = _other_labels(rows, evidence)
     own = evidence.scope is not None
     unfamiliar = (
-        "out of the model's scope" if own else "of the 1% least like the images of any class"
+        "out of distribution by the model's own score"
+        if own
+        else "of the 1% least like the images of any class"
     )
     explained = []
     for place, mistake in enumerate(mistakes):
@@ -257,7 +259,7 @@ def _poor(images: ImageSet, rule: InputRule) -> list[list[str]]:
 
 
 def _strange(evidence: Evidence) -> NDArray[np.bool_] | None:
-    """Which validation images are out of scope, (N,); None where that is unknown.
+    """Which validation images are out of distribution, (N,); None where that is unknown.
 
     By the model's own rule, or else those least like the mean of any class, one in a hundred of `FEWEST`
     images or more.

@@ -15,7 +15,8 @@ class TrainingCurves:
     `kept` is the epoch whose weights are kept; `gap` training less validation accuracy there, as
     recorded (with augmentation and dropout, so it may be below 0). `onset` is the epoch since
     which it overfits, as `overfitting_since` finds it, or None. `unsteadiness` is the
-    typical change of validation accuracy from one epoch to the next in the last half of the training.
+    typical change of validation accuracy from one epoch to the next in the last half of the training,
+    None for a training too short to have one. Where the last layer alone was fitted, `epochs` is 0.
     """
 
     epochs: int
@@ -23,7 +24,7 @@ class TrainingCurves:
     seconds: float | None
     gap: float
     onset: int | None
-    unsteadiness: float
+    unsteadiness: float | None
 
 
 def training_curves(history: Sequence[Mapping[str, float]], keep: str = "best") -> TrainingCurves:
@@ -32,12 +33,12 @@ def training_curves(history: Sequence[Mapping[str, float]], keep: str = "best") 
     kept = kept_row(history, keep)
     later = np.diff(accuracy[len(accuracy) // 2 :])
     return TrainingCurves(
-        epochs=len(history),
+        epochs=int(history[-1]["epoch"]),
         kept=int(history[kept]["epoch"]),
         seconds=history[-1].get("seconds"),
         gap=float(history[kept]["train_accuracy"] - accuracy[kept]),
         onset=overfitting_since(history),
-        unsteadiness=float(np.sqrt(np.mean(later**2))) if len(later) else 0.0,
+        unsteadiness=float(np.sqrt(np.mean(later**2))) if len(later) else None,
     )
 
 

@@ -39,7 +39,7 @@ def _cells(row: Mapping[str, Any], full: str, empty: str) -> "tuple[str | Text, 
     shares = [value for name, value in row.items() if name.startswith("confidence")]
     best, *others = zip(labels, shares, strict=True)
     answer = row.get("answer", best[0])
-    if answer != best[0]:  # "not sure" or "out of scope"
+    if answer != best[0]:  # "not sure" or "out of distribution"
         others = [best, *others]
     then = ", ".join(f"{label} {percent(share)}" for label, share in others)
     bar = Text((full * round(BAR * best[1])).ljust(BAR, empty), "cyan")

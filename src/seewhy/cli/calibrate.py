@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @reading_options
 @device_option
 def command(model: str, data: str, out: Path, as_json: bool, **settings: Any) -> None:
-    """Calibrate MODEL's confidence, and let it answer "not sure" and "out of scope".
+    """Calibrate MODEL's confidence, and let it answer "not sure" and "out of distribution".
 
     Fitted on the validation split and written to a new file. The threshold for --precision also holds for
     new images of the same kind, with 95% one-sided confidence; where there is no such threshold, nothing is

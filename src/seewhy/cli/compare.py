@@ -78,10 +78,17 @@ def _text(result: "ModelComparison") -> Iterator[Part]:
 def _trainings(contenders: "tuple[ComparedModel, ...]") -> Iterator[str]:
     curves = {one.name: one.curves for one in contenders if one.curves is not None}
     for name, one in curves.items():
+        if not one.epochs:
+            yield f"{name}: the last layer alone, on features of a frozen network"
+            continue
+        text = f"{name}: {counted(one.epochs, 'epoch')}, kept {one.kept}"
+        if one.unsteadiness is None:
+            yield text
+            continue
         onset = "no overfitting" if one.onset is None else f"overfits from epoch {one.onset}"
         yield (
-            f"{name}: {counted(one.epochs, 'epoch')}, kept {one.kept}; {onset}; validation "
-            f"accuracy varies by {100 * one.unsteadiness:.1f} points per epoch at the end"
+            f"{text}; {onset}; validation accuracy varies by {100 * one.unsteadiness:.1f} points per epoch "
+            "at the end"
         )
     if curves:
         yield ""

@@ -117,7 +117,7 @@ def _lines(result: "Explained") -> Iterator[Part]:
     if explanations.checks:
         yield ""
         titles = ("shuffled", "reliable")
-        rows: list[tuple[str, ...]] = [("mean, random baseline", "deletion", "insertion", *titles)]
+        rows: list[tuple[str, ...]] = [("mean, moved map", "deletion", "insertion", *titles)]
         for name, check in explanations.checks.items():
             mean = check.means()
             changes = (
@@ -126,6 +126,12 @@ def _lines(result: "Explained") -> Iterator[Part]:
             shuffled = "-" if isnan(mean["randomised"]) else f"{mean['randomised']:+.2f}"
             rows.append((name, *changes, shuffled, f"{mean['reliable']:.0%}"))
         yield Rows(rows)
+        if any(
+            "chance" in check.faults(row)
+            for check in explanations.checks.values()
+            for row in range(len(check))
+        ):
+            yield "chance: a reliable map is better than each of its 8 moved copies, not only than their mean"
         if not all(check.reliable.any() for check in explanations.checks.values()):
             others = [name for name in PERTURBATION_METHODS if name not in explanations.checks]
             if others:

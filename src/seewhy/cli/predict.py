@@ -79,11 +79,11 @@ def command(
 
     Writes one row per input, in order, including unreadable ones: a table on a terminal, CSV into a pipe.
     Exits 1 if any row is not ok. For a calibrated model the last column, answer, is its class, "not sure" or
-    "out of scope". A+B is the ensemble of two models, which has no answer: thresholds of its models do not
-    hold for it.
+    "out of distribution", while label is always the most probable class. A+B is the ensemble of two models,
+    which has no answer: thresholds of its models do not hold for it.
 
     While it works, FILE.partial keeps the rows for --resume, which wants the same model and images. --explain
-    is for answers of "not sure" and "out of scope", or for the least confident images where the model
+    is for answers of "not sure" and "out of distribution", or for the least confident images where the model
     always answers.
     """
     if as_json and out is None:

@@ -11,7 +11,7 @@ import seewhy
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import with_interval
-from seewhy.text import counted
+from seewhy.text import counted, epochs_done
 
 if TYPE_CHECKING:
     from seewhy.analysis.runs import RunSummary
@@ -49,7 +49,8 @@ def _text(runs: "Sequence[RunSummary]") -> Iterator[Part]:
         measured = [_accuracy(run.accuracy) if run.state == "finished" else run.state]
         if tested:
             measured.append(_accuracy(run.test_accuracy))
-        epochs, seconds, images = map(_count, (run.epochs, run.seconds, run.images))
+        seconds, images = map(_count, (run.seconds, run.images))
+        epochs = "-" if run.epochs is None else epochs_done(run.epochs)
         names = str(run.path), *(name or "-" for name in (run.recipe, run.network, run.data))
         size = "-" if run.megabytes is None else f"{run.megabytes:.1f} MB"
         when = run.date[:16].replace("T", " ")

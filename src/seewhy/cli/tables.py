@@ -64,7 +64,7 @@ def analysis_table(analysis: "Analysis") -> Iterator[Part]:
     """The mistakes and the confidence of a split."""
     mistakes, confidence = analysis.mistakes, analysis.confidence
     rate = with_interval(mistakes.rate)
-    yield f"misclassified: {mistakes.count:,} of {mistakes.n:,}, {rate}"
+    yield f"misclassified (95% interval): {mistakes.count:,} of {mistakes.n:,}, {rate}"
     yield ""
     yield Rows(
         [
@@ -77,7 +77,7 @@ def analysis_table(analysis: "Analysis") -> Iterator[Part]:
         "lrrl",
     )
     yield ""
-    yield "confidence"
+    yield "confidence (95% interval)"
     sure = counted(confidence.sure_mistakes, "image")
     yield facts(
         [
@@ -98,7 +98,9 @@ def analysis_table(analysis: "Analysis") -> Iterator[Part]:
             (pair.true, pair.predicted, f"{pair.count:,}", with_interval(pair.rate))
             for pair in mistakes.pairs[:5]
         ]
-        yield Rows([("most confused: true", "predicted", "images", "of the class"), *pairs], "llrl")
+        yield Rows(
+            [("most confused: true", "predicted", "images", "of the class (95%)"), *pairs], "llrl"
+        )
     yield from _causes(analysis.causes)
     yield from _weak(analysis.slices)
 
@@ -110,8 +112,11 @@ def _causes(causes: "Causes | None") -> Iterator[Part]:
     yield ""
     yield f"likeliest cause of the {len(causes.mistakes)} most confident mistakes"
     yield facts(
-        (name, "unknown" if count is None else str(count)) for name, count in causes.named.items()
+        (name, "not checked" if count is None else str(count))
+        for name, count in causes.named.items()
     )
+    if "label" in causes.unknown:
+        yield "labels are checked by `seewhy data labels`, then `evaluate --full --labels FOLDER`"
 
 
 def _weak(slices: "Slices | None") -> Iterator[Part]:
@@ -119,6 +124,9 @@ def _weak(slices: "Slices | None") -> Iterator[Part]:
     if slices is None:
         return
     yield ""
+    if not slices.tested:
+        yield "weak slices: none tested, since no slice has enough images"
+        return
     yield f"weak slices: {len(slices.weak) or 'none'} of {slices.tested:,} tested"
     for part in slices.weak[:WEAK]:
         wrong = f"{part.rate.value:.1%} wrong, the rest {part.rest.value:.1%}"

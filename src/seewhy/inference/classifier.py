@@ -296,7 +296,7 @@ class Classifier:
         return load_data(data, config, rule=self.rule, classes=self.classes, on_event=on_event)
 
     def answers(self, predictions: Predictions) -> np.ndarray:
-        """What to say of each image, str (N,): its class, "not sure" or "out of scope".
+        """What to say of each image, str (N,): its class, "not sure" or "out of distribution".
 
         The latter two only where the model was calibrated to say so; "" where an image could not be
         read. `predictions` are this model's, with embeddings where its scope score needs them.

@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from seewhy.analysis.causes import NAMES
 from seewhy.config.recipe import Recipe
+from seewhy.evaluation.stats.intervals import exact
 from seewhy.page.robustness import hardest
 from seewhy.page.settings import review_command, settings, train_command
 from seewhy.page.stored import Stored
@@ -14,6 +15,7 @@ from seewhy.page.story import COVERAGE, answered, collapsed, weak_slices
 from seewhy.text import counted
 
 MUCH = 0.1  # share of all mistakes between two classes that is worth an advice of its own
+WIDE = 0.2  # width of the 95% interval of the accuracy from which images are too few to judge by
 # Fall within the last two epochs, of the loss, and the loss, of that of guessing.
 FALLING = (0.01, 0.01)
 
@@ -49,6 +51,7 @@ def advice(stored: Stored, data: str) -> list[Advice]:
     commands = _Commands(str(stored.path), data)
     return [
         *(Advice(f"{_capital(d.finding)}.", f"{_capital(d.advice)}.") for d in stored.diagnostics),
+        *_few_validated(stored),
         *_labels(stored, commands),
         *_sure_mistakes(stored, commands),
         *_confused(stored),
@@ -60,6 +63,22 @@ def advice(stored: Stored, data: str) -> list[Advice]:
         *_unanalysed(stored, commands),
         *_test(stored, commands),
     ]
+
+
+def _few_validated(stored: Stored) -> list[Advice]:
+    val = stored.val.metrics
+    low, high = val.accuracy.low, val.accuracy.high
+    if not high - low > WIDE:
+        return []
+    finding = (
+        f"{counted(val.n, 'validation image', 'are')} too few to judge by: the accuracy may be anything from "
+        f"{low:.0%} to {high:.0%}."
+    )
+    action = (
+        "Collect more labelled images: with four times as many, this range is half as wide. Until then, a "
+        "difference between two models may be chance."
+    )
+    return [Advice(finding, action)]
 
 
 def _sure_mistakes(stored: Stored, commands: _Commands) -> list[Advice]:
@@ -153,20 +172,24 @@ def _unfinished(stored: Stored) -> list[Advice]:
     slow = losses[-3] - losses[-1] < fall * losses[-3]
     if slow or losses[-1] < left * math.log(len(stored.classes)):
         return []
-    epochs = int(history[-1]["epoch"])
-    finding = f"The validation loss was still falling at the last epoch, {epochs}."
-    return [Advice(finding, f"Train longer: --epochs {2 * epochs}.")]
+    finding = f"The validation loss was still falling at the last epoch, {stored.epochs}."
+    return [Advice(finding, f"Train longer: --epochs {2 * stored.epochs}.")]
 
 
 def _unsure(stored: Stored, commands: _Commands) -> list[Advice]:
     """The gain in accuracy if the model abstains from images of low confidence."""
     sure = stored.confidence
-    if not sure or stored.model.threshold is not None:
+    if not sure or stored.abstains:
         return []
     coverage, risk = answered(sure)
     if coverage > 0.95 or sure.risk_coverage.chance - risk < 0.01:
         return []
-    finding = f"On the most confident {coverage:.0%} of the images, the accuracy is {1 - risk:.1%}."
+    n = round(coverage * sure.n)
+    accuracy = exact(n - round(risk * n), n)
+    finding = (
+        f"On the most confident {n:,} of {counted(sure.n, 'image')}, the accuracy is {accuracy.value:.1%} "
+        f"({accuracy.low:.1%} to {accuracy.high:.1%})."
+    )
     action = 'If errors are costly, let the model abstain: it answers "not sure" for the others.'
     out = str(stored.path / "calibrated.safetensors")
     command = commands("calibrate", "--coverage", f"{COVERAGE}", "--out", out)

@@ -23,7 +23,9 @@ def all_drawings(stored: Stored, images: Pixels | None) -> Drawings:
 
     `images` uint8 (N, H, W, 3) are the validation images; without them no mistakes are drawn.
     """
-    drawings: Drawings = {"curves": (curves, [stored.history, stored.recipe.train.keep])}
+    drawings: Drawings = {}
+    if stored.epochs:
+        drawings["curves"] = (curves, [stored.history, stored.recipe.train.keep])
     drawings |= split_drawings(stored.val.metrics, stored.val.analysis, images)
     if stored.test:
         drawings |= split_drawings(stored.test.metrics, stored.test.analysis)

@@ -15,7 +15,7 @@ from seewhy.text import visible
 A_CELL = 12  # images per cell of the confusion matrix
 MOST = 720  # images in all, which keeps the page small
 MOST_CLASSES = 24  # with more classes, the page has no confusion matrix
-SIDE, MAP_SIDE = 96, 24  # pixels; larger images are reduced, smaller ones stay unchanged
+SIDE, MAP_SIDE = 160, 40  # pixels; larger images are reduced, smaller ones stay unchanged
 STRONG = 0.95  # quantile of the maps' maxima that is drawn at full strength
 
 
@@ -90,15 +90,15 @@ def thumbnail(image: NDArray[np.uint8]) -> str:
     """An image, uint8 (H, W, 3), reduced to the size that a page needs, as base64 WebP."""
     small = Image.fromarray(image)
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return _webp(small, 88)
+    return _webp(small, 80)
 
 
 def _map(strength: NDArray[np.float32]) -> str:
-    """A map as a glow from transparent over red to yellow."""
+    """A map as a glow from transparent over red to yellow, by the square root, which shows weak evidence."""
     mask = Image.fromarray(strength)
     mask.thumbnail((MAP_SIDE, MAP_SIDE), Image.Resampling.BILINEAR)
-    s = np.asarray(mask)[..., None]
-    glow = np.concatenate([220 + 35 * s, 40 + 190 * s**1.5, 20 + 60 * s**3, 235 * s**1.2], axis=2)
+    s = np.sqrt(np.clip(np.asarray(mask), 0, 1))[..., None]
+    glow = np.concatenate([220 + 35 * s, 40 + 190 * s**3, 20 + 60 * s**6, 235 * s], axis=2)
     return _webp(Image.fromarray(glow.astype(np.uint8), "RGBA"), 70)
 
 

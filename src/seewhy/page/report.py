@@ -58,6 +58,7 @@ def render(
         lowest_mark=rows.lowest_mark(val),
         matrix=rows.matrix(val) if len(stored.classes) <= MOST_CLASSES else None,
         commands=_commands(stored, data),
+        explain=_explain(stored, data),
         recipe={name: value for name, value in flat(stored.recipe).items() if value is not None},
     )
 
@@ -84,6 +85,12 @@ def _shown(stored: Stored, images: ShownImages) -> Markup:
             "near": {row: thumbnail(image) for row, image in images.near.items()},
         }
     )
+
+
+def _explain(stored: Stored, data: str) -> str:
+    """The command that tests the maps of the mistakes."""
+    options = ["--data", data, "--only", "wrong", "--out", "why"]
+    return shlex.join(["seewhy", "explain", str(stored.path), *options])
 
 
 def _commands(stored: Stored, data: str) -> list[str]:

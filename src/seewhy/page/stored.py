@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from seewhy.analysis.mistakes import Mistakes
 from seewhy.analysis.overview import Analysis
 from seewhy.analysis.robustness_record import Robustness
 from seewhy.config.recipe import Recipe
-from seewhy.errors import UsageError
+from seewhy.errors import ModelFileError, UsageError
 from seewhy.evaluation.metrics import Metrics
 from seewhy.events import Diagnostic, RunStarted, StoredEvent
 from seewhy.inference.container import Header, read_header
@@ -52,7 +53,6 @@ class StoredModel:
     size: int
     views: tuple[str, ...]
     fingerprint: str
-    threshold: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +68,7 @@ class Results:
 class Stored:
     """The results of one run, as stored.
 
+    `abstains` says that its model, or one in its directory that was made from it, answers "not sure".
     `data` and `init` are what it was trained on and fine-tuned from, as given; `init` is "" where it is not
     known, and None where there is none. If the run stored no events, `diagnostics` are computed from its
     history and counts, and `derived` is true.
@@ -88,10 +89,16 @@ class Stored:
     diagnostics: tuple[Diagnostic, ...] = ()
     derived: bool = False
     test_readings: int = 0
+    abstains: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self.val.metrics.classes
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of the training; 0 where the last layer alone was fitted, to frozen features."""
+        return int(self.history[-1]["epoch"])
 
     @property
     def confidence(self) -> Confidence | None:
@@ -165,6 +172,7 @@ def read_stored(run: Run) -> Stored:
         diagnostics=_derived(run, recipe, counts) if events is None else _latest(events),
         derived=events is None,
         test_readings=run.test_readings,
+        abstains=_abstains(run, header),
     )
 
 
@@ -177,7 +185,19 @@ def _model(header: Header) -> StoredModel:
         size=metadata.rule.size,
         views=metadata.views,
         fingerprint=metadata.fingerprint,
-        threshold=metadata.decision.threshold,
+    )
+
+
+def _abstains(run: Run, own: Header) -> bool:
+    """Whether the run's model has a threshold, or a calibrated file beside it; damaged files do not count."""
+    headers = [own]
+    for file in run.path.glob("*.safetensors"):
+        with suppress(ModelFileError):
+            headers.append(read_header(file))
+    return any(
+        header.metadata.decision.threshold is not None
+        for header in headers
+        if header is own or own.digest in header.metadata.parents
     )
 
 

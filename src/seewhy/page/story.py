@@ -154,8 +154,7 @@ def _curves(stored: Stored) -> str:
     text = f"Validation accuracy {kept['val_accuracy']:.1%}"
     if not kept["epoch"]:
         return f"{text} by the last layer alone, on features of a frozen network"
-    last = stored.history[-1]["epoch"]
-    return f"{text} in epoch {kept['epoch']:.0f} of {last:.0f}: the {keep}, which is kept"
+    return f"{text} in epoch {kept['epoch']:.0f} of {stored.epochs}: the {keep}, which is kept"
 
 
 def _confusion(pair: Confused) -> str:

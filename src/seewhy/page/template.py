@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import to_json
-from seewhy.text import counted, visible
+from seewhy.text import counted, epochs_done, visible
 
 
 def page(template: str, styles: Sequence[str], script: str, **values: Any) -> str:
@@ -51,6 +51,7 @@ def _environment() -> Environment:
         finalize=finalize,
     )
     environment.globals |= {"counted": counted, "number": number, "percent": percent, "span": span}
+    environment.globals["epochs_done"] = epochs_done
     return environment
 
 

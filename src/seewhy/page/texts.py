@@ -1,7 +1,7 @@
 """The paragraphs and facts of a report, derived from stored results."""
 
 from seewhy.analysis.robustness_record import Robustness
-from seewhy.analysis.slices import Slices
+from seewhy.analysis.slices import SMALLEST, Slices
 from seewhy.evaluation.stats.significance import SIGNIFICANT
 from seewhy.page.robustness import held
 from seewhy.page.stored import Stored
@@ -42,17 +42,25 @@ def of_data(stored: Stored) -> str:
 
 def of_training(stored: Stored) -> str:
     """The length of the training, and what its curves show."""
-    seconds, views = stored.history[-1].get("seconds"), len(stored.recipe.views)
-    took = f" in {duration(seconds)}" if seconds else ""
-    text = (
-        f"{counted(len(stored.history), 'epoch')}{took}. Training metrics are measured during each epoch, on "
-        "augmented images and with changing weights, so they may be lower than validation metrics. If the "
-        "validation loss rises while the training loss falls, the network overfits."
-    )
-    if views > 1:
-        text += (
-            f" The curves use one view of each image; all other metrics average {views} test-time "
-            "augmentation (TTA) views."
+    last, views = stored.history[-1], len(stored.recipe.views)
+    took = f" in {duration(last['seconds'])}" if last.get("seconds") else ""
+    if stored.epochs:
+        text = (
+            f"{counted(stored.epochs, 'epoch')}{took}. Training metrics are measured during each epoch, on "
+            "augmented images and with changing weights, so they may be lower than validation metrics. If "
+            "the validation loss rises while the training loss falls, the network overfits."
+        )
+        if views > 1:
+            text += (
+                f" The curves use one view of each image; all other metrics average {views} test-time "
+                "augmentation (TTA) views."
+            )
+    else:
+        text = (
+            f"The last layer was fitted{took}, to features of a frozen network and without augmentation. Its "
+            f"accuracy is {last['train_accuracy']:.1%} on the training images (log loss "
+            f"{last['train_loss']:.3f}) and {last['val_accuracy']:.1%} on validation "
+            f"({last['val_loss']:.3f})."
         )
     if stored.derived:
         text += (
@@ -64,6 +72,11 @@ def of_training(stored: Stored) -> str:
 
 def of_slices(slices: Slices) -> str:
     """What was tested, and which slices are listed."""
+    if not slices.tested:
+        return (
+            f"A slice is tested if it has {SMALLEST} validation images, and the others are as many: by "
+            "class, by measured properties of the image, and by pairs of these. Here no slice has so many."
+        )
     was = "was" if slices.tested == 1 else "were"
     return (
         f"{counted(slices.tested, 'slice')} of the validation images {was} tested: by class, by measured "

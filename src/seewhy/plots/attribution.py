@@ -134,7 +134,7 @@ def explanation_sheet(explanations: "Explanations", rows: Sequence[int]) -> Figu
 
 @png
 def faithfulness_curves(checks: "Mapping[str, Faithfulness]") -> Figure:
-    """Deletion and insertion curves of the maps, and of shifted maps as the baseline.
+    """Deletion and insertion curves of the maps, and of the same maps moved to other places.
 
     Means over all images, one panel per method. Lower is better for deletion, higher for insertion.
     """
@@ -149,17 +149,16 @@ def faithfulness_curves(checks: "Mapping[str, Faithfulness]") -> Figure:
         for kind, colour in (("deletion", VERMILION), ("insertion", BLUE)):
             own, random = getattr(check, kind), getattr(check, f"random_{kind}")
             means = [check.areas[name].mean() for name in (kind, f"random_{kind}")]
-            label = "{}  {:.2f}, shifted {:.2f}".format(kind, *means)
+            label = "{}  {:.2f}, moved {:.2f}".format(kind, *means)
             axes.plot(share, own.mean(0), color=colour, label=label)
             axes.plot(share, random.mean(0), **{**DASHED, "color": colour})
-        axes.set_title(f"{name}: {check.reliable.sum()} of {len(check)} reliable")
         axes.legend(loc="upper left", fontsize=7.5, handlelength=1.2)
         correlation = check.randomised.mean()
         shuffled = f"shuffled weights: {correlation:+.2f}".replace("-0.00", "0.00")
         if np.isnan(correlation):  # no weights are known
             shuffled = "shuffled weights: not tested"
-        note: dict[str, Any] = {"ha": "right", "color": GREY, "fontsize": 7.5}
-        axes.text(0.97, 0.03, shuffled, transform=axes.transAxes, **note)
+        title = f"{name}: {check.reliable.sum()} of {len(check)} reliable"
+        axes.set_title(f"{title}\n{shuffled}")
         axes.set(xlim=(0, 1), ylim=(0, 1.25), yticks=np.linspace(0, 1, 6))
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -167,7 +166,7 @@ def faithfulness_curves(checks: "Mapping[str, Faithfulness]") -> Figure:
     figure.supylabel("probability of the class", fontsize=9)
     figure.suptitle(
         "Faithfulness tests: are the marked pixels those that matter?\n"
-        "Area under each curve, and under that of the shifted map (dashed)"
+        "Area under each curve, and the mean of 8 moved copies (dashed)"
     )
     return figure
 

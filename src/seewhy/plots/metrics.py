@@ -75,7 +75,7 @@ def curves(history: Sequence[Mapping[str, float]], keep: str = "best") -> Figure
     took = f" in {duration(history[-1]['seconds'])}" if "seconds" in history[-1] else ""
     headline(
         figure,
-        f"{counted(len(epochs), 'epoch')}{took}; {keep} epoch kept: {epochs[kept]:.0f}, "
+        f"{counted(int(epochs[-1]), 'epoch')}{took}; {keep} epoch kept: {epochs[kept]:.0f}, "
         f"validation accuracy {history[kept]['val_accuracy']:.1%}",
     )
     return figure

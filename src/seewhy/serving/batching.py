@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seewhy.data.images.decode import centre
 from seewhy.errors import DivergedError
-from seewhy.evaluation.decision.answers import OUT_OF_SCOPE, embedding_size
+from seewhy.evaluation.decision.answers import embedding_size
 from seewhy.evaluation.predictions import Predictions
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.predictor import at_a_time
@@ -144,7 +144,8 @@ def answers_of(model: Classifier, images: NDArray[np.uint8], embed: bool = False
         embeddings,
         temperature=model.decision.temperature,
     )
-    texts = ["out of distribution" if a == OUT_OF_SCOPE else a for a in model.answers(predictions)]
     vectors = [None] * len(images) if embeddings is None else embeddings
-    rows = zip(predictions.probabilities(), texts, logits, vectors, strict=True)
+    rows = zip(
+        predictions.probabilities(), model.answers(predictions), logits, vectors, strict=True
+    )
     return [Answer(*row) for row in rows]

@@ -27,7 +27,7 @@ from seewhy.attribution.black_box import explainable
 from seewhy.attribution.faithfulness import faithfulness
 from seewhy.attribution.methods import METHODS
 from seewhy.errors import ModelFileError, SeeWhyError, UsageError
-from seewhy.evaluation.decision.answers import OUT_OF_SCOPE, embedding_size
+from seewhy.evaluation.decision.answers import embedding_size
 from seewhy.evaluation.predictions import Predictions
 from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier, unlabelled
@@ -111,7 +111,7 @@ def explanation(
     yield {
         "label": label,
         "confidence": round(float(predictions.confidence()[0]), 6),
-        "answer": "out of distribution" if answer == OUT_OF_SCOPE else answer,
+        "answer": answer,
         "target": target,
         "method": method,
         "methods": subject.methods,

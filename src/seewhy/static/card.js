@@ -70,6 +70,7 @@ function fault(item, error) {
     return [title, make("p", "", "This server does not read HEIC, the format of iPhone photos."),
       make("p", "note", "Save the photo as JPEG; for new ones choose Settings, Camera, Formats, Most Compatible. Whoever runs the server can install seewhy[heic].")];
   }
+  if (!item.file.size) return [title, make("p", "", "The file is empty."), make("p", "note", "Copy or download it again.")];
   const message = error.message.charAt(0).toUpperCase() + error.message.slice(1);
   return [title, make("p", "", visible(message)), ADVICE[error.code] ? make("p", "note", ADVICE[error.code]) : null];
 }

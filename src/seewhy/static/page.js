@@ -76,7 +76,8 @@ function update() {
   const unsure = done.filter((all) => all.some(({ result }) => result && result.answer !== result.label)).length;
   const bad = done.filter((all) => all.some(({ error }) => error)).length;
   const rest = items.length - done.length;
-  const parts = [rest ? `${done.length} of ${counted(items.length, "image")} answered` : `${counted(items.length, "image")} answered`];
+  const answered = done.length - bad;
+  const parts = [`${answered < items.length ? `${answered} of ` : ""}${counted(items.length, "image")} answered`];
   if (unsure) parts.push(`${unsure} unsure`);
   if (bad) parts.push(`${bad} could not be used`);
   byId("bar").hidden = !items.length;

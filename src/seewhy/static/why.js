@@ -83,7 +83,7 @@ function words(found) {
   const legend = UNSIGNED.includes(found.method)
     ? make("p", "legend", make("span", "swatch for"), "brighter pixels speak for ", target(), make("span", "swatch against"), "darker ones do")
     : make("p", "legend", make("span", "swatch for"), "speaks for ", target(), make("span", "swatch against"), "against it");
-  return [legend, ...faithfulness(found), make("p", "note", `The model sees ${found.size} × ${found.size} pixels of the image.`)];
+  return [legend, ...faithfulness(found), make("p", "note", `Shown is what the model sees, made from the image: ${found.size} × ${found.size} pixels.`)];
 }
 
 /** Whether the map can be relied on, in plain words, with the numbers behind it. */

@@ -1,4 +1,4 @@
-"""Calibrates a model, with the answers "not sure" and "out of scope" (OOD), into a new model file."""
+"""Calibrates a model, with the answers "not sure" and "out of distribution" (OOD), into a new model file."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -128,7 +128,11 @@ def _report_dropped(bundle: Bundle, calibration: Calibration, on_event: OnEvent)
             Note("the model's threshold is dropped: fit a new one with --precision or --coverage")
         )
     if before.scope is not None and after.scope is None:
-        on_event(Note("the model's scope is dropped: fit a new one with --out-of-scope"))
+        on_event(
+            Note(
+                "the model's out-of-distribution (OOD) score is dropped: fit a new one with --out-of-scope"
+            )
+        )
 
 
 def _draw(calibration: Calibration, folder: Path) -> None:

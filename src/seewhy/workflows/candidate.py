@@ -143,8 +143,8 @@ def _opened(registry: "Registry", champion: Version) -> tuple[Bundle, Path]:
 def _require_targets(start: Bundle, targets: DecisionTargets, champion: Version) -> None:
     if start.decision.scope is not None and targets.out_of_scope is None:
         raise UsageError(
-            f"{champion.name}@{champion.version} recognises images that are out of scope, and so must the "
-            "new model: give such images by --out-of-scope"
+            f"{champion.name}@{champion.version} recognises images that are out of distribution, and so must "
+            "the new model: give such images by --out-of-scope"
         )
 
 

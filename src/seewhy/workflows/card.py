@@ -12,7 +12,7 @@ import yaml
 
 from seewhy.config.networks import NETWORKS
 from seewhy.inference.metadata import ENSEMBLE
-from seewhy.text import counted, escape_markdown, shortened, visible
+from seewhy.text import counted, epochs_done, escape_markdown, shortened, visible
 
 if TYPE_CHECKING:
     from seewhy.evaluation.headline import Bounds, Headline
@@ -175,7 +175,7 @@ def _answers(about: "Metadata") -> list[Row]:
     strange = "not recognised: an image of something else is given a class like any other"
     if decision.scope is not None:
         strange = (
-            f'"out of scope" where the score {decision.scope.score} is below '
+            f'"out of distribution" where the score {decision.scope.score} is below '
             f"{decision.scope.threshold:.4g}"
         )
     views = ", ".join(about.views)
@@ -257,12 +257,13 @@ def _training(about: "Metadata") -> list[Row]:
     facts = about.facts
     weights = fact(facts, str, "recipe", "model", "weights")
     seconds = fact(facts, float, "seconds")
+    epochs = fact(facts, int, "epochs")
     members = fact(facts, list, "members") or []
     machine = (fact(facts, dict, "machine") or {}).items()
     rows = {
         "recipe": fact(facts, str, "recipe", "name"),
         "pretrained": None if weights is None else weights + _weights_licence(about),
-        "epochs": fact(facts, int, "epochs"),
+        "epochs": None if epochs is None else epochs_done(epochs),
         "seed": fact(facts, int, "recipe", "train", "seed"),
         "time": None if seconds is None else f"{seconds:,.1f} s",
         "pruned": fact(facts, str, "pruned"),

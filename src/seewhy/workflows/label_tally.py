@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seewhy.evaluation.decision.answers import NOT_SURE, OUT_OF_SCOPE
+from seewhy.evaluation.decision.answers import NOT_SURE, OUT_OF_DISTRIBUTION
 from seewhy.workflows.class_folders import ClassFolders
 from seewhy.workflows.label_tables import Row
 
@@ -118,7 +118,7 @@ class Tally:
             errors=dict(self._errors),
             by_class=dict(self._classes.most_common()),
             not_sure=self._answers[NOT_SURE],
-            out_of_scope=self._answers[OUT_OF_SCOPE],
+            out_of_scope=self._answers[OUT_OF_DISTRIBUTION],
             resumed=times.resumed,
             seconds=round(times.seconds, 3),
             images_per_second=round(times.rate, 1),

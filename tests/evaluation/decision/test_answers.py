@@ -24,7 +24,7 @@ def predicted(**options) -> Predictions:
     [
         (PLAIN, ["ant", "ant", "bee", ""]),
         (SURE, ["ant", "not sure", "bee", ""]),
-        (FAMILIAR, ["ant", "not sure", "out of scope", ""]),
+        (FAMILIAR, ["ant", "not sure", "out of distribution", ""]),
     ],
 )
 def test_an_answer_is_a_class_unless_the_decision_has_another(decision, expected) -> None:
@@ -34,7 +34,7 @@ def test_an_answer_is_a_class_unless_the_decision_has_another(decision, expected
 def test_what_is_near_no_class_is_out_of_scope() -> None:
     embeddings = np.array([[3, 0], [2, 2], [0, 1], [np.nan, np.nan]], np.float32)
     texts = answers(NEAR, predicted(embeddings=embeddings)).tolist()
-    assert texts == ["ant", "out of scope", "bee", ""]
+    assert texts == ["ant", "out of distribution", "bee", ""]
 
 
 def test_confidence_is_that_of_the_temperature() -> None:

@@ -1,4 +1,4 @@
-"""The answer to each image, by the decision: a class, "not sure" or "out of scope"."""
+"""The answer to each image, by the decision: a class, "not sure" or "out of distribution"."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from seewhy.evaluation.decision.ood import ood_scores
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import Predictions
 
-NOT_SURE, OUT_OF_SCOPE = "not sure", "out of scope"
+NOT_SURE, OUT_OF_DISTRIBUTION = "not sure", "out of distribution"
 
 
 def decides(decision: Decision) -> bool:
@@ -24,7 +24,7 @@ def embedding_size(decision: Decision) -> int | None:
 
 
 def answers(decision: Decision, predictions: Predictions) -> NDArray[Any]:
-    """What to say of each image, str (N,): its class, "not sure" or "out of scope".
+    """What to say of each image, str (N,): its class, "not sure" or "out of distribution".
 
     The latter two only where `decides`; "" where an image could not be read. `predictions` have the
     decision's temperature, and embeddings (N, D) of `embedding_size` where it is not None.
@@ -35,6 +35,6 @@ def answers(decision: Decision, predictions: Predictions) -> NDArray[Any]:
     if decision.scope is not None:
         scope = decision.scope
         means = np.array(scope.means) if scope.means else None
-        texts[ood_scores(scope.score, predictions, means) < scope.threshold] = OUT_OF_SCOPE
+        texts[ood_scores(scope.score, predictions, means) < scope.threshold] = OUT_OF_DISTRIBUTION
     texts[predictions.predicted < 0] = ""
     return texts

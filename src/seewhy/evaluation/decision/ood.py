@@ -32,7 +32,7 @@ class OodFit:
     """The score that tells familiar images from others best, with its threshold.
 
     `areas` are the ROC areas by which it was chosen, on one half of the other images; `auroc`, `curve`,
-    `kept` (the share of the familiar that stays in scope) and `caught` (the share of the others that
+    `kept` (the share of the familiar that is accepted) and `caught` (the share of the others that
     falls out) are measured on the other half. `means` (K, D) unit vectors, or None for other scores.
     """
 

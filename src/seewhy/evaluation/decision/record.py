@@ -15,7 +15,7 @@ class Scope(_Strict):
     score: Literal["probability", "max_logit", "energy", "similarity"] = Field(
         description="which score of `evaluation.decision.ood` is used; higher is more familiar"
     )
-    threshold: float = Field(description="an image that scores less is out of scope")
+    threshold: float = Field(description="an image that scores less is out of distribution")
     means: tuple[tuple[float, ...], ...] = Field(
         default=(),
         max_length=100_000,
@@ -39,5 +39,5 @@ class Decision(_Strict):
         description='the least confidence for an answer; below it: "not sure"',
     )
     scope: Scope | None = Field(
-        default=None, description='how an image is seen to be "out of scope"; None: never'
+        default=None, description='how an image is seen to be "out of distribution"; None: never'
     )

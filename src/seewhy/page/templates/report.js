@@ -29,11 +29,11 @@ function card(entry) {
   const figure = make("figure", "card");
   const pair = make("div", "pair");
   const looked = make("div", "looked");
-  looked.append(image(entry[IMAGE], "", "under"), image(entry[MAP], `attribution map for ${predicted}`, "map"));
+  looked.append(image(entry[IMAGE], "", "under"), image(entry[MAP], `attribution map for ${predicted}, not tested`, "map"));
   pair.append(image(entry[IMAGE], right ? truth : `${truth}, predicted as ${predicted}`, "plain"), looked);
   const caption = make("figcaption");
   const answer = make("span", right ? "said" : "said wrong");
-  answer.append(right ? "" : "predicted ", make("bdi", "", predicted), ` ${Math.round(100 * entry[CONFIDENCE])}%`);
+  answer.append(right ? "" : "predicted ", make("bdi", "", predicted), ` ${(100 * entry[CONFIDENCE]).toFixed(1)}%`);
   caption.append(make("bdi", "true", truth), answer, make("bdi", "id", entry[ID]));
   figure.append(pair, caption);
   return figure;
@@ -69,7 +69,7 @@ function open(button) {
   const count = Number(button.dataset.count);
   byId("cell-note").textContent = (shown.length < count ? `${shown.length} of ${count.toLocaleString("en")} images, ` : "")
     + (truth === predicted ? "lowest confidence first" : "highest confidence first")
-    + ". At the right of each image: the attribution map of its prediction.";
+    + ". At the right of each image: the attribution map of its prediction, not tested for faithfulness.";
   byId("cell-cards").replaceChildren(...shown.map(card));
   dialog.showModal();
 }
