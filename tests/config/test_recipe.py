@@ -146,10 +146,10 @@ def test_options_are_all_the_leaves():
 
 
 def test_a_search_space_is_inherited_and_changes_no_run(tmp_path):
-    text = "extends: fast\nsearch: {train.lr: {low: 0.5}, model.width: {choices: [1, 2]}}\n"
+    text = "extends: fast\nsearch: {train.lr: {low: 0.2}, model.width: {choices: [1, 2]}}\n"
     (tmp_path / "mine.yaml").write_text(text)
     recipe = load_recipe(tmp_path / "mine.yaml")
-    assert (recipe.search["train.lr"].low, recipe.search["train.lr"].high) == (0.5, 3.0)
+    assert (recipe.search["train.lr"].low, recipe.search["train.lr"].high) == (0.2, 0.5)
     assert recipe.search["model.width"].choices == (1, 2)
     assert "search" not in recipe.model_dump() and "search" not in {o.name for o in options()}
 

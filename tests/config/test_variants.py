@@ -69,8 +69,14 @@ def test_the_description_says_whose_an_option_is() -> None:
             "stride has no effect .* options are .*width",
         ),
         ({"train.optimizer": "adam"}, "train: momentum has no effect with optimizer=adam"),
-        ({"train.final_lr": 0.1}, "final_lr has no effect with schedule=one_cycle"),
-        ({"model.name": "deep_cnn", "model.batch_norm_momentum": 0.1}, "without batch_norm=true"),
+        (
+            {"train.schedule": "one_cycle", "train.final_lr": 0.1},
+            "final_lr has no effect with schedule=one_cycle",
+        ),
+        (
+            {"model.name": "deep_cnn", "model.channels": None, "model.batch_norm_momentum": 0.1},
+            "without batch_norm=true",
+        ),
         ({"model.name": "resnet8"}, r"model\.name: .*did you mean resnet18\? \(got 'resnet8'\)"),
         ({"train.optimizer": "adamv"}, r"train\.optimizer: .*did you mean adamw?\?"),
         (
@@ -85,10 +91,11 @@ def test_what_is_foreign_to_the_variant_is_refused_at_parsing(changes: Any, mess
 
 
 def test_an_inherited_option_is_cleared_by_none_as_the_message_says() -> None:
-    with pytest.raises(UsageError, match=r"`momentum: none` clears an inherited one\)$"):
-        load_recipe("fast", {"train.optimizer": "adamw"})
-    recipe = load_recipe("fast", {"train.optimizer": "adamw", "train.momentum": None})
-    assert recipe.train.optimiser_options == AdamW()
+    changes = {"train.optimizer": "sgd", "train.adamw_lr": None}
+    with pytest.raises(UsageError, match=r"`fixed_norm: none` clears an inherited one\)$"):
+        load_recipe("fast", changes)
+    recipe = load_recipe("fast", {**changes, "train.fixed_norm": None})
+    assert recipe.train.optimiser_options == Sgd(momentum=0.6)
 
 
 @pytest.mark.parametrize(("section", "registry"), SECTIONS)

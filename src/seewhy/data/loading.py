@@ -50,6 +50,11 @@ class Listed:
         with writable(cache_root()):
             return survey_of(self.origin, self.content).side
 
+    @property
+    def total(self) -> int:
+        """About how many images there are, those of test among them."""
+        return self.origin.read().total
+
 
 def list_data(source: Data | Listed, config: DataConfig, on_event: OnEvent = ignore) -> Listed:
     """Lists a source; one that is listed, and by the same settings, stays as it is."""

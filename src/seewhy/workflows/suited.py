@@ -6,27 +6,38 @@ from typing import Any
 from seewhy.config.recipe import load_recipe
 from seewhy.data import Data, Listed, list_data
 from seewhy.events import Note, OnEvent, ignore
+from seewhy.text import counted
 
 THUMBNAIL = 64  # pixels; the side up to which images are thumbnails
+MANY = 20_000  # images, test included, of which `fast` makes enough steps in its large batches
 DATA = "cifar10"  # if none is named
 
 
 def suited_recipe(
     data: Data | Listed | None, overrides: Mapping[str, Any] | None, on_event: OnEvent
 ) -> str:
-    """`fast` for thumbnails; for photographs `transfer`, or `photos` if `overrides` choose the network.
+    """`fast` for many thumbnails, `thumbnails` for few, `transfer` for photographs.
 
-    By the median shorter side of images outside test. `on_event` receives a `Note` that says why.
+    `photos` for photographs if `overrides` choose the network. By the median shorter side of images outside
+    test, and by their number. `on_event` receives a `Note` that says why.
     """
     images = listed(data, overrides, on_event)
     side = images.shorter_side if isinstance(images, Listed) else None
-    if side is None or side <= THUMBNAIL:
+    if (
+        not isinstance(images, Listed)
+        or side is None
+        or (side <= THUMBNAIL and images.total >= MANY)
+    ):
         return "fast"
     own = [name for name in overrides or {} if name.startswith("model.")]
-    name, why = "transfer", "a pretrained network"
-    if own:
-        name, why = "photos", f"{own[0]} chooses the network, which is trained from nothing"
-    reason = f"photographs, {side} pixels on the shorter side; {why}"
+    if side <= THUMBNAIL:
+        name, reason = "thumbnails", f"{counted(images.total, 'image')} of {side} pixels"
+    elif own:
+        why = f"{own[0]} chooses the network, which is trained from nothing"
+        name, reason = "photos", f"photographs, {side} pixels on the shorter side; {why}"
+    else:
+        why = "a pretrained network"
+        name, reason = "transfer", f"photographs, {side} pixels on the shorter side; {why}"
     on_event(Note(f"recipe {name}: {reason} (--recipe chooses another)"))
     return name
 
