@@ -108,9 +108,6 @@ def test_split_says_what_has_no_effect(photos, tmp_path):
     out = tmp_path / "out"
     done = call("data", "split", photos, "--out", out, "--test", "0.2", code=2)
     assert "data.test has no effect" in done.err and not out.exists()
-    write_scenes(tmp_path / "d", {"ant": 9, "bee": 9})
-    done = call("data", "split", tmp_path / "d", "--out", out, "--val", "0.3", code=2)
-    assert "give --test as well as --val" in done.err and not out.exists()
 
 
 def test_preview_draws_what_the_network_sees(photos, tmp_path):

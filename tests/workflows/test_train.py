@@ -56,6 +56,15 @@ def test_a_run_holds_all_that_was_promised(run, photos):
     assert "test" not in run.metrics
 
 
+def test_a_share_of_val_alone_is_stored_with_that_of_test(photos, tmp_path):
+    run = train(photos, tmp_path / "run", overrides={"data.val": 0.3})
+    stored = run.config["recipe"]["data"]
+    assert (stored["val"], stored["test"], run.metrics["val"]["n"]) == (0.3, 0.1, 18)
+    again, _ = seewhy.evaluate(run.path, photos, "val")
+    assert to_json(again.accuracy) == run.metrics["val"]["accuracy"]
+    train(photos, tmp_path / "run", overrides={"data.val": 0.3, "train.epochs": 3}, resume=True)
+
+
 def test_a_model_that_gives_one_class_to_everything_is_said_to_have_collapsed(photos, tmp_path):
     network, events = TinyNet(), []
     with torch.no_grad():

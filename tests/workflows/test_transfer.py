@@ -16,7 +16,7 @@ from seewhy.errors import MemoryLimitError, UsageError
 from seewhy.events import Epoch, Note
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.models.pretrained import read_weights
-from seewhy.workflows import transfer
+from seewhy.workflows import suited, transfer
 from seewhy.workflows.suited import suited_recipe
 
 SMALL: dict[str, Any] = {"data.size": 48, "model.stem": "imagenet", "train.amp": "fp32"}
@@ -237,16 +237,26 @@ def test_random_weights_cannot_be_unfrozen_or_frozen(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("size", "name"), [(80, "transfer"), (32, "fast")])
-def test_the_recipe_suits_the_size_of_the_images(size: int, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("size", "many", "note"),
+    [
+        (80, 18, "recipe transfer: photographs, 80 pixels on the shorter side"),
+        (32, 20, "recipe thumbnails: 18 images of 32 pixels"),
+        (32, 18, ""),
+    ],
+)
+def test_the_recipe_suits_size_and_number_of_the_images(
+    size: int, many: int, note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suited, "MANY", many)
     events: list[Any] = []
     data = write_folder(tmp_path / "data", count=6, size=size)
     with seewhy.training_events(
         data, out=tmp_path / "run", overrides={"train.epochs": 1}, on_event=events.append
     ):
         pass
-    named = "recipe transfer: photographs, 80 pixels on the shorter side" in notes(events)
-    assert named == (name == "transfer")
+    assert note in notes(events)
+    assert ("recipe " in notes(events)) == bool(note)
 
 
 def test_the_files_are_listed_once_to_choose_a_recipe_and_to_read_them(tmp_path, monkeypatch):

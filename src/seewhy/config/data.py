@@ -37,8 +37,8 @@ class DataConfig(BaseModel):
         0.1,
         gt=0,
         lt=1,
-        description="share of train drawn for validation if the source has none; for a source without "
-        "any split give `test` too, or it is split 70/20/10",
+        description="share of train drawn for validation if the source has none; a source without any "
+        "split is split 70/20/10 where neither this nor `test` is given",
     )
     test: float | None = Field(
         None,

@@ -58,13 +58,13 @@ def chosen(section: BaseModel, field: str, registry: Mapping[str, type[Record]])
     known = registry[name].model_fields
     every = dict.fromkeys(o for record in registry.values() for o in record.model_fields)
     options = {o: getattr(section, o) for o in every if getattr(section, o) is not None}
-    for option in options:
-        if option not in known:
-            has = f"whose options are {', '.join(known)}" if known else "which has no options"
-            raise ValueError(
-                f"{option} has no effect with {field}={name}, {has}: leave it out "
-                f"(`{option}: none` clears an inherited one)"
-            )
+    if foreign := [option for option in options if option not in known]:
+        has = f"whose options are {', '.join(known)}" if known else "which has no options"
+        verb, it = ("has", "it") if len(foreign) == 1 else ("have", "them")
+        raise ValueError(
+            f"{', '.join(foreign)} {verb} no effect with {field}={name}, {has}: leave {it} out "
+            f"(`{foreign[-1]}: none` clears an inherited one)"
+        )
     try:
         record = registry[name](**options)
     except ValidationError as error:

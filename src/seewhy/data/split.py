@@ -209,6 +209,19 @@ def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
     return place < quota[images.labels]
 
 
+def names_val_alone(config: DataConfig) -> bool:
+    """Whether the share of val is named, and that of test is not; a stored recipe has all fields."""
+    return config.model_fields_set & {"val", "test"} == {"val"}
+
+
+def shares(config: DataConfig) -> tuple[float, float]:
+    """The shares of val and test that are drawn from a source without any split."""
+    val, test = WITHOUT_SPLIT
+    if config.test is not None:
+        return config.val, config.test
+    return config.val if names_val_alone(config) else val, test
+
+
 def assign(
     images: ImageSet, original: np.ndarray, config: DataConfig
 ) -> tuple[np.ndarray, list[str]]:
@@ -230,17 +243,10 @@ def assign(
         rows = np.flatnonzero(split == source)
         split[rows[draw(images.labels[rows], unit[rows], rank[rows], share)]] = name
 
-    # A stored recipe has all fields, and its runs were split as it says now.
-    val_given = config.model_fields_set & {"val", "test"} == {"val"} and fold is None
-    if val_given and "val" in original:
+    if names_val_alone(config) and "val" in original and fold is None:
         notes.append(f"data.val {config.val:g} has no effect: the source has its own val")
     if "" in original:
-        if val_given and config.val != WITHOUT_SPLIT[0]:
-            raise UsageError(
-                f"data.val {config.val:g} alone has no effect, since the data has no splits of its own: give "
-                "--test as well as --val (in training, --data.test and --data.val)"
-            )
-        val, test = WITHOUT_SPLIT if config.test is None else (config.val, config.test)
+        val, test = shares(config)
         move("val", "", val)
         move("test", "", test / (1 - val))
         split[split == ""] = "train"

@@ -11,6 +11,7 @@ from torch import nn
 from seewhy.config.recipe import Recipe, load_recipe, make_recipe, seen_by
 from seewhy.data import Splits, load_data
 from seewhy.data.sources import describe
+from seewhy.data.split import names_val_alone, shares
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import require_metric
 from seewhy.evaluation.predictions import Predictions
@@ -117,7 +118,7 @@ def prepare(
     rule = start.rule if start else None
     images = data if request.images is None else request.images
     splits = load_data(images, chosen.data, on_event=on_event, rule=rule)
-    chosen, notes = _fitting(chosen, len(splits.train), begun)
+    chosen, notes = _fitting(_with_shares(chosen, splits), len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
     device = _device(chosen)
     require_pretrained(chosen.train, start is not None or chosen.model.weights is not None)
@@ -226,6 +227,16 @@ def _pretrained(recipe: Recipe) -> Weights | None:
     """The weights that the recipe names."""
     name = recipe.model.weights
     return None if name is None else read_weights(recipe.model.name, name)
+
+
+def _with_shares(recipe: Recipe, splits: Splits) -> Recipe:
+    """The recipe with the share of test that was drawn because val alone was named, so that it is stored."""
+    if not (splits.drawn and names_val_alone(recipe.data)):
+        return recipe
+    val, test = shares(recipe.data)
+    return recipe.model_copy(
+        update={"data": recipe.data.model_copy(update={"val": val, "test": test})}
+    )
 
 
 def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tuple[str, ...]]:

@@ -48,4 +48,5 @@ def listed(
     """The data with their files listed, so that it is done once; the default data are known as they are."""
     if data is None or (isinstance(data, str) and data == DATA):
         return data
-    return list_data(data, load_recipe("fast", overrides).data, on_event)
+    about_data = {k: v for k, v in (overrides or {}).items() if k.startswith("data.")}
+    return list_data(data, load_recipe("fast", about_data).data, on_event)
