@@ -81,10 +81,12 @@ def test_the_next_commands_can_be_pasted_whatever_the_names(tmp_path):
     command = review_command("my photos", recipe.data, str(review))
     *_, last = _text(LabelFindings("my photos", review.parent, command, made(1)))
     words = ["seewhy", "data", "apply-review", "my photos", str(review)]
-    assert shlex.split(last) == [*words, "--out", "NEW"]
+    assert shlex.split(last) == [*words, "--val", "0.04", "--out", "NEW"]
     recipe = load_recipe("fast", {"data.split_seed": 3, "data.group_from": "(.)_"})
     command = review_command("my photos", recipe.data, str(review))
-    assert shlex.split(command) == [*words, "--group-from", "(.)_", "--seed", "3", "--out", "NEW"]
+    assert shlex.split(command) == [
+        *(*words, "--group-from", "(.)_", "--val", "0.04", "--seed", "3", "--out", "NEW")
+    ]
 
 
 def test_which_images_are_test_is_told_by_the_flags_of_the_training(photos, tmp_path):

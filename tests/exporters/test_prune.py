@@ -107,7 +107,7 @@ def test_it_can_be_fine_tuned(tmp_path: Path) -> None:
     images = image_set([0, 1, 2] * 8, 17)
     run = seewhy.train(
         (images.images, images.labels),
-        "fast",
+        "thumbnails",
         init=file,
         out=tmp_path / "run",
         overrides={"train.epochs": 1},

@@ -185,7 +185,9 @@ def test_labels_that_look_wrong_are_to_be_reviewed_first(stored, count, train, s
     doubts = LabelDoubts(count, train, "my folds")
     item = advice(with_causes(stored, causes(doubts, ())), "photos")[0]
     assert item.finding == said and "my folds/review.html" in item.action
-    assert item.command == "seewhy data apply-review photos 'my folds/review.csv' --out NEW"
+    assert (
+        item.command == "seewhy data apply-review photos 'my folds/review.csv' --val 0.04 --out NEW"
+    )
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -29,7 +29,7 @@ def test_a_rate_of_biases_that_suits_speednet_alone_is_noted_on_other_networks(n
     other, own = (build(n, num_classes=2, size=32, **small(n)) for n in (name, "speednet"))
     fast = load_recipe("fast").train
     (note,) = notes_on_network(other, fast)
-    assert note.startswith("train.bias_lr=64 suits speednet") and "recipe resnet18" in note
+    assert note.startswith("train.bias_lr=11 suits speednet") and "recipe resnet18" in note
     assert notes_on_network(own, fast) == ()
     assert notes_on_network(other, load_recipe("resnet18").train) == ()
 

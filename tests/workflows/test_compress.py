@@ -122,7 +122,7 @@ def test_a_narrower_network_learns_from_a_model_whose_recipe_names_no_width(
     monkeypatch.setattr(gate, "ROUNDS", 3)
     photos = write_folder(tmp_path / "photos", count=12, size=20)
     small = {"data.size": 20, "train.epochs": 1, "train.batch_size": 8, "model.width": 0.25}
-    run = seewhy.train(photos, "fast", out=tmp_path / "run", overrides=small)
+    run = seewhy.train(photos, "thumbnails", out=tmp_path / "run", overrides=small)
     bundle = bundles.load(run.model)
     bundle.facts["recipe"]["model"]["width"] = None
     bundles.save(bundle, tmp_path / "older.safetensors")

@@ -79,6 +79,11 @@ class DataConfig(BaseModel):
         0.01, ge=0, le=1, description="largest share of the images that skip may leave out"
     )
 
+    @property
+    def names_val_alone(self) -> bool:
+        """Whether the share of val is named and that of test is not; a stored recipe names both."""
+        return self.model_fields_set & {"val", "test"} == {"val"}
+
     @model_validator(mode="after")
     def _a_fold_is_one_of_the_folds(self) -> Self:
         if (self.fold is None) != (self.folds is None):

@@ -209,17 +209,12 @@ def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
     return place < quota[images.labels]
 
 
-def names_val_alone(config: DataConfig) -> bool:
-    """Whether the share of val is named, and that of test is not; a stored recipe has all fields."""
-    return config.model_fields_set & {"val", "test"} == {"val"}
-
-
 def shares(config: DataConfig) -> tuple[float, float]:
     """The shares of val and test that are drawn from a source without any split."""
     val, test = WITHOUT_SPLIT
     if config.test is not None:
         return config.val, config.test
-    return config.val if names_val_alone(config) else val, test
+    return config.val if config.names_val_alone else val, test
 
 
 def assign(
@@ -243,7 +238,7 @@ def assign(
         rows = np.flatnonzero(split == source)
         split[rows[draw(images.labels[rows], unit[rows], rank[rows], share)]] = name
 
-    if names_val_alone(config) and "val" in original and fold is None:
+    if config.names_val_alone and "val" in original and fold is None:
         notes.append(f"data.val {config.val:g} has no effect: the source has its own val")
     if "" in original:
         val, test = shares(config)

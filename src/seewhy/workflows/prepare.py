@@ -11,7 +11,7 @@ from torch import nn
 from seewhy.config.recipe import Recipe, load_recipe, make_recipe, seen_by
 from seewhy.data import Splits, load_data
 from seewhy.data.sources import describe
-from seewhy.data.split import names_val_alone, shares
+from seewhy.data.split import shares
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import require_metric
 from seewhy.evaluation.predictions import Predictions
@@ -231,7 +231,7 @@ def _pretrained(recipe: Recipe) -> Weights | None:
 
 def _with_shares(recipe: Recipe, splits: Splits) -> Recipe:
     """The recipe with the share of test that was drawn because val alone was named, so that it is stored."""
-    if not (splits.drawn and names_val_alone(recipe.data)):
+    if not (splits.drawn and recipe.data.names_val_alone):
         return recipe
     val, test = shares(recipe.data)
     return recipe.model_copy(
