@@ -35,7 +35,8 @@ def test_the_card_is_of_this_very_file(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_card_says_the_accuracy_that_is_measured(name, some_cifar10):
     card = (resources.files("seewhy") / "weights" / f"{name}.md").read_text()
-    low, high = map(float, re.search(r"interval ([\d.]+)% to ([\d.]+)%", card).groups())
+    interval = r"(?:interval |\*\*accuracy\*\*: [\d.]+% \()([\d.]+)% to ([\d.]+)%"
+    low, high = map(float, re.findall(interval, card)[-1])  # test comes last
     classifier = seewhy.load(name)
     splits = seewhy.load_data(some_cifar10, rule=classifier.rule, classes=classifier.classes)
     some = splits.test.unseal()

@@ -234,7 +234,7 @@ def test_every_unit_is_held_out_once_and_whole_and_test_stays_sealed(rows, group
     )
     says = {"none": [""] * len(rows), "train": ["train"] * len(rows), "all": [r[3] for r in rows]}
     before = np.array(says[kind])
-    test = assign(images, before, DataConfig(val=0.3, test=None))[0] == "test"
+    test = assign(images, before, DataConfig(val=0.3))[0] == "test"
     configs = [DataConfig(val=0.3, fold=fold, folds=count) for fold in range(count)]
     parts = [assign(images, before, config)[0] for config in configs]
     unit = units(images.hashes, images.groups)
