@@ -92,7 +92,7 @@ def named_recipe(request: Request, on_event: OnEvent) -> str | Path:
     if request.recipe is not None:
         return request.recipe
     if request.names_recipe:
-        return "fast"
+        return "thumbnails"
     return suited_recipe(request.images, request.overrides, on_event)
 
 
