@@ -93,15 +93,7 @@ def test_gradient_norms_are_of_the_loss_before_clipping_every_n_steps():
 @pytest.mark.parametrize("stop_at", [1, 4, 5, 9])
 def test_dropout_and_gradient_norms_go_on_as_if_never_stopped(tmp_path, stop_at):
     config = CONFIG.model_copy(update={"dropout_schedule": (0.0, 0.5, 0.9), "gradient_norms": 2})
-    whole = finished(*job(config), config)
-    first, batches = job(config)
-    for number, _ in enumerate(run(first, batches, config), start=1):
-        if number == stop_at:
-            break
-    path = save_checkpoint(first, tmp_path)
-    second, batches = job(config, seed=99)
-    load_checkpoint(second, path)
-    finished(second, batches, config)
+    whole, second = whole_and_resumed(job, config, tmp_path, stop_at)
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name]), name
     assert second.progress.gradient_norms == whole.progress.gradient_norms

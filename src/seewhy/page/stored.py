@@ -190,15 +190,13 @@ def _model(header: Header) -> StoredModel:
 
 def _abstains(run: Run, own: Header) -> bool:
     """Whether the run's model has a threshold, or a calibrated file beside it; damaged files do not count."""
-    headers = [own]
-    for file in run.path.glob("*.safetensors"):
+    made = [own]
+    for file in set(run.path.glob("*.safetensors")) - {run.model}:
         with suppress(ModelFileError):
-            headers.append(read_header(file))
-    return any(
-        header.metadata.decision.threshold is not None
-        for header in headers
-        if header is own or own.digest in header.metadata.parents
-    )
+            header = read_header(file)
+            if own.digest in header.metadata.parents:
+                made.append(header)
+    return any(header.metadata.decision.threshold is not None for header in made)
 
 
 def _results(run: Run, split: str) -> Results:

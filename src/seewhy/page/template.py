@@ -50,8 +50,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=finalize,
     )
-    environment.globals |= {"counted": counted, "number": number, "percent": percent, "span": span}
-    environment.globals["epochs_done"] = epochs_done
+    environment.globals |= {
+        "counted": counted,
+        "epochs_done": epochs_done,
+        "number": number,
+        "percent": percent,
+        "span": span,
+    }
     return environment
 
 

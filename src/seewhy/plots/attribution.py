@@ -116,15 +116,15 @@ def explanation_sheet(explanations: "Explanations", rows: Sequence[int]) -> Figu
         for column, name in enumerate(methods, 1):
             at = left + column * (CELL + GAP)
             checks = explanations.checks.get(name)
-            faults = checks.faults(row) if checks else ()
+            unreliable = checks.verdict(row) if checks and checks.faults(row) else ""
             values, scale = explanations.maps[name][row], scales[name]
             page.text(at, top - 0.05, name, fontsize=8, color=GREY)
             drawn = overlay(image, values, scale), coloured(values, scale)
             for line, pixels in enumerate(drawn):
                 axes = page.axes(at, top + line * (CELL + GAP), CELL, CELL)
-                _show(axes, pixels, VERMILION if faults else PALE)
-            if faults:
-                _stamp(axes, faults)
+                _show(axes, pixels, VERMILION if unreliable else PALE)
+            if unreliable:
+                _stamp(axes, unreliable)
     count = counted(len(explanations), "image")
     page.text(GAP, 0.33, f"Attribution maps of {count}", **_BOLD)
     framed = "; blue frame: what the network sees" if explanations.wholes else ""
@@ -348,10 +348,9 @@ def _answers(axes: Axes, explanations: "Explanations", row: int) -> None:
     axes.axis("off")
 
 
-def _stamp(axes: Axes, faults: Sequence[str]) -> None:
+def _stamp(axes: Axes, text: str) -> None:
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9}
     how: dict[str, Any] = {"fontsize": 6.5, "color": VERMILION, "weight": "bold", "bbox": box}
-    text = f"unreliable: {', '.join(faults)}"
     axes.text(0.5, 0.03, text, transform=axes.transAxes, ha="center", va="bottom", **how)
 
 

@@ -22,22 +22,17 @@ def suited_recipe(
     test, and by their number. `on_event` receives a `Note` that says why.
     """
     images = listed(data, overrides, on_event)
-    side = images.shorter_side if isinstance(images, Listed) else None
-    if (
-        not isinstance(images, Listed)
-        or side is None
-        or (side <= THUMBNAIL and images.total >= MANY)
-    ):
+    if not isinstance(images, Listed) or (side := images.shorter_side) is None:
         return "fast"
-    own = [name for name in overrides or {} if name.startswith("model.")]
     if side <= THUMBNAIL:
+        if images.total >= MANY:
+            return "fast"
         name, reason = "thumbnails", f"{counted(images.total, 'image')} of {side} pixels"
-    elif own:
-        why = f"{own[0]} chooses the network, which is trained from nothing"
-        name, reason = "photos", f"photographs, {side} pixels on the shorter side; {why}"
     else:
-        why = "a pretrained network"
-        name, reason = "transfer", f"photographs, {side} pixels on the shorter side; {why}"
+        name, why = "transfer", "a pretrained network"
+        if own := [option for option in overrides or {} if option.startswith("model.")]:
+            name, why = "photos", f"{own[0]} chooses the network, which is trained from nothing"
+        reason = f"photographs, {side} pixels on the shorter side; {why}"
     on_event(Note(f"recipe {name}: {reason} (--recipe chooses another)"))
     return name
 
