@@ -10,6 +10,7 @@ import torch
 from helpers import same_weights, write_folder
 
 import seewhy
+from seewhy.config.networks import NETWORKS
 from seewhy.config.recipe import load_recipe
 from seewhy.data import sources
 from seewhy.errors import MemoryLimitError, UsageError
@@ -290,6 +291,12 @@ def test_a_network_of_the_users_choice_is_trained_from_nothing() -> None:
     data = (images, ["a", "b"] * 10)
     assert suited_recipe(data, {"model.name": "resnet18"}, lambda _: None) == "photos"
     assert suited_recipe(data, {"train.epochs": 3}, lambda _: None) == "transfer"
+
+
+@pytest.mark.parametrize("network", sorted(set(NETWORKS) - {"speednet"}))
+def test_another_network_on_thumbnails_gets_a_recipe_that_fits_it(network: str) -> None:
+    overrides = {"model.name": network}
+    assert load_recipe(suited_recipe("cifar10", overrides, lambda _: None), overrides).model.name == network
 
 
 def test_that_few_images_train_the_last_layer_alone_is_said_once_of_folds(tmp_path: Path) -> None:

@@ -18,21 +18,24 @@ def suited_recipe(
 ) -> str:
     """`fast` for many thumbnails, `thumbnails` for few, `transfer` for photographs.
 
-    `photos` for photographs if `overrides` choose the network. By the median shorter side of images outside
-    test, and by their number. `on_event` receives a `Note` that says why.
+    If `overrides` choose another network, `resnet18` for thumbnails and `photos` for photographs. By the
+    median shorter side of images outside test, and by their number. `on_event` receives a `Note` that says
+    why.
     """
     images = listed(data, overrides, on_event)
-    if not isinstance(images, Listed) or (side := images.shorter_side) is None:
-        return "fast"
-    if side <= THUMBNAIL:
-        if images.total >= MANY:
-            return "fast"
-        name, reason = "thumbnails", f"{counted(images.total, 'image')} of {side} pixels"
-    else:
+    side, total = (images.shorter_side, images.total) if isinstance(images, Listed) else (None, MANY)
+    network = (overrides or {}).get("model.name", "speednet")
+    if side is not None and side > THUMBNAIL:
         name, why = "transfer", "a pretrained network"
         if own := [option for option in overrides or {} if option.startswith("model.")]:
             name, why = "photos", f"{own[0]} chooses the network, which is trained from nothing"
         reason = f"photographs, {side} pixels on the shorter side; {why}"
+    elif network != "speednet":
+        name, reason = "resnet18", f"model.name chooses {network}; fast and thumbnails are made for speednet"
+    elif side is not None and total < MANY:
+        name, reason = "thumbnails", f"{counted(total, 'image')} of {side} pixels"
+    else:
+        return "fast"
     on_event(Note(f"recipe {name}: {reason} (--recipe chooses another)"))
     return name
 
