@@ -2,8 +2,8 @@
 
     python benchmarks/ensemble.py DATA [--runs build/ensemble]
 
-Trains `fast` for 8 epochs with three seeds (`alone`), then three models of 3 epochs with these seeds that all
-start from the first of them (`tuned`). Each three are combined in both ways. Test is not read. Finished runs
+Trains `fast` with three seeds (`alone`), then three models of 2 epochs with these seeds that all start from
+the first of them (`tuned`). Each three are combined in both ways. Test is not read. Finished runs
 in --runs and results in `benchmarks/results/ensemble.json`, which it writes, are used again, and an
 unfinished run is continued.
 """
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parent
 RESULT = ROOT / "results" / "ensemble.json"
 SEEDS = range(3)
 SETTINGS: dict[str, dict[str, Any]] = {
-    "alone": {"train.epochs": 8, "train.batch_size": 128},
-    "tuned": {"train.epochs": 3, "train.batch_size": 128, "train.lr": 0.3},
+    "alone": {},
+    "tuned": {"train.epochs": 2, "train.lr": 0.05, "train.progressive": None},
 }
 
 

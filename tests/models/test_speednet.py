@@ -23,6 +23,16 @@ def test_other_channels_are_refused(channels):
         NETWORKS["speednet"](channels=channels)
 
 
+def test_the_third_convolution_of_a_block_adds_to_its_first():
+    network = build("speednet", num_classes=10, size=32, convolutions=3).eval()
+    plain = build("speednet", num_classes=10, size=32).eval()
+    plain.load_state_dict(network.state_dict(), strict=False)
+    x = torch.rand(2, 24, 31, 31)
+    first = torch.relu(plain.block1.norm1(plain.block1.pool(plain.block1.conv1(x))))
+    third = network.block1.norm3(network.block1.conv3(plain.block1(x)))
+    assert torch.equal(network.block1(x), torch.relu(third + first))
+
+
 def test_what_a_bundle_stores_of_it_builds_it_again():
     network = build("speednet", num_classes=10, size=32, channels=(16, 24, 24))
     again = build("speednet", **network.arguments)

@@ -1,6 +1,6 @@
 """SpeedNet: a small network for fast training on thumbnails, after airbench (Jordan 2024).
 
-A fixed whitening layer, three blocks of two convolutions, batch norms with free biases and fixed
+A fixed whitening layer, three blocks of two or three convolutions, batch norms with free biases and fixed
 scales, identity-like first weights, and a head whose logits start small.
 """
 
@@ -42,9 +42,9 @@ class Whitening(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions; halves the side after the first."""
+    """Two 3x3 convolutions, and a residual third if asked for; halves the side after the first."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, residual: bool) -> None:
         super().__init__()
         self.conv1 = _identity_conv(inputs, outputs)
         self.pool = nn.MaxPool2d(2)
@@ -53,10 +53,16 @@ class Block(nn.Module):
         self.conv2 = _identity_conv(outputs, outputs)
         self.norm2 = _norm(outputs)
         self.relu2 = nn.ReLU()
+        self.residual = residual
+        if residual:
+            self.conv3 = _identity_conv(outputs, outputs)
+            self.norm3 = _norm(outputs)
+            self.relu3 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu1(self.norm1(self.pool(self.conv1(x))))
-        return self.relu2(self.norm2(self.conv2(x)))
+        first = self.relu1(self.norm1(self.pool(self.conv1(x))))
+        x = self.relu2(self.norm2(self.conv2(first)))
+        return self.relu3(self.norm3(self.conv3(x)) + first) if self.residual else x
 
 
 class Head(nn.Module):
@@ -79,9 +85,10 @@ class SpeedNet(Network):
         widths = [max(8, round(options.width * channels / 8) * 8) for channels in options.channels]
         self.whitening = Whitening()
         self.relu = nn.ReLU()
-        self.block1 = Block(24, widths[0])
-        self.block2 = Block(widths[0], widths[1])
-        self.block3 = Block(widths[1], widths[2])
+        residual = options.convolutions == 3
+        self.block1 = Block(24, widths[0], residual)
+        self.block2 = Block(widths[0], widths[1], residual)
+        self.block3 = Block(widths[1], widths[2], residual)
         self.head = Head(widths[2], num_classes)
 
     def fit_input(self, images: Images) -> None:

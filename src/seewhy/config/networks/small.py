@@ -97,3 +97,6 @@ class SpeedNetOptions(NetworkOptions):
         max_length=3,
         description="channels of the three blocks (8 to 2048 each), before `width`",
     )
+    convolutions: int = Field(
+        2, ge=2, le=3, description="convolutions of each block (2 or 3); the third is residual"
+    )
