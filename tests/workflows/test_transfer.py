@@ -286,6 +286,41 @@ def test_a_table_in_memory_which_compares_cell_by_cell_is_no_name(tmp_path: Path
     assert suited_recipe(Table(), None, lambda _: None) == "transfer"
 
 
+@pytest.mark.parametrize(
+    ("own", "says", "chosen"),
+    [
+        ("frozen", "recipe transfer: that of ", "transfer"),
+        ("fast", "recipe thumbnails: fast makes too few steps with so few images", "thumbnails"),
+        ("mine", "recipe mine: that of ", "mine"),
+    ],
+)
+def test_a_model_is_fine_tuned_by_its_own_recipe(
+    own: str, says: str, chosen: str, frozen: Any, pictures: Path, tmp_path: Path
+) -> None:
+    start: str | Path = "fast" if own == "fast" else frozen[0].path
+    if own == "mine":
+        start = tmp_path / "own"
+        recipe = tmp_path / "mine.yaml"
+        recipe.write_text("extends: digits\ntrain: {epochs: 1, lr: 0.0625}\n")
+        seewhy.train(pictures, recipe, out=start)
+    events: list[Any] = []
+    changes = {} if own == "frozen" else {"train.epochs": 1}
+    run = seewhy.train(
+        pictures,
+        init=start,
+        out=tmp_path / "run",
+        overrides=changes,
+        on_event=events.append,
+    )
+    assert says in notes(events)
+    assert run.config["recipe"]["name"] == chosen
+    assert (run.config["recipe"]["train"]["lr"] == 0.0625) == (own == "mine")
+    tuned, before = seewhy.load(run.path), seewhy.load(start)
+    assert tuned.rule == before.rule
+    again = seewhy.train(pictures, init=start, out=run.path, resume=True, overrides=changes)
+    assert again.path == run.path
+
+
 def test_a_network_of_the_users_choice_is_trained_from_nothing() -> None:
     images = np.random.default_rng(0).integers(0, 255, (20, 80, 80, 3), np.uint8)
     data = (images, ["a", "b"] * 10)
@@ -296,7 +331,10 @@ def test_a_network_of_the_users_choice_is_trained_from_nothing() -> None:
 @pytest.mark.parametrize("network", sorted(set(NETWORKS) - {"speednet"}))
 def test_another_network_on_thumbnails_gets_a_recipe_that_fits_it(network: str) -> None:
     overrides = {"model.name": network}
-    assert load_recipe(suited_recipe("cifar10", overrides, lambda _: None), overrides).model.name == network
+    assert (
+        load_recipe(suited_recipe("cifar10", overrides, lambda _: None), overrides).model.name
+        == network
+    )
 
 
 def test_that_few_images_train_the_last_layer_alone_is_said_once_of_folds(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from seewhy.config.recipe import Recipe, load_recipe, make_recipe, seen_by
+from seewhy.config.recipe import Recipe, make_recipe, seen_by
 from seewhy.data import Splits, load_data
 from seewhy.data.sources import describe
 from seewhy.data.split import shares
@@ -41,7 +41,7 @@ from seewhy.workflows.fine_tuning import (
 from seewhy.workflows.request import (
     Request,
     begun_run,
-    named_recipe,
+    chosen_recipe,
     own_data,
     own_init,
     with_own_rule,
@@ -103,7 +103,7 @@ def prepare(
     if begun is not None and alone:
         chosen = make_recipe(begun.config["recipe"], request.overrides, f"of {begun.path}")
     else:
-        chosen = load_recipe(named_recipe(request, on_event), request.overrides)
+        chosen = chosen_recipe(request, on_event)
         chosen = chosen if begun is None else with_own_rule(chosen, begun, request.overrides or {})
     init = own_init(begun) if begun is not None and alone and request.init is None else request.init
     home = "runs" if request.out is None else request.out

@@ -8,16 +8,17 @@ from typing import Any
 
 from torch import nn
 
-from seewhy.config.recipe import Recipe, load_recipe, make_recipe
+from seewhy.config.recipe import Recipe, load_recipe, make_recipe, recipe_names
 from seewhy.data import Data, Listed
 from seewhy.errors import UsageError
-from seewhy.events import OnEvent, ignore
+from seewhy.events import Note, OnEvent, ignore
 from seewhy.inference.container import read_header
+from seewhy.inference.locate import find_model
 from seewhy.run import BEFORE, Run, runs_here, started_run
 from seewhy.text import counted
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.progress import reason_to_stop
-from seewhy.workflows.suited import DATA, listed, suited_recipe
+from seewhy.workflows.suited import DATA, MANY, listed, suited_recipe
 
 IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to
 # What may differ in a finished run that is trained on: the fields that end a training.
@@ -41,7 +42,7 @@ class Request:
     @property
     def names_recipe(self) -> bool:
         """Whether the recipe does not depend on the images."""
-        return any(one is not None for one in (self.recipe, self.init, self.model))
+        return self.recipe is not None or self.model is not None
 
     @cached_property
     def images(self) -> Data | Listed | None:
@@ -55,7 +56,8 @@ def begun_run(request: Request) -> Run | None:
         return None
     out = None if request.out is None else Path(request.out)
     known = request.recipe or request.data is None
-    name = load_recipe((request.recipe or "fast") if known else named_recipe(request, ignore)).name
+    chosen = load_recipe(request.recipe or "fast") if known else chosen_recipe(request, ignore)
+    name = chosen.name
     if out is None and request.data is None:
         named = None if request.recipe is None else started_run(None, name)
         return named or _unfinished_run(None if request.recipe is None else name)
@@ -87,13 +89,33 @@ def _unfinished_run(recipe: str | None) -> Run:
     raise UsageError("\n  ".join([which, *(run.resume_command for run in shown)]))
 
 
-def named_recipe(request: Request, on_event: OnEvent) -> str | Path:
-    """The recipe that was asked for, or that suits the data."""
+def chosen_recipe(request: Request, on_event: OnEvent) -> Recipe:
+    """The recipe that was asked for, that of the model to fine-tune, or one that suits the data."""
     if request.recipe is not None:
-        return request.recipe
-    if request.names_recipe:
-        return "thumbnails"
-    return suited_recipe(request.images, request.overrides, on_event)
+        return load_recipe(request.recipe, request.overrides)
+    if request.model is not None:
+        return load_recipe("thumbnails", request.overrides)
+    if request.init is not None:
+        return _recipe_of(request.init, request, on_event)
+    return load_recipe(
+        suited_recipe(request.images, request.overrides, on_event), request.overrides
+    )
+
+
+def _recipe_of(init: str | Path, request: Request, on_event: OnEvent) -> Recipe:
+    """The recipe of a model to fine-tune: a shipped one as it is now, without fields set for that training,
+    and any other as the model stores it, but for its data."""
+    own = read_header(find_model(init)).metadata.facts.get("recipe")
+    if not isinstance(own, dict):
+        own = {"name": "thumbnails"}
+    name, of_model = str(own["name"]), f"that of {init}"
+    few = isinstance(request.images, Listed) and request.images.total < MANY
+    if name == "fast" and few:
+        name, of_model = "thumbnails", "fast makes too few steps with so few images"
+    on_event(Note(f"recipe {name}: {of_model} (--recipe chooses another)"))
+    if name in recipe_names():
+        return load_recipe(name, request.overrides)
+    return make_recipe({**own, "data": {}}, request.overrides, f"of {init}")
 
 
 def _own_recipe(run: Run) -> Recipe:

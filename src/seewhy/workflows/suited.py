@@ -23,7 +23,9 @@ def suited_recipe(
     why.
     """
     images = listed(data, overrides, on_event)
-    side, total = (images.shorter_side, images.total) if isinstance(images, Listed) else (None, MANY)
+    side, total = (
+        (images.shorter_side, images.total) if isinstance(images, Listed) else (None, MANY)
+    )
     network = (overrides or {}).get("model.name", "speednet")
     if side is not None and side > THUMBNAIL:
         name, why = "transfer", "a pretrained network"
@@ -31,7 +33,10 @@ def suited_recipe(
             name, why = "photos", f"{own[0]} chooses the network, which is trained from nothing"
         reason = f"photographs, {side} pixels on the shorter side; {why}"
     elif network != "speednet":
-        name, reason = "resnet18", f"model.name chooses {network}; fast and thumbnails are made for speednet"
+        name, reason = (
+            "resnet18",
+            f"model.name chooses {network}; fast and thumbnails are made for speednet",
+        )
     elif side is not None and total < MANY:
         name, reason = "thumbnails", f"{counted(total, 'image')} of {side} pixels"
     else:

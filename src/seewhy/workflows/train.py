@@ -86,8 +86,8 @@ def train(
 
     `data` is a path, a name or data in memory, as `load_data` accepts ["cifar10"], `recipe` a name or a file
     [the one that suits the images]. `overrides` sets recipe fields by dotted name, such as
-    `{"train.epochs": 5}`. `init` fine-tunes a bundle, whose classes are matched by name; `model` is a custom
-    network; both by `thumbnails` if no recipe is named. `on_event` receives all events.
+    `{"train.epochs": 5}`. `init` fine-tunes a bundle, whose classes are matched by name, by its own recipe if
+    none is named; `model` is a custom network, by `thumbnails` then. `on_event` receives all events.
 
     `resume` continues the run in `out` (or the newest of this recipe), bit for bit as if it had not been
     interrupted, by its own recipe and data where none are named; without any of these, the one unfinished run
