@@ -1,6 +1,7 @@
 """Transfer learning: what is trained, for how long, by which recipe, and that it can be resumed."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from seewhy.config.recipe import load_recipe
 from seewhy.data import sources
 from seewhy.errors import MemoryLimitError, UsageError
 from seewhy.events import Epoch, Note
-from seewhy.inference.bundle import load as load_bundle
+from seewhy.inference import bundle
+from seewhy.inference.locate import find_model
 from seewhy.models.pretrained import read_weights
 from seewhy.workflows import suited, transfer
 from seewhy.workflows.suited import suited_recipe
@@ -61,7 +63,7 @@ def test_with_few_images_the_last_layer_alone_is_trained(
     assert [event.epoch for event in events if isinstance(event, Epoch)] == [0]
     assert [row["epoch"] for row in run.history] == [0]
     assert run.config["recipe"]["train"]["unfreeze"] is None
-    network = load_bundle(run.model).network
+    network = bundle.load(run.model).network
     weights = read_weights("efficientnet_lite0", "imagenet").tensors
     kept = weights["blocks.6.0.conv_pwl.weight"].half().float()
     assert torch.equal(network.state_dict()["blocks.6.0.conv_pwl.weight"], kept)
@@ -125,7 +127,7 @@ def test_all_layers_go_on_from_the_last_layer_and_resume_bit_for_bit(
 
 def test_batch_norms_keep_their_statistics_and_early_layers_move_less(whole: seewhy.Run) -> None:
     network, before = (
-        load_bundle(whole.model).network.state_dict(),
+        bundle.load(whole.model).network.state_dict(),
         read_weights("efficientnet_lite0", "imagenet").tensors,
     )
     assert torch.equal(network["bn1.running_mean"], before["bn1.running_mean"])
@@ -142,7 +144,7 @@ def test_frozen_blocks_keep_their_weights_and_the_next_one_learns(
 ) -> None:
     changes = {**ALL, "train.freeze": 0.4}
     run = seewhy.train(pictures, "transfer", out=tmp_path / "run", overrides=changes)
-    after, before = (load_bundle(one.model).network.state_dict() for one in (run, frozen[0]))
+    after, before = (bundle.load(one.model).network.state_dict() for one in (run, frozen[0]))
     changed = [name for name in before if not torch.equal(before[name], after[name])]
     blocks = {name.split(".")[1] for name in changed if name.startswith("blocks.")}
     assert blocks == {"3", "4", "5", "6"} and "conv_stem.weight" not in changed
@@ -292,12 +294,17 @@ def test_a_table_in_memory_which_compares_cell_by_cell_is_no_name(tmp_path: Path
         ("frozen", "recipe transfer: that of ", "transfer"),
         ("fast", "recipe thumbnails: fast makes too few steps with so few images", "thumbnails"),
         ("mine", "recipe mine: that of ", "mine"),
+        ("averaged", "recipe thumbnails: that of ", "thumbnails"),
     ],
 )
 def test_a_model_is_fine_tuned_by_its_own_recipe(
     own: str, says: str, chosen: str, frozen: Any, pictures: Path, tmp_path: Path
 ) -> None:
     start: str | Path = "fast" if own == "fast" else frozen[0].path
+    if own == "averaged":
+        facts = {"recipe": {"name": "average", "data": {}}}
+        start = tmp_path / "averaged.safetensors"
+        bundle.save(replace(bundle.load(find_model("fast")), facts=facts), start)
     if own == "mine":
         start = tmp_path / "own"
         recipe = tmp_path / "mine.yaml"

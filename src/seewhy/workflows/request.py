@@ -106,7 +106,7 @@ def _recipe_of(init: str | Path, request: Request, on_event: OnEvent) -> Recipe:
     """The recipe of a model to fine-tune: a shipped one as it is now, without fields set for that training,
     and any other as the model stores it, but for its data."""
     own = read_header(find_model(init)).metadata.facts.get("recipe")
-    if not isinstance(own, dict):
+    if not isinstance(own, dict) or "train" not in own:  # of no training: a mean of weights, say
         own = {"name": "thumbnails"}
     name, of_model = str(own["name"]), f"that of {init}"
     few = isinstance(request.images, Listed) and request.images.total < MANY
