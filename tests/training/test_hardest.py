@@ -73,6 +73,17 @@ def test_a_resumed_run_has_the_same_bits(tmp_path, stop_at):
     assert torch.equal(whole.hardest.losses, second.hardest.losses)
 
 
+@pytest.mark.parametrize("changes", [{"batch_size": COUNT}, {"swa": 0.8, "epochs": 12}])
+def test_the_images_of_earlier_steps_stay_known_as_long_as_they_are_needed(changes):
+    """A batch of all images spans several epochs of few; `swa` looks at many steps again."""
+    config = CONFIG.model_copy(update=changes)
+    state, batches = job(config)
+    for _ in run(state, batches, config):
+        pass
+    assert state.progress.step == batches.total_steps
+    assert max(state.hardest.chosen) == config.epochs - 1
+
+
 def test_a_short_training_has_all_images_at_first():
     config = CONFIG.model_copy(update={"epochs": 1})
     _, batches = job(config)

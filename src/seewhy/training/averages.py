@@ -11,6 +11,8 @@ from seewhy.config.training import TrainConfig
 
 Weights = dict[str, Tensor]
 
+BATCH_NORM_STEPS = 64  # whose batches give an average's batch-norm statistics
+
 
 def start_average(network: nn.Module) -> Weights:
     """A copy of the network's state, the start of an average."""

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seewhy.config.training import TrainConfig
-
-KEPT = 2  # epochs whose images are known: a batch may span two
+from seewhy.training.averages import BATCH_NORM_STEPS
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +22,13 @@ class Hardest:
     """From the epoch `first` on, from 0, each epoch takes the `count` hardest images.
 
     `losses`, float32 (N,), are those of each image when it was last trained on. What an epoch takes is chosen
-    when its first batch is asked for, and is then `chosen`: rows in ascending order, by epoch.
+    when its first batch is asked for, and is then `chosen`: rows in ascending order, by epoch. The last
+    `kept` of them stay known.
     """
 
     first: int
     count: int
+    kept: int
     losses: Tensor
     chosen: dict[int, Tensor] = field(default_factory=dict)
 
@@ -37,14 +38,19 @@ class Hardest:
         if config.hardest is None:
             return None
         losses = torch.full((images,), torch.inf, device=device)
-        return cls(config.first_hardest, math.ceil(config.hardest * images), losses)
+        count = math.ceil(config.hardest * images)
+        steps = (
+            BATCH_NORM_STEPS if config.swa is not None else 1
+        )  # whose images are asked for again
+        kept = 1 + math.ceil(steps * config.batch_size / count)
+        return cls(config.first_hardest, count, kept, losses)
 
     def rows(self, epoch: int) -> NDArray[np.int64]:
         """The rows of an epoch, the hardest of all."""
         if epoch not in self.chosen:
             hardest_first = np.argsort(-self.losses.cpu().numpy(), kind="stable")
             self.chosen[epoch] = torch.from_numpy(np.sort(hardest_first[: self.count]))
-            for before in sorted(self.chosen)[:-KEPT]:
+            for before in sorted(self.chosen)[: -self.kept]:
                 del self.chosen[before]
         return self.chosen[epoch].numpy()
 

@@ -14,6 +14,7 @@ from seewhy.config.training import TrainConfig
 from seewhy.events import Epoch, Note, Step
 from seewhy.inference.device import device_of
 from seewhy.training.averages import (
+    BATCH_NORM_STEPS,
     Weights,
     averaged,
     fit_batch_norm,
@@ -48,7 +49,6 @@ from seewhy.training.shards import Computed, add_up, seed_of_shard
 # Metrics of the network on the validation images, `loss` among them.
 Validate = Callable[[nn.Module], Mapping[str, float]]
 
-BATCH_NORM_STEPS = 64  # whose batches give an average's batch-norm statistics
 # Steps between two readings of the losses, by device: where the loop does not wait for each, it runs ahead.
 READ_EVERY = {"cpu": 1, "cuda": 50, "mps": 50}
 
