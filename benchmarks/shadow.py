@@ -30,6 +30,7 @@ from serving import PORT, URL, cpu, image
 import seewhy
 
 RESULT = Path(__file__).parent / "results" / "shadow.json"
+CLIENTS = 64
 LOAD = Path(__file__).parents[1] / "tests" / "load.py"
 SHARES = {"quarter": 0.25, "half": 0.5}
 ADMIN = f"http://127.0.0.1:{PORT + 1000}"
@@ -105,7 +106,7 @@ def asked(process: subprocess.Popen[bytes], rate: float, seconds: float) -> dict
     request = httpx.Request("POST", f"{URL}/predict", files={"file": ("a.png", image())})
     lines = ["POST /predict HTTP/1.1", *(f"{k}: {v}" for k, v in request.headers.items())]
     data = "\r\n".join(lines).encode() + b"\r\n\r\n" + request.read()
-    command = [sys.executable, str(LOAD), "127.0.0.1", str(PORT), str(rate), str(seconds)]
+    command = [sys.executable, str(LOAD), "127.0.0.1", *map(str, (PORT, rate, seconds, CLIENTS))]
     done = json.loads(subprocess.run(command, input=data, capture_output=True, check=True).stdout)
     times = done["times"].get("200", [])
     time.sleep(1)  # in which the last images come to the challenger

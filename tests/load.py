@@ -1,8 +1,11 @@
-"""Load at a fixed rate, whatever the answers: `python tests/load.py HOST PORT RATE SECONDS < REQUEST`.
+"""Load at a fixed rate, whatever the answers.
+
+    python tests/load.py HOST PORT RATE SECONDS CLIENTS < REQUEST
 
 A process of its own that does little for a request: it sends the bytes of one from standard input, by
-connections that are used again. RATE 0 keeps 64 connections busy instead: the capacity. Prints JSON: the
-seconds of each answer by status, of which 0 is no answer.
+connections that are used again. RATE 0 keeps CLIENTS connections busy instead: the capacity. Prints JSON: the
+seconds of each answer by status, of which 0 is no answer and -429 a 429 that does not say when to come again;
+and how many cores this process took, which the server did not have.
 """
 
 import asyncio
@@ -11,7 +14,8 @@ import sys
 import time
 from collections import defaultdict
 
-CLIENTS, TIMEOUT = 64, 20.0
+TIMEOUT = 20.0
+UNSAID = -429  # a 429 that does not say when to come again
 
 
 class Connection(asyncio.Protocol):
@@ -25,6 +29,12 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport):
         self.transport = transport
 
+    async def ask(self, request: bytes) -> int:
+        """The status of the answer; 0 if the connection is lost before it is complete."""
+        self.answer = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return await self.answer
+
     def data_received(self, data):
         self.received += data
         head, found, body = self.received.partition(b"\r\n\r\n")
@@ -36,7 +46,7 @@ class Connection(asyncio.Protocol):
         status = int(head.split(b" ", 2)[1])
         self.usable = b"connection: close" not in head
         if status == 429 and b"retry-after: 1" not in head:
-            status = 0
+            status = UNSAID
         self.received = b""
         self.answer.set_result(status)
 
@@ -46,7 +56,7 @@ class Connection(asyncio.Protocol):
             self.answer.set_result(0)
 
 
-async def main(host: str, port: int, rate: float, seconds: float) -> None:
+async def main(host: str, port: int, rate: float, seconds: float, clients: int) -> None:
     loop = asyncio.get_running_loop()
     request = sys.stdin.buffer.read()
     idle: list[Connection] = []
@@ -58,11 +68,11 @@ async def main(host: str, port: int, rate: float, seconds: float) -> None:
         try:
             async with asyncio.timeout(TIMEOUT):
                 connection = idle.pop() if idle else None
-                if connection is None or not connection.usable:
+                if connection is not None and connection.usable:
+                    status = await connection.ask(request)
+                if not status:  # a new one, also where the server was just closing an idle one
                     _, connection = await loop.create_connection(Connection, host, port)
-                connection.answer = loop.create_future()
-                connection.transport.write(request)
-                status = await connection.answer
+                    status = await connection.ask(request)
                 idle.append(connection)
         except (OSError, TimeoutError):
             pass
@@ -80,9 +90,11 @@ async def main(host: str, port: int, rate: float, seconds: float) -> None:
             tasks.add(asyncio.create_task(one()))
         await asyncio.gather(*tasks)
     else:
-        await asyncio.gather(*(client(start + seconds) for _ in range(CLIENTS)))
-    print(json.dumps({"seconds": time.perf_counter() - start, "times": times}))
+        await asyncio.gather(*(client(start + seconds) for _ in range(clients)))
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": seconds, "cores": time.process_time() / seconds, "times": times}))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])))
+    host, port, rate, seconds, clients = sys.argv[1:]
+    asyncio.run(main(host, int(port), float(rate), float(seconds), int(clients)))
