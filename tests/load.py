@@ -15,6 +15,9 @@ import time
 from collections import defaultdict
 
 TIMEOUT = 20.0
+RESTED = (
+    4.0  # seconds without a request, after which a server may be closing a connection as one comes
+)
 UNSAID = -429  # a 429 that does not say when to come again
 
 
@@ -25,6 +28,11 @@ class Connection(asyncio.Protocol):
         self.received = b""
         self.answer: asyncio.Future[int] | None = None
         self.usable = True
+        self.answered = time.perf_counter()
+
+    @property
+    def rested(self) -> bool:
+        return time.perf_counter() - self.answered > RESTED
 
     def connection_made(self, transport):
         self.transport = transport
@@ -45,6 +53,7 @@ class Connection(asyncio.Protocol):
             return
         status = int(head.split(b" ", 2)[1])
         self.usable = b"connection: close" not in head
+        self.answered = time.perf_counter()
         if status == 429 and b"retry-after: 1" not in head:
             status = UNSAID
         self.received = b""
@@ -62,16 +71,21 @@ async def main(host: str, port: int, rate: float, seconds: float, clients: int) 
     idle: list[Connection] = []
     times: defaultdict[int, list[float]] = defaultdict(list)
 
+    async def connected() -> Connection:
+        return (await loop.create_connection(Connection, host, port))[1]
+
     async def one() -> None:
         start = time.perf_counter()
         status = 0
         try:
             async with asyncio.timeout(TIMEOUT):
                 connection = idle.pop() if idle else None
-                if connection is not None and connection.usable:
-                    status = await connection.ask(request)
-                if not status:  # a new one, also where the server was just closing an idle one
-                    _, connection = await loop.create_connection(Connection, host, port)
+                if connection is None or not connection.usable:
+                    connection = await connected()
+                rested = connection.rested
+                status = await connection.ask(request)
+                if not status and rested and not connection.received:
+                    connection = await connected()
                     status = await connection.ask(request)
                 idle.append(connection)
         except (OSError, TimeoutError):

@@ -129,8 +129,8 @@ def load(server, rate, seconds, clients=64):
     report = json.loads(done.stdout)
     times = {int(status): sorted(taken) for status, taken in report["times"].items()}
     left = len(os.sched_getaffinity(0)) - report["cores"]
-    rate = len(times.get(200, ())) / report["seconds"]
-    return times, rate, rate / left
+    answered = len(times.get(200, ())) / report["seconds"]
+    return times, answered, answered / left
 
 
 def p99(times):

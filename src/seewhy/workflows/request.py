@@ -56,8 +56,7 @@ def begun_run(request: Request) -> Run | None:
         return None
     out = None if request.out is None else Path(request.out)
     known = request.recipe or request.data is None
-    chosen = load_recipe(request.recipe or "fast") if known else chosen_recipe(request, ignore)
-    name = chosen.name
+    name = (load_recipe(request.recipe or "fast") if known else chosen_recipe(request, ignore)).name
     if out is None and request.data is None:
         named = None if request.recipe is None else started_run(None, name)
         return named or _unfinished_run(None if request.recipe is None else name)
