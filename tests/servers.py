@@ -54,6 +54,17 @@ class Running:
         lines = self.log.read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
+    def logged(self, answer: httpx.Response) -> dict:
+        """The record of an answered request: the server writes it once the answer has left."""
+        asked = answer.headers["x-request-id"]
+        deadline = time.monotonic() + 10
+        while True:
+            for record in self.records():
+                if record["event"] == "request" and record["request_id"] == asked:
+                    return record
+            assert time.monotonic() < deadline, f"no record of request {asked}"
+            time.sleep(0.01)
+
     def predict(self, *images: bytes, **query) -> httpx.Response:
         files = [("file", (f"{n}.png", image)) for n, image in enumerate(images)]
         return self.client.post("/predict", files=files, params=query)
