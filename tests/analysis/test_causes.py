@@ -9,7 +9,7 @@ from data.pictures import scenes
 from helpers import image_set
 from PIL import Image
 
-from seewhy.analysis.causes import Evidence, find_causes
+from seewhy.analysis.causes import Evidence, drawn_rows, find_causes
 from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.mistakes import mistakes
 from seewhy.config.input_rule import InputRule
@@ -57,6 +57,7 @@ def evidence():
         train=train,
         found=predicted(val, 5, found.astype(np.float32)),
         known=predicted(train, 0, known.astype(np.float32)),
+        compared=np.arange(100),
         rule=InputRule(size=32, store=32),
         suspects={digest.encode(): Suspect("v1", digest, "ant", "bee", 0.9, 0.05, 0.95)},
         folder="folds",
@@ -102,7 +103,21 @@ def test_the_same_image_is_found_where_the_network_sees_another(evidence) -> Non
     found = causes(replace(evidence, known=known, train=train)).mistakes[DUPLICATE]
     assert found.cause == "duplicate" and len(found.nearest) == 4
     first = found.nearest[0]
-    assert (first.row, first.same) == (1, True) and first.similarity < 0
+    assert (first.row, first.same, first.similarity) == (1, True, None)
+
+
+def test_features_are_compared_with_a_part_of_many_training_images(evidence) -> None:
+    compared = drawn_rows(evidence.train, 50)
+    assert len(set(compared.tolist())) == 50 and 1 not in compared
+    known = predicted(evidence.train.take(compared), 0, evidence.known.embeddings[compared].copy())
+    found = causes(replace(evidence, known=known, compared=compared))
+    assert found.mistakes[DUPLICATE].nearest[0].row == 1  # found by its look among all
+    near = found.mistakes[CONFUSION].nearest
+    assert {one.row for one in near} <= set(compared.tolist())
+    assert all(one.label == CLASSES[evidence.train.labels[one.row]] for one in near)
+    assert found.mistakes[CONFUSION].reasons == (
+        "4 of its 4 nearest of 50 training images are bee",
+    )
 
 
 def test_the_same_image_under_the_same_label_is_no_cause(evidence) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.mistakes import Mistake
-from seewhy.analysis.neighbours import nearest, similarities
+from seewhy.analysis.neighbours import nearest
 from seewhy.config.input_rule import InputRule
 from seewhy.data import ImageSet
 from seewhy.data.images import near_duplicates
@@ -23,6 +23,7 @@ from seewhy.data.inspect.quality import measure_all, quality_findings
 from seewhy.evaluation.decision.ood import class_means, ood_scores
 from seewhy.evaluation.decision.record import Scope
 from seewhy.evaluation.predictions import Predictions
+from seewhy.text import counted
 
 Cause = Literal["duplicate", "label", "picture", "scope", "confusion"]
 
@@ -37,6 +38,7 @@ SURE = (
     0.9  # probability, calibrated out of fold, from which another class makes a label likely wrong
 )
 UNFAMILIAR = 0.01  # of the validation images are as unlike all classes
+COMPARED = 10_000  # training images that are compared by their features
 SAMPLE = 500  # training images by which it is told whether all are alike by nature
 FEWEST = 100  # validation images; of fewer, the least like any class is no hundredth of them
 _POOR = {
@@ -53,13 +55,14 @@ _POOR = {
 class Near:
     """A training image that is near to a mistake by the network's features, or looks the same.
 
-    `row` is its place in train; `similarity` as in `Neighbours`; `same` says that it looks the same.
+    `row` is its place in train; `similarity` as in `Neighbours`, None where it is not among the nearest by
+    features; `same` says that it looks the same.
     """
 
     row: int
     id: str
     label: str
-    similarity: float
+    similarity: float | None
     same: bool
 
 
@@ -104,21 +107,27 @@ class Causes:
 class Evidence:
     """What causes are derived from: images, features of the network, and suspected labels.
 
-    `val` and `train` are the sets of `found` and `known`, which are predictions with embeddings. `scope` is
-    the model's own rule, if it has one; `suspects` are doubted labels by content hash, None where none
-    were judged, and `folder` where they are listed. `left_out` are images that are in no split, among them
-    training images that are in validation, too.
+    `found` and `known` are predictions with embeddings: of `val`, and of the rows `compared` of `train`.
+    `scope` is the model's own rule, if it has one; `suspects` are doubted labels by content hash, None where
+    none were judged, and `folder` where they are listed. `left_out` are images that are in no split, among
+    them training images that are in validation, too.
     """
 
     val: ImageSet
     train: ImageSet
     found: Predictions
     known: Predictions
+    compared: NDArray[np.int64]
     rule: InputRule
     scope: Scope | None = None
     suspects: Mapping[bytes, Suspect] | None = None
     folder: str = ""
     left_out: ImageSet | None = None
+
+
+def drawn_rows(images: ImageSet, count: int = COMPARED) -> NDArray[np.int64]:
+    """The rows, in order, of `count` images drawn from a set, always the same; of all if it has fewer."""
+    return np.sort(np.random.default_rng(0).permutation(len(images))[:count])
 
 
 def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
@@ -151,21 +160,21 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
             reasons["picture"] = ", ".join(poor[place])
         if strange is not None and strange[mistake.row]:
             reasons["scope"] = unfamiliar
-        reasons.setdefault("confusion", _confusion(mistake, near[place]))
+        reasons.setdefault("confusion", _confusion(mistake, near[place], evidence))
         cause = next(iter(reasons))
         evidence_texts = tuple(
             text for key, text in reasons.items() if key == cause or key != "confusion"
         )
         explained.append(Explained(mistake.row, cause, evidence_texts, near[place]))
-    counted = Counter(one.cause for one in explained)
+    found = Counter(one.cause for one in explained)
     looked: dict[Cause, bool] = {
         "duplicate": comparable,
         "label": _sure_networks(evidence.suspects),
         "scope": strange is not None,
     }
     return Causes(
-        counts={cause: counted[cause] for cause in NAMES},
-        unknown=tuple(cause for cause, done in looked.items() if not done and not counted[cause]),
+        counts={cause: found[cause] for cause in NAMES},
+        unknown=tuple(cause for cause, done in looked.items() if not done and not found[cause]),
         labels=_doubts(evidence, doubted),
         mistakes=tuple(explained),
     )
@@ -195,7 +204,7 @@ def _comparable(evidence: Evidence) -> bool:
     train = evidence.train
     if evidence.known.embeddings is None or train.images.shape[1] < near_duplicates.SMALLEST:
         return False
-    some = train.take(np.unique(np.linspace(0, len(train) - 1, SAMPLE).astype(np.int64)))
+    some = train.take(drawn_rows(train, SAMPLE))
     described = np.concatenate([near_duplicates.describe(part) for part in some.chunks()])
 
     def looks(rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -212,30 +221,31 @@ def _near(rows: NDArray[np.int64], evidence: Evidence, comparable: bool) -> list
     embeddings, known, train = evidence.found.embeddings, evidence.known.embeddings, evidence.train
     if embeddings is None or known is None or not len(rows):
         return [()] * len(rows)
-    near = nearest(embeddings[rows], known).rows
-    by_look = 0
+    by_features = nearest(embeddings[rows], known)
+    near = evidence.compared[by_features.rows]
     if comparable:  # the same image, however the network takes it
-        near, by_look = np.hstack([_most_alike(rows, evidence), near]), 1
+        near = np.hstack([_most_alike(rows, evidence), near])
     same = _same(rows, near, evidence) if comparable else np.zeros(near.shape, bool)
-    similarity = similarities(embeddings[rows], known, near)
     listed: list[tuple[Near, ...]] = []
-    for place in range(len(rows)):
-        found: dict[int, Near] = {}
-        for column, (n, like, twin) in enumerate(
-            zip(near[place].tolist(), similarity[place], same[place], strict=True)
-        ):
-            if twin or column >= by_look:
-                label = train.classes[train.labels[n]]
-                found[n] = Near(n, str(train.ids[n]), label, float(like), bool(twin))
-        listed.append(tuple(found.values())[: near.shape[1] - by_look])
+    for place, similarity in enumerate(by_features.similarity.tolist()):
+        by_row = dict(zip(near[place][-len(similarity) :].tolist(), similarity, strict=True))
+        twins = set(near[place][same[place]].tolist())
+        found = [n for n in dict.fromkeys(near[place].tolist()) if n in by_row or n in twins]
+        listed.append(
+            tuple(
+                Near(n, train.ids[n], train.classes[train.labels[n]], by_row.get(n), n in twins)
+                for n in found[: len(by_row)]
+            )
+        )
     return listed
 
 
 def _most_alike(rows: NDArray[np.int64], evidence: Evidence) -> NDArray[np.int64]:
-    """The training image that looks most like each, (M, 1)."""
+    """The training images that look most like each and like its mirror image, (M, 2)."""
     described = [near_duplicates.describe(part) for part in evidence.train.chunks()]
-    mine = near_duplicates.describe(evidence.val.images[rows])
-    return nearest(mine, np.concatenate(described), 1).rows
+    mine = evidence.val.images[rows]
+    both = [near_duplicates.describe(images) for images in (mine, mine[:, :, ::-1])]
+    return nearest(np.concatenate(both), np.concatenate(described), 1).rows.reshape(2, -1).T
 
 
 def _same(
@@ -275,11 +285,14 @@ def _strange(evidence: Evidence) -> NDArray[np.bool_] | None:
     return np.asarray(scores < np.quantile(scores, UNFAMILIAR))
 
 
-def _confusion(mistake: Mistake, near: Sequence[Near]) -> str:
+def _confusion(mistake: Mistake, near: Sequence[Near], evidence: Evidence) -> str:
     if not near:
         return "nothing else was found"
     alike = sum(one.label == mistake.predicted for one in near)
-    return f"{alike} of its {len(near)} nearest training images are {mistake.predicted}"
+    compared = len(evidence.compared)
+    every = compared == len(evidence.train)
+    among = "training images" if every else f"of {counted(compared, 'training image')}"
+    return f"{alike} of its {len(near)} nearest {among} are {mistake.predicted}"
 
 
 def _doubted(evidence: Evidence) -> dict[bytes, Suspect]:

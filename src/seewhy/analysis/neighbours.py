@@ -41,16 +41,6 @@ def nearest(
     return Neighbours(rows, similarity)
 
 
-def similarities(
-    embeddings: NDArray[np.float32], others: NDArray[np.float32], rows: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """The similarity of each of `embeddings` (M, D) to these rows (M, k) of `others`, as in `Neighbours`."""
-    mean = others.mean(0, keepdims=True)
-    mine = _directions(embeddings, mean)
-    theirs = _directions(others[rows.reshape(-1)], mean).reshape(*rows.shape, -1)
-    return np.asarray(np.einsum("md,mkd->mk", mine, theirs), np.float32)
-
-
 def _directions(vectors: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
     """Unit vectors (N, D) from the mean (1, D); no more than one copy is made."""
     directions = vectors - mean

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.analysis.attributes import attributes
-from seewhy.analysis.causes import Evidence, find_causes
+from seewhy.analysis.causes import Evidence, drawn_rows, find_causes
 from seewhy.analysis.labels.review import Suspect, read_suspects
 from seewhy.analysis.labels.suspects import suspected_mistakes
 from seewhy.analysis.overview import Analysis, analyse_predictions, write_analysis
@@ -117,7 +117,7 @@ def analyse_validation(
     folder: str = "",
     on_event: OnEvent = ignore,
 ) -> Analysis:
-    """Analyses `predictions` of `splits.val`, also by comparison with all training images.
+    """Analyses `predictions` of `splits.val`, also by comparison with training images.
 
     `suspects` are suspected label errors by content hash, listed in `folder`.
     """
@@ -128,11 +128,13 @@ def analyse_validation(
     else:  # whose threshold is that of all views, in fp32
         with classifier.in_full_precision():
             found = classifier.predict_set(splits.val, embed=True)
+    compared = drawn_rows(splits.train)
     evidence = Evidence(
         val=splits.val,
         train=splits.train,
         found=found,
-        known=_compared(classifier, splits.train, on_event),
+        known=_compared(classifier, splits.train.take(compared), on_event),
+        compared=compared,
         rule=splits.rule,
         scope=scope,
         suspects=suspects,
