@@ -298,7 +298,7 @@ def test_a_table_in_memory_which_compares_cell_by_cell_is_no_name(tmp_path: Path
     ],
 )
 def test_a_model_is_fine_tuned_by_its_own_recipe(
-    own: str, says: str, chosen: str, frozen: Any, pictures: Path, tmp_path: Path
+    own: str, says: str, chosen: str, frozen: Any, pictures: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     start: str | Path = "fast" if own == "fast" else frozen[0].path
     if own == "averaged":
@@ -312,6 +312,10 @@ def test_a_model_is_fine_tuned_by_its_own_recipe(
         seewhy.train(pictures, recipe, out=start)
     events: list[Any] = []
     changes = {} if own == "frozen" else {"train.epochs": 1}
+    found: list[Any] = []
+    monkeypatch.setattr(
+        "seewhy.workflows.request.find_model", lambda name: found.append(name) or find_model(name)
+    )
     run = seewhy.train(
         pictures,
         init=start,
@@ -320,6 +324,7 @@ def test_a_model_is_fine_tuned_by_its_own_recipe(
         on_event=events.append,
     )
     assert says in notes(events)
+    assert found == [start]  # once: the alias of a registry may be moved between two readings
     assert run.config["recipe"]["name"] == chosen
     assert (run.config["recipe"]["train"]["lr"] == 0.0625) == (own == "mine")
     tuned, before = seewhy.load(run.path), seewhy.load(start)

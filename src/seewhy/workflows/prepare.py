@@ -1,7 +1,7 @@
 """What a training starts from: its recipe, images, network and run directory, new or to be resumed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,9 @@ from seewhy.evaluation.metrics import require_metric
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import OnEvent
 from seewhy.files import require_writable
-from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import pick_device
 from seewhy.inference.forward import predict
-from seewhy.inference.locate import find_model
 from seewhy.models.pretrained import Weights, fill, read_weights
 from seewhy.models.registry import Network, build
 from seewhy.run import Run, new_run, resumable_run
@@ -99,16 +97,16 @@ def prepare(
     another one is `led`. Nothing is written before all of it is read.
     """
     begun = led or begun_run(request)
-    alone = begun is not None and request.recipe is None
-    if begun is not None and alone:
+    if begun is not None and request.recipe is None:
+        if request.init is None and (own := own_init(begun)) is not None:
+            request = replace(request, init=own)
         chosen = make_recipe(begun.config["recipe"], request.overrides, f"of {begun.path}")
     else:
         chosen = chosen_recipe(request, on_event)
         chosen = chosen if begun is None else with_own_rule(chosen, begun, request.overrides or {})
-    init = own_init(begun) if begun is not None and alone and request.init is None else request.init
     home = "runs" if request.out is None else request.out
     require_writable(begun.path if begun is not None else Path(home))
-    start = None if init is None else bundles.load(find_model(init), model=request.model)
+    start = request.start
     if start is not None:
         chosen = fine_tuned(chosen, start, request.overrides or {}, begun)
     weights = _pretrained(chosen) if request.model is None else None
@@ -132,7 +130,7 @@ def prepare(
     chosen, decided = decide(chosen, splits, network, begun)
     notes = (*notes, *decided)
     if start is not None:
-        notes = (*notes, *what_is_kept(str(init), start, splits))
+        notes = (*notes, *what_is_kept(str(request.init), start, splits))
     notes = (*splits.notes, *notes, *_technique_notes(chosen, splits, network, teacher, judge))
     threads, seen = _threads(chosen, device, ranks, begun)
     notes = (*notes, *seen)
@@ -144,7 +142,7 @@ def prepare(
         "data_fingerprint": splits.fingerprint,
         "init": start.digest if start else None,
         "weights": weights.sha256 if weights else None,
-        "init_model": None if init is None else str(init),
+        "init_model": None if request.init is None else str(request.init),
         "teacher": teacher.digests if teacher else None,
         "difficulty": judge.digests if judge else None,
         "threads": threads,

@@ -12,6 +12,8 @@ from seewhy.config.recipe import Recipe, load_recipe, make_recipe, recipe_names
 from seewhy.data import Data, Listed
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, ignore
+from seewhy.inference import bundle as bundles
+from seewhy.inference.bundle import Bundle
 from seewhy.inference.container import read_header
 from seewhy.inference.locate import find_model
 from seewhy.run import BEFORE, Run, runs_here, started_run
@@ -48,6 +50,11 @@ class Request:
     def images(self) -> Data | Listed | None:
         """Its data, whose files are listed once where the recipe depends on the images."""
         return self.data if self.names_recipe else listed(self.data, self.overrides)
+
+    @cached_property
+    def start(self) -> Bundle | None:
+        """The model to fine-tune, read once: the alias of a registry may be moved."""
+        return None if self.init is None else bundles.load(find_model(self.init), model=self.model)
 
 
 def begun_run(request: Request) -> Run | None:
@@ -94,27 +101,27 @@ def chosen_recipe(request: Request, on_event: OnEvent) -> Recipe:
         return load_recipe(request.recipe, request.overrides)
     if request.model is not None:
         return load_recipe("thumbnails", request.overrides)
-    if request.init is not None:
-        return _recipe_of(request.init, request, on_event)
+    if request.start is not None:
+        return _recipe_of(request.start, request, on_event)
     return load_recipe(
         suited_recipe(request.images, request.overrides, on_event), request.overrides
     )
 
 
-def _recipe_of(init: str | Path, request: Request, on_event: OnEvent) -> Recipe:
+def _recipe_of(start: Bundle, request: Request, on_event: OnEvent) -> Recipe:
     """The recipe of a model to fine-tune: a shipped one as it is now, without fields set for that training,
     and any other as the model stores it, but for its data."""
-    own = read_header(find_model(init)).metadata.facts.get("recipe")
+    own = start.facts.get("recipe")
     if not isinstance(own, dict) or "train" not in own:  # of no training: a mean of weights, say
         own = {"name": "thumbnails"}
-    name, of_model = str(own["name"]), f"that of {init}"
+    name, of_model = str(own["name"]), f"that of {request.init}"
     few = isinstance(request.images, Listed) and request.images.total < MANY
     if name == "fast" and few:
         name, of_model = "thumbnails", "fast makes too few steps with so few images"
     on_event(Note(f"recipe {name}: {of_model} (--recipe chooses another)"))
     if name in recipe_names():
         return load_recipe(name, request.overrides)
-    return make_recipe({**own, "data": {}}, request.overrides, f"of {init}")
+    return make_recipe({**own, "data": {}}, request.overrides, f"of {request.init}")
 
 
 def _own_recipe(run: Run) -> Recipe:
