@@ -150,35 +150,44 @@ def fetched_files() -> Iterator[Path]:
 
 
 def make_room(keep: Path) -> tuple[CachedSet, ...]:
-    """Removes the sets used longest ago until the cache is within its limit; never the one at `keep`."""
-    _remove_unused_segments()
+    """Removes the sets used longest ago until the cache is within its limit; never the one at `keep`.
+
+    Removes nothing while a process is adding a set, which makes room in its turn: no image could be freed.
+    """
     removed: list[CachedSet] = []
-    oldest_last = [entry for entry in _entries() if entry.path != keep]
-    kept = (_pixels(), _sets(), _features())
-    while oldest_last and sum(map(_bytes, kept)) > limit():
-        removed += _remove([oldest_last.pop()])
+    with suppress(LockedError), exclusive(cache_root() / _ADDING):
+        _free()
+        oldest_last = [entry for entry in _entries() if entry.path != keep]
+        kept = (_pixels(), _sets(), _features())
+        while oldest_last and sum(map(_bytes, kept)) > limit():
+            removed += _delete([oldest_last.pop()])
+            _free()
     return tuple(removed)
 
 
 def _remove(entries: list[_Entry]) -> tuple[CachedSet, ...]:
-    removed = tuple(entry.described() for entry in entries)
-    for entry in entries:
-        shutil.rmtree(entry.path, ignore_errors=True)
-    _remove_unused_segments()
+    """Removes sets, and what only they have; while a process is adding one, a later call frees that."""
+    removed = _delete(entries)
+    with suppress(LockedError), exclusive(cache_root() / _ADDING):
+        _free()
     return removed
 
 
-def _remove_unused_segments() -> None:
-    """Removes images and features that are of no set; while a process is adding one, a later call does."""
-    with suppress(LockedError), exclusive(cache_root() / _ADDING):
-        used = {path for entry in _entries() for path in entry.segments}
-        for path in _pixels().glob("*/*"):
-            if path not in used:
-                shutil.rmtree(path, ignore_errors=True)
-        rules = {entry.path.name for entry in _entries()}
-        for path in _features().glob("*"):
-            if path.name not in rules:
-                shutil.rmtree(path, ignore_errors=True)
+def _delete(entries: list[_Entry]) -> tuple[CachedSet, ...]:
+    removed = tuple(entry.described() for entry in entries)
+    for entry in entries:
+        shutil.rmtree(entry.path, ignore_errors=True)
+    return removed
+
+
+def _free() -> None:
+    """Removes images and features that are of no set; to be called while no process is adding one."""
+    entries = _entries()
+    used = {path for entry in entries for path in entry.segments}
+    used |= {_features() / entry.path.name for entry in entries}
+    for path in (*_pixels().glob("*/*"), *_features().glob("*")):
+        if path not in used:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
