@@ -40,6 +40,7 @@ from seewhy.workflows.request import (
     Request,
     begun_run,
     chosen_recipe,
+    in_own_order,
     own_data,
     own_init,
     with_own_rule,
@@ -116,6 +117,7 @@ def prepare(
     rule = start.rule if start else None
     images = data if request.images is None else request.images
     splits = load_data(images, chosen.data, on_event=on_event, rule=rule)
+    splits = splits if begun is None else in_own_order(splits, begun)
     chosen, notes = _fitting(_with_shares(chosen, splits), len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
     device = _device(chosen)
