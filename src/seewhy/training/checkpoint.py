@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from seewhy.errors import DivergedError, ModelFileError
 from seewhy.files import (
     atomic_directory,
-    clear_temporaries,
     full_disk_named,
     sync_directory,
     to_json,
@@ -150,10 +149,7 @@ def load_weights(path: Path, network: nn.Module) -> dict[str, Tensor]:
 
 
 def latest_checkpoint(directory: Path) -> Path | None:
-    """The newest complete checkpoint; removes temporary files of killed processes."""
-    clear_temporaries(directory)
-    for temporary in directory.glob("step-*.tmp"):
-        shutil.rmtree(temporary, ignore_errors=True)
+    """The newest complete checkpoint."""
     for path in _newest_first(directory):
         try:
             _read(path)
