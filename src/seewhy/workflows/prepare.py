@@ -129,7 +129,7 @@ def prepare(
     notes = (*notes, *notes_on_network(network, chosen.train))
     check_sides(network, chosen.train, splits.rule.size)
     teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
-    chosen, decided = decide(chosen, splits, network, begun)
+    chosen, decided = decide(chosen, splits, network, begun, request.overrides or {})
     notes = (*notes, *decided)
     if start is not None:
         notes = (*notes, *what_is_kept(str(request.init), start, splits))
