@@ -128,8 +128,8 @@ def unpack(state: TrainState, data: bytes, record: Mapping[str, Any]) -> None:
 
 
 def load_progress(path: Path) -> TrainProgress:
-    """How far the training of a checkpoint is. Raises `ModelFileError` if the checkpoint is damaged."""
-    return _progress(_read(path)[1])
+    """How far the training of a checkpoint is, one that `latest_checkpoint` has found to be whole."""
+    return _progress(json.loads((path / "state.json").read_text()))
 
 
 def _progress(record: Mapping[str, Any]) -> TrainProgress:
