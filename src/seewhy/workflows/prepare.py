@@ -116,8 +116,7 @@ def prepare(
     data = own_data(begun) if request.data is None else request.data
     rule = start.rule if start else None
     images = data if request.images is None else request.images
-    splits = load_data(images, chosen.data, on_event=on_event, rule=rule)
-    splits = splits if begun is None else in_own_order(splits, begun)
+    splits = in_own_order(load_data(images, chosen.data, on_event=on_event, rule=rule), begun)
     chosen, notes = _fitting(_with_shares(chosen, splits), len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
     device = _device(chosen)

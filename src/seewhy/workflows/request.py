@@ -157,11 +157,13 @@ def with_own_rule(recipe: Recipe, begun: Run, overrides: Mapping[str, Any]) -> R
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=kept)})
 
 
-def in_own_order(splits: Splits, begun: Run) -> Splits:
+def in_own_order(splits: Splits, begun: Run | None) -> Splits:
     """The images of train and val in the order of the run to resume, whose steps know them by their places.
 
     They are known by content and class. Other images, which the run will refuse, keep their order.
     """
+    if begun is None:
+        return splits
     try:
         rows = begun.rows("splits.csv", "split", "label", "hash")
     except DataError:  # it is missing or damaged, and written again
