@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from seewhy.config.networks import NetworkOptions
+from seewhy.config.networks.options import NetworkOptions
 from seewhy.models.colour import Images, channel_statistics
 
 # The std of a constant channel is 0; one grey level is the smallest step of uint8.
