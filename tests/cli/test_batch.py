@@ -103,11 +103,13 @@ def test_interrupted_work_is_continued_to_the_same_rows(
         assert reason in refused.err and partial.read_bytes() == kept
     with open(partial, "ab") as file:
         file.write(b'["torn')  # as a kill leaves it
+    (tmp_path / ".rows.csv.999999999.tmp").write_bytes(b"half a table")
     done = call(*command, "--resume", "--json")
     record = json.loads(done.out)
     assert (record["resumed"], record["images"]) == (12, 36)
     assert sum(record["by_class"].values()) == 36
-    assert out.read_bytes() == whole.read_bytes() and not partial.exists()
+    assert out.read_bytes() == whole.read_bytes()
+    assert set(tmp_path.iterdir()) == {whole, out}
     assert "already exists" in call(*command, "--resume", code=2).err
 
 
