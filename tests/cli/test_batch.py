@@ -13,6 +13,7 @@ import pytest
 from helpers import call
 
 import seewhy
+from seewhy.cli.predict import _counts
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.inference.classifier import Classifier
@@ -237,6 +238,7 @@ def test_what_a_calibrated_model_is_not_sure_of_is_set_apart(
     rows = lines_of(tmp_path / "rows.jsonl")
     apart = [row for row in rows if row["answer"] == "not sure"]
     assert result.not_sure == len(apart) == 18 and result.copied == 36
+    assert _counts(result).endswith(" (by the likeliest class; of these 18 not sure)")
     names = {os.path.relpath(row["path"], photos) for row in apart}
     folder = tmp_path / "sorted" / "not sure"
     copies = {str(path.relative_to(folder)) for path in folder.rglob("*.png")}

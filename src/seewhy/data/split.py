@@ -28,7 +28,6 @@ from seewhy.text import counted, visible
 # Of the class names in a model file, whose header has 1 MiB; the rest is for its other facts.
 MAX_CLASSES, MAX_NAME_BYTES = 100_000, 1 << 19
 WITHOUT_SPLIT = 0.2, 0.1  # shares of val and test in a source that has no split at all
-COPIES = 0.01  # share of copies in a split that is said
 
 
 class SealedSet:
@@ -267,23 +266,7 @@ def assign(
     if config.limit is not None and config.limit < len(rows):
         split[rows[~part(images.take(rows), config.limit, rank[rows])]] = "left_out"
         notes.append(f"train: limited to {config.limit:,} of {counted(len(rows), 'image')}")
-    if fold is None:
-        notes += _notes_on_copies(images.hashes, split)
     return split, notes
-
-
-def _notes_on_copies(hashes: np.ndarray, split: np.ndarray) -> list[str]:
-    """Notes on splits that judge a model by the same images several times."""
-    notes = []
-    for name in ("val", "test"):
-        own = hashes[split == name]
-        copies = len(own) - len(np.unique(own))
-        if copies and copies >= COPIES * len(own):
-            notes.append(
-                f"{name}: {counted(copies, 'exact copy')} among {counted(len(own), 'image')}, which its results "
-                "count as further images: `seewhy data check` lists them, to be removed"
-            )
-    return notes
 
 
 def check_names(names: tuple[str, ...]) -> None:
