@@ -225,7 +225,7 @@ def _bad_files(stored: Stored) -> list[Advice]:
     if not stored.bad_files:
         return []
     finding = f"{counted(stored.bad_files, 'file')} could not be used."
-    return [Advice(finding, "Repair or remove them: bad_files.csv lists them with reasons.")]
+    return [Advice(finding, "bad_files.csv says why: repair or remove what it lists.")]
 
 
 def _unanalysed(stored: Stored, commands: _Commands) -> list[Advice]:
