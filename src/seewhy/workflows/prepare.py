@@ -26,6 +26,7 @@ from seewhy.run import Run, new_run, resumable_run
 from seewhy.text import counted
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.busy import free_threads
+from seewhy.training.features import logit_scale
 from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides, notes_on_network
 from seewhy.training.ranks import ALONE, Ranks
 from seewhy.training.reference import Reference
@@ -128,12 +129,12 @@ def prepare(
     check_sides(network, chosen.train, splits.rule.size)
     teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
     chosen, decided = decide(chosen, splits, network, begun)
-    notes = (*notes, *decided)
-    if start is not None:
-        notes = (*notes, *what_is_kept(str(request.init), start, splits))
-    notes = (*splits.notes, *notes, *_technique_notes(chosen, splits, network, teacher, judge))
+    if chosen.train.unfreeze is None:
+        logit_scale(network, len(splits.classes), splits.rule.size)  # refuses what cannot be fitted
+    kept = () if start is None else what_is_kept(str(request.init), start, splits)
+    techniques = _technique_notes(chosen, splits, network, teacher, judge)
     threads, seen = _threads(chosen, device, ranks, begun)
-    notes = (*notes, *seen)
+    notes = (*splits.notes, *notes, *decided, *kept, *techniques, *seen)
     target = None if request.out is None else Path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
