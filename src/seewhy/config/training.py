@@ -18,7 +18,8 @@ DISTILL_WEIGHT, DISTILL_TEMPERATURE = 0.9, 4.0  # customary (Tian et al. 2020)
 class TrainConfig(BaseModel):
     """The training section of a recipe; `None` means off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    # A model file stores these as JSON, which has no infinite numbers.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
 
     epochs: int = Field(10, ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(128, ge=1, le=65_536, description="images per step")
