@@ -1,5 +1,6 @@
 """How a network is trained: one frozen record of typed fields."""
 
+import math
 import os
 from typing import Annotated, Any, Literal, Self
 
@@ -61,8 +62,8 @@ class TrainConfig(BaseModel):
         None,
         gt=0,
         lt=1,
-        description="share of the images (0 to 1) that an epoch has after `hardest_after`: those whose loss "
-        "was highest when they were last trained on",
+        description="share of the images (0 to 1) that an epoch has after `hardest_after`, a batch at least: "
+        "those whose loss was highest when they were last trained on",
     )
     hardest_after: float | None = Field(
         None,
@@ -264,6 +265,10 @@ class TrainConfig(BaseModel):
         if self.hardest is None:
             return self.epochs
         return max(1, round((self.hardest_after or HARDEST_AFTER) * self.epochs))
+
+    def hardest_of(self, images: int) -> int:
+        """How many of the images an epoch with the `hardest` has: a batch at least, so that it has a step."""
+        return min(images, max(math.ceil((self.hardest or 1) * images), self.batch_size))
 
     @property
     def validated(self) -> tuple[str, ...]:

@@ -120,7 +120,11 @@ def unpack(state: TrainState, data: bytes, record: Mapping[str, Any]) -> None:
     if state.hardest is not None:
         rows = _part(tensors, "hardest.")
         state.hardest.losses.copy_(rows.pop("losses"))
-        state.hardest.chosen.update({int(epoch): chosen for epoch, chosen in rows.items()})
+        count = (
+            state.hardest.count
+        )  # epochs of fewer images than a batch were chosen once: not used
+        known = {int(epoch): chosen for epoch, chosen in rows.items() if len(chosen) == count}
+        state.hardest.chosen.update(known)
     state.progress = _progress(record)
     state.progress.gradient_norms = [
         {current_name(architecture, layer): norm for layer, norm in row.items()}

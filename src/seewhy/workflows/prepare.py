@@ -188,9 +188,10 @@ def _technique_notes(
             f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
         )
     if train.hardest is not None and train.first_hardest < train.epochs:
+        images = len(splits.train)
         notes.append(
             f"hardest: training loss and accuracy after epoch {train.first_hardest} are those of the hardest "
-            f"{train.hardest:.0%} of the images"
+            f"{train.hardest_of(images) / images:.0%} of the images"
         )
     if train.swa is not None and train.unfreeze is None:
         notes.append("swa has no effect: the last layer is fitted, and no step is made")
