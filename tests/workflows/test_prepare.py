@@ -252,3 +252,19 @@ def test_a_network_of_ones_own_is_resumed_with_it(photos, tmp_path):
     ) as events:
         next(event for event in events if isinstance(event, Step))
     assert seewhy.train(resume=True, out=out, model=TinyNet()).finished
+
+
+@pytest.mark.parametrize("option", ["model.name", "model.weights"])
+def test_options_of_networks_by_name_are_refused_beside_a_network(photos, tmp_path, option):
+    with pytest.raises(UsageError, match=f"{option} has no effect on a network of your own"):
+        train(photos, tmp_path / "run", model=TinyNet(), overrides={option: "resnet18"})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_of_ones_own_is_not_taken_for_the_pretrained_one_of_a_recipe(photos, tmp_path):
+    alone = {"train.unfreeze": None, "train.freeze": None}
+    with pytest.raises(UsageError, match=r"train\.unfreeze has no effect on random weights"):
+        train(photos, tmp_path / "run", "transfer", model=TinyNet(), overrides=alone)
+    steps = {"train.unfreeze": "all", "train.freeze": None, "train.epochs": 1}
+    run = train(photos, tmp_path / "run", "transfer", model=TinyNet(), overrides=steps)
+    assert [row["epoch"] for row in run.history] == [1]

@@ -77,8 +77,7 @@ class Job:
     @property
     def starts_with_last_layer(self) -> bool:
         """Whether the last layer is fitted to frozen features before other layers are trained."""
-        recipe = self.recipe
-        return recipe.train.unfreeze is None or recipe.model.weights is not None
+        return self.recipe.train.unfreeze is None or self.config["weights"] is not None
 
     def predict_val(
         self, network: nn.Module, views: Sequence[str], amp: torch.dtype | None = None
@@ -120,7 +119,7 @@ def prepare(
     chosen, notes = _fitting(_with_shares(chosen, splits), len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
     device = _device(chosen)
-    require_pretrained(chosen.train, start is not None or chosen.model.weights is not None)
+    require_pretrained(chosen.train, start is not None or weights is not None)
     network = _build(chosen, splits, start, request.model)
     if weights is not None and isinstance(network, Network):
         notes += (fill(network, weights, chosen.model.name),)
