@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 from helpers import QUICK, TinyNet, call, same_weights, write_folder
+from safetensors.torch import load_file
 
 import seewhy
 from seewhy.errors import UsageError
@@ -201,6 +202,31 @@ def test_patience_and_fewer_epochs_do_not_train_on(photos, tmp_path):
             seewhy.train(resume=True, out=out, overrides=fewer)
     seewhy.train(resume=True, out=out, overrides={"train.patience": 2})
     assert len(Run(out).history) > done
+
+
+def weights_after(run):
+    """The bytes of the weights after the run's last step, whichever epoch it keeps."""
+    path = max(run.checkpoints.glob("step-*"), key=lambda path: int(path.name[5:]))
+    return {k: v.numpy().tobytes() for k, v in load_file(path / "state.safetensors").items()}
+
+
+def test_a_last_epoch_that_the_time_limit_ended_goes_on_to_the_same_bits(photos, tmp_path):
+    whole = train(photos, tmp_path / "whole", overrides={"train.epochs": 1})
+    limit = {"train.epochs": 1, "train.time_limit": 1e-9}
+    out = train(photos, tmp_path / "run", overrides=limit).path
+    with pytest.raises(UsageError, match=r"1 epoch.*\(time limit of 2e-09 s reached\)"):
+        seewhy.train(resume=True, out=out, overrides={"train.time_limit": 2e-9})
+    seen = []
+    longer = {"train.time_limit": 1e6}
+    again = seewhy.train(resume=True, out=out, overrides=longer, on_event=seen.append)
+    assert "goes on in epoch 1, which the time limit had ended; its rest is epoch 2" in notes(seen)
+    assert [row["epoch"] for row in again.history] == [1, 2]
+    last = [event for event in seen if isinstance(event, Step)][-1]
+    assert last.step == last.total_steps
+    assert again.history[-1]["lr"] == whole.history[-1]["lr"]
+    assert weights_after(again) == weights_after(whole)
+    seewhy.train(resume=True, out=out, on_event=seen.append)
+    assert seen[-1].note == "nothing to resume"
 
 
 def test_without_checkpoints_a_finished_run_stays_as_it_is(photos, tmp_path):
