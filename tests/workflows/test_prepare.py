@@ -287,6 +287,12 @@ def test_options_of_networks_by_name_are_refused_beside_a_network(photos, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+def test_a_network_that_does_not_fit_is_refused_before_anything_is_written(photos, tmp_path):
+    with pytest.raises(UsageError, match=r"model= gives cannot be trained: .*shape \(2, 10\)"):
+        train(photos, tmp_path / "run", model=TinyNet(10))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_network_of_ones_own_is_not_taken_for_the_pretrained_one_of_a_recipe(photos, tmp_path):
     alone = {"train.unfreeze": None, "train.freeze": None}
     with pytest.raises(UsageError, match=r"train\.unfreeze has no effect on random weights"):

@@ -270,6 +270,12 @@ class TrainConfig(BaseModel):
         """How many of the images an epoch with the `hardest` has: a batch at least, so that it has a step."""
         return min(images, max(math.ceil((self.hardest or 1) * images), self.batch_size))
 
+    def ends_with_one(self, images: int) -> bool:
+        """Whether the last batch of a training on so many images has a single one."""
+        first = self.first_hardest
+        total = first * images + (self.epochs - first) * self.hardest_of(images)
+        return total % self.batch_size == 1 % self.batch_size
+
     @property
     def validated(self) -> tuple[str, ...]:
         """The validation metrics that are computed in every epoch."""

@@ -26,6 +26,7 @@ from seewhy.run import Run, new_run, resumable_run
 from seewhy.text import counted
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.busy import free_threads
+from seewhy.training.custom_network import check_custom
 from seewhy.training.features import logit_scale
 from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides, notes_on_network
 from seewhy.training.ranks import ALONE, Ranks
@@ -258,11 +259,13 @@ def _build(
     recipe: Recipe, splits: Splits, start: Bundle | None, model: nn.Module | None
 ) -> nn.Module:
     """The network before the first step, on the CPU."""
+    size, classes = splits.rule.size, splits.classes
     if model is not None:
         if start is not None:
             require_own_classes(start, splits)
-        return start.network if start else model
-    size, classes = splits.rule.size, splits.classes
+        network = start.network if start else model
+        check_custom(network, recipe.train, len(classes), size, len(splits.train))
+        return network
     options = recipe.model.options.model_dump()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(recipe.train.seed, WEIGHTS, 0))
