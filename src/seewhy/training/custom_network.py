@@ -57,9 +57,7 @@ def _logits(network: nn.Module, x: Tensor, classes: int) -> Tensor:
     shape = f"float logits of shape ({len(x)}, {classes}), one for each class"
     seen = f"in {mode} mode, of {counted(len(x), 'image')} of {x.shape[2]} pixels, it"
     if len(x) == 1:
-        seen = (
-            "with this train.batch_size the last batch has one image, of which in training mode it"
-        )
+        seen = "with this train.batch_size the last batch has one image, and then it"
     try:
         logits = network(x)
     except Exception as error:

@@ -48,6 +48,9 @@ from seewhy.workflows.request import (
 )
 from seewhy.workflows.transfer import decide, require_pretrained
 
+# Techniques of training steps, of which the last layer alone takes none.
+OF_STEPS = ("teacher", "curriculum", "hardest", "ema", "swa")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -127,10 +130,10 @@ def prepare(
     check_layers(network, chosen.train)
     notes = (*notes, *notes_on_network(network, chosen.train))
     check_sides(network, chosen.train, splits.rule.size)
-    teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
     chosen, decided = decide(chosen, splits, network, begun)
     if chosen.train.unfreeze is None:
         logit_scale(network, len(splits.classes), splits.rule.size)  # refuses what cannot be fitted
+    teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
     kept = () if start is None else what_is_kept(str(request.init), start, splits)
     techniques = _technique_notes(chosen, splits, network, teacher, judge)
     threads, seen = _threads(chosen, device, ranks, begun)
@@ -182,6 +185,13 @@ def _technique_notes(
 ) -> list[str]:
     """What a user must know of the techniques that a recipe uses."""
     notes, train = [], recipe.train
+    if train.unfreeze is None:
+        unused = [name for name in OF_STEPS if getattr(train, name) is not None]
+        have = "has" if len(unused) == 1 else "have"
+        text = (
+            f"{', '.join(unused)} {have} no effect: the last layer is fitted, and no step is made"
+        )
+        return [text] if unused else []
     if train.accumulate is not None and batch_norm_momentum(network) is not None:
         size = -(-train.batch_size // train.accumulate)
         notes.append(
@@ -193,9 +203,7 @@ def _technique_notes(
             f"hardest: training loss and accuracy after epoch {train.first_hardest} are those of the hardest "
             f"{train.hardest_of(images) / images:.0%} of the images"
         )
-    if train.swa is not None and train.unfreeze is None:
-        notes.append("swa has no effect: the last layer is fitted, and no step is made")
-    elif train.swa is not None and (train.patience or train.time_limit):
+    if train.swa is not None and (train.patience or train.time_limit):
         notes.append(
             f"swa: averaging begins after {1 - train.swa:.0%} of the steps of {train.epochs} epochs; where "
             "patience or time_limit ends the training before, no weights are averaged"
@@ -209,9 +217,11 @@ def _technique_notes(
 
 
 def _reference(recipe: Recipe, splits: Splits, option: str) -> Reference | None:
-    """The model that a field of the training section names."""
+    """The model that a field of the training section names; None also where no step is made to use it."""
     name = getattr(recipe.train, option)
-    return None if name is None else Reference.load(name, splits.classes, f"train.{option}")
+    if name is None or recipe.train.unfreeze is None:
+        return None
+    return Reference.load(name, splits.classes, f"train.{option}")
 
 
 def _device(recipe: Recipe) -> torch.device:
