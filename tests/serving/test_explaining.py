@@ -100,9 +100,10 @@ def test_what_takes_too_long_is_ended(subject, image):
 def test_a_model_file_that_is_not_the_served_one_is_refused(trained):
     models = Models()
     digest = seewhy.info(trained).header.digest
-    assert models.get(str(trained), digest) is models.get(str(trained), digest)
+    files = [str(trained)]
+    assert models.get("a", files, digest) is models.get("a", files, digest)
     with pytest.raises(ModelFileError, match="reload"):
-        models.get(str(trained), "0" * 64)
+        models.get("a", files, "0" * 64)
 
 
 PROCESS = """#!{python}
@@ -147,7 +148,7 @@ def processes(tmp_path, monkeypatch):
 
 def asked(method="fine", target=None, seconds=10.0):
     image = np.zeros((2, 2, 3), np.uint8)
-    return Question("model", "0" * 64, image, method, target, seconds)
+    return Question("model", ("file",), "0" * 64, image, method, target, seconds)
 
 
 async def ended(explainer, processes):
@@ -208,7 +209,7 @@ def test_the_process_itself_explains_ends_in_time_and_goes_on(trained, subject, 
     async def ask():
         explainer = Explainer()
         await explainer.warm()
-        question = Question(str(trained), subject.classifier.digest, image, None, None)
+        question = Question("a", (str(trained),), subject.classifier.digest, image, None, None)
         try:
             found = await explainer.explain(question)
             process = explainer._process
@@ -233,7 +234,7 @@ def test_a_server_without_pytorch_offers_no_explanations(exported, image, monkey
     monkeypatch.setattr(explaining, "find_spec", {"torch": None}.get)
     assert not explaining.explains()
     with pytest.raises(Refusal) as refused:
-        asyncio.run(Explainer().explain(Question("model", "0", image, None, None)))
+        asyncio.run(Explainer().explain(asked()))
     assert (refused.value.status, refused.value.code) == (422, "invalid_parameter")
-    one = Served("small", str(exported), open_model(str(exported), ServeSettings()), None)
+    one = Served("small", open_model(str(exported), ServeSettings()), None)
     assert one.listed()["methods"] == []

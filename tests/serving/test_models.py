@@ -8,6 +8,7 @@ import pytest
 
 import seewhy
 from seewhy.errors import ModelFileError, RegistryError
+from seewhy.serving import explainer
 from seewhy.serving import models as served
 from seewhy.serving.app import create_app
 from seewhy.serving.decoding import Decoded
@@ -68,6 +69,16 @@ def test_an_alias_that_is_moved_while_its_model_is_loaded_is_noticed(models, dig
     assert models.digests == {"photos": digests[0]}
     models.reload_changed()
     assert models.digests == {"photos": digests[1]}
+
+
+def test_what_is_explained_is_the_file_that_answers(models, digests, monkeypatch):
+    """Also where its alias has moved; the process that explains is told of no registry."""
+    models.load()
+    one = models.get("photos")
+    promote(2)
+    monkeypatch.delenv("SEEWHY_REGISTRY")
+    subject = explainer.Models().get(one.name, list(map(str, one.opened.files)), one.digest)
+    assert subject.classifier.digest == digests[0]
 
 
 def test_what_has_not_changed_is_not_opened_again(models, monkeypatch):

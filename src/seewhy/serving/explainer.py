@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -151,18 +151,18 @@ def _png(pixels: NDArray[np.uint8]) -> str:
 
 
 class Models:
-    """The models that were asked for, loaded once; a file that was replaced is loaded again."""
+    """The models that were asked for, by name, loaded once; one that was replaced is loaded again."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Subject] = {}
 
-    def get(self, path: str, digest: str) -> Subject:
-        """The model of a file. Raises `ModelFileError` where the file is another one than is served."""
-        subject = self._loaded.get(path)
+    def get(self, name: str, files: Sequence[str], digest: str) -> Subject:
+        """The model of a name. Raises `ModelFileError` where its files are others than are served."""
+        subject = self._loaded.get(name)
         if subject is None or subject.classifier.digest != digest:
-            subject = self._loaded[path] = Subject.of(load(path, device="cpu", threads=1))
+            subject = self._loaded[name] = Subject.of(load(files, device="cpu", threads=1))
         if subject.classifier.digest != digest:
-            raise ModelFileError("it is not the file that is served: reload the server", path)
+            raise ModelFileError("it is not the file that is served: reload the server", files[0])
         return subject
 
 
@@ -181,7 +181,7 @@ def main() -> None:
         pixels = np.frombuffer(bytearray(requests.read(size * size * 3)), np.uint8)
         image = pixels.reshape(size, size, 3)
         try:
-            subject = models.get(request["path"], request["digest"])
+            subject = models.get(request["name"], request["files"], request["digest"])
         except (SeeWhyError, OSError) as error:
             sys.stderr.write(f"explain: {error}\n")
             send(answers, {"error": "unavailable", "message": "the model cannot be loaded again"})

@@ -32,12 +32,14 @@ def explains() -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is to be explained: an image as the network sees it, uint8 (S, S, 3), of a model's file.
+    """What is to be explained: an image as the network sees it, uint8 (S, S, 3), by the model of a name.
 
+    `files` are those that were opened for it: the process knows no registry, whose aliases may have moved.
     `method` and `target`, the class that is explained, are as in `explainer.explanation`.
     """
 
-    path: str
+    name: str
+    files: tuple[str, ...]
     digest: str
     image: NDArray[np.uint8]
     method: str | None
@@ -46,7 +48,7 @@ class Question:
 
     def message(self) -> bytes:
         """What the process reads."""
-        names = ("path", "digest", "method", "target", "seconds")
+        names = ("name", "files", "digest", "method", "target", "seconds")
         facts = {name: getattr(self, name) for name in names} | {"size": len(self.image)}
         text = json.dumps(facts, allow_nan=False).encode()
         return len(text).to_bytes(4, "big") + text + self.image.tobytes()

@@ -28,13 +28,12 @@ Stamps = list[tuple[int, ...] | str]
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """A model as it is served: its name in requests, what it was asked for as, and its batcher.
+    """A model as it is served: its name in requests, and its batcher.
 
     `digest` is that of the file which was asked for, whatever computes it.
     """
 
     name: str
-    source: str
     opened: Opened
     batcher: Batcher
 
@@ -192,7 +191,7 @@ class Models:
             embed=self._settings.drift is not None,
             on_batch=lambda count: self._on_batch(name, count),
         )
-        return Served(name, source, opened, batcher)
+        return Served(name, opened, batcher)
 
 
 def _stamps(source: str) -> Stamps | None:

@@ -28,8 +28,12 @@ EXPORT_SECONDS = 300
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model: its digest, what computes it, "onnx", "openvino" or "torch", and whether it is a bundle."""
+    """A model, and the files that its name stood for when it was opened.
 
+    `digest` is theirs, `runtime` what computes it, "onnx", "openvino" or "torch"; `bundle`: they are one.
+    """
+
+    files: list[Path]
     classifier: Classifier
     digest: str
     runtime: str
@@ -47,10 +51,13 @@ def open_model(source: str, settings: ServeSettings) -> Opened:
         trust_onnx(files)
     if len(files) == 1 and is_onnx(files[0]):
         classifier = load(files, threads=1, runtime=runtime)
-        return Opened(classifier, classifier.digest, classifier.predictor.runtime, bundle=False)
+        runs = classifier.predictor.runtime
+        return Opened(files, classifier, classifier.digest, runs, bundle=False)
     if settings.runtime != "torch" and len(files) == 1:
+        digest = read_header(files[0]).digest
         try:
-            return _as_onnx(files[0], runtime)
+            classifier = _as_onnx(files[0], digest, runtime)
+            return Opened(files, classifier, digest, classifier.predictor.runtime, bundle=True)
         except UsageError as error:
             if settings.runtime != "auto":
                 raise
@@ -59,12 +66,11 @@ def open_model(source: str, settings: ServeSettings) -> Opened:
 
     torch.set_num_threads(1)  # a batch a thread; the server's threads share the cores
     classifier = load(files, device="cpu", threads=1, runtime=runtime)
-    return Opened(classifier, classifier.digest, "torch", bundle=len(files) == 1)
+    return Opened(files, classifier, classifier.digest, "torch", bundle=len(files) == 1)
 
 
-def _as_onnx(bundle: Path, runtime: Runtime) -> Opened:
+def _as_onnx(bundle: Path, digest: str, runtime: Runtime) -> Classifier:
     """The ONNX file of a bundle, from the cache or into it. Raises `UsageError` if there can be none."""
-    digest = read_header(bundle).digest
     file = cache_root() / "serving" / f"{digest}-{__version__}.onnx"
     file.parent.mkdir(mode=0o700, exist_ok=True)
     with exclusive(file.with_suffix(".lock"), wait=True):
@@ -76,11 +82,11 @@ def _as_onnx(bundle: Path, runtime: Runtime) -> Opened:
         return _opened(file, digest, runtime)
 
 
-def _opened(file: Path, digest: str, runtime: Runtime) -> Opened:
+def _opened(file: Path, digest: str, runtime: Runtime) -> Classifier:
     classifier = load(file, threads=1, runtime=runtime)
     if classifier.predictor.parents != (digest,):
         raise ModelFileError("it was exported from another bundle", str(file))
-    return Opened(classifier, digest, classifier.predictor.runtime, bundle=True)
+    return classifier
 
 
 def _export(bundle: Path, file: Path) -> None:
