@@ -1,9 +1,10 @@
 """Opens the database of a registry: a file of SQLite, or Postgres by its address."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,10 @@ def _sqlite(path: Path, make: bool) -> Engine:
             f"{path} is on a network file system ({kind}), where SQLite's locks do not hold: give the "
             "address of a Postgres database, or a path on a local disk",
         )
+    if make:
+        with suppress(OSError):  # which SQLite tells in its own words
+            # Images of users are in it: for this user alone, as SQLite then makes the files beside it.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     engine = create_engine(
         URL.create("sqlite", database=str(path)), connect_args={"timeout": PATIENCE}
     )
