@@ -26,13 +26,16 @@ class _Waiting:
 
 
 class Keeper:
-    """Writes images again as their pixels alone, one at a time, and hands them to the recorder.
+    """Writes images again as their pixels alone, one at a time, to be recorded and kept for some days.
 
     Lives in the event loop. What does not fit into its memory is dropped and counted.
     """
 
-    def __init__(self, decoders: Decoders, recorder: Recorder, metrics: Metrics) -> None:
+    def __init__(
+        self, decoders: Decoders, recorder: Recorder, metrics: Metrics, days: float
+    ) -> None:
         self._decoders, self._recorder, self._metrics = decoders, recorder, metrics
+        self._days = days
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
@@ -63,7 +66,7 @@ class Keeper:
                 self._metrics.unrecorded.labels("image").inc()
                 logger.warning("image not kept", extra={"reason": error.code})
             else:
-                self._recorder.keep(KeptImage(one.request_id, one.image, plain))
+                self._recorder.keep(KeptImage(one.request_id, one.image, plain, self._days))
             self._waiting.popleft()
             self._bytes -= len(one.data)
         self._task = None

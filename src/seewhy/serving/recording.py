@@ -71,7 +71,8 @@ class Recorder:
         self._arrived: deque[ServedAnswer] = deque()
         self._said: deque[tuple[Said, Future[Outcome]]] = deque()
         self._waiting: list[ServedAnswer] = []  # the thread's own
-        self._limits = (settings.keep_days, settings.keep_bytes) if settings.keep_images else None
+        limits = {"days": settings.keep_days, "most": settings.keep_bytes}
+        self._limits: dict[str, Any] = limits if settings.keep_images else {}
         self._expires = 0.0  # when images are looked through
         self._kept: deque[KeptImage] = deque()
         self._kept_bytes = self._written_bytes = 0  # each is changed by one thread alone
@@ -208,9 +209,8 @@ class Recorder:
         for _ in range(images):  # one a transaction: each may have megabytes
             self._record(feedback, images=(self._kept[0],))
             self._written_bytes += len(self._kept.popleft().bytes)
-        if self._limits is not None and time.monotonic() > self._expires:
-            days, most = self._limits
-            feedback.expire(days=days, most=most)
+        if time.monotonic() > self._expires:  # also what another server has kept before
+            feedback.expire(**self._limits)
             self._expires = time.monotonic() + EXPIRE_SECONDS
 
     def _record(

@@ -51,7 +51,8 @@ class Service:
             self.recorder = Recorder(settings, self.metrics, admin_token())
             self.closing.append(self.recorder.close)
             if settings.keep_images:
-                self.keeper = Keeper(self.decoders, self.recorder, self.metrics)
+                days = settings.keep_days
+                self.keeper = Keeper(self.decoders, self.recorder, self.metrics, days)
         self.shadow: Shadow | None = None
         if self.challenge.shadowed:
             self.shadow = Shadow(self.challenge.source, settings, self.metrics)

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from seewhy.registry.records import KEEP_DAYS
+
 MiB = 1 << 20
 
 
@@ -64,7 +66,9 @@ class ServeSettings(BaseModel):
     keep_images: bool = Field(
         False, description="keep the images, without metadata: for that you need consent"
     )
-    keep_days: float = Field(30, gt=0, le=36_500, description="days for which an image is kept")
+    keep_days: float = Field(
+        KEEP_DAYS, gt=0, le=36_500, description="days for which an image is kept"
+    )
     keep_bytes: int = Field(
         1 << 30, ge=1, description="bytes of all images that are kept; then the oldest go"
     )
