@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, select, text
 
 from seewhy.errors import RegistryError
 from seewhy.registry.feedback import Feedback
-from seewhy.registry.records import KeptImage
+from seewhy.registry.records import KeptImage, ShadowAnswer
 from seewhy.registry.registry import Registry
 from seewhy.registry.schema import SCHEMA, about, answers, kept_images, labels
 
@@ -46,6 +46,19 @@ def test_what_was_answered_is_there_as_it_was(feedback):
     assert row._mapping == {**vars(ANSWER), "unit": "someone", "audit": True, **other} | {
         "top": '["ant", "bee"]'
     }
+
+
+def test_what_the_challenger_says_is_added_to_its_answer(feedback):
+    feedback.record([ANSWER, answer(1)])
+    for request_id in ("a", "a", "forgotten"):
+        feedback.record([], [], [ShadowAnswer(request_id, 0, "e" * 64, "bee", 0.7)])
+    first, second = rows(feedback, answers)
+    assert (first.shadow_digest, first.shadow_label, first.shadow_confidence) == (
+        "e" * 64,
+        "bee",
+        0.7,
+    )
+    assert second.shadow_digest is None
 
 
 def test_the_last_label_holds(feedback):

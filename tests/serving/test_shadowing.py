@@ -66,7 +66,7 @@ def shadowed(exported: Path, tmp_path: Path, registry: Path) -> Iterator[Running
 def test_both_answer_and_one_is_shown(shadowed: Running) -> None:
     answer = shadowed.predict(image(), b"no image", image(1)).json()
     assert set(answer) == {"request_id", "model", "results"}
-    until(lambda: len(rows()) == 2)
+    until(lambda: [bool(row.shadow_label) for row in rows()] == [True, True])
     for row, result in zip(rows(), (answer["results"][0], answer["results"][2]), strict=True):
         assert row.label == row.shadow_label == result["label"]
         assert row.confidence == result["confidence"] == pytest.approx(row.shadow_confidence)
@@ -82,7 +82,8 @@ def test_a_challenger_with_another_input_reads_the_file_itself(
     with running(tmp_path, exported, challenger=enlarging) as server:
         until(lambda: challenger(server)["ready"])
         server.predict(image())
-        (row,) = until(rows)
+        until(lambda: counted(server, "answered") == 1)
+    (row,) = rows()
     with seewhy.load(enlarging) as model:
         predictions = model.predict([image()])
     assert row.shadow_digest == model.digest
@@ -96,7 +97,10 @@ def test_a_challenger_that_dies_harms_no_answer_and_is_started_again(
 ) -> None:
     process = challenger(shadowed)["process"]
     os.kill(process, signal.SIGSTOP)
-    assert [shadowed.predict(image(n)).status_code for n in range(70)] == [200] * 70
+    answers = [shadowed.predict(image(n)) for n in range(70)]
+    assert [one.status_code for one in answers] == [200] * 70
+    right = {"request_id": answers[0].json()["request_id"], "label": None}
+    assert shadowed.client.post("/feedback", json=right).json()["outcome"] == "unchanged"
     assert counted(shadowed, "dropped") >= 70 - 64  # of what it cannot keep up with
     os.kill(process, signal.SIGKILL)
     assert shadowed.predict(image()).status_code == 200

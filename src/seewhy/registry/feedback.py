@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Table,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -23,7 +24,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from seewhy.errors import RegistryError
 from seewhy.registry.database import Database
-from seewhy.registry.records import CLIENT, KEEP_DAYS, KeptImage, Outcome, ServedAnswer, now
+from seewhy.registry.records import (
+    CLIENT,
+    KEEP_DAYS,
+    KeptImage,
+    Outcome,
+    ServedAnswer,
+    ShadowAnswer,
+    now,
+)
 from seewhy.registry.reviewing import (
     LabelledAnswer,
     Reason,
@@ -33,6 +42,8 @@ from seewhy.registry.reviewing import (
     to_review,
 )
 from seewhy.registry.schema import answers, kept_images, labels
+
+SHADOW = ("digest", "label", "confidence")  # of a challenger's answer
 
 
 class Feedback:
@@ -55,10 +66,15 @@ class Feedback:
         """Closes the connections to the database."""
         self.database.close()
 
-    def record(self, served: Sequence[ServedAnswer], images: Sequence[KeptImage] = ()) -> None:
-        """Adds answers, and images of answers, that are not there yet.
+    def record(
+        self,
+        served: Sequence[ServedAnswer],
+        images: Sequence[KeptImage] = (),
+        shadows: Sequence[ShadowAnswer] = (),
+    ) -> None:
+        """Adds answers, and images of answers, that are not there yet, and what a challenger says of them.
 
-        An image whose answer is not there, any more or at all, is left out.
+        What belongs to an answer that is not there, any more or at all, is left out.
         """
         with self.database.writing() as connection:
             rows = [{**vars(one), "top": json.dumps(one.top, allow_nan=False)} for one in served]
@@ -79,6 +95,7 @@ class Feedback:
                     if _model_of(connection, one.request_id, one.image)
                 ],
             )
+            _add_shadows(connection, shadows)
 
     def label(
         self,
@@ -176,6 +193,15 @@ def _add(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     if rows:
         connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def _add_shadows(connection: Connection, shadows: Sequence[ShadowAnswer]) -> None:
+    key = ("request_id", "image")
+    here = (answers.c[name] == bindparam(f"its_{name}") for name in key)
+    values = {f"shadow_{name}": bindparam(f"its_{name}") for name in SHADOW}
+    rows = [{f"its_{name}": value for name, value in vars(one).items()} for one in shadows]
+    if rows:
+        connection.execute(update(answers).where(*here).values(values), rows)
 
 
 def _remove_beyond(connection: Connection, most: int) -> int:

@@ -84,6 +84,17 @@ class ServedAnswer:
 
 
 @dataclass(frozen=True)
+class ShadowAnswer:
+    """What a challenger says, unseen, of the `image`th image of a request that was answered."""
+
+    request_id: str
+    image: int
+    digest: str
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True)
 class KeptImage:
     """The image of a served answer: a JPEG or PNG file without metadata, kept for some days."""
 

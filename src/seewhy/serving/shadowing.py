@@ -20,8 +20,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data.images.decode import centre
 from seewhy.errors import ModelFileError, RegistryError, SeeWhyError
 from seewhy.inference.locate import find_models, stamps_of
-from seewhy.registry.records import PREFIX
-from seewhy.serving.challenge import Beside
+from seewhy.registry.records import PREFIX, ShadowAnswer
 from seewhy.serving.children import start_child
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.settings import ServeSettings
@@ -40,14 +39,20 @@ STOP_SECONDS = 2.0  # in which the last images are answered when the server stop
 CACHE_VARIABLES = ("HOME", "XDG_CACHE_HOME", "SEEWHY_CACHE")
 
 
-Then = Callable[[Beside | None], None]
+Record = Callable[[ShadowAnswer], None]
 
 
 class Shadow:
-    """The challenger of a model that is served: `source` is a name as for `seewhy.load`."""
+    """The challenger of a model that is served: `source` is a name as for `seewhy.load`.
 
-    def __init__(self, source: str, settings: ServeSettings, metrics: Metrics) -> None:
+    `record` gets what it says.
+    """
+
+    def __init__(
+        self, source: str, settings: ServeSettings, metrics: Metrics, record: Record
+    ) -> None:
         self._source, self._settings, self._metrics = source, settings, metrics
+        self._record = record
         self._process: _Process | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -84,20 +89,24 @@ class Shadow:
         return {"ready": True, "digest": process.digest, "process": process.process.pid}
 
     def ask(
-        self, stored: NDArray[np.uint8], rule: InputRule, file: bytes | bytearray, then: Then
+        self,
+        request_id: str,
+        image: int,
+        stored: NDArray[np.uint8],
+        rule: InputRule,
+        file: bytes | bytearray,
     ) -> None:
-        """Shows the challenger an image that was answered; `then` gets what it says, None if nothing.
+        """Shows the challenger the `image`th image of a request, which was answered.
 
         `stored` are its pixels as `rule` stores them, `file` its bytes, for a challenger with another rule.
         """
         process = self._process
         if process is None or not process.has_room:
             self._count("dropped")
-            then(None)
             return
         same = process.rule == rule
         data = centre(stored, rule.size).tobytes() if same else file
-        process.ask(PIXELS if same else FILE, data, then)
+        process.ask(PIXELS if same else FILE, data, (request_id, image))
 
     def _count(self, outcome: str) -> None:
         self._metrics.shadow.labels(outcome).inc()
@@ -133,7 +142,7 @@ class Shadow:
     async def _replace(self) -> None:
         """Starts a process; the one before answers what it was asked, and ends."""
         try:
-            new = await _Process.start(self._source, self._settings, self._count)
+            new = await _Process.start(self._source, self._settings, self._count, self._record)
         except (SeeWhyError, OSError, EOFError, TimeoutError) as error:
             reason = visible(str(error)) or type(error).__name__
             logger.error("the challenger cannot be used", extra={"reason": reason})
@@ -142,6 +151,15 @@ class Shadow:
         logger.info("challenger ready", extra={"digest": new.digest})
         if old is not None:
             self._task(old.retire())
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """An image without an answer: since when, the bytes that were sent of it, and of what request it is."""
+
+    since: float
+    size: int
+    key: tuple[str, int]
 
 
 @dataclass(eq=False)
@@ -154,16 +172,17 @@ class _Process:
     digest: str
     rule: InputRule
     count: Callable[[str], None]
+    record: Record
     asked: int = 0
     size: int = 0  # bytes that wait
     answered: float = field(default_factory=time.monotonic)  # when it last was
-    waiting: dict[int, tuple[float, int, Then]] = field(default_factory=dict)
+    waiting: dict[int, _Waiting] = field(default_factory=dict)
     late: set[int] = field(default_factory=set)
     reading: asyncio.Task[None] | None = None
 
     @staticmethod
     async def start(
-        source: str, settings: ServeSettings, count: Callable[[str], None]
+        source: str, settings: ServeSettings, count: Callable[[str], None], record: Record
     ) -> "_Process":
         """Starts one. Raises `SeeWhyError` for a model that cannot be used."""
         files = await asyncio.to_thread(find_models, source)
@@ -184,7 +203,7 @@ class _Process:
             await process.wait()
             raise
         rule = InputRule.model_validate(about["rule"])
-        one = _Process(process, reader, writer, about["digest"], rule, count)
+        one = _Process(process, reader, writer, about["digest"], rule, count, record)
         one.reading = asyncio.create_task(one._read())
         return one
 
@@ -199,31 +218,31 @@ class _Process:
         waiting = len(self.waiting) + len(self.late)
         return not self.ended and waiting < QUEUE and self.size < QUEUE_BYTES
 
-    def ask(self, kind: int, data: bytes | bytearray, then: Then) -> None:
-        """Shows it an image."""
+    def ask(self, kind: int, data: bytes | bytearray, key: tuple[str, int]) -> None:
+        """Shows it an image; `key` is the request and the number of the image in it."""
         self.asked += 1
         if not self.waiting:
             self.answered = time.monotonic()
-        self.waiting[self.asked] = (time.monotonic(), len(data), then)
+        self.waiting[self.asked] = _Waiting(time.monotonic(), len(data), key)
         self.size += len(data)
         self.writer.writelines((REQUEST.pack(kind, self.asked, len(data)), data))
 
     def drop_late(self) -> None:
         """Gives up the images that have waited too long, and a process that does not move."""
         now = time.monotonic()
-        for number, (since, _, _) in list(self.waiting.items()):
-            if now - since < LATE_SECONDS:
+        for number, one in list(self.waiting.items()):
+            if now - one.since < LATE_SECONDS:
                 break
             self.late.add(number)
-            self._finish(number, "dropped", None)
+            self._finish(number, "dropped")
         if self.late and now - self.answered > HUNG_SECONDS:
             self.process.kill()
 
-    def _finish(self, number: int, outcome: str, said: Beside | None) -> None:
-        _, size, then = self.waiting.pop(number)
-        self.size -= size
+    def _finish(self, number: int, outcome: str) -> tuple[str, int]:
+        one = self.waiting.pop(number)
+        self.size -= one.size
         self.count(outcome)
-        then(said)
+        return one.key
 
     async def _read(self) -> None:
         """Hands on what it answers, until it ends; what it was asked and has not answered has failed."""
@@ -234,14 +253,15 @@ class _Process:
                 if number in self.late:
                     self.late.discard(number)
                 elif said:
-                    self._finish(number, "answered", Beside(self.digest, *said))
+                    key = self._finish(number, "answered")
+                    self.record(ShadowAnswer(*key, self.digest, *said))
                 else:
-                    self._finish(number, "failed", None)
+                    self._finish(number, "failed")
         except (EOFError, OSError):
             logger.warning("the challenger has ended", extra={"pid": self.process.pid})
         finally:
             for number in list(self.waiting):
-                self._finish(number, "failed", None)
+                self._finish(number, "failed")
 
     async def retire(self) -> None:
         """Ends it when it has answered what it was asked."""
