@@ -1,5 +1,6 @@
 """A challenger beside the server: what it says is recorded, and whatever becomes of it harms no answer."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -13,11 +14,16 @@ from servers import Running, image, running
 from sqlalchemy import select
 
 import seewhy
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import RegistryError, UsageError
 from seewhy.inference.registered import open_feedback
 from seewhy.registry.schema import answers
+from seewhy.serving import shadowing
 from seewhy.serving.challenge import challenge_of, is_drawn, unit_hash
+from seewhy.serving.metrics import Metrics
 from seewhy.serving.settings import ServeSettings
+from seewhy.serving.shadow import ANSWER, FILE
+from seewhy.serving.shadowing import Shadow, _Process
 
 WATCHED = {"serving.shadowing.WATCH_SECONDS": 0.2}
 
@@ -109,6 +115,45 @@ def test_a_challenger_that_dies_harms_no_answer_and_is_started_again(
     until(lambda: challenger(shadowed).get("process", process) != process)
     shadowed.predict(image())
     until(lambda: counted(shadowed, "answered") == 1)
+
+
+class Silent:
+    """Stands in for a process, its input and its end, that takes what it is asked and does not answer."""
+
+    pid, returncode = 1, None
+
+    def writelines(self, parts: object) -> None: ...
+
+    def close(self) -> None: ...
+
+    def kill(self) -> None:
+        self.returncode = -9
+
+    async def wait(self) -> None: ...
+
+
+def silent(shadow: Shadow) -> _Process:
+    """A process that answers nothing but what its reader is fed with."""
+    one, rule = Silent(), InputRule(size=16, store=16)
+    process = _Process(one, asyncio.StreamReader(), one, "d", rule, shadow._count, shadow._record)
+    process.reading = asyncio.create_task(process._read())
+    return process
+
+
+def test_what_is_given_up_takes_room_until_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadowing, "LATE_SECONDS", 0)
+
+    async def ask() -> None:
+        process = silent(Shadow("m", ServeSettings(), Metrics(), print))
+        process.ask(FILE, bytes(shadowing.QUEUE_BYTES), ("a" * 32, 0))
+        process.drop_late()
+        assert not process.waiting and not process.has_room
+        process.reader.feed_data(ANSWER.pack(1, 2) + b"[]")
+        await asyncio.sleep(0)
+        assert process.has_room
+        await process.end()
+
+    asyncio.run(ask())
 
 
 def test_what_waits_for_it_when_the_server_stops_is_recorded(

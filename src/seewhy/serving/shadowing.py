@@ -177,7 +177,7 @@ class _Process:
     size: int = 0  # bytes that wait
     answered: float = field(default_factory=time.monotonic)  # when it last was
     waiting: dict[int, _Waiting] = field(default_factory=dict)
-    late: set[int] = field(default_factory=set)
+    late: dict[int, int] = field(default_factory=dict)  # given up: the bytes, which still wait
     reading: asyncio.Task[None] | None = None
 
     @staticmethod
@@ -233,14 +233,14 @@ class _Process:
         for number, one in list(self.waiting.items()):
             if now - one.since < LATE_SECONDS:
                 break
-            self.late.add(number)
+            self.late[number] = one.size
             self._finish(number, "dropped")
         if self.late and now - self.answered > HUNG_SECONDS:
             self.process.kill()
 
     def _finish(self, number: int, outcome: str) -> tuple[str, int]:
         one = self.waiting.pop(number)
-        self.size -= one.size
+        self.size -= 0 if number in self.late else one.size
         self.count(outcome)
         return one.key
 
@@ -251,7 +251,7 @@ class _Process:
                 number, said = await _answer(self.reader)
                 self.answered = time.monotonic()
                 if number in self.late:
-                    self.late.discard(number)
+                    self.size -= self.late.pop(number)
                 elif said:
                     key = self._finish(number, "answered")
                     self.record(ShadowAnswer(*key, self.digest, *said))
