@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy.stats import chisquare
 from servers import Running, image, running
@@ -17,6 +18,7 @@ import seewhy
 from seewhy.config.input_rule import InputRule
 from seewhy.errors import RegistryError, UsageError
 from seewhy.inference.registered import open_feedback
+from seewhy.registry.records import ShadowAnswer
 from seewhy.registry.schema import answers
 from seewhy.serving import shadowing
 from seewhy.serving.challenge import challenge_of, is_drawn, unit_hash
@@ -154,6 +156,32 @@ def test_what_is_given_up_takes_room_until_it_is_read(monkeypatch: pytest.Monkey
         await process.end()
 
     asyncio.run(ask())
+
+
+def test_the_one_before_answers_and_ends_when_the_server_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def stop() -> tuple[list, list]:
+        said: list = []
+        shadow = Shadow("m", ServeSettings(), Metrics(), said.append)
+        processes = [silent(shadow), silent(shadow)]
+        started = iter(processes)
+
+        async def start(*_: object) -> _Process:
+            return next(started)
+
+        monkeypatch.setattr(_Process, "start", start)
+        await shadow._replace()
+        shadow.ask("a" * 32, 0, np.zeros((16, 16, 3), np.uint8), processes[0].rule, b"")
+        await shadow._replace()
+        asyncio.get_running_loop().call_later(
+            0.1, processes[0].reader.feed_data, ANSWER.pack(1, 12) + b'["bee", 0.5]'
+        )
+        await shadow.close()
+        return [one.process.returncode for one in processes], said
+
+    codes, said = asyncio.run(stop())
+    assert codes == [-9, -9] and said == [ShadowAnswer("a" * 32, 0, "d", "bee", 0.5)]
 
 
 def test_what_waits_for_it_when_the_server_stops_is_recorded(

@@ -54,6 +54,7 @@ class Shadow:
         self._source, self._settings, self._metrics = source, settings, metrics
         self._record = record
         self._process: _Process | None = None
+        self._retiring: set[_Process] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -70,15 +71,16 @@ class Shadow:
         self._task(self._keep())
 
     async def close(self) -> None:
-        """Waits for the last answers, for some seconds at most, and ends the process."""
+        """Waits for the last answers, for some seconds at most, and ends the processes."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._process is not None:
-            until = time.monotonic() + STOP_SECONDS
-            while self._process.waiting and time.monotonic() < until:
-                await asyncio.sleep(0.01)
-            await self._process.end()
+        processes = [*self._retiring, *([self._process] if self._process else [])]
+        until = time.monotonic() + STOP_SECONDS
+        while any(one.waiting for one in processes) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        for one in processes:
+            await one.end()
 
     @property
     def status(self) -> dict[str, Any]:
@@ -150,7 +152,16 @@ class Shadow:
         old, self._process = self._process, new
         logger.info("challenger ready", extra={"digest": new.digest})
         if old is not None:
-            self._task(old.retire())
+            self._retiring.add(old)
+            self._task(self._retire(old))
+
+    async def _retire(self, process: "_Process") -> None:
+        """Ends a process when it has answered what it was asked."""
+        until = time.monotonic() + LATE_SECONDS
+        while process.waiting and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        await process.end()
+        self._retiring.remove(process)
 
 
 @dataclass(frozen=True)
@@ -262,13 +273,6 @@ class _Process:
         finally:
             for number in list(self.waiting):
                 self._finish(number, "failed")
-
-    async def retire(self) -> None:
-        """Ends it when it has answered what it was asked."""
-        until = time.monotonic() + LATE_SECONDS
-        while self.waiting and time.monotonic() < until:
-            await asyncio.sleep(0.05)
-        await self.end()
 
     async def end(self) -> None:
         """Ends it now."""
