@@ -71,6 +71,16 @@ def test_an_alias_that_is_moved_while_its_model_is_loaded_is_noticed(models, dig
     assert models.digests == {"photos": digests[1]}
 
 
+def test_a_label_may_be_a_class_of_either_model(trained, digests):
+    settings = ServeSettings(runtime="torch", challenger="registry:photos@2", split=0.5)
+    service = Service({"photos": "registry:photos@1"}, settings)
+    service.models.load()
+    names = ("photos", "photos@challenger")
+    champion, challenger = (service.models.get(name).classifier.classes for name in names)
+    assert service.classes() == {names[0]: (*champion, *challenger), names[1]: challenger}
+    service.models.close()
+
+
 def test_what_is_explained_is_the_file_that_answers(models, digests, monkeypatch):
     """Also where its alias has moved; the process that explains is told of no registry."""
     models.load()

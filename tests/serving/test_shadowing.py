@@ -87,10 +87,15 @@ def test_both_answer_and_one_is_shown(shadowed: Running) -> None:
 def test_a_challenger_with_another_input_reads_the_file_itself(
     exported: Path, enlarging: Path, tmp_path: Path, registry: Path
 ) -> None:
-    with running(tmp_path, exported, challenger=enlarging) as server:
+    flags = {"challenger": enlarging, "audit-share": 1}
+    with running(tmp_path, exported, **flags) as server:
         until(lambda: challenger(server)["ready"])
-        server.predict(image())
-        until(lambda: counted(server, "answered") == 1)
+        right = {"request_id": server.predict(image()).json()["request_id"], "label": "wasp"}
+        until(lambda: counted(server, "answered") == 1 and rows())
+        (item,) = server.client.get("/review/queue", headers=server.operator).json()["items"]
+        assert item["classes"] == ["ant", "bee", "cow", "wasp"]  # of both
+        labelled = server.client.post("/review/label", json=right, headers=server.operator)
+        assert labelled.json()["outcome"] == "recorded"
     (row,) = rows()
     with seewhy.load(enlarging) as model:
         predictions = model.predict([image()])
@@ -137,7 +142,9 @@ class Silent:
 def silent(shadow: Shadow) -> _Process:
     """A process that answers nothing but what its reader is fed with."""
     one, rule = Silent(), InputRule(size=16, store=16)
-    process = _Process(one, asyncio.StreamReader(), one, "d", rule, shadow._count, shadow._record)
+    process = _Process(
+        one, asyncio.StreamReader(), one, "d", rule, (), shadow._count, shadow._record
+    )
     process.reading = asyncio.create_task(process._read())
     return process
 

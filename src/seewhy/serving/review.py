@@ -39,7 +39,7 @@ def add_review(app: FastAPI, service: Service, recorder: Recorder) -> None:
     @app.get("/review/queue", include_in_schema=False)
     async def queue(most: Annotated[int, Query(ge=1, le=500)] = 20) -> dict[str, Any]:
         """Answers to look at, and how many there are; without what was answered, so that it sways nobody."""
-        classes = {model.name: model.classifier.classes for model in service.models}
+        classes = service.classes()
         waiting = await _asked(recorder, lambda feedback: feedback.to_review(most))
         counts = await _asked(recorder, lambda feedback: feedback.count_to_review())
         items = [_item(one, classes.get(one.name, ())) for one in waiting]

@@ -109,6 +109,15 @@ class Service:
         except KeyError:
             raise Refusal(404, "unknown_model", "no such model: GET /models lists them") from None
 
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes that a label may name, by the name of the model: its challenger may know more."""
+        known = {model.name: model.classifier.classes for model in self.models}
+        if self.challenge.name in known:
+            beside = self.shadow.classes if self.shadow else known.get(self.challenge.other, ())
+            both = dict.fromkeys((*known[self.challenge.name], *beside))
+            known[self.challenge.name] = tuple(both)
+        return known
+
     async def decode(self, upload: Upload, model: Served) -> Decoded:
         """The stored pixels of an image. Raises `ImageError`."""
         data = upload.checked(self.settings.image_bytes)

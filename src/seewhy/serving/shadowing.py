@@ -55,6 +55,7 @@ class Shadow:
         self._record = record
         self._process: _Process | None = None
         self._retiring: set[_Process] = set()
+        self.classes: tuple[str, ...] = ()  # of the last one that was started
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -150,6 +151,7 @@ class Shadow:
             logger.error("the challenger cannot be used", extra={"reason": reason})
             return
         old, self._process = self._process, new
+        self.classes = new.classes
         logger.info("challenger ready", extra={"digest": new.digest})
         if old is not None:
             self._retiring.add(old)
@@ -182,6 +184,7 @@ class _Process:
     writer: asyncio.StreamWriter
     digest: str
     rule: InputRule
+    classes: tuple[str, ...]
     count: Callable[[str], None]
     record: Record
     asked: int = 0
@@ -214,7 +217,8 @@ class _Process:
             await process.wait()
             raise
         rule = InputRule.model_validate(about["rule"])
-        one = _Process(process, reader, writer, about["digest"], rule, count, record)
+        facts = (about["digest"], rule, tuple(about["classes"]))
+        one = _Process(process, reader, writer, *facts, count, record)
         one.reading = asyncio.create_task(one._read())
         return one
 
