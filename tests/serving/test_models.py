@@ -44,9 +44,9 @@ def meanwhile(monkeypatch, act):
     """Has `act` happen while the next model is opened; returns what was opened since."""
     opened, acts = [], [act]
 
-    def open_model(source, settings):
+    def open_model(source, *rest):
         opened.append(source)
-        model = real(source, settings)
+        model = real(source, *rest)
         if acts:
             acts.pop()()
         return model

@@ -105,6 +105,7 @@ class Models:
         self._served: dict[str, Served] = {}
         self._stamps: dict[str, Stamps | None] = {}
         self._loading = threading.Lock()
+        self._stopping = threading.Event()
         self._precision = ExitStack()
 
     @property
@@ -160,7 +161,8 @@ class Models:
             return "replaced"
 
     def close(self) -> None:
-        """Ends the threads, and restores the precision of the process."""
+        """Ends the threads, also where one exports a model, and restores the precision of the process."""
+        self._stopping.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._precision.close()
 
@@ -181,7 +183,7 @@ class Models:
                 self._reloaded(name, source, stamps)
 
     def _opened(self, name: str, source: str) -> Served:
-        opened = open_model(source, self._settings)
+        opened = open_model(source, self._settings, self._stopping)
         self._precision.enter_context(opened.classifier.in_full_precision())
         batcher = Batcher(
             opened.classifier,

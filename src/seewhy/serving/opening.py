@@ -1,17 +1,20 @@
 """Opens a model for serving: a bundle as ONNX, exported once, since that is faster and loads no torch."""
 
 import logging
+import shutil
 import subprocess
 import sys
-import tempfile
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from seewhy import __version__
 from seewhy.data.cache_root import cache_root
-from seewhy.errors import ModelFileError, UsageError
+from seewhy.errors import ModelFileError, SeeWhyError, UsageError
 from seewhy.files import exclusive
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.container import read_header
@@ -40,10 +43,13 @@ class Opened:
     bundle: bool
 
 
-def open_model(source: str, settings: ServeSettings) -> Opened:
+def open_model(
+    source: str, settings: ServeSettings, stopping: threading.Event | None = None
+) -> Opened:
     """Opens a model by any name that `seewhy.load` takes; a bundle by ONNX Runtime where that is possible.
 
-    Raises as `seewhy.load`, and `UsageError` where `runtime` asks for what is not possible.
+    Raises as `seewhy.load`, `UsageError` where `runtime` asks for what is not possible, and `SeeWhyError`
+    where an export is given up, as `stopping` was set.
     """
     files = find_models(source)  # once: an alias of a registry may be moved meanwhile
     runtime: Runtime = "openvino" if settings.runtime == "openvino" else "auto"
@@ -56,7 +62,7 @@ def open_model(source: str, settings: ServeSettings) -> Opened:
     if settings.runtime != "torch" and len(files) == 1:
         digest = read_header(files[0]).digest
         try:
-            classifier = _as_onnx(files[0], digest, runtime)
+            classifier = _as_onnx(files[0], digest, runtime, stopping or threading.Event())
             return Opened(files, classifier, digest, classifier.predictor.runtime, bundle=True)
         except UsageError as error:
             if settings.runtime != "auto":
@@ -69,7 +75,7 @@ def open_model(source: str, settings: ServeSettings) -> Opened:
     return Opened(files, classifier, classifier.digest, "torch", bundle=len(files) == 1)
 
 
-def _as_onnx(bundle: Path, digest: str, runtime: Runtime) -> Classifier:
+def _as_onnx(bundle: Path, digest: str, runtime: Runtime, stopping: threading.Event) -> Classifier:
     """The ONNX file of a bundle, from the cache or into it. Raises `UsageError` if there can be none."""
     file = cache_root() / "serving" / f"{digest}-{__version__}.onnx"
     file.parent.mkdir(mode=0o700, exist_ok=True)
@@ -78,7 +84,7 @@ def _as_onnx(bundle: Path, digest: str, runtime: Runtime) -> Classifier:
             with suppress(ModelFileError):  # damaged, or by another version: it is made again
                 return _opened(file, digest, runtime)
             file.unlink()
-        _export(bundle, file)
+        _export(bundle, file, stopping)
         return _opened(file, digest, runtime)
 
 
@@ -89,20 +95,48 @@ def _opened(file: Path, digest: str, runtime: Runtime) -> Classifier:
     return classifier
 
 
-def _export(bundle: Path, file: Path) -> None:
-    """Exports in a process of its own: PyTorch is loaded there, and its memory ends with it."""
+def _export(bundle: Path, file: Path, stopping: threading.Event) -> None:
+    """Exports in a process of its own: PyTorch is loaded there, and its memory ends with it.
+
+    Whoever calls it holds the lock of `file`.
+    """
     if not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise UsageError("faster answers need ONNX: pip install 'seewhy[export]'")
     logger.info("exporting to ONNX", extra={"model": bundle.name})
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        exported = Path(folder) / "model.onnx"
+    with _empty(file.with_suffix(".tmp")) as folder:
+        exported = folder / "model.onnx"
         program = (sys.executable, "-P", "-m", "seewhy")
         command = (*program, "export", str(bundle), "--out", str(exported))
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=EXPORT_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise UsageError(f"exporting it to ONNX took more than {EXPORT_SECONDS} s") from None
-        if done.returncode:
-            lines = done.stderr.decode(errors="replace").strip().splitlines()
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process:
+            lines = _errors_of(process, stopping)
+        if process.returncode:
             raise UsageError(lines[-1] if lines else "exporting it to ONNX has failed")
         exported.replace(file)
+
+
+@contextmanager
+def _empty(folder: Path) -> Iterator[Path]:
+    """A folder for the block, also where one was left by a process that was killed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _errors_of(process: subprocess.Popen[bytes], stopping: threading.Event) -> list[str]:
+    """Waits for the end of a process; the lines of its standard error. Kills one that nobody waits for."""
+    until = time.monotonic() + EXPORT_SECONDS
+    while True:
+        try:
+            return process.communicate(timeout=0.1)[1].decode(errors="replace").strip().splitlines()
+        except subprocess.TimeoutExpired:
+            if not stopping.is_set() and time.monotonic() < until:
+                continue
+            process.kill()
+            if stopping.is_set():
+                raise SeeWhyError("the export is given up: the server stops") from None
+            raise UsageError(f"exporting it to ONNX took more than {EXPORT_SECONDS} s") from None

@@ -53,12 +53,12 @@ async def _serve(
     service = Service(names, settings)
     public, admin = _listen(settings)
     starting = asyncio.create_task(service.start())
+    stop, servers = asyncio.Event(), list[_Server]()
     try:
-        # FastAPI takes as long to import as decoders and models to start.
-        apps = await asyncio.to_thread(_apps, service, key)
-        servers = [_Server(app, service) for app in apps]
-        stop = asyncio.Event()
         with _stopped_by_signals(stop, servers):
+            # FastAPI takes as long to import as decoders and models to start.
+            apps = await asyncio.to_thread(_apps, service, key)
+            servers += [_Server(app, service) for app in apps]
             running = [
                 asyncio.create_task(server.serve([listener]))
                 for server, listener in zip(servers, (public, admin), strict=True)
