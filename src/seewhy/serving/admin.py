@@ -12,6 +12,7 @@ from seewhy.serving.errors import Refusal
 from seewhy.serving.guard import Scopes, guarded_app
 from seewhy.serving.page import add_files, page_file
 from seewhy.serving.review import kept_image
+from seewhy.serving.schema import ImageNumber
 from seewhy.serving.service import Service
 from seewhy.workflows.ab import ab_status
 
@@ -59,7 +60,7 @@ def create_admin_app(service: Service, token: str) -> FastAPI:
         return {"watched": watched, "images": kept, "models": to_json(states)}
 
     @app.get("/drift/image/{request_id}/{image}")
-    async def drift_image(request_id: str, image: int) -> Response:
+    async def drift_image(request_id: str, image: ImageNumber) -> Response:
         """An image that was kept, and has not been removed since."""
         if service.recorder is None:
             raise Refusal(404, "no_image", "this server keeps no images: see --keep-images")

@@ -11,7 +11,7 @@ from seewhy.serving.errors import Refusal
 from seewhy.serving.feedback import record_label
 from seewhy.serving.page import page_file
 from seewhy.serving.recording import Recorder
-from seewhy.serving.schema import Labelled
+from seewhy.serving.schema import ImageNumber, Labelled
 from seewhy.serving.service import Service
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def add_review(app: FastAPI, service: Service, recorder: Recorder) -> None:
         return {"items": items, "counts": counts, "classes": others}
 
     @app.get("/review/image/{request_id}/{image}", include_in_schema=False)
-    async def image(request_id: str, image: int) -> Response:
+    async def image(request_id: str, image: ImageNumber) -> Response:
         return await kept_image(recorder, request_id, image)
 
     @app.post("/review/label", include_in_schema=False)
