@@ -82,6 +82,9 @@ def create_admin_app(service: Service, token: str) -> FastAPI:
         except RegistryError as error:
             if error.code == "no_test":
                 raise Refusal(404, "no_test", str(error)) from None
+            if error.code == "unknown_model":  # there is no registry yet
+                message = "no challenger has answered yet: see --challenger"
+                raise Refusal(404, "no_test", message) from None
             raise Refusal(
                 503, error.code, "the registry cannot be read now: see its address"
             ) from None
