@@ -198,7 +198,7 @@ def _add(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -
 def _add_shadows(connection: Connection, shadows: Sequence[ShadowAnswer]) -> None:
     key = ("request_id", "image")
     here = (answers.c[name] == bindparam(f"its_{name}") for name in key)
-    values = {f"shadow_{name}": bindparam(f"its_{name}") for name in SHADOW}
+    values: dict[str, Any] = {f"shadow_{name}": bindparam(f"its_{name}") for name in SHADOW}
     rows = [{f"its_{name}": value for name, value in vars(one).items()} for one in shadows]
     if rows:
         connection.execute(update(answers).where(*here).values(values), rows)
