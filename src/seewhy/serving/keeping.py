@@ -22,7 +22,7 @@ LAST_SECONDS = 5.0  # in which images are still kept when the server stops
 class _Waiting:
     request_id: str
     image: int
-    data: bytes
+    data: bytearray
 
 
 class Keeper:
@@ -40,7 +40,7 @@ class Keeper:
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
 
-    def keep(self, request_id: str, image: int, data: bytes) -> None:
+    def keep(self, request_id: str, image: int, data: bytearray) -> None:
         """Keeps the file of the `image`th image of a request."""
         if self._bytes + len(data) > MOST_BYTES:
             self._metrics.unrecorded.labels("image").inc()

@@ -141,8 +141,8 @@ class Recorder:
                 confidence=result["confidence"],
                 top=tuple(one["label"] for one in result["top"]),
                 audit=self._is_audited(request_id, image),
-                unit=asker and asker.unit,
-                shadow_digest=asker and asker.challenger,
+                unit=asker.unit if asker else None,
+                shadow_digest=asker.challenger if asker else None,
             )
         )
 

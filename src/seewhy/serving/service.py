@@ -178,7 +178,7 @@ class Service:
                 continue
             self.recorder.answered(request_id, number, model, result, asker)
             if self.keeper is not None:
-                self.keeper.keep(request_id, number, bytes(upload.data))
+                self.keeper.keep(request_id, number, upload.data)
             if shadow is not None and upload.stored is not None:  # when the answer is on its way
                 seen = (upload.stored, model.classifier.rule, upload.data)
                 loop.call_soon(shadow.ask, request_id, number, *seen)

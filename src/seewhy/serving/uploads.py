@@ -43,11 +43,11 @@ class Upload:
         else:
             self.data += chunk
 
-    def checked(self, most: int) -> bytes:
+    def checked(self, most: int) -> bytearray:
         """All bytes. Raises `ImageError` when there were too many."""
         if self.too_large:
             raise ImageError("too_large", f"more than {most:,} bytes")
-        return bytes(self.data)
+        return self.data
 
 
 class Memory:
@@ -95,9 +95,12 @@ async def receive(request: "Request", settings: ServeSettings, holding: Holding)
     body = _counted(request, settings, holding)
     if kind == b"multipart/form-data":
         form = _Form(options.get(b"boundary", b""), settings)
-        async for chunk in body:
-            form.write(chunk)
-        return form.finished()
+        try:
+            async for chunk in body:
+                form.write(chunk)
+            return form.finished()
+        finally:
+            form.close()
     if not kind.decode("latin-1").startswith(RAW):
         raise Refusal(
             415,
@@ -169,6 +172,10 @@ class _Form:
         if not self._uploads:
             raise Refusal(400, "no_image", "the form has no part `file` with a file name")
         return self._uploads
+
+    def close(self) -> None:
+        """Lets go of the parser, which holds the form: else images would stay until they are collected."""
+        del self._parser
 
     def _begin_part(self) -> None:
         self._parts += 1
