@@ -107,14 +107,15 @@ def test_a_model_file_that_is_not_the_served_one_is_refused(trained):
 
 
 PROCESS = """#!{python}
-import json, sys, time
+import json, socket, sys, time
+connection = socket.socket(fileno=0)
+requests = connection.makefile("rb")
 def send(message):
     text = json.dumps(message).encode()
-    sys.stdout.buffer.write(len(text).to_bytes(4, "big") + text)
-    sys.stdout.buffer.flush()
-while head := sys.stdin.buffer.read(4):
-    asked = json.loads(sys.stdin.buffer.read(int.from_bytes(head, "big")))
-    sys.stdin.buffer.read(asked["size"] ** 2 * 3)
+    connection.sendall(len(text).to_bytes(4, "big") + text)
+while head := requests.read(4):
+    asked = json.loads(requests.read(int.from_bytes(head, "big")))
+    requests.read(asked["size"] ** 2 * 3)
     send({{"loaded": True}})
     if asked["method"] == "die":
         sys.exit()
@@ -134,7 +135,7 @@ def processes(tmp_path, monkeypatch):
     script = tmp_path / "process"
     script.write_text(PROCESS.format(python=sys.executable))
     script.chmod(0o700)
-    monkeypatch.setattr(explaining.sys, "executable", str(script))
+    monkeypatch.setattr(sys, "executable", str(script))
     monkeypatch.setattr(explaining, "GRACE", 0.1)
     started, start = [], asyncio.create_subprocess_exec
 
@@ -212,17 +213,17 @@ def test_the_process_itself_explains_ends_in_time_and_goes_on(trained, subject, 
         question = Question("a", (str(trained),), subject.classifier.digest, image, None, None)
         try:
             found = await explainer.explain(question)
-            process = explainer._process
+            child = explainer._child
             with pytest.raises(Refusal) as raised:
                 await explainer.explain(replace(question, method="shap", seconds=0.001))
             assert raised.value.code == "timeout"
             again = await explainer.explain(question)
-            assert explainer._process is process  # it was not killed
+            assert explainer._child is child  # it was not killed
             with pytest.raises(Refusal) as raised:
                 await explainer.explain(replace(question, digest="0" * 64))
             assert raised.value.status == 503 and str(trained) not in raised.value.message
         finally:
-            await ended(explainer, [process])
+            await ended(explainer, [child[0]])
         return found, again
 
     found, again = asyncio.run(ask())

@@ -1,4 +1,4 @@
-"""The process that explains: it reads requests from its standard input and answers on its standard output.
+"""The process that explains: it reads requests from a socket, its standard input, and answers there.
 
 `serving.explaining` starts it as `python -m seewhy.serving.explainer`, and kills it where it takes too long.
 A message is JSON after four bytes with its length; after a request come the pixels of its image. A request
@@ -10,6 +10,7 @@ import io
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -173,8 +174,12 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    with socket.socket(fileno=0) as connection:
+        answer(connection.makefile("rb"), connection.makefile("wb"))
+
+
+def answer(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answers requests until their stream ends."""
     models = Models()
     while (request := receive(requests)) is not None:
         size = request["size"]

@@ -6,8 +6,6 @@ takes too long, and is killed where it does not. Requests wait for it in a short
 
 import asyncio
 import json
-import os
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.serving.children import KEPT_VARIABLES
+from seewhy.serving.children import CACHE_VARIABLES, Child, start_child
 from seewhy.serving.errors import Refusal, busy, not_ready
 
 QUEUE = 8  # requests that wait
@@ -60,7 +58,7 @@ class Explainer:
     def __init__(self, queue: int = QUEUE) -> None:
         self._most, self._waiting = queue, 0
         self._turn = asyncio.Lock()
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
 
     async def explain(self, question: Question) -> dict[str, Any]:
         """The explanation, with its `faithfulness`, which is None where there was no time to test it.
@@ -92,23 +90,20 @@ class Explainer:
                 with suppress(OSError):
                     await self._start()
 
-    async def _start(self) -> None:
-        if self._process is not None:
-            return
-        names = (*KEPT_VARIABLES, "HOME", "SEEWHY_CACHE")  # which files are trusted is in the cache
-        kept = {name: os.environ[name] for name in names if name in os.environ}
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "seewhy.serving.explainer"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
+    async def _start(self) -> Child:
+        if self._child is None:
+            module = "seewhy.serving.explainer"
+            self._child = await start_child(module, variables=CACHE_VARIABLES)
+        return self._child
 
     def close(self) -> None:
         """Ends the process."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-        self._process = None
+        if self._child is not None:
+            process, _, requests = self._child
+            requests.close()
+            if process.returncode is None:
+                process.kill()
+        self._child = None
 
     async def _explained(self, question: Question) -> dict[str, Any]:
         explanation: dict[str, Any] = {}
@@ -135,12 +130,10 @@ class Explainer:
 
     async def _asked(self, question: Question) -> asyncio.StreamReader:
         """Sends a question to the process; returns what it answers on."""
-        await self._start()
-        assert self._process is not None
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(question.message())
-        await self._process.stdin.drain()
-        return self._process.stdout
+        _, answers, requests = await self._start()
+        requests.write(question.message())
+        await requests.drain()
+        return answers
 
 
 async def _message(stream: asyncio.StreamReader) -> dict[str, Any]:

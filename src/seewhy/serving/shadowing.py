@@ -21,7 +21,7 @@ from seewhy.data.images.decode import centre
 from seewhy.errors import ModelFileError, RegistryError, SeeWhyError
 from seewhy.inference.locate import find_models, stamps_of
 from seewhy.registry.records import PREFIX, ShadowAnswer
-from seewhy.serving.children import start_child
+from seewhy.serving.children import CACHE_VARIABLES, start_child
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.settings import ServeSettings
 from seewhy.serving.shadow import ANSWER, FILE, PIXELS, REQUEST
@@ -36,7 +36,6 @@ START_SECONDS = 300.0  # in which a bundle may be exported, when nothing else wa
 RETRY_SECONDS = 30.0  # between two attempts at a model that cannot be used
 WATCH_SECONDS = 1.0
 STOP_SECONDS = 2.0  # in which the last images are answered when the server stops
-CACHE_VARIABLES = ("HOME", "XDG_CACHE_HOME", "SEEWHY_CACHE")
 
 
 Record = Callable[[ShadowAnswer], None]
