@@ -52,7 +52,7 @@ def test_what_the_challenger_says_is_added_to_its_answer(feedback):
     feedback.record([ANSWER, answer(1)])
     for request_id in ("a", "a", "forgotten"):
         feedback.record([], [], [ShadowAnswer(request_id, 0, "e" * 64, "bee", 0.7)])
-    first, second = rows(feedback, answers)
+    first, second = sorted(rows(feedback, answers), key=lambda one: one.request_id)
     assert (first.shadow_digest, first.shadow_label, first.shadow_confidence) == (
         "e" * 64,
         "bee",
