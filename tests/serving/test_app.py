@@ -121,6 +121,7 @@ def text_part(size: int, name: str = "note") -> bytes:
         (form(), "no_image"),
         (form(text_part(3)), "no_image"),
         (form(text_part(3, "file")), "no_image"),
+        (form(file_part(bytes(70_000)).replace(b'"file"', b'"image"')), "no_image"),
         (form(file_part(image()), end=b""), "malformed"),
         (form(file_part(image()), boundary=b"other"), "malformed"),
         (form(file_part(image()), boundary=b""), "malformed"),

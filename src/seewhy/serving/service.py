@@ -103,7 +103,7 @@ class Service:
     def model(self, name: str | None, unit: str | None = None) -> Served:
         """The model of a name [the first], for a unit where they are split. Raises `Refusal`."""
         if not self.models.ready or self.broken.is_set():
-            raise not_ready("the server is starting")
+            raise not_ready("the server is starting: try again in a few seconds")
         try:
             return self.challenge.shown(self.models, self.models.get(name), unit)
         except KeyError:

@@ -141,7 +141,7 @@ class _Form:
         self._parts = self._text = 0
         self._name, self._value = bytearray(), bytearray()
         self._disposition = b""
-        self._ended = False
+        self._ended = self._misnamed = False
         callbacks = {
             "on_part_begin": self._begin_part,
             "on_header_field": lambda data, start, end: self._name.extend(data[start:end]),
@@ -170,7 +170,7 @@ class _Form:
         if not self._ended:
             raise _malformed()
         if not self._uploads:
-            raise Refusal(400, "no_image", "the form has no part `file` with a file name")
+            raise _no_image()
         return self._uploads
 
     def close(self) -> None:
@@ -194,6 +194,7 @@ class _Form:
     def _begin_content(self) -> None:
         _, options = parse_options_header(self._disposition.decode("latin-1"))
         if options.get(b"name") != b"file" or b"filename" not in options:
+            self._misnamed |= b"filename" in options
             return
         if len(self._uploads) == self._settings.images:
             most = counted(self._settings.images, "image")
@@ -206,6 +207,8 @@ class _Form:
             self._upload.add(data[start:end], self._settings.image_bytes)
             return
         self._text += end - start
+        if self._text > self._settings.text_bytes and self._misnamed and not self._uploads:
+            raise _no_image()
         if self._text > self._settings.text_bytes:
             most = self._settings.text_bytes
             raise Refusal(
@@ -214,6 +217,12 @@ class _Form:
 
     def _end(self) -> None:
         self._ended = True
+
+
+def _no_image() -> Refusal:
+    return Refusal(
+        400, "no_image", "no part is an image: name it `file`, as curl -F file=@image.jpg does"
+    )
 
 
 def _malformed() -> Refusal:
