@@ -183,9 +183,24 @@ def test_served_images_with_a_label_are_trained_on_while_the_registry_keeps_them
     assert made.key != plain.key and made.version == 3
     rows = Run(made.folder / "run").rows("splits.csv")
     assert sum(row["split"] == "train" for row in rows) == 420 + 6
-    assert not {"served", "data"} & {path.name for path in made.folder.parent.iterdir()}
+    assert not list(made.folder.parent.glob(".feedback*"))
     assert retrain(data, feedback=True).repeated
     assert retrain(data).key == plain.key
+
+
+def test_a_folder_of_a_user_loses_nothing(place, first, tmp_path):
+    kept = [
+        tmp_path / name for name in ("data/own.npz", "served/a", ".draft.tmp", "sub/.notes.tmp")
+    ]
+    for path in kept:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    write(kept[0], 0, 200)
+    left = tmp_path / ".feedback.999999999.tmp"  # of a process that was killed
+    left.mkdir()
+    told = call("retrain", "photos", "--data", kept[0], "--out", ".", "--feedback")
+    assert "nothing to do" in told.out and not left.exists()
+    assert all(path.exists() for path in kept)
 
 
 def test_a_challenger_on_trial_is_promoted_when_its_test_is_won(place, data, candidate, untrained):

@@ -146,7 +146,7 @@ def _remove_fetched(before: float) -> None:
 
 def fetched_files() -> Iterator[Path]:
     """The files of images that were fetched for packs."""
-    return (cache_root() / SHARDS).glob("*/*.shard")
+    return (cache_root() / SHARDS).glob(f"{'?' * 64}/*.shard")  # below the digest of their index
 
 
 def make_room(keep: Path) -> tuple[CachedSet, ...]:
@@ -169,14 +169,17 @@ def _remove(entries: list[_Entry]) -> tuple[CachedSet, ...]:
 
 
 def _remove_unused_segments() -> None:
-    """Removes images and features that are of no set; while a process is adding one, a later call does."""
+    """Removes images and features that are of no set; while a process is adding one, a later call does.
+
+    Only those that are named as by `InputRule.key`: a user's own folder of features may lie beside them.
+    """
     with suppress(LockedError), exclusive(cache_root() / _ADDING):
         used = {path for entry in _entries() for path in entry.segments}
-        for path in _pixels().glob("*/*"):
+        for path in _pixels().glob("store-*/*"):
             if path not in used:
                 shutil.rmtree(path, ignore_errors=True)
         rules = {entry.path.name for entry in _entries()}
-        for path in _features().glob("*"):
+        for path in _features().glob("store-*"):
             if path.name not in rules:
                 shutil.rmtree(path, ignore_errors=True)
 
@@ -190,7 +193,7 @@ def adding() -> Iterator[None]:
 
 def _entries() -> list[_Entry]:
     """Returns the sets, newest use first."""
-    paths = (path for path in _sets().glob("*/*") if path.is_dir() and path.suffix != ".tmp")
+    paths = (path for path in _sets().glob("*/store-*") if path.is_dir() and path.suffix != ".tmp")
     return sorted(map(_Entry, paths), key=lambda entry: entry.used, reverse=True)
 
 

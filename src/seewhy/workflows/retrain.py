@@ -107,7 +107,11 @@ def retrain(
         champion = opened.find(Reference.parse(f"{name}@{CHAMPION}"))
         make_directory(home)
         with exclusive(home / "retrain.lock"), ExitStack() as stack:
-            clear_temporaries(home)
+            clear_temporaries(home, ".feedback.*.tmp", below=False)
+            for folder in home.glob(
+                "[0-9a-f]" * 16
+            ):  # of candidates: what else is there is a user's
+                clear_temporaries(folder)
             changes = overrides or {}
             if feedback:
                 collected = with_feedback(
