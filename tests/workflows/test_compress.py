@@ -51,6 +51,25 @@ def test_a_finished_compression_is_not_overwritten(
         seewhy.compress(trained, photos, compressed, methods=["int8"])
 
 
+class _ShownError(Exception):
+    """Carries the images that int8 is to be made with."""
+
+
+def test_images_of_every_class_show_the_ranges_of_int8(
+    trained: Path, photos: Path, tmp_path: Path, monkeypatch
+) -> None:
+    def shown(_: OnnxPredictor, images: np.ndarray) -> OnnxPredictor:
+        raise _ShownError(images)
+
+    monkeypatch.setattr(workflow, "to_int8", shown)
+    monkeypatch.setattr(workflow, "IMAGES", 16)
+    with pytest.raises(_ShownError) as error:
+        seewhy.compress(trained, photos, tmp_path / "out", methods=["int8"])
+    (images,) = error.value.args
+    colours = images.mean((1, 2)).argmax(1)  # which tell the class
+    assert len(images) == 16 and np.bincount(colours, minlength=3).min() >= 3
+
+
 class OneClass(OnnxPredictor):
     """The same file with a head that answers one class."""
 

@@ -24,8 +24,8 @@ BATCH = 16
 def to_int8(predictor: OnnxPredictor, images: NDArray[np.uint8]) -> OnnxPredictor:
     """The model with weights in int8 by channel, and activations in uint8.
 
-    `images` (n, S, S, 3), `IMAGES` of training, show the range of each activation: its 99.999th percentile.
-    Not always faster: measure it. Raises `UsageError` without the extra `export`.
+    `images` (n, S, S, 3), `IMAGES` drawn from training, show the range of each activation: its 99.999th
+    percentile. Not always faster: measure it. Raises `UsageError` without the extra `export`.
     """
     try:
         import onnx
@@ -69,7 +69,8 @@ def _reader(images: NDArray[np.uint8]) -> Any:
     class Batches(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             size = min(BATCH, len(images))  # all of one size, as the library needs
-            starts = range(0, len(images) - size + 1, size)
+            last = len(images) - size  # overlaps the one before, so that no image is left out
+            starts = (*range(0, last, size), last)
             parts = (images[start : start + size] for start in starts)
             self.batches = ({"images": np.ascontiguousarray(part)} for part in parts)
 

@@ -6,9 +6,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import yaml
 
+from seewhy.analysis.causes import drawn_rows
 from seewhy.data import Data, Splits
 from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
@@ -208,8 +208,7 @@ def _as_onnx(
         on_event(Note(f"exporting {name or 'the model'}"))
         exported = models[name or REFERENCE] = to_onnx(predictor)[0]
         if int8:
-            rows = range(0, len(splits.train), max(1, len(splits.train) // IMAGES))
-            shown = splits.train.take(np.array(rows)[:IMAGES]).images
+            shown = splits.train.take(drawn_rows(splits.train, IMAGES)).images
             images = centre(shown[:], predictor.rule.size)
             models[f"{name}-int8" if name else "int8"] = to_int8(exported, images)
     return models
