@@ -1,6 +1,7 @@
 """`seewhy registry`, and models by `registry:NAME@ALIAS`."""
 
 import json
+import shlex
 import shutil
 import time
 
@@ -41,6 +42,16 @@ def test_a_model_is_added_promoted_used_and_rolled_back(place, trained, photos):
     for verb in ("list", "history", "show"):
         shown = call("registry", verb, *(["photos"] if verb != "list" else [])).out
         assert "champion" in shown and "\x1b" not in shown
+
+
+def test_the_next_command_is_of_the_registry_that_was_named(place, trained, tmp_path):
+    other = tmp_path / "an other.db"
+    added = call("registry", "add", trained, "photos", "--registry", other).out
+    promote = shlex.split(added.split("next: seewhy ")[1])
+    assert promote[-2:] == ["--registry", str(other)]
+    call(*promote)
+    assert not place.exists()
+    assert "champion" in call("registry", "list", "--registry", other).out
 
 
 def test_what_a_version_states_is_shown_without_its_file(place, trained):

@@ -1,6 +1,7 @@
 """`seewhy retrain`: the same inputs train once, and a worse or unproven model is not used."""
 
 import json
+import shlex
 import shutil
 from io import BytesIO
 
@@ -121,6 +122,12 @@ def test_what_passes_becomes_the_challenger_and_the_same_inputs_train_once(place
     for flags in ([], ["--promote", "gate"]):
         assert "nothing to do" in call("retrain", "photos", "--data", data, *flags).out
     assert len(place.history("photos")) == 5
+
+
+def test_the_next_command_is_of_the_registry_that_was_named(place, data, candidate, tmp_path):
+    named = ("--registry", str(tmp_path / "registry.db"))
+    told = call("retrain", "photos", "--data", data, *LIMITED, *named).out
+    assert shlex.split(told.split("next: ")[1])[-2:] == list(named)
 
 
 def test_what_a_person_took_back_is_not_promoted_again(place, data, candidate, untrained):

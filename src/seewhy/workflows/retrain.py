@@ -30,7 +30,7 @@ from seewhy.files import (
 )
 from seewhy.inference.registered import file_of, open_registry
 from seewhy.registry.records import CHALLENGER, CHAMPION, Reference, RegistryEvent, Version
-from seewhy.text import command_line, counted, no_such
+from seewhy.text import command_line, counted, no_such, registry_flags
 from seewhy.workflows.ab import ab_status
 from seewhy.workflows.candidate import DecisionTargets, Plan, make_candidate, make_plan
 from seewhy.workflows.collect import with_feedback
@@ -227,7 +227,8 @@ class _Job:
             return seen, []
         which = f"it is not known on which images {self.name}@{self.champion.version} was trained"
         if hold_out is None:
-            again = command_line("registry", "add", "RUN", self.name)
+            flags = registry_flags(self.place)
+            again = command_line("registry", "add", "RUN", self.name, *flags)
             raise UsageError(
                 f"{which}, so none can judge a new model: add it again from the directory of its run "
                 f"(`{again}`), or name labelled images that it has not seen by --hold-out"
