@@ -13,11 +13,13 @@ from sklearn.datasets import load_digits
 
 import seewhy
 from seewhy.errors import DataError, LockedError, RegistryError, UsageError
+from seewhy.events import ignore
 from seewhy.files import exclusive
 from seewhy.inference.registered import open_feedback
 from seewhy.registry.records import KeptImage, ServedAnswer, now
 from seewhy.run import Run
 from seewhy.workflows import retrain as workflow
+from seewhy.workflows.candidate import DecisionTargets, make_plan
 
 CLASSES = ("ant", "bee", "cow")
 QUICK = {"data.size": 8, "train.epochs": 2, "train.batch_size": 32, "train.amp": "fp32"}
@@ -394,6 +396,32 @@ def test_the_recipe_is_the_champions_unless_another_is_named(place, first, data,
 def test_what_cannot_be_retrained_is_said(place, data, settings, error, message):
     with pytest.raises(error, match=message):
         retrain(data, **settings)
+
+
+def test_images_that_are_not_there_are_missed_before_anything_is_trained(
+    place, data, first, untrained
+):
+    untrained()
+    with pytest.raises(DataError, match="no data at nowhere"):
+        retrain(data, out_of_scope="nowhere")
+    old = first.parent / "old.npz"
+    assert retrain(old).outcome == "unchanged"
+    with pytest.raises(DataError, match="no data at nowhere"):
+        retrain(old, hold_out="nowhere")
+
+
+def test_other_images_out_of_distribution_make_another_model_and_another_path_does_not(
+    place, data, tmp_path
+):
+    def key(path):
+        targets = DecisionTargets(out_of_scope=path)
+        version = place.find("photos")
+        return make_plan(place, version, data, None, {}, targets, tmp_path, ignore).key
+
+    first, moved, other = (
+        write(f"{name}.npz", 0, 30, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert key(first) == key(moved) != key(other)
 
 
 def test_an_unknown_model_and_an_onnx_file_are_refused(place, data, exported):

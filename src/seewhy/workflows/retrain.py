@@ -16,7 +16,7 @@ import numpy as np
 
 from seewhy.analysis.replacement import Gate, GateLimits
 from seewhy.data import Data
-from seewhy.data.sources import describe
+from seewhy.data.sources import describe, find
 from seewhy.errors import RegistryError, UsageError
 from seewhy.evaluation.stats.significance import mcnemar_interval
 from seewhy.events import Note, OnEvent, ignore
@@ -121,6 +121,10 @@ def retrain(
             targets = DecisionTargets(precision, coverage, out_of_scope)
             plan = make_plan(opened, champion, data, recipe, changes, targets, home, on_event)
             own = recipe is None and not overrides and targets == DecisionTargets()
+            if hold_out is not None:
+                find(
+                    hold_out
+                )  # also where nothing is trained: a wrong path would wait for new images
             job = _Job(opened, registry, champion, plan, limits, promote, on_event)
             return job.on_trial() or job.unchanged(own) or job.run(hold_out)
 
