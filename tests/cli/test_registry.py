@@ -102,6 +102,27 @@ def test_a_lost_move_says_who_was_first(place, trained):
     assert "points at version 1, not at version 2" in error and "moved it at" in error
 
 
+@pytest.mark.parametrize("content", [None, "folder", b"\xff\xfe\x00", b"[1]", b"{", b"[" * 10**5])
+def test_what_is_no_evidence_is_refused(place, trained, tmp_path, content):
+    call("registry", "add", trained, "photos")
+    file = tmp_path / "evidence.json"
+    if content == "folder":
+        file.mkdir()
+    elif content is not None:
+        file.write_bytes(content)
+    told = call("registry", "promote", "photos", 1, "--evidence", file, code=2).err
+    assert f"--evidence {file}: expected a file with one JSON object" in told
+    assert "champion" not in call("registry", "history", "photos").out
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63, 10**40])
+def test_a_number_that_no_database_holds_is_an_unknown_version(place, trained, number):
+    call("registry", "add", trained, "photos")
+    for verb in (("show", f"photos@{number}"), ("promote", "photos", number)):
+        told = call("registry", *verb, code=2).err
+        assert f"photos has no version {number}: it has 1 version" in told
+
+
 def test_a_registry_is_made_beside_the_cache(trained, tmp_path, monkeypatch):
     monkeypatch.delenv("SEEWHY_REGISTRY", raising=False)
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))

@@ -134,10 +134,11 @@ def promote(
 def _evidence(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
-    with click.open_file(path, encoding="utf-8") as file:  # or standard input
-        text = file.read()
-    with suppress(ValueError):
-        if isinstance(evidence := json.loads(text), dict):
+    with (
+        suppress(OSError, ValueError, RecursionError),
+        click.open_file(path, encoding="utf-8") as file,  # or standard input
+    ):
+        if isinstance(evidence := json.load(file), dict):
             return evidence
     raise UsageError(f"--evidence {path}: expected a file with one JSON object")
 
