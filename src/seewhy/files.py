@@ -289,7 +289,7 @@ def optional_folder(out: str | Path | None) -> AbstractContextManager[Path | Non
 def require_new(out: Path) -> None:
     """Raises `UsageError` if `out` exists, `UnwritableError` if it cannot be made; makes nothing."""
     if os.path.lexists(out):
-        raise UsageError(f"{out} already exists: choose another --out")
+        raise UsageError(f"{out} already exists: choose another name")
     require_writable(out)
 
 
