@@ -116,7 +116,7 @@ def make_plan(
     _require_targets(champion, targets, version)
     others = None
     if targets.out_of_scope is not None:
-        others = hashlib.sha256(read_others(targets.out_of_scope, champion.rule)).hexdigest()
+        others = hashlib.sha256(read_others(targets.out_of_scope, champion.rule).data).hexdigest()
     chosen = fine_tuned(_recipe(recipe, overrides, champion), champion, overrides, None)
     splits = load_data(data, chosen.data, rule=champion.rule, on_event=on_event)
     for note in splits.notes:
