@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seewhy.text import command_line, counted, csv_text, escape_cell, visible
+from seewhy.text import command_line, counted, csv_text, escape_cell, percent, visible
 
 FORMULAS = [
     "=1+1",
@@ -75,3 +75,8 @@ def test_a_number_has_its_noun_and_verb():
     assert counted(2, "training class") == "2 training classes" and counted(2, "copy") == "2 copies"
     assert counted(2, "epoch") == "2 epochs" and counted(2, "batch") == "2 batches"
     assert counted(1, "image", "were") == "1 image was" and counted(3, "day", "are") == "3 days are"
+
+
+def test_a_probability_is_never_shown_as_nothing_or_as_certain():
+    shown = [percent(p) for p in (0, 0.0004, 0.005, 0.5, 0.9949, 0.9996, 1)]
+    assert shown == ["0%", "<1%", "<1%", "50%", "99%", ">99%", "100%"]

@@ -196,8 +196,10 @@ def in_points(mean: float, low: float, high: float, metric: str) -> str:
 
 
 def percent(probability: float) -> str:
-    """A probability as a whole percentage; below half a percent "<1%", as it is not nothing."""
-    return "<1%" if 0 < probability < 0.005 else f"{probability:.0%}"
+    """A probability as a whole percentage: "<1%" and ">99%" for what is neither nothing nor certain."""
+    if 0 < probability <= 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= probability < 1 else f"{probability:.0%}"
 
 
 def p_value(p: float | None) -> str:

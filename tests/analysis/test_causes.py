@@ -77,7 +77,7 @@ def test_each_cause_is_found_where_it_was_made(evidence) -> None:
     assert set(found.counts.values()) == {1} and found.unknown == ()
     said = [one.reasons[0] for one in found.mistakes]
     assert said == [
-        "looks the same as t1 in training, a bee",
+        "looks the same as t1 in training, labelled bee",
         "networks that had not seen it say bee, 95%",
         "nearly black",
         "of the 1% least like the images of any class",
@@ -212,14 +212,14 @@ def test_an_identical_image_with_another_label_is_the_cause(evidence, place) -> 
         hashes = val.hashes.copy()
         hashes[150] = hashes[CONFUSION]
         changed = replace(evidence, val=replace(val, hashes=hashes))
-        reason = "the same image as v150, a bee, in validation"
+        reason = "the same image as v150, labelled bee, in validation"
     else:
         copies = val.take(np.array([CONFUSION, CONFUSION, CONFUSION]))
         copies = replace(
             copies, labels=np.array([-1, 0, 1]), ids=np.array(["none", "same", "other"], object)
         )
         changed = replace(evidence, left_out=copies)
-        reason = "the same image as other, a bee, which was left out of train, as it is in"
+        reason = "the same image as other, labelled bee, which was left out of train, as it is in"
     found = causes(changed)
     assert found.mistakes[CONFUSION].cause == "duplicate"
     assert found.mistakes[CONFUSION].reasons[0].startswith(reason)

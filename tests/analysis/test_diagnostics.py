@@ -78,8 +78,9 @@ def test_chance_is_the_largest_class_or_an_even_share() -> None:
 def test_images_of_another_kind_are_recognised() -> None:
     expected, std = np.array([0.49, 0.48, 0.45]), np.full(3, 0.25)
     assert diagnostics.in_colours(expected + 0.19, std, expected) == []
-    (inverted,) = diagnostics.in_colours(np.array([0.49, 0.48, 0.7]), std, expected)
-    assert "wrong normalisation" in inverted.text and "(0.49, 0.48, 0.70)" in inverted.text
+    assert diagnostics.in_colours(np.array([0.49, 0.48, 0.15]), std, expected) == []  # meadows
+    (inverted,) = diagnostics.in_colours(np.array([0.69, 0.68, 0.7]), std, expected)
+    assert "wrong normalisation" in inverted.text and "(0.69, 0.68, 0.70)" in inverted.text
     (flat,) = diagnostics.in_colours(expected, np.full(3, 0.01), expected)
     assert "flat images" in flat.text
 

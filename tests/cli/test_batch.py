@@ -13,6 +13,7 @@ import pytest
 from helpers import call
 
 import seewhy
+from seewhy.cli.predict import _counts
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.record import Decision
 from seewhy.inference.classifier import Classifier
@@ -103,11 +104,13 @@ def test_interrupted_work_is_continued_to_the_same_rows(
         assert reason in refused.err and partial.read_bytes() == kept
     with open(partial, "ab") as file:
         file.write(b'["torn')  # as a kill leaves it
+    (tmp_path / ".rows.csv.999999999.tmp").write_bytes(b"half a table")
     done = call(*command, "--resume", "--json")
     record = json.loads(done.out)
     assert (record["resumed"], record["images"]) == (12, 36)
     assert sum(record["by_class"].values()) == 36
-    assert out.read_bytes() == whole.read_bytes() and not partial.exists()
+    assert out.read_bytes() == whole.read_bytes()
+    assert set(tmp_path.iterdir()) == {whole, out}
     assert "already exists" in call(*command, "--resume", code=2).err
 
 
@@ -235,6 +238,7 @@ def test_what_a_calibrated_model_is_not_sure_of_is_set_apart(
     rows = lines_of(tmp_path / "rows.jsonl")
     apart = [row for row in rows if row["answer"] == "not sure"]
     assert result.not_sure == len(apart) == 18 and result.copied == 36
+    assert _counts(result).endswith(" (by the likeliest class; of these 18 not sure)")
     names = {os.path.relpath(row["path"], photos) for row in apart}
     folder = tmp_path / "sorted" / "not sure"
     copies = {str(path.relative_to(folder)) for path in folder.rglob("*.png")}

@@ -144,6 +144,9 @@ def test_other_files_of_a_folder_are_counted(run, photos, tmp_path):
         (["recipes", "show", "none-such"], "no recipe"),
         (["dance"], "no verb 'dance'"),
         (["evaluat"], "did you mean evaluate?"),
+        (["check", "photos"], "do you mean data check?"),
+        (["train", "photos"], "name the data by --data"),
+        (["data", "check", "my", "photos"], "put a name with spaces in quotes"),
     ],
 )
 def test_wrong_use_is_one_line_that_helps_and_exit_2(arguments, message):

@@ -44,7 +44,12 @@ def test_train_shows_its_curve_and_ends_with_what_to_do_next(photos, tmp_path):
     assert code == 0 and "next: validation in " in text and "then the report" in text
     assert "writing the report" in text
     assert "validation accuracy " in text and "▁" in text and "epoch  12/12" in text
-    assert f"seewhy evaluate {out}" in text and f"seewhy predict {out} IMAGE" in text
+    assert f"next: open {out}" in text and f"seewhy predict {out} IMAGE" in text
+    again = call("evaluate", out, "--data", photos, "--full").out
+    assert "does not show this yet" not in again  # the report has it
+    assert (
+        "does not show this yet" in call("evaluate", out, "--data", photos, "--split", "test").out
+    )
 
 
 def test_a_table_is_wrapped_on_a_narrow_terminal():

@@ -144,11 +144,12 @@ def run_command(arguments: list[str], given: set[Path]) -> None:
 
 
 def quickly(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that trains, on small images and a small network."""
+    """A function that trains, on small images and, where it is not to keep its weights, a small network."""
 
     def quick(*arguments: Any, overrides: Mapping[str, Any] = {}, **options: Any) -> Any:
         split = HALVES if arguments[:1] == ("photos/",) else {}
-        small = {} if options.get("resume") else {**overrides, **LEARNT, **split}
+        fields = SMALL if "transfer" in arguments else LEARNT
+        small = {} if options.get("resume") else {**overrides, **fields, **split}
         return function(*arguments, overrides=small, **options)
 
     return quick
@@ -159,8 +160,6 @@ def test_the_examples_of_a_page_run(
     page: Path, here: Path, exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {path.relative_to(here) for path in here.rglob("*")}
-    for name in ("train", "training_events"):
-        monkeypatch.setattr(seewhy, name, quickly(getattr(seewhy, name)))
     for block in blocks(page):
         if block.file:
             Path(block.file).write_text(block.text)
@@ -175,7 +174,10 @@ def test_the_examples_of_a_page_run(
                 if "127.0.0.1:8000" in text:
                     server = stack.enter_context(running(here, exported))
                     text = text.replace("http://127.0.0.1:8000", server.url)
-                exec(compile(text, page.name, "exec"), names)
+                with monkeypatch.context() as patched:
+                    for name in ("train", "training_events"):
+                        patched.setattr(seewhy, name, quickly(getattr(seewhy, name)))
+                    exec(compile(text, page.name, "exec"), names)
 
 
 def test_what_is_not_run_is_on_a_page() -> None:

@@ -229,6 +229,21 @@ def test_few_validation_images_are_said_to_be_too_few(stored):
     assert not any("too few to judge" in item.finding for item in advice(stored, "photos"))
 
 
+def test_few_test_images_are_said_to_be_too_few(stored):
+    few = advice(replace(stored, test=five()[0].val), "photos")[0]
+    assert "5 test images are too few to judge by" in few.finding
+
+
+def test_an_image_under_two_labels_is_named_first_and_its_label_is_not_doubted_again(stored):
+    found = causes()
+    counts = {**found.counts, "duplicate": 5, "picture": 0, "confusion": 0}
+    steps = advice(with_causes(stored, replace(found, counts=counts)), "photos")
+    (item,) = (step for step in steps if "another label elsewhere" in step.finding)
+    assert item.finding.startswith("5 mistakes are on an image")
+    assert item.command == "seewhy data check photos"
+    assert not any("seewhy data labels" in step.command for step in steps)
+
+
 def test_what_abstaining_brings_has_an_interval_and_is_not_offered_again():
     run = upside_down()[0]
     sure = replace(run.confidence, risk_coverage=risk_coverage(np.arange(20), np.arange(20) > 3))

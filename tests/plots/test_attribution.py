@@ -30,6 +30,7 @@ from seewhy.plots.attribution import (
     sheets,
 )
 from seewhy.plots.style import BLUE, VERMILION
+from seewhy.text import percent
 
 CLASSES = ("cat", "dog", "hare")
 STAMP = "unreliable: chance, weights"
@@ -144,7 +145,8 @@ def test_the_explained_class_is_shown_with_its_probability_where_it_is_no_answer
     said = [text.get_text() for text in texts(drawn(explanation_sheet, found, [0, 1, 2]))]
     for row in range(3):
         name, probability = found.target(row)
-        shown = "<1%" if probability < 0.005 else f"{probability:.0%}"
+        shown = percent(probability)
+        assert (shown == "<1%") == (probability < 0.005)
         assert f"picture {row}.jpg; explained: {name}, {shown}" in said
         assert name in said or f"{name} ✓" in said  # also among the bars
 

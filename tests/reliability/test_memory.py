@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keep
 
 SECONDS = 30  # that a process may take to say so
 # Megabytes above what a process has once all is imported.
-SIZES = (10, 16, 25, 40, 60, 100, 160, 250, 400, 640)
+SIZES = (2, 10, 16, 25, 40, 60, 100, 160, 250, 400, 640)
 FLAGS = [f"--{name}={value}" for name, value in QUICK.items()]
 TRAIN = ["train", "--recipe=regularized-cnn", *FLAGS]
 

@@ -106,7 +106,7 @@ def test_one_image_under_two_labels(root):
     copy(root, "train/ant/003.png", "train/bee/again.png")
     kinds = found(root)
     assert kinds["two-labels"] == ["train/ant/003.png train/bee/again.png"]
-    assert set(kinds) == {"two-labels", "duplicate"}
+    assert set(kinds) == {"two-labels"}
 
 
 def test_labels_of_test_are_not_read(root):

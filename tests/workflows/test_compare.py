@@ -8,6 +8,7 @@ from helpers import QUICK, write_folder
 
 import seewhy
 from seewhy.errors import UsageError
+from seewhy.events import Note
 from seewhy.inference import bundle as bundles
 from seewhy.inference.classifier import Classifier
 
@@ -50,6 +51,30 @@ def test_models_are_compared_on_the_same_images_with_what_they_cost(run, spoilt,
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"curves.png", "differences.png", "classes-trained-spoilt.safetensors.png"} <= names
     assert {"trained-not-spoilt.safetensors.png", "compare.json"} <= names
+
+
+def test_what_is_left_out_of_a_comparison_is_said(run, spoilt, photos, tmp_path):
+    def said(data):
+        events = []
+        seewhy.compare([run, spoilt], data, "val", on_event=events.append)
+        return [one.text for one in events if isinstance(one, Note)]
+
+    assert not any("cop" in text or "common" in text for text in said(photos))
+    val = sorted(path for path in photos.glob("*/*") if path.stem in ("001", "002"))
+    for split, paths in (("train", sorted(photos.glob("*/*"))), ("val", val)):
+        for path in paths:
+            folder = tmp_path / "given" / split / path.parent.name
+            folder.mkdir(parents=True, exist_ok=True)
+            if split == "val" or path.stem not in ("001", "002"):
+                shutil.copy(path, folder)
+    shutil.copy(val[0], tmp_path / "given" / "val" / val[0].parent.name / "again.png")
+    notes = said(tmp_path / "given")
+    assert "val: 1 exact copy left out of the comparison" in notes
+    assert (
+        seewhy.load_data(tmp_path / "given")
+        .notes[-1]
+        .startswith("val: 1 exact copy among 7 images")
+    )
 
 
 def test_test_is_compared_by_what_evaluate_has_stored(run, photos, tmp_path):

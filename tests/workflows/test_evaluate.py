@@ -130,9 +130,11 @@ def test_the_first_separate_test_set_is_the_runs_own(with_splits, tmp_path):
     run = seewhy.train(data, "regularized-cnn", out=tmp_path / "run", overrides=QUICK)
     second = tmp_path / "second"
     write_folder(second / "test", count=3, size=16, seed=6)
-    assert "not saved" not in evaluated(run.path, with_splits, "test")[1]
+    first = evaluated(run.path, with_splits, "test")[1]
+    assert "not saved" not in first and "evaluation 1" not in first
     assert "not saved" in evaluated(run.path, second, "test")[1]
-    assert evaluated(run.path, with_splits, "test")[0].n == run.metrics["test"]["n"] == 12
+    measured, said = evaluated(run.path, with_splits, "test")
+    assert measured.n == run.metrics["test"]["n"] == 12 and "evaluation 2 on the test split" in said
     assert run.metrics["test"]["reading"] == 2
 
 

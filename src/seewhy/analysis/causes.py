@@ -149,7 +149,7 @@ def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
         reasons: dict[Cause, str] = {}
         twin = next((n for n in near[place] if n.same and n.label != mistake.true), None)
         if twin is not None:
-            reasons["duplicate"] = f"looks the same as {twin.id} in training, a {twin.label}"
+            reasons["duplicate"] = f"looks the same as {twin.id} in training, labelled {twin.label}"
         elif mistake.row in others:
             reasons["duplicate"] = others[mistake.row]
         suspect = doubted.get(bytes(evidence.val.hashes[mistake.row]))
@@ -195,7 +195,7 @@ def _other_labels(rows: NDArray[np.int64], evidence: Evidence) -> dict[int, str]
             same = (images.hashes == val.hashes[row]) & (images.labels >= 0)
             for other in np.flatnonzero(same & (images.labels != val.labels[row])):
                 label = images.classes[images.labels[other]]
-                reasons[row] = f"the same image as {images.ids[other]}, a {label}, {where}"
+                reasons[row] = f"the same image as {images.ids[other]}, labelled {label}, {where}"
     return reasons
 
 

@@ -75,6 +75,11 @@ class Verbs(click.Group):
         if ctx.resilient_parsing:  # to complete a line
             return super().resolve_command(ctx, args)
         if args and args[0] not in VERBS and not args[0].startswith("-"):
+            for verb, group in ((verb, self.get_command(ctx, verb)) for verb in VERBS):
+                if isinstance(group, click.Group) and args[0] in group.commands:
+                    raise click.UsageError(
+                        f"there is no verb {args[0]!r}: do you mean {verb} {args[0]}?"
+                    )
             raise click.UsageError(no_such("verb", args[0], VERBS))
         if args and args[0] in VERBS.keys() - LIGHT and not {"-h", "--help"} & set(args):
             _require_memory()
@@ -116,7 +121,7 @@ def main(arguments: list[str] | None = None) -> Any:
             click.echo("interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        _with_advice(error).show()
         sys.exit(2)
     except Exception as error:
         user_error = as_user_error(error)
@@ -124,6 +129,16 @@ def main(arguments: list[str] | None = None) -> Any:
             raise
         click.echo("seewhy: " + "\n".join(map(visible, str(user_error).splitlines())), err=True)
         sys.exit(user_error.exit_code)
+
+
+def _with_advice(error: click.ClickException) -> click.ClickException:
+    """The error, with what was likely meant by one argument too many."""
+    if not isinstance(error, click.UsageError) or "unexpected extra" not in error.message:
+        return error
+    meant = "put a name with spaces in quotes"
+    if error.ctx and any("--data" in option.opts for option in error.ctx.command.params):
+        meant += ", and name the data by --data"
+    return click.UsageError(f"{error.message}: {meant}", error.ctx)
 
 
 def _require_memory() -> None:

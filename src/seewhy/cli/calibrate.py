@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", shell_complete=models)
 @data_option
-@click.option("--precision", type=click.FloatRange(0, 1), help="required accuracy of the answers")
-@click.option("--coverage", type=click.FloatRange(0, 1), help="share of the images to answer")
+@click.option(
+    "--precision", type=click.FloatRange(0, 1), help="required accuracy of the answers, such as 0.9"
+)
+@click.option(
+    "--coverage", type=click.FloatRange(0, 1), help="share of the images to answer, such as 0.8"
+)
 @click.option("--out-of-scope", metavar="IMAGES", help="a data set or folder of other images (OOD)")
 @click.option("--force", is_flag=True, help="accept an OOD score that tells too little")
 @click.option("--out", required=True, type=PATH, help="the new model file")

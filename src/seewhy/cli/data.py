@@ -14,6 +14,8 @@ from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.pack import pack
 from seewhy.cli.preview import command as preview
 from seewhy.cli.progress import Terminal
+from seewhy.cli.screen import Part
+from seewhy.text import command_line
 
 # Larger images are inspected at this size: that of `--recipe photos`.
 SIZE = 128
@@ -72,11 +74,14 @@ def split(data: str, out: Path, as_json: bool, **values: str | None) -> None:
     """
     result = seewhy.split_data(data, config_of(values), out=out, on_event=Terminal())
     splits = seewhy.to_json(result.statistics)["splits"]
-    show(
-        {"data": data, "file": result.file, "splits": splits},
-        as_json,
-        lambda _: [splits_table(result.statistics), "", str(result.file)],
-    )
+    lines: list[Part] = [splits_table(result.statistics), "", str(result.file)]
+    if Path(data).is_dir() and out.resolve() == Path(data).resolve():
+        lines.append(f"next: {command_line('train', '--data', result.file)}")
+    elif Path(data).is_dir():
+        lines.append(
+            f"its names are below {data}: it is data itself (--data splits.csv) once it lies there"
+        )
+    show({"data": data, "file": result.file, "splits": splits}, as_json, lambda _: lines)
 
 
 command.add_command(pack)

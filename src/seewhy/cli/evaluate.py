@@ -1,5 +1,6 @@
 """`seewhy evaluate`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from seewhy.cli.options import (
 )
 from seewhy.cli.progress import Terminal
 from seewhy.cli.tables import analysis_table, metrics_table
+from seewhy.text import command_line
 
 
 @click.command()
@@ -48,12 +50,20 @@ def command(model: str, data: str, as_json: bool, **settings: Any) -> None:
     plots in figures/, if the data is its own; each evaluation on test is numbered. --full also writes
     analysis/.
     """
+    before = _results(Path(model))
     result = seewhy.analyse(model, data, on_event=Terminal(), **settings)
     record = seewhy.to_json(result.metrics)
     text = list(metrics_table(record, f"model {model}"))
     if result.analysis is not None:
         text += ["", *analysis_table(result.analysis)]
         record["analysis"] = result.analysis
-    if result.home is not None and (result.home / "report.html").exists():
-        text += ["", f"report.html does not show this yet: seewhy report {result.home}"]
+    home = result.home
+    if home is not None and (home / "report.html").exists() and _results(home) != before:
+        text += ["", f"report.html does not show this yet: {command_line('report', home)}"]
     show(record, as_json, lambda _: text)
+
+
+def _results(home: Path) -> dict[Path, bytes]:
+    """The results in a run that its report shows."""
+    files = [home / "metrics.json", *home.glob("analysis/*.json")]
+    return {file: file.read_bytes() for file in files if file.is_file()}

@@ -137,7 +137,7 @@ def _lines(result: "Explained") -> Iterator[Part]:
             if others:
                 yield (
                     "an unreliable map says nothing of the model: try --method "
-                    f"{','.join(others)}, which takes longer"
+                    f"{','.join(others)}, which takes minutes an image on a processor"
                 )
     yield ""
     yield f"{result.folder}: explanations.json, {', '.join(result.files)}"

@@ -40,7 +40,7 @@ def labels(data: str, as_json: bool, **settings: Any) -> None:
     """Find labels of DATA that look wrong, by cross-validation: no network has seen the images it judges.
 
     Trains --folds networks as `seewhy train --folds` does, continues interrupted ones, and reuses finished
-    ones. Writes label-issues.csv, .json and .png, and review.html for a person, who saves review.csv there
+    ones. Writes label-issues.csv, .json and .png, and review.html for a person, who saves a review.csv
     for `seewhy data apply-review`. The test split stays sealed.
     """
     with shown() as terminal:
@@ -105,5 +105,5 @@ def _text(findings: "LabelFindings") -> Iterator[Part]:
     yield Rows([("most confident", "labelled", "looks like"), *surest], "l")
     yield ""
     yield f"{home}: label-issues.csv, .json, .png, review.csv, review.html"
-    yield f"next: open {home / 'review.html'} in a browser, save review.csv there, then"
+    yield f"next: open {home / 'review.html'} in a browser, save review.csv, move it to {home}, then"
     yield f"      {findings.command}"

@@ -119,6 +119,9 @@ def _counts(result: "Labelled") -> str:
     counts = list(result.by_class.items())
     text = ", ".join(f"{name} {count:,}" for name, count in counts[:COUNTED])
     more = f" and {counted(len(counts) - COUNTED, 'more class')}" if len(counts) > COUNTED else ""
+    unsure = ((result.not_sure, "not sure"), (result.out_of_scope, "out of distribution"))
+    if others := [f"{n:,} {answer}" for n, answer in unsure if n]:
+        more += f" (by the likeliest class; of these {' and '.join(others)})"
     kept = "; --out FILE.csv keeps the rows" if result.images > MANY else ""
     return f"{counted(result.images, 'image')}: {text or 'none could be read'}{more}{kept}"
 

@@ -113,16 +113,15 @@ def _one(settings: dict[str, Any], resume: bool, as_json: bool, tracker: OnEvent
     except Exception as error:
         code = _report_failed(run, error, report)
     metrics = run.metrics["val"]
-    evaluate = ("evaluate", run.path, "--data", run.config["data"], "--split")
     lines: list[Part] = [*metrics_table(metrics, f"model {run.path}"), ""]
-    if page is not None:
-        lines += [f"report: {page}", ""]
+    following = report if page is None else f"open {page} in a browser"
     lines += [
-        f"run: {run.path}   next: {command_line(*evaluate, 'val', '--full')}",
+        f"run: {run.path}   next: {following}",
         f"then, on new images: {command_line('predict', run.path, 'IMAGE')}",
     ]
     if run.split_sizes["test"]:
-        lines += [f"once, when everything is decided: {command_line(*evaluate, 'test')}"]
+        once = ("evaluate", run.path, "--data", run.config["data"], "--split", "test")
+        lines += [f"once, when everything is decided: {command_line(*once)}"]
     show({"run": run.path, "val": metrics}, as_json, lambda _: lines)
     return code
 

@@ -32,6 +32,7 @@ from seewhy.errors import DataError, UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.text import counted, visible
 
+COPIES = 0.01  # share of copies in a split that is said
 LISTED_BY = ("layout", "label_column", "group_from", "follow_links")  # what `sources.find` asks for
 
 
@@ -200,7 +201,24 @@ def _divided(
     if classes is None and trainable:
         check_classes_trained(images, split, read.unlabelled)
     empty = notes_on_classes(images, split) if classes is None else []
-    return _Divided(images, split, (*aligned, *drawn, *gone, *empty))
+    copies = (
+        _notes_on_copies(images.hashes, split) if classes is None and config.fold is None else []
+    )
+    return _Divided(images, split, (*aligned, *drawn, *gone, *empty, *copies))
+
+
+def _notes_on_copies(hashes: np.ndarray, split: np.ndarray) -> list[str]:
+    """Notes on splits that judge a model by the same images several times."""
+    notes = []
+    for name in ("val", "test"):
+        own = hashes[split == name]
+        copies = len(own) - len(np.unique(own))
+        if copies and copies >= COPIES * len(own):
+            notes.append(
+                f"{name}: {counted(copies, 'exact copy')} among {counted(len(own), 'image')}, and results "
+                "count each as another image: `seewhy data check` lists them, to be removed"
+            )
+    return notes
 
 
 def _aligned(read: Stored, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:

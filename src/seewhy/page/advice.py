@@ -51,7 +51,8 @@ def advice(stored: Stored, data: str) -> list[Advice]:
     commands = _Commands(str(stored.path), data)
     return [
         *(Advice(f"{_capital(d.finding)}.", f"{_capital(d.advice)}.") for d in stored.diagnostics),
-        *_few_validated(stored),
+        *_few_images(stored),
+        *_other_labels(stored, commands),
         *_labels(stored, commands),
         *_sure_mistakes(stored, commands),
         *_confused(stored),
@@ -65,14 +66,20 @@ def advice(stored: Stored, data: str) -> list[Advice]:
     ]
 
 
-def _few_validated(stored: Stored) -> list[Advice]:
-    val = stored.val.metrics
-    low, high = val.accuracy.low, val.accuracy.high
-    if not high - low > WIDE:
+def _few_images(stored: Stored) -> list[Advice]:
+    """Advice to collect more where validation, or else test, is too small to judge by."""
+    judged = [("validation", stored.val), ("test", stored.test)]
+    wide = [
+        (name, one.metrics.n, one.metrics.accuracy)
+        for name, one in judged
+        if one is not None and one.metrics.accuracy.high - one.metrics.accuracy.low > WIDE
+    ]
+    if not wide:
         return []
+    name, n, accuracy = wide[0]
     finding = (
-        f"{counted(val.n, 'validation image', 'are')} too few to judge by: the accuracy may be anything from "
-        f"{low:.0%} to {high:.0%}."
+        f"{counted(n, f'{name} image', 'are')} too few to judge by: the accuracy may be anything from "
+        f"{accuracy.low:.0%} to {accuracy.high:.0%}."
     )
     action = (
         "Collect more labelled images: with four times as many, this range is half as wide. Until then, a "
@@ -85,6 +92,8 @@ def _sure_mistakes(stored: Stored, commands: _Commands) -> list[Advice]:
     sure, causes = stored.confidence, stored.causes
     if not sure or not sure.sure_mistakes:
         return []
+    if causes and sure.sure_mistakes <= causes.counts["duplicate"]:
+        return []
     finding = f"{counted(sure.sure_mistakes, 'mistake')} had more than 90% confidence."
     if causes is None:
         action = (
@@ -92,12 +101,25 @@ def _sure_mistakes(stored: Stored, commands: _Commands) -> list[Advice]:
         )
         return [Advice(finding, action)]
     if "label" in causes.unknown:
-        action = "Their labels have not been checked: use networks that were not trained on these images."
+        action = "No label has been checked: use networks that were not trained on these images."
         return [Advice(finding, action, commands.judge(stored.recipe))]
     kinds = [f"{n:,} {NAMES[cause]}" for cause, n in causes.counts.items() if n]
     return [
         Advice(finding, f"Causes of the most confident ones: {'; '.join(kinds)}. See them below.")
     ]
+
+
+def _other_labels(stored: Stored, commands: _Commands) -> list[Advice]:
+    """Mistakes whose image has another label elsewhere in the data: one of the two labels is wrong."""
+    count = stored.causes.counts["duplicate"] if stored.causes else 0
+    if not count:
+        return []
+    finding = f"{counted(count, 'mistake', 'are')} on an image that has another label elsewhere in the data."
+    action = (
+        "Each is named below, beside its copy: keep the right one of the two, and train again. "
+        "The check of the data lists all such images."
+    )
+    return [Advice(finding, action, shlex.join(["seewhy", "data", "check", commands.data]))]
 
 
 def _labels(stored: Stored, commands: _Commands) -> list[Advice]:
@@ -108,7 +130,10 @@ def _labels(stored: Stored, commands: _Commands) -> list[Advice]:
     finding = f"{counted(suspects.train, 'training label', 'look')} wrong."
     folder = PurePath(suspects.folder)
     page = folder / "review.html"
-    action = f"Review them first: open {page}, save review.csv, and create a corrected version."
+    action = (
+        f"Review them first: open {page}, save review.csv, move it to {folder}, and create a corrected "
+        "version."
+    )
     command = review_command(commands.data, stored.recipe.data, str(folder / "review.csv"))
     return [Advice(finding, action, command)]
 
@@ -200,7 +225,7 @@ def _bad_files(stored: Stored) -> list[Advice]:
     if not stored.bad_files:
         return []
     finding = f"{counted(stored.bad_files, 'file')} could not be used."
-    return [Advice(finding, "Repair or remove them: bad_files.csv lists them with reasons.")]
+    return [Advice(finding, "bad_files.csv says why: repair or remove what it lists.")]
 
 
 def _unanalysed(stored: Stored, commands: _Commands) -> list[Advice]:

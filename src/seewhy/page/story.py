@@ -45,7 +45,7 @@ def _where(stored: Stored) -> str:
     recalls = stored.recalls
     best, worst = max(recalls.values()), min(recalls.values())
     if worst == 1:
-        return "It makes no mistake on them: check for leaks and try harder images before you trust it."
+        return "It makes no mistake on validation: check for leaks and try harder images before you trust it."
     high, low = f"{best:.1%}", f"{worst:.1%}"
     if len(recalls) == 1:
         name = next(iter(recalls))

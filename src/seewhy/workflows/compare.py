@@ -25,7 +25,7 @@ from seewhy.inference.loading import load
 from seewhy.inference.locate import find_models
 from seewhy.plots.compare import draw_comparison
 from seewhy.run import Run
-from seewhy.text import command_line, escape_cell
+from seewhy.text import command_line, counted, escape_cell
 from seewhy.workflows.evaluate import Split, part_of, read_splits
 
 TRAIN_SAMPLE = 2_000  # training images for the generalisation gap
@@ -75,11 +75,14 @@ def compare(
         predictions = [one.predictions for one in results]
         hashes = [one.hashes for one in results]
         comparison = compare_predictions(dict(zip(names, predictions, strict=True)), hashes, split)
-        smallest = min(map(len, predictions))
-        if comparison.n < smallest:
-            on_event(
-                Note(f"{comparison.n:,} of {smallest:,} {split} images are common to all models")
-            )
+        labelled_hashes = [one[one != b""] for one in hashes]
+        distinct = min(len(np.unique(one)) for one in labelled_hashes)
+        copies = max(map(len, labelled_hashes)) - distinct
+        if comparison.n < distinct:
+            common = f"{comparison.n:,} of {distinct:,} {split} images are common to all models"
+            on_event(Note(common))
+        elif copies:
+            on_event(Note(f"{split}: {counted(copies, 'exact copy')} left out of the comparison"))
         images = results[0].images
         result = ModelComparison(
             contenders=tuple(

@@ -224,6 +224,13 @@ def store_own(
         return None
     if run is not None:
         store(run, measured, predictions, splits)
+        if measured.split == "test" and run.test_readings > 1:
+            on_event(
+                Note(
+                    f"evaluation {run.test_readings} on the test split of this run: where an earlier one was "
+                    "followed by a choice, the result is too good"
+                )
+            )
     elif isinstance(model, str | PathLike) and Path(model).is_dir():
         on_event(Note(f"this is not the run's data: results are not saved in {model}"))
     return run

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from glob import escape
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from seewhy.errors import DiskFullError, UsageError
 from seewhy.files import (
     BINARY,
     NO_LINKS,
+    clear_temporaries,
     full_disk_named,
     lock_open_file,
     make_directory,
@@ -139,6 +141,7 @@ def journal(out: Path, about: Mapping[str, Any], *, resume: bool) -> Iterator[Jo
             require_new(out)  # now, as another process may have finished it meanwhile
             kept = Journal(path, handle, about)
             if resume:
+                clear_temporaries(out.parent, f".{escape(out.name)}.*.tmp", below=False)
                 kept.resume()
             elif _has_rows(path):
                 raise UsageError(

@@ -86,6 +86,8 @@ def preview(
         splits = load_data(data, chosen.data, on_event=on_event)
         for note in splits.notes:
             on_event(Note(note))
+        if chosen.train.unfreeze in (None, "auto"):
+            on_event(Note("the last layer is fitted first, to images without augmentation"))
         result = take_preview(data, splits, chosen)
         return result if folder is None else replace(result, files=_draw(result, folder))
 

@@ -168,7 +168,8 @@ def write_version(
     if not review.corrections:
         raise UsageError(
             f"no label is corrected: {review.confirmed:,} are confirmed and {review.open:,} still open. "
-            "Write the right class into right_label"
+            "Write the right class into right_label, or give the review.csv that the page saved in your "
+            "downloads"
         )
     path = Path(data)
     known: Sequence[Correction] = ()

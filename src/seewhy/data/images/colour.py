@@ -26,7 +26,10 @@ Depth = tuple[float, float]  # the values that become 0 and 255
 MAX_PROFILE = 1 << 20
 
 # Pillow's errors for a damaged file; any other error is a bug and is not hidden.
-FAULTS = (SyntaxError, OSError, ValueError, EOFError, LookupError, TypeError, struct.error)
+FAULTS = (
+    *(SyntaxError, OSError, ValueError, EOFError, LookupError, TypeError, struct.error),
+    OverflowError,  # an offset in a TIFF that no file has
+)
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -12,7 +12,7 @@ from seewhy.events import OnEvent
 
 
 def identical_findings(images: Gathered) -> list[Finding]:
-    """Finds images with the same pixels: leaks, pairs under two labels, and copies in one split."""
+    """Finds images with the same pixels: leaks, pairs under two labels, and other copies in one split."""
     leaks, labels, copies = [], [], []
     for rows in _same(images.hashes):
         kept = [row for row in rows if images.splits[row] != "left_out"]
@@ -21,7 +21,7 @@ def identical_findings(images: Gathered) -> list[Finding]:
             if images.splits[row] == "left_out" and kept:
                 leaks.append(Example("identical", (row, kept[0])))
             other = first.setdefault(images.splits[row], row)
-            if other != row:
+            if other != row and images.labels[other] == images.labels[row]:
                 copies.append(Example("identical", (other, row)))
         opened = [row for row in rows if images.labels[row] >= 0]
         for row in opened[1:]:

@@ -124,7 +124,8 @@ def _unreachable(
     return (
         f"no threshold gives {precision:.1%} precision with 95% confidence: on "
         f"{counted(n, 'image')} {lows[best]:.1%} "
-        f"is the most, at {answered[best] / n:.0%} coverage; ask for less, or calibrate with more images"
+        f"is the most, at {answered[best] / n:.0%} coverage; ask for less, or for a share of the images to "
+        "be answered (--coverage 0.8), or calibrate with more images"
     )
 
 

@@ -75,10 +75,11 @@ function choices(row, label, guess) {
   };
   button("1  Correct: ", label, items[row][LABEL]);
   button("2  Change to ", guess, items[row][SUGGESTED]);
+  button("3  None of these", "", NONE);
   if (classes.length > 2) {
     const select = make("select");
     select.setAttribute("aria-label", "Another class");
-    const open = make("option", "", "3  Another class");
+    const open = make("option", "", "4  Another class");
     open.value = "";
     select.append(open);
     names.forEach((name, place) => {
@@ -90,7 +91,6 @@ function choices(row, label, guess) {
     select.addEventListener("change", () => answer(row, select.value === "" ? null : Number(select.value)));
     box.append(select);
   }
-  button("4  None of these", "", NONE);
   return box;
 }
 
