@@ -27,6 +27,7 @@ from seewhy.plots.style import (
     PALE,
     VERMILION,
     Page,
+    fitting,
     name_rows,
     png,
     short,
@@ -100,7 +101,7 @@ def explanation_sheet(explanations: "Explanations", rows: Sequence[int]) -> Figu
     down = -(-len(rows) // across)
     width = (1 + len(methods)) * (CELL + GAP) + 2 * GAP
     height = HEADER + 2 * (CELL + GAP) + GAP
-    page = Page(max(across * width + GAP, 6.5), TITLE + down * height + FOOTER)
+    page = Page(max(across * width + GAP, 4.6), TITLE + down * height + FOOTER)
     scales = {name: shared_scale(maps) for name, maps in explanations.maps.items()}
     for place, row in enumerate(rows):
         left = GAP + place % across * width
@@ -127,8 +128,8 @@ def explanation_sheet(explanations: "Explanations", rows: Sequence[int]) -> Figu
                 _stamp(axes, unreliable)
     count = counted(len(explanations), "image")
     page.text(GAP, 0.33, f"Attribution maps of {count}", **_BOLD)
-    framed = "; blue frame: what the network sees" if explanations.wholes else ""
-    _legend(page, f"for the class; one scale per method{framed}", methods)
+    notes = ["blue frame: what the network sees"] if explanations.wholes else []
+    _legend(page, "for the class; one scale per method", methods, notes)
     return page.figure
 
 
@@ -318,18 +319,17 @@ def _header(page: Page, explanations: "Explanations", row: int, left: float, top
     """The prediction and the label, then the file name, no wider than the cells of the image."""
     (name, probability), label = explanations.top(row)[0], explanations.label(row)
     wrong = label is not None and label != name
-    answer = f"{short(name)}, {probability:.0%}"
+    answer = f"{short(name)}, {percent(probability)}"
     if label is not None:
         answer += f": wrong, label {short(label)}" if wrong else ": correct"
     about = short(PurePath(str(explanations.predictions.ids[row])).name)
     target, share = explanations.target(row)
     if target != name:
         about += f"; explained: {short(target)}, {percent(share)}"
-    room = 72 * (1 + len(explanations.maps)) * (CELL + GAP)  # points
+    room = (1 + len(explanations.maps)) * (CELL + GAP) - GAP
     colour = VERMILION if wrong else "black"
-    size = min(9.5, room / (0.8 * len(answer)))  # no character is much wider than high
-    page.text(left, top + 0.2, answer, fontsize=size, weight="bold", color=colour)
-    page.text(left, top + 0.38, about, fontsize=min(8, room / (0.75 * len(about))), color=GREY)
+    page.fitted(left, top + 0.2, room, answer, 9.5, weight="bold", color=colour)
+    page.fitted(left, top + 0.38, room, about, 8, color=GREY)
 
 
 def _answers(axes: Axes, explanations: "Explanations", row: int) -> None:
@@ -337,12 +337,13 @@ def _answers(axes: Axes, explanations: "Explanations", row: int) -> None:
     target, label = explanations.target(row), explanations.label(row)
     shown = explanations.top(row)
     shown += [target] if target not in shown else []
+    texts = [short(name) + (" ✓" if name == label else "") for name, _ in shown]
+    size = min(fitting(CELL - 0.4, text, 8) for text in texts)  # beside the percentage
     for line, (name, probability) in enumerate(shown):
         colour = BLUE if name == target[0] else LIGHT_BLUE
         axes.barh(line + 0.2, 1, height=0.26, color=PALE)
         axes.barh(line + 0.2, probability, height=0.26, color=colour)
-        text = short(name) + (" ✓" if name == label else "")
-        axes.text(0, line - 0.06, text, fontsize=min(8, 100 / len(text)), va="bottom")
+        axes.text(0, line - 0.06, texts[line], fontsize=size, va="bottom")
         axes.text(1, line - 0.06, percent(probability), fontsize=8, va="bottom", ha="right")
     axes.set(xlim=(0, 1), ylim=(max(2.6, len(shown) - 0.4), -0.55))
     axes.axis("off")
@@ -354,7 +355,7 @@ def _stamp(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.03, text, transform=axes.transAxes, ha="center", va="bottom", **how)
 
 
-def _legend(page: Page, text: str, methods: Sequence[str] = ()) -> None:
+def _legend(page: Page, text: str, methods: Sequence[str] = (), notes: Sequence[str] = ()) -> None:
     """The meaning of the colours, at the bottom of the page."""
     low = page.height - 0.28
     axes = page.axes(GAP + 0.55, low, 1.6, 0.12)
@@ -365,8 +366,9 @@ def _legend(page: Page, text: str, methods: Sequence[str] = ()) -> None:
     page.text(GAP + 2.22, low + 0.11, text, fontsize=8, color=GREY)
     unsigned = [name for name in methods if name in UNSIGNED_METHODS]
     if unsigned:
-        note = f"{', '.join(unsigned)}: vermilion = brighter pixels favour the class, blue = darker"
-        page.text(GAP, low - 0.08, note, fontsize=8, color=GREY)
+        signed = "vermilion = brighter pixels favour the class, blue = darker"
+        notes = [*notes, f"{', '.join(unsigned)}: {signed}"]
+    page.fitted(GAP, low - 0.08, page.width - 2 * GAP, "; ".join(notes), 8, color=GREY)
 
 
 def _drops(axes: Axes, logits: Sequence[Interval], accuracies: Sequence[Interval]) -> None:

@@ -282,12 +282,18 @@ class Page:
         self, left: float, top: float, width: float, text: str, fontsize: float, **how: Any
     ) -> None:
         """A line of text, drawn smaller if it would be wider than `width`."""
-        font = FontProperties(size=fontsize, weight=how.get("weight", "normal"))
-        wide = TextPath((0, 0), text, prop=font).get_extents().width if text.strip() else 0.0
-        self.text(left, top, text, fontsize=fontsize * min(1, 72 * width / (wide + 1)), **how)
+        size = fitting(width, text, fontsize, how.get("weight", "normal"))
+        self.text(left, top, text, fontsize=size, **how)
 
     def text(self, left: float, top: float, text: str, **how: Any) -> None:
         self.figure.text(left / self.width, 1 - top / self.height, text, **how)
+
+
+def fitting(width: float, text: str, fontsize: float, weight: str = "normal") -> float:
+    """The font size up to `fontsize` at which a line is no wider than `width` in inches."""
+    font = FontProperties(size=fontsize, weight=weight)
+    wide = TextPath((0, 0), text, prop=font).get_extents().width if text.strip() else 0.0
+    return float(fontsize * min(1, 72 * width / (wide + 1)))
 
 
 def duration(seconds: float) -> str:
