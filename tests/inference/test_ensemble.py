@@ -1,4 +1,6 @@
+import gc
 import shutil
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -148,3 +150,16 @@ def test_a_model_from_before_fit_and_depth_joins_a_new_one(tmp_path):
         files.append(tmp_path / f"{name}-facts.safetensors")
         bundles.save(replace(model, facts=facts), files[-1])
     assert seewhy.load(files).splits(photos).rule == InputRule(size=16, store=16)
+
+
+def test_precision_holds_for_a_block_and_holds_no_ensemble(trained):
+    """A server keeps the block as long as it lives, and replaces its models."""
+    conv = torch.backends.mkldnn.conv
+    before, ensemble = conv.fp32_precision, seewhy.load([trained, trained]).predictor
+    with ensemble.in_full_precision():
+        assert conv.fp32_precision == "ieee"
+        gone = weakref.ref(ensemble)
+        del ensemble
+        gc.collect()
+        assert gone() is None
+    assert conv.fp32_precision == before

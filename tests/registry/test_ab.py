@@ -55,11 +55,13 @@ def test_another_model_is_another_pair_and_the_last_comes_first(feedback):
 def test_the_audit_share_says_who_was_right(feedback):
     feedback.record([shadowed(number, "bee", audit=number < 4) for number in range(1, 6)])
     for number, label in ((1, "ant"), (2, "bee"), (3, "wasp"), (4, "ant")):
-        feedback.label(f"r{number}", label)
+        feedback.label(f"r{number}", label, source="client" if number == 3 else "review")
     with feedback.database.reading() as connection:
         (pair,) = ab.pairs_of(connection, "photos")
-        drawn, right = ab.audited(connection, "photos", pair)
-    assert drawn == 3 and right == [(True, False), (False, True), (False, False)]
+        drawn, right = ab.audited(connection, "photos", pair, clients=False)
+        assert drawn == 3 and right == [(True, False), (False, True)]
+        _, right = ab.audited(connection, "photos", pair, clients=True)
+    assert right == [(True, False), (False, True), (False, False)]
 
 
 def test_units_are_read_with_what_they_were_shown(feedback):

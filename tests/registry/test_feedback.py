@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, select, text
 
 from seewhy.errors import RegistryError
 from seewhy.registry.feedback import Feedback
-from seewhy.registry.records import KeptImage
+from seewhy.registry.records import KeptImage, ShadowAnswer
 from seewhy.registry.registry import Registry
 from seewhy.registry.schema import SCHEMA, about, answers, kept_images, labels
 
@@ -46,6 +46,19 @@ def test_what_was_answered_is_there_as_it_was(feedback):
     assert row._mapping == {**vars(ANSWER), "unit": "someone", "audit": True, **other} | {
         "top": '["ant", "bee"]'
     }
+
+
+def test_what_the_challenger_says_is_added_to_its_answer(feedback):
+    feedback.record([ANSWER, answer(1)])
+    for request_id in ("a", "a", "forgotten"):
+        feedback.record([], [], [ShadowAnswer(request_id, 0, "e" * 64, "bee", 0.7)])
+    first, second = sorted(rows(feedback, answers), key=lambda one: one.request_id)
+    assert (first.shadow_digest, first.shadow_label, first.shadow_confidence) == (
+        "e" * 64,
+        "bee",
+        0.7,
+    )
+    assert second.shadow_digest is None
 
 
 def test_the_last_label_holds(feedback):
@@ -98,6 +111,17 @@ def test_images_are_kept_for_some_days_and_bytes_and_the_oldest_go_first(feedbac
     assert len(rows(feedback, answers)) == 5
 
 
+def test_an_image_goes_when_its_days_are_over(feedback):
+    """Whoever looks then: a server that keeps no images, or one that keeps them for longer."""
+    kept = [KeptImage(f"r{number}", 0, b"jpeg", days=number) for number in range(2)]
+    feedback.record([answer(0), answer(1)], kept)
+    time.sleep(0.002)
+    assert feedback.expire() == 1 and feedback.image("r1", 0) == b"jpeg"
+    feedback.record([answer(2)], [KeptImage("r2", 0, b"jpeg", days=0)])
+    time.sleep(0.002)
+    assert feedback.expire(days=30, most=100) == 1
+
+
 def test_a_registry_of_schema_1_gains_the_tables_and_keeps_what_it_has(place, model_file):
     with Registry(place, make=True) as registry:
         registry.add("photos", model_file(1), digest="d", kind="bundle", facts={})
@@ -115,6 +139,18 @@ def test_a_registry_of_schema_1_gains_the_tables_and_keeps_what_it_has(place, mo
         assert rows(feedback, about) == [(SCHEMA,)]
         assert registry.history("photos") == before
     engine.dispose()
+
+
+def test_a_registry_of_schema_2_keeps_its_images_for_thirty_days(feedback, place):
+    feedback.record([answer(1), answer(2)], [KeptImage(f"r{n}", 0, b"jpeg") for n in (1, 2)])
+    with feedback.database.writing() as connection:
+        connection.execute(text("DROP INDEX kept_images_by_until"))
+        connection.execute(text("ALTER TABLE kept_images DROP COLUMN until"))
+        connection.execute(text("UPDATE kept_images SET at = '2026' WHERE request_id = 'r1'"))
+        connection.execute(text("UPDATE registry SET schema = 2"))
+    with Feedback(place) as again:
+        assert again.expire() == 1 and again.image("r2", 0) == b"jpeg"
+        assert rows(again, about) == [(SCHEMA,)]
 
 
 def recorded_with_kills(place, kills, pause):

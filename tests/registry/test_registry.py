@@ -51,6 +51,12 @@ def refusal(code):
     return Refused()
 
 
+def test_a_file_of_sqlite_is_for_its_user_alone(tmp_path):
+    with Registry(tmp_path / "registry.db", make=True):
+        modes = [file.stat().st_mode & 0o777 for file in tmp_path.glob("registry.db*")]
+    assert modes == [0o600] * 3  # with its log, and the index of that
+
+
 def test_versions_are_numbered_and_have_their_bytes(registry, model_file, tmp_path):
     assert [one.version for one in registry.versions("photos")] == [3, 2, 1]
     file = model_file(7)

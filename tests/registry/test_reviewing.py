@@ -47,15 +47,21 @@ def test_disagreements_unsure_answers_and_the_audit_come_by_turns(feedback):
     assert len(feedback.to_review(4)) == 4
 
 
-def test_what_is_labelled_is_not_asked_again(feedback):
-    first = feedback.to_review(1)[0]
+@pytest.mark.parametrize("kind", ["disagreement", "audit", "unsure audit"])
+def test_what_is_labelled_is_not_asked_again(feedback, kind):
+    first = next(one for one in feedback.to_review(100) if one.request_id.startswith(kind))
     feedback.label(first.request_id, "bee")
-    assert first in feedback.to_review(100)  # a disagreement: a client's word is not enough
+    assert first in feedback.to_review(100)  # a client's word is not enough
     assert feedback.label(first.request_id, "bee", source="review") == "unchanged"
     assert first not in feedback.to_review(100)
     assert sum(feedback.count_to_review().values()) == 14
     feedback.label(first.request_id, None)
     assert first in feedback.to_review(100)
+
+
+def test_a_client_says_what_an_unsure_answer_is(feedback):
+    feedback.label("unsure 0", "bee")
+    assert "unsure 0" not in {one.request_id for one in feedback.to_review(100)}
 
 
 def test_what_was_said_is_read_by_the_name_of_the_model(feedback):

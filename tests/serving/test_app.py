@@ -1,8 +1,12 @@
 """The HTTP contract, and R2, R6 and R7: mutants, one bad image among good ones, and limits."""
 
+import asyncio
 import concurrent.futures
+import gc
 import re
+import weakref
 import zlib
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -10,6 +14,8 @@ import pytest
 from servers import encoded, image
 
 import seewhy
+from seewhy.serving.settings import ServeSettings
+from seewhy.serving.uploads import Memory, receive
 
 
 def test_an_answer_has_what_the_contract_says(server, exported):
@@ -115,6 +121,7 @@ def text_part(size: int, name: str = "note") -> bytes:
         (form(), "no_image"),
         (form(text_part(3)), "no_image"),
         (form(text_part(3, "file")), "no_image"),
+        (form(file_part(bytes(70_000)).replace(b'"file"', b'"image"')), "no_image"),
         (form(file_part(image()), end=b""), "malformed"),
         (form(file_part(image()), boundary=b"other"), "malformed"),
         (form(file_part(image()), boundary=b""), "malformed"),
@@ -124,6 +131,29 @@ def text_part(size: int, name: str = "note") -> bytes:
 def test_a_damaged_form_is_refused(server, request_of, code):
     answer = server.client.post("/predict", **request_of)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+
+
+def test_an_image_is_let_go_with_its_request():
+    """At once, not when Python collects what refers to itself: it may have megabytes."""
+    form = httpx.Request("POST", "http://a", files={"file": image()})
+    body = form.read()
+
+    async def stream():
+        yield body
+
+    async def received():
+        asked = SimpleNamespace(headers=form.headers, stream=stream)
+        with Memory(1 << 20).held() as holding:
+            return await receive(asked, ServeSettings(), holding)
+
+    gc.disable()
+    try:
+        (upload,) = asyncio.run(received())
+        gone = weakref.ref(upload)
+        del upload
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_frames_that_are_ignored_are_named(server):

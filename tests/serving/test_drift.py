@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from servers import encoded, running
 from serving.test_page import save
 
@@ -252,7 +253,29 @@ def test_an_alert_that_fails_is_logged_and_counted(tmp_path, monkeypatch):
         Alerts(settings, metrics.drift).send({"event": "drift"})
         until(lambda: sent(metrics, "failed") == 2)
         assert [path for path, _ in server.received] == ["/moved?secret=abc"]
-    assert reasons == {"the command ended with 3: no such room", "HTTPError 307"}
+    unchecked = ServeSettings.model_construct(alert_command=None, alert_url="http://[::1")
+    Alerts(unchecked, metrics.drift).send({"event": "drift"})
+    until(lambda: sent(metrics, "failed") == 3)
+    assert reasons == {"the command ended with 3: no such room", "HTTPError 307", "ValueError"}
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        *(("https://a.example/x?t=1", True), ("https://10.0.0.7", True)),
+        *(("http://127.0.0.2:80/x", True), ("http://[::1]/", True), ("http://localhost/", True)),
+        *(("http://a.example/x", False), ("http://10.0.0.7/", False), ("ftp://a.example", False)),
+        *(("https://", False), ("https:///x", False), ("http://[::1/x", False)),
+        *(("https://a.example:port/", False), ("https://a b/", False), ("https://a\n/", False)),
+        *(("https://☃.example/", False), ("http://127.0.0.1.example/", False)),
+    ],
+)
+def test_an_alert_goes_where_nobody_reads_it_on_the_way(url, sent):
+    if sent:
+        assert ServeSettings(alert_url=url).alert_url == url
+    else:
+        with pytest.raises(ValidationError, match="expected https://HOST"):
+            ServeSettings(alert_url=url)
 
 
 @contextmanager

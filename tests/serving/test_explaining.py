@@ -100,20 +100,22 @@ def test_what_takes_too_long_is_ended(subject, image):
 def test_a_model_file_that_is_not_the_served_one_is_refused(trained):
     models = Models()
     digest = seewhy.info(trained).header.digest
-    assert models.get(str(trained), digest) is models.get(str(trained), digest)
+    files = [str(trained)]
+    assert models.get("a", files, digest) is models.get("a", files, digest)
     with pytest.raises(ModelFileError, match="reload"):
-        models.get(str(trained), "0" * 64)
+        models.get("a", files, "0" * 64)
 
 
 PROCESS = """#!{python}
-import json, sys, time
+import json, socket, sys, time
+connection = socket.socket(fileno=0)
+requests = connection.makefile("rb")
 def send(message):
     text = json.dumps(message).encode()
-    sys.stdout.buffer.write(len(text).to_bytes(4, "big") + text)
-    sys.stdout.buffer.flush()
-while head := sys.stdin.buffer.read(4):
-    asked = json.loads(sys.stdin.buffer.read(int.from_bytes(head, "big")))
-    sys.stdin.buffer.read(asked["size"] ** 2 * 3)
+    connection.sendall(len(text).to_bytes(4, "big") + text)
+while head := requests.read(4):
+    asked = json.loads(requests.read(int.from_bytes(head, "big")))
+    requests.read(asked["size"] ** 2 * 3)
     send({{"loaded": True}})
     if asked["method"] == "die":
         sys.exit()
@@ -133,7 +135,7 @@ def processes(tmp_path, monkeypatch):
     script = tmp_path / "process"
     script.write_text(PROCESS.format(python=sys.executable))
     script.chmod(0o700)
-    monkeypatch.setattr(explaining.sys, "executable", str(script))
+    monkeypatch.setattr(sys, "executable", str(script))
     monkeypatch.setattr(explaining, "GRACE", 0.1)
     started, start = [], asyncio.create_subprocess_exec
 
@@ -147,7 +149,7 @@ def processes(tmp_path, monkeypatch):
 
 def asked(method="fine", target=None, seconds=10.0):
     image = np.zeros((2, 2, 3), np.uint8)
-    return Question("model", "0" * 64, image, method, target, seconds)
+    return Question("model", ("file",), "0" * 64, image, method, target, seconds)
 
 
 async def ended(explainer, processes):
@@ -208,20 +210,20 @@ def test_the_process_itself_explains_ends_in_time_and_goes_on(trained, subject, 
     async def ask():
         explainer = Explainer()
         await explainer.warm()
-        question = Question(str(trained), subject.classifier.digest, image, None, None)
+        question = Question("a", (str(trained),), subject.classifier.digest, image, None, None)
         try:
             found = await explainer.explain(question)
-            process = explainer._process
+            child = explainer._child
             with pytest.raises(Refusal) as raised:
                 await explainer.explain(replace(question, method="shap", seconds=0.001))
             assert raised.value.code == "timeout"
             again = await explainer.explain(question)
-            assert explainer._process is process  # it was not killed
+            assert explainer._child is child  # it was not killed
             with pytest.raises(Refusal) as raised:
                 await explainer.explain(replace(question, digest="0" * 64))
             assert raised.value.status == 503 and str(trained) not in raised.value.message
         finally:
-            await ended(explainer, [process])
+            await ended(explainer, [child[0]])
         return found, again
 
     found, again = asyncio.run(ask())
@@ -233,7 +235,7 @@ def test_a_server_without_pytorch_offers_no_explanations(exported, image, monkey
     monkeypatch.setattr(explaining, "find_spec", {"torch": None}.get)
     assert not explaining.explains()
     with pytest.raises(Refusal) as refused:
-        asyncio.run(Explainer().explain(Question("model", "0", image, None, None)))
+        asyncio.run(Explainer().explain(asked()))
     assert (refused.value.status, refused.value.code) == (422, "invalid_parameter")
-    one = Served("small", str(exported), open_model(str(exported), ServeSettings()), None)
+    one = Served("small", open_model(str(exported), ServeSettings()), None)
     assert one.listed()["methods"] == []

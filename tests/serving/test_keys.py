@@ -1,5 +1,8 @@
 """Keys are read from files that nobody else may read."""
 
+import errno
+from unittest.mock import Mock
+
 import pytest
 
 from seewhy.errors import UsageError
@@ -40,6 +43,17 @@ def test_the_operators_token_is_made_once_for_this_user_alone(tmp_path, monkeypa
     token = keys.admin_token()
     assert token == keys.admin_token() and len(token) > 40
     assert keys.token_file().stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.rglob("*")) == [tmp_path / "serving", keys.token_file()]
     keys.token_file().chmod(0o644)
     with pytest.raises(UsageError, match="chmod 600"):
         keys.admin_token()
+
+
+def test_a_token_that_is_not_written_is_made_at_the_next_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path))
+    with monkeypatch.context() as patch:
+        full = OSError(errno.ENOSPC, "the disk is full")  # once there is a file
+        patch.setattr(keys.secrets, "token_urlsafe", Mock(side_effect=full))
+        with pytest.raises(OSError, match="full"):
+            keys.admin_token()
+    assert len(keys.admin_token()) > 40

@@ -8,6 +8,7 @@ import pytest
 
 import seewhy
 from seewhy.errors import ModelFileError, RegistryError
+from seewhy.serving import explainer
 from seewhy.serving import models as served
 from seewhy.serving.app import create_app
 from seewhy.serving.decoding import Decoded
@@ -43,9 +44,9 @@ def meanwhile(monkeypatch, act):
     """Has `act` happen while the next model is opened; returns what was opened since."""
     opened, acts = [], [act]
 
-    def open_model(source, settings):
+    def open_model(source, *rest):
         opened.append(source)
-        model = real(source, settings)
+        model = real(source, *rest)
         if acts:
             acts.pop()()
         return model
@@ -68,6 +69,26 @@ def test_an_alias_that_is_moved_while_its_model_is_loaded_is_noticed(models, dig
     assert models.digests == {"photos": digests[0]}
     models.reload_changed()
     assert models.digests == {"photos": digests[1]}
+
+
+def test_a_label_may_be_a_class_of_either_model(trained, digests):
+    settings = ServeSettings(runtime="torch", challenger="registry:photos@2", split=0.5)
+    service = Service({"photos": "registry:photos@1"}, settings)
+    service.models.load()
+    names = ("photos", "photos@challenger")
+    champion, challenger = (service.models.get(name).classifier.classes for name in names)
+    assert service.classes() == {names[0]: (*champion, *challenger), names[1]: challenger}
+    service.models.close()
+
+
+def test_what_is_explained_is_the_file_that_answers(models, digests, monkeypatch):
+    """Also where its alias has moved; the process that explains is told of no registry."""
+    models.load()
+    one = models.get("photos")
+    promote(2)
+    monkeypatch.delenv("SEEWHY_REGISTRY")
+    subject = explainer.Models().get(one.name, list(map(str, one.opened.files)), one.digest)
+    assert subject.classifier.digest == digests[0]
 
 
 def test_what_has_not_changed_is_not_opened_again(models, monkeypatch):

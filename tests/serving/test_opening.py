@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 import seewhy
 from seewhy.data.cache_root import cache_root
-from seewhy.errors import UsageError
+from seewhy.errors import SeeWhyError, UsageError
 from seewhy.serving import opening
 from seewhy.serving.models import Models
 from seewhy.serving.opening import open_model
@@ -21,7 +23,7 @@ def cached(trained, exported, monkeypatch):
     """Exports by copying what is exported already."""
     made = []
 
-    def export(bundle, file):
+    def export(bundle, file, stopping):
         made.append(bundle)
         shutil.copy(exported, file)
 
@@ -44,7 +46,7 @@ def test_a_bundle_is_exported_once(trained, cached):
 
 
 def test_where_onnx_is_not_possible_pytorch_computes(trained, cached, monkeypatch):
-    def fail(bundle, file):
+    def fail(bundle, file, stopping):
         raise UsageError("no exporter")
 
     monkeypatch.setattr(opening, "_export", fail)
@@ -52,6 +54,28 @@ def test_where_onnx_is_not_possible_pytorch_computes(trained, cached, monkeypatc
     assert opened.runtime == "torch" and opened.bundle
     with pytest.raises(UsageError, match="no exporter"):
         open_model(str(trained), ServeSettings(runtime="onnx"))
+
+
+def test_an_export_ends_with_the_server_and_leaves_nothing(trained, tmp_path, monkeypatch):
+    program, started = tmp_path / "program", tmp_path / "started"
+    program.write_text(f"#!/bin/sh\ntouch {started}\nexec sleep 60")
+    program.chmod(0o700)
+    monkeypatch.setattr(opening.sys, "executable", str(program))
+    monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))
+    digest = seewhy.info(trained).header.digest
+    left = cache_root() / "serving" / f"{digest}-{seewhy.__version__}.tmp"
+    (left / "of a process that was killed").mkdir(parents=True)
+    models = Models({"a": str(trained)}, ServeSettings(), runners=1, on_batch=print)
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(models.load)
+        while not started.exists():
+            assert not loading.done()
+            time.sleep(0.01)
+        assert list(left.iterdir()) == []
+        models.close()
+        with pytest.raises(SeeWhyError, match="the server stops"):
+            loading.result(10)
+    assert not list(left.parent.glob("*.tmp"))
 
 
 def test_an_onnx_file_is_served_as_it_is(exported, cached):

@@ -27,7 +27,7 @@ from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.models.registry import build
 from seewhy.serving import app
-from seewhy.serving.explainer import Subject, explanation
+from seewhy.serving.explainer import Models, explanation
 from seewhy.serving.service import Service
 from seewhy.serving.settings import ServeSettings
 from seewhy.text import escape_cell, visible
@@ -42,7 +42,7 @@ class InThread:
     """Stands in for the process that explains, whose start takes seconds."""
 
     def __init__(self) -> None:
-        self.subjects: dict[str, Subject] = {}
+        self.models = Models()
 
     async def warm(self) -> None:
         pass
@@ -55,9 +55,8 @@ class InThread:
 
     def explanation(self, question: Any) -> dict[str, Any]:
         asked = (question.image.copy(), question.method, question.target, 60)
-        if question.path not in self.subjects:
-            self.subjects[question.path] = Subject.of(seewhy.load(question.path, device="cpu"))
-        parts = explanation(self.subjects[question.path], *asked)
+        subject = self.models.get(question.name, question.files, question.digest)
+        parts = explanation(subject, *asked)
         return to_json({name: value for part in parts for name, value in part.items()})
 
 

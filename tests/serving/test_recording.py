@@ -5,10 +5,12 @@ import io
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import httpx
 import numpy as np
 import pytest
+from answers import ANSWER
 from PIL import Image
 from prometheus_client import generate_latest
 from servers import encoded, image, running, stop_under_load
@@ -326,6 +328,18 @@ def test_the_oldest_images_go_first(registry):
     one.start()
     one.close()
     assert [row.image for row in rows(kept_images)] == [1, 2]
+
+
+def test_a_server_that_keeps_no_images_removes_those_of_one_before(registry):
+    with open_feedback(make=True) as feedback:
+        feedback.record(
+            [replace(ANSWER, request_id="a" * 32)], [KeptImage("a" * 32, 0, b"", days=0)]
+        )
+    time.sleep(0.002)
+    one = recorder()
+    one.start()
+    one.close()
+    assert rows(answers) and not rows(kept_images)
 
 
 def test_images_that_cannot_wait_are_dropped_and_counted(registry, monkeypatch):

@@ -71,6 +71,9 @@ def test_images_and_labels_are_for_the_operators_token(server, registry):
     assert image.headers["cache-control"] == "no-store"
     missing = client.get(f"/review/image/{'3'.zfill(32)}/0", headers=server.operator)
     assert missing.json()["error"]["code"] == "no_image"
+    for address in (f"{server.url}/review", f"{server.admin}/drift"):
+        large = client.get(f"{address}/image/{key}/{10**30}", headers=server.operator)
+        assert (large.status_code, large.json()["error"]["code"]) == (422, "invalid_parameter")
     right = {"request_id": key, "label": "cow"}
     assert client.post("/review/label", json=right, headers=server.operator).status_code == 200
     assert said(registry) == [(0, "cow", "review")]

@@ -159,6 +159,11 @@ def test_what_is_logged_and_counted(server):
     assert server.client.get(f"{server.admin}/metrics").status_code == 401
 
 
+def test_without_a_registry_there_is_no_test_to_show(server):
+    answer = server.client.get(f"{server.admin}/ab.json", headers=server.operator)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_test")
+
+
 def test_small_packets_are_sent_at_once():
     """asyncio asks for it only where a socket says that it is TCP; else an answer may wait 40 ms."""
     for listener in server_module._listen(ServeSettings(port=0, admin_port=0)):

@@ -1,5 +1,6 @@
 """A challenger beside the server: what it says is recorded, and whatever becomes of it harms no answer."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -7,17 +8,24 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy.stats import chisquare
 from servers import Running, image, running
 from sqlalchemy import select
 
 import seewhy
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import RegistryError, UsageError
 from seewhy.inference.registered import open_feedback
+from seewhy.registry.records import ShadowAnswer
 from seewhy.registry.schema import answers
+from seewhy.serving import shadowing
 from seewhy.serving.challenge import challenge_of, is_drawn, unit_hash
+from seewhy.serving.metrics import Metrics
 from seewhy.serving.settings import ServeSettings
+from seewhy.serving.shadow import ANSWER, FILE
+from seewhy.serving.shadowing import Shadow, _Process
 
 WATCHED = {"serving.shadowing.WATCH_SECONDS": 0.2}
 
@@ -66,7 +74,7 @@ def shadowed(exported: Path, tmp_path: Path, registry: Path) -> Iterator[Running
 def test_both_answer_and_one_is_shown(shadowed: Running) -> None:
     answer = shadowed.predict(image(), b"no image", image(1)).json()
     assert set(answer) == {"request_id", "model", "results"}
-    until(lambda: len(rows()) == 2)
+    until(lambda: [bool(row.shadow_label) for row in rows()] == [True, True])
     for row, result in zip(rows(), (answer["results"][0], answer["results"][2]), strict=True):
         assert row.label == row.shadow_label == result["label"]
         assert row.confidence == result["confidence"] == pytest.approx(row.shadow_confidence)
@@ -79,10 +87,16 @@ def test_both_answer_and_one_is_shown(shadowed: Running) -> None:
 def test_a_challenger_with_another_input_reads_the_file_itself(
     exported: Path, enlarging: Path, tmp_path: Path, registry: Path
 ) -> None:
-    with running(tmp_path, exported, challenger=enlarging) as server:
+    flags = {"challenger": enlarging, "audit-share": 1}
+    with running(tmp_path, exported, **flags) as server:
         until(lambda: challenger(server)["ready"])
-        server.predict(image())
-        (row,) = until(rows)
+        right = {"request_id": server.predict(image()).json()["request_id"], "label": "wasp"}
+        until(lambda: counted(server, "answered") == 1 and rows())
+        (item,) = server.client.get("/review/queue", headers=server.operator).json()["items"]
+        assert item["classes"] == ["ant", "bee", "cow", "wasp"]  # of both
+        labelled = server.client.post("/review/label", json=right, headers=server.operator)
+        assert labelled.json()["outcome"] == "recorded"
+    (row,) = rows()
     with seewhy.load(enlarging) as model:
         predictions = model.predict([image()])
     assert row.shadow_digest == model.digest
@@ -96,7 +110,10 @@ def test_a_challenger_that_dies_harms_no_answer_and_is_started_again(
 ) -> None:
     process = challenger(shadowed)["process"]
     os.kill(process, signal.SIGSTOP)
-    assert [shadowed.predict(image(n)).status_code for n in range(70)] == [200] * 70
+    answers = [shadowed.predict(image(n)) for n in range(70)]
+    assert [one.status_code for one in answers] == [200] * 70
+    right = {"request_id": answers[0].json()["request_id"], "label": None}
+    assert shadowed.client.post("/feedback", json=right).json()["outcome"] == "unchanged"
     assert counted(shadowed, "dropped") >= 70 - 64  # of what it cannot keep up with
     os.kill(process, signal.SIGKILL)
     assert shadowed.predict(image()).status_code == 200
@@ -105,6 +122,73 @@ def test_a_challenger_that_dies_harms_no_answer_and_is_started_again(
     until(lambda: challenger(shadowed).get("process", process) != process)
     shadowed.predict(image())
     until(lambda: counted(shadowed, "answered") == 1)
+
+
+class Silent:
+    """Stands in for a process, its input and its end, that takes what it is asked and does not answer."""
+
+    pid, returncode = 1, None
+
+    def writelines(self, parts: object) -> None: ...
+
+    def close(self) -> None: ...
+
+    def kill(self) -> None:
+        self.returncode = -9
+
+    async def wait(self) -> None: ...
+
+
+def silent(shadow: Shadow) -> _Process:
+    """A process that answers nothing but what its reader is fed with."""
+    one, rule = Silent(), InputRule(size=16, store=16)
+    process = _Process(
+        one, asyncio.StreamReader(), one, "d", rule, (), shadow._count, shadow._record
+    )
+    process.reading = asyncio.create_task(process._read())
+    return process
+
+
+def test_what_is_given_up_takes_room_until_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadowing, "LATE_SECONDS", 0)
+
+    async def ask() -> None:
+        process = silent(Shadow("m", ServeSettings(), Metrics(), print))
+        process.ask(FILE, bytes(shadowing.QUEUE_BYTES), ("a" * 32, 0))
+        process.drop_late()
+        assert not process.waiting and not process.has_room
+        process.reader.feed_data(ANSWER.pack(1, 2) + b"[]")
+        await asyncio.sleep(0)
+        assert process.has_room
+        await process.end()
+
+    asyncio.run(ask())
+
+
+def test_the_one_before_answers_and_ends_when_the_server_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def stop() -> tuple[list, list]:
+        said: list = []
+        shadow = Shadow("m", ServeSettings(), Metrics(), said.append)
+        processes = [silent(shadow), silent(shadow)]
+        started = iter(processes)
+
+        async def start(*_: object) -> _Process:
+            return next(started)
+
+        monkeypatch.setattr(_Process, "start", start)
+        await shadow._replace()
+        shadow.ask("a" * 32, 0, np.zeros((16, 16, 3), np.uint8), processes[0].rule, b"")
+        await shadow._replace()
+        asyncio.get_running_loop().call_later(
+            0.1, processes[0].reader.feed_data, ANSWER.pack(1, 12) + b'["bee", 0.5]'
+        )
+        await shadow.close()
+        return [one.process.returncode for one in processes], said
+
+    codes, said = asyncio.run(stop())
+    assert codes == [-9, -9] and said == [ShadowAnswer("a" * 32, 0, "d", "bee", 0.5)]
 
 
 def test_what_waits_for_it_when_the_server_stops_is_recorded(

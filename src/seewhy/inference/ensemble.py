@@ -1,8 +1,8 @@
 """Several models that answer as one: the mean of their calibrated probabilities."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,12 +82,10 @@ class Ensemble(Predictor):
             "file that `seewhy ensemble` makes of them"
         )
 
-    @contextmanager
-    def in_full_precision(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            for member in self.members:
-                stack.enter_context(member.in_full_precision())
-            yield
+    def in_full_precision(self) -> AbstractContextManager[None]:
+        # That of one member, which holds none: the setting is the process's own.
+        in_torch = (one for one in self.members if one.runtime == "torch")
+        return next(in_torch, self.members[0]).in_full_precision()
 
     def outputs(self, images: NDArray[np.uint8], embed: bool = False) -> Outputs:
         total = np.zeros((len(images), len(self.classes)))

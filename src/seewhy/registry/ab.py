@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, select, true
 
+from seewhy.registry.records import CLIENT
 from seewhy.registry.schema import answers, labels, of_its_answer
 
 MOST = 100_000  # rows that are read
@@ -86,12 +87,18 @@ def disagreements(connection: Connection, name: str, pair: Pair) -> list[Disagre
     return [Disagreement(**row._mapping) for row in _in_order(connection, asked)]
 
 
-def audited(connection: Connection, name: str, pair: Pair) -> tuple[int, list[tuple[bool, bool]]]:
-    """How many images of the audit share both answered; of those with a label, who was right."""
+def audited(
+    connection: Connection, name: str, pair: Pair, clients: bool
+) -> tuple[int, list[tuple[bool, bool]]]:
+    """How many images of the audit share both answered; of those with a label, who was right.
+
+    Labels that clients sent count with `clients` only.
+    """
     here = (_both(name, pair), answers.c.audit)
     drawn = connection.scalars(select(func.count()).select_from(answers).where(*here)).one()
     asked = select(answers.c.label, answers.c.shadow_label, labels.c.label.label("right"))
-    found = _in_order(connection, asked.join(labels, of_its_answer(labels)).where(*here))
+    counts = true() if clients else labels.c.source != CLIENT
+    found = _in_order(connection, asked.join(labels, of_its_answer(labels)).where(*here, counts))
     return drawn, [(row.label == row.right, row.shadow_label == row.right) for row in found]
 
 

@@ -1,9 +1,10 @@
 """Opens the database of a registry: a file of SQLite, or Postgres by its address."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from sqlalchemy.exc import DatabaseError, InterfaceError
 from seewhy.errors import RegistryError
 from seewhy.files import make_directory
 from seewhy.registry.postgres import PATIENCE, postgres_engine
-from seewhy.registry.schema import SCHEMA, about, tables
+from seewhy.registry.schema import SCHEMA, about, kept_until, tables
 from seewhy.text import without_password
 
 FILE = "registry.db"  # in a directory that is named
@@ -105,6 +106,10 @@ def _sqlite(path: Path, make: bool) -> Engine:
             f"{path} is on a network file system ({kind}), where SQLite's locks do not hold: give the "
             "address of a Postgres database, or a path on a local disk",
         )
+    if make:
+        with suppress(OSError):  # which SQLite tells in its own words
+            # Images of users are in it: for this user alone, as SQLite then makes the files beside it.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     engine = create_engine(
         URL.create("sqlite", database=str(path)), connect_args={"timeout": PATIENCE}
     )
@@ -142,9 +147,13 @@ def _keep_a_write_ahead_log(connection: Any) -> None:
 def _make_tables(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":  # one at a time
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-    tables.create_all(connection)  # those that are missing: so far each schema only adds some
-    connection.execute(about.delete().where(about.c.schema < SCHEMA))
-    if connection.scalar(select(about.c.schema)) is None:
+    tables.create_all(connection)  # those that are missing
+    schema = connection.scalar(select(about.c.schema))  # asked again: others may have been first
+    if schema == 2:
+        connection.execute(text("ALTER TABLE kept_images ADD COLUMN until VARCHAR(32)"))
+        kept_until.create(connection)
+    if schema != SCHEMA:
+        connection.execute(about.delete())
         connection.execute(about.insert().values(schema=SCHEMA))
 
 

@@ -2,17 +2,37 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Table, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from seewhy.errors import RegistryError
 from seewhy.registry.database import Database
-from seewhy.registry.records import CLIENT, KeptImage, Outcome, ServedAnswer, now
+from seewhy.registry.records import (
+    CLIENT,
+    KEEP_DAYS,
+    KeptImage,
+    Outcome,
+    ServedAnswer,
+    ShadowAnswer,
+    now,
+)
 from seewhy.registry.reviewing import (
     LabelledAnswer,
     Reason,
@@ -22,6 +42,8 @@ from seewhy.registry.reviewing import (
     to_review,
 )
 from seewhy.registry.schema import answers, kept_images, labels
+
+SHADOW = ("digest", "label", "confidence")  # of a challenger's answer
 
 
 class Feedback:
@@ -44,10 +66,15 @@ class Feedback:
         """Closes the connections to the database."""
         self.database.close()
 
-    def record(self, served: Sequence[ServedAnswer], images: Sequence[KeptImage] = ()) -> None:
-        """Adds answers, and images of answers, that are not there yet.
+    def record(
+        self,
+        served: Sequence[ServedAnswer],
+        images: Sequence[KeptImage] = (),
+        shadows: Sequence[ShadowAnswer] = (),
+    ) -> None:
+        """Adds answers, and images of answers, that are not there yet, and what a challenger says of them.
 
-        An image whose answer is not there, any more or at all, is left out.
+        What belongs to an answer that is not there, any more or at all, is left out.
         """
         with self.database.writing() as connection:
             rows = [{**vars(one), "top": json.dumps(one.top, allow_nan=False)} for one in served]
@@ -56,11 +83,19 @@ class Feedback:
                 connection,
                 kept_images,
                 [
-                    {**vars(one), "size": len(one.bytes), "at": now()}
+                    {
+                        "request_id": one.request_id,
+                        "image": one.image,
+                        "at": now(),
+                        "size": len(one.bytes),
+                        "bytes": one.bytes,
+                        "until": now(one.days),
+                    }
                     for one in images
                     if _model_of(connection, one.request_id, one.image)
                 ],
             )
+            _add_shadows(connection, shadows)
 
     def label(
         self,
@@ -115,23 +150,19 @@ class Feedback:
                 removed += done.rowcount if table is kept_images else 0
             return removed
 
-    def expire(self, *, days: float, most: int) -> int:
-        """Removes images older than `days`, and the oldest where they have more than `most` bytes together.
+    def expire(self, *, days: float | None = None, most: int | None = None) -> int:
+        """Removes images that have been kept for their days; returns how many were removed.
 
-        Returns how many were removed.
+        Where `days` or `most` are given, also those that are older, and the oldest where all have more than
+        `most` bytes together.
         """
-        oldest = datetime.now(UTC) - timedelta(days=days)
-        key = (kept_images.c.request_id, kept_images.c.image)
-        newest_first = (kept_images.c.at.desc(), *(column.desc() for column in key))
-        total = func.sum(kept_images.c.size).over(order_by=newest_first).label("total")
-        counted = select(*key, total).subquery()
-        beyond = select(counted.c.request_id, counted.c.image).where(counted.c.total > most)
+        at, until = kept_images.c.at, kept_images.c.until
+        over = [until < now(), and_(until.is_(None), at < now(-KEEP_DAYS))]
+        over += [] if days is None else [at < now(-days)]
         with self.database.writing() as connection:
-            old = kept_images.c.at < oldest.isoformat(timespec="milliseconds")
-            removed = connection.execute(delete(kept_images).where(old)).rowcount
-            removed += connection.execute(
-                delete(kept_images).where(tuple_(*key).in_(beyond))
-            ).rowcount
+            removed = connection.execute(delete(kept_images).where(or_(*over))).rowcount
+            if most is not None:
+                removed += _remove_beyond(connection, most)
             return removed
 
     def to_review(self, most: int) -> list[ToReview]:
@@ -162,6 +193,25 @@ def _add(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     if rows:
         connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def _add_shadows(connection: Connection, shadows: Sequence[ShadowAnswer]) -> None:
+    key = ("request_id", "image")
+    here = (answers.c[name] == bindparam(f"its_{name}") for name in key)
+    values: dict[str, Any] = {f"shadow_{name}": bindparam(f"its_{name}") for name in SHADOW}
+    rows = [{f"its_{name}": value for name, value in vars(one).items()} for one in shadows]
+    if rows:
+        connection.execute(update(answers).where(*here).values(values), rows)
+
+
+def _remove_beyond(connection: Connection, most: int) -> int:
+    """Removes the oldest images where all have more than `most` bytes together; returns how many."""
+    key = (kept_images.c.request_id, kept_images.c.image)
+    newest_first = (kept_images.c.at.desc(), *(column.desc() for column in key))
+    total = func.sum(kept_images.c.size).over(order_by=newest_first).label("total")
+    counted = select(*key, total).subquery()
+    beyond = select(counted.c.request_id, counted.c.image).where(counted.c.total > most)
+    return connection.execute(delete(kept_images).where(tuple_(*key).in_(beyond))).rowcount
 
 
 def _model_of(connection: Connection, request_id: str, image: int) -> str | None:

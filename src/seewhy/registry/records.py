@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from seewhy.errors import UsageError
@@ -10,6 +10,7 @@ from seewhy.errors import UsageError
 CHAMPION, CHALLENGER = "champion", "challenger"  # what is used, and what is tried beside it
 CLIENT = "client"  # source of labels that whoever sends images says
 PREFIX = "registry:"
+KEEP_DAYS = 30  # of an image, where nothing else is said
 
 Kind = Literal["add", "promote", "rollback", "collect"]
 Outcome = Literal["recorded", "unchanged", "replaced", "withdrawn"]  # of a label
@@ -83,12 +84,24 @@ class ServedAnswer:
 
 
 @dataclass(frozen=True)
+class ShadowAnswer:
+    """What a challenger says, unseen, of the `image`th image of a request that was answered."""
+
+    request_id: str
+    image: int
+    digest: str
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True)
 class KeptImage:
-    """The image of a served answer: a JPEG or PNG file without metadata."""
+    """The image of a served answer: a JPEG or PNG file without metadata, kept for some days."""
 
     request_id: str
     image: int
     bytes: bytes
+    days: float = KEEP_DAYS
 
 
 @dataclass(frozen=True)
@@ -129,6 +142,6 @@ def require_alias(alias: str) -> None:
         )
 
 
-def now() -> str:
-    """The time of an answer or a label: UTC, ISO 8601 with milliseconds; it sorts as text."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def now(days: float = 0) -> str:
+    """The time, or that in some days: UTC, ISO 8601 with milliseconds; it sorts as text."""
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="milliseconds")

@@ -24,8 +24,8 @@ REASONS: dict[Reason, ColumnElement[bool]] = {
 }
 _LABELLED = exists().where(of_its_answer(labels))
 _CONFIRMED = exists().where(of_its_answer(labels), labels.c.source != CLIENT)
-# Which of two models is right is not left to what clients say.
-_OPEN = and_(reviewable, or_(~_LABELLED, and_(_DIFFER, ~_CONFIRMED)))
+# Which of two models is right, and how often one is, is not left to what clients say.
+_OPEN = and_(reviewable, or_(~_LABELLED, and_(or_(_DIFFER, answers.c.audit), ~_CONFIRMED)))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from sqlalchemy import (
     or_,
 )
 
-SCHEMA = 2  # rises with each change: 2 has the answers, labels and images of servers
+# Rises with each change: 2 has the answers, labels and images of servers, 3 until when an image is kept.
+SCHEMA = 3
 PART = 2**20  # bytes of a model in one row
 
 tables = MetaData()
@@ -142,6 +143,8 @@ kept_images = Table(
     Column("at", String(32), nullable=False),
     Column("size", Integer, nullable=False),  # bytes
     Column("bytes", LargeBinary, nullable=False),  # a JPEG or PNG without metadata
+    Column("until", String(32)),  # as `at`; None of what was kept before schema 3
     _of_an_answer(),
     Index("kept_images_by_age", "at", "size"),
 )
+kept_until = Index("kept_images_by_until", kept_images.c.until)

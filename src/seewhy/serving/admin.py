@@ -12,6 +12,7 @@ from seewhy.serving.errors import Refusal
 from seewhy.serving.guard import Scopes, guarded_app
 from seewhy.serving.page import add_files, page_file
 from seewhy.serving.review import kept_image
+from seewhy.serving.schema import ImageNumber
 from seewhy.serving.service import Service
 from seewhy.workflows.ab import ab_status
 
@@ -59,7 +60,7 @@ def create_admin_app(service: Service, token: str) -> FastAPI:
         return {"watched": watched, "images": kept, "models": to_json(states)}
 
     @app.get("/drift/image/{request_id}/{image}")
-    async def drift_image(request_id: str, image: int) -> Response:
+    async def drift_image(request_id: str, image: ImageNumber) -> Response:
         """An image that was kept, and has not been removed since."""
         if service.recorder is None:
             raise Refusal(404, "no_image", "this server keeps no images: see --keep-images")
@@ -76,15 +77,22 @@ def create_admin_app(service: Service, token: str) -> FastAPI:
     ) -> dict[str, Any]:
         """The same for programs, of the model that is challenged or of another name."""
         name = name or service.challenge.name or next(iter(service.models.digests), "")
-        try:
-            return dict(to_json(await asyncio.to_thread(ab_status, name)))
-        except RegistryError as error:
-            if error.code == "no_test":
-                raise Refusal(404, "no_test", str(error)) from None
-            raise Refusal(
-                503, error.code, "the registry cannot be read now: see its address"
-            ) from None
+        return await _ab_test(name)
 
     add_files(app)
     scopes.check(app)
     return app
+
+
+async def _ab_test(name: str) -> dict[str, Any]:
+    """The state of an A/B test. Raises `Refusal` where there is none, and while the registry is away."""
+    try:
+        return dict(to_json(await asyncio.to_thread(ab_status, name)))
+    except RegistryError as error:
+        if error.code == "no_test":
+            raise Refusal(404, "no_test", str(error)) from None
+        if error.code == "unknown_model":  # there is no registry yet
+            message = "no challenger has answered yet: see --challenger"
+            raise Refusal(404, "no_test", message) from None
+        message = "the registry cannot be read now: see its address"
+        raise Refusal(503, error.code, message) from None

@@ -94,7 +94,8 @@ def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
             except ImageError as error:
                 raise of_image(error) from None
         image = centre(decoded.pixels, served.classifier.rule.size)
-        question = Question(served.source, served.digest, image, method, target)
+        files = tuple(map(str, served.opened.files))
+        question = Question(served.name, files, served.digest, image, method, target)
         explanation = await explainer.explain(question)
         about = {"request_id": request.state.request_id, "file": upload.name}
         names = {"name": served.name, "digest": served.digest}

@@ -4,7 +4,6 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from seewhy.errors import UsageError
 from seewhy.serving.models import Models, Served
@@ -12,25 +11,11 @@ from seewhy.serving.settings import ServeSettings
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What stood beside an answer: the challenger, and what it says of the image where it was asked.
+class Asker:
+    """Who is shown one of two models: a unit, by a keyed hash, and the digest of the challenger."""
 
-    Where units are split, `unit` is who asked, by a keyed hash, and the challenger answered or did not.
-    """
-
-    digest: str
-    label: str | None = None
-    confidence: float | None = None
-    unit: str | None = None
-
-    def columns(self) -> dict[str, Any]:
-        """The fields of `ServedAnswer`."""
-        return {
-            "unit": self.unit,
-            "shadow_digest": self.digest,
-            "shadow_label": self.label,
-            "shadow_confidence": self.confidence,
-        }
+    unit: str
+    challenger: str
 
 
 @dataclass(frozen=True)
@@ -64,12 +49,12 @@ class Challenge:
             return champion
         return replace(challenger, name=champion.name)
 
-    def part_of(self, models: Models, shown: Served, unit: str | None) -> Beside | None:
+    def asker(self, models: Models, shown: Served, unit: str | None) -> Asker | None:
         """What is recorded of a unit that was shown one of the two."""
         if self.share is None or shown.name != self.name or not unit:
             return None
         digest = models.get(self.other).digest
-        return Beside(digest, unit=unit_hash(digest, unit))
+        return Asker(unit_hash(digest, unit), digest)
 
 
 def unit_hash(digest: str, unit: str) -> str:

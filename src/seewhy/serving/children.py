@@ -12,6 +12,7 @@ KEPT_VARIABLES = (
     "LANG",
     "TMPDIR",
 )  # keys and tokens are not
+CACHE_VARIABLES = ("HOME", "SEEWHY_CACHE")  # where the cache is, which says what files are trusted
 
 Child = tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter]
 

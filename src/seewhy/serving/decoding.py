@@ -72,17 +72,17 @@ class Decoders:
         """The process ids of those that are ready."""
         return [w.process.pid for w in self._workers if w.process.returncode is None]
 
-    async def decode(self, data: bytes, rule: InputRule) -> Decoded:
+    async def decode(self, data: bytes | bytearray, rule: InputRule) -> Decoded:
         """The pixels of an image as a rule stores them. Raises `ImageError`, also `decode_timeout`."""
         kind, pixels = await self._asked(data, _as_json(rule))
         square = np.frombuffer(pixels, np.uint8).reshape(rule.store, rule.store, 3)
         return Decoded(square, kind == FRAMES_IGNORED)
 
-    async def without_metadata(self, data: bytes) -> bytes:
+    async def without_metadata(self, data: bytes | bytearray) -> bytes:
         """The image as a file that holds its pixels alone. Raises as `decode`."""
         return (await self._asked(data, NO_RULE))[1]
 
-    async def _asked(self, data: bytes, rule: bytes) -> tuple[int, bytes]:
+    async def _asked(self, data: bytes | bytearray, rule: bytes) -> tuple[int, bytes]:
         """What a process answers.
 
         One that dies meanwhile may have been killed by someone else: the image has a second try.
@@ -197,7 +197,7 @@ class _Worker:
             raise
         return worker
 
-    async def ask(self, data: bytes, rule: bytes) -> tuple[int, bytes]:
+    async def ask(self, data: bytes | bytearray, rule: bytes) -> tuple[int, bytes]:
         self.writer.writelines((REQUEST.pack(len(rule), len(data)), rule, data))
         await self.writer.drain()
         kind, size = ANSWER.unpack(await self.reader.readexactly(ANSWER.size))

@@ -1,4 +1,4 @@
-"""The process that explains: it reads requests from its standard input and answers on its standard output.
+"""The process that explains: it reads requests from a socket, its standard input, and answers there.
 
 `serving.explaining` starts it as `python -m seewhy.serving.explainer`, and kills it where it takes too long.
 A message is JSON after four bytes with its length; after a request come the pixels of its image. A request
@@ -10,9 +10,10 @@ import io
 import json
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -151,18 +152,18 @@ def _png(pixels: NDArray[np.uint8]) -> str:
 
 
 class Models:
-    """The models that were asked for, loaded once; a file that was replaced is loaded again."""
+    """The models that were asked for, by name, loaded once; one that was replaced is loaded again."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Subject] = {}
 
-    def get(self, path: str, digest: str) -> Subject:
-        """The model of a file. Raises `ModelFileError` where the file is another one than is served."""
-        subject = self._loaded.get(path)
+    def get(self, name: str, files: Sequence[str], digest: str) -> Subject:
+        """The model of a name. Raises `ModelFileError` where its files are others than are served."""
+        subject = self._loaded.get(name)
         if subject is None or subject.classifier.digest != digest:
-            subject = self._loaded[path] = Subject.of(load(path, device="cpu", threads=1))
+            subject = self._loaded[name] = Subject.of(load(files, device="cpu", threads=1))
         if subject.classifier.digest != digest:
-            raise ModelFileError("it is not the file that is served: reload the server", path)
+            raise ModelFileError("it is not the file that is served: reload the server", files[0])
         return subject
 
 
@@ -173,15 +174,19 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    with socket.socket(fileno=0) as connection:
+        answer(connection.makefile("rb"), connection.makefile("wb"))
+
+
+def answer(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answers requests until their stream ends."""
     models = Models()
     while (request := receive(requests)) is not None:
         size = request["size"]
         pixels = np.frombuffer(bytearray(requests.read(size * size * 3)), np.uint8)
         image = pixels.reshape(size, size, 3)
         try:
-            subject = models.get(request["path"], request["digest"])
+            subject = models.get(request["name"], request["files"], request["digest"])
         except (SeeWhyError, OSError) as error:
             sys.stderr.write(f"explain: {error}\n")
             send(answers, {"error": "unavailable", "message": "the model cannot be loaded again"})

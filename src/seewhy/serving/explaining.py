@@ -6,8 +6,6 @@ takes too long, and is killed where it does not. Requests wait for it in a short
 
 import asyncio
 import json
-import os
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.serving.children import KEPT_VARIABLES
+from seewhy.serving.children import CACHE_VARIABLES, Child, start_child
 from seewhy.serving.errors import Refusal, busy, not_ready
 
 QUEUE = 8  # requests that wait
@@ -32,12 +30,14 @@ def explains() -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is to be explained: an image as the network sees it, uint8 (S, S, 3), of a model's file.
+    """What is to be explained: an image as the network sees it, uint8 (S, S, 3), by the model of a name.
 
+    `files` are those that were opened for it: the process knows no registry, whose aliases may have moved.
     `method` and `target`, the class that is explained, are as in `explainer.explanation`.
     """
 
-    path: str
+    name: str
+    files: tuple[str, ...]
     digest: str
     image: NDArray[np.uint8]
     method: str | None
@@ -46,7 +46,7 @@ class Question:
 
     def message(self) -> bytes:
         """What the process reads."""
-        names = ("path", "digest", "method", "target", "seconds")
+        names = ("name", "files", "digest", "method", "target", "seconds")
         facts = {name: getattr(self, name) for name in names} | {"size": len(self.image)}
         text = json.dumps(facts, allow_nan=False).encode()
         return len(text).to_bytes(4, "big") + text + self.image.tobytes()
@@ -58,7 +58,7 @@ class Explainer:
     def __init__(self, queue: int = QUEUE) -> None:
         self._most, self._waiting = queue, 0
         self._turn = asyncio.Lock()
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
 
     async def explain(self, question: Question) -> dict[str, Any]:
         """The explanation, with its `faithfulness`, which is None where there was no time to test it.
@@ -90,23 +90,20 @@ class Explainer:
                 with suppress(OSError):
                     await self._start()
 
-    async def _start(self) -> None:
-        if self._process is not None:
-            return
-        names = (*KEPT_VARIABLES, "HOME", "SEEWHY_CACHE")  # which files are trusted is in the cache
-        kept = {name: os.environ[name] for name in names if name in os.environ}
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "seewhy.serving.explainer"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
+    async def _start(self) -> Child:
+        if self._child is None:
+            module = "seewhy.serving.explainer"
+            self._child = await start_child(module, variables=CACHE_VARIABLES)
+        return self._child
 
     def close(self) -> None:
         """Ends the process."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-        self._process = None
+        if self._child is not None:
+            process, _, requests = self._child
+            requests.close()
+            if process.returncode is None:
+                process.kill()
+        self._child = None
 
     async def _explained(self, question: Question) -> dict[str, Any]:
         explanation: dict[str, Any] = {}
@@ -133,12 +130,10 @@ class Explainer:
 
     async def _asked(self, question: Question) -> asyncio.StreamReader:
         """Sends a question to the process; returns what it answers on."""
-        await self._start()
-        assert self._process is not None
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(question.message())
-        await self._process.stdin.drain()
-        return self._process.stdout
+        _, answers, requests = await self._start()
+        requests.write(question.message())
+        await requests.drain()
+        return answers
 
 
 async def _message(stream: asyncio.StreamReader) -> dict[str, Any]:

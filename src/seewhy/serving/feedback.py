@@ -43,7 +43,7 @@ async def record_label(request: Request, service: Service, source: str) -> Label
     if not REQUEST_ID.fullmatch(right.request_id):
         status, message = REFUSALS["unknown_request"]
         raise Refusal(status, "unknown_request", message)
-    classes = {model.name: (*model.classifier.classes, NONE) for model in service.models}
+    classes = {name: (*known, NONE) for name, known in service.classes().items()}
     said = Said(right.request_id, right.image, right.label, source, classes)
     return Labelled(**right.model_dump(), outcome=await service.recorder.label(said))
 

@@ -22,22 +22,25 @@ LAST_SECONDS = 5.0  # in which images are still kept when the server stops
 class _Waiting:
     request_id: str
     image: int
-    data: bytes
+    data: bytearray
 
 
 class Keeper:
-    """Writes images again as their pixels alone, one at a time, and hands them to the recorder.
+    """Writes images again as their pixels alone, one at a time, to be recorded and kept for some days.
 
     Lives in the event loop. What does not fit into its memory is dropped and counted.
     """
 
-    def __init__(self, decoders: Decoders, recorder: Recorder, metrics: Metrics) -> None:
+    def __init__(
+        self, decoders: Decoders, recorder: Recorder, metrics: Metrics, days: float
+    ) -> None:
         self._decoders, self._recorder, self._metrics = decoders, recorder, metrics
+        self._days = days
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
 
-    def keep(self, request_id: str, image: int, data: bytes) -> None:
+    def keep(self, request_id: str, image: int, data: bytearray) -> None:
         """Keeps the file of the `image`th image of a request."""
         if self._bytes + len(data) > MOST_BYTES:
             self._metrics.unrecorded.labels("image").inc()
@@ -63,7 +66,7 @@ class Keeper:
                 self._metrics.unrecorded.labels("image").inc()
                 logger.warning("image not kept", extra={"reason": error.code})
             else:
-                self._recorder.keep(KeptImage(one.request_id, one.image, plain))
+                self._recorder.keep(KeptImage(one.request_id, one.image, plain, self._days))
             self._waiting.popleft()
             self._bytes -= len(one.data)
         self._task = None

@@ -2,7 +2,9 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from seewhy.data.cache_root import cache_root
 from seewhy.errors import UsageError
@@ -15,12 +17,13 @@ def admin_token() -> str:
     """
     path = token_file()
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    if not path.exists():
+        with NamedTemporaryFile("w", dir=path.parent) as file:  # has mode 0600
             file.write(secrets.token_urlsafe(32))
+            file.flush()
             os.fsync(file.fileno())
-    except FileExistsError:
-        pass
+            with suppress(FileExistsError):  # of a server that starts at the same moment
+                os.link(file.name, path)  # as a whole, or not at all
     return read_secret(path)
 
 

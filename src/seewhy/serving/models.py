@@ -28,13 +28,12 @@ Stamps = list[tuple[int, ...] | str]
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """A model as it is served: its name in requests, what it was asked for as, and its batcher.
+    """A model as it is served: its name in requests, and its batcher.
 
     `digest` is that of the file which was asked for, whatever computes it.
     """
 
     name: str
-    source: str
     opened: Opened
     batcher: Batcher
 
@@ -106,6 +105,7 @@ class Models:
         self._served: dict[str, Served] = {}
         self._stamps: dict[str, Stamps | None] = {}
         self._loading = threading.Lock()
+        self._stopping = threading.Event()
         self._precision = ExitStack()
 
     @property
@@ -161,7 +161,8 @@ class Models:
             return "replaced"
 
     def close(self) -> None:
-        """Ends the threads, and restores the precision of the process."""
+        """Ends the threads, also where one exports a model, and restores the precision of the process."""
+        self._stopping.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._precision.close()
 
@@ -182,7 +183,7 @@ class Models:
                 self._reloaded(name, source, stamps)
 
     def _opened(self, name: str, source: str) -> Served:
-        opened = open_model(source, self._settings)
+        opened = open_model(source, self._settings, self._stopping)
         self._precision.enter_context(opened.classifier.in_full_precision())
         batcher = Batcher(
             opened.classifier,
@@ -192,7 +193,7 @@ class Models:
             embed=self._settings.drift is not None,
             on_batch=lambda count: self._on_batch(name, count),
         )
-        return Served(name, source, opened, batcher)
+        return Served(name, opened, batcher)
 
 
 def _stamps(source: str) -> Stamps | None:

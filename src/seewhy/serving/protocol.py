@@ -116,20 +116,11 @@ class DeadlineProtocol(H11Protocol):
         self._unset_keepalive_if_required()
         self._cancel_receiving()
         self._phase = None
-        request_id = secrets.token_hex(16)
-        content = error_json(refusal.code, refusal.message, request_id)
-        body = json.dumps(content, allow_nan=False)
-        headers = {
-            "content-type": "application/json",
-            "content-length": len(body),
-            "x-content-type-options": "nosniff",
-            "x-request-id": request_id,
-            **refusal.headers,
-        }
+        headers, body = _as_answer(refusal)
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         status = HTTPStatus(refusal.status)
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\n{lines}\r\n"
-        self.transport.write((head + body).encode())
+        self.transport.write(head.encode() + body)
         self._service.metrics.requests.labels("/predict", refusal.status).inc()
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -233,17 +224,8 @@ class DeadlineProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            request_id = secrets.token_hex(16)
-            content = error_json(refusal.code, refusal.message, request_id)
-            body = json.dumps(content, allow_nan=False).encode()
-            headers = {
-                "content-type": "application/json",
-                "content-length": str(len(body)),
-                "connection": "close",
-                "x-content-type-options": "nosniff",
-                "x-request-id": request_id,
-                **{name.lower(): value for name, value in refusal.headers.items()},
-            }
+            headers, body = _as_answer(refusal)
+            headers["connection"] = "close"
             answer = h11.Response(status_code=refusal.status, headers=list(headers.items()))
             head = self.conn.our_state is h11.SEND_RESPONSE and self.scope["method"] == "HEAD"
             for event in (answer, h11.Data(data=b"" if head else body), h11.EndOfMessage()):
@@ -253,3 +235,18 @@ class DeadlineProtocol(H11Protocol):
             self.cycle.message_event.set()
         self._start_sending()
         self.transport.close()
+
+
+def _as_answer(refusal: Refusal) -> tuple[dict[str, str], bytes]:
+    """The headers and the body of a refusal that the application does not write."""
+    request_id = secrets.token_hex(16)
+    content = error_json(refusal.code, refusal.message, request_id)
+    body = json.dumps(content, allow_nan=False).encode()
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "x-content-type-options": "nosniff",
+        "x-request-id": request_id,
+        **{name.lower(): value for name, value in refusal.headers.items()},
+    }
+    return headers, body

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from seewhy.errors import RegistryError, SeeWhyError
 from seewhy.inference.registered import open_feedback
-from seewhy.registry.records import KeptImage, Outcome, ServedAnswer, now
-from seewhy.serving.challenge import Beside
+from seewhy.registry.records import KeptImage, Outcome, ServedAnswer, ShadowAnswer, now
+from seewhy.serving.challenge import Asker
 from seewhy.serving.errors import Refusal
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.models import Served
@@ -70,8 +70,11 @@ class Recorder:
         self._feedback: Feedback | None = None
         self._arrived: deque[ServedAnswer] = deque()
         self._said: deque[tuple[Said, Future[Outcome]]] = deque()
-        self._waiting: list[ServedAnswer] = []  # the thread's own
-        self._limits = (settings.keep_days, settings.keep_bytes) if settings.keep_images else None
+        self._said_beside: deque[ShadowAnswer] = deque()
+        self._waiting: list[ServedAnswer] = []  # the thread's own, as the next one
+        self._beside: list[ShadowAnswer] = []
+        limits = {"days": settings.keep_days, "most": settings.keep_bytes}
+        self._limits: dict[str, Any] = limits if settings.keep_images else {}
         self._expires = 0.0  # when images are looked through
         self._kept: deque[KeptImage] = deque()
         self._kept_bytes = self._written_bytes = 0  # each is changed by one thread alone
@@ -122,9 +125,9 @@ class Recorder:
         image: int,
         model: Served,
         result: dict[str, Any],
-        beside: Beside | None = None,
+        asker: Asker | None = None,
     ) -> None:
-        """Records the answer to the `image`th image of a request, as it was sent, and what was beside it."""
+        """Records the answer to the `image`th image of a request, as it was sent, and who asked."""
         if self.waiting >= MOST:
             self._metrics.unrecorded.labels("answer").inc()
             return
@@ -140,9 +143,17 @@ class Recorder:
                 confidence=result["confidence"],
                 top=tuple(one["label"] for one in result["top"]),
                 audit=self._is_audited(request_id, image),
-                **({} if beside is None else beside.columns()),
+                unit=asker.unit if asker else None,
+                shadow_digest=asker.challenger if asker else None,
             )
         )
+
+    def shadowed(self, answer: ShadowAnswer) -> None:
+        """Records what a challenger says of an image whose answer was recorded before."""
+        if len(self._said_beside) + len(self._beside) >= MOST:
+            self._metrics.unrecorded.labels("shadow").inc()
+            return
+        self._said_beside.append(answer)
 
     def keep(self, image: KeptImage) -> None:
         """Keeps an image whose answer was recorded before."""
@@ -195,6 +206,7 @@ class Recorder:
         """Writes answers, labels and images. Raises `SeeWhyError`; then no answer or image is lost."""
         said = [one for one in _all_of(self._said) if one[1].set_running_or_notify_cancel()]
         images = len(self._kept)  # counted before the answers, to which they belong
+        self._beside += _all_of(self._said_beside)
         self._waiting += _all_of(self._arrived)
         try:
             feedback = self.feedback()
@@ -207,12 +219,14 @@ class Recorder:
             raise
         for label, future in said:
             _finish(future, feedback, label)
+        if self._beside:
+            self._record(feedback, shadows=self._beside)
+            self._beside.clear()
         for _ in range(images):  # one a transaction: each may have megabytes
             self._record(feedback, images=(self._kept[0],))
             self._written_bytes += len(self._kept.popleft().bytes)
-        if self._limits is not None and time.monotonic() > self._expires:
-            days, most = self._limits
-            feedback.expire(days=days, most=most)
+        if time.monotonic() > self._expires:  # also what another server has kept before
+            feedback.expire(**self._limits)
             self._expires = time.monotonic() + EXPIRE_SECONDS
 
     def _record(
@@ -220,11 +234,12 @@ class Recorder:
         feedback: "Feedback",
         served: Sequence[ServedAnswer] = (),
         images: Sequence[KeptImage] = (),
+        shadows: Sequence[ShadowAnswer] = (),
     ) -> None:
         """Writes rows. Raises `SeeWhyError` where another attempt may help; other rows are dropped."""
         counter = self._metrics.recorded
         try:
-            feedback.record(served, images)
+            feedback.record(served, images, shadows)
         except SeeWhyError:
             raise
         except Exception:  # a mistake of ours: later rows are to be written nevertheless
@@ -232,6 +247,7 @@ class Recorder:
             counter = self._metrics.unrecorded
         counter.labels("answer").inc(len(served))
         counter.labels("image").inc(len(images))
+        counter.labels("shadow").inc(len(shadows))
 
 
 def _finish(future: Future[Outcome], feedback: "Feedback", said: Said) -> None:

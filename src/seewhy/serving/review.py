@@ -11,7 +11,7 @@ from seewhy.serving.errors import Refusal
 from seewhy.serving.feedback import record_label
 from seewhy.serving.page import page_file
 from seewhy.serving.recording import Recorder
-from seewhy.serving.schema import Labelled
+from seewhy.serving.schema import ImageNumber, Labelled
 from seewhy.serving.service import Service
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_review(app: FastAPI, service: Service, recorder: Recorder) -> None:
     @app.get("/review/queue", include_in_schema=False)
     async def queue(most: Annotated[int, Query(ge=1, le=500)] = 20) -> dict[str, Any]:
         """Answers to look at, and how many there are; without what was answered, so that it sways nobody."""
-        classes = {model.name: model.classifier.classes for model in service.models}
+        classes = service.classes()
         waiting = await _asked(recorder, lambda feedback: feedback.to_review(most))
         counts = await _asked(recorder, lambda feedback: feedback.count_to_review())
         items = [_item(one, classes.get(one.name, ())) for one in waiting]
@@ -48,7 +48,7 @@ def add_review(app: FastAPI, service: Service, recorder: Recorder) -> None:
         return {"items": items, "counts": counts, "classes": others}
 
     @app.get("/review/image/{request_id}/{image}", include_in_schema=False)
-    async def image(request_id: str, image: int) -> Response:
+    async def image(request_id: str, image: ImageNumber) -> Response:
         return await kept_image(recorder, request_id, image)
 
     @app.post("/review/label", include_in_schema=False)

@@ -1,8 +1,9 @@
 """What `/openapi.json` says of requests and answers; the routes themselves write plain dictionaries."""
 
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from seewhy.registry.records import Outcome
@@ -81,13 +82,17 @@ class Explained(BaseModel):
     faithfulness: dict[str, Any] | None
 
 
+MOST_NUMBER = 100_000  # of an image in its request
+ImageNumber = Annotated[int, Path(ge=0, le=MOST_NUMBER)]
+
+
 class RightLabel(BaseModel):
     """The body of `POST /feedback`."""
 
     model_config = ConfigDict(extra="forbid")
 
     request_id: str = Field(max_length=64)
-    image: int = Field(0, ge=0, le=100_000, description="number of the image in its request")
+    image: int = Field(0, ge=0, le=MOST_NUMBER, description="number of the image in its request")
     label: str | None = Field(max_length=1000, description="its class; null: withdraw the label")
 
 

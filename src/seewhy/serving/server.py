@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import ipaddress
 import logging
 import signal
 import socket
@@ -21,7 +20,7 @@ from seewhy.floors import require
 from seewhy.serving.keys import admin_token, read_secret, token_file
 from seewhy.serving.protocol import DeadlineProtocol
 from seewhy.serving.service import Service
-from seewhy.serving.settings import ServeSettings
+from seewhy.serving.settings import ServeSettings, is_loopback
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -39,7 +38,7 @@ SETTLE_SECONDS = 0.3  # in which clients learn that the server is not ready any 
 def run(names: dict[str, str], settings: ServeSettings, on_event: OnEvent) -> None:
     """Serves models, by name, until a signal. Raises as `seewhy.serve`."""
     key = None if settings.api_key_file is None else read_secret(settings.api_key_file)
-    if key is None and not _is_loopback(settings.host):
+    if key is None and not is_loopback(settings.host):
         raise UsageError(
             f"anyone who reaches {settings.host} could use the server: give --api-key-file, or listen on "
             "127.0.0.1"
@@ -53,12 +52,12 @@ async def _serve(
     service = Service(names, settings)
     public, admin = _listen(settings)
     starting = asyncio.create_task(service.start())
+    stop, servers = asyncio.Event(), list[_Server]()
     try:
-        # FastAPI takes as long to import as decoders and models to start.
-        apps = await asyncio.to_thread(_apps, service, key)
-        servers = [_Server(app, service) for app in apps]
-        stop = asyncio.Event()
         with _stopped_by_signals(stop, servers):
+            # FastAPI takes as long to import as decoders and models to start.
+            apps = await asyncio.to_thread(_apps, service, key)
+            servers += [_Server(app, service) for app in apps]
             running = [
                 asyncio.create_task(server.serve([listener]))
                 for server, listener in zip(servers, (public, admin), strict=True)
@@ -191,14 +190,6 @@ def _stopped_by_signals(stop: asyncio.Event, servers: Sequence[_Server]) -> Iter
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether an address to listen on is reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(settings: ServeSettings) -> tuple[socket.socket, socket.socket]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from seewhy.data.images.at_once import workers
 from seewhy.errors import ImageError, UsageError
 from seewhy.serving.alerts import Alerts
 from seewhy.serving.batching import Room
-from seewhy.serving.challenge import Beside, challenge_of
+from seewhy.serving.challenge import challenge_of
 from seewhy.serving.decoding import Decoded, Decoders
 from seewhy.serving.drift import DriftWatch
 from seewhy.serving.errors import Refusal, not_ready, of_image
@@ -51,10 +50,13 @@ class Service:
             self.recorder = Recorder(settings, self.metrics, admin_token())
             self.closing.append(self.recorder.close)
             if settings.keep_images:
-                self.keeper = Keeper(self.decoders, self.recorder, self.metrics)
+                days = settings.keep_days
+                self.keeper = Keeper(self.decoders, self.recorder, self.metrics, days)
         self.shadow: Shadow | None = None
         if self.challenge.shadowed:
-            self.shadow = Shadow(self.challenge.source, settings, self.metrics)
+            assert self.recorder is not None
+            record = self.recorder.shadowed
+            self.shadow = Shadow(self.challenge.source, settings, self.metrics, record)
         self.draining = False
         self.broken = asyncio.Event()
 
@@ -101,11 +103,20 @@ class Service:
     def model(self, name: str | None, unit: str | None = None) -> Served:
         """The model of a name [the first], for a unit where they are split. Raises `Refusal`."""
         if not self.models.ready or self.broken.is_set():
-            raise not_ready("the server is starting")
+            raise not_ready("the server is starting: try again in a few seconds")
         try:
             return self.challenge.shown(self.models, self.models.get(name), unit)
         except KeyError:
             raise Refusal(404, "unknown_model", "no such model: GET /models lists them") from None
+
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes that a label may name, by the name of the model: its challenger may know more."""
+        known = {model.name: model.classifier.classes for model in self.models}
+        if self.challenge.name in known:
+            beside = self.shadow.classes if self.shadow else known.get(self.challenge.other, ())
+            both = dict.fromkeys((*known[self.challenge.name], *beside))
+            known[self.challenge.name] = tuple(both)
+        return known
 
     async def decode(self, upload: Upload, model: Served) -> Decoded:
         """The stored pixels of an image. Raises `ImageError`."""
@@ -153,36 +164,24 @@ class Service:
         results: Sequence[dict[str, Any] | Refusal],
         unit: str | None = None,
     ) -> None:
-        """Records the answers of a request, where that is asked for, with what the challenger says."""
+        """Records answers, keeps images and asks the challenger, where each is wanted.
+
+        What the challenger says is added to the record: it may come seconds later, and a label before it.
+        """
         if self.recorder is None:
             return
-        part = self.challenge.part_of(self.models, model, unit)
+        asker = self.challenge.asker(self.models, model, unit)
         shadow = self.shadow if model.name == self.challenge.name else None
         loop = asyncio.get_running_loop()
         for number, (upload, result) in enumerate(zip(uploads, results, strict=True)):
             if isinstance(result, Refusal):
                 continue
-            record = partial(self._record, self.recorder, request_id, number, model, upload, result)
-            if shadow is None or upload.stored is None:
-                record(part)
-            else:  # when the answer is on its way
-                rule = model.classifier.rule
-                loop.call_soon(shadow.ask, upload.stored, rule, upload.data, record)
-
-    def _record(
-        self,
-        recorder: Recorder,
-        request_id: str,
-        number: int,
-        model: Served,
-        upload: Upload,
-        result: dict[str, Any],
-        beside: Beside | None = None,
-    ) -> None:
-        """Records an answer, and keeps its image, where that is asked for."""
-        recorder.answered(request_id, number, model, result, beside)
-        if self.keeper is not None:
-            self.keeper.keep(request_id, number, bytes(upload.data))
+            self.recorder.answered(request_id, number, model, result, asker)
+            if self.keeper is not None:
+                self.keeper.keep(request_id, number, upload.data)
+            if shadow is not None and upload.stored is not None:  # when the answer is on its way
+                seen = (upload.stored, model.classifier.rule, upload.data)
+                loop.call_soon(shadow.ask, request_id, number, *seen)
 
     def status(self) -> dict[str, Any]:
         """What the operator sees."""

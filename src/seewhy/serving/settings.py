@@ -1,11 +1,34 @@
 """What a server accepts and how long it waits: every limit, in one record."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from seewhy.registry.records import KEEP_DAYS
+
 MiB = 1 << 20
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_private(url: str) -> bool:
+    """Whether it is the address of a host, and nobody on the way there can read what is sent."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url and host != ""
+    return plain and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
 class ServeSettings(BaseModel):
@@ -44,7 +67,7 @@ class ServeSettings(BaseModel):
         None, description="program to run, with JSON as its input, when drift begins or ends"
     )
     alert_url: str | None = Field(
-        None, pattern=r"^https?://[^/]", description="address to send the same JSON to, by POST"
+        None, description="address to send the same JSON to, by POST; https, or of this machine"
     )
     reload: bool = Field(False, description="load a model again when its file changes")
 
@@ -64,7 +87,9 @@ class ServeSettings(BaseModel):
     keep_images: bool = Field(
         False, description="keep the images, without metadata: for that you need consent"
     )
-    keep_days: float = Field(30, gt=0, le=36_500, description="days for which an image is kept")
+    keep_days: float = Field(
+        KEEP_DAYS, gt=0, le=36_500, description="days for which an image is kept"
+    )
     keep_bytes: int = Field(
         1 << 30, ge=1, description="bytes of all images that are kept; then the oldest go"
     )
@@ -105,6 +130,13 @@ class ServeSettings(BaseModel):
         None, ge=1, description="open connections of one address [no limit]"
     )
     drain_seconds: int = Field(20, ge=0, description="seconds to finish requests after SIGTERM")
+
+    @field_validator("alert_url")
+    @classmethod
+    def _read_by_nobody_else(cls, value: str | None) -> str | None:
+        if value is not None and not _is_private(value):
+            raise ValueError("expected https://HOST/PATH, or http://127.0.0.1:PORT/PATH")
+        return value
 
     @field_validator("audit_share", "keep_images", "keep_days", "keep_bytes")
     @classmethod

@@ -47,7 +47,8 @@ def main() -> None:
             _send(connection, READY, {"error": visible(str(error))})
             return
         model = opened.classifier
-        about = {"digest": opened.digest, "rule": to_json(model.rule.model_dump())}
+        rule = to_json(model.rule.model_dump())
+        about = {"digest": opened.digest, "rule": rule, "classes": model.classes}
         _send(connection, READY, about)
         os.nice(19)  # the most: every other process goes first
         limits = Limits(settings.image_bytes, settings.image_pixels, settings.image_side)

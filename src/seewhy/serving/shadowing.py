@@ -20,9 +20,8 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data.images.decode import centre
 from seewhy.errors import ModelFileError, RegistryError, SeeWhyError
 from seewhy.inference.locate import find_models, stamps_of
-from seewhy.registry.records import PREFIX
-from seewhy.serving.challenge import Beside
-from seewhy.serving.children import start_child
+from seewhy.registry.records import PREFIX, ShadowAnswer
+from seewhy.serving.children import CACHE_VARIABLES, start_child
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.settings import ServeSettings
 from seewhy.serving.shadow import ANSWER, FILE, PIXELS, REQUEST
@@ -37,18 +36,25 @@ START_SECONDS = 300.0  # in which a bundle may be exported, when nothing else wa
 RETRY_SECONDS = 30.0  # between two attempts at a model that cannot be used
 WATCH_SECONDS = 1.0
 STOP_SECONDS = 2.0  # in which the last images are answered when the server stops
-CACHE_VARIABLES = ("HOME", "XDG_CACHE_HOME", "SEEWHY_CACHE")
 
 
-Then = Callable[[Beside | None], None]
+Record = Callable[[ShadowAnswer], None]
 
 
 class Shadow:
-    """The challenger of a model that is served: `source` is a name as for `seewhy.load`."""
+    """The challenger of a model that is served: `source` is a name as for `seewhy.load`.
 
-    def __init__(self, source: str, settings: ServeSettings, metrics: Metrics) -> None:
+    `record` gets what it says.
+    """
+
+    def __init__(
+        self, source: str, settings: ServeSettings, metrics: Metrics, record: Record
+    ) -> None:
         self._source, self._settings, self._metrics = source, settings, metrics
+        self._record = record
         self._process: _Process | None = None
+        self._retiring: set[_Process] = set()
+        self.classes: tuple[str, ...] = ()  # of the last one that was started
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -65,15 +71,16 @@ class Shadow:
         self._task(self._keep())
 
     async def close(self) -> None:
-        """Waits for the last answers, for some seconds at most, and ends the process."""
+        """Waits for the last answers, for some seconds at most, and ends the processes."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._process is not None:
-            until = time.monotonic() + STOP_SECONDS
-            while self._process.waiting and time.monotonic() < until:
-                await asyncio.sleep(0.01)
-            await self._process.end()
+        processes = [*self._retiring, *([self._process] if self._process else [])]
+        until = time.monotonic() + STOP_SECONDS
+        while any(one.waiting for one in processes) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        for one in processes:
+            await one.end()
 
     @property
     def status(self) -> dict[str, Any]:
@@ -84,20 +91,24 @@ class Shadow:
         return {"ready": True, "digest": process.digest, "process": process.process.pid}
 
     def ask(
-        self, stored: NDArray[np.uint8], rule: InputRule, file: bytes | bytearray, then: Then
+        self,
+        request_id: str,
+        image: int,
+        stored: NDArray[np.uint8],
+        rule: InputRule,
+        file: bytes | bytearray,
     ) -> None:
-        """Shows the challenger an image that was answered; `then` gets what it says, None if nothing.
+        """Shows the challenger the `image`th image of a request, which was answered.
 
         `stored` are its pixels as `rule` stores them, `file` its bytes, for a challenger with another rule.
         """
         process = self._process
         if process is None or not process.has_room:
             self._count("dropped")
-            then(None)
             return
         same = process.rule == rule
         data = centre(stored, rule.size).tobytes() if same else file
-        process.ask(PIXELS if same else FILE, data, then)
+        process.ask(PIXELS if same else FILE, data, (request_id, image))
 
     def _count(self, outcome: str) -> None:
         self._metrics.shadow.labels(outcome).inc()
@@ -133,15 +144,34 @@ class Shadow:
     async def _replace(self) -> None:
         """Starts a process; the one before answers what it was asked, and ends."""
         try:
-            new = await _Process.start(self._source, self._settings, self._count)
+            new = await _Process.start(self._source, self._settings, self._count, self._record)
         except (SeeWhyError, OSError, EOFError, TimeoutError) as error:
             reason = visible(str(error)) or type(error).__name__
             logger.error("the challenger cannot be used", extra={"reason": reason})
             return
         old, self._process = self._process, new
+        self.classes = new.classes
         logger.info("challenger ready", extra={"digest": new.digest})
         if old is not None:
-            self._task(old.retire())
+            self._retiring.add(old)
+            self._task(self._retire(old))
+
+    async def _retire(self, process: "_Process") -> None:
+        """Ends a process when it has answered what it was asked."""
+        until = time.monotonic() + LATE_SECONDS
+        while process.waiting and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        await process.end()
+        self._retiring.remove(process)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """An image without an answer: since when, the bytes that were sent of it, and of what request it is."""
+
+    since: float
+    size: int
+    key: tuple[str, int]
 
 
 @dataclass(eq=False)
@@ -153,17 +183,19 @@ class _Process:
     writer: asyncio.StreamWriter
     digest: str
     rule: InputRule
+    classes: tuple[str, ...]
     count: Callable[[str], None]
+    record: Record
     asked: int = 0
     size: int = 0  # bytes that wait
     answered: float = field(default_factory=time.monotonic)  # when it last was
-    waiting: dict[int, tuple[float, int, Then]] = field(default_factory=dict)
-    late: set[int] = field(default_factory=set)
+    waiting: dict[int, _Waiting] = field(default_factory=dict)
+    late: dict[int, int] = field(default_factory=dict)  # given up: the bytes, which still wait
     reading: asyncio.Task[None] | None = None
 
     @staticmethod
     async def start(
-        source: str, settings: ServeSettings, count: Callable[[str], None]
+        source: str, settings: ServeSettings, count: Callable[[str], None], record: Record
     ) -> "_Process":
         """Starts one. Raises `SeeWhyError` for a model that cannot be used."""
         files = await asyncio.to_thread(find_models, source)
@@ -184,7 +216,8 @@ class _Process:
             await process.wait()
             raise
         rule = InputRule.model_validate(about["rule"])
-        one = _Process(process, reader, writer, about["digest"], rule, count)
+        facts = (about["digest"], rule, tuple(about["classes"]))
+        one = _Process(process, reader, writer, *facts, count, record)
         one.reading = asyncio.create_task(one._read())
         return one
 
@@ -199,31 +232,31 @@ class _Process:
         waiting = len(self.waiting) + len(self.late)
         return not self.ended and waiting < QUEUE and self.size < QUEUE_BYTES
 
-    def ask(self, kind: int, data: bytes | bytearray, then: Then) -> None:
-        """Shows it an image."""
+    def ask(self, kind: int, data: bytes | bytearray, key: tuple[str, int]) -> None:
+        """Shows it an image; `key` is the request and the number of the image in it."""
         self.asked += 1
         if not self.waiting:
             self.answered = time.monotonic()
-        self.waiting[self.asked] = (time.monotonic(), len(data), then)
+        self.waiting[self.asked] = _Waiting(time.monotonic(), len(data), key)
         self.size += len(data)
         self.writer.writelines((REQUEST.pack(kind, self.asked, len(data)), data))
 
     def drop_late(self) -> None:
         """Gives up the images that have waited too long, and a process that does not move."""
         now = time.monotonic()
-        for number, (since, _, _) in list(self.waiting.items()):
-            if now - since < LATE_SECONDS:
+        for number, one in list(self.waiting.items()):
+            if now - one.since < LATE_SECONDS:
                 break
-            self.late.add(number)
-            self._finish(number, "dropped", None)
+            self.late[number] = one.size
+            self._finish(number, "dropped")
         if self.late and now - self.answered > HUNG_SECONDS:
             self.process.kill()
 
-    def _finish(self, number: int, outcome: str, said: Beside | None) -> None:
-        _, size, then = self.waiting.pop(number)
-        self.size -= size
+    def _finish(self, number: int, outcome: str) -> tuple[str, int]:
+        one = self.waiting.pop(number)
+        self.size -= 0 if number in self.late else one.size
         self.count(outcome)
-        then(said)
+        return one.key
 
     async def _read(self) -> None:
         """Hands on what it answers, until it ends; what it was asked and has not answered has failed."""
@@ -232,23 +265,17 @@ class _Process:
                 number, said = await _answer(self.reader)
                 self.answered = time.monotonic()
                 if number in self.late:
-                    self.late.discard(number)
+                    self.size -= self.late.pop(number)
                 elif said:
-                    self._finish(number, "answered", Beside(self.digest, *said))
+                    key = self._finish(number, "answered")
+                    self.record(ShadowAnswer(*key, self.digest, *said))
                 else:
-                    self._finish(number, "failed", None)
+                    self._finish(number, "failed")
         except (EOFError, OSError):
             logger.warning("the challenger has ended", extra={"pid": self.process.pid})
         finally:
             for number in list(self.waiting):
-                self._finish(number, "failed", None)
-
-    async def retire(self) -> None:
-        """Ends it when it has answered what it was asked."""
-        until = time.monotonic() + LATE_SECONDS
-        while self.waiting and time.monotonic() < until:
-            await asyncio.sleep(0.05)
-        await self.end()
+                self._finish(number, "failed")
 
     async def end(self) -> None:
         """Ends it now."""

@@ -43,11 +43,11 @@ class Upload:
         else:
             self.data += chunk
 
-    def checked(self, most: int) -> bytes:
+    def checked(self, most: int) -> bytearray:
         """All bytes. Raises `ImageError` when there were too many."""
         if self.too_large:
             raise ImageError("too_large", f"more than {most:,} bytes")
-        return bytes(self.data)
+        return self.data
 
 
 class Memory:
@@ -95,9 +95,12 @@ async def receive(request: "Request", settings: ServeSettings, holding: Holding)
     body = _counted(request, settings, holding)
     if kind == b"multipart/form-data":
         form = _Form(options.get(b"boundary", b""), settings)
-        async for chunk in body:
-            form.write(chunk)
-        return form.finished()
+        try:
+            async for chunk in body:
+                form.write(chunk)
+            return form.finished()
+        finally:
+            form.close()
     if not kind.decode("latin-1").startswith(RAW):
         raise Refusal(
             415,
@@ -138,7 +141,7 @@ class _Form:
         self._parts = self._text = 0
         self._name, self._value = bytearray(), bytearray()
         self._disposition = b""
-        self._ended = False
+        self._ended = self._misnamed = False
         callbacks = {
             "on_part_begin": self._begin_part,
             "on_header_field": lambda data, start, end: self._name.extend(data[start:end]),
@@ -167,8 +170,12 @@ class _Form:
         if not self._ended:
             raise _malformed()
         if not self._uploads:
-            raise Refusal(400, "no_image", "the form has no part `file` with a file name")
+            raise _no_image()
         return self._uploads
+
+    def close(self) -> None:
+        """Lets go of the parser, which holds the form: else images would stay until they are collected."""
+        del self._parser
 
     def _begin_part(self) -> None:
         self._parts += 1
@@ -187,6 +194,7 @@ class _Form:
     def _begin_content(self) -> None:
         _, options = parse_options_header(self._disposition.decode("latin-1"))
         if options.get(b"name") != b"file" or b"filename" not in options:
+            self._misnamed |= b"filename" in options
             return
         if len(self._uploads) == self._settings.images:
             most = counted(self._settings.images, "image")
@@ -199,6 +207,8 @@ class _Form:
             self._upload.add(data[start:end], self._settings.image_bytes)
             return
         self._text += end - start
+        if self._text > self._settings.text_bytes and self._misnamed and not self._uploads:
+            raise _no_image()
         if self._text > self._settings.text_bytes:
             most = self._settings.text_bytes
             raise Refusal(
@@ -207,6 +217,12 @@ class _Form:
 
     def _end(self) -> None:
         self._ended = True
+
+
+def _no_image() -> Refusal:
+    return Refusal(
+        400, "no_image", "no part is an image: name it `file`, as curl -F file=@image.jpg does"
+    )
 
 
 def _malformed() -> Refusal:

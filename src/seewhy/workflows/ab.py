@@ -77,7 +77,7 @@ def ab_status(
             found = recorded.disagreements(connection, name, pair)
             sent = sum(one.source == CLIENT for one in found)
             differ = recorded.count_disagreements(connection, name, pair)
-            drawn, right = recorded.audited(connection, name, pair)
+            drawn, right = recorded.audited(connection, name, pair, clients)
             audit = (len(right), drawn)
             outcomes, order = _outcomes(found, clients)
             audited = np.array(right, bool).reshape(-1, 2)
