@@ -1,3 +1,6 @@
+import math
+import re
+
 import pytest
 import yaml
 
@@ -29,6 +32,13 @@ def test_a_recipes_net_takes_its_options_and_its_images(name):
     recipe = load_recipe(name)
     options = recipe.model.options.model_dump()
     assert cost(recipe.model.name, num_classes=10, size=recipe.data.size, **options).parameters > 0
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_no_option_takes_a_number_that_a_model_file_could_not_store(value):
+    for option in options():
+        with pytest.raises(UsageError, match=re.escape(option.name)):
+            load_recipe("simple-cnn", {option.name: value})
 
 
 def test_each_deep_recipe_adds_one_thing_to_the_one_before():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from helpers import image_set, tiny_net
+from helpers import TinyNet, image_set, tiny_net
 
 from seewhy.config.training import TrainConfig
 from seewhy.errors import DivergedError, ModelFileError
@@ -47,6 +47,22 @@ def test_it_holds_tensors_and_json_only(tmp_path):
     assert path.name == "step-3"
     assert sorted(p.name for p in path.iterdir()) == ["state.json", "state.safetensors"]
     assert json.loads((path / "state.json").read_text())["progress"]["step"] == 3
+
+
+class Twice(TinyNet):
+    """A network with a layer of two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = torch.nn.Sequential(self.conv, self.norm)
+
+
+def test_a_layer_of_two_names_is_saved_and_restored(tmp_path):
+    first, second = (TrainState.start(Twice(), CONFIG) for _ in range(2))
+    load_checkpoint(second, save_checkpoint(first, tmp_path))
+    restored = second.network.state_dict()
+    assert restored["conv.weight"].data_ptr() == restored["body.0.weight"].data_ptr()
+    assert all(torch.equal(restored[k], v) for k, v in first.network.state_dict().items())
 
 
 def test_the_newest_two_and_the_best_are_kept(tmp_path):

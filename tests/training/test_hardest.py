@@ -8,7 +8,9 @@ from seewhy.analysis import diagnostics
 from seewhy.analysis.diagnostics import Setting
 from seewhy.config.augment import AugmentConfig
 from seewhy.config.training import TrainConfig
+from seewhy.events import Step
 from seewhy.training.batches import Batches
+from seewhy.training.checkpoint import load_checkpoint, save_checkpoint
 from seewhy.training.hardest import Hardest
 from seewhy.training.loop import TrainState
 
@@ -82,6 +84,21 @@ def test_the_images_of_earlier_steps_stay_known_as_long_as_they_are_needed(chang
         pass
     assert state.progress.step == batches.total_steps
     assert max(state.hardest.chosen) == config.epochs - 1
+
+
+def test_each_epoch_has_a_step_where_the_hardest_images_are_fewer_than_a_batch(tmp_path):
+    config = CONFIG.model_copy(update={"batch_size": 32, "epochs": 10})
+    state, batches = job(config)
+    steps = [event.epoch for event in run(state, batches, config) if isinstance(event, Step)]
+    assert set(steps) == set(range(1, 11)) and state.hardest.count == 32
+    # A checkpoint from before has epochs of 20 images: they are chosen again.
+    old = state.hardest.chosen | {8: torch.arange(20)}
+    state.hardest.chosen.clear()
+    state.hardest.chosen.update(old)
+    path = save_checkpoint(state, tmp_path)
+    resumed, _ = job(config)
+    load_checkpoint(resumed, path)
+    assert {len(rows) for rows in resumed.hardest.chosen.values()} == {32}
 
 
 def test_a_short_training_has_all_images_at_first():

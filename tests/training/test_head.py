@@ -70,6 +70,18 @@ def test_a_class_weight_moves_the_border() -> None:
     assert ours[1].sum() > ours[0].sum()
 
 
+def test_without_a_bias_the_layer_is_that_of_scikit_learn() -> None:
+    x, labels = blobs()
+    head = fit_head(x, labels, 3, bias=False)
+    scaled = x[:, 0] / x[:, 0].std(0)
+    reference = LogisticRegression(
+        C=1 / (head.penalty * len(x)), tol=1e-8, max_iter=1000, fit_intercept=False
+    )
+    expected = reference.fit(scaled, labels).predict_proba(scaled)
+    assert not head.bias.any()
+    np.testing.assert_allclose((x[:, 0] @ head.weight.T).softmax(1), expected, atol=2e-3)
+
+
 def test_a_class_without_images_is_allowed() -> None:
     x, labels = blobs()
     assert fit_head(x, labels, 5).weight.shape == (5, 5)

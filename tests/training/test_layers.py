@@ -7,7 +7,13 @@ from seewhy.config.recipe import load_recipe
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
 from seewhy.models.registry import build
-from seewhy.training.layers import check_layers, gradient_norms, notes_on_network, set_dropout
+from seewhy.training.layers import (
+    check_layers,
+    freeze_blocks,
+    gradient_norms,
+    notes_on_network,
+    set_dropout,
+)
 
 
 def test_every_dropout_layer_gets_the_rate():
@@ -42,6 +48,14 @@ def test_gradient_norms_by_hand_in_the_order_of_the_layers():
         network[2].weight.fill_(3)
     network(torch.tensor([[3.0, 4.0]])).sum().backward()
     assert gradient_norms(network) == {"0": pytest.approx(15), "2": pytest.approx(7)}
+
+
+@pytest.mark.parametrize("name", ["simple_cnn", "photo_cnn", "strided_cnn", "speednet"])
+def test_the_last_block_is_always_trained(name):
+    network = build(name, num_classes=2, size=32, **small(name))
+    freeze_blocks(network, 0.95)
+    trained = [name for name, weight in network.named_parameters() if weight.requires_grad]
+    assert trained and all(name.startswith("head") for name in trained)
 
 
 def test_frozen_layers_have_no_norm():

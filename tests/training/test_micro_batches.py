@@ -50,6 +50,12 @@ def test_a_batch_is_cut_into_equal_parts_with_their_shares(count, size):
     assert [share for *_, share in parts] == [n / count for n in sizes]
 
 
+@pytest.mark.parametrize(("count", "size"), [(5, 2), (16, 1), (1, 4), (3, 1)])
+def test_no_image_is_alone_in_its_part(count, size):
+    sizes = [len(y) for *_, y, _ in cut(torch.arange(count), torch.arange(count), size)]
+    assert sum(sizes) == count and min(sizes) >= min(2, count) and max(sizes) <= max(size, 3)
+
+
 @pytest.mark.parametrize("parts", [2, 3, 16])
 def test_accumulated_steps_are_those_of_the_batch(parts):
     weights = []

@@ -98,8 +98,12 @@ def test_batch_norm_takes_each_shard_by_itself_and_keeps_the_mean_of_all():
 def test_a_buffer_that_does_not_change_keeps_its_bits():
     network = tiny_net()
     network.register_buffer("constant", torch.rand(100))
+    network.register_buffer("known", torch.tensor([True, False]))
+    network.register_buffer("turns", torch.polar(torch.ones(2), torch.rand(2)))
+    network.register_buffer("mask", torch.full((4, 4), -torch.inf).triu(1))
     state = trained(network, batches(), steps=4)
-    assert torch.equal(state.network.constant, network.constant)
+    for name in ("constant", "known", "turns", "mask"):
+        assert torch.equal(getattr(state.network, name), getattr(network, name)), name
 
 
 def test_dropout_of_the_first_shard_is_that_of_the_unsharded_step(monkeypatch):

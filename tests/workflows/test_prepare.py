@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import QUICK, TinyNet, call, same_weights, write_folder
+from safetensors.torch import load_file
 
 import seewhy
 from seewhy.errors import UsageError
@@ -228,6 +229,31 @@ def test_patience_and_fewer_epochs_do_not_train_on(photos, tmp_path):
     assert len(Run(out).history) > done
 
 
+def weights_after(run):
+    """The bytes of the weights after the run's last step, whichever epoch it keeps."""
+    path = max(run.checkpoints.glob("step-*"), key=lambda path: int(path.name[5:]))
+    return {k: v.numpy().tobytes() for k, v in load_file(path / "state.safetensors").items()}
+
+
+def test_a_last_epoch_that_the_time_limit_ended_goes_on_to_the_same_bits(photos, tmp_path):
+    whole = train(photos, tmp_path / "whole", overrides={"train.epochs": 1})
+    limit = {"train.epochs": 1, "train.time_limit": 1e-9}
+    out = train(photos, tmp_path / "run", overrides=limit).path
+    with pytest.raises(UsageError, match=r"1 epoch.*\(time limit of 2e-09 s reached\)"):
+        seewhy.train(resume=True, out=out, overrides={"train.time_limit": 2e-9})
+    seen = []
+    longer = {"train.time_limit": 1e6}
+    again = seewhy.train(resume=True, out=out, overrides=longer, on_event=seen.append)
+    assert "goes on in epoch 1, which the time limit had ended; its rest is epoch 2" in notes(seen)
+    assert [row["epoch"] for row in again.history] == [1, 2]
+    last = [event for event in seen if isinstance(event, Step)][-1]
+    assert last.step == last.total_steps
+    assert again.history[-1]["lr"] == whole.history[-1]["lr"]
+    assert weights_after(again) == weights_after(whole)
+    seewhy.train(resume=True, out=out, on_event=seen.append)
+    assert seen[-1].note == "nothing to resume"
+
+
 def test_without_checkpoints_a_finished_run_stays_as_it_is(photos, tmp_path):
     out = train(photos, tmp_path / "run").path
     shutil.rmtree(out / "checkpoints")
@@ -277,3 +303,25 @@ def test_a_network_of_ones_own_is_resumed_with_it(photos, tmp_path):
     ) as events:
         next(event for event in events if isinstance(event, Step))
     assert seewhy.train(resume=True, out=out, model=TinyNet()).finished
+
+
+@pytest.mark.parametrize("option", ["model.name", "model.weights"])
+def test_options_of_networks_by_name_are_refused_beside_a_network(photos, tmp_path, option):
+    with pytest.raises(UsageError, match=f"{option} has no effect on a network of your own"):
+        train(photos, tmp_path / "run", model=TinyNet(), overrides={option: "resnet18"})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_that_does_not_fit_is_refused_before_anything_is_written(photos, tmp_path):
+    with pytest.raises(UsageError, match=r"model= gives cannot be trained: .*shape \(2, 10\)"):
+        train(photos, tmp_path / "run", model=TinyNet(10))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_of_ones_own_is_not_taken_for_the_pretrained_one_of_a_recipe(photos, tmp_path):
+    alone = {"train.unfreeze": None, "train.freeze": None}
+    with pytest.raises(UsageError, match=r"train\.unfreeze has no effect on random weights"):
+        train(photos, tmp_path / "run", "transfer", model=TinyNet(), overrides=alone)
+    steps = {"train.unfreeze": "all", "train.freeze": None, "train.epochs": 1}
+    run = train(photos, tmp_path / "run", "transfer", model=TinyNet(), overrides=steps)
+    assert [row["epoch"] for row in run.history] == [1]

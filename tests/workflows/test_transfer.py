@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import same_weights, write_folder
+from helpers import QUICK, TinyNet, same_weights, write_folder
 
 import seewhy
 from seewhy.config.networks import NETWORKS
 from seewhy.config.recipe import load_recipe
 from seewhy.data import sources
 from seewhy.errors import MemoryLimitError, UsageError
+from seewhy.evaluation.metrics import score
 from seewhy.events import Epoch, Note
 from seewhy.inference import bundle
 from seewhy.inference.locate import find_model
@@ -96,6 +97,76 @@ def test_a_second_training_computes_no_features(
     )
     again = seewhy.train(pictures, "transfer", out=tmp_path / "again", overrides=SMALL)
     assert same_weights(frozen[0].model, again.model)
+
+
+class Scaled(TinyNet):
+    """A network whose logits are a tenth of what its last layer gives."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) / 10
+
+
+class Mapped(torch.nn.Module):
+    """A network whose last layer is a convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.classes = torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classes(self.conv(x).relu()).mean((2, 3))
+
+
+class Tempered(TinyNet):
+    """A network whose logits are a bounded function of what its last layer gives."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).tanh()
+
+
+HEAD_ALONE = {**QUICK, "views": ["identity", "flip"], "train.unfreeze": None}
+
+
+@pytest.mark.parametrize("make", [None, Scaled])
+def test_a_last_layer_without_bias_or_with_scaled_logits_is_fitted_as_measured(
+    make: Any, pictures: Path, tmp_path: Path
+) -> None:
+    start: str | Path = "fast"  # whose last layer has no bias, and gives nine times the logits
+    if make is not None:
+        changes = {**QUICK, "train.epochs": 1}
+        start = seewhy.train(pictures, out=tmp_path / "start", overrides=changes, model=make()).path
+    changes = HEAD_ALONE if make else {**HEAD_ALONE, "data.size": 32}
+    run = seewhy.train(
+        pictures,
+        "thumbnails",
+        init=start,
+        out=tmp_path / "run",
+        overrides=changes,
+        model=make() if make else None,
+    )
+    (row,) = run.history
+    assert row["val_accuracy"] == 1.0
+    stored = seewhy.Predictions.from_parquet(run.predictions("val"))
+    assert row["val_loss"] == pytest.approx(score("loss", replace(stored, temperature=1)), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (Mapped, "this network has no torch.nn.Linear"),
+        (Tempered, "its logits are not the 3 outputs of its last torch.nn.Linear, linear, times"),
+    ],
+)
+def test_a_last_layer_that_cannot_be_fitted_alone_is_refused_in_a_line(
+    make: Any, words: str, pictures: Path, tmp_path: Path
+) -> None:
+    changes = {**QUICK, "train.epochs": 1}
+    start = seewhy.train(pictures, out=tmp_path / "start", overrides=changes, model=make())
+    with pytest.raises(UsageError, match=words):
+        seewhy.train(
+            pictures, init=start.path, out=tmp_path / "run", overrides=HEAD_ALONE, model=make()
+        )
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.long

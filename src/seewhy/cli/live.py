@@ -59,7 +59,7 @@ def training(
     pace = step.seconds / step.step
     left = _time(pace * (step.total_steps - step.step))
     turn = f"{run.number}/{run.total} {run.name}  " if run and run.name else ""
-    epochs = f"/{run.epochs}" if run else ""
+    epochs = f"/{max(run.epochs, step.epoch)}" if run else ""
     lines = [f"loss {step.loss:.3f}  accuracy {step.accuracy:.1%}  {rate:,.0f} images/s"]
     if run is not None and run.epochs:
         lines += _next(step, run, curve, pace)
@@ -80,7 +80,7 @@ def _next(step: Step, run: RunStarted, curve: Curve, pace: float) -> list[str]:
     )
     steps = [
         f"validation in {_time(pace * max(to_validation, 0))}",
-        f"{counted(more, 'more epoch')}" if more else "",
+        f"{counted(more, 'more epoch')}" if more > 0 else "",
         after,
     ]
     lines = [f"next: {', then '.join(filter(None, steps))}"]

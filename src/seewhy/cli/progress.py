@@ -142,7 +142,8 @@ class Terminal:
         if run.name:
             return
         watched = {"accuracy": metrics["accuracy"], run.metric: metrics[run.metric]}
-        turn = f"epoch {epoch.epoch:>3}/{run.epochs}" if epoch.epoch else "last layer"
+        epochs = max(run.epochs, epoch.epoch)  # more where the time limit had ended the last one
+        turn = f"epoch {epoch.epoch:>3}/{epochs}" if epoch.epoch else "last layer"
         self.write(
             f"{turn}  train {epoch.train_loss:.3f} {epoch.train_accuracy:6.1%}  val {metrics['loss']:.3f} "
             + "  ".join(

@@ -1,5 +1,6 @@
 """How a network is trained: one frozen record of typed fields."""
 
+import math
 import os
 from typing import Annotated, Any, Literal, Self
 
@@ -18,7 +19,8 @@ DISTILL_WEIGHT, DISTILL_TEMPERATURE = 0.9, 4.0  # customary (Tian et al. 2020)
 class TrainConfig(BaseModel):
     """The training section of a recipe; `None` means off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    # A model file stores these as JSON, which has no infinite numbers.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
 
     epochs: int = Field(10, ge=1, le=100_000, description="passes over the training images")
     batch_size: int = Field(128, ge=1, le=65_536, description="images per step")
@@ -60,8 +62,8 @@ class TrainConfig(BaseModel):
         None,
         gt=0,
         lt=1,
-        description="share of the images (0 to 1) that an epoch has after `hardest_after`: those whose loss "
-        "was highest when they were last trained on",
+        description="share of the images (0 to 1) that an epoch has after `hardest_after`, a batch at least: "
+        "those whose loss was highest when they were last trained on",
     )
     hardest_after: float | None = Field(
         None,
@@ -263,6 +265,16 @@ class TrainConfig(BaseModel):
         if self.hardest is None:
             return self.epochs
         return max(1, round((self.hardest_after or HARDEST_AFTER) * self.epochs))
+
+    def hardest_of(self, images: int) -> int:
+        """How many of the images an epoch with the `hardest` has: a batch at least, so that it has a step."""
+        return min(images, max(math.ceil((self.hardest or 1) * images), self.batch_size))
+
+    def ends_with_one(self, images: int) -> bool:
+        """Whether the last batch of a training on so many images has a single one."""
+        first = self.first_hardest
+        total = first * images + (self.epochs - first) * self.hardest_of(images)
+        return total % self.batch_size == 1 % self.batch_size
 
     @property
     def validated(self) -> tuple[str, ...]:

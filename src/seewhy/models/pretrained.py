@@ -118,8 +118,14 @@ def _hint(network: Network, card: Pretrained) -> str:
 
 
 def last_layer(network: nn.Module) -> str:
-    """The name of the layer that gives the logits: the last linear one."""
-    return [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
+    """The name of the layer that gives the logits: the last linear one. Raises `UsageError` without one."""
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise UsageError(
+            "this network has no torch.nn.Linear, and so no last layer that could be fitted alone: train all "
+            "layers with --train.unfreeze all"
+        )
+    return linear[-1]
 
 
 def _of_package(name: str, card: Pretrained) -> Weights:

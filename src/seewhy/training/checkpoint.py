@@ -72,7 +72,7 @@ def packed(state: TrainState) -> tuple[bytes, dict[str, Any]]:
     if state.hardest is not None:  # infinite where an image was not seen yet
         tensors["hardest.losses"] = state.hardest.losses
         tensors |= {f"hardest.{n}": rows for n, rows in state.hardest.chosen.items()}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    tensors = _apart({name: value.detach().cpu() for name, value in tensors.items()})
     size = sum(value.nbytes for value in tensors.values())
     bytes(
         2 * size
@@ -84,6 +84,17 @@ def packed(state: TrainState) -> tuple[bytes, dict[str, Any]]:
         "threads": state.threads or torch.get_num_threads(),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors that share no memory, as safetensors wants them; of a layer with two names, one is a copy."""
+    apart, seen = {}, set()
+    for name, tensor in tensors.items():
+        tensor = tensor.contiguous()
+        shared = tensor.untyped_storage().data_ptr() in seen
+        apart[name] = tensor.clone() if shared else tensor
+        seen.add(apart[name].untyped_storage().data_ptr())
+    return apart
 
 
 def load_checkpoint(state: TrainState, path: Path) -> str | None:
@@ -119,7 +130,11 @@ def unpack(state: TrainState, data: bytes, record: Mapping[str, Any]) -> None:
     if state.hardest is not None:
         rows = _part(tensors, "hardest.")
         state.hardest.losses.copy_(rows.pop("losses"))
-        state.hardest.chosen.update({int(epoch): chosen for epoch, chosen in rows.items()})
+        count = (
+            state.hardest.count
+        )  # epochs of fewer images than a batch were chosen once: not used
+        known = {int(epoch): chosen for epoch, chosen in rows.items() if len(chosen) == count}
+        state.hardest.chosen.update(known)
     state.progress = _progress(record)
     state.progress.gradient_norms = [
         {current_name(architecture, layer): norm for layer, norm in row.items()}

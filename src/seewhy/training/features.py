@@ -11,6 +11,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data import ImageSet
 from seewhy.data.feature_cache import FeatureCache
 from seewhy.data.images.decode import centre
+from seewhy.errors import UsageError
 from seewhy.events import Progress
 from seewhy.inference.forward import VIEWS, evaluating, to_input
 from seewhy.inference.predictor import at_a_time
@@ -84,3 +85,34 @@ def last_inputs(network: nn.Module, x: Tensor) -> Tensor:
     finally:
         handle.remove()
     return seen[0]
+
+
+def logit_scale(network: nn.Module, classes: int, size: int) -> float:
+    """The constant by which a network multiplies the outputs of its last layer to give logits; mostly 1.
+
+    Raises `UsageError` where logits are anything else than that: then the layer cannot be fitted alone.
+    """
+    layer = network.get_submodule(last_layer(network))
+    device = next(network.parameters()).device
+    outputs = torch.linspace(-1, 1, 2 * classes, device=device).view(2, classes)
+    fits: list[bool] = []
+
+    def replaced(_layer: nn.Module, inputs: tuple[Tensor], given: Tensor) -> Tensor:
+        fits.append(inputs[0].ndim == 2 and given.shape == outputs.shape)
+        return outputs if fits[-1] else given
+
+    handle = layer.register_forward_hook(replaced)
+    try:
+        with evaluating(network):
+            logits = network(torch.zeros(2, 3, size, size, device=device))
+    finally:
+        handle.remove()
+    scale = float((logits * outputs).sum() / outputs.square().sum()) if fits == [True] else 0.0
+    own = isinstance(layer.weight, nn.Parameter)  # not computed from others, as weight norm does
+    if not (own and scale and torch.allclose(logits, scale * outputs)):
+        raise UsageError(
+            f"the last layer of this network cannot be fitted alone: its logits are not the {classes} "
+            f"outputs of its last torch.nn.Linear, {last_layer(network)}, times a constant; train all "
+            "layers with --train.unfreeze all"
+        )
+    return scale

@@ -38,7 +38,7 @@ class Hardest:
         if config.hardest is None:
             return None
         losses = torch.full((images,), torch.inf, device=device)
-        count = math.ceil(config.hardest * images)
+        count = config.hardest_of(images)
         steps = (
             BATCH_NORM_STEPS if config.swa is not None else 1
         )  # whose images are asked for again

@@ -37,24 +37,25 @@ def fit_head(
     *,
     weights: Tensor | None = None,
     groups: np.ndarray | None = None,
+    bias: bool = True,
 ) -> Head:
     """Fits a last layer to features (N, V, D) of V views of N images, with labels (N,).
 
     Minimises the mean cross-entropy, each class weighted by `weights` (K,), and `penalty / 2` times the
     squared weights of standardised features, by L-BFGS (Liu & Nocedal 1989). The penalty is that with the
     lowest loss in a cross-validation that leaves out all views of an image, and all images of a group,
-    together.
+    together. Without `bias`, features are scaled but not centred, and the bias is zero.
     """
     rows = features.flatten(0, 1)
-    mean, std = rows.mean(0), rows.std(0).clamp_min(1e-3)
+    mean, std = rows.mean(0) * bias, rows.std(0).clamp_min(1e-3)
     x = (features - mean) / std
     scale = torch.ones(classes) if weights is None else weights
     folds = _folds(labels.numpy(), groups)
     left_out = torch.zeros(len(PENALTIES), len(labels), classes)
     for known, judged in folds:
-        path = _path(x[known], labels[known], classes, scale, PENALTIES)
-        for number, (weight, bias) in enumerate(path):
-            left_out[number, judged] = (x[judged] @ weight.T + bias).mean(1)
+        path = _path(x[known], labels[known], classes, scale, PENALTIES, bias)
+        for number, (weight, shift) in enumerate(path):
+            left_out[number, judged] = (x[judged] @ weight.T + shift).mean(1)
     losses: dict[float, float] = {}
     accuracy, penalty = None, PENALTIES[2]
     if folds:
@@ -63,8 +64,9 @@ def fit_head(
         best = int(np.argmin(each))
         penalty = PENALTIES[best]
         accuracy = (left_out[best].argmax(1) == labels).float().mean().item()
-    weight, bias = _path(x, labels, classes, scale, PENALTIES[: PENALTIES.index(penalty) + 1])[-1]
-    return Head(weight / std, bias - weight @ (mean / std), penalty, losses, accuracy)
+    stronger = PENALTIES[: PENALTIES.index(penalty) + 1]
+    weight, shift = _path(x, labels, classes, scale, stronger, bias)[-1]
+    return Head(weight / std, shift - weight @ (mean / std), penalty, losses, accuracy)
 
 
 def _folds(labels: np.ndarray, groups: np.ndarray | None) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -83,12 +85,17 @@ def _folds(labels: np.ndarray, groups: np.ndarray | None) -> list[tuple[np.ndarr
 
 
 def _path(
-    x: Tensor, labels: Tensor, classes: int, scale: Tensor, penalties: Sequence[float]
+    x: Tensor,
+    labels: Tensor,
+    classes: int,
+    scale: Tensor,
+    penalties: Sequence[float],
+    with_bias: bool,
 ) -> list[tuple[Tensor, Tensor]]:
-    """Weight and bias for each penalty, each fit from the one before."""
+    """Weight and bias for each penalty, each fit from the one before; without bias it stays zero."""
     rows, targets = x.flatten(0, 1), labels.repeat_interleave(x.shape[1])
     weight = torch.zeros(classes, rows.shape[1], requires_grad=True)
-    bias = torch.zeros(classes, requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=with_bias)
     fitted = []
     for penalty in penalties:
         optimizer = torch.optim.LBFGS(

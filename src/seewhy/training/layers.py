@@ -92,10 +92,10 @@ def freeze_batch_norms(network: nn.Module) -> None:
 
 
 def freeze_blocks(network: nn.Module, share: float) -> None:
-    """Leaves the first blocks out of training: `share` of all, to the nearest whole number."""
+    """Leaves the first blocks out of training: `share` of all, to the nearest whole number but the last."""
     away = distances(network)
     blocks = max(away.values()) + 1
-    trained = blocks - round(share * blocks)
+    trained = max(1, blocks - round(share * blocks))
     for name, parameter in network.named_parameters():
         if away[name] >= trained:
             parameter.requires_grad_(False)

@@ -97,8 +97,7 @@ def train(
     `Note` says so. The caller may stop at any yield and continue later with the same `state`, bit for bit.
     With several `ranks` each computes some shards of every batch, and all have the same state after it; the
     first alone validates. Global settings, such as random states, are set and restored within a step.
-    `mode` is "max" or "min", the better direction of `config.monitor`. Raises `DivergedError` if a loss is
-    not finite.
+    `mode` says whether "max" or "min" is better. Raises `DivergedError` if a loss is not finite.
     """
     network, progress, threads = state.network, state.progress, state.threads
     compiled = cast(nn.Module, torch.compile(network)) if config.compile else network
@@ -115,7 +114,9 @@ def train(
         if not unread:
             clock = time.monotonic()
         seed = seed_of(config.seed, NETWORK, progress.step)
-        if batches.epochs_done(progress.step) > progress.epoch or progress.out_of_time:
+        ended = batches.epochs_done(progress.step) > min(progress.epoch, config.epochs - 1)
+        if ended or progress.out_of_time:
+            progress.cut_short = not ended
             with deterministic(device, seed, threads), memory_capped(device, config.device_memory):
                 metrics = ranks.of_first(partial(_validated, state, batches, config, validate))
             seconds, peak = ranks.agreed(time.monotonic() - clock), take_peak_memory(device)
@@ -131,8 +132,7 @@ def train(
         in_epoch = batches.epochs_done(progress.step) == progress.epoch
         if len(unread) < read_every and in_epoch and fitted == size:
             continue
-        steps = _read(progress, unread, batches.total_steps, clock)
-        unread = []
+        steps, unread = _read(progress, unread, batches.total_steps, clock), []
         progress.elapsed = ranks.agreed(progress.elapsed)
         progress.out_of_time = out_of_time(progress, config)
         if fitted < size:

@@ -15,8 +15,11 @@ Result = TypeVar("Result")
 
 
 def cut(x: Tensor, y: Tensor, size: int) -> list[tuple[Tensor, Tensor, float]]:
-    """Cuts a batch into equal parts of at most `size` images, each with its share of the images."""
-    parts = -(-len(y) // size)
+    """Cuts a batch into equal parts of at most `size` images, each with its share of the images.
+
+    A part has no image alone, and so one more where `size` is 1 or 2.
+    """
+    parts = min(-(-len(y) // size), len(y) // LEAST) or 1
     pairs = zip(x.tensor_split(parts), y.tensor_split(parts), strict=True)
     return [(part_x, part_y, len(part_y) / len(y)) for part_x, part_y in pairs]
 

@@ -20,6 +20,8 @@ class TrainProgress:
 
     `events_length` is the length of the run's events.jsonl in bytes; None if the run has no such file.
     `micro_batch` is the number of images of a micro-batch since memory ran out; None: as the recipe says.
+    `cut_short` tells that the time limit ended the last epoch before its last step: if the training goes on,
+    the rest of it belongs to the next epoch, also where the recipe has no more.
     """
 
     step: int = 0
@@ -39,6 +41,7 @@ class TrainProgress:
     gradient_norms: list[dict[str, float]] = field(default_factory=list)
     events_length: int | None = None
     micro_batch: int | None = None
+    cut_short: bool = False
 
     @property
     def epoch(self) -> int:
@@ -58,7 +61,10 @@ def close_epoch(
     """Adds an epoch that is validated to the history; `seconds` are those since its last step."""
     metrics = {name: math.nan if score is None else score for name, score in metrics.items()}
     value = metrics[config.monitor]
-    lr = config.lr * progress.plateau_factor * lr_factor(config, number) if number else 0.0
+    done = min(
+        number, config.epochs
+    )  # the rest of an epoch that was cut short may come after the last
+    lr = config.lr * progress.plateau_factor * lr_factor(config, done) if number else 0.0
     require_finite(metrics["loss"], progress.step, lr)
     improved, equal = _compare(value, progress.best_value, mode)
     best = next((row for row in progress.history if row["epoch"] == progress.best_epoch), None)
@@ -99,7 +105,7 @@ def reason_to_stop(progress: TrainProgress, config: TrainConfig) -> str | None:
         return f"time limit of {config.time_limit:g} s reached"
     if config.unfreeze is None and progress.history:
         return "the last layer is fitted; the others stay frozen"
-    if progress.epoch >= config.epochs:
+    if progress.epoch >= config.epochs and not progress.cut_short:
         return "all epochs done"
     if config.patience is not None and progress.stale >= config.patience:
         return f"no better {config.monitor} for {counted(config.patience, 'epoch')}"

@@ -26,6 +26,8 @@ from seewhy.run import Run, new_run, resumable_run
 from seewhy.text import counted
 from seewhy.training.batches import WEIGHTS, seed_of
 from seewhy.training.busy import free_threads
+from seewhy.training.custom_network import check_custom
+from seewhy.training.features import logit_scale
 from seewhy.training.layers import batch_norm_momentum, check_layers, check_sides, notes_on_network
 from seewhy.training.ranks import ALONE, Ranks
 from seewhy.training.reference import Reference
@@ -46,6 +48,9 @@ from seewhy.workflows.request import (
     with_own_rule,
 )
 from seewhy.workflows.transfer import decide, require_pretrained
+
+# Techniques of training steps, of which the last layer alone takes none.
+OF_STEPS = ("teacher", "curriculum", "hardest", "ema", "swa")
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,7 @@ class Job:
     @property
     def starts_with_last_layer(self) -> bool:
         """Whether the last layer is fitted to frozen features before other layers are trained."""
-        recipe = self.recipe
-        return recipe.train.unfreeze is None or recipe.model.weights is not None
+        return self.recipe.train.unfreeze is None or self.config["weights"] is not None
 
     def predict_val(
         self, network: nn.Module, views: Sequence[str], amp: torch.dtype | None = None
@@ -120,21 +124,21 @@ def prepare(
     chosen, notes = _fitting(_with_shares(chosen, splits), len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
     device = _device(chosen)
-    require_pretrained(chosen.train, start is not None or chosen.model.weights is not None)
+    require_pretrained(chosen.train, start is not None or weights is not None)
     network = _build(chosen, splits, start, request.model)
     if weights is not None and isinstance(network, Network):
         notes += (fill(network, weights, chosen.model.name),)
     check_layers(network, chosen.train)
     notes = (*notes, *notes_on_network(network, chosen.train))
     check_sides(network, chosen.train, splits.rule.size)
-    teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
     chosen, decided = decide(chosen, splits, network, begun, request.overrides or {})
-    notes = (*notes, *decided)
-    if start is not None:
-        notes = (*notes, *what_is_kept(str(request.init), start, splits))
-    notes = (*splits.notes, *notes, *_technique_notes(chosen, splits, network, teacher, judge))
+    if chosen.train.unfreeze is None:
+        logit_scale(network, len(splits.classes), splits.rule.size)  # refuses what cannot be fitted
+    teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
+    kept = () if start is None else what_is_kept(str(request.init), start, splits)
+    techniques = _technique_notes(chosen, splits, network, teacher, judge)
     threads, seen = _threads(chosen, device, ranks, begun)
-    notes = (*notes, *seen)
+    notes = (*splits.notes, *notes, *decided, *kept, *techniques, *seen)
     target = None if request.out is None else Path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
@@ -182,19 +186,25 @@ def _technique_notes(
 ) -> list[str]:
     """What a user must know of the techniques that a recipe uses."""
     notes, train = [], recipe.train
+    if train.unfreeze is None:
+        unused = [name for name in OF_STEPS if getattr(train, name) is not None]
+        have = "has" if len(unused) == 1 else "have"
+        text = (
+            f"{', '.join(unused)} {have} no effect: the last layer is fitted, and no step is made"
+        )
+        return [text] if unused else []
     if train.accumulate is not None and batch_norm_momentum(network) is not None:
         size = -(-train.batch_size // train.accumulate)
         notes.append(
             f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
         )
     if train.hardest is not None and train.first_hardest < train.epochs:
+        images = len(splits.train)
         notes.append(
             f"hardest: training loss and accuracy after epoch {train.first_hardest} are those of the hardest "
-            f"{train.hardest:.0%} of the images"
+            f"{train.hardest_of(images) / images:.0%} of the images"
         )
-    if train.swa is not None and train.unfreeze is None:
-        notes.append("swa has no effect: the last layer is fitted, and no step is made")
-    elif train.swa is not None and (train.patience or train.time_limit):
+    if train.swa is not None and (train.patience or train.time_limit):
         notes.append(
             f"swa: averaging begins after {1 - train.swa:.0%} of the steps of {train.epochs} epochs; where "
             "patience or time_limit ends the training before, no weights are averaged"
@@ -208,9 +218,11 @@ def _technique_notes(
 
 
 def _reference(recipe: Recipe, splits: Splits, option: str) -> Reference | None:
-    """The model that a field of the training section names."""
+    """The model that a field of the training section names; None also where no step is made to use it."""
     name = getattr(recipe.train, option)
-    return None if name is None else Reference.load(name, splits.classes, f"train.{option}")
+    if name is None or recipe.train.unfreeze is None:
+        return None
+    return Reference.load(name, splits.classes, f"train.{option}")
 
 
 def _device(recipe: Recipe) -> torch.device:
@@ -258,11 +270,13 @@ def _build(
     recipe: Recipe, splits: Splits, start: Bundle | None, model: nn.Module | None
 ) -> nn.Module:
     """The network before the first step, on the CPU."""
+    size, classes = splits.rule.size, splits.classes
     if model is not None:
         if start is not None:
             require_own_classes(start, splits)
-        return start.network if start else model
-    size, classes = splits.rule.size, splits.classes
+        network = start.network if start else model
+        check_custom(network, recipe.train, len(classes), size, len(splits.train))
+        return network
     options = recipe.model.options.model_dump()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(recipe.train.seed, WEIGHTS, 0))

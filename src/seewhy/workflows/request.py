@@ -42,6 +42,14 @@ class Request:
     init: str | Path | None
     model: nn.Module | None
 
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for an option of networks that are built by name, beside a network."""
+        for name in self.overrides or {}:
+            if self.model is not None and name.startswith("model."):
+                raise UsageError(
+                    f"{name} has no effect on a network of your own, which model= gives: leave it out"
+                )
+
     @property
     def names_recipe(self) -> bool:
         """Whether the recipe does not depend on the images."""

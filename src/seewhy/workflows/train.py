@@ -202,6 +202,10 @@ def _events(job: Job, resume: bool) -> Generator[Event, None, None]:
 def _trained_on(progress: TrainProgress, config: TrainConfig) -> str:
     """What happens to the learning rate of a finished run that is given more epochs."""
     done, before = progress.epoch, progress.history[-1]["lr"]
+    if done >= config.epochs:
+        return (
+            f"goes on in epoch {done}, which the time limit had ended; its rest is epoch {done + 1}"
+        )
     after = config.lr * progress.plateau_factor * lr_factor(config, done)
     text = f"goes on after epoch {done}, to epoch {config.epochs}"
     if after == before:

@@ -23,7 +23,7 @@ from seewhy.run import Run
 from seewhy.text import counted
 from seewhy.training.averages import start_average
 from seewhy.training.batches import progressive_side
-from seewhy.training.features import FrozenFeatures
+from seewhy.training.features import FrozenFeatures, logit_scale
 from seewhy.training.guards import deterministic, memory_capped
 from seewhy.training.head import Head, fit_head
 from seewhy.training.layers import freeze_batch_norms, freeze_blocks
@@ -99,11 +99,17 @@ def fit_last_layer(
     features, labels = frozen.read(train), torch.from_numpy(train.labels)
     classes = len(train.classes)
     weights = balanced_weights(train.labels, classes) if config.class_weights else None
-    head = fit_head(features, labels, classes, weights=weights, groups=_numbered(train.groups))
     layer = cast(nn.Linear, network.get_submodule(last_layer(network)))
+    bias: nn.Parameter | None = layer.bias
+    groups = _numbered(train.groups)
+    head = fit_head(
+        features, labels, classes, weights=weights, groups=groups, bias=bias is not None
+    )
+    scale = logit_scale(network, classes, splits.rule.size)
     with torch.no_grad():
-        layer.weight.copy_(head.weight)
-        layer.bias.copy_(head.bias)
+        layer.weight.copy_(head.weight / scale)
+        if bias is not None:
+            bias.copy_(head.bias / scale)
     if state.average is not None:
         state.average = start_average(network)
     learned = _answers(head, features, train)
