@@ -19,7 +19,8 @@ from mkdocs.structure.pages import Page
 
 import seewhy
 from seewhy.cli import VERBS, cli
-from seewhy.config.networks import NETWORKS, STORED_COST, NetworkOptions
+from seewhy.config.networks import NETWORKS, STORED_COST
+from seewhy.config.networks.options import NetworkOptions
 from seewhy.config.recipe import SHIPPED, load_recipe, recipe_names
 from seewhy.text import counted
 

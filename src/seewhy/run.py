@@ -373,6 +373,7 @@ def writing(run: Run) -> Iterator[None]:
     """
     with exclusive(run.lock):
         clear_temporaries(run.path)
+        clear_temporaries(run.checkpoints, "step-*.tmp", below=False)
         yield
 
 

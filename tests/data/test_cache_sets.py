@@ -13,7 +13,7 @@ from data.test_cache import entries, flip, get, segments
 
 import seewhy
 from seewhy.data import cache, checksums
-from seewhy.data.cache_sets import USED, CachedSet, adding
+from seewhy.data.cache_sets import USED, CachedSet, adding, make_room
 from seewhy.errors import UsageError
 
 
@@ -151,6 +151,17 @@ def test_images_of_a_set_that_is_being_added_stay(home, two):
         seewhy.remove_cached()
         assert len(entries(home)) == 0 and len(segments(home)) == 2
     get(two[0])
+    assert len(entries(home)) == len(segments(home)) == 1
+
+
+def test_no_set_makes_room_while_another_is_added(home, two, tmp_path, monkeypatch):
+    """Its images could not be freed, so that the sets would go one by one and the cache stay as large."""
+    monkeypatch.setenv("SEEWHY_CACHE_GB", "0")
+    third = class_folders(tmp_path / "three", {"a": 2, "b": 2}, side=12, start=300)
+    with adding():
+        get(third)
+        assert len(entries(home)) == len(segments(home)) == 3
+    assert len(make_room(entries(home)[0])) == 2
     assert len(entries(home)) == len(segments(home)) == 1
 
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import seewhy
+from seewhy.data.cache_sets import make_room
 from seewhy.data.feature_cache import FeatureCache
 
 
@@ -39,7 +41,7 @@ def test_a_damaged_part_is_computed_again(home: Path) -> None:
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(bytes(data))
-    assert cache.missing(hashes("a", "b")).tolist() == [0]
+    assert FeatureCache("rule", "network").missing(hashes("a", "b")).tolist() == [0]
 
 
 def test_features_go_with_the_last_images_of_their_rule(home: Path, photos: Path) -> None:
@@ -50,3 +52,26 @@ def test_features_go_with_the_last_images_of_their_rule(home: Path, photos: Path
     assert len(list(home.rglob("values.npy"))) == 2
     seewhy.remove_cached([one.id])
     assert list(home.rglob("values.npy")) == []
+
+
+def test_features_that_are_removed_meanwhile_can_be_read(home: Path) -> None:
+    FeatureCache("rule", "network").add(hashes("a"), values(1))
+    cache = FeatureCache("rule", "network")
+    cache.add(hashes("b"), values(2))
+    seewhy.remove_cached()
+    assert list(home.rglob("values.npy")) == []
+    assert cache.missing(hashes("a", "b")).tolist() == []
+    assert cache.read(hashes("b", "a"))[:, 0, 0].tolist() == [2, 1]
+
+
+def test_features_of_a_pack_stay_until_room_is_needed(
+    home: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No set has the images of a pack."""
+    FeatureCache("rule", "network").add(hashes("a"), values(1))
+    seewhy.load_data(photos)
+    assert len(list(home.rglob("values.npy"))) == 1
+    files = [*home.glob("sets/**/*"), *home.glob("pixels/**/*")]
+    images = sum(file.stat().st_size for file in files if file.is_file())
+    monkeypatch.setenv("SEEWHY_CACHE_GB", str((images + 100) / 1e9))
+    assert make_room(home) == () and list(home.rglob("values.npy")) == []

@@ -173,6 +173,12 @@ def test_the_shares_of_val_and_test_may_be_chosen():
     assert notes == ["no split given: drawn 40/25/35 by content, seed 0"]
 
 
+@pytest.mark.parametrize("val", [0.9, 0.95])
+def test_a_share_of_val_that_leaves_nothing_beside_the_test_that_is_drawn_is_refused(val):
+    with pytest.raises(UsageError, match=rf"val {val} and test 0\.1 leave nothing to train on"):
+        assign(a_set([0] * 50 + [1] * 50), np.array([""] * 100), DataConfig(val=val))
+
+
 def test_a_share_of_test_that_would_have_no_effect_is_refused():
     with pytest.raises(UsageError, match=r"data\.test has no effect"):
         assign(a_set([0, 0, 0]), np.array(["train"] * 3), DataConfig(val=0.3, test=0.2))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from seewhy.config.networks import ResNetOptions
+from seewhy.config.networks.resnets import ResNetOptions
 from seewhy.models.attention import ATTENTION, CBAM, SqueezeExcitation
 from seewhy.models.blocks import blocks
 from seewhy.models.registry import build

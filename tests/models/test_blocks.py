@@ -5,7 +5,7 @@ import torch
 from helpers import EACH_FAMILY
 from torch import Tensor, nn
 
-from seewhy.config.networks import NetworkOptions
+from seewhy.config.networks.options import NetworkOptions
 from seewhy.models.blocks import IMAGE, Block, blocks
 from seewhy.models.registry import Network, build, cost
 

@@ -9,7 +9,8 @@ from helpers import EVERY_BLOCK, small
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seewhy.config.networks import NETWORKS, NetworkOptions
+from seewhy.config.networks import NETWORKS
+from seewhy.config.networks.options import NetworkOptions
 from seewhy.models import colour
 from seewhy.models.colour import channel_statistics
 from seewhy.models.network import STD_FLOOR

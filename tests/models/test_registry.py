@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 from seewhy import models
-from seewhy.config.networks import NETWORKS, STORED_COST, PretrainedOptions
+from seewhy.config.networks import NETWORKS, STORED_COST
+from seewhy.config.networks.options import PretrainedOptions
 from seewhy.errors import UsageError
 from seewhy.models.blocks import blocks
 from seewhy.models.registry import LARGEST, Network, build, cost, describe, name_of, network_class

@@ -12,7 +12,7 @@ from torch import nn, optim
 from reliability import processes
 from reliability.trainings import at_sync, execute_train, require_same, train
 from seewhy.config.training import TrainConfig
-from seewhy.run import Run
+from seewhy.run import Run, writing
 from seewhy.training import checkpoint
 from seewhy.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from seewhy.training.loop import TrainState
@@ -65,9 +65,11 @@ def killed_while_saving(directory, save, seconds):
 
 @times(5, 200)
 def test_a_kill_while_saving_loses_no_saved_checkpoint(tmp_path, rng, kills):
+    run = Run(tmp_path)
     for _ in range(kills):
-        saved = killed_while_saving(tmp_path, save_checkpoint, rng.uniform(0, 0.05))
-        latest = latest_checkpoint(tmp_path)
+        saved = killed_while_saving(run.checkpoints, save_checkpoint, rng.uniform(0, 0.05))
+        with writing(run):  # removes what was half written
+            latest = latest_checkpoint(run.checkpoints)
         state = filled(0)
         load_checkpoint(state, latest)
         step = state.progress.step

@@ -156,17 +156,22 @@ def test_a_signal_to_one_rank_stops_all_at_one_step(photos, tmp_path):
     assert f"interrupted, and saved at step {run.saved_step:,}" in (tmp_path / "log").read_text()
 
 
-@pytest.mark.parametrize("differs", ["settings", "data"])
+@pytest.mark.parametrize("differs", ["settings", "data", "order"])
 def test_ranks_that_differ_are_refused(photos, tmp_path, differs):
     first = arguments(photos, tmp_path / "run", SHARDED)
+    for number, file in enumerate(sorted(photos.rglob("*.png"), reverse=True)):
+        copy = tmp_path / "renamed" / file.parent.name / f"{number}.png"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
     other = {
         "settings": arguments(photos, tmp_path / "run", SHARDED | {"train.epochs": 7}),
         "data": arguments("digits", tmp_path / "run", SHARDED),
+        "order": arguments(tmp_path / "renamed", tmp_path / "run", SHARDED),
     }
     assert codes(start([first, other[differs]], tmp_path)) == [RankError.exit_code] * 2
     said = (tmp_path / "log").read_text()
     assert said.count("seewhy: ") == 1  # the first rank speaks for all
-    assert f"has other {differs} than rank 0" in said
+    assert f"has other {'settings' if differs == 'settings' else 'data'} than rank 0" in said
 
 
 def test_more_processes_than_shards_are_refused(photos, tmp_path):

@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from helpers import QUICK, TinyNet, call, same_weights, write_folder
@@ -134,6 +135,30 @@ def test_data_in_memory_must_be_given_again(tmp_path):
     with pytest.raises(UsageError, match=r"in memory: 24 images.*data="):
         seewhy.train(resume=True, out=out)
     seewhy.train((images, labels), resume=True, out=out)
+
+
+def test_a_run_goes_on_to_the_same_bits_with_its_images_in_another_order(tmp_path):
+    """Renamed files come in another order; among them one image under two labels."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 3
+    images = rng.integers(0, 256, (48, 16, 16, 3)).astype(np.uint8)
+    images[4] = images[3]
+    overrides = TINY | {
+        "data.val": 0.25,
+        "train.hardest": 0.5,
+        "train.hardest_after": 0.2,
+        "augment.flip": None,
+    }
+    whole = train((images, labels), tmp_path / "whole", overrides=overrides)
+    options = {"out": tmp_path / "run", "overrides": TINY | overrides}
+    with seewhy.training_events((images, labels), "regularized-cnn", **options) as events:
+        next(event for event in events if isinstance(event, Epoch))
+    other = rng.permutation(48)
+    run = train((images[other], labels[other]), resume=True, **options)
+    assert same_weights(run.model, whole.model) and run.metrics == whole.metrics
+    names = [row["id"] for row in run.rows("splits.csv") if row["split"] == "train"]
+    first = [row["id"] for row in whole.rows("splits.csv") if row["split"] == "train"]
+    assert names == [f"memory/{other.tolist().index(int(name.split('/')[1]))}" for name in first]
 
 
 # ------------------------------------------------------------------ more epochs

@@ -196,6 +196,33 @@ def test_all_layers_go_on_from_the_last_layer_and_resume_bit_for_bit(
     assert same_weights(whole.model, left.model)
 
 
+@pytest.mark.parametrize(
+    ("own", "limit", "asked", "epochs"),
+    [
+        (None, None, 4, 4),
+        (None, None, None, 2),  # not the recipe's
+        (9.0, 9.0, 4, 2),  # the same command again, where the limit has left 2
+        (9.0, 99.0, 4, 4),
+    ],
+)
+def test_a_run_keeps_the_epochs_that_it_decided_unless_others_are_asked_for(
+    own: float | None,
+    limit: float | None,
+    asked: int | None,
+    epochs: int,
+    pictures: Path,
+    tmp_path: Path,
+) -> None:
+    begun = seewhy.Run(tmp_path)
+    train = {"unfreeze": "all", "epochs": 2, "time_limit": own}
+    begun.write_config({"recipe": {"data": {}, "train": train}, "data": "photos"})
+    overrides = {"train.time_limit": limit} | ({"train.epochs": asked} if asked else {})
+    recipe = load_recipe("transfer", overrides)
+    splits, network = seewhy.load_data(pictures), torch.nn.Linear(1, 1)
+    decided, _ = transfer.decide(recipe, splits, network, begun, overrides)
+    assert (decided.train.unfreeze, decided.train.epochs) == ("all", epochs)
+
+
 def test_batch_norms_keep_their_statistics_and_early_layers_move_less(whole: seewhy.Run) -> None:
     network, before = (
         bundle.load(whole.model).network.state_dict(),
@@ -266,7 +293,7 @@ def test_the_budget_decides_how_long_all_layers_are_trained(
     )
     monkeypatch.setattr(transfer, "_seconds", lambda *_: seconds)
     recipe = load_recipe("transfer", {"train.time_limit": limit})
-    decided, lines = transfer.decide(recipe, splits, torch.nn.Linear(1, 1), None)
+    decided, lines = transfer.decide(recipe, splits, torch.nn.Linear(1, 1), None, {})
     assert (decided.train.unfreeze, decided.train.epochs) == (unfreeze, epochs)
     assert re.search(text, lines[0])
 
@@ -289,9 +316,9 @@ def test_the_budget_is_measured_by_a_batch_that_fits_into_memory(
     network, before = Hungry(3, 1, 1), torch.get_rng_state()
     if most == 1:
         with pytest.raises(MemoryLimitError, match="2 images at a time"):
-            transfer.decide(recipe, splits, network, None)
+            transfer.decide(recipe, splits, network, None, {})
     else:
-        decided, _ = transfer.decide(recipe, splits, network, None)
+        decided, _ = transfer.decide(recipe, splits, network, None, {})
         assert decided.train.epochs == recipe.train.epochs and sizes[:4] == [32, 16, 8, 8]
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -426,7 +453,7 @@ def test_that_few_images_train_the_last_layer_alone_is_said_once_of_folds(tmp_pa
     def notes(**changes: Any) -> tuple[str, ...]:
         recipe = load_recipe("transfer", {"data.size": 16, **changes})
         splits = seewhy.load_data(data, recipe.data)
-        return transfer.decide(recipe, splits, torch.nn.Identity(), None)[1]
+        return transfer.decide(recipe, splits, torch.nn.Identity(), None, {})[1]
 
     assert "are few: the last layer alone is trained" in notes()[0]
     assert notes(**{"data.folds": 3, "data.fold": 0}) and not notes(

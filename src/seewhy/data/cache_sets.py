@@ -79,7 +79,7 @@ class _Entry:
 
     @property
     def segments(self) -> set[Path]:
-        return {_pixels() / self.path.name / name for name in self.about.segments}
+        return {cache_root() / "pixels" / self.path.name / name for name in self.about.segments}
 
     @property
     def used(self) -> float:
@@ -150,63 +150,71 @@ def fetched_files() -> Iterator[Path]:
 
 
 def make_room(keep: Path) -> tuple[CachedSet, ...]:
-    """Removes the sets used longest ago until the cache is within its limit; never the one at `keep`."""
-    _remove_unused_segments()
+    """Removes the sets used longest ago until the cache is within its limit; never the one at `keep`.
+
+    Features of no set, which are those of packs, go first. Nothing goes while a process is adding a set,
+    which makes room in its turn: no image could be freed.
+    """
     removed: list[CachedSet] = []
-    oldest_last = [entry for entry in _entries() if entry.path != keep]
-    kept = (_pixels(), _sets(), _features())
-    while oldest_last and sum(map(_bytes, kept)) > limit():
-        removed += _remove([oldest_last.pop()])
+    with suppress(LockedError), exclusive(cache_root() / _ADDING):
+        _free("pixels/store-*/*")
+        if _is_over_limit():
+            _free("features/store-*")
+        oldest_last = [entry for entry in _entries() if entry.path != keep]
+        while oldest_last and _is_over_limit():
+            removed += _delete([oldest_last.pop()])
+            _free("pixels/store-*/*", "features/store-*")
     return tuple(removed)
 
 
+def _is_over_limit() -> bool:
+    kept = ("pixels", "sets", "features")
+    return sum(_bytes(cache_root() / name) for name in kept) > limit()
+
+
 def _remove(entries: list[_Entry]) -> tuple[CachedSet, ...]:
-    removed = tuple(entry.described() for entry in entries)
-    for entry in entries:
-        shutil.rmtree(entry.path, ignore_errors=True)
-    _remove_unused_segments()
+    """Removes sets, and what only they have; while a process is adding one, a later call frees that."""
+    removed = _delete(entries)
+    with suppress(LockedError), exclusive(cache_root() / _ADDING):
+        _free("pixels/store-*/*", "features/store-*")
     return removed
 
 
-def _remove_unused_segments() -> None:
-    """Removes images and features that are of no set; while a process is adding one, a later call does.
+def _delete(entries: list[_Entry]) -> tuple[CachedSet, ...]:
+    removed = tuple(entry.described() for entry in entries)
+    for entry in entries:
+        shutil.rmtree(entry.path, ignore_errors=True)
+    return removed
 
-    Only those that are named as by `InputRule.key`: a user's own folder of features may lie beside them.
+
+def _free(*patterns: str) -> None:
+    """Removes the images and features there that are of no set; to be called while none is added.
+
+    The patterns are of names by `InputRule.key`: a user's own folder of features may lie beside them.
     """
-    with suppress(LockedError), exclusive(cache_root() / _ADDING):
-        used = {path for entry in _entries() for path in entry.segments}
-        for path in _pixels().glob("store-*/*"):
-            if path not in used:
-                shutil.rmtree(path, ignore_errors=True)
-        rules = {entry.path.name for entry in _entries()}
-        for path in _features().glob("store-*"):
-            if path.name not in rules:
-                shutil.rmtree(path, ignore_errors=True)
+    entries = _entries()
+    used = {path for entry in entries for path in entry.segments}
+    used |= {cache_root() / "features" / entry.path.name for entry in entries}
+    for path in (path for pattern in patterns for path in cache_root().glob(pattern)):
+        if path not in used:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
 def adding() -> Iterator[None]:
-    """To be held from the first look at the segments until the set that uses them is there."""
+    """To be held from the first look at the segments until the set that uses them is there.
+
+    Features are written under it too.
+    """
     with shared(cache_root() / _ADDING):
         yield
 
 
 def _entries() -> list[_Entry]:
     """Returns the sets, newest use first."""
-    paths = (path for path in _sets().glob("*/store-*") if path.is_dir() and path.suffix != ".tmp")
+    there = cache_root().glob("sets/*/store-*")
+    paths = (path for path in there if path.is_dir() and path.suffix != ".tmp")
     return sorted(map(_Entry, paths), key=lambda entry: entry.used, reverse=True)
-
-
-def _sets() -> Path:
-    return cache_root() / "sets"
-
-
-def _pixels() -> Path:
-    return cache_root() / "pixels"
-
-
-def _features() -> Path:
-    return cache_root() / "features"
 
 
 def _bytes(directory: Path) -> int:

@@ -4,42 +4,55 @@
 
 `rule` is that of the stored images (`InputRule.key`), `network` names all else that decides the features. A
 part holds what one reading added, by content hash, so a new image costs its own features alone. The features
-of a rule are removed with the last set of images of that rule (`cache_sets`).
+of a rule are removed with the last set of images of that rule, and to make room (`cache_sets`).
 """
 
-from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
 from seewhy.data.cache_root import cache_root, writable
+from seewhy.data.cache_sets import adding
 from seewhy.data.checksums import intact, write_checksums
 from seewhy.files import atomic_directory
 
 
 class FeatureCache:
-    """Features float32 (N, ...) by the content hashes of images, for one network and one rule."""
+    """Features float32 (N, ...) by the content hashes of images, for one network and one rule.
+
+    Their files stay open, so that those which another process removes can still be read.
+    """
 
     def __init__(self, rule: str, network: str) -> None:
         self._home = cache_root() / "features" / rule / network
+        self._parts: list[tuple[np.ndarray, np.ndarray]] = []  # hashes and values
+        for path in sorted(self._home.glob("*")):
+            if path.suffix != ".tmp" and intact(path):
+                with suppress(FileNotFoundError):  # removed by another process
+                    self._open(path)
 
     def missing(self, hashes: np.ndarray) -> np.ndarray:
         """Returns rows of images without features; of identical ones the first."""
         _, first = np.unique(hashes, return_index=True)
-        known = [there for there, _ in self._parts()]
+        known = [there for there, _ in self._parts]
         rows: np.ndarray = np.sort(first[~np.isin(hashes[first], np.concatenate([[], *known]))])
         return rows
 
     def add(self, hashes: np.ndarray, values: np.ndarray) -> None:
         """Keeps the features of images with these hashes."""
-        with writable(cache_root()), atomic_directory(self._home / uuid4().hex) as directory:
-            np.save(directory / "hashes.npy", hashes)
-            np.save(directory / "values.npy", values)
-            write_checksums(directory)
+        path = self._home / uuid4().hex
+        with writable(cache_root()), adding():
+            with atomic_directory(path) as directory:
+                np.save(directory / "hashes.npy", hashes)
+                np.save(directory / "values.npy", values)
+                write_checksums(directory)
+            self._open(path)
 
     def read(self, hashes: np.ndarray) -> np.ndarray:
         """Returns the features of images with these hashes, none of which may be missing."""
-        parts = list(self._parts())
+        parts = self._parts
         known = np.concatenate([there for there, _ in parts])
         order = np.argsort(known)
         places = order[np.searchsorted(known[order], hashes)]
@@ -51,9 +64,7 @@ class FeatureCache:
             read[mine] = values[places[mine] - start]
         return read
 
-    def _parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The hashes of each part that is whole, and its values, read when they are used."""
-        for path in sorted(self._home.glob("*")):
-            if path.suffix != ".tmp" and intact(path):
-                values = np.load(path / "values.npy", mmap_mode="r", allow_pickle=False)
-                yield np.load(path / "hashes.npy", allow_pickle=False), values
+    def _open(self, path: Path) -> None:
+        hashes = np.load(path / "hashes.npy", allow_pickle=False)
+        values = np.load(path / "values.npy", mmap_mode="r", allow_pickle=False)
+        self._parts.append((hashes, values))

@@ -210,11 +210,13 @@ def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
 
 
 def shares(config: DataConfig) -> tuple[float, float]:
-    """The shares of val and test that are drawn from a source without any split."""
-    val, test = WITHOUT_SPLIT
-    if config.test is not None:
-        return config.val, config.test
-    return config.val if config.names_val_alone else val, test
+    """The shares of val and test that are drawn from a source without any split. Raises `UsageError`."""
+    if config.test is None and not config.names_val_alone:
+        return WITHOUT_SPLIT
+    val, test = config.val, config.test or WITHOUT_SPLIT[1]
+    if val + test >= 1:
+        raise UsageError(f"val {val:g} and test {test:g} leave nothing to train on: lower data.val")
+    return val, test
 
 
 def assign(

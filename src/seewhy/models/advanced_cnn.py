@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from seewhy.config.networks import AdvancedCNNOptions
+from seewhy.config.networks.small import AdvancedCNNOptions
 from seewhy.models.dropout import Dropout
 from seewhy.models.keras import DenseNorm, glorot_uniform_, norm2d
 from seewhy.models.network import Network

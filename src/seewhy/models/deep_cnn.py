@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from seewhy.config.networks import DeepCNNOptions
+from seewhy.config.networks.small import DeepCNNOptions
 from seewhy.models.dropout import Dropout
 from seewhy.models.keras import glorot_uniform_, norms
 from seewhy.models.network import Network

@@ -9,7 +9,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from seewhy.config.networks import DenseNet121Options, DenseNetOptions
+from seewhy.config.networks.classic import DenseNet121Options, DenseNetOptions
 from seewhy.models.network import Network
 from seewhy.models.resnet import stem
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from seewhy.config.networks import EfficientNetB0Options, EfficientNetLiteOptions
+from seewhy.config.networks.efficient import EfficientNetB0Options, EfficientNetLiteOptions
 from seewhy.models.drop_path import drop_path_rates
 from seewhy.models.dropout import Dropout
 from seewhy.models.inverted_residual import (

@@ -9,7 +9,7 @@ from math import ceil
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seewhy.config.networks import EfficientNetLiteOptions
+from seewhy.config.networks.efficient import EfficientNetLiteOptions
 from seewhy.models.efficientnet import STAGES, EfficientNet
 from seewhy.models.inverted_residual import Layers
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seewhy.config.networks import FeaturePyramidOptions
+from seewhy.config.networks.resnets import FeaturePyramidOptions
 from seewhy.models.resnet import BasicBlock, ResNet, draw_kernels
 
 

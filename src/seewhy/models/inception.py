@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seewhy.config.networks import InceptionOptions
+from seewhy.config.networks.classic import InceptionOptions
 from seewhy.models.dropout import Dropout
 from seewhy.models.network import Network
 

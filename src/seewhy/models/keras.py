@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seewhy.config.networks import KERAS_MOMENTUM
+from seewhy.config.networks.options import KERAS_MOMENTUM
 
 NORM_EPSILON = 1e-3
 

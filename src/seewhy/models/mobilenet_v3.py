@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from seewhy.config.networks import MobileNetV3Options
+from seewhy.config.networks.efficient import MobileNetV3Options
 from seewhy.models.dropout import Dropout
 from seewhy.models.inverted_residual import (
     DepthwiseSeparable,

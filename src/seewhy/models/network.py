@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from seewhy.config.networks import NetworkOptions
+from seewhy.config.networks.options import NetworkOptions
 from seewhy.models.colour import Images, channel_statistics
 
 # The std of a constant channel is 0; one grey level is the smallest step of uint8.
@@ -144,10 +144,6 @@ def without_weights(network: Network) -> Network:
     return deepcopy(network, {id(t): torch.empty_like(t, device="meta") for t in tensors})
 
 
-_ELEMENTWISE = {nn.BatchNorm2d, nn.Dropout, nn.GELU, nn.Hardsigmoid, nn.Hardswish, nn.LayerNorm}
-_ELEMENTWISE |= {nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.SiLU}
-
-
 @dataclass
 class _Call:
     """The call of a module: its output's shape, and its FLOPs without those of its submodules."""
@@ -187,7 +183,7 @@ def _calls(network: Network, x: Tensor) -> dict[nn.Module, _Call]:
         calls[module].shape = tuple(first.shape[1:])
 
     for module in network.modules():
-        if type(module) in _ELEMENTWISE:
+        if type(module) in ELEMENTWISE:
             module.forward = lambda x: x  # type: ignore[method-assign]
         module.register_forward_pre_hook(enter)
         module.register_forward_hook(leave)

@@ -8,7 +8,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from seewhy.config.networks import KERAS_MOMENTUM, PhotoCNNOptions
+from seewhy.config.networks.options import KERAS_MOMENTUM
+from seewhy.config.networks.small import PhotoCNNOptions
 from seewhy.models.dropout import Dropout
 from seewhy.models.keras import glorot_uniform_, norms
 from seewhy.models.network import Network

@@ -13,7 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from seewhy.config.networks import LARGEST_SMALL, NETWORKS, TIMM
+from seewhy.config.networks import NETWORKS
+from seewhy.config.networks.options import LARGEST_SMALL
+from seewhy.config.networks.timm import TIMM
 from seewhy.config.pretrained import Pretrained
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.floors import require

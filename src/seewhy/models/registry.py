@@ -9,7 +9,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
-from seewhy.config.networks import NETWORKS, TIMM, NetworkOptions, network_options
+from seewhy.config.networks import NETWORKS, network_options
+from seewhy.config.networks.options import NetworkOptions
+from seewhy.config.networks.timm import TIMM
 from seewhy.errors import UsageError
 from seewhy.models.network import Layer, Network, describe
 from seewhy.models.timm import TimmNetwork

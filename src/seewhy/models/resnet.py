@@ -10,7 +10,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seewhy.config.networks import ResNetOptions
+from seewhy.config.networks.resnets import ResNetOptions
 from seewhy.models.attention import ATTENTION
 from seewhy.models.drop_path import DropPath, drop_path_rates
 from seewhy.models.network import Network

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from seewhy.config.networks import RegularizedCNNOptions, SimpleCNNOptions
+from seewhy.config.networks.small import RegularizedCNNOptions, SimpleCNNOptions
 from seewhy.models.dropout import Dropout
 from seewhy.models.network import Network
 

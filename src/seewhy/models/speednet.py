@@ -7,7 +7,7 @@ scales, identity-like first weights, and a head whose logits start small.
 import torch
 from torch import Tensor, nn
 
-from seewhy.config.networks import SpeedNetOptions
+from seewhy.config.networks.small import SpeedNetOptions
 from seewhy.models.colour import Images
 from seewhy.models.network import Network
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from seewhy.config.networks import StridedCNNOptions
+from seewhy.config.networks.small import StridedCNNOptions
 from seewhy.errors import UsageError
 from seewhy.models.keras import SameConv2d, glorot_uniform_, norm2d
 from seewhy.models.network import Network

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seewhy.config.networks import TIMM, TimmOptions
+from seewhy.config.networks.timm import TIMM, TimmOptions
 from seewhy.config.pretrained import Pretrained
 from seewhy.errors import UsageError, first_line
 from seewhy.models.network import Network

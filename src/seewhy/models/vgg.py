@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from seewhy.config.networks import VGG11BNOptions
+from seewhy.config.networks.classic import VGG11BNOptions
 from seewhy.models.dropout import Dropout
 from seewhy.models.network import Network
 

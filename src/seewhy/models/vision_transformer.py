@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seewhy.config.networks import PatchesOptions, VitOptions
+from seewhy.config.networks.transformers import PatchesOptions, VitOptions
 from seewhy.errors import UsageError
 from seewhy.models.drop_path import DropPath
 from seewhy.models.network import Network

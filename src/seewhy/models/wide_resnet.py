@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from seewhy.config.networks import WideResNetOptions
+from seewhy.config.networks.resnets import WideResNetOptions
 from seewhy.models.drop_path import DropPath, drop_path_rates
 from seewhy.models.dropout import Dropout
 from seewhy.models.network import Network

@@ -157,7 +157,7 @@ class Batches:
     def _augmented(self, step: int, rows: np.ndarray, first: int) -> tuple[Tensor, Tensor]:
         """The images of these rows, the first of which is number `first` of the batch."""
         labels = torch.from_numpy(self.images.labels[rows])
-        targets = torch.eye(len(self.images.classes))[labels]
+        targets = torch.zeros(len(rows), len(self.images.classes)).scatter_(1, labels[:, None], 1.0)
         if self.resident is None:
             images = torch.from_numpy(np.ascontiguousarray(self.images.images[rows]))
         else:

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from seewhy.errors import DivergedError, ModelFileError
 from seewhy.files import (
     atomic_directory,
-    clear_temporaries,
     full_disk_named,
     sync_directory,
     to_json,
@@ -144,8 +143,8 @@ def unpack(state: TrainState, data: bytes, record: Mapping[str, Any]) -> None:
 
 
 def load_progress(path: Path) -> TrainProgress:
-    """How far the training of a checkpoint is. Raises `ModelFileError` if the checkpoint is damaged."""
-    return _progress(_read(path)[1])
+    """How far the training of a checkpoint is, one that `latest_checkpoint` has found to be whole."""
+    return _progress(json.loads((path / "state.json").read_text()))
 
 
 def _progress(record: Mapping[str, Any]) -> TrainProgress:
@@ -165,10 +164,7 @@ def load_weights(path: Path, network: nn.Module) -> dict[str, Tensor]:
 
 
 def latest_checkpoint(directory: Path) -> Path | None:
-    """The newest complete checkpoint; removes temporary files of killed processes."""
-    clear_temporaries(directory)
-    for temporary in directory.glob("step-*.tmp"):
-        shutil.rmtree(temporary, ignore_errors=True)
+    """The newest complete checkpoint."""
     for path in _newest_first(directory):
         try:
             _read(path)

@@ -51,19 +51,28 @@ def fit_head(
     x = (features - mean) / std
     scale = torch.ones(classes) if weights is None else weights
     folds = _folds(labels.numpy(), groups)
-    left_out = torch.zeros(len(PENALTIES), len(labels), classes)
-    for known, judged in folds:
-        path = _path(x[known], labels[known], classes, scale, PENALTIES, bias)
-        for number, (weight, shift) in enumerate(path):
-            left_out[number, judged] = (x[judged] @ weight.T + shift).mean(1)
+    paths = [
+        (judged, _path(x[known], labels[known], classes, scale, PENALTIES, bias))
+        for known, judged in folds
+    ]
+
+    def left_out(number: int) -> Tensor:
+        """Logits (N, K) of images that the layer was not fit to, by the penalty of this number."""
+        logits = torch.zeros(len(labels), classes)
+        for judged, path in paths:
+            weight, shift = path[number]
+            logits[judged] = (x[judged] @ weight.T + shift).mean(1)
+        return logits
+
     losses: dict[float, float] = {}
     accuracy, penalty = None, PENALTIES[2]
     if folds:
-        each = [F.cross_entropy(logits, labels, weight=scale).item() for logits in left_out]
+        numbers = range(len(PENALTIES))
+        each = [F.cross_entropy(left_out(n), labels, weight=scale).item() for n in numbers]
         losses = dict(zip(PENALTIES, each, strict=True))
         best = int(np.argmin(each))
         penalty = PENALTIES[best]
-        accuracy = (left_out[best].argmax(1) == labels).float().mean().item()
+        accuracy = (left_out(best).argmax(1) == labels).float().mean().item()
     stronger = PENALTIES[: PENALTIES.index(penalty) + 1]
     weight, shift = _path(x, labels, classes, scale, stronger, bias)[-1]
     return Head(weight / std, shift - weight @ (mean / std), penalty, losses, accuracy)

@@ -161,7 +161,9 @@ def _step(
     """Makes a step: the gradients of all shards, the update, and the average of the weights."""
     network, progress = state.network, state.progress
     lr = _set_rates(state, batches, config)
-    _set_training_mode(network, config)
+    network.train()
+    if config.freeze_batch_norm:
+        freeze_batch_norms(network)
     state.optimizer.zero_grad()
     done = add_up(network, len(batches.cut(progress.step)), shard, ranks)
     due = config.gradient_norms and progress.step % config.gradient_norms == 0
@@ -261,12 +263,6 @@ def _in_micro_batches(network: nn.Module, step: int, fitted: int, batch: int) ->
     if batch_norm_momentum(network) is None:
         return text
     return text + "; batch-norm statistics are now those of a micro-batch"
-
-
-def _set_training_mode(network: nn.Module, config: TrainConfig) -> None:
-    network.train()
-    if config.freeze_batch_norm:
-        freeze_batch_norms(network)
 
 
 def _set_rates(state: TrainState, batches: Batches, config: TrainConfig) -> float:

@@ -1,6 +1,7 @@
 """Trained models that help to train another: a teacher, or a judge of how difficult images are."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -58,12 +59,16 @@ class Reference:
             text += f", which was trained with data.fit {own} and here sees images by {rule.fit}"
         return text
 
+    @cached_property
+    def _columns(self) -> list[list[int]]:
+        """The places of the `classes` among the logits of each model."""
+        return [[model.classes.index(label) for label in self.classes] for model in self.models]
+
     @torch.no_grad()
     def probabilities(self, x: Tensor, temperature: float = 1.0) -> Tensor:
         """Probabilities (B, K) of images (B, 3, H, W), which each model sees at its own size."""
         answers = []
-        for model in self.models:
-            columns = [model.classes.index(label) for label in self.classes]
+        for model, columns in zip(self.models, self._columns, strict=True):
             logits = model.network(_resized(x, model.rule.size)).float()[:, columns]
             answers.append((logits / temperature).softmax(1))
         return torch.stack(answers).mean(0)

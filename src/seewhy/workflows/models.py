@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seewhy.config.networks import MEASURED, NETWORKS, STORED_COST, TIMM
+from seewhy.config.networks import MEASURED, NETWORKS, STORED_COST
+from seewhy.config.networks.timm import TIMM
 from seewhy.errors import UsageError, first_line
 from seewhy.files import require_new, write_atomic
 

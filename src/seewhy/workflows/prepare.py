@@ -42,6 +42,7 @@ from seewhy.workflows.request import (
     Request,
     begun_run,
     chosen_recipe,
+    in_own_order,
     own_data,
     own_init,
     with_own_rule,
@@ -119,7 +120,7 @@ def prepare(
     data = own_data(begun) if request.data is None else request.data
     rule = start.rule if start else None
     images = data if request.images is None else request.images
-    splits = load_data(images, chosen.data, on_event=on_event, rule=rule)
+    splits = in_own_order(load_data(images, chosen.data, on_event=on_event, rule=rule), begun)
     chosen, notes = _fitting(_with_shares(chosen, splits), len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
     device = _device(chosen)
@@ -130,7 +131,7 @@ def prepare(
     check_layers(network, chosen.train)
     notes = (*notes, *notes_on_network(network, chosen.train))
     check_sides(network, chosen.train, splits.rule.size)
-    chosen, decided = decide(chosen, splits, network, begun)
+    chosen, decided = decide(chosen, splits, network, begun, request.overrides or {})
     if chosen.train.unfreeze is None:
         logit_scale(network, len(splits.classes), splits.rule.size)  # refuses what cannot be fitted
     teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))

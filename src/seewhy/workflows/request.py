@@ -1,23 +1,24 @@
 """What a training is asked for, and the run that it resumes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from seewhy.config.recipe import Recipe, load_recipe, make_recipe, recipe_names
-from seewhy.data import Data, Listed
-from seewhy.errors import UsageError
+from seewhy.data import Data, ImageSet, Listed, Splits
+from seewhy.errors import DataError, UsageError
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.container import read_header
 from seewhy.inference.locate import find_model
 from seewhy.run import BEFORE, Run, runs_here, started_run
-from seewhy.text import counted
+from seewhy.text import counted, escape_cell
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.progress import reason_to_stop
 from seewhy.workflows.suited import DATA, MANY, listed, suited_recipe
@@ -162,6 +163,33 @@ def with_own_rule(recipe: Recipe, begun: Run, overrides: Mapping[str, Any]) -> R
     own = begun.config["recipe"]["data"]
     kept = {name: own[name] for name in BEFORE if f"data.{name}" not in overrides}
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=kept)})
+
+
+def in_own_order(splits: Splits, begun: Run | None) -> Splits:
+    """The images of train and val in the order of the run to resume, whose steps know them by their places.
+
+    They are known by content and class. Other images, which the run will refuse, keep their order.
+    """
+    if begun is None:
+        return splits
+    try:
+        rows = begun.rows("splits.csv", "split", "label", "hash")
+    except DataError:  # it is missing or damaged, and written again
+        return splits
+
+    def ordered(images: ImageSet, split: str) -> ImageSet:
+        cells = [escape_cell(name) for name in images.classes]
+        pairs = zip(images.hashes.tolist(), images.labels.tolist(), strict=True)
+        now = np.array([f"{digest.decode()} {cells[label]}" for digest, label in pairs])
+        own = np.array([f"{row['hash']} {row['label']}" for row in rows if row["split"] == split])
+        now_sorted, own_sorted = (keys.argsort(kind="stable") for keys in (now, own))
+        if not np.array_equal(now[now_sorted], own[own_sorted]):
+            return images
+        places = np.empty(len(now), np.int64)
+        places[own_sorted] = now_sorted
+        return images.take(places)
+
+    return replace(splits, train=ordered(splits.train, "train"), val=ordered(splits.val, "val"))
 
 
 def check_resumable(run: Run, recipe: Recipe, config: Mapping[str, Any]) -> None:

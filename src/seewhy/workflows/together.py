@@ -64,6 +64,7 @@ def prepare_together(request: Request, on_event: OnEvent, ranks: Ranks) -> Job:
         led = LedRun(Path(told["path"]), told["config"])
         job = prepare(replace(request, recipe=None, overrides=None), ignore, ranks, led)
     facts = {name: value for name, value in flat(job.config).items() if name not in PATHS}
+    facts["order"] = hashlib.sha256(job.splits.train.hashes.tobytes()).hexdigest()
     _require_equal(ranks, "data", json.dumps(to_json(facts), allow_nan=False))
     return job
 

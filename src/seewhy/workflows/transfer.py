@@ -2,9 +2,9 @@
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -38,9 +38,15 @@ VIEWS = ("identity", "flip")  # of a training image
 
 
 def decide(
-    recipe: Recipe, splits: Splits, network: nn.Module, begun: Run | None
+    recipe: Recipe,
+    splits: Splits,
+    network: nn.Module,
+    begun: Run | None,
+    overrides: Mapping[str, Any],
 ) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe with `unfreeze` decided, and why; a run that was begun keeps what it decided.
+
+    Its epochs are those of the `overrides`, unless the same `time_limit` has decided them.
 
     With up to `FEW` images, the last layer alone is trained. With more, all layers are, for as many epochs as
     fit `time_limit` by the measured time of a step, the recipe's at most.
@@ -50,7 +56,10 @@ def decide(
         return recipe, ()
     if begun is not None and begun.config["recipe"]["train"].get("unfreeze") != "auto":
         own = begun.config["recipe"]["train"]
-        return _with(recipe, unfreeze=own["unfreeze"], epochs=own["epochs"]), ()
+        limited = config.time_limit is not None and config.time_limit == own.get("time_limit")
+        asked = "train.epochs" in overrides and not limited
+        epochs = config.epochs if asked else own["epochs"]
+        return _with(recipe, unfreeze=own["unfreeze"], epochs=epochs), ()
     images = len(splits.train)
     if images <= FEW:
         note = (

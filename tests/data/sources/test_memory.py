@@ -211,17 +211,17 @@ def test_a_column_of_the_hub_gives_groups_also_beside_parts_without():
 
 def test_pandas_is_taken(files):
     pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame({"path": files, "label": WORDS, "split": ["test", None] * 15})
+    table = pandas.DataFrame({"path": files, "label": WORDS, "split": ["test", "train"] * 15})
     splits = {row.split for row in records(table)[1]}
-    assert splits == {"test", ""}
+    assert splits == {"test", "train"}
 
 
 def test_tables_of_pyarrow_and_polars_are_taken(files):
     pyarrow = pytest.importorskip("pyarrow")
     names = [str(path) for path in files]
-    table = pyarrow.table({"path": names, "label": WORDS, "split": ["test", None] * 15})
+    table = pyarrow.table({"path": names, "label": WORDS, "split": ["test", "train"] * 15})
     assert {(row.label, row.split) for row in records(table)[1]} == {
-        (word, split) for word in NAMES for split in ("test", "")
+        (word, split) for word in NAMES for split in ("test", "train")
     }
     assert records(table)[1] == records(Frame(**table.to_pydict()))[1]
     decoded = load_data((IMAGES, WORDS), DataConfig(val=0.2))
@@ -245,6 +245,17 @@ def test_a_frame_is_read_as_a_csv_is(files):
     assert [row.label for row in records(hot)[1]] == WORDS
     with pytest.raises(UsageError, match="label_column has no effect on data without columns"):
         load_data((IMAGES, WORDS), DataConfig(label_column="breed"))
+
+
+def test_a_file_that_is_named_twice_is_one_image_with_one_label(files):
+    twice = Frame(path=[*files, files[0]], label=[*WORDS, WORDS[0]])
+    _, rows = records(twice)
+    assert [row.id for row in rows] == list(map(str, files)) and find(twice).read().total == 30
+    for again in ("cow", None):
+        with pytest.raises(DataError, match=r"two rows name .*\.png, as ant and as .*: keep the"):
+            find(([*files, files[0]], [*WORDS, again]))
+    with pytest.raises(DataError, match="as ant, train and as ant, test: keep the right one"):
+        find({"train": (files, WORDS), "test": (files[:1], WORDS[:1])})
 
 
 @pytest.mark.parametrize(
@@ -333,6 +344,14 @@ def test_the_size_is_known_from_outside_test():
         (Frame(path=["a"], x=["b"], y=["c"]), r"2 columns may hold the labels \(x, y\)"),
         (Frame(what=["a"], label=["b"]), "no column path, only what, label"),
         (Frame(path=["a"], label=["b"], split=["c"]), "no split 'c'"),
+        (
+            Frame(path=["a", "b"], label=["x", "y"], split=["val", None]),
+            "row 1 has no split, but others have one: add it",
+        ),
+        (
+            {"train": {"images": IMAGES, "labels": LABELS}},
+            r"this data is of type dict: expected \(images, labels\)",
+        ),
         (
             Hub({"a": feature("Image")}, [{"a": IMAGES[0]}]),
             "0 of the columns a may hold the labels",

@@ -23,25 +23,15 @@ from seewhy.config.networks.efficient import (
     EfficientNetLite0Options,
     EfficientNetLite1Options,
     EfficientNetLite2Options,
-    EfficientNetLiteOptions,
     MobileNetV3LargeOptions,
-    MobileNetV3Options,
     MobileNetV3SmallOptions,
 )
-from seewhy.config.networks.options import (
-    KERAS_MOMENTUM,
-    LARGEST_SMALL,
-    NetworkOptions,
-    PretrainedOptions,
-    StemOptions,
-    ThreeStageOptions,
-)
+from seewhy.config.networks.options import NetworkOptions
 from seewhy.config.networks.resnets import (
     FeaturePyramidOptions,
     ResNet18Options,
     ResNet34Options,
     ResNet50Options,
-    ResNetOptions,
     WideResNetOptions,
 )
 from seewhy.config.networks.small import (
@@ -55,57 +45,11 @@ from seewhy.config.networks.small import (
 )
 from seewhy.config.networks.timm import TIMM, TimmOptions, timm_options
 from seewhy.config.networks.transformers import (
-    PatchesOptions,
     VitOptions,
     VitSmallOptions,
     VitTinyOptions,
 )
 from seewhy.config.variants import chosen, flat
-
-__all__ = [
-    "KERAS_MOMENTUM",
-    "LARGEST_SMALL",
-    "MEASURED",
-    "NETWORKS",
-    "STORED_COST",
-    "TIMM",
-    "AdvancedCNNOptions",
-    "DeepCNNOptions",
-    "DenseNet121Options",
-    "DenseNetOptions",
-    "EfficientNetB0Options",
-    "EfficientNetLite0Options",
-    "EfficientNetLite1Options",
-    "EfficientNetLite2Options",
-    "EfficientNetLiteOptions",
-    "FeaturePyramidOptions",
-    "InceptionOptions",
-    "MobileNetV3LargeOptions",
-    "MobileNetV3Options",
-    "MobileNetV3SmallOptions",
-    "ModelConfig",
-    "NetworkOptions",
-    "PatchesOptions",
-    "PhotoCNNOptions",
-    "PretrainedOptions",
-    "RegularizedCNNOptions",
-    "ResNet18Options",
-    "ResNet34Options",
-    "ResNet50Options",
-    "ResNetOptions",
-    "SimpleCNNOptions",
-    "SpeedNetOptions",
-    "StemOptions",
-    "StridedCNNOptions",
-    "ThreeStageOptions",
-    "TimmOptions",
-    "VGG11BNOptions",
-    "VitOptions",
-    "VitSmallOptions",
-    "VitTinyOptions",
-    "WideResNetOptions",
-    "network_options",
-]
 
 STORED_COST = (32, 10)  # pixels a side, classes
 MEASURED = Path(__file__).with_name("measured.json")  # what they reached; benchmarks/networks.py

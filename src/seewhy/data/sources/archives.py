@@ -35,7 +35,6 @@ class ArchiveLimits:
 # For the user's own files: Kaggle's CIFAR-10 has 350,001 entries. Images are unpacked one at a time, so
 # memory limits the list (about 1 KB per entry) and the single entry; the sum only takes time.
 LOCAL_ARCHIVE = ArchiveLimits(500_000, 64 << 20, 2 << 30, 256 << 30, 100)
-UPLOADED_ARCHIVE = ArchiveLimits(10_000, 4 << 20, 10 << 20, 1 << 30, 100)
 
 SMALL = 1 << 20  # bytes unpacked in all; below, the ratio does not matter
 

@@ -73,11 +73,9 @@ class _Part:
 
 def describe(data: Data) -> str:
     """Describes the data in one line: its path or name, or the number of images in memory."""
-    return (
-        str(data)
-        if isinstance(data, str | Path)
-        else f"in memory: {counted(_count(data), 'image')}"
-    )
+    if isinstance(data, str | Path):
+        return str(data)
+    return f"in memory: {counted(_count(data), 'image')}"
 
 
 def _count(data: Any) -> int:
@@ -95,8 +93,7 @@ def find_memory(data: Data, columns: Columns = Columns()) -> Source:  # noqa: B0
     Raises `DataError`.
     """
     parts = _parts(data, columns)
-    total = sum(part.count for part in parts)
-    if not total:
+    if not any(part.count for part in parts):
         raise DataError(f"this data has no images: {_EXPECTED}")
     names = tuple(dict.fromkeys(name for part in parts for name in part.classes or ()))
     scan = _Scan(_records(parts, names))
@@ -109,7 +106,7 @@ def find_memory(data: Data, columns: Columns = Columns()) -> Source:  # noqa: B0
         "memory",
         root,
         tuple(os.path.relpath(file, root) for file in scan.files),
-        lambda: Reading(total, classes, _records(parts, names)),
+        lambda: Reading(scan.count, classes, _records(parts, names)),
         lambda: [scan.samples[place] for place in evenly(len(scan.samples))],
         key=f"{classes} {scan.digest.hexdigest()}",
         grouped=any(part.grouped for part in parts),
@@ -183,7 +180,8 @@ class _Scan:
         self.labels: set[str] = set()
         self.files: list[str] = []
         self.samples: list[ImageLike] = []
-        for record in records:
+        self.count = 0
+        for self.count, record in enumerate(records, 1):
             sample, content = record.image, ""
             if isinstance(record.image, Path):  # the cache hashes the content of files
                 self.files.append(os.path.abspath(record.image))
@@ -204,6 +202,8 @@ class _Scan:
 
 
 def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]:
+    """The records of all parts; of rows that name the same file one."""
+    files: dict[str, Record] = {}
     no_group = "" if any(part.grouped for part in parts) else None
     scale = Scale()
     for part in parts:
@@ -217,7 +217,14 @@ def _records(parts: Sequence[_Part], names: tuple[str, ...]) -> Iterator[Record]
                 key = str(image)
             label = _label(row.label, part.classes or names, key)
             group = label_text(row.group) if part.grouped else no_group
-            yield Record(key, label, row.split, image, group)
+            record = Record(key, label, row.split, image, group)
+            first = files.setdefault(key, record) if isinstance(image, Path) else record
+            if first is record:
+                yield record
+            elif first != record:
+                facts = ((one.label, one.split, one.group) for one in (first, record))
+                both = visible(" and as ".join(", ".join(filter(None, fact)) for fact in facts))
+                raise DataError(f"two rows name {visible(key)}, as {both}: keep the right one")
 
 
 def _label(label: Any, names: tuple[str, ...], key: str) -> str:
@@ -270,7 +277,7 @@ def _part(data: Any, split: str, columns: Columns) -> _Part:
         return _of_hub(name, split, data, columns)
     if _is_frame(data):
         return _of_frame(name, split, data, columns)
-    if isinstance(data, np.ndarray | tuple) or not (
+    if isinstance(data, np.ndarray | tuple | Mapping) or not (
         hasattr(data, "__len__") and hasattr(data, "__getitem__")
     ):
         raise DataError(f"this data is of type {type(data).__name__}: {_EXPECTED}")
@@ -303,6 +310,9 @@ def _of_frame(name: str, split: str, frame: Any, columns: Columns) -> _Part:
         )
     group = place_of(header, columns.group or "group")
     of_split = place_of(header, "split")
+    splits = [] if of_split is None else [label_text(cells[of_split]) for cells in rows]
+    if "" in splits and any(splits) and not split:
+        raise DataError(f"row {splits.index(''):,} has no split, but others have one: add it")
     names = hub_features(frame.schema).get(header[labels.places[0]]) if _is_arrow(frame) else None
 
     def row(cells: Sequence[Any]) -> _Row:
