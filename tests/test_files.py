@@ -20,6 +20,7 @@ from seewhy.evaluation.stats.intervals import wilson
 from seewhy.files import (
     atomic_directory,
     atomic_file,
+    clear_temporaries,
     exclusive,
     from_json,
     holds_something,
@@ -89,6 +90,33 @@ def test_a_hidden_directory_takes_the_place_of_a_killed_one_and_leaves_what_is_a
         (inside / "file").write_bytes(b"whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "new.tmp"]
     assert (tmp_path / "new.tmp" / "file").read_bytes() == b"mine"
+
+
+def test_a_hidden_directory_replaces_none_that_was_made_meanwhile(tmp_path):
+    with pytest.raises(UsageError, match="already exists"):  # noqa: SIM117 (only the end raises)
+        with atomic_directory(tmp_path / "new", hidden=True):
+            (tmp_path / "new").mkdir()
+            (tmp_path / "new" / "mine").write_bytes(b"mine")
+    assert os.listdir(tmp_path) == ["new"] and os.listdir(tmp_path / "new") == ["mine"]
+
+
+def test_only_names_with_the_number_of_a_dead_process_are_cleared(tmp_path):
+    users = (".draft.tmp", "a.999999999.tmp", ".9.tmp", f".a.{os.getpid()}.tmp", ".a.9x.tmp")
+    for name in (*users, ".a.999999999.tmp", ".b.csv.999999998.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".file.tmp").touch()
+    clear_temporaries(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(users)
+    assert len(list(tmp_path.rglob(".file.tmp"))) == len(users)
+
+
+def test_an_error_leaves_the_lock_of_another_program(tmp_path):
+    (tmp_path / "poetry.lock").touch()
+    with pytest.raises(ValueError), output_folder(tmp_path):
+        (tmp_path / "own").mkdir()
+        (tmp_path / "own.lock").touch()
+        raise ValueError
+    assert os.listdir(tmp_path) == ["poetry.lock"]
 
 
 def test_space_is_asked_for_before(tmp_path):

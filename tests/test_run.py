@@ -66,7 +66,7 @@ def test_a_number_that_is_none_is_null_in_the_events(tmp_path):
     assert run.events[0].validation == {"auroc": None}
 
 
-def test_temporaries_of_a_dead_process_are_removed_and_of_a_living_one_kept(tmp_path):
+def test_temporaries_of_a_dead_process_are_removed_and_others_kept(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as living:
@@ -74,7 +74,7 @@ def test_temporaries_of_a_dead_process_are_removed_and_of_a_living_one_kept(tmp_
             (tmp_path / f".log.{pid}.tmp").touch()
         with writing(Run(tmp_path)):
             left = {path.name for path in tmp_path.glob(".*.tmp")}
-        assert left == {f".log.{living.pid}.tmp"}
+        assert left == {f".log.{living.pid}.tmp", ".log.nobody.tmp"}
         living.communicate(b"\n")
 
 

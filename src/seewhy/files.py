@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
 import socket
 import sys
@@ -32,6 +33,7 @@ BINARY = getattr(os, "O_BINARY", 0)
 NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 READ = os.O_RDONLY | BINARY | getattr(os, "O_NONBLOCK", 0)  # without waiting for a pipe
 
+_TEMPORARY = re.compile(r"\..+\.([0-9]+)\.tmp")  # .NAME.PID.tmp
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -141,10 +143,10 @@ def atomic_file(path: Path, size: int = 0) -> Iterator[BinaryIO]:
 def atomic_directory(path: Path, size: int = 0, *, hidden: bool = False) -> Iterator[Path]:
     """Yields `path.tmp`, an empty directory that becomes `path` when the block succeeds.
 
-    With `hidden` it is `.path.PID.tmp`: beside what users keep, where a `path.tmp` may be theirs. `size` is
-    the number of bytes that will be written, if known. Raises `DiskFullError` if there is no space. After an
-    error nothing remains; leftovers of a killed process are removed first. A crash while an existing
-    directory is replaced may leave neither the old nor the new one.
+    With `hidden` it is `.path.PID.tmp`: beside what users keep, where a `path.tmp` may be theirs; so may a
+    `path` that is there by then, which raises `UsageError`. `size` is the number of bytes that will be
+    written, if known. Raises `DiskFullError` if there is no space. After an error nothing remains; leftovers
+    of a killed process are removed first. A crash while a directory is replaced may leave neither of both.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp" if hidden else f"{path.name}.tmp")
     if hidden:
@@ -161,7 +163,10 @@ def atomic_directory(path: Path, size: int = 0, *, hidden: bool = False) -> Iter
                 with open(below, "rb+") as handle:  # Windows syncs what may be written
                     os.fsync(handle.fileno())
             sync_directory(temporary)
-            shutil.rmtree(path, ignore_errors=True)
+            if hidden:
+                require_new(path)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
             os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -169,9 +174,10 @@ def atomic_directory(path: Path, size: int = 0, *, hidden: bool = False) -> Iter
 
 
 def clear_temporaries(directory: Path, pattern: str = ".*.tmp", *, below: bool = True) -> None:
-    """Removes the temporary files and folders that killed processes left in a directory, and below it."""
+    """Removes the .NAME.PID.tmp of killed processes in a directory, and below it; no user's `.draft.tmp`."""
     for path in list((directory.rglob if below else directory.glob)(pattern)):
-        if _is_alive(path.name.split(".")[-2]):
+        ours = _TEMPORARY.fullmatch(path.name)
+        if ours is None or _is_alive(int(ours[1])):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -179,13 +185,13 @@ def clear_temporaries(directory: Path, pattern: str = ".*.tmp", *, below: bool =
             path.unlink(missing_ok=True)
 
 
-def _is_alive(pid: str) -> bool:
+def _is_alive(pid: int) -> bool:
     """Whether a process of this number is running on this machine; on Windows it may be."""
     if sys.platform == "win32":  # where signal 0 is Ctrl-C
         return True
     try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # another user's
         pass
@@ -259,17 +265,18 @@ def holds_something(path: Path) -> bool:
 
 @contextmanager
 def output_folder(out: Path) -> Iterator[Path]:
-    """Makes the directory; after an error nothing of it remains, nor of parents made for it.
+    """Makes the directory; after an error nothing new is in it, nor do parents remain that were made for it.
 
     Raises `UsageError` if it is not empty: nothing is overwritten.
     """
     if holds_something(out):
         raise UsageError(f"{out} is not empty: choose another --out")
     with _made(out):
+        before = set(out.iterdir())  # locks, which may be of another program
         try:
             yield out
         except BaseException:
-            for made in out.iterdir():
+            for made in set(out.iterdir()) - before:
                 shutil.rmtree(made) if made.is_dir() else made.unlink()
             raise
 
@@ -282,7 +289,7 @@ def optional_folder(out: str | Path | None) -> AbstractContextManager[Path | Non
 def require_new(out: Path) -> None:
     """Raises `UsageError` if `out` exists, `UnwritableError` if it cannot be made; makes nothing."""
     if os.path.lexists(out):
-        raise UsageError(f"{out} already exists: choose another --out")
+        raise UsageError(f"{out} already exists: choose another name")
     require_writable(out)
 
 

@@ -176,6 +176,11 @@ def without_password(address: str) -> str:
     return re.sub(r"(password=)[^&\s]*", r"\1***", address)
 
 
+def registry_flags(place: str | PurePath | None) -> tuple[str, ...]:
+    """The flags of a command that goes on in the registry at `place`; none where it is the default one."""
+    return () if place is None else ("--registry", without_password(str(place)))
+
+
 def no_such(kind: str, name: str, known: Iterable[str]) -> str:
     """Says that there is no such name, and which there are, the nearest first."""
     names = list(known)

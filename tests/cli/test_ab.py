@@ -65,6 +65,14 @@ def test_a_better_challenger_is_promoted_by_the_next_command(digests):
     assert event["evidence"]["test"]["evidence"] > event["evidence"]["test"]["enough"] == 20
 
 
+def test_the_next_command_keeps_the_flags_that_it_was_found_by(digests, tmp_path):
+    served(digests, ["bee"] * 40, agreed=360, labels=["bee"] * 30, source="client")
+    flags = ("--clients", "--margin", "0.02", "--registry", str(tmp_path / "registry.db"))
+    first, second = map(shlex.split, status(*flags)["next"].split(" | "))
+    assert set(flags) < set(first)
+    assert set(flags[3:]) < set(second)
+
+
 def test_it_says_what_is_missing_and_what_it_costs_to_be_wrong(digests):
     served(digests, ["bee"] * 40, agreed=360, labels=["bee", "bee", "ant"] * 4)
     found = status()

@@ -54,7 +54,8 @@ def test_a_window_of_three_images_is_refused(trained, photos, reference):
 def test_a_reference_that_was_kept_stands_for_its_data(trained, photos, reference, tmp_path):
     kept = tmp_path / "photos.drift"
     call("drift", trained, "--reference", reference, "--save", kept)
-    assert str(kept) in call("drift", trained, "--reference", photos, "--save", kept, code=2).err
+    again = call("drift", trained, "--reference", photos, "--save", kept, code=2).err
+    assert f"{kept} already exists: choose another name" in again  # of --save, not of --out
     window = ["--window", photos, "--json"]
     by_file, by_data = (
         json.loads(call("drift", trained, "--reference", one, *window).out)

@@ -62,6 +62,12 @@ def test_an_empty_list_is_said_to_be_empty(trained, images, tmp_path, stdin):
     assert "the list none.txt is empty" in call("predict", trained, "none.txt", code=2).err
 
 
+def test_a_list_names_no_list_such_as_itself(trained, images, tmp_path):
+    (tmp_path / "all.txt").write_text(f"{images[0]}\nall.txt\n")
+    told = call("predict", trained, "all.txt", code=2).err
+    assert "the list all.txt names the list all.txt: expected images, folders and patterns" in told
+
+
 def test_names_that_are_not_utf_8_are_escaped_and_read_back(trained, images, tmp_path):
     raw = os.fsdecode(b"caf\xe9.png")
     os.rename(images[0], raw)

@@ -1,6 +1,7 @@
 """`seewhy registry`, and models by `registry:NAME@ALIAS`."""
 
 import json
+import shlex
 import shutil
 import time
 
@@ -41,6 +42,16 @@ def test_a_model_is_added_promoted_used_and_rolled_back(place, trained, photos):
     for verb in ("list", "history", "show"):
         shown = call("registry", verb, *(["photos"] if verb != "list" else [])).out
         assert "champion" in shown and "\x1b" not in shown
+
+
+def test_the_next_command_is_of_the_registry_that_was_named(place, trained, tmp_path):
+    other = tmp_path / "an other.db"
+    added = call("registry", "add", trained, "photos", "--registry", other).out
+    promote = shlex.split(added.split("next: seewhy ")[1])
+    assert promote[-2:] == ["--registry", str(other)]
+    call(*promote)
+    assert not place.exists()
+    assert "champion" in call("registry", "list", "--registry", other).out
 
 
 def test_what_a_version_states_is_shown_without_its_file(place, trained):
@@ -89,6 +100,27 @@ def test_a_lost_move_says_who_was_first(place, trained):
     call("registry", "promote", "photos", 1)
     error = call("registry", "promote", "photos", 2, "--expect", 2, code=2).err
     assert "points at version 1, not at version 2" in error and "moved it at" in error
+
+
+@pytest.mark.parametrize("content", [None, "folder", b"\xff\xfe\x00", b"[1]", b"{", b"[" * 10**5])
+def test_what_is_no_evidence_is_refused(place, trained, tmp_path, content):
+    call("registry", "add", trained, "photos")
+    file = tmp_path / "evidence.json"
+    if content == "folder":
+        file.mkdir()
+    elif content is not None:
+        file.write_bytes(content)
+    told = call("registry", "promote", "photos", 1, "--evidence", file, code=2).err
+    assert f"--evidence {file}: expected a file with one JSON object" in told
+    assert "champion" not in call("registry", "history", "photos").out
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63, 10**40])
+def test_a_number_that_no_database_holds_is_an_unknown_version(place, trained, number):
+    call("registry", "add", trained, "photos")
+    for verb in (("show", f"photos@{number}"), ("promote", "photos", number)):
+        told = call("registry", *verb, code=2).err
+        assert f"photos has no version {number}: it has 1 version" in told
 
 
 def test_a_registry_is_made_beside_the_cache(trained, tmp_path, monkeypatch):

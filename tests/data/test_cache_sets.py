@@ -112,6 +112,16 @@ def test_what_an_older_version_left_is_listed_and_removed(home, two):
     assert not old.exists()
 
 
+def test_folders_of_a_user_that_lie_in_its_directory_stay(home, two):
+    names = ("sets/train/images", "pixels/mine/a", "features/resnet", "shards/mine/a.shard")
+    for name in names:
+        (home / name).mkdir(parents=True, exist_ok=True)
+        (home / name / "set.json").write_text("{}")
+    assert len(seewhy.remove_cached()) == 2
+    assert all((home / name / "set.json").exists() for name in names)
+    assert not entries(home) and not segments(home)
+
+
 @pytest.mark.parametrize("text", ["many", "-1", "nan"])
 def test_a_limit_that_is_none_is_refused(home, text, monkeypatch):
     monkeypatch.setenv("SEEWHY_CACHE_GB", text)

@@ -7,7 +7,7 @@ onnx = pytest.importorskip("onnx")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from seewhy.exporters.quantise import _pool_last  # noqa: E402
+from seewhy.exporters.quantise import _pool_last, _reader  # noqa: E402
 from seewhy.inference.onnx import new_session  # noqa: E402
 
 
@@ -55,3 +55,12 @@ def test_pooling_moves_back_where_that_changes_nothing(scale, output, order):
     onnx.checker.check_model(graph)
     assert [node.op_type for node in graph.graph.node] == order
     np.testing.assert_allclose(computed(graph), before, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [5, 16, 40, 48])
+def test_every_image_shows_the_ranges_in_batches_of_one_size(count):
+    images = np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    reader = _reader(images)
+    batches = [batch["images"].ravel().tolist() for batch in iter(reader.get_next, None)]
+    assert {len(batch) for batch in batches} == {min(count, 16)}
+    assert {one for batch in batches for one in batch} == set(range(count))

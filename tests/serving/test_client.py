@@ -58,7 +58,7 @@ class Server:
             request.close_connection = True
             return
         status, headers, message = entry or (200, {}, answers(names))
-        content = json.dumps(message).encode()
+        content = message if isinstance(message, bytes) else json.dumps(message).encode()
         request.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             request.send_header(name, value)
@@ -172,6 +172,25 @@ def test_what_is_wrong_with_a_request_is_raised_at_once(serve):
         with pytest.raises(ServerError) as raised:
             client.predict(b"image")
         assert raised.value.code == "unreachable" and raised.value.status is None
+
+
+@pytest.mark.parametrize(
+    "page", [b"<html>log in</html>", b"\xff", [], {"error": {}}, {**answers([]), "results": []}]
+)
+def test_a_success_that_is_no_answer_is_an_error(serve, page):
+    server = serve((200, {}, page), (200, {}, page))
+    with seewhy.Client(server.url) as client:
+        for call in (lambda: client.predict(b"image"), lambda: client.feedback("f" * 32, "cat")):
+            with pytest.raises(ServerError, match="answered 200 OK, but not as") as error:
+                call()
+            assert (error.value.code, error.value.status) == ("http_200", 200)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://host:abc", "ftp://host", "host:8000"])
+def test_what_is_no_address_is_refused(url):
+    for kind in (seewhy.Client, seewhy.AsyncClient):
+        with pytest.raises(UsageError, match="expected a server's address"):
+            kind(url)
 
 
 def test_a_server_that_hangs_is_left(serve):

@@ -353,6 +353,18 @@ def test_images_that_cannot_wait_are_dropped_and_counted(registry, monkeypatch):
     assert counted(one, "image") == [1, 2] and len(rows(kept_images)) == 1
 
 
+def test_what_a_stop_loses_is_counted_and_logged(registry, monkeypatch):
+    logged = []
+    monkeypatch.setattr(recording.logger, "error", lambda _, extra: logged.append(extra))
+    one = recorder()  # its thread does not run: a database that does not answer
+    one.answered("a" * 32, 0, Model, RESULT)
+    for number in range(2):
+        one.keep(KeptImage("a" * 32, number, bytes(6)))
+    one.close()
+    assert counted(one) == [0, 1] and counted(one, "image") == [0, 2]
+    assert logged == [{"answers": 1, "images": 2}]
+
+
 @pytest.mark.parametrize(
     "options", [{"audit_share": 0.1}, {"keep_images": True}, {"feedback": True, "keep_days": 3}]
 )

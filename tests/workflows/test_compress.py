@@ -44,11 +44,58 @@ def test_int8_is_written_with_its_table_and_figure(
         assert agree.mean() == one["agreement"] or agree.mean() > 0.8
 
 
+def test_a_call_that_was_killed_before_its_record_goes_on(
+    compressed: Path, trained: Path, exported: Path, photos: Path, tmp_path: Path, monkeypatch
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(compressed, out)
+    with seewhy.load(exported) as whole, seewhy.load(compressed / "int8.onnx") as small:
+        monkeypatch.setattr(workflow, "to_onnx", lambda predictor: (whole.predictor, 0.0))
+        monkeypatch.setattr(workflow, "to_int8", lambda predictor, images: small.predictor)
+    for max_drop, kept in ((100, ["int8.onnx"]), (0, [])):
+        (out / "compress.json").unlink()
+        result = seewhy.compress(trained, photos, out, methods=["int8"], max_drop=max_drop)
+        assert [one.file.name for one in result.kept] == kept
+        assert [file.name for file in out.glob("*.onnx")] == kept
+        assert (out / "compress.json").is_file()
+        monkeypatch.setattr(workflow, "to_int8", lambda model, images: OneClass(**vars(model)))
+
+
+def test_a_folder_of_other_files_is_refused_before_the_data_are_read(
+    trained: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "int8.onnx"
+    file.write_text("mine")
+    for out in (tmp_path, file):
+        told = call("compress", trained, "--data", "nowhere", "--out", out, code=2).err
+        assert f"{out} is not empty: choose another --out" in told
+    assert file.read_text() == "mine"
+
+
 def test_a_finished_compression_is_not_overwritten(
     compressed: Path, trained: Path, photos: Path
 ) -> None:
     with pytest.raises(UsageError, match="already holds"):
         seewhy.compress(trained, photos, compressed, methods=["int8"])
+
+
+class _ShownError(Exception):
+    """Carries the images that int8 is to be made with."""
+
+
+def test_images_of_every_class_show_the_ranges_of_int8(
+    trained: Path, photos: Path, tmp_path: Path, monkeypatch
+) -> None:
+    def shown(_: OnnxPredictor, images: np.ndarray) -> OnnxPredictor:
+        raise _ShownError(images)
+
+    monkeypatch.setattr(workflow, "to_int8", shown)
+    monkeypatch.setattr(workflow, "IMAGES", 16)
+    with pytest.raises(_ShownError) as error:
+        seewhy.compress(trained, photos, tmp_path / "out", methods=["int8"])
+    (images,) = error.value.args
+    colours = images.mean((1, 2)).argmax(1)  # which tell the class
+    assert len(images) == 16 and np.bincount(colours, minlength=3).min() >= 3
 
 
 class OneClass(OnnxPredictor):

@@ -1,6 +1,7 @@
 """`seewhy retrain`: the same inputs train once, and a worse or unproven model is not used."""
 
 import json
+import shlex
 import shutil
 from io import BytesIO
 
@@ -12,11 +13,13 @@ from sklearn.datasets import load_digits
 
 import seewhy
 from seewhy.errors import DataError, LockedError, RegistryError, UsageError
+from seewhy.events import ignore
 from seewhy.files import exclusive
 from seewhy.inference.registered import open_feedback
 from seewhy.registry.records import KeptImage, ServedAnswer, now
 from seewhy.run import Run
 from seewhy.workflows import retrain as workflow
+from seewhy.workflows.candidate import DecisionTargets, make_plan
 
 CLASSES = ("ant", "bee", "cow")
 QUICK = {"data.size": 8, "train.epochs": 2, "train.batch_size": 32, "train.amp": "fp32"}
@@ -123,6 +126,12 @@ def test_what_passes_becomes_the_challenger_and_the_same_inputs_train_once(place
     assert len(place.history("photos")) == 5
 
 
+def test_the_next_command_is_of_the_registry_that_was_named(place, data, candidate, tmp_path):
+    named = ("--registry", str(tmp_path / "registry.db"))
+    told = call("retrain", "photos", "--data", data, *LIMITED, *named).out
+    assert shlex.split(told.split("next: ")[1])[-2:] == list(named)
+
+
 def test_what_a_person_took_back_is_not_promoted_again(place, data, candidate, untrained):
     assert retrain(data, promote="gate").outcome == "promoted"
     place.rollback("photos", why="worse at night")
@@ -183,9 +192,24 @@ def test_served_images_with_a_label_are_trained_on_while_the_registry_keeps_them
     assert made.key != plain.key and made.version == 3
     rows = Run(made.folder / "run").rows("splits.csv")
     assert sum(row["split"] == "train" for row in rows) == 420 + 6
-    assert not {"served", "data"} & {path.name for path in made.folder.parent.iterdir()}
+    assert not list(made.folder.parent.glob(".feedback*"))
     assert retrain(data, feedback=True).repeated
     assert retrain(data).key == plain.key
+
+
+def test_a_folder_of_a_user_loses_nothing(place, first, tmp_path):
+    kept = [
+        tmp_path / name for name in ("data/own.npz", "served/a", ".draft.tmp", "sub/.notes.tmp")
+    ]
+    for path in kept:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    write(kept[0], 0, 200)
+    left = tmp_path / ".feedback.999999999.tmp"  # of a process that was killed
+    left.mkdir()
+    told = call("retrain", "photos", "--data", kept[0], "--out", ".", "--feedback")
+    assert "nothing to do" in told.out and not left.exists()
+    assert all(path.exists() for path in kept)
 
 
 def test_a_challenger_on_trial_is_promoted_when_its_test_is_won(place, data, candidate, untrained):
@@ -372,6 +396,32 @@ def test_the_recipe_is_the_champions_unless_another_is_named(place, first, data,
 def test_what_cannot_be_retrained_is_said(place, data, settings, error, message):
     with pytest.raises(error, match=message):
         retrain(data, **settings)
+
+
+def test_images_that_are_not_there_are_missed_before_anything_is_trained(
+    place, data, first, untrained
+):
+    untrained()
+    with pytest.raises(DataError, match="no data at nowhere"):
+        retrain(data, out_of_scope="nowhere")
+    old = first.parent / "old.npz"
+    assert retrain(old).outcome == "unchanged"
+    with pytest.raises(DataError, match="no data at nowhere"):
+        retrain(old, hold_out="nowhere")
+
+
+def test_other_images_out_of_distribution_make_another_model_and_another_path_does_not(
+    place, data, tmp_path
+):
+    def key(path):
+        targets = DecisionTargets(out_of_scope=path)
+        version = place.find("photos")
+        return make_plan(place, version, data, None, {}, targets, tmp_path, ignore).key
+
+    first, moved, other = (
+        write(f"{name}.npz", 0, 30, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert key(first) == key(moved) != key(other)
 
 
 def test_an_unknown_model_and_an_onnx_file_are_refused(place, data, exported):

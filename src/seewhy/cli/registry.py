@@ -13,7 +13,7 @@ from seewhy.cli.options import as_json, show
 from seewhy.cli.screen import Part, Rows, facts
 from seewhy.cli.tables import stored_interval
 from seewhy.errors import UsageError
-from seewhy.text import counted, without_password
+from seewhy.text import command_line, counted, registry_flags, without_password
 
 if TYPE_CHECKING:
     from seewhy.registry.records import RegistryEvent, Version
@@ -63,8 +63,13 @@ def add(model: str, name: str, why: str, registry: str | None, as_json: bool) ->
     """Add MODEL, a file, a run or a shipped model, as the next version of NAME."""
     version = seewhy.register(model, name, registry=registry, why=why)
 
-    next_step = f"next: seewhy registry promote {version.name} {version.version}"
-    show(version, as_json, lambda _: [f"{version.name}@{version.version}", next_step])
+    show(version, as_json, lambda _: _added(version, registry))
+
+
+def _added(version: "Version", registry: str | None) -> Iterator[Part]:
+    yield f"{version.name}@{version.version}"
+    promote = ("registry", "promote", version.name, version.version)
+    yield f"next: {command_line(*promote, *registry_flags(registry))}"
 
 
 @command.command(name="list")
@@ -129,10 +134,11 @@ def promote(
 def _evidence(path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
-    with click.open_file(path, encoding="utf-8") as file:  # or standard input
-        text = file.read()
-    with suppress(ValueError):
-        if isinstance(evidence := json.loads(text), dict):
+    with (
+        suppress(OSError, ValueError, RecursionError),
+        click.open_file(path, encoding="utf-8") as file,  # or standard input
+    ):
+        if isinstance(evidence := json.load(file), dict):
             return evidence
     raise UsageError(f"--evidence {path}: expected a file with one JSON object")
 
@@ -189,8 +195,7 @@ def pull(reference: str, where: str, trust_onnx: bool, registry: str | None, as_
     VERSION_OR_ALIAS are those of MLflow. No alias is moved here.
     """
     version = seewhy.pull_model(reference, where, registry=registry, trust=trust_onnx)
-    next_step = f"next: seewhy registry promote {version.name} {version.version}"
-    show(version, as_json, lambda _: [f"{version.name}@{version.version}", next_step])
+    show(version, as_json, lambda _: _added(version, registry))
 
 
 @command.command()

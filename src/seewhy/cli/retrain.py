@@ -13,6 +13,7 @@ from seewhy.cli.options import DATA, PATH, as_json, data_option, show
 from seewhy.cli.progress import shown
 from seewhy.cli.registry import place_option
 from seewhy.cli.screen import Part, Rows
+from seewhy.text import command_line, registry_flags
 
 if TYPE_CHECKING:
     from seewhy.workflows.retrain import Retraining
@@ -87,11 +88,11 @@ def command(
     limits = seewhy.GateLimits(margin, class_limit, robust_margin)
     with shown() as terminal:
         result = seewhy.retrain(name, data, limits=limits, on_event=terminal, **settings)
-    show(result, as_json, _text)
+    show(result, as_json, lambda result: _text(result, settings["registry"]))
     sys.exit(1 if result.outcome == "rejected" and not result.repeated else 0)
 
 
-def _text(result: "Retraining") -> Iterator[Part]:
+def _text(result: "Retraining", registry: str | None) -> Iterator[Part]:
     verdict = {
         "promoted": f"{result.name}@champion is version {result.version}",
         "challenger": f"version {result.version} passed, and is {result.name}@challenger",
@@ -115,5 +116,5 @@ def _text(result: "Retraining") -> Iterator[Part]:
     yield Rows(rows)
     if result.outcome == "challenger":
         yield ""
-        expected = f"--expect {result.parent}"
-        yield f"next: seewhy registry promote {result.name} {result.version} {expected}"
+        promote = ("registry", "promote", result.name, result.version, "--expect", result.parent)
+        yield f"next: {command_line(*promote, *registry_flags(registry))}"

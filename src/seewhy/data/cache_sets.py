@@ -146,7 +146,7 @@ def _remove_fetched(before: float) -> None:
 
 def fetched_files() -> Iterator[Path]:
     """The files of images that were fetched for packs."""
-    return (cache_root() / SHARDS).glob("*/*.shard")
+    return (cache_root() / SHARDS).glob(f"{'?' * 64}/*.shard")  # below the digest of their index
 
 
 def make_room(keep: Path) -> tuple[CachedSet, ...]:
@@ -157,13 +157,13 @@ def make_room(keep: Path) -> tuple[CachedSet, ...]:
     """
     removed: list[CachedSet] = []
     with suppress(LockedError), exclusive(cache_root() / _ADDING):
-        _free("pixels/*/*")
+        _free("pixels/store-*/*")
         if _is_over_limit():
-            _free("features/*")
+            _free("features/store-*")
         oldest_last = [entry for entry in _entries() if entry.path != keep]
         while oldest_last and _is_over_limit():
             removed += _delete([oldest_last.pop()])
-            _free("pixels/*/*", "features/*")
+            _free("pixels/store-*/*", "features/store-*")
     return tuple(removed)
 
 
@@ -176,7 +176,7 @@ def _remove(entries: list[_Entry]) -> tuple[CachedSet, ...]:
     """Removes sets, and what only they have; while a process is adding one, a later call frees that."""
     removed = _delete(entries)
     with suppress(LockedError), exclusive(cache_root() / _ADDING):
-        _free("pixels/*/*", "features/*")
+        _free("pixels/store-*/*", "features/store-*")
     return removed
 
 
@@ -188,7 +188,10 @@ def _delete(entries: list[_Entry]) -> tuple[CachedSet, ...]:
 
 
 def _free(*patterns: str) -> None:
-    """Removes the images and features there that are of no set; to be called while none is added."""
+    """Removes the images and features there that are of no set; to be called while none is added.
+
+    The patterns are of names by `InputRule.key`: a user's own folder of features may lie beside them.
+    """
     entries = _entries()
     used = {path for entry in entries for path in entry.segments}
     used |= {cache_root() / "features" / entry.path.name for entry in entries}
@@ -209,7 +212,7 @@ def adding() -> Iterator[None]:
 
 def _entries() -> list[_Entry]:
     """Returns the sets, newest use first."""
-    there = cache_root().glob("sets/*/*")
+    there = cache_root().glob("sets/*/store-*")
     paths = (path for path in there if path.is_dir() and path.suffix != ".tmp")
     return sorted(map(_Entry, paths), key=lambda entry: entry.used, reverse=True)
 

@@ -291,8 +291,6 @@ def new_pack(out: Path, shard_bytes: int | None = None) -> Iterator[Writer]:
             return files.enter_context(open(folder / name, "wb"))
 
         yield Writer(opened, shard_bytes)
-        files.close()
-        require_new(out)
 
 
 def shard_name(number: int) -> str:

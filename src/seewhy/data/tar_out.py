@@ -88,7 +88,5 @@ def new_tars(
     Raises `UsageError` if `out` exists.
     """
     require_new(out)
-    with atomic_directory(out, hidden=True) as folder:
-        with ExitStack() as files:
-            yield TarSink(folder, files, number, most or TAR_BYTES, rule.store if raw else None)
-        require_new(out)
+    with atomic_directory(out, hidden=True) as folder, ExitStack() as files:
+        yield TarSink(folder, files, number, most or TAR_BYTES, rule.store if raw else None)

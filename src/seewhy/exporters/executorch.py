@@ -1,12 +1,9 @@
 """A bundle for phones, by ExecuTorch: a program for XNNPACK, test vectors, and code that uses them."""
 
 import hashlib
-import io
-import logging
 import os
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ from torch import Tensor, nn
 
 from seewhy.data.images.decode import centre, read
 from seewhy.errors import ModelFileError, UsageError, first_line
-from seewhy.exporters.onnx import TOLERANCE, difference_of, model_graph, replace_global_pools
+from seewhy.exporters.onnx import TOLERANCE, difference_of, model_graph, quiet, replace_global_pools
 from seewhy.files import write_json
 from seewhy.inference import golden
 from seewhy.inference.forward import full_precision
@@ -126,17 +123,13 @@ def _write_vectors(predictor: PyTorchPredictor, folder: Path) -> list[dict[str, 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings and log lines of the library, which are about its own inside."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    """As `quiet`, also of what the library writes in C++."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)  # its C++ part writes there
+    os.dup2(nowhere, 2)
     try:
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
+        with quiet():
             yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-        logging.disable(level)

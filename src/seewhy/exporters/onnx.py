@@ -1,10 +1,11 @@
 """A bundle as an ONNX file: uint8 images in; logits, calibrated probabilities and embeddings out."""
 
 import copy
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ def _graph(predictor: PyTorchPredictor) -> Any:
         import onnx
 
         require(onnx)
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module,
                 (images,),
@@ -147,17 +148,17 @@ def _graph(predictor: PyTorchPredictor) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's warnings and log lines, which are about its own inside."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def quiet() -> Iterator[None]:
+    """Without the warnings, log lines and prints of an exporter, which are about its own inside."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    nowhere = io.StringIO()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(level)
 
 
 def _parity(predictor: PyTorchPredictor, session: Any) -> float:

@@ -1,9 +1,5 @@
 """An ONNX file in int8: weights and activations of 8 bits, by static quantisation (Jacob et al. 2018)."""
 
-import io
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import UsageError
-from seewhy.exporters.onnx import with_properties
+from seewhy.exporters.onnx import quiet, with_properties
 from seewhy.floors import require
 from seewhy.inference import onnx_file
 from seewhy.inference.onnx import OnnxPredictor, answers, new_session, opened
@@ -24,8 +20,8 @@ BATCH = 16
 def to_int8(predictor: OnnxPredictor, images: NDArray[np.uint8]) -> OnnxPredictor:
     """The model with weights in int8 by channel, and activations in uint8.
 
-    `images` (n, S, S, 3), `IMAGES` of training, show the range of each activation: its 99.999th percentile.
-    Not always faster: measure it. Raises `UsageError` without the extra `export`.
+    `images` (n, S, S, 3), `IMAGES` drawn from training, show the range of each activation: its 99.999th
+    percentile. Not always faster: measure it. Raises `UsageError` without the extra `export`.
     """
     try:
         import onnx
@@ -39,7 +35,7 @@ def to_int8(predictor: OnnxPredictor, images: NDArray[np.uint8]) -> OnnxPredicto
     except ImportError:
         raise UsageError("int8 needs an extra: `pip install 'seewhy[export]'`") from None
     require(onnx)
-    with TemporaryDirectory() as folder, _quiet():
+    with TemporaryDirectory() as folder, quiet():
         plain, folded, quantised = (Path(folder, f"{n}.onnx") for n in ("plain", "folded", "int8"))
         given = onnx.load_from_string(predictor.file.data)
         _pool_last(given.graph)
@@ -69,7 +65,8 @@ def _reader(images: NDArray[np.uint8]) -> Any:
     class Batches(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             size = min(BATCH, len(images))  # all of one size, as the library needs
-            starts = range(0, len(images) - size + 1, size)
+            last = len(images) - size  # overlaps the one before, so that no image is left out
+            starts = (*range(0, last, size), last)
             parts = (images[start : start + size] for start in starts)
             self.batches = ({"images": np.ascontiguousarray(part)} for part in parts)
 
@@ -120,16 +117,3 @@ def _remove_unused_operator_sets(graph: Any) -> None:
     kept = [entry for entry in graph.opset_import if entry.domain in used]
     del graph.opset_import[:]
     graph.opset_import.extend(kept)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the library prints and logs, which is for the authors of programs."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)

@@ -1,12 +1,13 @@
 """Which file a name stands for: a file, a run, a shipped model, one of a registry, or several of these."""
 
+import os
 from collections.abc import Sequence
 from os import PathLike, fspath
 from pathlib import Path
 
 from seewhy.errors import ModelFileError, UsageError
 from seewhy.files import named_path
-from seewhy.registry.records import PREFIX
+from seewhy.registry.records import PREFIX, Reference
 from seewhy.run import Run
 from seewhy.text import no_such
 
@@ -60,6 +61,16 @@ def find_model(model: str | Path) -> Path:
     if str(model) in shipped_models():
         return SHIPPED / f"{model}.safetensors"
     raise UsageError(no_such("file, run or shipped model", str(model), shipped_models()))
+
+
+def model_name(model: str | PathLike[str]) -> str:
+    """What to call a model: a run by its directory, a file by its stem, a registered one by its own name."""
+    if is_registered(fspath(model)):
+        return Reference.parse(fspath(model)).name
+    path = Path(os.path.abspath(named_path(fspath(model))))  # of a link, its own name
+    if path.name == "model.safetensors":
+        return path.parent.name or path.stem
+    return path.name if path.is_dir() else path.stem
 
 
 def stamps_of(model: str) -> list[tuple[int, ...] | str]:

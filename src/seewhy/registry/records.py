@@ -117,7 +117,7 @@ class Reference:
         """Reads NAME[@VERSION_OR_ALIAS], also after "registry:". Raises `UsageError`."""
         name, _, at = written.removeprefix(PREFIX).partition("@")
         require_name(name)
-        if at.isascii() and at.isdigit():
+        if at.isascii() and at.isdigit() and len(at) <= 64:
             return cls(name, int(at), None)
         alias = at or CHAMPION
         require_alias(alias)

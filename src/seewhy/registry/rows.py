@@ -31,9 +31,9 @@ def require_bytes(version: Version) -> None:
 
 
 def version_of(connection: Connection, name: str, number: int) -> Version:
-    found = connection.execute(
-        select(versions).where(versions.c.name == name, versions.c.version == number)
-    ).one_or_none()
+    stated = select(versions).where(versions.c.name == name, versions.c.version == number)
+    # Larger numbers are none that a database has, and an error of their own there.
+    found = connection.execute(stated).one_or_none() if 0 < number < 2**31 else None
     if found is None:
         last = connection.scalar(
             select(func.max(versions.c.version)).where(versions.c.name == name)

@@ -12,7 +12,7 @@ import asyncio
 import io
 import random
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -106,7 +106,11 @@ class _Requests:
     def __init__(
         self, url: str, *, api_key: str | None = None, timeout: float = 30.0, retries: int = 5
     ) -> None:
-        if not url.startswith(("http://", "https://")):
+        try:
+            fits = _httpx().URL(url).scheme in ("http", "https")
+        except _httpx().InvalidURL:
+            fits = False
+        if not fits:
             raise UsageError(f"{url!r}: expected a server's address, such as http://127.0.0.1:8000")
         headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self._options: dict[str, Any] = {"base_url": url, "headers": headers, "timeout": timeout}
@@ -124,8 +128,7 @@ class _Requests:
         response = yield from self._response("/feedback", json=right)
         if not response.is_success:
             raise _error_of(response)
-        outcome: str = response.json()["outcome"]
-        return outcome
+        return _read(response, lambda message: str(message["outcome"]))
 
     def _answers(self, batch: Sequence[_Upload], params: dict[str, str]) -> Flow[list[Answer]]:
         """The answers to a batch; where the server finds it too large, to each half of it."""
@@ -138,7 +141,7 @@ class _Requests:
             first = yield from self._answers(batch[:middle], params)
             return first + (yield from self._answers(batch[middle:], params))
         if response.is_success:
-            return _answers_of(response.json(), batch)
+            return _read(response, lambda message: _answers_of(message, batch))
         error = _error_of(response)
         if len(batch) == 1 and (error.code in IMAGE_CODES or error.status == 413):
             return [Answer(batch[0].name, error=Fault(error.code, error.message))]
@@ -326,6 +329,14 @@ def _encoded(image: ImageLike) -> bytes:
     return sink.getvalue()
 
 
+def _read(response: "httpx.Response", parse: Callable[[Any], T]) -> T:
+    """What a successful response says; `ServerError` if it is no answer of SeeWhy, such as a login page."""
+    try:
+        return parse(response.json())
+    except (ValueError, LookupError, TypeError):
+        raise _error_of(response) from None
+
+
 def _answers_of(message: Mapping[str, Any], batch: Sequence[_Upload]) -> list[Answer]:
     about = {
         "model": message["model"]["name"],
@@ -345,12 +356,14 @@ def _answers_of(message: Mapping[str, Any], batch: Sequence[_Upload]) -> list[An
 
 
 def _error_of(response: "httpx.Response") -> ServerError:
-    """The error of a response, also of one that a proxy has written."""
+    """The error of a response, also of one that a proxy has written, which may be called a success."""
     try:
         error = response.json()["error"]
         return ServerError(error["code"], error["message"], response.status_code)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError):
         message = f"the server answered {response.status_code} {response.reason_phrase}"
+        if response.is_success:
+            message += ", but not as `seewhy serve` does: look at this address in a browser"
         return ServerError(f"http_{response.status_code}", message, response.status_code)
 
 

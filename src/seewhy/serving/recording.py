@@ -108,9 +108,11 @@ class Recorder:
         self._woken.set()
         if self._thread.is_alive():
             self._thread.join(FLUSH_SECONDS + 1)
-        if lost := self.waiting:
-            self._metrics.unrecorded.labels("answer").inc(lost)
-            logger.error("answers are not recorded", extra={"answers": lost})
+        answers, images = self.waiting, len(self._kept)
+        if answers or images:
+            self._metrics.unrecorded.labels("answer").inc(answers)
+            self._metrics.unrecorded.labels("image").inc(images)
+            logger.error("answers are not recorded", extra={"answers": answers, "images": images})
 
     @property
     def waiting(self) -> int:

@@ -9,8 +9,7 @@ from pydantic import ValidationError
 from seewhy.config.options import first_fault
 from seewhy.errors import UsageError
 from seewhy.events import OnEvent, ignore
-from seewhy.inference.locate import is_registered
-from seewhy.registry.records import Reference
+from seewhy.inference.locate import model_name
 from seewhy.serving.settings import ServeSettings
 
 
@@ -49,11 +48,7 @@ def named(models: Sequence[str | Path]) -> dict[str, str]:
     for model in map(str, models):
         name, _, source = model.partition("=")
         if not source or Path(model).exists():
-            path = Path(model)
-            in_run = path.name == "model.safetensors" and path.absolute().parent.name
-            name, source = in_run or (path.name if path.is_dir() else path.stem), model
-            if is_registered(model):
-                name = Reference.parse(model).name
+            name, source = model_name(model), model
         if not name.isprintable() or not 0 < len(name) <= 100:
             raise UsageError(f"{name!r} is no name for a model: write NAME={source}")
         if name in names:

@@ -11,7 +11,7 @@ from seewhy.analysis.ab import MARGIN, ABTest, shadow_test, split_test
 from seewhy.errors import RegistryError, UsageError
 from seewhy.inference.registered import open_feedback, open_registry
 from seewhy.registry.records import CHALLENGER, CHAMPION, CLIENT, Version
-from seewhy.text import command_line
+from seewhy.text import command_line, registry_flags
 from seewhy.workflows.ab_sentences import sentences
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def ab_status(
         clients_count=clients or pair.kind == "split",
         audit=audit,
         text=tuple(sentences(test, audit, 0 if clients else sent)),
-        next=_next(name, versions, test),
+        next=_next(name, versions, test, registry, margin, clients),
     )
 
 
@@ -127,10 +127,21 @@ def _digest(versions: Sequence[Version], alias: str) -> str | None:
     return next((one.digest for one in versions if alias in one.aliases), None)
 
 
-def _next(name: str, versions: tuple[int | None, int | None], test: ABTest) -> str | None:
+def _next(
+    name: str,
+    versions: tuple[int | None, int | None],
+    test: ABTest,
+    registry: str | Path | None,
+    margin: float,
+    clients: bool,
+) -> str | None:
+    """The command that promotes a challenger that has won, with the test that says so."""
     champion, challenger = versions
     if test.verdict != "challenger" or challenger is None:
         return None
+    place = registry_flags(registry)
+    asked = () if margin == MARGIN else ("--margin", margin)
+    status = ("ab", "status", name, "--json", *asked, *["--clients"] * clients, *place)
     expect = () if champion is None else ("--expect", champion)
-    promote = command_line("registry", "promote", name, challenger, *expect)
-    return f"{command_line('ab', 'status', name, '--json')} | {promote} --evidence -"
+    promote = ("registry", "promote", name, challenger, *expect, *place, "--evidence", "-")
+    return f"{command_line(*status)} | {command_line(*promote)}"

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from seewhy.data import Data, ImageSet, sources
+from seewhy.config.input_rule import InputRule
+from seewhy.data import Data, sources
 from seewhy.data.images.decode import ImageLike, read
 from seewhy.data.sources.folders import scan
 from seewhy.errors import DataError, ImageError, UsageError
@@ -77,8 +78,9 @@ def calibrate(
         others = None
         with full_precision():
             if out_of_scope is not None:
-                images = _others(classifier, out_of_scope)
-                others = classifier.predict_set(images, embed=True, on_event=on_event)
+                images = read_others(out_of_scope, classifier.rule)
+                unseen = unlabelled(images, classifier.classes)
+                others = classifier.predict_set(unseen, embed=True, on_event=on_event)
             val = part_of(splits, "val")
             inside = classifier.predict_set(val, embed=others is not None, on_event=on_event)
     # The logits of an ensemble are log probabilities, of which the other scores tell nothing more.
@@ -141,8 +143,11 @@ def _draw(calibration: Calibration, folder: Path) -> None:
         write_atomic(folder / "scope.png", ood_curve(calibration.scope))
 
 
-def _others(classifier: Classifier, data: Data) -> ImageSet:
-    """OOD images by the model's input rule, evenly spaced among all; labels are ignored."""
+def read_others(data: Data, rule: InputRule) -> np.ndarray:
+    """OOD images by a model's input rule, uint8 (N, S, S, 3), evenly spaced among all; labels are ignored.
+
+    Raises `DataError` for too few.
+    """
     folder = named_path(data) if isinstance(data, str | Path) else None
     if folder is not None and folder.is_dir() and (names := scan(folder).images):
         images: Iterable[ImageLike | ImageError] = (folder / name for name in names)
@@ -154,10 +159,10 @@ def _others(classifier: Classifier, data: Data) -> ImageSet:
     for image in islice(images, 0, None, -(-total // MOST_OTHERS)):
         with suppress(ImageError):  # unreadable images are left out
             if not isinstance(image, ImageError):
-                stored.append(read(image, classifier.rule))
+                stored.append(read(image, rule))
     if len(stored) < FEWEST:
         raise DataError(
             f"{counted(len(stored), 'readable image')} in {sources.describe(data)}: at least "
             f"{FEWEST} are needed"
         )
-    return unlabelled(np.stack(stored), classifier.classes)
+    return np.stack(stored)

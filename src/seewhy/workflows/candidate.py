@@ -34,7 +34,7 @@ from seewhy.inference.registered import file_of
 from seewhy.registry.records import Version
 from seewhy.run import Run
 from seewhy.text import command_line
-from seewhy.workflows.calibrate import calibrate
+from seewhy.workflows.calibrate import calibrate, read_others
 from seewhy.workflows.check import find_faults
 from seewhy.workflows.fine_tuning import fine_tuned
 from seewhy.workflows.gate import asked
@@ -57,7 +57,7 @@ class DecisionTargets:
 class Plan:
     """What a candidate is made from: the champion, with its file, a recipe, and data as its rule reads them.
 
-    `home` has a folder for each key.
+    `others` is the digest of the images of `targets.out_of_scope`; `home` has a folder for each key.
     """
 
     champion: Bundle
@@ -66,15 +66,15 @@ class Plan:
     data: Data
     splits: Splits
     targets: DecisionTargets
+    others: str | None
     home: Path
 
     @cached_property
     def identity(self) -> dict[str, str]:
         """The fingerprint of images and corrected labels, and the digests of settings and parent."""
         targets = self.targets
-        others = None if targets.out_of_scope is None else describe(targets.out_of_scope)
         settings = [
-            *(targets.precision, targets.coverage, others),
+            *(targets.precision, targets.coverage, self.others),
             self.recipe.model_dump(mode="json"),
         ]
         return {
@@ -108,14 +108,20 @@ def make_plan(
     home: Path,
     on_event: OnEvent,
 ) -> Plan:
-    """Reads the champion, a version of a registry, its recipe or another one, and the data."""
+    """Reads the champion, a version of a registry, its recipe or another one, and the data.
+
+    OOD images are read before a training, too: where there are none, it would be lost.
+    """
     champion, file = _opened(registry, version)
     _require_targets(champion, targets, version)
+    others = None
+    if targets.out_of_scope is not None:
+        others = hashlib.sha256(read_others(targets.out_of_scope, champion.rule).data).hexdigest()
     chosen = fine_tuned(_recipe(recipe, overrides, champion), champion, overrides, None)
     splits = load_data(data, chosen.data, rule=champion.rule, on_event=on_event)
     for note in splits.notes:
         on_event(Note(note))
-    return Plan(champion, file, chosen, data, splits, targets, home)
+    return Plan(champion, file, chosen, data, splits, targets, others, home)
 
 
 def make_candidate(plan: Plan, on_event: OnEvent) -> None:

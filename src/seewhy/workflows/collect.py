@@ -1,5 +1,6 @@
 """The data of a retraining, with the served images that have got a label since."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,20 +28,22 @@ def with_feedback(
 ) -> Iterator[Data]:
     """The data as they are, and in their train the images of answers of `name` that have a label now.
 
-    They are written below `home` for the block alone: how long images are kept is for the registry to say.
-    Where no image has a label, a note says so. Raises `UsageError` for data in memory.
+    They are written below `home`, which this process has locked, for the block alone: how long images are
+    kept is for the registry to say. Where no image has a label, a note says so. Raises `UsageError` for data
+    in memory.
     """
     if not isinstance(data, str | Path):
         raise UsageError(
             "served images are added to files: give the path of the data with --feedback"
         )
-    folders = served, version = home / "served", home / "data"
+    folder = home / f".feedback.{os.getpid()}.tmp"  # `home` may be a user's, with a folder `data`
+    served, version = folder / "served", folder / "data"
     listed = {one: overrides[f"data.{one}"] for one in LISTED_BY if f"data.{one}" in overrides}
     config = DataConfig(**{"on_bad": "skip", "max_bad": 1, **listed})
     chosen: Data = version
+    shutil.rmtree(folder, ignore_errors=True)  # of a killed process that had the same number
+    folder.mkdir(mode=0o700)
     try:
-        for folder in folders:  # of a call that was killed
-            shutil.rmtree(folder, ignore_errors=True)
         try:
             export_feedback(name, served, registry=registry)
             added = apply_feedback(data, served, version, config, on_event=on_event).added
@@ -50,5 +53,4 @@ def with_feedback(
             chosen = data
         yield chosen
     finally:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)

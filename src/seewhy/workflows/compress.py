@@ -6,9 +6,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import yaml
 
+from seewhy.analysis.causes import drawn_rows
 from seewhy.data import Data, Splits
 from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
@@ -17,7 +17,14 @@ from seewhy.exporters import prune
 from seewhy.exporters.gate import Candidate, judge
 from seewhy.exporters.onnx import to_onnx
 from seewhy.exporters.quantise import IMAGES, to_int8
-from seewhy.files import require_writable, write_atomic, write_json
+from seewhy.files import (
+    exclusive,
+    holds_something,
+    make_directory,
+    require_writable,
+    write_atomic,
+    write_json,
+)
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier
@@ -32,6 +39,7 @@ from seewhy.workflows.train import train
 Method = Literal["int8", "prune", "magnitude", "distil"]
 
 RECORD, REFERENCE = "compress.json", "fp32"
+LOCK = "compress.lock"  # in a folder that was begun here, where files may be written again
 TUNING = 4  # a fine-tuning has a quarter of the epochs of the training
 TUNING_LR = 0.1  # of the learning rate of the training
 
@@ -75,40 +83,24 @@ def compress(
     `keep` (0 to 1) is the share of the channels, or of the weights, that is kept; `epochs` are those of each
     training (None: as many as the model's own for distil, else a quarter). `out` gets the files,
     compress.json and a figure, and trainings/, by which the same command goes on after an interruption.
-    Raises `UsageError` for a model that is not a bundle, and if `out` has a compress.json.
+    Raises `UsageError` for a model that is not a bundle, and if `out` has a compress.json or other files,
+    `LockedError` where another process compresses there.
     """
     _require_valid(methods, max_drop, keep)
     folder = Path(out)
     if (folder / RECORD).exists():
         raise UsageError(f"{folder} already holds a {RECORD}: choose another --out")
+    if holds_something(folder) and not (folder / LOCK).exists():
+        raise UsageError(f"{folder} is not empty: choose another --out")
     require_writable(folder)
     with opened(model, device="cpu") as classifier:
         if not isinstance(classifier.predictor, PyTorchPredictor):
             raise UsageError(f"only a bundle can be compressed: {classifier.predictor.no_network}")
         splits = read_splits(classifier, data, None, on_event)
-        parent = classifier.predictor
-        job = _Job(parent, data, splits, folder, keep, epochs, on_event)
-        trained = {name: _TRAININGS[name](job) for name in methods if name in _TRAININGS}
-        bundles_made = {"": parent} | {_NAMES[k]: v for k, v in trained.items() if v is not None}
-        models = _as_onnx(bundles_made, "int8" in methods, splits, on_event)
-        val = part_of(splits, "val")
-        predictions = [
-            Classifier(one).predict_set(val, on_event=on_event, what=f"measuring {name}")
-            for name, one in models.items()
-        ]
-    judged = judge(list(models), list(models.values()), predictions, max_drop / 100)
-    written = [_write(one, models[one.name], bundles_made, folder) for one in judged[1:]]
-    result = Compression(
-        model=parent.digest,
-        n=len(val),
-        max_drop=max_drop / 100,
-        reference=judged[0],
-        candidates=tuple(written),
-        folder=folder,
-    )
-    draw_compression(result.reference, result.candidates, folder)
-    write_json(result, folder / RECORD)
-    return result
+        job = _Job(classifier.predictor, data, splits, folder, keep, epochs, on_event)
+        make_directory(folder)
+        with exclusive(folder / LOCK):
+            return _compressed(job, methods, max_drop / 100)
 
 
 @dataclass(frozen=True)
@@ -165,6 +157,31 @@ class _Job:
         return self.train(name, file, changes)
 
 
+def _compressed(job: _Job, methods: Sequence[str], max_drop: float) -> Compression:
+    parent, folder, on_event = job.parent, job.folder, job.on_event
+    trained = {name: _TRAININGS[name](job) for name in methods if name in _TRAININGS}
+    bundles_made = {"": parent} | {_NAMES[k]: v for k, v in trained.items() if v is not None}
+    models = _as_onnx(bundles_made, "int8" in methods, job.splits, on_event)
+    val = part_of(job.splits, "val")
+    predictions = [
+        Classifier(one).predict_set(val, on_event=on_event, what=f"measuring {name}")
+        for name, one in models.items()
+    ]
+    judged = judge(list(models), list(models.values()), predictions, max_drop)
+    written = [_write(one, models[one.name], bundles_made, folder) for one in judged[1:]]
+    result = Compression(
+        model=parent.digest,
+        n=len(val),
+        max_drop=max_drop,
+        reference=judged[0],
+        candidates=tuple(written),
+        folder=folder,
+    )
+    draw_compression(result.reference, result.candidates, folder)
+    write_json(result, folder / RECORD)
+    return result
+
+
 def _pruned(job: _Job) -> PyTorchPredictor | None:
     try:
         start = prune.structured(job.parent.bundle, job.keep)
@@ -208,8 +225,7 @@ def _as_onnx(
         on_event(Note(f"exporting {name or 'the model'}"))
         exported = models[name or REFERENCE] = to_onnx(predictor)[0]
         if int8:
-            rows = range(0, len(splits.train), max(1, len(splits.train) // IMAGES))
-            shown = splits.train.take(np.array(rows)[:IMAGES]).images
+            shown = splits.train.take(drawn_rows(splits.train, IMAGES)).images
             images = centre(shown[:], predictor.rule.size)
             models[f"{name}-int8" if name else "int8"] = to_int8(exported, images)
     return models
@@ -218,14 +234,16 @@ def _as_onnx(
 def _write(
     one: Candidate, model: OnnxPredictor, made: dict[str, PyTorchPredictor], folder: Path
 ) -> Candidate:
-    """Writes what was not rejected; of a trained candidate its bundle, too."""
-    if one.rejected is not None:
+    """Writes what was not rejected, of a trained candidate its bundle too, over what a killed call wrote."""
+    file, bundle = (folder / f"{one.name}.{kind}" for kind in ("onnx", "safetensors"))
+    if one.rejected is not None:  # now, by other times
+        for path in (file, bundle):
+            path.unlink(missing_ok=True)
         return one
-    file = folder / f"{one.name}.onnx"
-    model.save(file)
+    write_atomic(file, model.file.data)
     remember(model.digest)
     if one.name in made:
-        made[one.name].save(folder / f"{one.name}.safetensors")
+        bundles.save(made[one.name].bundle, bundle, overwrite=True)
     return replace(one, file=file)
 
 

@@ -10,6 +10,7 @@ from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import holds_something, output_folder, require_new, require_writable
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
+from seewhy.inference.locate import model_name
 from seewhy.text import no_such
 
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ def _export_web(
     files = get_runtime(runtime, on_event)
     with opened(model, device="cpu") as classifier:
         predictor, difference = _as_onnx(classifier.predictor)
+        name = "model" if isinstance(model, Classifier) else model_name(model)
         with output_folder(path) as folder:
-            write_site(predictor, _name(model), files, folder)
+            write_site(predictor, name, files, folder)
     return _exported(path, "web", predictor.digest, predictor.file.about.bundle, difference)
 
 
@@ -145,12 +147,3 @@ def _as_onnx(predictor: "Predictor") -> tuple["OnnxPredictor", float | None]:
     exported, difference = to_onnx(_bundle(predictor))
     remember(exported.digest)
     return exported, difference
-
-
-def _name(model: Classifier | str | PathLike[str]) -> str:
-    """What a page calls a model: a run by its directory, a file by its stem."""
-    if isinstance(model, Classifier):
-        return "model"
-    path = Path(model)
-    path = path.parent if path.name == "model.safetensors" else path
-    return path.resolve().name if path.is_dir() else path.stem

@@ -12,7 +12,7 @@ from seewhy.data.sources.folders import LITTER, scan
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import named_path
-from seewhy.text import counted, listed, shortened
+from seewhy.text import counted, listed, shortened, visible
 
 _ESCAPED = re.compile(r"\\(udc[89a-f][0-9a-f])")
 
@@ -31,12 +31,18 @@ def named_images(
 def _expand(paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent) -> Iterator[str]:
     """The images of the arguments: every named file, and those in folders, globs and lists."""
     for path in map(str, paths):
-        if os.path.splitext(path)[1].lower() == ".txt" and os.path.isfile(path):
+        if _is_list(path):
             lines = listed(read_file(path))
             if not lines:
                 raise UsageError(f"the list {path} is empty: expected a path per line")
             beside = Path(path).parent
-            listed_paths = (_found(line, (Path(), beside)) for line in lines)
+            listed_paths = [_found(line, (Path(), beside)) for line in lines]
+            if inner := next(
+                filter(_is_list, listed_paths), None
+            ):  # or itself, as of `ls > list.txt`
+                raise UsageError(
+                    f"the list {path} names the list {visible(inner)}: expected images, folders and patterns"
+                )
             yield from _expand(listed_paths, follow_links, on_event)
             continue
         path = _found(path, (Path(),))
@@ -59,6 +65,10 @@ def _expand(paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent) 
                 on_event(Note(f"{path}: no file matches"))
         else:
             yield path
+
+
+def _is_list(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() == ".txt" and os.path.isfile(path)
 
 
 def _matches(pattern: str) -> list[str]:

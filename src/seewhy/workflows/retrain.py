@@ -16,7 +16,7 @@ import numpy as np
 
 from seewhy.analysis.replacement import Gate, GateLimits
 from seewhy.data import Data
-from seewhy.data.sources import describe
+from seewhy.data.sources import describe, find
 from seewhy.errors import RegistryError, UsageError
 from seewhy.evaluation.stats.significance import mcnemar_interval
 from seewhy.events import Note, OnEvent, ignore
@@ -30,7 +30,7 @@ from seewhy.files import (
 )
 from seewhy.inference.registered import file_of, open_registry
 from seewhy.registry.records import CHALLENGER, CHAMPION, Reference, RegistryEvent, Version
-from seewhy.text import command_line, counted, no_such
+from seewhy.text import command_line, counted, no_such, registry_flags
 from seewhy.workflows.ab import ab_status
 from seewhy.workflows.candidate import DecisionTargets, Plan, make_candidate, make_plan
 from seewhy.workflows.collect import with_feedback
@@ -107,7 +107,11 @@ def retrain(
         champion = opened.find(Reference.parse(f"{name}@{CHAMPION}"))
         make_directory(home)
         with exclusive(home / "retrain.lock"), ExitStack() as stack:
-            clear_temporaries(home)
+            clear_temporaries(home, ".feedback.*.tmp", below=False)
+            for folder in home.glob(
+                "[0-9a-f]" * 16
+            ):  # of candidates: what else is there is a user's
+                clear_temporaries(folder)
             changes = overrides or {}
             if feedback:
                 collected = with_feedback(
@@ -117,6 +121,10 @@ def retrain(
             targets = DecisionTargets(precision, coverage, out_of_scope)
             plan = make_plan(opened, champion, data, recipe, changes, targets, home, on_event)
             own = recipe is None and not overrides and targets == DecisionTargets()
+            if hold_out is not None:
+                find(
+                    hold_out
+                )  # also where nothing is trained: a wrong path would wait for new images
             job = _Job(opened, registry, champion, plan, limits, promote, on_event)
             return job.on_trial() or job.unchanged(own) or job.run(hold_out)
 
@@ -223,7 +231,8 @@ class _Job:
             return seen, []
         which = f"it is not known on which images {self.name}@{self.champion.version} was trained"
         if hold_out is None:
-            again = command_line("registry", "add", "RUN", self.name)
+            flags = registry_flags(self.place)
+            again = command_line("registry", "add", "RUN", self.name, *flags)
             raise UsageError(
                 f"{which}, so none can judge a new model: add it again from the directory of its run "
                 f"(`{again}`), or name labelled images that it has not seen by --hold-out"

@@ -12,6 +12,7 @@ from data.pictures import encoded, noise
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data
 from seewhy.data.images.decode import decode
+from seewhy.data.sources import parquet
 from seewhy.data.sources.columns import Columns
 from seewhy.data.sources.parquet import find_parquet, fits_parquet
 from seewhy.data.sources.tree import tree_at
@@ -263,6 +264,18 @@ def test_the_sample_is_of_train(tmp_path):
     assert list(find_parquet(tree_at(tmp_path), Columns()).sample()) == [
         p["bytes"] for p in pictures(2)
     ]
+
+
+def test_the_sample_is_spread_over_files_and_rows_that_are_in_class_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "SAMPLE", 30)
+    for file in range(12):
+        columns = {"img": pictures(20, 20 * file), "label": [file] * 20}
+        write(tmp_path / f"train-{file:02}.parquet", columns, row_group_size=7 + file)
+    sample = list(find_parquet(tree_at(tmp_path), Columns()).sample())
+    numbers = [p["bytes"] for p in pictures(240)]
+    rows = [numbers.index(image) for image in sample]
+    assert sorted({row // 20 for row in rows}) == list(range(0, 12, 2)) and 24 <= len(rows) <= 60
+    assert max(np.diff(sorted(rows))) <= 30
 
 
 def test_a_folder_without_parquet_does_not_fit(tmp_path):

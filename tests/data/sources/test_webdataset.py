@@ -10,6 +10,7 @@ from data.sources.test_tars import packed
 
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data, sources
+from seewhy.data.sources import webdataset
 from seewhy.errors import ArchiveError, DataError, UsageError
 
 PNG = [encoded(noise(seed=seed)) for seed in range(8)]
@@ -34,6 +35,16 @@ def test_one_tar_of_images_and_classes(tmp_path):
         *[("x.tar/000.png", "0"), ("x.tar/001.png", "1")],
         *[("x.tar/002.png", "0"), ("x.tar/003.png", "1")],
     ]
+
+
+def test_the_sample_is_spread_over_files_and_images_that_are_in_class_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(webdataset, "SAMPLE", 8)
+    for number in range(3):
+        classes(tmp_path / f"train-{number:03}.tar", 2, 2 * number)
+    classes(tmp_path / "test.tar", 2, 6)
+    assert list(sources.find(tmp_path).sample()) == PNG[:6]
+    monkeypatch.setattr(webdataset, "SAMPLE", 3)
+    assert list(sources.find(tmp_path).sample()) == PNG[0:6:2]
 
 
 def test_facts_in_json(tmp_path):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice, repeat
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from seewhy.data.class_names import label_text
 from seewhy.data.images.decode import ImageLike
 from seewhy.data.sources.columns import Columns
-from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source
+from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source, some_of
 from seewhy.data.sources.tree import Tree, tree_at
 from seewhy.errors import DataError
 from seewhy.text import counted, near, visible
@@ -150,12 +150,22 @@ def _read(tree: Tree, files: list[tuple[str, str]], named: Columns) -> Reading:
 
 
 def _sample(tree: Tree, files: list[tuple[str, str]], columns: Columns) -> Iterable[ImageLike]:
-    for file, split in [named for named in files if named[1] != "test"][:1]:
-        records = _records(tree, file, split, _columns(tree, file, columns))
-        yield from (record.image for record in islice(records, SAMPLE))
+    import pyarrow.parquet as pq
+
+    some = some_of([named for named in files if named[1] != "test"])
+    for file, split in some:
+        with tree.open(file) as opened:
+            about = pq.read_metadata(opened)
+        groups = some_of(range(about.num_row_groups))
+        step = len(some) * sum(about.row_group(group).num_rows for group in groups) // SAMPLE
+        records = _records(tree, file, split, _columns(tree, file, columns), groups)
+        yield from (record.image for record in islice(records, 0, None, step or 1))
 
 
-def _records(tree: Tree, file: str, split: str, columns: Found) -> Iterator[Record]:
+def _records(
+    tree: Tree, file: str, split: str, columns: Found, groups: Sequence[int] | None = None
+) -> Iterator[Record]:
+    """The rows of a file, or of some of its row groups, in order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -163,7 +173,7 @@ def _records(tree: Tree, file: str, split: str, columns: Found) -> Iterator[Reco
     row = 0
     try:
         with tree.open(file) as opened, pq.ParquetFile(opened, pre_buffer=False) as table:
-            for batch in table.iter_batches(_BATCH, columns=wanted, use_threads=False):
+            for batch in table.iter_batches(_BATCH, groups, wanted, use_threads=False):
                 for record in _batch_records(_name(file), row, split, batch, columns):
                     yield record
                     row += 1

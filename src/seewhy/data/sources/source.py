@@ -1,14 +1,15 @@
 """The form that every layout is read into: a stream of labelled images."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from seewhy.data.bad_files import BadFile
 from seewhy.data.images.decode import ImageLike
 from seewhy.data.pack import Pack
 
+T = TypeVar("T")
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
@@ -66,6 +67,11 @@ class Source:
 
 
 SAMPLE = 1_000
+
+
+def some_of(parts: Sequence[T]) -> Sequence[T]:
+    """Returns at most ten files, or parts of one, spread evenly over all: one may have a single class."""
+    return parts[:: -(-len(parts) // 10) or 1]
 
 
 def evenly(count: int) -> range:

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from seewhy.data.images.decode import ImageLike
 from seewhy.data.sources.archives import TARS
 from seewhy.data.sources.columns import LABELS, Columns
 from seewhy.data.sources.parquet import split_in_name
-from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source
+from seewhy.data.sources.source import SAMPLE, SPLITS, Reading, Record, Source, some_of
 from seewhy.data.sources.tars import Tar, tar_at
 from seewhy.data.sources.tree import Tree
 from seewhy.errors import DataError, ImageError
@@ -126,10 +125,14 @@ def _facts(tar: Tar, image: str) -> dict[str, Any]:
     return facts
 
 
-def _records(files: Iterable[Path], columns: Columns, group: str | None) -> Iterator[Record]:
+def _records(
+    files: Iterable[Path], columns: Columns, group: str | None, most: int | None = None
+) -> Iterator[Record]:
+    """The images of the files in order; with `most`, about so many of each, spread evenly over it."""
     for file in files:
         tar, of_file = tar_at(file), split_in_name(file.name)
-        for name in _images(tar):
+        names = _images(tar)
+        for name in names if most is None else names[:: len(names) // most or 1]:
             facts = _facts(tar, name)
             places = (columns.label,) if columns.label else (*LABELS, "cls")
             label = next((facts[place] for place in places if place in facts), None)
@@ -147,6 +150,6 @@ def _label(value: Any) -> str:
 
 
 def _sample(files: Sequence[Path], columns: Columns) -> Iterable[ImageLike]:
-    outside = [file for file in files if split_in_name(file.name) != "test"][:1]
-    records = (record for record in _records(outside, columns, None) if record.split != "test")
-    return (record.image for record in islice(records, SAMPLE))
+    some = some_of([file for file in files if split_in_name(file.name) != "test"])
+    records = _records(some, columns, None, SAMPLE // max(1, len(some)))
+    return (record.image for record in records if record.split != "test")
