@@ -217,6 +217,14 @@ def test_the_rate_of_a_schedule_that_had_ended_is_said(photos, tmp_path):
     assert "goes on at 0.0005, where it had ended at 0" in notes(seen)
 
 
+def test_a_run_is_resumed_whatever_its_recipe_says_of_itself(photos, tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    for about in ("in four minutes", "in five minutes"):
+        recipe.write_text(f"about: {about}\nextends: regularized-cnn\n")
+        run = train(photos, tmp_path / "run", recipe, resume=True)
+    assert run.config["recipe"]["about"] == "in four minutes" and len(run.history) == 2
+
+
 def test_patience_and_fewer_epochs_do_not_train_on(photos, tmp_path):
     patient = {"train.epochs": 9, "train.patience": 1, "train.lr": 1e-9}
     out = train(photos, tmp_path / "run", overrides=patient).path

@@ -26,8 +26,9 @@ from seewhy.workflows.suited import DATA, MANY, listed, suited_recipe
 IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to
 # What may differ in a finished run that is trained on: the fields that end a training.
 ENDS = ("recipe.train.epochs", "recipe.train.patience", "recipe.train.time_limit")
-# Settings that are paths; the digest or fingerprint of what they lead to is stored beside them.
-PATHS = ("data", "init_model", "recipe.train.teacher", "recipe.train.difficulty")
+# What a resumed run need not share: what a recipe says of itself, and paths; the digest or fingerprint of
+# what these lead to is stored beside them.
+FREE = ("recipe.about", "data", "init_model", "recipe.train.teacher", "recipe.train.difficulty")
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ def require_same(
     """
     before, now = flat(defaults) | flat(run.config), flat(config)
     for key in now:
-        if key in (*PATHS, *free):  # a path may change; what it leads to may not
+        if key in (*FREE, *free):
             continue
         if before.get(key) != now[key]:
             name = key.removeprefix("recipe.")

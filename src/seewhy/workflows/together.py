@@ -24,7 +24,7 @@ from seewhy.training.loop import TrainState
 from seewhy.training.loop import train as training_loop
 from seewhy.training.ranks import DONE, Ranks
 from seewhy.workflows.prepare import Job, prepare
-from seewhy.workflows.request import PATHS, Request, flat
+from seewhy.workflows.request import FREE, Request, flat
 from seewhy.workflows.steps import batches_of, objective_of
 
 
@@ -63,7 +63,7 @@ def prepare_together(request: Request, on_event: OnEvent, ranks: Ranks) -> Job:
         told = ranks.of_first(dict)
         led = LedRun(Path(told["path"]), told["config"])
         job = prepare(replace(request, recipe=None, overrides=None), ignore, ranks, led)
-    facts = {name: value for name, value in flat(job.config).items() if name not in PATHS}
+    facts = {name: value for name, value in flat(job.config).items() if name not in FREE}
     facts["order"] = hashlib.sha256(job.splits.train.hashes.tobytes()).hexdigest()
     _require_equal(ranks, "data", json.dumps(to_json(facts), allow_nan=False))
     return job
