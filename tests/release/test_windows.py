@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 import seewhy
@@ -61,6 +62,7 @@ if os.path.isdir("/proc/self/fd"):
 """
 
 
+@pytest.mark.long
 def test_all_is_imported_digits_are_trained_and_an_image_is_predicted_on_windows(tmp_path):
     image, run = tmp_path / "image.png", tmp_path / "run"
     Image.new("RGB", (32, 32), "red").save(image)
