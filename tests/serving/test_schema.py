@@ -49,6 +49,7 @@ def test_r8_schemathesis(exported, tmp_path):
             + ["--checks", ",".join(CHECKS), "--continue-on-failure"],
             capture_output=True,
             text=True,
+            cwd=tmp_path,
         )
         statuses = [r["status"] for r in server.records() if r["event"] == "request"]
     print(done.stdout[-3000:], len(statuses))
