@@ -9,7 +9,7 @@ from data.pictures import scenes
 from helpers import image_set
 from PIL import Image
 
-from seewhy.analysis.causes import Evidence, drawn_rows, find_causes
+from seewhy.analysis.causes import Evidence, find_causes
 from seewhy.analysis.labels.review import Suspect
 from seewhy.analysis.mistakes import mistakes
 from seewhy.config.input_rule import InputRule
@@ -107,7 +107,7 @@ def test_the_same_image_is_found_where_the_network_sees_another(evidence) -> Non
 
 
 def test_features_are_compared_with_a_part_of_many_training_images(evidence) -> None:
-    compared = drawn_rows(evidence.train, 50)
+    compared = evidence.train.drawn_rows(50)
     assert len(set(compared.tolist())) == 50 and 1 not in compared
     known = predicted(evidence.train.take(compared), 0, evidence.known.embeddings[compared].copy())
     found = causes(replace(evidence, known=known, compared=compared))

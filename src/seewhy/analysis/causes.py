@@ -125,11 +125,6 @@ class Evidence:
     left_out: ImageSet | None = None
 
 
-def drawn_rows(images: ImageSet, count: int = COMPARED) -> NDArray[np.int64]:
-    """The rows, in order, of `count` images drawn from a set, always the same; of all if it has fewer."""
-    return np.sort(np.random.default_rng(0).permutation(len(images))[:count])
-
-
 def find_causes(mistakes: Sequence[Mistake], evidence: Evidence) -> Causes:
     """The cause of each mistake, whose rows count the validation images."""
     rows = np.array([mistake.row for mistake in mistakes], np.int64)
@@ -204,7 +199,7 @@ def _comparable(evidence: Evidence) -> bool:
     train = evidence.train
     if evidence.known.embeddings is None or train.images.shape[1] < near_duplicates.SMALLEST:
         return False
-    some = train.take(drawn_rows(train, SAMPLE))
+    some = train.take(train.drawn_rows(SAMPLE))
     described = np.concatenate([near_duplicates.describe(part) for part in some.chunks()])
 
     def looks(rows: NDArray[np.int64]) -> NDArray[np.float32]:

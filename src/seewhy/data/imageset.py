@@ -115,6 +115,10 @@ class ImageSet:
         columns = {name: column[index] for name, column in self._columns.items()}
         return replace(self, images=Rows(own.base, own.rows[index]), **columns)
 
+    def drawn_rows(self, count: int) -> np.ndarray:
+        """The rows of `count` images, drawn alike each time and in order; of all if it has fewer."""
+        return np.sort(np.random.default_rng(0).permutation(len(self))[:count])
+
     def joined(self, other: "ImageSet") -> "ImageSet":
         """Appends another part of the same set, without copying pixels."""
         mine, others = self.images, other.images

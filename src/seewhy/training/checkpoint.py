@@ -130,9 +130,8 @@ def unpack(state: TrainState, data: bytes, record: Mapping[str, Any]) -> None:
     if state.hardest is not None:
         rows = _part(tensors, "hardest.")
         state.hardest.losses.copy_(rows.pop("losses"))
-        count = (
-            state.hardest.count
-        )  # epochs of fewer images than a batch were chosen once: not used
+        # Of an early version, epochs may have fewer images than a batch: they are chosen again.
+        count = state.hardest.count
         known = {int(epoch): chosen for epoch, chosen in rows.items() if len(chosen) == count}
         state.hardest.chosen.update(known)
     state.progress = _progress(record)

@@ -61,9 +61,8 @@ def close_epoch(
     """Adds an epoch that is validated to the history; `seconds` are those since its last step."""
     metrics = {name: math.nan if score is None else score for name, score in metrics.items()}
     value = metrics[config.monitor]
-    done = min(
-        number, config.epochs
-    )  # the rest of an epoch that was cut short may come after the last
+    # The rest of an epoch that was cut short may come after the last.
+    done = min(number, config.epochs)
     lr = config.lr * progress.plateau_factor * lr_factor(config, done) if number else 0.0
     require_finite(metrics["loss"], progress.step, lr)
     improved, equal = _compare(value, progress.best_value, mode)

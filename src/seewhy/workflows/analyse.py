@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.analysis.attributes import attributes
-from seewhy.analysis.causes import Evidence, drawn_rows, find_causes
+from seewhy.analysis.causes import COMPARED, Evidence, find_causes
 from seewhy.analysis.labels.review import Suspect, read_suspects
 from seewhy.analysis.labels.suspects import suspected_mistakes
 from seewhy.analysis.overview import Analysis, analyse_predictions, write_analysis
@@ -128,7 +128,7 @@ def analyse_validation(
     else:  # whose threshold is that of all views, in fp32
         with classifier.in_full_precision():
             found = classifier.predict_set(splits.val, embed=True)
-    compared = drawn_rows(splits.train)
+    compared = splits.train.drawn_rows(COMPARED)
     evidence = Evidence(
         val=splits.val,
         train=splits.train,

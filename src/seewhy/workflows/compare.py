@@ -147,9 +147,8 @@ def _predicted(
     predictions = classifier.predict_set(images, on_event=on_event)
     gap = None
     if split == "val" and len(splits.train):
-        rng = np.random.default_rng(0)
-        chosen = rng.permutation(len(splits.train))[:TRAIN_SAMPLE]
-        seen = classifier.predict_set(splits.train.take(np.sort(chosen)), on_event=on_event)
+        some = splits.train.take(splits.train.drawn_rows(TRAIN_SAMPLE))
+        seen = classifier.predict_set(some, on_event=on_event)
         gap = difference(_accuracy(seen), _accuracy(predictions))
     return _ModelPredictions(predictions, images.hashes, images, gap)
 

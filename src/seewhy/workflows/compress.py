@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from seewhy.analysis.causes import drawn_rows
 from seewhy.data import Data, Splits
 from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
@@ -225,7 +224,7 @@ def _as_onnx(
         on_event(Note(f"exporting {name or 'the model'}"))
         exported = models[name or REFERENCE] = to_onnx(predictor)[0]
         if int8:
-            shown = splits.train.take(drawn_rows(splits.train, IMAGES)).images
+            shown = splits.train.take(splits.train.drawn_rows(IMAGES)).images
             images = centre(shown[:], predictor.rule.size)
             models[f"{name}-int8" if name else "int8"] = to_int8(exported, images)
     return models

@@ -37,9 +37,8 @@ def _expand(paths: Iterable[str | Path], follow_links: bool, on_event: OnEvent) 
                 raise UsageError(f"the list {path} is empty: expected a path per line")
             beside = Path(path).parent
             listed_paths = [_found(line, (Path(), beside)) for line in lines]
-            if inner := next(
-                filter(_is_list, listed_paths), None
-            ):  # or itself, as of `ls > list.txt`
+            # It may name itself, as of `ls > list.txt`.
+            if inner := next(filter(_is_list, listed_paths), None):
                 raise UsageError(
                     f"the list {path} names the list {visible(inner)}: expected images, folders and patterns"
                 )

@@ -108,9 +108,8 @@ def retrain(
         make_directory(home)
         with exclusive(home / "retrain.lock"), ExitStack() as stack:
             clear_temporaries(home, ".feedback.*.tmp", below=False)
-            for folder in home.glob(
-                "[0-9a-f]" * 16
-            ):  # of candidates: what else is there is a user's
+            # Folders of candidates: what else is there is a user's.
+            for folder in home.glob("[0-9a-f]" * 16):
                 clear_temporaries(folder)
             changes = overrides or {}
             if feedback:
@@ -122,9 +121,8 @@ def retrain(
             plan = make_plan(opened, champion, data, recipe, changes, targets, home, on_event)
             own = recipe is None and not overrides and targets == DecisionTargets()
             if hold_out is not None:
-                find(
-                    hold_out
-                )  # also where nothing is trained: a wrong path would wait for new images
+                # Also where nothing is trained: a wrong path would wait for new images.
+                find(hold_out)
             job = _Job(opened, registry, champion, plan, limits, promote, on_event)
             return job.on_trial() or job.unchanged(own) or job.run(hold_out)
 
