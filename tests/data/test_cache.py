@@ -38,7 +38,9 @@ def get(root: Path, rule: InputRule = RULE, on_event=ignore) -> Stored:
 
 
 def entries(home: Path) -> list[Path]:
-    return sorted(path.parent for path in home.glob("sets/*/*/checksums.json"))
+    """Finished ones: what a killed builder left may hold a part of its checksums."""
+    found = {path.parent for path in home.glob("sets/*/*/checksums.json")}
+    return sorted(found - set(temporaries(home)))
 
 
 def temporaries(home: Path) -> list[Path]:
