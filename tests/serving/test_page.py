@@ -362,7 +362,7 @@ def test_a_key_is_asked_for_and_kept_in_memory_alone(opened):
 
     page.route(re.compile("/(models|predict)"), guard)
     page.goto("/")
-    for key, then in (("wrong", "text=refused this key"), ("secret", "body.ready")):
+    for key, then in (("wrong", "text=refused this API key"), ("secret", "body.ready")):
         page.fill("#key", key)
         page.keyboard.press("Enter")
         page.wait_for_selector(then)
