@@ -120,6 +120,7 @@ def _begin(home: Run, planned: Recipe, data: Data, fingerprint: str) -> str:
     }
     if home.started:
         require_same(home, config, {"recipe": Recipe().model_dump(mode="json")})
+        config = home.config  # which names the study, whatever may differ now
     else:
         home.write_config(config)
     del config["data"]  # its path may differ from machine to machine
