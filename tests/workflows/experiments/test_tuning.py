@@ -1,7 +1,9 @@
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from helpers import QUICK
@@ -120,6 +122,13 @@ def test_the_result_is_a_recipe_that_extends_the_base(found, recipe):
     assert [trial["value"] for trial in stored["tuning"]["trials"]] == [
         trial.value for trial in found.trials
     ]
+
+
+def test_the_recipe_of_the_best_has_settings_that_python_gave(photos, found, recipe):
+    own = {"train.teacher": Path("large.safetensors"), "train.weight_decay": np.float64(0.001)}
+    task = Task(photos, recipe, own, lambda event: None, None)
+    written = yaml.safe_load(_recipe(task, found))["train"]
+    assert (written["teacher"], written["weight_decay"]) == ("large.safetensors", 0.001)
 
 
 def test_a_finished_tuning_is_only_read(photos, recipe, found, no_training):
