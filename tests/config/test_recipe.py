@@ -7,7 +7,14 @@ import yaml
 from seewhy.config.networks import NETWORKS
 from seewhy.config.optimisers import OPTIMISERS
 from seewhy.config.options import parse_value
-from seewhy.config.recipe import Recipe, load_recipe, options, recipe_names, to_yaml
+from seewhy.config.recipe import (
+    Recipe,
+    load_recipe,
+    options,
+    parse_fields,
+    recipe_names,
+    to_yaml,
+)
 from seewhy.errors import UsageError
 from seewhy.models.registry import cost
 
@@ -140,6 +147,19 @@ def test_values_as_typed():
     assert load_recipe("fast", {"train.lr": parse_value("1e-3")}).train.lr == 0.001
     with pytest.raises(UsageError, match="not a value"):
         parse_value("[1")
+
+
+@pytest.mark.parametrize("text", [r"[a-z]+(\d+)_", "(a): b", "*", "2024", "yes", "2024-01-01", "a #2"])
+def test_a_field_of_text_takes_it_as_typed(text):
+    for typed in (text, f'"{text}"'.replace("\\", "\\\\")):
+        fields = parse_fields({"data.group_from": typed, "train.lr": "1e-3"})
+        recipe = load_recipe("fast", fields)
+        assert recipe.data.group_from == text and recipe.train.lr == 0.001
+
+
+@pytest.mark.parametrize("text", ["", "none", "None", "null", "~"])
+def test_a_field_of_text_is_turned_off(text):
+    assert parse_fields({"train.teacher": text}) == {"train.teacher": None}
 
 
 def test_options_are_all_the_leaves():

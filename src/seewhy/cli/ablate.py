@@ -11,8 +11,8 @@ from seewhy.cli.flags import training_flags
 from seewhy.cli.options import PATH, Typed, sharing_options, show, start_processes
 from seewhy.cli.progress import shown
 from seewhy.cli.screen import Rows
-from seewhy.config.options import parse_value
 from seewhy.config.plan import load_plan, make_plan
+from seewhy.config.recipe import parse_fields
 from seewhy.errors import UsageError
 
 
@@ -98,5 +98,5 @@ def _rows(without: tuple[str, ...], with_: tuple[str, ...]) -> dict[str, Any]:
             settings = [setting.partition("=") for setting in re.split(r"\+(?=[a-z_.]+=)", part)]
             if not all(equals for _, equals, _ in settings):
                 raise UsageError(f"--with {text}: expected KEY=VALUE, such as train.ema=0.99")
-            rows[part] = {"with": {key.strip(): parse_value(value) for key, _, value in settings}}
+            rows[part] = {"with": parse_fields({key.strip(): text for key, _, text in settings})}
     return rows

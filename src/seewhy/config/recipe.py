@@ -13,7 +13,7 @@ from seewhy.config.augment import AugmentConfig
 from seewhy.config.data import DataConfig
 from seewhy.config.names import View
 from seewhy.config.networks import ModelConfig
-from seewhy.config.options import Option, first_fault, options_of
+from seewhy.config.options import Option, first_fault, options_of, parse_value
 from seewhy.config.pretrained import Pretrained
 from seewhy.config.search import Space, check
 from seewhy.config.training import TrainConfig
@@ -67,6 +67,12 @@ def options() -> list[Option]:
     """Every leaf of a recipe except its name and text, in order; these are the command line's flags."""
     own = ("name", "about", "search")
     return [option for option in options_of(Recipe) if option.name not in own]
+
+
+def parse_fields(texts: Mapping[str, str]) -> dict[str, Any]:
+    """The values of recipe fields from their texts, by dotted name. Raises `UsageError`."""
+    kinds = {option.name: option.kind for option in options()}
+    return {name: parse_value(text, kinds.get(name, "")) for name, text in texts.items()}
 
 
 def recipe_names() -> list[str]:
