@@ -110,6 +110,7 @@ def test_a_plan_is_read_from_yaml_with_recipes_beside_it(tmp_path):
         ("rows: {x: {with: {train.lr: 1}}}\ntarget: 60", "target"),
         ("[1, 2]", "it: "),
         ("rows: {x: ", "not YAML"),
+        ("rows:\n x: {with: {train.lr: 1}}\n x: {without: augment}", "x is there twice"),
     ],
 )
 def test_a_wrong_plan_is_refused_with_the_place(tmp_path, text, message):
