@@ -96,6 +96,8 @@ def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
         ("train: {epochs: 0}", r"train\.epochs"),
         ("[1, 2]", "expected sections"),
         ("train: {epochs: 3", "not YAML"),
+        ("train: {epochs: 3}\ndata: {}\ntrain: {lr: 1}", "train is there twice"),
+        ("train: {epochs: 3, lr: 1, epochs: 4}", "epochs is there twice"),
         ("!!python/object/apply:os.system ['true']", "not YAML"),
         ("model: {name: speednet}\nviews: [sideways]", "views"),
     ],
@@ -149,7 +151,18 @@ def test_values_as_typed():
         parse_value("[1")
 
 
-@pytest.mark.parametrize("text", [r"[a-z]+(\d+)_", "(a): b", "*", "2024", "yes", "2024-01-01", "a #2"])
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("my recipe (2)", "my-recipe-2"), ("Äpfel_.v2", "Apfel_.v2"), ("苹果", "custom")],
+)
+def test_a_recipe_has_the_name_of_its_file_whatever_its_letters(tmp_path, file, name):
+    (tmp_path / f"{file}.yaml").write_text("extends: digits\n")
+    assert load_recipe(tmp_path / f"{file}.yaml").name == name
+
+
+@pytest.mark.parametrize(
+    "text", [r"[a-z]+(\d+)_", "(a): b", "*", "2024", "yes", "2024-01-01", "a #2"]
+)
 def test_a_field_of_text_takes_it_as_typed(text):
     for typed in (text, f'"{text}"'.replace("\\", "\\\\")):
         fields = parse_fields({"data.group_from": typed, "train.lr": "1e-3"})
@@ -196,6 +209,8 @@ def test_a_search_space_is_inherited_and_changes_no_run(tmp_path):
         ("train.lr: {low: 0, high: 1}", "0 does not fit"),
         ("train.lr: {low: 1, high: 2, step: 1}", "step"),
         ("train.epochs: {low: 1.5, high: 3}", "1.5 does not fit"),
+        ("train.lr: {low: 1, high: .inf}", "finite"),
+        ("train.lr: {choices: [1, .nan]}", "got nan"),
         ("train.optimizer: {low: 1, high: 2}", "give choices"),
         ("train.optimizer: {choices: [sgd, nothing]}", "'nothing' does not fit"),
         ("train.optimizer: {choices: [sgd]}", "choices"),

@@ -1,6 +1,7 @@
 """Recipes: YAML files that fix data, model, augmentation and training, read into one typed record."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -133,7 +134,7 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
         if path.stat().st_size > MAX_BYTES:
             raise UsageError(f"recipe {path} is larger than {MAX_BYTES:,} bytes: not a recipe")
         text = path.read_text(encoding="utf-8", errors="replace")
-        folder, label = path.parent, path.stem
+        folder, label = path.parent, _name(path.stem)
     elif name in recipe_names():
         text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
         label = name
@@ -148,6 +149,12 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
     base = tree.pop("extends", None)
     tree.setdefault("name", label)
     return tree if base is None else _merge(_read(str(base), depth + 1, folder), tree)
+
+
+def _name(stem: str) -> str:
+    """The name of a recipe from that of its file, which may be of any letters."""
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("._-")[:64] or "custom"
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,10 @@ def suited_recipe(
             f"model.name chooses {network}; fast and thumbnails are made for speednet",
         )
     elif side is not None and side <= TINY:
-        name, reason = "digits", f"images of {side} pixels are too small for the network of thumbnails"
+        name, reason = (
+            "digits",
+            f"images of {side} pixels are too small for the network of thumbnails",
+        )
     elif side is not None and total < MANY:
         name, reason = "thumbnails", f"{counted(total, 'image')} of {side} pixels"
     else:
