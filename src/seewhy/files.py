@@ -103,7 +103,7 @@ def _fields(kind: Any) -> dict[str, Any]:
 def from_yaml(text: str) -> Any:
     """The values of a YAML text, by libyaml, which is ten times as fast, where there is one.
 
-    Raises `yaml.YAMLError`, also for a key that a mapping has twice, of which the second would hide the first.
+    Raises `yaml.YAMLError`, also for a key that a mapping has twice: the second would hide the first.
     """
     import yaml  # here, since most that uses files has none of it
 

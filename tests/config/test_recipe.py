@@ -151,6 +151,11 @@ def test_values_as_typed():
         parse_value("[1")
 
 
+def test_a_recipe_that_the_system_does_not_open_is_refused():
+    with pytest.raises(UsageError, match="cannot be read: File name too long"):
+        load_recipe("long" * 100)
+
+
 @pytest.mark.parametrize(
     ("file", "name"),
     [("my recipe (2)", "my-recipe-2"), ("Äpfel_.v2", "Apfel_.v2"), ("苹果", "custom")],

@@ -138,6 +138,8 @@ def _variant(name: str, row: Row, before: Variant, shared: Mapping[str, Any]) ->
         before = Variant(before.name, row.recipe, shared, None, "")
     start = load_recipe(before.recipe, before.overrides)
     changes = dict(row.with_)
+    if "train.seed" in changes:
+        raise UsageError("train.seed is that of each run, the same in all rows: leave it out")
     for field in row.without:
         changes |= _defaults(field, start)
     now = load_recipe(before.recipe, {**before.overrides, **changes})

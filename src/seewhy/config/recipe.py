@@ -130,11 +130,12 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
     if depth > MAX_EXTENDS:
         raise UsageError(f"recipe {name}: more than {MAX_EXTENDS} levels of extends: a circle?")
     path = folder / name
-    if path.is_file():
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"recipe {path} is larger than {MAX_BYTES:,} bytes: not a recipe")
-        text = path.read_text(encoding="utf-8", errors="replace")
-        folder, label = path.parent, _name(path.stem)
+    try:
+        own = _own_text(path) if path.is_file() else None
+    except OSError as error:
+        raise UsageError(f"recipe {path} cannot be read: {error.strerror}") from None
+    if own is not None:
+        text, folder, label = own, path.parent, _name(path.stem)
     elif name in recipe_names():
         text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
         label = name
@@ -149,6 +150,12 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
     base = tree.pop("extends", None)
     tree.setdefault("name", label)
     return tree if base is None else _merge(_read(str(base), depth + 1, folder), tree)
+
+
+def _own_text(path: Path) -> str:
+    if path.stat().st_size > MAX_BYTES:
+        raise UsageError(f"recipe {path} is larger than {MAX_BYTES:,} bytes: not a recipe")
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _name(stem: str) -> str:
