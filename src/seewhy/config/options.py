@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from seewhy.errors import UsageError
+from seewhy.files import from_yaml
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,31 @@ def parse_value(text: str, kind: str = "") -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         raise UsageError(f"{text!r} is not a value: expected a number, a word or a list") from None
+
+
+def read_yaml(text: str) -> Any:
+    """The values of a YAML text that a person wrote.
+
+    Raises `yaml.YAMLError`, also for a key that a mapping has twice: the second would hide the first.
+    """
+    nodes = [yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
+    seen = set[int]()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            names = set[str]()
+            for key, value in node.value:
+                if (name := str(key.value)) in names:
+                    fault = f"{name} is there twice"
+                    raise yaml.MarkedYAMLError(problem=fault, problem_mark=key.start_mark)
+                names.add(name)
+                nodes.append(value)
+    return from_yaml(text)
 
 
 def first_fault(error: ValidationError) -> tuple[str, str, Any]:

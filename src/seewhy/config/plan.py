@@ -23,10 +23,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from seewhy.config.options import first_fault
+from seewhy.config.options import first_fault, read_yaml
 from seewhy.config.recipe import Recipe, load_recipe, options
 from seewhy.errors import UsageError
-from seewhy.files import from_yaml
 
 
 class Row(BaseModel):
@@ -87,7 +86,7 @@ def load_plan(path: str | Path) -> Plan:
     """Reads a plan from a YAML file; its recipes may be in the same folder. Raises `UsageError`."""
     path = Path(path)
     try:
-        plan = make_plan(from_yaml(path.read_text("utf-8")), str(path))
+        plan = make_plan(read_yaml(path.read_text("utf-8")), str(path))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -14,12 +14,11 @@ from seewhy.config.augment import AugmentConfig
 from seewhy.config.data import DataConfig
 from seewhy.config.names import View
 from seewhy.config.networks import ModelConfig
-from seewhy.config.options import Option, first_fault, options_of, parse_value
+from seewhy.config.options import Option, first_fault, options_of, parse_value, read_yaml
 from seewhy.config.pretrained import Pretrained
 from seewhy.config.search import Space, check
 from seewhy.config.training import TrainConfig
 from seewhy.errors import UsageError
-from seewhy.files import from_yaml
 from seewhy.text import near, no_such, visible
 
 SHIPPED = Path(__file__).parent / "recipes"
@@ -142,7 +141,7 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
     else:
         raise UsageError(no_such("recipe or file", name, recipe_names()))
     try:
-        tree = from_yaml(text) or {}
+        tree = read_yaml(text) or {}
     except yaml.YAMLError as error:
         raise UsageError(f"recipe {name} is not YAML: {error}") from None
     if not isinstance(tree, dict):
