@@ -194,8 +194,7 @@ def part(images: ImageSet, limit: int, rank: np.ndarray) -> np.ndarray:
     if limit < np.count_nonzero(counts):
         raise DataError(
             f"{counted(limit, 'training image', 'are')} fewer than the "
-            f"{counted(np.count_nonzero(counts), 'class')}: "
-            "raise --data.limit"
+            f"{counted(np.count_nonzero(counts), 'class')}: raise --data.limit"
         )
     exact = limit * counts / counts.sum()
     quota = np.where(counts > 0, np.maximum(1, exact.astype(np.int64)), 0)
@@ -256,18 +255,14 @@ def assign(
         drawn = np.count_nonzero(split == "val")
         notes.append(f"val: {counted(drawn, 'image')} drawn from train by content, seed {seed}")
     if fold is not None:
+        held_out, count = fold
         rows = np.flatnonzero((split == "train") | (split == "val"))
-        place = folds(images.labels[rows], unit[rows], rank[rows], fold[1])
-        split[rows] = np.where(place == fold[0], "val", "train")
-        held = np.bincount(place, minlength=fold[1])
-        if not held.all():
-            raise UsageError(
-                f"{fold[1]} folds of {counted(len(rows), 'image')}: some would be empty, take fewer folds"
-            )
-        notes.append(
-            f"val: {held[fold[0]]:,} of {counted(len(rows), 'image')}, fold {fold[0]} (0 to "
-            f"{fold[1] - 1})"
-        )
+        place = folds(images.labels[rows], unit[rows], rank[rows], count)
+        split[rows] = np.where(place == held_out, "val", "train")
+        sizes, of = np.bincount(place, minlength=count), f"of {counted(len(rows), 'image')}"
+        if not sizes.all():
+            raise UsageError(f"{count} folds {of}: some would be empty, take fewer folds")
+        notes.append(f"val: {sizes[held_out]:,} {of}, fold {held_out} (0 to {count - 1})")
     split[split == "added"] = "train"
     rows = np.flatnonzero(split == "train")
     if config.limit is not None and config.limit < len(rows):
