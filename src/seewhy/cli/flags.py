@@ -72,8 +72,8 @@ def recipe_flags(verb: Verb) -> Verb:
 
 def _overrides(values: dict[str, Any]) -> dict[str, Any]:
     """Takes the recipe fields that were set out of the values; returns them by dotted name."""
-    given = {option.name: values.pop(_parameter(option.name)) for option in options()}
-    texts = {name: text for name, text in given.items() if text is not None}
+    typed = {option.name: values.pop(_parameter(option.name)) for option in options()}
+    texts = {name: text for name, text in typed.items() if text is not None}
     for setting in values.pop("settings"):
         key, equals, text = setting.partition("=")
         if not equals:

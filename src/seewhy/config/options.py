@@ -55,7 +55,7 @@ def read_yaml(text: str) -> Any:
 
     Raises `yaml.YAMLError`, also for a key that a mapping has twice: the second would hide the first.
     """
-    nodes = [yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
+    nodes: list[Any] = [yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
     seen = set[int]()
     while nodes:
         node = nodes.pop()
