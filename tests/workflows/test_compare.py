@@ -106,7 +106,9 @@ def test_runs_without_test_are_compared_on_a_test_set_that_was_given_later(run, 
         seewhy.compare([first.path, third], tmp_path / "later", "test")
 
 
-def test_an_ensemble_is_named_by_its_members_and_a_run_here_by_its_folder(run, spoilt, photos, monkeypatch):
+def test_an_ensemble_is_named_by_its_members_and_a_run_here_by_its_folder(
+    run, spoilt, photos, monkeypatch
+):
     monkeypatch.chdir(run)
     found = seewhy.compare([f"{run}+{spoilt}", "."], photos)
     names = [one.name for one in found.contenders]

@@ -254,7 +254,9 @@ def class_average_sheet(averages: "ClassAverages") -> Figure:
     width, height = CELL + 0.35, CELL + 0.55
     down = -(-len(classes) // across)
     page = Page(max(across * width + GAP, 7), TITLE + 0.3 + down * height + FOOTER)
-    part = f": the {len(classes)} with most of it at the border" * (len(classes) < len(averages.maps))
+    part = f": the {len(classes)} with most of it at the border" * (
+        len(classes) < len(averages.maps)
+    )
     page.text(GAP, 0.33, f"Mean attribution map of each class{part}", **_BOLD)
     about = f"share of the attribution in the outer eighth; if uniform: {averages.even_border:.0%}"
     page.text(GAP, 0.6, about, fontsize=9, color=GREY)

@@ -175,7 +175,7 @@ def _stored(path: Path) -> _ModelPredictions:
 def _test_hashes(run: Run, predictions: Predictions) -> NDArray[np.bytes_]:
     """The content hashes of a run's test images, S32 (N,).
 
-    A test set that was given after the training is not in splits.csv: its images are told by their places in it.
+    A test set given after the training is not in splits.csv: its images are told by their places in it.
     """
     rows = run.rows("splits.csv", "id", "split", "hash")
     content = {row["id"]: row["hash"].encode() for row in rows if row["split"] == "test"}
