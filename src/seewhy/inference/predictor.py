@@ -83,7 +83,8 @@ class Predictor(ABC):
     def save(self, path: Path) -> None:
         """Writes the model to one file; never over another.
 
-        Raises `UsageError` when one is there, and for a model that is not one file.
+        Raises `UsageError` when one is there, for a name of the other kind of file, and for a model that is
+        not one file.
         """
         raise UsageError("this model is not one file: save the models that it is made of")
 

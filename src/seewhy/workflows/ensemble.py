@@ -106,6 +106,7 @@ def ensemble(
     Raises `UsageError` for models that do not fit together, or if `out` exists.
     """
     file = Path(out)
+    bundles.require_name(file)
     require_new(file)
     members = _members(models)
     bundle = _average(members) if average_weights else _ensemble(members)
