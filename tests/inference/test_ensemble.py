@@ -129,6 +129,15 @@ def test_an_ensemble_of_different_splits_joins_others_and_is_not_measured(images
                 joined.splits(tmp_path)
 
 
+@pytest.mark.parametrize("recipe", [None, [], "data", {"data": "folder"}])
+def test_a_recipe_of_another_kind_among_the_facts_says_nothing_of_the_split(recipe, tmp_path):
+    photos = write_folder(tmp_path / "photos")
+    paths = [save(tmp_path / f"{n}.safetensors", seed=n, recipe=recipe) for n in range(2)]
+    for models in (paths[0], paths):
+        with seewhy.load(models) as model:
+            assert len(model.splits(photos).train) > 0
+
+
 @pytest.mark.parametrize("names", [[], "fast+", "+"])
 def test_a_model_that_is_not_named_is_said_to_be_missing(names):
     with pytest.raises(UsageError, match=r"no model is named|lacks a model"):

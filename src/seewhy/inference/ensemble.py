@@ -108,7 +108,7 @@ def _split_settings(member: Predictor) -> dict[str, Any] | None:
 
     None for an ensemble whose own members were split in different ways.
     """
-    settings = member.facts.get("recipe", {}).get("data", {})
+    settings = member.data_settings
     if settings is None:
         return None
     return {name: value for name, value in settings.items() if name not in CHOOSING}

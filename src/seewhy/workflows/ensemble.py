@@ -236,7 +236,7 @@ def _without_network(members: Mapping[str, Bundle], recipe: str) -> Bundle:
         "recipe": {
             "name": recipe,
             "license": licenses.pop() if len(licenses) == 1 else None,
-            "data": together.facts.get("recipe", {}).get("data", {}),
+            "data": together.data_settings,
         },
         "members": [
             {
