@@ -101,14 +101,42 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 
 def from_yaml(text: str) -> Any:
-    """The values of a YAML text, by libyaml, which is ten times as fast, where there is one."""
+    """The values of a YAML text, by libyaml, which is ten times as fast, where there is one.
+
+    Raises `yaml.YAMLError`, also for a key that a mapping has twice: the second would hide the first.
+    """
     import yaml  # here, since most that uses files has none of it
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
-        return loader.get_single_data()
+        node = loader.get_single_node()
+        _refuse_twice(node)
+        return None if node is None else loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def _refuse_twice(root: Any) -> None:
+    """Raises `yaml.YAMLError` for a mapping of YAML nodes that has a key twice."""
+    from yaml import MappingNode, MarkedYAMLError, SequenceNode
+
+    nodes, seen = [root], set[int]()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, SequenceNode):
+            nodes += node.value
+        elif isinstance(node, MappingNode):
+            names = set[str]()
+            for key, value in node.value:
+                if (name := str(key.value)) in names:
+                    raise MarkedYAMLError(
+                        problem=f"{name} is there twice", problem_mark=key.start_mark
+                    )
+                names.add(name)
+                nodes.append(value)
 
 
 def write_json(record: Any, path: Path) -> None:

@@ -85,6 +85,13 @@ def test_images_of_another_kind_are_recognised() -> None:
     assert "flat images" in flat.text
 
 
+@pytest.mark.parametrize(("right", "learns"), [(0.93, False), (0.95, True), (1.0, True)])
+def test_learning_is_seen_where_one_class_has_nearly_all_images(right: float, learns: bool) -> None:
+    setting = replace(SETTING, classes=2, chance=0.94, config=TrainConfig(batch_size=1))
+    seen = diagnostics.in_history(history([0.2] * 3, train_accuracy=right), setting)
+    assert ("not learning" in [one.kind for one in seen]) != learns
+
+
 def test_not_learning_is_said_once_and_only_after_enough_steps() -> None:
     def said(rows: list[Mapping[str, float]], batch: int = 10) -> list[Diagnostic]:
         config = SETTING.config.model_copy(update={"batch_size": batch})

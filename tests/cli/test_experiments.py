@@ -67,6 +67,12 @@ def test_ablate_takes_rows_from_the_command_line(call, tmp_path):
     assert found == json.loads((tmp_path / "a" / "ablation.json").read_text())
 
 
+def test_ablate_takes_the_recipe_that_suits_the_images(photos, tmp_path):
+    arguments = ["ablate", "--without", "augment.flip", "--data", photos, "--out", tmp_path / "a"]
+    said = helpers.call(*arguments, code=2)  # digits mirrors no images
+    assert "recipe digits: images of 16 pixels" in said.err and "flip is not set" in said.err
+
+
 def test_ablate_takes_rows_from_a_file_on_another_base(call, tmp_path):
     path = tmp_path / "rows.yaml"
     path.write_text("recipe: simple-cnn\nseeds: 9\nrows: {faster: {with: {train.lr: 0.01}}}\n")
@@ -139,6 +145,14 @@ def test_find_lr_ends_with_a_rate_to_train_with(call, tmp_path):
     assert (tmp_path / "l" / "find-lr.png").is_file()
     found = json.loads(call(*arguments, "--json").out)
     assert found["cautious"] == pytest.approx(found["range"]["lowest"] / 10)
+
+
+def test_find_lr_takes_the_recipe_that_suits_the_images(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = helpers.call("find-lr", "--data", "digits", "--steps", "30")
+    assert "recipe digits: images of 8 pixels are too small" in said.err
+    assert "train --recipe digits --data digits --train.lr" in said.out
+    assert Path("runs", "digits-find-lr", "find-lr.png").is_file()
 
 
 def test_find_lr_refuses_a_full_folder_before_it_trains(call, tmp_path, monkeypatch):

@@ -75,6 +75,7 @@ def test_what_is_set_for_all_rows_yields_to_the_command_and_to_the_row():
         ({"x": {"without": "augmentation"}}, "no recipe field or section 'augmentation'"),
         ({"x": {"without": "augment.crop_padding"}}, "padding_mode has no effect"),
         ({"x": {}}, "changes nothing"),
+        ({"x": {"with": {"train.seed": 7}}}, "row 'x'.*train.seed is that of each run"),
         ({"x": {"after": "y", "with": {"train.lr": 1}}}, "no row above it"),
         ({"x": {"recipe": "none-such"}}, "no recipe or file 'none-such'"),
         ({"regularized-cnn": {"recipe": "fast"}}, "two rows 'regularized-cnn'"),
@@ -110,6 +111,7 @@ def test_a_plan_is_read_from_yaml_with_recipes_beside_it(tmp_path):
         ("rows: {x: {with: {train.lr: 1}}}\ntarget: 60", "target"),
         ("[1, 2]", "it: "),
         ("rows: {x: ", "not YAML"),
+        ("rows:\n x: {with: {train.lr: 1}}\n x: {without: augment}", "x is there twice"),
     ],
 )
 def test_a_wrong_plan_is_refused_with_the_place(tmp_path, text, message):

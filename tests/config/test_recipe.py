@@ -7,7 +7,14 @@ import yaml
 from seewhy.config.networks import NETWORKS
 from seewhy.config.optimisers import OPTIMISERS
 from seewhy.config.options import parse_value
-from seewhy.config.recipe import Recipe, load_recipe, options, recipe_names, to_yaml
+from seewhy.config.recipe import (
+    Recipe,
+    load_recipe,
+    options,
+    parse_fields,
+    recipe_names,
+    to_yaml,
+)
 from seewhy.errors import UsageError
 from seewhy.models.registry import cost
 
@@ -89,6 +96,8 @@ def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
         ("train: {epochs: 0}", r"train\.epochs"),
         ("[1, 2]", "expected sections"),
         ("train: {epochs: 3", "not YAML"),
+        ("train: {epochs: 3}\ndata: {}\ntrain: {lr: 1}", "train is there twice"),
+        ("train: {epochs: 3, lr: 1, epochs: 4}", "epochs is there twice"),
         ("!!python/object/apply:os.system ['true']", "not YAML"),
         ("model: {name: speednet}\nviews: [sideways]", "views"),
     ],
@@ -142,6 +151,35 @@ def test_values_as_typed():
         parse_value("[1")
 
 
+def test_a_recipe_that_the_system_does_not_open_is_refused():
+    with pytest.raises(UsageError, match="cannot be read: File name too long"):
+        load_recipe("long" * 100)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("my recipe (2)", "my-recipe-2"), ("Äpfel_.v2", "Apfel_.v2"), ("苹果", "custom")],
+)
+def test_a_recipe_has_the_name_of_its_file_whatever_its_letters(tmp_path, file, name):
+    (tmp_path / f"{file}.yaml").write_text("extends: digits\n")
+    assert load_recipe(tmp_path / f"{file}.yaml").name == name
+
+
+@pytest.mark.parametrize(
+    "text", [r"[a-z]+(\d+)_", "(a): b", "*", "2024", "yes", "2024-01-01", "a #2"]
+)
+def test_a_field_of_text_takes_it_as_typed(text):
+    for typed in (text, f'"{text}"'.replace("\\", "\\\\")):
+        fields = parse_fields({"data.group_from": typed, "train.lr": "1e-3"})
+        recipe = load_recipe("fast", fields)
+        assert recipe.data.group_from == text and recipe.train.lr == 0.001
+
+
+@pytest.mark.parametrize("text", ["", "none", "None", "null", "~"])
+def test_a_field_of_text_is_turned_off(text):
+    assert parse_fields({"train.teacher": text}) == {"train.teacher": None}
+
+
 def test_options_are_all_the_leaves():
     names = {option.name for option in options()}
     leaves = set()
@@ -176,6 +214,8 @@ def test_a_search_space_is_inherited_and_changes_no_run(tmp_path):
         ("train.lr: {low: 0, high: 1}", "0 does not fit"),
         ("train.lr: {low: 1, high: 2, step: 1}", "step"),
         ("train.epochs: {low: 1.5, high: 3}", "1.5 does not fit"),
+        ("train.lr: {low: 1, high: .inf}", "finite"),
+        ("train.lr: {choices: [1, .nan]}", "got nan"),
         ("train.optimizer: {low: 1, high: 2}", "give choices"),
         ("train.optimizer: {choices: [sgd, nothing]}", "'nothing' does not fit"),
         ("train.optimizer: {choices: [sgd]}", "choices"),

@@ -275,6 +275,12 @@ def test_the_limit_holds_within_a_fold():
     assert notes[0] == "val: 25 of 100 images, fold 1 (0 to 3)"
 
 
+def test_more_folds_than_images_are_refused_with_the_first():
+    with pytest.raises(UsageError, match="10 folds of 8 images: some would be empty"):
+        config = DataConfig(fold=0, folds=10)
+        assign(a_set([0] * 4 + [1] * 4), np.array(["train"] * 8), config)
+
+
 # ------------------------------------------------------------------ leaks
 
 

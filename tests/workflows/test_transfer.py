@@ -21,7 +21,7 @@ from seewhy.inference import bundle
 from seewhy.inference.locate import find_model
 from seewhy.models.pretrained import read_weights
 from seewhy.workflows import suited, transfer
-from seewhy.workflows.suited import suited_recipe
+from seewhy.workflows.suited import TINY, suited_recipe
 
 SMALL: dict[str, Any] = {"data.size": 48, "model.stem": "imagenet", "train.amp": "fp32"}
 ALL = {**SMALL, "train.unfreeze": "all", "train.epochs": 2, "train.keep": "last"}
@@ -436,6 +436,14 @@ def test_a_network_of_the_users_choice_is_trained_from_nothing() -> None:
     data = (images, ["a", "b"] * 10)
     assert suited_recipe(data, {"model.name": "resnet18"}, lambda _: None) == "photos"
     assert suited_recipe(data, {"train.epochs": 3}, lambda _: None) == "transfer"
+
+
+def test_images_too_small_for_the_network_of_thumbnails_are_trained_by_digits() -> None:
+    labels = ["a", "b"] * 10
+    for side, recipe in ((TINY, "digits"), (TINY + 1, "thumbnails")):
+        images = np.random.default_rng(0).integers(0, 255, (20, side, side, 3), np.uint8)
+        assert suited_recipe((images, labels)) == recipe
+    assert NETWORKS["speednet"].minimum_size == TINY + 1
 
 
 @pytest.mark.parametrize("network", sorted(set(NETWORKS) - {"speednet"}))

@@ -198,11 +198,9 @@ def _of_newest(history: History, setting: Setting) -> list[Diagnostic]:
 
 def _not_learning(history: History, setting: Setting) -> list[Diagnostic]:
     epochs, best = len(history), max(row["train_accuracy"] for row in history)
-    if (
-        epochs < LEARNT_BY[0]
-        or epochs * setting.steps < LEARNT_BY[1]
-        or best >= 1.1 * setting.chance
-    ):
+    early = epochs < LEARNT_BY[0] or epochs * setting.steps < LEARNT_BY[1]
+    # A tenth of chance, or of what chance leaves, where a class has most of the images.
+    if early or best - setting.chance >= GUESSING * min(setting.chance, 1 - setting.chance):
         return []
     finding = (
         f"not learning: after {counted(epochs, 'epoch')} {best:.1%} of the training images are "

@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 import seewhy
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import PATH, Typed, sharing_options, show, start_processes
 from seewhy.cli.progress import shown
 from seewhy.cli.screen import Rows
-from seewhy.config.options import parse_value
 from seewhy.config.plan import load_plan, make_plan
+from seewhy.config.recipe import parse_fields
 from seewhy.errors import UsageError
 
 
@@ -36,11 +35,8 @@ from seewhy.errors import UsageError
 @click.option("--seeds", type=int, help="runs per row, with consecutive seeds [3]")
 @click.option("--target", type=float, help="also measure the time to this validation accuracy")
 @sharing_options
-@click.pass_context
 def command(
-    context: click.Context,
-    /,
-    recipe: str,
+    recipe: str | None,
     data: str,
     as_json: bool,
     rows: Path | None,
@@ -67,13 +63,14 @@ def command(
         tree: dict[str, Any] = {"rows": _rows(without, with_)}
     else:
         tree = load_plan(rows).model_dump()
-        if context.get_parameter_source("recipe") is ParameterSource.DEFAULT:
-            del options["recipe"]
     tree |= {name: value for name, value in options.items() if value is not None}
     plan = make_plan(tree, "the ablation")
     if processes is not None:
         start_processes(processes)
     with shown() as terminal:
+        if rows is None and recipe is None:
+            suited = seewhy.suited_recipe(data, settings["overrides"], terminal)
+            plan = plan.model_copy(update={"recipe": suited})
         result = seewhy.ablate(data, plan, on_event=terminal, **settings)
     show(
         result,
@@ -101,5 +98,5 @@ def _rows(without: tuple[str, ...], with_: tuple[str, ...]) -> dict[str, Any]:
             settings = [setting.partition("=") for setting in re.split(r"\+(?=[a-z_.]+=)", part)]
             if not all(equals for _, equals, _ in settings):
                 raise UsageError(f"--with {text}: expected KEY=VALUE, such as train.ema=0.99")
-            rows[part] = {"with": {key.strip(): parse_value(value) for key, _, value in settings}}
+            rows[part] = {"with": parse_fields({key.strip(): text for key, _, text in settings})}
     return rows

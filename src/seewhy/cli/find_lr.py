@@ -18,7 +18,7 @@ from seewhy.text import command_line
 @training_flags("-find-lr")
 @click.option("--steps", default=200, show_default=True, help="training steps, at rising rates")
 def command(
-    recipe: str,
+    recipe: str | None,
     data: str,
     out: Path | None,
     as_json: bool,
@@ -30,8 +30,9 @@ def command(
     Smith's range test (2017) with the recipe's own batches, network and optimiser. The run is not kept;
     the plot and its numbers are written to OUT.
     """
-    home = out or Path("runs", f"{load_recipe(recipe, overrides).name}-find-lr")
     with closing(Terminal()) as terminal:
+        recipe = recipe or seewhy.suited_recipe(data, overrides, terminal)
+        home = out or Path("runs", f"{load_recipe(recipe, overrides).name}-find-lr")
         result = seewhy.find_lr(
             data, recipe, steps=steps, out=home, overrides=overrides, on_event=terminal
         )

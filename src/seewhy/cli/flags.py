@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from seewhy.cli.completion import complete, data_sets, recipes
 from seewhy.cli.options import DATA, PATH, Verb, as_json
 from seewhy.config.data import DataConfig
-from seewhy.config.options import first_fault, parse_value
-from seewhy.config.recipe import options
+from seewhy.config.options import first_fault
+from seewhy.config.recipe import options, parse_fields
 from seewhy.errors import UsageError
 
 # Short names of the fields that are set most often.
@@ -72,14 +72,14 @@ def recipe_flags(verb: Verb) -> Verb:
 
 def _overrides(values: dict[str, Any]) -> dict[str, Any]:
     """Takes the recipe fields that were set out of the values; returns them by dotted name."""
-    texts = {option.name: values.pop(_parameter(option.name)) for option in options()}
-    overrides = {name: parse_value(text) for name, text in texts.items() if text is not None}
+    given = {option.name: values.pop(_parameter(option.name)) for option in options()}
+    texts = {name: text for name, text in given.items() if text is not None}
     for setting in values.pop("settings"):
         key, equals, text = setting.partition("=")
         if not equals:
             raise UsageError(f"--set {setting}: expected section.key=value, such as train.lr=0.01")
-        overrides[key.strip()] = parse_value(text)
-    return overrides
+        texts[key.strip()] = text
+    return parse_fields(texts)
 
 
 def fields(*names: str) -> Callable[[Verb], Verb]:

@@ -36,10 +36,13 @@ def options_of(model: type[BaseModel], prefix: str = "") -> list[Option]:
     return leaves
 
 
-def parse_value(text: str) -> Any:
-    """The value of an option from its text: YAML, or `none` for off."""
-    if text.lower() == "none":
+def parse_value(text: str, kind: str = "") -> Any:
+    """The value of an option from its text: YAML, or `none` for off; of the kind `str`, the text as typed,
+    unless it is in quotes."""
+    if text.lower() in ("", "none", "null", "~"):
         return None
+    if kind.removesuffix("|none") == "str" and text[0] not in "\"'":
+        return text
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from seewhy.config.options import first_fault
 from seewhy.config.recipe import Recipe, load_recipe, options
 from seewhy.errors import UsageError
+from seewhy.files import from_yaml
 
 
 class Row(BaseModel):
@@ -86,7 +87,7 @@ def load_plan(path: str | Path) -> Plan:
     """Reads a plan from a YAML file; its recipes may be in the same folder. Raises `UsageError`."""
     path = Path(path)
     try:
-        plan = make_plan(yaml.safe_load(path.read_text("utf-8")), str(path))
+        plan = make_plan(from_yaml(path.read_text("utf-8")), str(path))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -137,6 +138,8 @@ def _variant(name: str, row: Row, before: Variant, shared: Mapping[str, Any]) ->
         before = Variant(before.name, row.recipe, shared, None, "")
     start = load_recipe(before.recipe, before.overrides)
     changes = dict(row.with_)
+    if "train.seed" in changes:
+        raise UsageError("train.seed is that of each run, the same in all rows: leave it out")
     for field in row.without:
         changes |= _defaults(field, start)
     now = load_recipe(before.recipe, {**before.overrides, **changes})

@@ -1,6 +1,7 @@
 """Recipes: YAML files that fix data, model, augmentation and training, read into one typed record."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -13,7 +14,7 @@ from seewhy.config.augment import AugmentConfig
 from seewhy.config.data import DataConfig
 from seewhy.config.names import View
 from seewhy.config.networks import ModelConfig
-from seewhy.config.options import Option, first_fault, options_of
+from seewhy.config.options import Option, first_fault, options_of, parse_value
 from seewhy.config.pretrained import Pretrained
 from seewhy.config.search import Space, check
 from seewhy.config.training import TrainConfig
@@ -67,6 +68,12 @@ def options() -> list[Option]:
     """Every leaf of a recipe except its name and text, in order; these are the command line's flags."""
     own = ("name", "about", "search")
     return [option for option in options_of(Recipe) if option.name not in own]
+
+
+def parse_fields(texts: Mapping[str, str]) -> dict[str, Any]:
+    """The values of recipe fields from their texts, by dotted name. Raises `UsageError`."""
+    kinds = {option.name: option.kind for option in options()}
+    return {name: parse_value(text, kinds.get(name, "")) for name, text in texts.items()}
 
 
 def recipe_names() -> list[str]:
@@ -123,11 +130,12 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
     if depth > MAX_EXTENDS:
         raise UsageError(f"recipe {name}: more than {MAX_EXTENDS} levels of extends: a circle?")
     path = folder / name
-    if path.is_file():
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"recipe {path} is larger than {MAX_BYTES:,} bytes: not a recipe")
-        text = path.read_text(encoding="utf-8", errors="replace")
-        folder, label = path.parent, path.stem
+    try:
+        own = _own_text(path) if path.is_file() else None
+    except OSError as error:
+        raise UsageError(f"recipe {path} cannot be read: {error.strerror}") from None
+    if own is not None:
+        text, folder, label = own, path.parent, _name(path.stem)
     elif name in recipe_names():
         text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
         label = name
@@ -142,6 +150,18 @@ def _read(name: str, depth: int, folder: Path = Path()) -> dict[str, Any]:
     base = tree.pop("extends", None)
     tree.setdefault("name", label)
     return tree if base is None else _merge(_read(str(base), depth + 1, folder), tree)
+
+
+def _own_text(path: Path) -> str:
+    if path.stat().st_size > MAX_BYTES:
+        raise UsageError(f"recipe {path} is larger than {MAX_BYTES:,} bytes: not a recipe")
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _name(stem: str) -> str:
+    """The name of a recipe from that of its file, which may be of any letters."""
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("._-")[:64] or "custom"
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _FIXED = ("train.seed", "train.monitor", "train.monitor_mode", "train.device")
 class Space(BaseModel):
     """The values that a field may take: all from `low` to `high`, or one of `choices`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
 
     low: int | float | None = Field(None, description="smallest value")
     high: int | float | None = Field(None, description="largest value")

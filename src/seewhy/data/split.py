@@ -259,9 +259,14 @@ def assign(
         rows = np.flatnonzero((split == "train") | (split == "val"))
         place = folds(images.labels[rows], unit[rows], rank[rows], fold[1])
         split[rows] = np.where(place == fold[0], "val", "train")
-        held = np.count_nonzero(place == fold[0])
+        held = np.bincount(place, minlength=fold[1])
+        if not held.all():
+            raise UsageError(
+                f"{fold[1]} folds of {counted(len(rows), 'image')}: some would be empty, take fewer folds"
+            )
         notes.append(
-            f"val: {held:,} of {counted(len(rows), 'image')}, fold {fold[0]} (0 to {fold[1] - 1})"
+            f"val: {held[fold[0]]:,} of {counted(len(rows), 'image')}, fold {fold[0]} (0 to "
+            f"{fold[1] - 1})"
         )
     split[split == "added"] = "train"
     rows = np.flatnonzero(split == "train")

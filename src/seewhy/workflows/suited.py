@@ -8,16 +8,20 @@ from seewhy.data import Data, Listed, list_data
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.text import counted
 
+TINY = 16  # pixels; the side up to which `speednet`, the network of `fast` and `thumbnails`, is too large
 THUMBNAIL = 64  # pixels; the side up to which images are thumbnails
 MANY = 20_000  # images, test included, of which `fast` makes enough steps in its large batches
 DATA = "cifar10"  # if none is named
 
 
 def suited_recipe(
-    data: Data | Listed | None, overrides: Mapping[str, Any] | None, on_event: OnEvent
+    data: Data | Listed | None,
+    overrides: Mapping[str, Any] | None = None,
+    on_event: OnEvent = ignore,
 ) -> str:
-    """`fast` for many thumbnails, `thumbnails` for few, `transfer` for photographs.
+    """The recipe that suits a data set, where the user names none.
 
+    `fast` for many thumbnails, `thumbnails` for few, `digits` for tiny images, `transfer` for photographs.
     If `overrides` choose another network, `resnet18` for thumbnails and `photos` for photographs. By the
     median shorter side of images outside test, and by their number. `on_event` receives a `Note` that says
     why.
@@ -36,6 +40,11 @@ def suited_recipe(
         name, reason = (
             "resnet18",
             f"model.name chooses {network}; fast and thumbnails are made for speednet",
+        )
+    elif side is not None and side <= TINY:
+        name, reason = (
+            "digits",
+            f"images of {side} pixels are too small for the network of thumbnails",
         )
     elif side is not None and total < MANY:
         name, reason = "thumbnails", f"{counted(total, 'image')} of {side} pixels"

@@ -111,6 +111,11 @@ def test_a_row_that_diverges_is_a_result(photos, tmp_path):
     assert slow.difference is not None and slow.p == slow.difference.p  # one test alone
     text = (tmp_path / "a" / "ablation.md").read_text()
     assert "wild: the loss diverged with seed 0, 1" in text
+    again = ablate(photos, plan(rows, seeds=2), out=tmp_path / "a", overrides=QUICK)
+    assert row(again, "wild").diverged == (0, 1)
+    rows["wild"] = {"with": {"train.lr": 0.002}}  # what diverged was another row
+    with pytest.raises(UsageError, match=r"started with train\.lr=1e\+30, not 0\.002"):
+        ablate(photos, plan(rows, seeds=2), out=tmp_path / "a", overrides=QUICK)
 
 
 @pytest.mark.parametrize(

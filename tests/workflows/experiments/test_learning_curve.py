@@ -1,5 +1,6 @@
 import csv
 import json
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,11 @@ def test_every_part_is_trained_for_as_many_steps():
     }
 
 
+def test_a_plateau_is_waited_for_as_many_steps():
+    recipe = load_recipe("simple-cnn", {"train.schedule": "plateau"})  # 5 epochs, if not set
+    assert _same_steps(recipe, 0.25, 10_000)["train.plateau_patience"] == 20
+
+
 def test_shares_of_less_than_a_batch_have_as_many_steps_as_the_whole():
     recipe = load_recipe("simple-cnn", {"train.epochs": 30, "train.batch_size": 200})
     for share, images in ((1, 500), (0.5, 250), (0.2, 100), (0.05, 25)):
@@ -130,7 +136,7 @@ def test_a_finished_curve_is_not_trained_again(photos, tmp_path, monkeypatch):
     assert learning_curve(*arguments, out=tmp_path / "c", overrides=QUICK).shares == first.shares
 
 
-@pytest.mark.parametrize("wrong", [(1.0,), (0.0, 1.0), (0.5, 1.1), (0.5, 0.5)])
+@pytest.mark.parametrize("wrong", [(1.0,), (0.0, 1.0), (0.5, 1.1), (0.5, 0.5), (nan, 1.0)])
 def test_wrong_shares_are_refused(photos, tmp_path, wrong):
     with pytest.raises(UsageError, match="two or more"):
         learning_curve(photos, "regularized-cnn", wrong, out=tmp_path / "c")

@@ -1,6 +1,6 @@
 import getpass
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
@@ -78,3 +78,12 @@ def test_many_images_are_limited_to_one_epoch(photos):
 def test_too_few_steps_are_refused(photos):
     with pytest.raises(UsageError, match="20 or more"):
         find_lr(photos, "regularized-cnn", steps=5)
+
+
+def test_a_training_that_makes_no_step_is_said_so(photos, monkeypatch):
+    def events(*arguments, **options):
+        return nullcontext(iter([]))
+
+    monkeypatch.setattr("seewhy.workflows.experiments.lr_range.training_events", events)
+    with pytest.raises(UsageError, match="fits the last layer alone"):
+        find_lr(photos, "regularized-cnn", steps=20)

@@ -1,7 +1,9 @@
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from helpers import QUICK
@@ -15,7 +17,7 @@ from seewhy.events import RunStarted
 from seewhy.files import to_json
 from seewhy.run import Run
 from seewhy.workflows.experiments.task import Task
-from seewhy.workflows.experiments.tuning import _recipe, tune
+from seewhy.workflows.experiments.tuning import _begin, _recipe, tune
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,13 @@ def test_the_result_is_a_recipe_that_extends_the_base(found, recipe):
     ]
 
 
+def test_the_recipe_of_the_best_has_settings_that_python_gave(photos, found, recipe):
+    own = {"train.teacher": Path("large.safetensors"), "train.weight_decay": np.float64(0.001)}
+    task = Task(photos, recipe, own, lambda event: None, None)
+    written = yaml.safe_load(_recipe(task, found))["train"]
+    assert (written["teacher"], written["weight_decay"]) == ("large.safetensors", 0.001)
+
+
 def test_a_finished_tuning_is_only_read(photos, recipe, found, no_training):
     again = tuned(photos, recipe, found.path, 5)
     assert again.trials == found.trials and again.contenders == found.contenders
@@ -134,6 +143,17 @@ def test_another_search_in_the_same_place_is_refused_by_name(photos, recipe, fou
         tuned(photos, other, found.path, 5)
     with pytest.raises(UsageError, match=r"train\.clip"):
         tune(photos, recipe, 5, out=found.path, overrides={**QUICK, "train.clip": 1.0})
+
+
+def test_a_study_is_continued_by_a_later_version_and_by_other_words(recipe, tmp_path):
+    planned, home = load_recipe(recipe), Run(tmp_path)
+    _begin(home, planned, "photos", "fingerprint")
+    config = home.config
+    del config["recipe"]["train"]["hardest_after"]  # a field that did not exist yet
+    home.write_config(config)
+    name = _begin(home, planned, "photos", "fingerprint")
+    renamed = planned.model_copy(update={"about": "other words"})
+    assert _begin(home, renamed, "photos", "fingerprint") == name
 
 
 def test_no_trial_starts_after_the_time_limit(photos, recipe, found, tmp_path):

@@ -116,10 +116,12 @@ def _train_one(
     """Trains a run of a row; None if it diverges, now or when it was trained before."""
     name, diverged = f"{variant.name}, seed {seed}", out / "diverged.txt"
     own = replace(task, recipe=variant.recipe, overrides=variant.overrides)
+    changes = {"train.seed": seed}
     try:
         if diverged.is_file():
-            raise DivergedError(diverged.read_text("utf-8"))
-        return own.train(out, {"train.seed": seed}, turn, total, name)
+            with own.events(out, changes, turn, total, name):  # refuses other settings
+                raise DivergedError(diverged.read_text("utf-8"))
+        return own.train(out, changes, turn, total, name)
     except DivergedError as error:
         write_atomic(diverged, error.finding.encode())
         task.on_event(Note(f"{name}: {error}"))

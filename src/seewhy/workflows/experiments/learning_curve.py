@@ -41,7 +41,7 @@ def learning_curve(
     interrupted. `engine` is as for `seeds`.
     """
     parts = sorted(set(shares))
-    if len(parts) < 2 or parts[0] <= 0 or parts[-1] > 1:
+    if len(parts) < 2 or not all(0 < share <= 1 for share in parts):
         raise UsageError(f"shares {list(shares)}: expected two or more, above 0 and up to 1")
     require_count(seeds, 1, "seeds")
     recipe = recipe or suited_recipe(data, overrides, on_event)
@@ -78,7 +78,8 @@ def learning_curve(
 
 def _same_steps(recipe: Recipe, share: float, whole: int) -> dict[str, Any]:
     """The settings that give a run on a share of the `whole` images as many steps as one on all of them."""
-    train, batch = recipe.train.model_dump(), recipe.train.batch_size
+    train = recipe.train.model_dump() | recipe.train.schedule_options.model_dump()
+    batch = recipe.train.batch_size
     smaller = min(batch, round(share * whole)) / min(
         batch, whole
     )  # a batch of all images, if they are few

@@ -76,6 +76,11 @@ def find_lr(
                 done.append(event)
                 if len(done) >= FEWEST and _diverged(done):
                     break
+    if not done:
+        raise UsageError(
+            f"no step was made: {chosen.name} fits the last layer alone to these images, which takes no "
+            "learning rate. --train.unfreeze all trains all layers, --recipe chooses another"
+        )
     result = read(chosen.name, [step.lr for step in done], own_losses(done))
     if out is not None:
         home = claimed(out, "find-lr")

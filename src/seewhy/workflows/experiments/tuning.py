@@ -25,7 +25,7 @@ from seewhy.run import Run
 from seewhy.text import counted
 from seewhy.workflows.cluster import Engine
 from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed, require_count
-from seewhy.workflows.request import require_same
+from seewhy.workflows.request import flat, require_same
 from seewhy.workflows.suited import suited_recipe
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def _begin(home: Run, planned: Recipe, data: Data, fingerprint: str) -> str:
     }
     if home.started:
         require_same(home, config, {"recipe": Recipe().model_dump(mode="json")})
+        config = home.config  # which names the study, whatever may differ now
     else:
         home.write_config(config)
     del config["data"]  # its path may differ from machine to machine
@@ -202,10 +203,11 @@ def _recipe(task: Task, result: Tuning) -> str:
         ),
         "extends": str(base.resolve()) if base.is_file() else str(task.recipe),
     }
-    for name, value in {**task.overrides, **result.best.params}.items():
+    values = flat(task.planned(result.best.params).model_dump(mode="json"))
+    for name in {**task.overrides, **result.best.params}:
         *sections, leaf = name.split(".")
         inner = tree
         for section in sections:
             inner = inner.setdefault(section, {})
-        inner[leaf] = value
+        inner[leaf] = values[name]
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
