@@ -14,6 +14,7 @@ from seewhy.errors import (
     LockedError,
     MemoryLimitError,
     ModelFileError,
+    UsageError,
     as_user_error,
     out_of_memory,
 )
@@ -69,6 +70,12 @@ def test_a_full_disk_is_named_by_its_file():
     assert isinstance(error, DiskFullError) and error.path == "a.csv"
     unnamed = as_user_error(OSError(errno.EFBIG, "File too large"))
     assert str(unnamed).startswith("disk full while writing the output: free some space")
+
+
+def test_a_file_that_may_not_be_opened_is_named():
+    error = as_user_error(PermissionError(errno.EACCES, "Permission denied", "/root/run"))
+    assert isinstance(error, UsageError)
+    assert str(error).startswith("/root/run cannot be opened (Permission denied): allow it, or ")
 
 
 def test_a_user_error_stays_itself():

@@ -3,12 +3,13 @@ import math
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from seewhy.errors import UsageError
 from seewhy.events import Diagnostic, Epoch, Note, RunFinished, RunStarted
-from seewhy.run import Run, new_run, resumable_run, writing
+from seewhy.run import Run, new_run, resumable_run, runs_below, writing
 
 EVENTS = [
     RunStarted("runs/fast", 5, "accuracy"),
@@ -106,3 +107,19 @@ def test_a_run_that_was_stopped_before_it_began_is_begun_by_the_same_command(tmp
     (tmp_path / "experiment.lock").touch()  # of an experiment that failed at its start
     out.rename(tmp_path.parent / "elsewhere")
     assert new_run(tmp_path, "fast") == Run(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_hides_no_run_beside_it(tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        for file in ("config.yaml", "log.txt"):
+            (tmp_path / name / file).write_text("")
+    is_file = Path.is_file
+
+    def refused(path):
+        if path.parent.name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert [run.path.name for run in runs_below(tmp_path, 1)] == ["a", "c"]

@@ -370,4 +370,8 @@ def as_user_error(error: Exception) -> SeeWhyError | None:
         return MemoryLimitError(first_line(error))
     if isinstance(error, OSError) and error.errno in FULL:
         return DiskFullError(error.filename or "the output")
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return UsageError(
+            f"{error.filename} cannot be opened ({error.strerror}): allow it, or name another one"
+        )
     return None

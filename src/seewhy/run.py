@@ -322,11 +322,11 @@ def runs_below(folder: Path, depth: int, seen: tuple[Path, ...] = ()) -> Iterato
 
     A config.yaml that cannot be read is that of a run if others of its files are there.
     """
-    run, home = Run(folder), folder.resolve()
-    if run.started and (_is_run(run) or any((folder / name).exists() for name in OF_A_RUN)):
-        yield run
-    elif depth and folder.is_dir() and home not in seen:  # a link may lead back
-        with suppress(PermissionError):
+    with suppress(PermissionError):  # in a folder that may not be read there are none
+        run, home = Run(folder), folder.resolve()
+        if run.started and (_is_run(run) or any((folder / name).exists() for name in OF_A_RUN)):
+            yield run
+        elif depth and folder.is_dir() and home not in seen:  # a link may lead back
             for below in sorted(folder.iterdir()):
                 if not below.name.startswith("."):
                     yield from runs_below(below, depth - 1, (*seen, home))

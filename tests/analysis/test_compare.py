@@ -6,6 +6,7 @@ import pytest
 from seewhy.analysis.compare import common_rows, compare_predictions
 from seewhy.errors import DataError
 from seewhy.evaluation.predictions import Predictions
+from seewhy.evaluation.stats.significance import corrected_level, mcnemar, mcnemar_interval
 
 CLASSES = ("ant", "bee", "cow", "dog")
 
@@ -50,6 +51,21 @@ def test_chance_is_called_chance() -> None:
     assert not found.real and found.accuracy.low < 0 < found.accuracy.high
     assert "cannot be told apart on 300 images" in found.verdict
     assert "which may be chance; about " in found.verdict
+
+
+def test_more_images_are_named_than_there_are_where_many_models_are_compared() -> None:
+    (found,) = compared(model(0.84, 300, seed=1), model(0.88, 300, seed=2)).differences
+    p = mcnemar(60, 32)
+    one_of_many = replace(
+        found,
+        n=1_000,
+        first_only=np.arange(60),
+        second_only=np.arange(32),
+        accuracy=mcnemar_interval(60, 32, 1_000, corrected_level(p, 21 * p)),
+        p=21 * p,
+    )
+    assert p < 0.05 < one_of_many.p
+    assert "about 1,800 would tell so small a difference" in one_of_many.verdict
 
 
 def test_equal_answers_are_said_to_be_equal() -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from seewhy.augment import augment
 from seewhy.augment.operations import OPERATIONS
-from seewhy.augment.policies import NAMES, draw_plan, follow
+from seewhy.augment.policies import NAMES, Plan, draw_plan, follow
 from seewhy.augment.preview import ladders
 from seewhy.config.augment import AugmentConfig
 
@@ -77,6 +77,14 @@ def test_an_image_of_one_pixel_survives_all():
     for name, operation in OPERATIONS.items():
         amount = torch.tensor([AMOUNTS.get(name, (0,))[0]], dtype=torch.float64)
         assert operation(one, amount).shape == one.shape
+
+
+def test_all_is_done_on_the_device_of_the_images():
+    """They may be on a GPU, a plan never is. The device "meta" refuses to mix with the CPU, too."""
+    every = torch.arange(len(NAMES)).expand(2, -1)
+    plan = Plan(every, torch.ones(every.shape, dtype=torch.float64))
+    done = follow(plan, torch.zeros(2, 8, 24, device="meta"))
+    assert done.is_meta and done.shape == (2, 8, 24)
 
 
 def options(policy):

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from helpers import call
+from PIL import Image
 
 import seewhy
 from seewhy.cli.predict import _counts
@@ -192,6 +193,18 @@ def test_copies_are_sorted_and_nothing_is_overwritten(trained, photos, tmp_path)
     new = {path for path in sorted_.rglob("*") if path.is_file()} - copies
     assert copy.read_bytes() == b"someone's own file"
     assert new == {copy.with_name(f"{copy.stem}-2{copy.suffix}")}
+
+
+def test_another_image_of_the_same_name_size_and_time_is_copied_too(trained, tmp_path):
+    """As out of archives whose files have one time, and formats without compression."""
+    images = [tmp_path / folder / "0.bmp" for folder in ("one", "two")]
+    for place, path in enumerate(images):
+        path.parent.mkdir()
+        Image.new("RGB", (16, 16), (place, 0, 0)).save(path)
+        os.utime(path, (10**9, 10**9))
+        call("predict", trained, path.parent, "--copy-to", tmp_path / "sorted")
+    copies = {path.read_bytes() for path in (tmp_path / "sorted").rglob("*.bmp")}
+    assert copies == {path.read_bytes() for path in images}
 
 
 def test_copies_leave_neither_their_folder_nor_the_images_alone(trained, photos, tmp_path):

@@ -1,6 +1,13 @@
+import io
 import json
 
+import numpy as np
 from helpers import call
+
+from seewhy.analysis.overview import analyse_predictions
+from seewhy.cli.screen import written
+from seewhy.cli.tables import analysis_table
+from seewhy.evaluation.predictions import Predictions
 
 
 def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photos):
@@ -26,6 +33,14 @@ def test_full_prints_the_references_figures_and_keeps_them_in_the_run(run, photo
         *("class-heat-map-val.png", "ranking-val.png", "confidence-val.png"),
         *("confusion-rates-val.png", "confusion-val.png", "risk-coverage-val.png"),
     }
+
+
+def test_many_classes_are_cut_in_the_table_of_mistakes():
+    classes = tuple(f"c{number}" for number in range(60))
+    logits, labels = np.eye(60, dtype=np.float32), np.arange(60)
+    predictions = Predictions(logits, labels, classes, labels.astype(str))
+    text = written(analysis_table(analyse_predictions(predictions)), io.StringIO())
+    assert "c49" in text and "c50" not in text and "... and 10 more classes" in text
 
 
 def test_full_json_adds_the_analysis_and_nothing_else(run, photos, tmp_path):

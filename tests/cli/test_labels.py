@@ -87,6 +87,9 @@ def test_the_next_commands_can_be_pasted_whatever_the_names(tmp_path):
     assert shlex.split(command) == [
         *(*words, "--group-from", "(.)_", "--val", "0.04", "--seed", "3", "--out", "NEW")
     ]
+    recipe = load_recipe("fast", {"data.follow_links": True})
+    command = review_command("my photos", recipe.data, str(review))
+    assert shlex.split(command) == [*words, "--follow-links", "--val", "0.04", "--out", "NEW"]
 
 
 def test_which_images_are_test_is_told_by_the_flags_of_the_training(photos, tmp_path):

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from helpers import call
+from helpers import call, write_folder
 
 from seewhy.config.input_rule import InputRule
 from seewhy.inference import bundle as bundles
@@ -51,3 +51,6 @@ def test_wrong_use_is_refused(model, photos, tmp_path):
     said = call("robustness", model, "--data", tmp_path / "no", code=2)
     assert str(tmp_path / "no") in said.err
     call("robustness", model, "--data", photos, "--n", "0", code=2)
+    write_folder(tmp_path / "data" / "test", count=2)
+    said = call("robustness", model, "--data", tmp_path / "data", code=2)
+    assert "this data has no val images; it has test (6 images)" in said.err

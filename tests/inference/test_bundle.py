@@ -12,6 +12,7 @@ from attacks import bundles as attacks
 from attacks.targets import CLASSES, Own, bundle, refusal, refused, same_state, trained
 from helpers import FAMILIES, small
 
+import seewhy
 from seewhy.config.networks import NETWORKS
 from seewhy.errors import DiskFullError, ModelFileError, UsageError
 from seewhy.evaluation.decision.record import Decision
@@ -157,6 +158,18 @@ def test_an_existing_file_is_never_written_over_untold(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
     save(bundle(), path, overwrite=True)
     assert load(path).classes == CLASSES
+
+
+def test_a_name_of_an_onnx_file_is_refused_before_any_work(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    for write in (
+        lambda: save(bundle(), file),
+        lambda: seewhy.ensemble(["no model", "another"], out=file),
+        lambda: seewhy.calibrate("no model", "no data", out=file),
+    ):
+        with pytest.raises(UsageError, match="would be read as an ONNX file"):
+            write()
+    assert not file.exists()
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:

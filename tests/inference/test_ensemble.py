@@ -20,11 +20,12 @@ from seewhy.models.registry import build
 CLASSES = ("ant", "bee", "cow")
 
 
-def save(path, classes=CLASSES, seed=0, size=16, temperature=1.0):
+def save(path, classes=CLASSES, seed=0, size=16, temperature=1.0, **facts):
     torch.manual_seed(seed)
     network = build("regularized_cnn", num_classes=len(classes), size=size)
     rule, decision = InputRule(size=size, store=size), Decision(temperature=temperature)
-    bundles.save(Bundle(network=network, classes=classes, rule=rule, decision=decision), path)
+    bundle = Bundle(network=network, classes=classes, rule=rule, decision=decision, facts=facts)
+    bundles.save(bundle, path)
     return path
 
 
@@ -113,6 +114,28 @@ def test_members_of_different_splits_answer_but_are_not_measured(tmp_path):
     assert len(seewhy.predict(runs, sorted(photos.rglob("*.png")))) == 60
     with pytest.raises(UsageError, match="different splits"):
         seewhy.evaluate(f"{runs[0]}+{runs[1]}", photos, "test")
+
+
+def test_an_ensemble_of_different_splits_joins_others_and_is_not_measured(images, tmp_path):
+    split = [{"recipe": {"data": {"split_seed": seed}}} for seed in range(2)]
+    first, second = (save(tmp_path / f"{n}.safetensors", seed=n, **split[n]) for n in range(2))
+    mixed = [tmp_path / "mixed.safetensors", tmp_path / "other.safetensors"]
+    seewhy.ensemble([first, second], out=mixed[0])
+    seewhy.ensemble([second, first], out=mixed[1])
+    for models in ([mixed[0], first], [first, mixed[0]], mixed):
+        with seewhy.load(models) as joined:
+            assert np.isfinite(joined.predict(images).logits).all()
+            with pytest.raises(UsageError, match="different splits"):
+                joined.splits(tmp_path)
+
+
+@pytest.mark.parametrize("recipe", [None, [], "data", {"data": "folder"}])
+def test_a_recipe_of_another_kind_among_the_facts_says_nothing_of_the_split(recipe, tmp_path):
+    photos = write_folder(tmp_path / "photos")
+    paths = [save(tmp_path / f"{n}.safetensors", seed=n, recipe=recipe) for n in range(2)]
+    for models in (paths[0], paths):
+        with seewhy.load(models) as model:
+            assert len(model.splits(photos).train) > 0
 
 
 @pytest.mark.parametrize("names", [[], "fast+", "+"])

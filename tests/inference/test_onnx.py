@@ -297,6 +297,8 @@ def test_2_000_mutants_end_no_process(exported: Path, elsewhere: Path) -> None:
 def test_a_copy_is_the_file(exported: Path, tmp_path: Path) -> None:
     with seewhy.load(exported) as model:
         model.save(tmp_path / "copy.onnx")
+        with pytest.raises(UsageError, match=r"expected a name that ends in \.onnx"):
+            model.save(tmp_path / "copy.safetensors")  # as which it could not be read
     assert (tmp_path / "copy.onnx").read_bytes() == exported.read_bytes()
     shutil.copy(exported, tmp_path / "M.ONNX")
     seewhy.load(tmp_path / "M.ONNX")

@@ -107,6 +107,28 @@ def test_positions_of_another_grid_are_resampled(tmp_path: Path) -> None:
     torch.testing.assert_close(positions, theirs_at_32)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_positions_in_half_precision_are_resampled(dtype: torch.dtype, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"num_classes": 3, "blocks": 1, "embedding": 24}
+    theirs = build("vit", size=16, **options).to(dtype)
+    path = written(tmp_path / "w.safetensors", theirs)
+    ours = build("vit", size=32, **options)
+    fill(ours, read_weights("vit", str(path)), "vit")
+    expected = resampled(theirs.state_dict()["tokens.pos_embed"].float(), 8, 8)
+    torch.testing.assert_close(ours.state_dict()["tokens.pos_embed"], expected)
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 16, 18])
+def test_positions_of_other_tokens_are_refused(tokens: int, tmp_path: Path) -> None:
+    """As those of a distilled network (DeiT), or without that of the class."""
+    options: dict[str, Any] = {"num_classes": 3, "blocks": 1, "embedding": 24}
+    theirs = build("vit", size=16, **options)
+    theirs.tokens.pos_embed = torch.nn.Parameter(torch.zeros(1, tokens, 24))
+    path = written(tmp_path / "w.safetensors", theirs)
+    with pytest.raises(UsageError, match=rf"pos_embed is \[1, {tokens}, 24\], not \[1, 65, 24\]"):
+        fill(build("vit", size=32, **options), read_weights("vit", str(path)), "vit")
+
+
 def test_a_file_that_is_not_complete_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "w.safetensors", net())
     path.write_bytes(path.read_bytes()[:-100])

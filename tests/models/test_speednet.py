@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,3 +39,14 @@ def test_what_a_bundle_stores_of_it_builds_it_again():
     again = build("speednet", **network.arguments)
     assert again.block3.conv2.weight.shape == network.block3.conv2.weight.shape
     assert json.loads(json.dumps(network.arguments)) == network.arguments
+
+
+@pytest.mark.parametrize(("size", "most"), [(17, 5_000), (32, 5_000), (128, 320), (1024, 5)])
+def test_large_images_are_whitened_by_fewer_of_them_so_that_memory_is_bounded(size, most):
+    network = build("speednet", num_classes=3, size=size)
+    shown = []
+    network.whitening.fit = lambda x: shown.append(len(x))
+    # One image that takes no memory, many times.
+    one = np.zeros((1, 2, 2, 3), np.uint8)
+    network.fit_input(np.broadcast_to(one, (20_000, 2, 2, 3)))
+    assert 0.5 * most < shown[0] <= most

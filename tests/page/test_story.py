@@ -148,6 +148,8 @@ def test_where_there_is_no_test_split_nothing_asks_to_read_it(stored):
 def test_once_test_is_read_nothing_asks_for_it(stored):
     assert advice(stored, "photos")[-1].command.endswith("--split test")
     read = replace(stored, test=replace(stored.val, reading=1))
+    given_later = replace(read, counts={**read.counts, "test": dict.fromkeys(stored.classes, 0)})
+    assert not any("test split" in item.finding for item in advice(given_later, "photos"))
     assert not any("--split test" in item.command for item in advice(read, "photos"))
 
 

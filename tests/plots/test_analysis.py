@@ -59,6 +59,8 @@ def test_the_heat_map_has_a_row_a_class_and_the_two_means(k: int) -> None:
     assert rows[-2:] == ["macro mean", "weighted mean"] and len(rows) == min(k, 100) + 2
     values = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
     assert values[-2].tolist() == pytest.approx([m.macro.precision, m.macro.recall, m.macro.f1])
+    kept = sorted(row.f1 for row in m.per_class.values() if row.support)[: len(rows) - 2]
+    assert k <= 100 or values[:-2, 2].tolist() == kept
     last = rows[-3]
     assert values[-3, 2] == m.per_class[last].f1
     f1 = m.per_class[last].intervals["f1"]

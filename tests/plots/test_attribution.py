@@ -268,6 +268,17 @@ def test_a_class_told_by_the_border_is_marked() -> None:
     assert "5 images, 20%" in said and "no images" in said
 
 
+def test_of_many_classes_those_told_most_by_the_border_are_drawn() -> None:
+    classes, border = tuple(f"class {k}" for k in range(120)), np.linspace(0, 1, 120)
+    border[[5, 119]] = np.nan
+    found = ClassAverages(classes, np.ones((120, 2, 2), np.float32), np.full(120, 3), border, 0.44)
+    figure = drawn(class_average_sheet, found)
+    said = [text.get_text() for text in texts(figure)]
+    drawn_classes = [text for text in said if text.startswith("class ")]
+    assert drawn_classes == [f"class {k}" for k in range(19, 119)]
+    assert "Mean attribution map of each class: the 100 with most of it at the border" in said
+
+
 def test_long_names_of_classes_are_apart_and_distinct() -> None:
     classes = tuple(
         f"Cherry_(including_sour)___{end}" for end in ("Powdery_mildew", "healthy", "W" * 40)

@@ -163,6 +163,7 @@ def test_beyond_a_hundred_the_worst_classes_are_drawn() -> None:
         1
     ]
     assert worst in drawn_names
+    assert "class 000" not in drawn_names  # which has no images
 
 
 def test_reliability_marks_each_filled_bin_with_its_interval() -> None:

@@ -7,7 +7,7 @@ import torch
 from helpers import QUICK, write_folder
 
 import seewhy
-from seewhy.errors import UsageError
+from seewhy.errors import DataError, UsageError
 from seewhy.events import Note
 from seewhy.inference import bundle as bundles
 from seewhy.inference.classifier import Classifier
@@ -87,6 +87,32 @@ def test_test_is_compared_by_what_evaluate_has_stored(run, photos, tmp_path):
     found = seewhy.compare([run, twin], photos, "test")
     assert found.comparison.n == 9 and found.images is None and found.contenders[0].gap is None
     assert seewhy.Run(run).metrics["test"]["reading"] == before
+
+
+def test_runs_without_test_are_compared_on_a_test_set_that_was_given_later(run, tmp_path):
+    """They must have been given the same images, in the same order."""
+    train = tmp_path / "data" / "train"
+    write_folder(train, count=12)
+    first = seewhy.train(train.parent, "regularized-cnn", out=tmp_path / "first", overrides=QUICK)
+    other = shutil.copytree(first.path, tmp_path / "other")
+    write_folder(tmp_path / "later" / "test", count=4, seed=5)
+    write_folder(tmp_path / "others" / "test", count=4, seed=6)
+    seewhy.evaluate(first.path, tmp_path / "later", "test")
+    third = shutil.copytree(other, tmp_path / "third")
+    seewhy.evaluate(other, tmp_path / "later", "test")
+    seewhy.evaluate(third, tmp_path / "others", "test")
+    assert seewhy.compare([first.path, other], tmp_path / "later", "test").comparison.n == 12
+    with pytest.raises(DataError, match="no labelled image in common"):
+        seewhy.compare([first.path, third], tmp_path / "later", "test")
+
+
+def test_an_ensemble_is_named_by_its_members_and_a_run_here_by_its_folder(
+    run, spoilt, photos, monkeypatch
+):
+    monkeypatch.chdir(run)
+    found = seewhy.compare([f"{run}+{spoilt}", "."], photos)
+    names = [one.name for one in found.contenders]
+    assert names == ["trained+spoilt.safetensors", "trained"]
 
 
 def test_the_models_are_closed(run, spoilt, photos, monkeypatch):

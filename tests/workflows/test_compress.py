@@ -1,18 +1,25 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import call, write_folder
+from torch import nn
 
 import seewhy
+from seewhy.config.input_rule import InputRule
 from seewhy.errors import UsageError
+from seewhy.evaluation.decision.record import Decision
+from seewhy.events import Note
 from seewhy.exporters import gate
 from seewhy.exporters.gate import Speed
 from seewhy.inference import bundle as bundles
+from seewhy.inference.bundle import Bundle
 from seewhy.inference.onnx import OnnxPredictor
 from seewhy.inference.speed import BATCHES
+from seewhy.models.registry import build
 from seewhy.workflows import compress as workflow
 
 pytest.importorskip("onnxscript")
@@ -178,3 +185,46 @@ def test_a_narrower_network_learns_from_a_model_whose_recipe_names_no_width(
     )
     (one,) = result.candidates
     assert one.name == "distilled" and one.parameters < 0.7 * result.reference.parameters
+
+
+def test_a_network_that_only_its_user_can_train_takes_int8_alone(tmp_path: Path) -> None:
+    def own() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2))
+
+    rule = InputRule(size=16, store=16)
+    bundles.save(Bundle(own(), ("a", "b"), rule), tmp_path / "own.safetensors")
+    out = tmp_path / "out"
+    with seewhy.load(tmp_path / "own.safetensors", model=own()) as model:
+        for methods in (["distil"], ["int8", "magnitude"]):
+            with pytest.raises(UsageError, match="use --methods int8"):
+                seewhy.compress(model, "nowhere", out, methods=methods)
+    assert not out.exists()
+
+
+@pytest.fixture
+def noted(trained: Path, exported: Path, photos: Path, tmp_path: Path, monkeypatch):
+    """The notes of a compression of a bundle, in which nothing is exported and little is timed."""
+    with seewhy.load(exported) as whole:
+        monkeypatch.setattr(workflow, "to_onnx", lambda predictor: (whole.predictor, 0.0))
+    monkeypatch.setattr(gate, "ROUNDS", 3)
+
+    def notes(changed: dict, **options) -> list[str]:
+        bundles.save(replace(bundles.load(trained / "model.safetensors"), **changed), file)
+        events: list = []
+        seewhy.compress(file, photos, tmp_path / "out", on_event=events.append, **options)
+        return [event.text for event in events if isinstance(event, Note)]
+
+    file = tmp_path / "changed.safetensors"
+    return notes
+
+
+def test_a_network_that_can_be_no_narrower_is_noted_and_what_was_trained_is_not_lost(noted) -> None:
+    narrow = build("resnet18", num_classes=3, size=16, width=0.15)
+    notes = noted({"network": narrow}, methods=["distil"])
+    assert any(note.startswith("distil: resnet18: width=0.11") for note in notes)
+
+
+def test_a_threshold_that_trained_candidates_do_not_have_is_noted(noted, monkeypatch) -> None:
+    monkeypatch.setitem(workflow._TRAININGS, "prune", lambda job: job.parent)
+    notes = noted({"decision": Decision(threshold=0.5)}, methods=["prune"], max_drop=100)
+    assert any("threshold and OOD score hold for int8 alone" in note for note in notes)

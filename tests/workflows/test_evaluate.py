@@ -53,6 +53,11 @@ def test_all_of_other_data_is_evaluated_and_that_is_said(run, holdout):
     assert set(Run(run).metrics) == {"val"} and not Run(run).predictions("all").exists()
 
 
+def test_a_model_that_was_renamed_in_its_run_is_evaluated(run, holdout):
+    renamed = (run / "model.safetensors").rename(run / "mine.safetensors")
+    assert evaluated(renamed, holdout)[0].n == 45
+
+
 def test_all_of_the_models_own_data_is_refused(run, photos, tmp_path):
     with pytest.raises(UsageError, match="all is for other data"):
         seewhy.evaluate(run, photos, "all")

@@ -128,6 +128,7 @@ def test_a_card_of_hostile_names_is_harmless(tmp_path):
     "facts",
     [
         {"recipe": []},
+        {"flops": 10**400, "epochs": 10**400},
         {"recipe": {"name": 3, "license": ["x"], "train": "no"}, "metrics": 5, "data": [1]},
         {"metrics": {"val": {"n": -1}}, "machine": {"cores": [1]}, "flops": True},
         {"data": {"images": {"train": "many"}, "counts": {"train": [1]}}, "members": [1, {}]},

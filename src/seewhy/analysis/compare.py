@@ -94,8 +94,9 @@ class ModelDifference:
         )
         if gain.value == 0:
             return f"{sentence}: they are equally often right."
-        disagreement = (len(self.first_only) + len(self.second_only)) / self.n
-        needed = images_needed(gain.value, disagreement)
+        alone = len(self.first_only), len(self.second_only)
+        level = corrected_level(mcnemar(*alone), self.p)
+        needed = images_needed(gain.value, sum(alone) / self.n, level)
         return (
             f"{sentence}: {better} has {points}, which may be chance; about {_rounded(needed):,} would tell "
             "so small a difference."

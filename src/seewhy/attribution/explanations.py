@@ -66,14 +66,18 @@ class Explanations:
 
     def top(self, row: int) -> list[tuple[str, float]]:
         """The most probable classes of an image with their probabilities, best first."""
-        probabilities = self.predictions.probabilities()[row]
+        probabilities = self._probabilities(row)
         best = (-probabilities).argsort(kind="stable")[:TOP]
         return [(self.predictions.classes[k], float(probabilities[k])) for k in best]
 
     def target(self, row: int) -> tuple[str, float]:
         """The class that is explained, and its probability."""
         k = self.targets[row]
-        return self.predictions.classes[k], float(self.predictions.probabilities()[row, k])
+        return self.predictions.classes[k], float(self._probabilities(row)[k])
+
+    def _probabilities(self, row: int) -> NDArray[np.float64]:
+        """Those of one image: of all of them they are many."""
+        return self.predictions.take(np.array([row])).probabilities()[0]
 
     def label(self, row: int) -> str | None:
         """The true class of an image, where it is known."""

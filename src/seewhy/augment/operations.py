@@ -1,7 +1,7 @@
 """The operations of augmentation policies, on batches of bytes, each equal to Pillow's.
 
-An operation takes uint8 `(N, 3, H, W)` and an amount for each image, float64 `(N,)`, and returns the images
-changed. Beyond its edges an image is grey.
+An operation takes uint8 `(N, 3, H, W)` and an amount for each image, float64 `(N,)` on their device, and
+returns the images changed. Beyond its edges an image is grey.
 """
 
 import math
@@ -59,8 +59,8 @@ def rotate(x: Tensor, amount: Tensor) -> Tensor:
 def _moved(x: Tensor, across: tuple[Tensor, ...], along: tuple[Tensor, ...]) -> Tensor:
     """Takes each pixel from the place `(across, along)`, each a*x + b*y + c of its own, without blending."""
     height, width = x.shape[2:]
-    columns = torch.arange(width, dtype=torch.float64) + 0.5
-    rows = torch.arange(height, dtype=torch.float64)[:, None] + 0.5
+    columns = torch.arange(width, dtype=torch.float64, device=x.device) + 0.5
+    rows = torch.arange(height, dtype=torch.float64, device=x.device)[:, None] + 0.5
     left, top = (
         (a[:, None, None] * columns + b[:, None, None] * rows + c[:, None, None]).floor().long()
         for a, b, c in (across, along)
@@ -118,7 +118,7 @@ def auto_contrast(x: Tensor, _amount: Tensor) -> Tensor:
     """Stretches each channel from its lowest and highest value to 0 and 255."""
     low, high = (edge[..., None].double() for edge in torch.aminmax(x.flatten(2), dim=2))
     scale = 255 / (high - low)  # infinite where a channel has one value only
-    values = torch.arange(256, dtype=torch.float64)
+    values = torch.arange(256, dtype=torch.float64, device=x.device)
     table = (values * scale - low * scale).trunc().clamp(0, 255)
     return _looked_up(x, table.where(high > low, values))
 
@@ -126,13 +126,13 @@ def auto_contrast(x: Tensor, _amount: Tensor) -> Tensor:
 def equalize(x: Tensor, _amount: Tensor) -> Tensor:
     """Makes the histogram of each channel even."""
     pixels = x.flatten(2).long()
-    histogram = torch.zeros(*pixels.shape[:2], 256, dtype=torch.int64)
+    histogram = pixels.new_zeros(*pixels.shape[:2], 256)
     histogram.scatter_add_(2, pixels, torch.ones_like(pixels))
     highest = histogram.gather(2, pixels.amax(2, keepdim=True))
     step = (pixels.shape[2] - highest) // 255
     below = histogram.cumsum(2) - histogram
     table = ((step // 2 + below) // step.clamp(min=1)).clamp(max=255)
-    return _looked_up(x, table.where(step > 0, torch.arange(256)))
+    return _looked_up(x, table.where(step > 0, torch.arange(256, device=x.device)))
 
 
 def _grey(x: Tensor) -> Tensor:

@@ -61,9 +61,10 @@ def follow(plan: Plan, x: Tensor) -> Tensor:
     size = x.shape[1]
     images = x.view(-1, size, size, 3).mul(255).round().to(torch.uint8).permute(0, 3, 1, 2)
     images = images.contiguous()
-    for places, amounts in zip(plan.operations.unbind(1), plan.amounts.unbind(1), strict=True):
+    amounts_on_device = plan.amounts.to(x.device)  # a plan is drawn on the CPU
+    for places, amounts in zip(plan.operations.unbind(1), amounts_on_device.unbind(1), strict=True):
         for place in places.unique().tolist():
-            rows = (places == place).nonzero()[:, 0]
+            rows = (places == place).nonzero()[:, 0].to(x.device)
             images[rows] = OPERATIONS[NAMES[place]](images[rows], amounts[rows])
     return images.permute(0, 2, 3, 1).flatten(2).float().div(255)
 

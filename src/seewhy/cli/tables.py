@@ -66,16 +66,12 @@ def analysis_table(analysis: "Analysis") -> Iterator[Part]:
     rate = with_interval(mistakes.rate)
     yield f"misclassified (95% interval): {mistakes.count:,} of {mistakes.n:,}, {rate}"
     yield ""
-    yield Rows(
-        [
-            ("class", "misclassified", "of", "error rate (95%)"),
-            *(
-                (name, f"{row.count:,}", f"{row.support:,}", with_interval(row.rate))
-                for name, row in mistakes.missed.items()
-            ),
-        ],
-        "lrrl",
-    )
+    rows = [("class", "misclassified", "of", "error rate (95%)")]
+    for name, row in islice(mistakes.missed.items(), MOST):
+        rows.append((name, f"{row.count:,}", f"{row.support:,}", with_interval(row.rate)))
+    if len(mistakes.missed) > MOST:
+        rows.append((more_classes(len(mistakes.missed)), "", "", ""))
+    yield Rows(rows, "lrrl")
     yield ""
     yield "confidence (95% interval)"
     sure = counted(confidence.sure_mistakes, "image")

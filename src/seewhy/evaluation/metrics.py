@@ -140,12 +140,7 @@ def metrics(predictions: Predictions, split: str) -> Metrics:
         **_means_over_classes(table),
         "weighted_recall": accuracy_interval,  # the same number
         "nll": log_loss_interval(kept),
-        "ece": ece_interval(
-            by_confidence.ece,
-            kept.predicted == labels,
-            kept.confidence(),
-            confidence_bins(kept.confidence()),
-        ),
+        "ece": calibration_interval(kept),
         "auroc": areas_of.mean_auroc,
         "average_precision": areas_of.mean_average_precision,
     }
@@ -198,6 +193,13 @@ def log_loss_interval(predictions: Predictions) -> Interval:
         return Interval.without(float(losses.mean()))
     interval = mean_with_t(losses, loss_if_wrong(scores))
     return replace(interval, low=max(interval.low, 0.0))  # no log loss is negative
+
+
+def calibration_interval(predictions: Predictions) -> Interval:
+    """The expected calibration error with its interval."""
+    confidence, correct = predictions.confidence(), predictions.predicted == _labels(predictions)
+    error = reliability(confidence, correct).ece
+    return ece_interval(error, correct, confidence, confidence_bins(confidence))
 
 
 def loss_if_wrong(scores: NDArray[np.float64]) -> float:

@@ -28,6 +28,7 @@ from seewhy.inference import container, golden
 from seewhy.inference.container import TensorEntry, path_named
 from seewhy.inference.ensemble_network import EnsembleNetwork
 from seewhy.inference.metadata import CUSTOM, ENSEMBLE, Metadata
+from seewhy.inference.onnx_file import is_onnx
 from seewhy.models.registry import Network, build, current_name, name_of
 from seewhy.text import visible
 
@@ -84,9 +85,10 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
     With `half`, weights of two and more dimensions are rounded to float16 where they fit its range;
     all other floats are float32, and integers stay as they are. What could not be loaded again is
     not written: raises `ModelFileError` when a weight is not finite or the metadata break a limit,
-    and `UsageError` when `path` exists and `overwrite` is False.
+    and `UsageError` when `path` exists and `overwrite` is False, or has the name of an ONNX file.
     """
     path = Path(path)
+    require_name(path)
     if path.exists() and not overwrite:
         raise UsageError(f"{visible(str(path))} already exists: choose another name, or remove it")
     with path_named(path):
@@ -100,6 +102,15 @@ def save(bundle: Bundle, path: Path, *, half: bool = True, overwrite: bool = Fal
         saved = _decode(bytearray(data), own)
     write_atomic(path, data)
     return saved
+
+
+def require_name(path: Path) -> None:
+    """Raises `UsageError` for a name by which a bundle would be read as an ONNX file."""
+    if is_onnx(path):
+        raise UsageError(
+            f"{visible(str(path))} would be read as an ONNX file, and a bundle is none: choose a name in "
+            ".safetensors (`seewhy export` writes ONNX)"
+        )
 
 
 def rounded(network: nn.Module, *, half: bool = True) -> nn.Module:

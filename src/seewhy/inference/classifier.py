@@ -270,7 +270,7 @@ class Classifier:
         `DataConfig` for either. Raises `DataError` when the data has classes that the model has not, and
         `UsageError` for an ensemble whose models were trained on different splits.
         """
-        trained = self.predictor.facts.get("recipe", {}).get("data", {})
+        trained = self.predictor.data_settings
         if trained is None:
             raise UsageError(
                 "the models of this ensemble were trained on different splits of their data, so that one's "

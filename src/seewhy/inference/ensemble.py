@@ -58,7 +58,7 @@ class Ensemble(Predictor):
                 )
         same_data = len({member.fingerprint for member in members}) == 1
         settings = [_split_settings(member) for member in members]
-        same_split = all(one == settings[0] for one in settings)
+        same_split = settings[0] is not None and all(one == settings[0] for one in settings)
         data = settings[0] if same_split else None
         facts = first.facts if same_data and same_split else {"recipe": {"data": data}}
         digests = tuple(member.digest for member in members)
@@ -103,7 +103,12 @@ def members_decide(predictor: Predictor) -> bool:
     return any(decides(member.decision) for member in members)
 
 
-def _split_settings(member: Predictor) -> dict[str, Any]:
-    """How the data of a member was split, without what only chose among its training images."""
-    settings = member.facts.get("recipe", {}).get("data", {})
+def _split_settings(member: Predictor) -> dict[str, Any] | None:
+    """How the data of a member was split, without what only chose among its training images.
+
+    None for an ensemble whose own members were split in different ways.
+    """
+    settings = member.data_settings
+    if settings is None:
+        return None
     return {name: value for name, value in settings.items() if name not in CHOOSING}

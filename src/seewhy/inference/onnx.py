@@ -65,6 +65,8 @@ class OnnxPredictor(Predictor):
         return embedding_size(self.decision) is not None
 
     def save(self, path: Path) -> None:
+        if not onnx_file.is_onnx(path):
+            raise UsageError(f"{visible(str(path))}: expected a name that ends in .onnx")
         require_new(path)
         write_atomic(path, self.file.data)
 

@@ -63,6 +63,16 @@ class Predictor(ABC):
         finite.
         """
 
+    @property
+    def data_settings(self) -> Mapping[str, Any] | None:
+        """The data settings of its recipe: none in a file that has no such facts.
+
+        None for an ensemble whose members were trained on different splits.
+        """
+        recipe = self.facts.get("recipe")
+        data = recipe.get("data", {}) if isinstance(recipe, Mapping) else {}
+        return data if data is None or isinstance(data, Mapping) else {}
+
     def in_full_precision(self) -> AbstractContextManager[None]:
         """True float32 products for the block: for the owner of the process, as it may be a setting of it."""
         return nullcontext()
@@ -83,7 +93,8 @@ class Predictor(ABC):
     def save(self, path: Path) -> None:
         """Writes the model to one file; never over another.
 
-        Raises `UsageError` when one is there, and for a model that is not one file.
+        Raises `UsageError` when one is there, for a name of the other kind of file, and for a model that is
+        not one file.
         """
         raise UsageError("this model is not one file: save the models that it is made of")
 

@@ -11,7 +11,7 @@ from seewhy.config.networks.small import SpeedNetOptions
 from seewhy.models.colour import Images
 from seewhy.models.network import Network
 
-WHITENING_IMAGES = 5_000
+WHITENING_IMAGES, WHITENING_PIXELS = 5_000, 5 << 20  # at most; a pixel takes some 250 bytes
 WHITENING_FLOOR = 5e-4
 LOGIT_SCALE = 1 / 9
 
@@ -93,7 +93,8 @@ class SpeedNet(Network):
 
     def fit_input(self, images: Images) -> None:
         super().fit_input(images)
-        stride = -(-len(images) // WHITENING_IMAGES)
+        most = min(WHITENING_IMAGES, WHITENING_PIXELS // self.size**2)
+        stride = -(-len(images) // most)
         x = torch.tensor(images[::stride]).permute(0, 3, 1, 2) / 255
         self.whitening.fit(self.normalize(x))
 

@@ -5,6 +5,7 @@ of the head here (the weights' card in `config.networks` has these names).
 """
 
 from collections.abc import Mapping
+from math import isqrt
 from typing import Any
 
 import torch
@@ -230,10 +231,11 @@ class VisionTransformer(Network):
 
     def fitting(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         positions = tensors.get("tokens.pos_embed")
-        if positions is None or positions.ndim != 3:
+        if positions is None or positions.ndim != 3 or not _is_grid(positions):
             return tensors
         side = round((self.tokens.pos_embed.shape[1] - 1) ** 0.5)
-        return {**tensors, "tokens.pos_embed": resampled(positions, side, side)}
+        # In float32, as halves are not resampled on every device.
+        return {**tensors, "tokens.pos_embed": resampled(positions.float(), side, side)}
 
     def _draw_weights(self) -> None:
         nn.init.trunc_normal_(self.tokens.pos_embed, std=WEIGHT_STD)
@@ -264,6 +266,12 @@ class VitSmall(VisionTransformer):
 
     def __init__(self, num_classes: int, size: int, options: PatchesOptions) -> None:
         super().__init__(num_classes, size, options, depth=12, channels=384, heads=6)
+
+
+def _is_grid(positions: Tensor) -> bool:
+    """Whether position embeddings (1, 1 + P, C) are of a square of patches: with more tokens they are not."""
+    patches = positions.shape[1] - 1
+    return patches > 0 and isqrt(patches) ** 2 == patches
 
 
 def _patches(size: int, patch: int) -> int:

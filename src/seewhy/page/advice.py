@@ -236,12 +236,12 @@ def _unanalysed(stored: Stored, commands: _Commands) -> list[Advice]:
 
 
 def _test(stored: Stored, commands: _Commands) -> list[Advice]:
+    if stored.test or stored.test_readings:
+        return []
     if not stored.images("test"):
         finding = "There is no test split, and the model was selected on validation."
         action = "Collect new images in test/, one folder per class, and evaluate on them."
         return [Advice(finding, action)]
-    if stored.test or stored.test_readings:
-        return []
     finding = "The test split has not been evaluated."
     action = "When all decisions are final, evaluate on it once: report that result."
     return [Advice(finding, action, commands("evaluate", "--split", "test"))]

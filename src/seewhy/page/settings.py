@@ -53,7 +53,8 @@ def review_command(data: str, drawn: DataConfig, review: str) -> str:
         "--test": "test",
         "--seed": "split_seed",
     }
-    own = [
+    own = ["--follow-links"] if drawn.follow_links else []
+    own += [
         word
         for flag, name in flags.items()
         if getattr(drawn, name) != getattr(usual, name)

@@ -54,7 +54,7 @@ def class_heat_map(metrics: Metrics) -> Figure:
     """
     rows = list(metrics.per_class.items())
     if len(rows) > MOST_ROWS:
-        rows = sorted(rows, key=lambda row: row[1].f1)[:MOST_ROWS]
+        rows = sorted(rows, key=lambda row: np.nan_to_num(row[1].f1, nan=2))[:MOST_ROWS]
     names = short_names([name for name, _ in rows])
     lines: list[tuple[str, ClassMetrics | Averages, Mapping[str, Interval]]] = [
         (name, row, row.intervals) for name, (_, row) in zip(names, rows, strict=True)

@@ -55,6 +55,7 @@ IMAGES_DOWN = 4  # on one sheet
 SIDE = 256  # pixels of a drawn cell
 STRONGEST = 8  # channels drawn per layer
 MOST_FILTERS = 96
+MOST_CLASSES = 100  # of more, a part is drawn
 
 
 def shared_scale(maps: Floats) -> float:
@@ -242,19 +243,27 @@ def channel_sheet(channels: "Channels", images: Pixels, rows: int = STRONGEST) -
 
 @png
 def class_average_sheet(averages: "ClassAverages") -> Figure:
-    """The mean map of each class on one scale; vermilion where the evidence is near the border."""
-    classes = averages.classes
+    """The mean map of each class on one scale; vermilion where the evidence is near the border.
+
+    Of more than 100 classes, the 100 with the largest share of it there are drawn.
+    """
+    places = np.argsort(-np.nan_to_num(averages.border, nan=-1), kind="stable")[:MOST_CLASSES]
+    places.sort()
+    classes = [averages.classes[place] for place in places]
     across = min(5, len(classes))
     width, height = CELL + 0.35, CELL + 0.55
     down = -(-len(classes) // across)
     page = Page(max(across * width + GAP, 7), TITLE + 0.3 + down * height + FOOTER)
-    page.text(GAP, 0.33, "Mean attribution map of each class", **_BOLD)
+    part = f": the {len(classes)} with most of it at the border" * (
+        len(classes) < len(averages.maps)
+    )
+    page.text(GAP, 0.33, f"Mean attribution map of each class{part}", **_BOLD)
     about = f"share of the attribution in the outer eighth; if uniform: {averages.even_border:.0%}"
     page.text(GAP, 0.6, about, fontsize=9, color=GREY)
     scale = shared_scale(averages.maps)
-    for place, name in enumerate(short_names(classes)):
-        left = GAP + place % across * width
-        top = TITLE + 0.3 + place // across * height
+    for number, (place, name) in enumerate(zip(places, short_names(classes), strict=True)):
+        left = GAP + number % across * width
+        top = TITLE + 0.3 + number // across * height
         border, count = averages.border[place], averages.counts[place]
         outside = border > averages.even_border
         share = "nothing for the class" if np.isnan(border) else f"{border:.0%}"

@@ -145,10 +145,10 @@ def _write_numbers(
 def per_class(metrics: Metrics) -> Figure:
     """Recall of each class with its exact 95% confidence interval, and precision; the best at the top.
 
-    Of more than 100 classes, the 100 worst are drawn.
+    Of more than 100 classes, the 100 worst are drawn; those without images are the last to be.
     """
-    rows = sorted(metrics.per_class.items(), key=lambda row: np.nan_to_num(row[1].recall, nan=-1))
-    rows = rows[:MOST_NAMES]
+    rows = sorted(metrics.per_class.items(), key=lambda row: np.nan_to_num(row[1].recall, nan=2))
+    rows = sorted(rows[:MOST_NAMES], key=lambda row: np.nan_to_num(row[1].recall, nan=-1))
     figure = Figure(figsize=(8, 1.7 + 0.24 * len(rows)))
     axes = figure.add_subplot()
     for y, (_, row) in enumerate(rows):

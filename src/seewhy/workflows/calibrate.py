@@ -71,6 +71,7 @@ def calibrate(
     if precision is not None and coverage is not None:
         raise UsageError("--precision and --coverage both set the threshold: give one of them")
     file = Path(out)
+    bundles.require_name(file)
     require_new(file)
     with opened(model, device=device) as classifier:
         bundle = _bundle(classifier)

@@ -44,8 +44,9 @@ def fact(facts: Mapping[str, Any], kind: type[Value], *path: str) -> Value | Non
     value: Any = facts
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
-    # `type`, as True is an int too.
-    return value if type(value) is kind else None
+    # `type`, as True is an int too. A number of hundreds of digits cannot be shown.
+    too_large = type(value) is int and abs(value) >= 2**63
+    return value if type(value) is kind and not too_large else None
 
 
 def sections_of(info: "ModelInfo") -> list[Section]:

@@ -50,7 +50,7 @@ class ClassFolders:
                 if not os.path.lexists(target):
                     _copy(image, target)
                     break
-                if not target.is_symlink() and filecmp.cmp(image, target):
+                if not target.is_symlink() and filecmp.cmp(image, target, shallow=False):
                     break
             self.copied += 1
 

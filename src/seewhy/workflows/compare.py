@@ -1,5 +1,7 @@
 """Compares models on one data set: which is better, and at what cost."""
 
+import hashlib
+import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -167,10 +169,22 @@ def _stored(path: Path) -> _ModelPredictions:
             "evaluation on test"
         )
     predictions = Predictions.from_parquet(run.predictions("test"))
+    return _ModelPredictions(predictions, _test_hashes(run, predictions), None, None)
+
+
+def _test_hashes(run: Run, predictions: Predictions) -> NDArray[np.bytes_]:
+    """The content hashes of a run's test images, S32 (N,).
+
+    A test set given after the training is not in splits.csv: its images are told by their places in it.
+    """
     rows = run.rows("splits.csv", "id", "split", "hash")
     content = {row["id"]: row["hash"].encode() for row in rows if row["split"] == "test"}
     hashes = [content.get(escape_cell(str(name)), b"") for name in predictions.ids]
-    return _ModelPredictions(predictions, np.array(hashes, "S32"), None, None)
+    order = run.metrics.get("test", {}).get("order")
+    if not content and order is not None:
+        keys = (f"{order} {place}".encode() for place in range(len(predictions)))
+        hashes = [hashlib.sha256(key).hexdigest()[:32].encode() for key in keys]
+    return np.array(hashes, "S32")
 
 
 def _accuracy(predictions: Predictions) -> Interval:
@@ -179,6 +193,10 @@ def _accuracy(predictions: Predictions) -> Interval:
 
 
 def _names(models: Sequence[str | Path]) -> list[str]:
-    """Short names of the models: the last part of each path, or whole paths if two are the same."""
-    short = [Path(model).name for model in models]
+    """Short names of the models: the last part of each path, or whole paths if two are the same.
+
+    An ensemble "A+B" keeps both of its names.
+    """
+    parts = [[str(model)] if Path(model).exists() else str(model).split("+") for model in models]
+    short = ["+".join(os.path.basename(os.path.abspath(one)) for one in names) for names in parts]
     return short if len(set(short)) == len(short) else [str(model) for model in models]

@@ -11,6 +11,7 @@ import yaml
 from seewhy.data import Data, Splits
 from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
+from seewhy.evaluation.decision.answers import decides
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.exporters import prune
 from seewhy.exporters.gate import Candidate, judge
@@ -30,6 +31,7 @@ from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
 from seewhy.inference.onnx import OnnxPredictor, remember
 from seewhy.inference.pytorch import PyTorchPredictor
+from seewhy.models.registry import cost, name_of
 from seewhy.plots.compress import draw_compression
 from seewhy.text import no_such
 from seewhy.workflows.evaluate import part_of, read_splits
@@ -82,8 +84,9 @@ def compress(
     `keep` (0 to 1) is the share of the channels, or of the weights, that is kept; `epochs` are those of each
     training (None: as many as the model's own for distil, else a quarter). `out` gets the files,
     compress.json and a figure, and trainings/, by which the same command goes on after an interruption.
-    Raises `UsageError` for a model that is not a bundle, and if `out` has a compress.json or other files,
-    `LockedError` where another process compresses there.
+    Raises `UsageError` for a model that is not a bundle, for an ensemble or a network of one's own by other
+    methods than int8, and if `out` has a compress.json or other files, `LockedError` where another process
+    compresses there.
     """
     _require_valid(methods, max_drop, keep)
     folder = Path(out)
@@ -95,6 +98,10 @@ def compress(
     with opened(model, device="cpu") as classifier:
         if not isinstance(classifier.predictor, PyTorchPredictor):
             raise UsageError(f"only a bundle can be compressed: {classifier.predictor.no_network}")
+        if name_of(classifier.predictor.bundle.network) is None and set(methods) != {"int8"}:
+            raise UsageError(
+                "an ensemble, or a network of your own, cannot be trained here once more: use --methods int8"
+            )
         splits = read_splits(classifier, data, None, on_event)
         job = _Job(classifier.predictor, data, splits, folder, keep, epochs, on_event)
         make_directory(folder)
@@ -159,6 +166,13 @@ class _Job:
 def _compressed(job: _Job, methods: Sequence[str], max_drop: float) -> Compression:
     parent, folder, on_event = job.parent, job.folder, job.on_event
     trained = {name: _TRAININGS[name](job) for name in methods if name in _TRAININGS}
+    if decides(parent.decision) and any(trained.values()):
+        on_event(
+            Note(
+                "the model's threshold and OOD score hold for int8 alone: calibrate the bundles of the "
+                "others, and export them again"
+            )
+        )
     bundles_made = {"": parent} | {_NAMES[k]: v for k, v in trained.items() if v is not None}
     models = _as_onnx(bundles_made, "int8" in methods, job.splits, on_event)
     val = part_of(job.splits, "val")
@@ -199,14 +213,22 @@ def _sparse(job: _Job) -> PyTorchPredictor:
 
 
 def _distilled(job: _Job) -> PyTorchPredictor | None:
-    width = bundles.options_of(job.parent.bundle.network).get("width")
-    if width is None:
+    bundle = job.parent.bundle
+    options = bundles.options_of(bundle.network)
+    if options.get("width") is None:
         job.on_event(Note("distil: this network has no width to make smaller"))
+        return None
+    narrower = {**options, "width": options["width"] * job.keep}
+    shape = {"num_classes": len(bundle.classes), "size": bundle.rule.size}
+    try:
+        cost(str(name_of(bundle.network)), **shape, **narrower)
+    except UsageError as error:
+        job.on_event(Note(f"distil: {error}"))
         return None
     teacher = job.folder / "trainings" / "teacher.safetensors"
     teacher.parent.mkdir(parents=True, exist_ok=True)
-    bundles.save(job.parent.bundle, teacher, overwrite=True)
-    changes = {"model.width": width * job.keep, "train.teacher": str(teacher)}
+    bundles.save(bundle, teacher, overwrite=True)
+    changes = {"model.width": narrower["width"], "train.teacher": str(teacher)}
     epochs = {} if job.epochs is None else {"train.epochs": job.epochs}
     return job.train("distilled", None, changes | epochs)
 

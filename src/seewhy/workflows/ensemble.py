@@ -106,6 +106,7 @@ def ensemble(
     Raises `UsageError` for models that do not fit together, or if `out` exists.
     """
     file = Path(out)
+    bundles.require_name(file)
     require_new(file)
     members = _members(models)
     bundle = _average(members) if average_weights else _ensemble(members)
@@ -235,7 +236,7 @@ def _without_network(members: Mapping[str, Bundle], recipe: str) -> Bundle:
         "recipe": {
             "name": recipe,
             "license": licenses.pop() if len(licenses) == 1 else None,
-            "data": together.facts.get("recipe", {}).get("data", {}),
+            "data": together.data_settings,
         },
         "members": [
             {

@@ -1,5 +1,6 @@
 """Evaluates a model on a split."""
 
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -134,7 +135,9 @@ def _is_own(model: Model, classifier: Classifier, splits: Splits) -> bool:
     if isinstance(model, Classifier):
         return False
     run = Run(Path(model) if Path(model).is_dir() else Path(model).parent)
-    if not (run.path / "splits.csv").is_file() or not run.model.samefile(find_model(Path(model))):
+    if not run.finished or not (run.path / "splits.csv").is_file():
+        return False
+    if not run.model.samefile(find_model(Path(model))):
         return False
     known, hashes = run.image_hashes(), splits.hashes
     return 2 * sum(digest in known for digest in hashes) > len(hashes)
@@ -282,9 +285,13 @@ def part_of(splits: Splits, split: Split) -> ImageSet:
 
 
 def store(run: Run, measured: Metrics, predictions: Predictions, splits: Splits) -> None:
-    """Stores the metrics and predictions of a split in a run; evaluations on test are numbered."""
+    """Stores the metrics and predictions of a split in a run; evaluations on test are numbered.
+
+    Those of test say which images they are of, and in which order.
+    """
     predictions.to_parquet(run.predictions(measured.split))
     record = to_json(measured)
     if measured.split == "test" and splits.test is not None:
         record["images"] = splits.test.fingerprint
+        record["order"] = hashlib.sha256(splits.test.hashes.tobytes()).hexdigest()
     run.write_metrics(measured.split, record)

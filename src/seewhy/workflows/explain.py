@@ -24,7 +24,6 @@ from seewhy.data import Data, ImageSet
 from seewhy.data.images.decode import ImageLike, centre, open_image
 from seewhy.data.originals import Original, originals
 from seewhy.data.shape import cropped_note
-from seewhy.data.sources import describe
 from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.metrics import confusion, labelled
@@ -243,10 +242,7 @@ def _part(
     if split not in ("train", "val"):
         raise UsageError(f"images of {split} are not explained: choose train or val")
     splits = read_splits(classifier, data, options, on_event)
-    images = part_of(splits, split)
-    if not len(images):
-        raise UsageError(f"{describe(data)} has no {split} images: choose the other --split")
-    return images, splits.config
+    return part_of(splits, split), splits.config
 
 
 def _named(classifier: Classifier, names: Sequence[str], on_event: OnEvent) -> _Subject:

@@ -15,7 +15,7 @@ from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
 from seewhy.plots.robustness import draw_robustness
 from seewhy.run import Run
-from seewhy.workflows.evaluate import own_run, read_splits
+from seewhy.workflows.evaluate import own_run, part_of, read_splits
 
 
 def robustness(
@@ -36,17 +36,18 @@ def robustness(
     """
     with load(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
+        val = part_of(splits, "val")
         run = own_run(model, classifier, splits, "val")
         home = Path(out) if out is not None else run.path if run else None
         if home is None:
             on_event(Note("results are printed but not saved: --out DIR saves them, with plots"))
         with full_precision():
-            measured, adversarial = measure_robustness(classifier, splits.val, n, on_event=on_event)
+            measured, adversarial = measure_robustness(classifier, val, n, on_event=on_event)
     for diagnostic in measured.diagnostics:
         on_event(diagnostic)
     if home is not None:
         write_json(measured, home / "analysis" / "robustness.json")
-        example = centre(splits.val.images[:1], classifier.rule.size)
+        example = centre(val.images[:1], classifier.rule.size)
         folder = Run(home).figures
         corrupted = examples(example)
         draw_robustness(measured, corrupted, adversarial, classifier.classes, folder)

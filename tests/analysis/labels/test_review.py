@@ -209,6 +209,17 @@ def test_what_a_spreadsheet_saved_is_read(photos, tmp_path, delimiter):
     assert (found.confirmed, found.open) == (0, 1)
 
 
+def test_rows_that_a_spreadsheet_saved_without_their_empty_last_cells_are_open(photos, tmp_path):
+    splits = load_data(photos)
+    ant, bee = first(splits, "ant"), first(splits, "bee")
+    path = review_of(tmp_path, [(ant, "bee"), (bee, "")])
+    *rows, last = path.read_text("utf-8").split()
+    path.write_text("\n".join([*rows, last.removesuffix(",")]), "utf-8")
+    found = read_review(path, splits)
+    assert [one.hash for one in found.corrections] == [ant]
+    assert (found.confirmed, found.open) == (0, 1)
+
+
 def test_blanks_at_the_ends_of_a_class_do_not_matter(tmp_path):
     splits = load_data(class_folders(tmp_path / "photos", {"ant": 12, "bee ": 12}))
     ants = splits.train.hashes[splits.train.labels == 0]
@@ -269,8 +280,8 @@ def test_what_does_not_fit_is_refused_by_its_row(photos, tmp_path):
     (tmp_path / "review.csv").write_text("id,label\nx,ant\n")
     with pytest.raises(DataError, match="no column hash"):
         read_review(tmp_path / "review.csv", splits)
-    (tmp_path / "review.csv").write_text("hash,right_label\nx\n")
-    with pytest.raises(DataError, match="line 2: 1 cell,"):
+    (tmp_path / "review.csv").write_text("hash,right_label\nx,ant,bee\n")
+    with pytest.raises(DataError, match="line 2: 3 cells, where the header has 2"):
         read_review(tmp_path / "review.csv", splits)
 
 

@@ -35,13 +35,14 @@ def test_no_alarm_is_raised_twenty_times_in_twenty_one() -> None:
     assert 0.03 < np.mean(alarms) < 0.07
 
 
-def test_the_images_needed_find_the_difference_four_times_in_five() -> None:
-    n = round(images_needed(0.03, 0.10))
+@pytest.mark.parametrize("level", [0.95, 0.998])
+def test_the_images_needed_find_the_difference_four_times_in_five(level: float) -> None:
+    n = round(images_needed(0.03, 0.10, level))
     rng = np.random.default_rng(0)
     found = []
     for _ in range(300):
         first, second, _ = rng.multinomial(n, [0.065, 0.035, 0.9])
-        found.append(mcnemar(first, second) < 0.05)
+        found.append(mcnemar(first, second) < 1 - level)
     assert 0.72 < np.mean(found) < 0.88
     assert images_needed(0, 0.1) == inf
 

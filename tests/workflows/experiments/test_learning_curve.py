@@ -16,10 +16,10 @@ from seewhy.workflows.experiments.learning_curve import _same_steps, learning_cu
 SIZES = (250, 500, 1000)
 
 
-def shares(scores):
+def shares(scores, sizes=SIZES):
     return tuple(
         Share(size / 1000, size, (), summarise(values, 0, 1))
-        for size, values in zip(SIZES, scores, strict=True)
+        for size, values in zip(sizes, scores, strict=True)
     )
 
 
@@ -50,6 +50,13 @@ def test_the_interval_holds_its_level():
         at = fit(shares(noisy), 10**12).at(2000)
         held += at.low <= law(2000) <= at.high
     assert 0.92 * 300 <= held <= 0.98 * 300
+
+
+@pytest.mark.parametrize("sizes", [(100, 200, 400), (100, 102, 104)])
+def test_the_interval_of_scattered_runs_stays_within_0_and_1(sizes):
+    parts = shares([[0.5], [0.99], [0.3]], sizes)
+    found = fit(parts, 100).at(2 * sizes[-1])
+    assert 0 == found.low <= found.value <= found.high <= 1
 
 
 def test_no_mistake_at_all_still_has_a_law():

@@ -43,7 +43,10 @@ class PowerLaw:
         mean = log(self.scale) - self.exponent.value * x
         half = t_quantile(self.runs - 2) * self.scatter
         half *= sqrt(1 / self.runs + (x - self.centre) ** 2 / self.spread)
-        return Interval(1 - exp(mean), 1 - exp(mean + half), 1 - exp(mean - half))
+        low, value, high = (
+            1 - exp(min(log_error, 0)) for log_error in (mean + half, mean, mean - half)
+        )
+        return Interval(value, low, high)  # no error is above 1
 
 
 @dataclass(frozen=True)

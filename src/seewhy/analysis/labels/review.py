@@ -216,17 +216,19 @@ def _rows(path: Path) -> Iterable[tuple[int, str, str]]:
                     f"{visible(path.name)}, line 1: no column {name}, only {visible(', '.join(header))}: "
                     "take the review.csv that `seewhy data labels` wrote"
                 )
+        digest_at, answer_at = (header.index(name) for name in _NEEDED)
         for cells in reader:
             if not any(cells):
                 continue
-            if len(cells) != len(header):
+            # Excel leaves out the last cells of rows where these are empty.
+            if not digest_at < len(cells) <= len(header):
                 raise DataError(
                     f"{visible(path.name)}, line {reader.line_num:,}: "
                     f"{counted(len(cells), 'cell')}, where the "
                     f"header has {len(header)}: fix the row"
                 )
-            digest, answer = (cells[header.index(name)] for name in _NEEDED)
-            yield reader.line_num, digest.strip(), answer
+            answer = cells[answer_at] if answer_at < len(cells) else ""
+            yield reader.line_num, cells[digest_at].strip(), answer
     except csv.Error as error:
         raise DataError(
             f"{visible(path.name)}, line {reader.line_num:,}: {error}: fix it"

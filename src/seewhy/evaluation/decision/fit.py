@@ -14,7 +14,7 @@ from seewhy.evaluation.decision.threshold import (
     threshold_for_coverage,
     threshold_for_precision,
 )
-from seewhy.evaluation.metrics import labelled, metrics
+from seewhy.evaluation.metrics import calibration_interval, labelled, log_loss_interval
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import Interval
 
@@ -67,7 +67,6 @@ def fit_decision(
     """
     plain = replace(labelled(inside), temperature=1.0)
     tempered = replace(plain, temperature=fit_temperature(plain))
-    before, after = metrics(plain, "val").intervals, metrics(tempered, "val").intervals
     sure, correct = tempered.confidence(), tempered.predicted == tempered.labels
     threshold = None
     if precision is not None:
@@ -81,10 +80,10 @@ def fit_decision(
     return Calibration(
         n=len(tempered),
         temperature=tempered.temperature,
-        ece_before=before["ece"],
-        ece_after=after["ece"],
-        nll_before=before["nll"],
-        nll_after=after["nll"],
+        ece_before=calibration_interval(plain),
+        ece_after=calibration_interval(tempered),
+        nll_before=log_loss_interval(plain),
+        nll_after=log_loss_interval(tempered),
         risk_coverage=risk_coverage(sure, correct),
         threshold=threshold,
         scope=scope,

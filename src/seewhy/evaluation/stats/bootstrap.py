@@ -46,11 +46,11 @@ def area_intervals(scores: Floats, own: NDArray[np.bool_], seed: int = 0) -> Are
     """
     n, k = scores.shape
     replicates = int(np.clip(WORK / (n * k), FEWEST, REPLICATES))
-    plain = [Ranked.of(scores[:, c], own[:, c]) for c in range(k)]
     ends, sides = np.array([-np.inf, np.inf]), np.array([True, False])
     widened = [
         Ranked.of(np.append(scores[:, c], ends), np.append(own[:, c], sides)) for c in range(k)
     ]
+    plain = (Ranked.of(scores[:, c], own[:, c]) for c in range(k))  # one at a time
     values = np.stack([ranking.areas(np.ones((n, 1)))[:, 0] for ranking in plain], axis=1)
     smoothed = np.stack([ranking.areas(np.ones((n + 2, 1)))[:, 0] for ranking in widened], axis=1)
     rng, drawn = np.random.default_rng(seed), []

@@ -58,13 +58,14 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected
 
 
-def images_needed(difference: float, disagreement: float) -> float:
+def images_needed(difference: float, disagreement: float, level: float = 0.95) -> float:
     """Images at which McNemar's test finds a difference four times in five (Connor 1987).
 
     `difference` in the share of right answers, `disagreement` the share of images that one model alone
-    gets right; infinite for no difference.
+    gets right; the test is at 1 - `level`. Infinite for no difference.
     """
     if difference == 0:
         return float("inf")
     spread = max(disagreement - difference**2, 0.0) ** 0.5
-    return ((1.960 * disagreement**0.5 + 0.842 * spread) / difference) ** 2
+    z, power = NormalDist().inv_cdf((1 + level) / 2), NormalDist().inv_cdf(0.8)
+    return ((z * disagreement**0.5 + power * spread) / difference) ** 2
