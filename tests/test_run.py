@@ -123,3 +123,11 @@ def test_a_folder_that_may_not_be_read_hides_no_run_beside_it(tmp_path, monkeypa
 
     monkeypatch.setattr(Path, "is_file", refused)
     assert [run.path.name for run in runs_below(tmp_path, 1)] == ["a", "c"]
+
+
+def test_a_writer_removes_the_half_written_checkpoint_of_a_killed_one(tmp_path):
+    run = Run(tmp_path)
+    (run.checkpoints / "step-10").mkdir(parents=True)
+    (run.checkpoints / "step-12.tmp").mkdir()
+    with writing(run):
+        assert [path.name for path in run.checkpoints.iterdir()] == ["step-10"]

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -373,7 +374,8 @@ def writing(run: Run) -> Iterator[None]:
     """
     with exclusive(run.lock):
         clear_temporaries(run.path)
-        clear_temporaries(run.checkpoints, "step-*.tmp", below=False)
+        for half_written in run.checkpoints.glob("step-*.tmp"):
+            shutil.rmtree(half_written, ignore_errors=True)
         yield
 
 
