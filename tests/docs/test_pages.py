@@ -109,7 +109,8 @@ def test_the_readme_has_the_measured_accuracies() -> None:
     runs = json.loads((results / "cifar10.json").read_text())["runs"]
     accuracies: dict[str, list[float]] = {}
     for run in runs:
-        accuracies.setdefault(run["recipe"], []).append(run["test_accuracy"])
+        if "epochs" not in run["recipe"]:  # shorter trainings by a recipe are in docs/log.md
+            accuracies.setdefault(run["recipe"], []).append(run["test_accuracy"])
     transfer = json.loads((results / "transfer.json").read_text())["hymenoptera transfer"]
     accuracies["transfer"] = [transfer["mean"]]
     for recipe, values in accuracies.items():
