@@ -68,9 +68,11 @@ def test_ablate_takes_rows_from_the_command_line(call, tmp_path):
 
 
 def test_ablate_takes_the_recipe_that_suits_the_images(photos, tmp_path):
-    arguments = ["ablate", "--without", "augment.flip", "--data", photos, "--out", tmp_path / "a"]
-    said = helpers.call(*arguments, code=2)  # digits mirrors no images
-    assert "recipe digits: images of 16 pixels" in said.err and "flip is not set" in said.err
+    arguments = ["ablate", "--data", photos, "--out", tmp_path / "a"]
+    (rows := tmp_path / "rows.yaml").write_text("rows: {plain: {without: augment.flip}}")
+    for chosen in (["--without", "augment.flip"], ["--rows", rows]):
+        said = helpers.call(*arguments, *chosen, code=2)  # digits mirrors no images
+        assert "recipe digits: images of 16 pixels" in said.err and "flip is not set" in said.err
 
 
 def test_ablate_takes_rows_from_a_file_on_another_base(call, tmp_path):
@@ -151,7 +153,7 @@ def test_find_lr_takes_the_recipe_that_suits_the_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = helpers.call("find-lr", "--data", "digits", "--steps", "30")
     assert "recipe digits: images of 8 pixels are too small" in said.err
-    assert "train --recipe digits --data digits --train.lr" in said.out
+    assert "train --data digits --train.lr" in said.out
     assert Path("runs", "digits-find-lr", "find-lr.png").is_file()
 
 

@@ -7,14 +7,16 @@ from seewhy.config.recipe import load_recipe
 from seewhy.errors import UsageError
 from seewhy.models.registry import cost
 
+BASE = "regularized-cnn"
+
 
 def plan(rows, **fields):
-    return make_plan({"recipe": "regularized-cnn", "rows": rows, **fields}, "the plan")
+    return make_plan({"recipe": BASE, "rows": rows, **fields}, "the plan")
 
 
 def overrides(rows, **fields):
     given = fields.pop("given", {})
-    return {v.name: dict(v.overrides) for v in variants(plan(rows, **fields), given)}
+    return {v.name: dict(v.overrides) for v in variants(plan(rows, **fields), BASE, given)}
 
 
 def test_rows_add_options_and_take_them_away():
@@ -42,7 +44,7 @@ def test_a_row_can_build_on_another_and_is_compared_with_it():
         "wider": {"with": {"model.dropout": 0.3}},
         "wider, longer": {"after": "wider", "with": {"train.epochs": 9}},
     }
-    found = variants(plan(rows), {})
+    found = variants(plan(rows), BASE, {})
     assert dict(found[2].overrides) == {"model.dropout": 0.3, "train.epochs": 9}
     assert [one.after for one in found] == [None, "regularized-cnn", "wider"]
     assert found[2].changes == "train.epochs=9"
@@ -50,7 +52,7 @@ def test_a_row_can_build_on_another_and_is_compared_with_it():
 
 def test_a_row_can_start_from_another_recipe():
     rows = {"plain": {"recipe": "simple-cnn", "with": {"train.lr": 0.5}}}
-    found = variants(plan(rows, set={"train.epochs": 3}), {})
+    found = variants(plan(rows, set={"train.epochs": 3}), BASE, {})
     assert (found[0].recipe, found[1].recipe) == ("regularized-cnn", "simple-cnn")
     assert dict(found[1].overrides) == {"train.epochs": 3, "train.lr": 0.5}
     assert found[1].changes == "simple-cnn, train.lr=0.5"
@@ -87,7 +89,7 @@ def test_what_is_set_for_all_rows_yields_to_the_command_and_to_the_row():
 )
 def test_a_row_that_does_not_fit_is_refused_by_name(rows, message):
     with pytest.raises(UsageError, match=message):
-        variants(plan(rows), {})
+        variants(plan(rows), BASE, {})
 
 
 def test_a_plan_is_read_from_yaml_with_recipes_beside_it(tmp_path):
@@ -98,7 +100,7 @@ def test_a_plan_is_read_from_yaml_with_recipes_beside_it(tmp_path):
     )
     found = load_plan(tmp_path / "plan.yaml")
     assert (found.seeds, found.target, found.set_) == (2, 0.6, {"train.epochs": 3})
-    recipes = [one.recipe for one in variants(found, {})]
+    recipes = [one.recipe for one in variants(found, found.recipe, {})]
     assert recipes == [str(tmp_path / "mine.yaml")] * 2 + ["fast"]
 
 
@@ -129,12 +131,12 @@ SHIPPED = sorted((Path(__file__).parents[2] / "benchmarks" / "ablations").glob("
 def test_the_plans_of_the_benchmarks_fit_their_recipes_and_nets(path):
     found = load_plan(path)
     assert found.about
-    for variant in variants(found, {}):
+    for variant in variants(found, found.recipe, {}):
         recipe = load_recipe(variant.recipe, variant.overrides)
         options = recipe.model.model_dump(exclude={"name"})
         assert cost(recipe.model.name, num_classes=10, size=recipe.data.size, **options).parameters
 
 
 def test_the_base_can_have_a_name_of_its_own():
-    found = variants(plan({"x": {"with": {"train.lr": 1}}}, base="as it was"), {})
+    found = variants(plan({"x": {"with": {"train.lr": 1}}}, base="as it was"), BASE, {})
     assert [one.name for one in found] == ["as it was", "x"] and found[1].after == "as it was"

@@ -60,7 +60,7 @@ def tuning(values, states=None, mode="max"):
 def lr_range():
     rates = np.geomspace(1e-5, 1, 100)
     losses = 2.3 - 1 / (1 + (0.01 / rates)) + (rates > 0.5) * 5
-    return LrRange("mine", rates, losses, losses, 0.01, 0.4)
+    return LrRange(Path("found"), "mine", rates, losses, losses, 0.01, 0.4)
 
 
 def curve(values):

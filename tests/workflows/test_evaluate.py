@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 import seewhy
 from seewhy.errors import DataError, UsageError
 from seewhy.events import Note
+from seewhy.inference import bundle as bundles
 from seewhy.run import Run
 
 
@@ -56,6 +58,15 @@ def test_all_of_other_data_is_evaluated_and_that_is_said(run, holdout):
 def test_a_model_that_was_renamed_in_its_run_is_evaluated(run, holdout):
     renamed = (run / "model.safetensors").rename(run / "mine.safetensors")
     assert evaluated(renamed, holdout)[0].n == 45
+
+
+def test_an_ensemble_is_evaluated_from_within_a_run(run, holdout, monkeypatch):
+    plain = bundles.load(run / "model.safetensors")
+    bundles.save(
+        replace(plain, facts={**plain.facts, "seconds": 1.0}, digest=""), run / "other.safetensors"
+    )
+    monkeypatch.chdir(run)
+    assert evaluated("model.safetensors+other.safetensors", holdout)[0].n == 45
 
 
 def test_all_of_the_models_own_data_is_refused(run, photos, tmp_path):

@@ -68,9 +68,6 @@ def command(
     if processes is not None:
         start_processes(processes)
     with shown() as terminal:
-        if rows is None and recipe is None:
-            suited = seewhy.suited_recipe(data, settings["overrides"], terminal)
-            plan = plan.model_copy(update={"recipe": suited})
         result = seewhy.ablate(data, plan, on_event=terminal, **settings)
     show(
         result,

@@ -10,7 +10,6 @@ import seewhy
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
 from seewhy.cli.progress import Terminal
-from seewhy.config.recipe import load_recipe
 from seewhy.text import command_line
 
 
@@ -31,11 +30,10 @@ def command(
     the plot and its numbers are written to OUT.
     """
     with closing(Terminal()) as terminal:
-        recipe = recipe or seewhy.suited_recipe(data, overrides, terminal)
-        home = out or Path("runs", f"{load_recipe(recipe, overrides).name}-find-lr")
         result = seewhy.find_lr(
-            data, recipe, steps=steps, out=home, overrides=overrides, on_event=terminal
+            data, recipe, steps=steps, out=out, overrides=overrides, on_event=terminal
         )
+    chosen = () if recipe is None else ("--recipe", recipe)
     rate = ("--train.lr", f"{result.suggested:.2g}")
     show(
         result,
@@ -44,7 +42,7 @@ def command(
             f"suggested  {result.suggested:.2g}   where the loss falls fastest",
             f"cautious   {result.cautious:.2g}   a tenth of the rate of the lowest loss",
             "",
-            f"plot: {home / 'find-lr.png'}   "
-            f"next: {command_line('train', '--recipe', recipe, '--data', data, *rate)}",
+            f"plot: {result.path / 'find-lr.png'}   "
+            f"next: {command_line('train', *chosen, '--data', data, *rate)}",
         ],
     )

@@ -55,8 +55,18 @@ def read_yaml(text: str) -> Any:
 
     Raises `yaml.YAMLError`, also for a key that a mapping has twice: the second would hide the first.
     """
-    nodes: list[Any] = [yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))]
-    seen = set[int]()
+    return from_yaml(text, _require_keys_once)
+
+
+def first_fault(error: ValidationError) -> tuple[str, str, Any]:
+    """The first field that is wrong, by dotted name ("" for the whole record), the reason and the value."""
+    first = error.errors(include_url=False)[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    return ".".join(map(str, first["loc"])), reason, first["input"]
+
+
+def _require_keys_once(root: Any) -> None:
+    nodes, seen = [root], set[int]()
     while nodes:
         node = nodes.pop()
         if id(node) in seen:  # an alias
@@ -72,14 +82,6 @@ def read_yaml(text: str) -> Any:
                     raise yaml.MarkedYAMLError(problem=fault, problem_mark=key.start_mark)
                 names.add(name)
                 nodes.append(value)
-    return from_yaml(text)
-
-
-def first_fault(error: ValidationError) -> tuple[str, str, Any]:
-    """The first field that is wrong, by dotted name ("" for the whole record), the reason and the value."""
-    first = error.errors(include_url=False)[0]
-    reason = first["msg"].removeprefix("Value error, ")
-    return ".".join(map(str, first["loc"])), reason, first["input"]
 
 
 def _kind(annotation: Any) -> str:

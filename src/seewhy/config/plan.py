@@ -54,7 +54,9 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     about: str = Field("", max_length=500, description="its purpose, in one line")
-    recipe: str = Field("fast", description="the base, by name or path")
+    recipe: str | None = Field(
+        None, description="the base, by name or path; None: the one that suits the images"
+    )
     base: str | None = Field(None, description="name of the base's row; None: its recipe's")
     seeds: int = Field(3, ge=1, le=1000, description="runs per row; the same seeds in every row")
     target: float | None = Field(
@@ -95,7 +97,8 @@ def load_plan(path: str | Path) -> Plan:
         name: row.model_copy(update={"recipe": row.recipe and _beside(row.recipe, path)})
         for name, row in plan.rows.items()
     }
-    return plan.model_copy(update={"recipe": _beside(plan.recipe, path), "rows": rows})
+    base = plan.recipe and _beside(plan.recipe, path)
+    return plan.model_copy(update={"recipe": base, "rows": rows})
 
 
 def make_plan(tree: Any, label: str) -> Plan:
@@ -107,15 +110,15 @@ def make_plan(tree: Any, label: str) -> Plan:
         raise UsageError(f"{label}: {name or 'it'}: {reason} (got {value!r})") from None
 
 
-def variants(plan: Plan, overrides: Mapping[str, Any]) -> list[Variant]:
-    """The base and every row of a plan, with `overrides` for all; every recipe is validated.
+def variants(plan: Plan, recipe: str, overrides: Mapping[str, Any]) -> list[Variant]:
+    """The base `recipe` and every row of a plan, with `overrides` for all; every recipe is validated.
 
     Raises `UsageError` with the name of the row if it changes nothing, names an unknown field or row, or sets
     fields that contradict each other.
     """
     shared = {**plan.set_, **overrides}
-    base = plan.base or load_recipe(plan.recipe, shared).name
-    resolved = {base: Variant(base, plan.recipe, shared, None, "")}
+    base = plan.base or load_recipe(recipe, shared).name
+    resolved = {base: Variant(base, recipe, shared, None, "")}
     for name, row in plan.rows.items():
         if name in resolved:
             raise UsageError(f"there are two rows {name!r}: give one another name")

@@ -23,7 +23,7 @@ from seewhy.events import Diagnostic, Note, OnEvent, ignore
 from seewhy.files import to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
-from seewhy.inference.locate import find_model
+from seewhy.inference.locate import find_models
 from seewhy.logs import job
 from seewhy.models.colour import channel_statistics
 from seewhy.run import Run
@@ -137,7 +137,8 @@ def _is_own(model: Model, classifier: Classifier, splits: Splits) -> bool:
     run = Run(Path(model) if Path(model).is_dir() else Path(model).parent)
     if not run.finished or not (run.path / "splits.csv").is_file():
         return False
-    if not run.model.samefile(find_model(Path(model))):
+    files = find_models(model)
+    if len(files) > 1 or not run.model.samefile(files[0]):
         return False
     known, hashes = run.image_hashes(), splits.hashes
     return 2 * sum(digest in known for digest in hashes) > len(hashes)

@@ -1,6 +1,7 @@
 import getpass
 import os
 from contextlib import nullcontext, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from seewhy.analysis.experiments.lr_range import own_losses, read, smooth
 from seewhy.errors import UsageError
 from seewhy.events import Step
 from seewhy.workflows.experiments.lr_range import find_lr
+from seewhy.workflows.experiments.task import LOCK
+
+HOME = Path("found")
 
 
 def step(number, epoch, loss):
@@ -35,7 +39,7 @@ def test_the_suggestion_is_the_steepest_place_and_the_cautious_one_a_tenth_of_th
     rates = np.geomspace(1e-5, 10, 300)
     x = np.log10(rates)
     fall, rise = 2 / (1 + np.exp(4 * (x + 3))), np.exp(3 * (x + 0.5))
-    found = read("mine", list(rates), list(0.3 + fall + rise))
+    found = read(HOME, "mine", list(rates), list(0.3 + fall + rise))
     assert found.suggested == pytest.approx(1e-3, rel=0.15)
     assert found.lowest == pytest.approx(rates[np.argmin(fall + rise)], rel=0.3)
     assert found.cautious == found.lowest / 10
@@ -44,10 +48,10 @@ def test_the_suggestion_is_the_steepest_place_and_the_cautious_one_a_tenth_of_th
 @pytest.mark.parametrize("losses", [np.full(100, 2.3), np.linspace(2, 9, 100)])
 def test_a_loss_that_never_falls_is_said_so(losses):
     with pytest.raises(UsageError, match="falls at no learning rate"):
-        read("mine", list(np.geomspace(1e-5, 10, 100)), list(losses))
+        read(HOME, "mine", list(np.geomspace(1e-5, 10, 100)), list(losses))
 
 
-def test_the_range_test_runs_the_recipes_own_training_and_leaves_nothing(
+def test_the_range_test_runs_the_recipes_own_training_and_leaves_its_plot_alone(
     photos, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -63,14 +67,21 @@ def test_the_range_test_runs_the_recipes_own_training_and_leaves_nothing(
     ratios = first.rates[1:] / first.rates[:-1]
     assert ratios == pytest.approx(ratios[0])
     assert 1e-4 < first.suggested < 1
-    assert set(os.listdir(tmp_path)) <= {f"torchinductor_{getpass.getuser()}"}  # PyTorch's own
+    assert set(os.listdir(tmp_path)) <= {
+        "runs",
+        f"torchinductor_{getpass.getuser()}",
+    }  # PyTorch's own
+    assert first.path == Path("runs", "regularized-cnn-find-lr") and os.listdir("runs") == [
+        first.path.name
+    ]
+    assert sorted(os.listdir(first.path)) == [LOCK, "find-lr.json", "find-lr.png"]
 
 
-def test_many_images_are_limited_to_one_epoch(photos):
+def test_many_images_are_limited_to_one_epoch(photos, tmp_path):
     seen = []
-    overrides = {**QUICK, "train.batch_size": 2}
+    settings = {"overrides": {**QUICK, "train.batch_size": 2}, "on_event": seen.append}
     with suppress(UsageError):  # so few images a step are mostly noise
-        find_lr(photos, "regularized-cnn", steps=20, overrides=overrides, on_event=seen.append)
+        find_lr(photos, "regularized-cnn", steps=20, out=tmp_path / "found", **settings)
     steps = [event for event in seen if isinstance(event, Step)]
     assert {(one.epoch, one.total_steps) for one in steps} == {(1, 20)}
 
@@ -80,10 +91,10 @@ def test_too_few_steps_are_refused(photos):
         find_lr(photos, "regularized-cnn", steps=5)
 
 
-def test_a_training_that_makes_no_step_is_said_so(photos, monkeypatch):
+def test_a_training_that_makes_no_step_is_said_so(photos, tmp_path, monkeypatch):
     def events(*arguments, **options):
         return nullcontext(iter([]))
 
     monkeypatch.setattr("seewhy.workflows.experiments.lr_range.training_events", events)
     with pytest.raises(UsageError, match="fits the last layer alone"):
-        find_lr(photos, "regularized-cnn", steps=20)
+        find_lr(photos, "regularized-cnn", steps=20, out=tmp_path / "found")

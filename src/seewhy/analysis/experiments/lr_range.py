@@ -1,6 +1,7 @@
 """Which learning rate a range test suggests."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ class LrRange:
     training is at risk. A tenth of that is the `cautious` choice.
     """
 
+    path: Path  # the folder of find-lr.png and find-lr.json
     recipe: str
     rates: NDArray[np.float64]
     losses: NDArray[np.float64]
@@ -36,7 +38,7 @@ class LrRange:
         return {"suggested": self.suggested, "cautious": self.cautious, "range": vars(self)}
 
 
-def read(recipe: str, rates: list[float], losses: list[float]) -> LrRange:
+def read(path: Path, recipe: str, rates: list[float], losses: list[float]) -> LrRange:
     """Derives the suggestions from the losses of a range test. Raises `UsageError` where it cannot."""
     smoothed = smooth(rates, losses)
     lowest = int(np.argmin(smoothed))
@@ -47,6 +49,7 @@ def read(recipe: str, rates: list[float], losses: list[float]) -> LrRange:
         )
     slope = np.gradient(smoothed[: lowest + 1], np.log(rates[: lowest + 1]))
     return LrRange(
+        path=path,
         recipe=recipe,
         rates=np.array(rates),
         losses=np.array(losses),

@@ -32,6 +32,7 @@ from seewhy.workflows.experiments.task import (
     claimed,
     writing_results,
 )
+from seewhy.workflows.suited import suited_recipe
 
 
 def ablate(
@@ -45,15 +46,17 @@ def ablate(
 ) -> Ablation:
     """Trains a base recipe and rows that differ from it, and measures the effect of each difference.
 
-    `plan` contains the rows, or is a YAML file of them; `overrides` sets recipe fields of every row. Runs
-    go to `out/ROW/seed-N`, the metrics to `ablation.json`, `.csv` and `.md`. Called again, continues where
-    it was interrupted, and several processes with the same `out` share the runs; `engine` is as for `seeds`.
-    A run that diverged is a result, and the others continue. Raises `UsageError` before any training if a row
-    does not fit the data.
+    `plan` contains the rows, or is a YAML file of them; if it names no recipe, the base is the one that suits
+    the images. `overrides` sets recipe fields of every row. Runs go to `out/ROW/seed-N`, the metrics to
+    `ablation.json`, `.csv` and `.md`. Called again, continues where it was interrupted, and several processes
+    with the same `out` share the runs; `engine` is as for `seeds`. A run that diverged is a result, and the
+    others continue. Raises `UsageError` before any training if a row does not fit the data.
     """
     chosen = plan if isinstance(plan, Plan) else load_plan(plan)
-    planned = variants(chosen, overrides or {})
-    task = Task(data, chosen.recipe, planned[0].overrides, on_event, engine=engine)
+    shared = {**chosen.set_, **(overrides or {})}
+    recipe = chosen.recipe or suited_recipe(data, shared, on_event)
+    planned = variants(chosen, recipe, overrides or {})
+    task = Task(data, recipe, planned[0].overrides, on_event, engine=engine)
     base = task.planned()
     mode = base.train.better
     seeds = tuple(range(base.train.seed, base.train.seed + chosen.seeds))

@@ -14,7 +14,7 @@ from seewhy.errors import DivergedError, UsageError
 from seewhy.events import OnEvent, Step, ignore
 from seewhy.files import write_atomic, write_json
 from seewhy.plots import experiments as draw
-from seewhy.workflows.experiments.task import claimed, place
+from seewhy.workflows.experiments.task import claimed
 from seewhy.workflows.suited import suited_recipe
 from seewhy.workflows.train import training_events
 
@@ -42,17 +42,16 @@ def find_lr(
 ) -> LrRange:
     """Trains for about `steps` steps at rates from 1e-5 up to 10, and reads the best off the loss.
 
-    Uses the recipe's own loop, batches, network and optimiser; the run is not kept. The rate rises by the
-    same factor every step (linearly in Smith 2017, "Cyclical learning rates"), until the loss is four times
-    its minimum. `out` is a folder for find-lr.png and find-lr.json. Raises `UsageError` if no rate can be
-    read off the loss.
+    Uses the recipe's own loop, batches, network and optimiser; the run is not kept, `out` gets the plot and
+    its numbers. The rate rises by the same factor every step (linearly in Smith 2017, "Cyclical learning
+    rates"), until the loss is four times its minimum. Raises `UsageError` if no rate can be read off the
+    loss.
     """
-    if out is not None:
-        place(out, "find-lr")  # refuse before the training, not after
     if steps < FEWEST:
         raise UsageError(f"{steps} steps: expected {FEWEST} or more")
     recipe = recipe or suited_recipe(data, overrides, on_event)
     chosen = load_recipe(recipe, overrides)
+    home = claimed(out, f"{chosen.name}-find-lr")
     count = len(load_data(data, chosen.data, on_event=on_event).train)
     batch = min(chosen.train.batch_size, count)  # as in training
     changes = {
@@ -81,11 +80,9 @@ def find_lr(
             f"no step was made: {chosen.name} fits the last layer alone to these images, which takes no "
             "learning rate. --train.unfreeze all trains all layers, --recipe chooses another"
         )
-    result = read(chosen.name, [step.lr for step in done], own_losses(done))
-    if out is not None:
-        home = claimed(out, "find-lr")
-        write_atomic(home / "find-lr.png", draw.lr_range(result))
-        write_json(result, home / "find-lr.json")
+    result = read(home, chosen.name, [step.lr for step in done], own_losses(done))
+    write_atomic(home / "find-lr.png", draw.lr_range(result))
+    write_json(result, home / "find-lr.json")
     return result
 
 
