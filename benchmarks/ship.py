@@ -13,6 +13,7 @@ import statistics
 from pathlib import Path
 
 import seewhy
+from seewhy.text import counted
 
 ROOT = Path(__file__).parent
 RUNS = ROOT.parent / "build" / "cifar10"
@@ -22,14 +23,16 @@ BESIDE = """
 ## Over seeds
 
 - **Data**: CIFAR-10 (Krizhevsky 2009) in a JPEG copy (quality 75)
-- **Test accuracy, JPEG copy**: {mean:.2%} over {seeds} seed(s){spread}
+- **Test accuracy, JPEG copy**: {mean:.2%} over {seeds}{spread}
 - **Use it for** learning, demonstrations, tests, and as a start for fine-tuning (`--init {name}`)
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--names", nargs="+", default=["simple-cnn", "regularized-cnn", "fast"])
+    parser.add_argument(
+        "--names", nargs="+", default=["simple-cnn", "regularized-cnn", "fast", "best"]
+    )
     given = parser.parse_args()
     results = json.loads((ROOT / "results" / "cifar10.json").read_text())
     for name in given.names:
@@ -42,7 +45,7 @@ def main() -> None:
         header = seewhy.info(run, out=card).header
         beside = BESIDE.format(
             name=name,
-            seeds=len(seeds),
+            seeds=counted(len(seeds), "seed"),
             mean=statistics.mean(seeds),
             spread=f", standard deviation {statistics.stdev(seeds):.2%}" if len(seeds) > 1 else "",
         )

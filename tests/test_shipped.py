@@ -9,7 +9,7 @@ import pytest
 import seewhy
 from seewhy.inference.locate import shipped_models
 
-NAMES = ["fast", "regularized-cnn", "simple-cnn"]
+NAMES = ["best", "fast", "regularized-cnn", "simple-cnn"]
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 

@@ -28,7 +28,7 @@ def test_every_shipped_recipe_is_whole(name):
 def test_the_recipes_that_were_promised_are_there():
     promised = {
         *("digits", "simple-cnn", "regularized-cnn", "resnet18", "photos"),
-        *("quick", "fast"),
+        *("quick", "fast", "best"),
         *("advanced-cnn", "photo-cnn", "strided-cnn"),
         *("deep-baseline", "deep-batchnorm", "deep-dropout", "deep-augmented"),
     }
