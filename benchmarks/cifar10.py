@@ -5,8 +5,9 @@
 
 The latter is the curve of a recipe: what shorter trainings reach. Writes `benchmarks/results/cifar10.json`
 and `.md`. Each run is in `build/cifar10/RECIPE-SEED`; a finished one is not trained again, an interrupted one
-continues (its cost is then the recorded time of its steps). A cost in speedruns is that of the whole command,
-divided by 200 reference steps (`machine.reference_step`) measured before and after it.
+continues. A cost in speedruns is that of the whole command, divided by 200 reference steps
+(`machine.reference_step`) measured before and after it; that of an interrupted run is the sum over its parts,
+each the recorded time of its steps by the reference step before it.
 Nothing else should run on the machine at the same time.
 """
 
@@ -36,10 +37,13 @@ def one_run(recipe: str, seed: int, data: str, epochs: int | None = None) -> dic
     name = recipe if epochs is None else f"{recipe}, {epochs} epochs"
     run = RUNS / f"{recipe}-{seed}" if epochs is None else RUNS / f"{recipe}-{epochs}-epochs-{seed}"
     length = [] if epochs is None else ["--epochs", str(epochs)]
-    facts = run / "benchmark.json"
+    facts, parts = run / "benchmark.json", RUNS / f"{run.name}-parts.json"
     if not facts.exists():
         fresh = not (run / "config.yaml").exists()
         before = reference_step()
+        begun = [] if fresh else json.loads(parts.read_text())
+        begun.append({"second": 0.0 if fresh else recorded_seconds(run), "step": before})
+        parts.write_text(json.dumps(begun))
         start = time.perf_counter()
         command = ["train", "--recipe", recipe, "--data", data, "--seed", str(seed), "--resume"]
         subprocess.run(
@@ -47,25 +51,36 @@ def one_run(recipe: str, seed: int, data: str, epochs: int | None = None) -> dic
         )
         wall = time.perf_counter() - start
         step = statistics.mean([before, reference_step()])
-        threads = torch.get_num_threads()
-        wall = wall if fresh else None
-        facts.write_text(json.dumps({"wall": wall, "step": step, "threads": threads}))
+        if fresh:
+            cost = {"seconds": wall, "speedruns": speedruns(wall, step)}
+        else:
+            ends = [part["second"] for part in begun[1:]] + [recorded_seconds(run)]
+            cost = {
+                "seconds": ends[-1],
+                "speedruns": sum(
+                    speedruns(end - part["second"], part["step"])
+                    for part, end in zip(begun, ends, strict=True)
+                ),
+            }
+        cost |= {"reference_step": step, "threads": torch.get_num_threads()}
+        facts.write_text(json.dumps(cost))
     command = ["evaluate", str(run), "--data", data, "--split", "test", "--json"]
     done = subprocess.run([*SEEWHY, *command], check=True, stdout=subprocess.PIPE, text=True)
     test = json.loads(done.stdout)
-    cost = json.loads(facts.read_text())
-    seconds = cost["wall"] or float((run / "history.csv").read_text().split()[-1].split(",")[-1])
     return {
         "recipe": name,
         "seed": seed,
         "test_accuracy": test["accuracy"]["value"],
         "nll": test["nll"],
         "ece": test["ece"],
-        "seconds": seconds,
-        "reference_step": cost["step"],
-        "threads": cost.get("threads", 2),
-        "speedruns": speedruns(seconds, cost["step"]),
+        **json.loads(facts.read_text()),
     }
+
+
+def recorded_seconds(run: Path) -> float:
+    """Seconds of training until the last epoch that ended."""
+    rows = (run / "history.csv").read_text().split()[1:] if (run / "history.csv").exists() else []
+    return float(rows[-1].split(",")[-1]) if rows else 0.0
 
 
 def baseline(recipe: str, data: str) -> dict:
