@@ -169,10 +169,21 @@ def image(seed: int = 0, size: int = 16, format: str = "PNG") -> bytes:
     return encoded(noise, format)
 
 
+def until(what, seconds=60):
+    """What is asked for again and again until there is any."""
+    deadline = time.monotonic() + seconds
+    while not (value := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return value
+
+
 def stop_under_load(exported, folder, **flags):
     """SIGTERM while clients send: what each got, and what the server did."""
     statuses: list[int | str] = []
     with running(folder, exported, **flags) as server:
+        if "challenger" in flags:
+            until(lambda: server.status()["challenger"]["ready"])
 
         def work():
             with httpx.Client(base_url=server.url, timeout=60, verify=False) as client:

@@ -3,7 +3,6 @@
 import json
 import stat
 import threading
-import time
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from servers import encoded, running
+from servers import encoded, running, until
 from serving.test_page import save
 
 import seewhy
@@ -35,13 +34,6 @@ def images(count: int, seed: int, level: int = 128) -> np.ndarray:
     """Noise round a grey level, uint8 (N, 16, 16, 3)."""
     noise = np.random.default_rng(seed).normal(level, 40, (count, 16, 16, 3))
     return noise.clip(0, 255).astype(np.uint8)
-
-
-def until(true: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class Watched:

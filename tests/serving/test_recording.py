@@ -122,12 +122,16 @@ def test_r15_every_answer_before_a_stop_is_a_row(exported, tmp_path, registry):
 
 
 @pytest.mark.long
-def test_r15_fifty_stops(exported, tmp_path, registry):
+@pytest.mark.parametrize("challenged", [False, True], ids=["alone", "with a challenger"])
+def test_r15_fifty_stops(exported, tmp_path, registry, challenged):
+    flags = {"challenger": exported} if challenged else {"feedback": True}
     answered = 0
     for _ in range(50):
-        answered += stop_under_load(exported, tmp_path, feedback=True).count(200)
-    print(f"{answered:,} answers, {len(rows(answers)):,} rows")
-    assert len(rows(answers)) == answered
+        answered += stop_under_load(exported, tmp_path, **flags).count(200)
+    kept = rows(answers)
+    said = sum(row.shadow_label is not None for row in kept)
+    print(f"{answered:,} answers, {len(kept):,} rows, {said:,} with what a challenger says")
+    assert len(kept) == answered and bool(said) == challenged
 
 
 def answered_and_labelled_until_killed(exported, folder, seconds):

@@ -4,14 +4,13 @@ import asyncio
 import os
 import shutil
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import chisquare
-from servers import Running, image, running
+from servers import Running, image, running, until
 from sqlalchemy import select
 
 import seewhy
@@ -41,15 +40,6 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def rows() -> list:
     with open_feedback() as feedback, feedback.database.reading() as connection:
         return connection.execute(select(answers)).all()
-
-
-def until(what: Callable[[], object], seconds: float = 60) -> object:
-    """What is asked for again and again until there is any."""
-    deadline = time.monotonic() + seconds
-    while not (value := what()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return value
 
 
 def challenger(server: Running) -> dict:
