@@ -160,6 +160,15 @@ def test_an_error_of_several_lines_has_them(tmp_path):
     assert "\\n" not in done.err and len(done.err.splitlines()) > 3
 
 
+def test_one_of_several_processes_shows_no_stacks_of_libraries(monkeypatch):
+    group = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1"}
+    for name, value in (group | {"TORCH_CPP_LOG_LEVEL": ""}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TORCH_CPP_LOG_LEVEL")
+    call("recipes")
+    assert os.environ["TORCH_CPP_LOG_LEVEL"] == "ERROR"
+
+
 def test_models_recipes_and_info(run):
     assert "545,098" in call("models").out
     assert set(json.loads(call("models", "--json").out)["networks"]) >= {

@@ -12,6 +12,7 @@ import pytest
 
 import seewhy
 from reliability import processes
+from reliability.test_kills import times
 from reliability.trainings import OVERRIDES, require_same
 from seewhy.errors import RankError
 from seewhy.run import Run
@@ -116,20 +117,29 @@ def test_two_processes_train_to_the_bits_of_one(photos, tmp_path, fields):
     assert not (elsewhere / "run").exists()
 
 
-def test_a_killed_rank_ends_all_and_one_process_resumes_to_the_same_bits(photos, tmp_path):
-    whole, run = Run(tmp_path / "whole"), Run(tmp_path / "run")
-    fields = SHARDED | {"train.epochs": 10}
-    group = start([arguments(photos, run.path, fields)] * 2, tmp_path)
-    wait_for(lambda: run.saved_step, group)
-    group[1].kill()
-    killed = time.monotonic()
-    assert codes(group) == [RankError.exit_code, -signal.SIGKILL]
-    assert time.monotonic() - killed < 10  # 1 s where nothing else runs
-    said = (tmp_path / "log").read_text()
-    assert f"another process of this training is gone: continue with `{run.resume_command}" in said
-    alone(photos, run, fields, tmp_path, resume=True)
+@times(2, 10)
+def test_a_killed_rank_ends_all_and_one_process_resumes_to_the_same_bits(
+    photos, tmp_path, rng, kills
+):
+    whole, fields = Run(tmp_path / "whole"), SHARDED | {"train.epochs": 10}
     alone(photos, whole, fields, tmp_path)
-    require_same(run, tmp_path / "cache", whole)
+    for number in range(kills):
+        run, place, killed = Run(tmp_path / f"run-{number}"), tmp_path / str(number), number % 2
+        place.mkdir()
+        group = start([arguments(photos, run.path, fields)] * 2, place)
+        moment = rng.randrange(whole.saved_step // 2)
+        wait_for(lambda run=run, moment=moment: (run.saved_step or -1) >= moment, group)
+        group[1 - killed].kill()
+        since = time.monotonic()
+        expected = [RankError.exit_code, -signal.SIGKILL]
+        assert codes(group) == (expected if not killed else expected[::-1])
+        assert time.monotonic() - since < 10  # 1 s where nothing else runs
+        said = (place / "log").read_text()
+        assert (
+            f"another process of this training is gone: continue with `{run.resume_command}" in said
+        )
+        alone(photos, run, fields, place, resume=True)
+        require_same(run, place / "cache", whole)
 
 
 @pytest.mark.long
@@ -182,23 +192,23 @@ def test_more_processes_than_shards_are_refused(photos, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("killed", [0, 1])
-def test_torchrun_restarts_a_killed_rank_to_the_same_bits(photos, tmp_path, killed):
-    whole, run = Run(tmp_path / "whole"), Run(tmp_path / "run")
-    fields = SHARDED | {"train.epochs": 60}
+def test_torchrun_restarts_a_killed_rank_to_the_same_bits(photos, tmp_path, rng):
+    whole, fields = Run(tmp_path / "whole"), SHARDED | {"train.epochs": 60}
     alone(photos, whole, fields, tmp_path)
     environment = {**os.environ, "SEEWHY_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
     launcher += ["--max-restarts=3", "-m", "seewhy"]
-    with subprocess.Popen(
-        [*launcher, *arguments(photos, run.path, fields)], env=environment
-    ) as agent:
-        while run.saved_step is None:
-            assert agent.poll() is None
-            time.sleep(0.05)
-        os.kill(children(agent.pid)[killed], signal.SIGKILL)
-        assert agent.wait(120) == 0
-    require_same(run, tmp_path / "cache", whole)
+    for number in range(10):
+        run, moment = Run(tmp_path / f"run-{number}"), rng.randrange(whole.saved_step // 2)
+        with subprocess.Popen(
+            [*launcher, *arguments(photos, run.path, fields)], env=environment
+        ) as agent:
+            while (run.saved_step or -1) < moment:
+                assert agent.poll() is None
+                time.sleep(0.01)
+            os.kill(children(agent.pid)[number % 2], signal.SIGKILL)
+            assert agent.wait(120) == 0
+        require_same(run, tmp_path / "cache", whole)
 
 
 def children(pid):

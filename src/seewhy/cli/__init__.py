@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+import seewhy
 from seewhy import __version__
 from seewhy.errors import MemoryLimitError, as_user_error
 from seewhy.text import no_such, visible
@@ -114,6 +115,10 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Runs the command line; exit codes are in `seewhy.errors`, 1 means that some rows are not ok."""
+    if (
+        seewhy.in_group()
+    ):  # of one that is killed, the others need not show stacks; before torch is loaded
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         sys.exit(cli.main(arguments, prog_name="seewhy", standalone_mode=False))
     except (click.exceptions.Abort, KeyboardInterrupt) as stop:

@@ -54,7 +54,6 @@ def _group(count: int) -> dict[str, str]:
         "WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
-        "TORCH_CPP_LOG_LEVEL": "ERROR",  # of one that is killed, the others need not show stacks
     }
 
 

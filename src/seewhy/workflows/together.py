@@ -105,6 +105,7 @@ def follow(job: Job) -> Generator[Event, None, None]:
         ranks.left_by([0], math.inf)
     except RankError as error:
         if error.detail != DONE:
+            error.resume = job.run.resume_command  # by the path that it has for the first rank
             raise
     value = math.nan if state.progress.best_value is None else state.progress.best_value
     yield RunFinished(str(job.run.path), config.monitor, value, state.progress.elapsed)

@@ -115,7 +115,8 @@ def train(
                 if isinstance(event, RunStarted | RunFinished):
                     run = Run(Path(event.path))
         except (DiskFullError, RankError) as error:
-            error.resume = None if run is None else run.resume_command
+            if run is not None:
+                error.resume = run.resume_command
             raise
     assert run is not None
     return run
