@@ -155,6 +155,23 @@ def test_what_is_given_up_takes_room_until_it_is_read(monkeypatch: pytest.Monkey
     asyncio.run(ask())
 
 
+def test_one_that_hangs_is_ended_and_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadowing, "LATE_SECONDS", 0)
+    monkeypatch.setattr(shadowing, "HUNG_SECONDS", -1)
+
+    async def hang() -> None:
+        process = silent(Shadow("m", ServeSettings(), Metrics(), print))
+        process.process = await asyncio.create_subprocess_exec("sleep", "60")
+        process.ask(FILE, b"x", ("a" * 32, 0))
+        process.drop_late()
+        assert await process.process.wait() == -signal.SIGKILL
+        await asyncio.sleep(0)
+        process.drop_late()  # the server looks every second, and may not know yet that it has ended
+        await process.end()
+
+    asyncio.run(hang())
+
+
 def test_the_one_before_answers_and_ends_when_the_server_stops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -21,7 +21,7 @@ from seewhy.data.images.decode import centre
 from seewhy.errors import ModelFileError, RegistryError, SeeWhyError
 from seewhy.inference.locate import find_models, stamps_of
 from seewhy.registry.records import PREFIX, ShadowAnswer
-from seewhy.serving.children import CACHE_VARIABLES, start_child
+from seewhy.serving.children import CACHE_VARIABLES, kill, start_child
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.settings import ServeSettings
 from seewhy.serving.shadow import ANSWER, FILE, PIXELS, REQUEST
@@ -211,7 +211,7 @@ class _Process:
             if "error" in about:
                 raise ModelFileError(about["error"])
         except BaseException:
-            process.kill()
+            kill(process)
             writer.close()
             await process.wait()
             raise
@@ -250,7 +250,7 @@ class _Process:
             self.late[number] = one.size
             self._finish(number, "dropped")
         if self.late and now - self.answered > HUNG_SECONDS:
-            self.process.kill()
+            kill(self.process)
 
     def _finish(self, number: int, outcome: str) -> tuple[str, int]:
         one = self.waiting.pop(number)
@@ -282,8 +282,7 @@ class _Process:
         if self.reading is not None:
             self.reading.cancel()
             await asyncio.gather(self.reading, return_exceptions=True)
-        if self.process.returncode is None:
-            self.process.kill()
+        kill(self.process)
         self.writer.close()
         await self.process.wait()
 
