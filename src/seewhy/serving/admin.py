@@ -45,6 +45,7 @@ def create_admin_app(service: Service, token: str) -> FastAPI:
     @app.post("/reload")
     async def reload() -> dict[str, Any]:
         """Looks at the model files; one that has changed replaces the old model when it is verified."""
+        service.require_models()
         return {"models": await asyncio.to_thread(service.models.reload)}
 
     @app.get("/drift")

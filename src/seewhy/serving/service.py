@@ -100,10 +100,14 @@ class Service:
         """Whether requests are answered now."""
         return self.models.ready and not self.draining and not self.broken.is_set()
 
-    def model(self, name: str | None, unit: str | None = None) -> Served:
-        """The model of a name [the first], for a unit where they are split. Raises `Refusal`."""
+    def require_models(self) -> None:
+        """Raises `Refusal` until all models are loaded."""
         if not self.models.ready or self.broken.is_set():
             raise not_ready("the server is starting: try again in a few seconds")
+
+    def model(self, name: str | None, unit: str | None = None) -> Served:
+        """The model of a name [the first], for a unit where they are split. Raises `Refusal`."""
+        self.require_models()
         try:
             return self.challenge.shown(self.models, self.models.get(name), unit)
         except KeyError:
