@@ -98,6 +98,11 @@ def test_an_alias_moves_and_goes_back_step_by_step(registry):
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_a_reason_may_name_a_path_that_is_no_utf_8(registry):
+    assert registry.promote("photos", 1, why="trained on caf\udce9").why == "trained on caf\\udce9"
+    assert registry.history("photos")[-1].why == "trained on caf\\udce9"
+
+
 def test_what_is_promoted_already_stays(registry):
     event = registry.promote("photos", 2)
     assert registry.promote("photos", 2) == event

@@ -339,7 +339,7 @@ def _note(
         previous=previous,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         who=_who(),
-        why=why,
+        why=why.encode(errors="backslashreplace").decode(),  # a path in it may be no UTF-8
         evidence=dict(evidence or {}),
     )
     row = {**vars(event), "evidence": json.dumps(to_json(event.evidence), allow_nan=False)}
