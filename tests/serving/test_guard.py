@@ -142,7 +142,9 @@ def test_with_a_key_file(exported, tmp_path):
 def test_what_needs_the_models_is_refused_while_they_are_loaded(service, tmp_path, monkeypatch):
     monkeypatch.setenv("SEEWHY_REGISTRY", str(tmp_path / "registry.db"))
     headers = {"Authorization": f"Bearer {KEY}"}
-    (answer,) = ask(admin.create_admin_app(service, KEY), (("POST", "/reload"), {"headers": headers}))
+    (answer,) = ask(
+        admin.create_admin_app(service, KEY), (("POST", "/reload"), {"headers": headers})
+    )
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
     recording = Service({"small": "small.onnx"}, ServeSettings(feedback=True))
     label = {"request_id": "0" * 32, "label": "no class of any model"}

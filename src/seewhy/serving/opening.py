@@ -108,7 +108,10 @@ def _export(bundle: Path, file: Path, stopping: threading.Event) -> None:
         program = (sys.executable, "-P", "-m", "seewhy")
         command = (*program, "export", str(bundle), "--out", str(exported))
         with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            command,
+            stdin=subprocess.DEVNULL,  # that of a challenger's process is its socket
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         ) as process:
             lines = _errors_of(process, stopping)
         if process.returncode:

@@ -304,7 +304,9 @@ class _Job:
     def _add(self, gate: Gate, images: GateImages, seen: Keys) -> int:
         """Adds the candidate as a version, whether or not it passed; known by its key ever after."""
         keys = np.concatenate([seen, keys_of(self.plan.splits.train.hashes)])
-        why = f"retrained from version {self.champion.version} on {self.plan.source}: {gate.verdict}"
+        why = (
+            f"retrained from version {self.champion.version} on {self.plan.source}: {gate.verdict}"
+        )
         about = info(self.plan.candidate)
         evidence = self._evidence(gate, images, about.header.digest)
         known = keys if known_keys(self.registry, self.champion.digest) is not None else None
