@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import create_engine, insert, text, update
 
 from seewhy.errors import RegistryError, UsageError
+from seewhy.registry.postgres import postgres_engine
 from seewhy.registry.registry import Registry
 from seewhy.registry.schema import SCHEMA, about, blobs, models
 
@@ -220,6 +221,34 @@ def test_a_change_that_fails_leaves_nothing(registry, place, model_file):
     assert registry.history("photos") == before
     with refusal("unknown_alias"):
         registry.find("photos@champion")
+
+
+@pytest.mark.parametrize(
+    ("address", "checked"),
+    [
+        ("postgresql://me@/names", False),
+        ("postgresql://me@localhost:5432/names", False),
+        ("postgresql://me@[::1]/names", False),
+        ("postgresql://me@/names?host=/run/postgresql", False),
+        ("postgresql://me@/names?host=127.0.0.1:5432&host=localhost:5433", False),
+        ("postgresql://me@db.example/names", True),
+        ("postgresql://me@127.db.example/names", True),
+        ("postgresql://me@/names?host=db.example", True),
+        ("postgresql://me@/names?host=localhost&host=db.example", True),
+        ("postgresql://me@localhost/names?hostaddr=192.0.2.1", True),
+    ],
+)
+def test_the_certificate_of_another_machine_is_checked(address, checked, monkeypatch):
+    pytest.importorskip("psycopg")
+
+    def mode(address):
+        return postgres_engine(address).url.query.get("sslmode")
+
+    assert mode(address) == ("verify-full" if checked else None)
+    assert mode(f"{address}{'&' if '?' in address else '?'}sslmode=require") == "require"
+    monkeypatch.setenv("PGHOST", "db.example")  # counts where the address names none
+    elsewhere = checked or address == "postgresql://me@/names"
+    assert mode(address) == ("verify-full" if elsewhere else None)
 
 
 def test_what_is_no_database_is_named(tmp_path):
