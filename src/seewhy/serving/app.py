@@ -154,6 +154,7 @@ def add_predict(app: FastAPI, service: Service) -> None:
         """
         unit = unit or x_unit_id
         served = service.model(model, unit)
+        asker = service.challenge.asker(service.models, served, unit)  # before one is replaced
         with service.memory.held() as holding:
             uploads = await receive(request, service.settings, holding)
             with service.room.for_images(len(uploads)):
@@ -164,7 +165,7 @@ def add_predict(app: FastAPI, service: Service) -> None:
                         for number, upload in enumerate(uploads)
                     )
                 )
-        service.record(request.state.request_id, served, uploads, results, unit)
+        service.record(request.state.request_id, served, uploads, results, asker)
         if len(results) == 1 and isinstance(results[0], Refusal):
             raise results[0]
         return as_json(

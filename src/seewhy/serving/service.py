@@ -10,7 +10,7 @@ from seewhy.data.images.at_once import workers
 from seewhy.errors import ImageError, UsageError
 from seewhy.serving.alerts import Alerts
 from seewhy.serving.batching import Room
-from seewhy.serving.challenge import challenge_of
+from seewhy.serving.challenge import Asker, challenge_of
 from seewhy.serving.decoding import Decoded, Decoders
 from seewhy.serving.drift import DriftWatch
 from seewhy.serving.errors import Refusal, not_ready, of_image
@@ -166,7 +166,7 @@ class Service:
         model: Served,
         uploads: Sequence[Upload],
         results: Sequence[dict[str, Any] | Refusal],
-        unit: str | None = None,
+        asker: Asker | None = None,
     ) -> None:
         """Records answers, keeps images and asks the challenger, where each is wanted.
 
@@ -174,7 +174,6 @@ class Service:
         """
         if self.recorder is None:
             return
-        asker = self.challenge.asker(self.models, model, unit)
         shadow = self.shadow if model.name == self.challenge.name else None
         loop = asyncio.get_running_loop()
         for number, (upload, result) in enumerate(zip(uploads, results, strict=True)):
