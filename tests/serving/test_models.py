@@ -91,6 +91,25 @@ def test_what_is_explained_is_the_file_that_answers(models, digests, monkeypatch
     assert subject.classifier.digest == digests[0]
 
 
+def test_an_image_that_is_to_be_explained_takes_room_as_every_other(digests):
+    """Else the decoders, which predictions wait for, had as many to decode as there are connections."""
+    service = Service(
+        {"photos": "registry:photos@champion"}, ServeSettings(runtime="torch", queue=1)
+    )
+    service.models.load()
+
+    async def ask():
+        transport = httpx.ASGITransport(create_app(service, None))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            with service.room.for_images(1):
+                return await client.post("/explain", files={"file": b"image"})
+
+    answer = asyncio.run(asyncio.wait_for(ask(), 20))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy")
+    assert service.room.taken == 0
+    service.models.close()
+
+
 def test_what_has_not_changed_is_not_opened_again(models, monkeypatch):
     models.load()
     opened = meanwhile(monkeypatch, lambda: None)

@@ -90,7 +90,8 @@ def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
             if others:
                 raise Refusal(413, "too_many_images", "an explanation takes one image")
             try:
-                decoded = await service.decode(upload, served)
+                with service.room.for_images(1):  # predictions wait for the same processes
+                    decoded = await service.decode(upload, served)
             except ImageError as error:
                 raise of_image(error) from None
         image = centre(decoded.pixels, served.classifier.rule.size)
