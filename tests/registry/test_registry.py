@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -273,6 +274,20 @@ def test_two_that_make_one_registry_at_once(place):
     script = f"from seewhy.registry.registry import Registry; Registry({place!r}, make=True)"
     started = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(4)]
     assert [one.wait() for one in started] == [0] * 4
+
+
+def test_two_that_add_one_model_at_once_add_one_version(place, model_file):
+    """The other has made the model and stored its bytes, and has not ended yet."""
+    file = model_file(1)
+    stored = {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "part": 0}
+    with Registry(place, make=True) as registry, ThreadPoolExecutor(1) as thread:
+        with registry._database.writing() as connection:
+            connection.execute(insert(models).values(name="photos", events=0))
+            connection.execute(insert(blobs).values(**stored, bytes=file.read_bytes()))
+            added = thread.submit(add, registry, file)
+            time.sleep(0.3)
+        assert (added.result().version, added.result().kept) == (1, True)
+        assert len(registry.history("photos")) == 1
 
 
 def test_a_file_that_another_is_making_is_waited_for(tmp_path):

@@ -188,9 +188,9 @@ def test_a_success_that_is_no_answer_is_an_error(serve, page):
 
 def test_a_reply_that_cannot_be_unpacked_is_an_error(serve):
     damaged = (200, {"Content-Encoding": "gzip"}, b"no gzip")
-    with seewhy.Client(serve(damaged, damaged).url, retries=1) as client:
-        with pytest.raises(ServerError, match="cannot be reached") as error:
-            client.predict(b"image")
+    cannot = pytest.raises(ServerError, match="cannot be reached")
+    with seewhy.Client(serve(damaged, damaged).url, retries=1) as client, cannot as error:
+        client.predict(b"image")
     assert error.value.code == "unreachable"
 
 
