@@ -145,12 +145,15 @@ def test_what_is_not_there_is_said_with_what_there_is(registry):
     assert registry.names() == ["photos"]  # asking makes nothing
 
 
-@pytest.mark.parametrize("name", ["", "../photos", "a b", "-a", "x" * 129, "a\n", "a@b@c"])
+@pytest.mark.parametrize("name", ["", "../photos", "a b", "-a", "x" * 129, "a\n", "a@b@c", "caf\udce9"])
 def test_names_are_plain(registry, model_file, name):
     with pytest.raises(UsageError, match="expected"):
         add(registry, model_file(1), name)
     with pytest.raises(UsageError, match="expected"):
         registry.promote("photos", 1, name)
+    for change in (registry.rollback, lambda name: registry.promote(name, 1)):
+        with pytest.raises(UsageError, match="is no name of a model"):
+            change(name)
 
 
 def test_collect_keeps_what_is_new_pointed_at_or_may_come_back(registry, model_file, tmp_path):

@@ -174,6 +174,7 @@ class Registry:
         meanwhile, nothing changes, and a `RegistryError` "alias_moved" says by whom. "any": wherever it
         points. What is promoted already stays, as its last event.
         """
+        require_name(name)
         require_alias(alias)
         with self._database.writing() as connection:
             _lock(connection, name)
@@ -187,6 +188,7 @@ class Registry:
 
     def rollback(self, name: str, alias: str = CHAMPION, *, why: str = "") -> RegistryEvent:
         """Points an alias at the version before the one it points at; again, at the one before that."""
+        require_name(name)
         require_alias(alias)
         with self._database.writing() as connection:
             _lock(connection, name)
