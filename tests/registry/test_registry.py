@@ -145,7 +145,9 @@ def test_what_is_not_there_is_said_with_what_there_is(registry):
     assert registry.names() == ["photos"]  # asking makes nothing
 
 
-@pytest.mark.parametrize("name", ["", "../photos", "a b", "-a", "x" * 129, "a\n", "a@b@c", "caf\udce9"])
+@pytest.mark.parametrize(
+    "name", ["", "../photos", "a b", "-a", "x" * 129, "a\n", "a@b@c", "caf\udce9"]
+)
 def test_names_are_plain(registry, model_file, name):
     with pytest.raises(UsageError, match="expected"):
         add(registry, model_file(1), name)

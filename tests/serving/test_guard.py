@@ -152,6 +152,18 @@ def test_what_needs_the_models_is_refused_while_they_are_loaded(service, tmp_pat
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
 
 
+def test_without_the_extra_of_a_registry_there_is_no_test_of_two_models(service, monkeypatch):
+    def missing(name):
+        raise UsageError("a registry needs SQLAlchemy")
+
+    monkeypatch.setattr(admin, "ab_status", missing)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    (answer,) = ask(
+        admin.create_admin_app(service, KEY), (("GET", "/ab.json"), {"headers": headers})
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_test")
+
+
 # ------------------------------------------------------------------ R18
 
 OURS = ("localhost", "localhost:8000", "127.0.0.1:1", "[::1]:8000", "LOCALHOST", "models.example")
