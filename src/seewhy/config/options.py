@@ -2,7 +2,7 @@
 
 import typing
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -92,6 +92,8 @@ def _kind(annotation: Any) -> str:
         return "|".join(str(value) for value in arguments)
     if typing.get_origin(annotation) is tuple:
         return f"list of {_kind(arguments[0])}"
+    if typing.get_origin(annotation) is Annotated:
+        return _kind(arguments[0])
     if arguments:
         return "|".join(_kind(argument) for argument in arguments)
     return str(getattr(annotation, "__name__", annotation))
