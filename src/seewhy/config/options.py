@@ -62,6 +62,7 @@ def first_fault(error: ValidationError) -> tuple[str, str, Any]:
     """The first field that is wrong, by dotted name ("" for the whole record), the reason and the value."""
     first = error.errors(include_url=False)[0]
     reason = first["msg"].removeprefix("Value error, ")
+    reason = reason.replace("a valid tuple", "a list, such as '[1, 2]'")
     return ".".join(map(str, first["loc"])), reason, first["input"]
 
 
