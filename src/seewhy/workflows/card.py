@@ -118,7 +118,13 @@ def _front_matter(info: "ModelInfo") -> dict[str, Any]:
 def _model(info: "ModelInfo") -> list[Row]:
     about = info.header.metadata
     purpose = fact(about.facts, str, "recipe", "about")
-    flops = "FLOPs not stored" if info.flops is None else f"{info.flops / 1e6:,.1f} MFLOPs an image"
+    views = len(about.views)
+    flops = (
+        "FLOPs not stored"
+        if info.flops is None
+        else f"{info.flops * views / 1e6:,.1f} MFLOPs an image"
+        + (f" ({views} views)" if views > 1 else "")
+    )
     rows = [
         ("for", f"labels an image as one of {counted(len(about.classes), 'class')}"),
         ("classes", shortened(about.classes, CLASSES_SHOWN)),
