@@ -127,10 +127,11 @@ def test_a_move_is_seen_though_the_registry_goes_away_in_the_midst(models, diges
     assert models.digests == {"photos": digests[1]}
 
 
-def test_a_model_that_cannot_be_used_is_tried_once(models, digests, monkeypatch):
+@pytest.mark.parametrize("error", [ModelFileError("it is damaged", "m"), MemoryError()])
+def test_a_model_that_cannot_be_used_is_tried_once(models, digests, monkeypatch, error):
     models.load()
     promote(2)
-    opened = meanwhile(monkeypatch, refuse(ModelFileError("it is damaged", "m")))
+    opened = meanwhile(monkeypatch, refuse(error))
     for _ in range(3):
         models.reload_changed()
     assert len(opened) == 1 and models.digests == {"photos": digests[0]}
