@@ -183,6 +183,15 @@ def test_r18_hosts(service, hosts, status):
         assert status == 200 or answer.json()["error"]["code"] == "forbidden_host"
 
 
+def test_r18_a_server_of_both_protocols_has_its_ipv4_address(service):
+    asked = [
+        (("GET", "http://[::ffff:192.0.2.1]/models"), {"headers": {"host": host}})
+        for host in ("192.0.2.1:8000", "192.0.2.2:8000")
+    ]
+    answered = ask(app.create_app(service, None), *asked)
+    assert [one.status_code for one in answered] == [200, 403]
+
+
 def test_r18_probes_may_use_any_host(service):
     headers = {"host": "10.1.2.3:8000"}
     asked = [(("GET", path), {"headers": headers}) for path in ("/health", "/ready")]
