@@ -74,6 +74,7 @@ from .workflows.robustness import robustness as robustness
 from .workflows.runs import list_runs as list_runs
 from .workflows.served import apply_feedback as apply_feedback
 from .workflows.served import export_feedback as export_feedback
+from .workflows.served import forget_request as forget_request
 from .workflows.tracking.track import track as track
 from .workflows.train import train as train
 from .workflows.train import training_events as training_events

@@ -195,9 +195,15 @@ def test_served_images_with_a_label_are_trained_on_while_the_registry_keeps_them
     rows = Run(made.folder / "run").rows("splits.csv")
     assert sum(row["split"] == "train" for row in rows) == 420 + 6
     assert not list(made.folder.parent.glob(".feedback*"))
+    assert not [one for one in seewhy.list_cache().sets if ".feedback" in one.source]
     assert retrain(data, feedback=True).repeated
     assert seewhy.retrain("registry:photos", data, feedback=True, limits=LIMITS).key == made.key
     assert retrain(data).key == plain.key
+    said = call("feedback", "forget", "001").out
+    assert "trained on it: photos@3; train again without it to forget it" in said
+    assert seewhy.forget_request("000").models == ("photos@3",)
+    with pytest.raises(RegistryError, match="no answer to request"):
+        seewhy.forget_request("000")
 
 
 def test_a_folder_of_a_user_loses_nothing(place, first, tmp_path):

@@ -38,9 +38,15 @@ def export(name: str, out: Path, source: str | None, registry: str | None, as_js
 @place_option
 @as_json
 def forget(request_id: str, registry: str | None, as_json: bool) -> None:
-    """Remove all that is known of a request: its answers, labels and images."""
-    with seewhy.open_feedback(registry) as feedback:
-        images = feedback.forget(request_id)
+    """Remove all that is known of a request: its answers, labels and images.
 
-    line = f"forgotten: {request_id}, with {counted(images, 'image')}"
-    show({"request_id": request_id, "images": images}, as_json, lambda _: [line])
+    Names the models in the registry that were trained on one of its images.
+    """
+    done = seewhy.forget_request(request_id, registry=registry)
+
+    lines = [f"forgotten: {request_id}, with {counted(done.images, 'image')}"]
+    if done.models:
+        lines.append(
+            f"trained on it: {', '.join(done.models)}; train again without it to forget it"
+        )
+    show(done, as_json, lambda _: lines)

@@ -254,9 +254,8 @@ def _build(
                 raise DataError(f"no label on any of {number} (each is {NO_LABEL}): label them")
             raise DataError(f"no images in {source.root}")
     segments, rows = pixels.used(np.array(table.rows, np.int64))
-    about = About(
-        str(source.root), source.layout, len(rows), side, [path.name for path in segments]
-    )
+    read_from, names = str(source.version or source.root), [path.name for path in segments]
+    about = About(read_from, source.layout, len(rows), side, names)
     with atomic_directory(entry) as directory:
         _write_table(directory, table, reading.classes)
         np.save(directory / "rows.npy", rows)

@@ -179,6 +179,12 @@ class Feedback:
         with self.database.reading() as connection:
             yield from labelled(connection, name)
 
+    def images(self, request_id: str) -> Iterator[bytes]:
+        """The files of the kept images of a request."""
+        kept = select(kept_images.c.bytes).where(kept_images.c.request_id == request_id)
+        with self.database.reading() as connection:
+            yield from connection.scalars(kept)
+
     def image(self, request_id: str, image: int) -> bytes | None:
         """The file of a kept image; None where there is none."""
         here = (kept_images.c.request_id == request_id, kept_images.c.image == image)

@@ -9,6 +9,7 @@ from typing import Any
 
 from seewhy.config.data import DataConfig
 from seewhy.data import Data
+from seewhy.data.cache_sets import list_cache, remove_cached
 from seewhy.data.loading import LISTED_BY
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent
@@ -28,9 +29,9 @@ def with_feedback(
 ) -> Iterator[Data]:
     """The data as they are, and in their train the images of answers of `name` that have a label now.
 
-    They are written below `home`, which this process has locked, for the block alone: how long images are
-    kept is for the registry to say. Where no image has a label, a note says so. Raises `UsageError` for data
-    in memory.
+    They are written below `home`, which this process has locked, and to the cache, for the block alone: how
+    long images are kept is for the registry to say. Where no image has a label, a note says so. Raises
+    `UsageError` for data in memory.
     """
     if not isinstance(data, str | Path):
         raise UsageError(
@@ -54,3 +55,5 @@ def with_feedback(
         yield chosen
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        served_sets = str(home.resolve() / ".feedback.")  # also those of a killed process
+        remove_cached([one.id for one in list_cache().sets if one.source.startswith(served_sets)])

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from seewhy.data.sources.corrected import (
 from seewhy.errors import DataError, ImageError, RegistryError, UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.files import atomic_directory, require_new
-from seewhy.inference.registered import open_feedback
+from seewhy.inference.registered import open_feedback, open_registry
 from seewhy.text import counted, plain_cell, visible
+from seewhy.workflows.trained_on import keys_of, models_trained_on
 
 LABELS = "labels.csv"
 HEADER = ("file", "label", "request_id", "image", "at", "answer", "source", "audit")
@@ -42,6 +44,15 @@ class ExportedFeedback:
     images: int
     audit: int
     right: int
+
+
+@dataclass(frozen=True)
+class ForgottenRequest:
+    """How many images of a request were removed, and the models, "NAME@VERSION", trained on one of them."""
+
+    request_id: str
+    images: int
+    models: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,24 @@ def export_feedback(
             )
         write_csv(HEADER, rows, folder / LABELS)
     return ExportedFeedback(path, len(rows), images, audit, right)
+
+
+def forget_request(request_id: str, *, registry: str | Path | None = None) -> ForgottenRequest:
+    """Removes all that is known of a request: its answers, labels and images.
+
+    A model cannot forget: those that were trained on one of its images are named, to be trained again without
+    it. `registry` is as for `open_feedback`. Raises `RegistryError` with the code unknown_request.
+    """
+    with open_feedback(registry) as feedback:
+        hashes = set()
+        for file in feedback.images(request_id):
+            with suppress(ImageError):  # then nothing was trained on it either
+                hashes.add(content_hash(open_image(file)).encode())
+        models: list[str] = []
+        if hashes:
+            with open_registry(registry) as opened:
+                models = models_trained_on(opened, keys_of(hashes))
+        return ForgottenRequest(request_id, feedback.forget(request_id), tuple(models))
 
 
 def _plain(file: str) -> str:

@@ -53,3 +53,14 @@ def keys_of_model(registry: "Registry", file: Path, about: Metadata) -> Keys | N
                 return None
             parts.append(inherited)
     return np.unique(np.concatenate(parts))
+
+
+def models_trained_on(registry: "Registry", keys: Keys) -> list[str]:
+    """The versions of all models, "NAME@VERSION", among whose training images, or their parents', is one."""
+    return [
+        f"{name}@{version.version}"
+        for name in registry.names()
+        for version in reversed(registry.versions(name))
+        if (known := known_keys(registry, version.digest)) is not None
+        and np.isin(keys, known).any()
+    ]

@@ -136,4 +136,5 @@ def with_added(origin: Source, folder: Path, added: Sequence[Added]) -> Source:
 
     names = tuple(os.path.relpath(path, origin.root) for path in paths)
     labels = "".join(f"\n{one.file} {one.label}" for one in added)
-    return replace(origin, files=(*origin.files, *names), read=read, key=origin.key + labels)
+    files, key = (*origin.files, *names), origin.key + labels
+    return replace(origin, files=files, read=read, key=key, version=folder.resolve())

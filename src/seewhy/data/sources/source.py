@@ -49,7 +49,8 @@ class Source:
     returns some images outside test, to measure the usual size. `skipped` are links, pipes and the like;
     `names` are the class names if the source only numbers its classes; `notes` are lines for the user.
     `corrections` are the right classes of images with wrong labels, by content hash; None: no class.
-    `pack` is that which the images are read from, one by one and past the cache.
+    `pack` is that which the images are read from, one by one and past the cache. `version` is the folder of a
+    version of the data that adds images.
     """
 
     layout: str
@@ -64,6 +65,7 @@ class Source:
     notes: tuple[str, ...] = ()
     corrections: Mapping[bytes, str | None] = field(default_factory=dict)
     pack: Pack | None = None
+    version: Path | None = None
 
 
 SAMPLE = 1_000
