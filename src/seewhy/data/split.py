@@ -230,8 +230,7 @@ def assign(
     fold, seed = config.held_out, config.split_seed
     if fold is not None:
         original = np.where(original == "val", "train", original)
-    unit = units(images.hashes, images.groups)
-    rank = ranks(_keys(images), seed)
+    unit, rank = units(images.hashes, images.groups), ranks(_keys(images), seed)
     split = original.astype("U8")
     notes = _leave_out_leaks(split, unit)
 
@@ -264,6 +263,7 @@ def assign(
             raise UsageError(f"{count} folds {of}: some would be empty, take fewer folds")
         notes.append(f"val: {sizes[held_out]:,} {of}, fold {held_out} (0 to {count - 1})")
     split[split == "added"] = "train"
+    notes += _leave_out_leaks(split, unit)  # of what was added, which may be in a part that was drawn
     rows = np.flatnonzero(split == "train")
     if config.limit is not None and config.limit < len(rows):
         split[rows[~part(images.take(rows), config.limit, rank[rows])]] = "left_out"
