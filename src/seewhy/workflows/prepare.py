@@ -24,7 +24,7 @@ from seewhy.models.pretrained import Weights, fill, read_weights
 from seewhy.models.registry import Network, build
 from seewhy.run import Run, new_run, resumable_run
 from seewhy.text import counted
-from seewhy.training.batches import WEIGHTS, seed_of
+from seewhy.training.batches import LEAST, WEIGHTS, seed_of
 from seewhy.training.busy import free_threads
 from seewhy.training.custom_network import check_custom
 from seewhy.training.features import logit_scale
@@ -165,7 +165,8 @@ def _threads(
     most = torch.get_num_threads()
     threads = most
     if begun is not None:
-        threads = begun.config.get("threads") or most
+        if "threads" in begun.config:
+            return begun.config["threads"], []
     elif device.type == "cpu" and ranks.world == 1:
         threads = free_threads()
         if threads < most:
@@ -251,7 +252,10 @@ def _with_shares(recipe: Recipe, splits: Splits) -> Recipe:
 
 
 def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with a batch of no more images than there are; a run begun with a larger one keeps it."""
+    """The recipe with a batch of no more images than there are; a run begun with a larger one keeps it.
+
+    Nor is it cut into more parts than it allows.
+    """
     batch = recipe.train.batch_size
     if batch <= images:
         return recipe, ()
@@ -262,7 +266,10 @@ def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tu
         f"the learning rate "
         f"stays {recipe.train.lr:g}"
     )
-    train = recipe.train.model_copy(update={"batch_size": images})
+    parts = recipe.train.accumulate and min(recipe.train.accumulate, images)
+    shards = max(1, min(recipe.train.shards, images // LEAST))
+    fitting = {"batch_size": images, "accumulate": parts, "shards": shards}
+    train = recipe.train.model_copy(update=fitting)
     return recipe.model_copy(update={"train": train}), (note,)
 
 
