@@ -489,6 +489,16 @@ def test_a_table_as_others_write_it(tmp_path, name, text):
         assert {r.id: r.label for r in source.read().records} == {"0.png": "x", "1.png": "y"}
 
 
+def test_what_the_first_of_json_lines_lacks_is_read_from_the_others(tmp_path):
+    put(tmp_path, "0.png", "1.png")
+    first, second = '{"file_name": "0.png", "label": "x"', '{"file_name": "1.png", "label": "y"'
+    write(tmp_path, f'{first}}}\n{second}, "group": "g"}}\n', "metadata.jsonl")
+    assert [record.group for record in sources.find(tmp_path).read().records] == ["", "g"]
+    write(tmp_path, f'{first}}}\n{second}, "split": "test"}}\n', "metadata.jsonl")
+    with pytest.raises(DataError, match="line 1: no split, but other lines have one"):
+        sources.find(tmp_path)
+
+
 def test_a_text_file_is_a_table_if_it_is_given(tmp_path):
     put(tmp_path, "0.png", "1.png")
     write(tmp_path, "id\tlabel\n0\tx\n1\ty\n", "labels.txt")

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -74,7 +74,11 @@ def read_sheet(file: str, opened: BinaryIO) -> Sheet:
         )
     if data.startswith(b"PK\3\4"):
         raise DataError(f"{visible(file)} is a zip or an Excel file, no text: save it as CSV")
-    return _sheet(file, *decoded(data))
+    sheet = _sheet(file, *decoded(data))
+    if file.lower().endswith(".jsonl"):  # a name that its first line lacks may be `split`
+        rows = (_json_object(file, *line) for line in enumerate(sheet.text.split("\n"), 1))
+        sheet = replace(sheet, header=list(dict.fromkeys(name for row in rows for name in row)))
+    return sheet
 
 
 def read_head(file: str, opened: BinaryIO) -> Sheet:
