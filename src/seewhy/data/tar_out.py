@@ -46,7 +46,8 @@ class TarSink:
             "split": split,
             "group": record.group,
         }
-        said = {name: value for name, value in facts.items() if value}
+        # An empty group is said, as the first images tell whether there are groups.
+        said = {name: value for name, value in facts.items() if value or (value, name) == ("", "group")}
         data, ending = image.data, "jpg"
         if self._raw_side is not None:
             data, ending = _png(data, self._raw_side), "png"
