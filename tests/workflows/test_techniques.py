@@ -117,6 +117,23 @@ def test_that_no_weights_were_averaged_is_said(photos, tmp_path, fields, lines):
 # ------------------------------------------------------------------ distillation
 
 
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"train.epochs": 1}, "there are too few epochs"),
+        ({"train.batch_size": 512}, "a batch has as many"),
+        ({}, None),
+    ],
+)
+def test_that_the_hardest_images_are_all_is_said(photos, tmp_path, fields, why):
+    settings = {**QUICK, "train.hardest": 0.5, "train.batch_size": 4, **fields}
+    told = []
+    train(photos, tmp_path / "run", settings, on_event=told.append)
+    notes = [note.text for note in told if isinstance(note, Note) and "hardest" in note.text]
+    said = f"hardest has no effect: all epochs have all images, as {why}"
+    assert notes == [said] if why else notes[0].startswith("hardest: training loss")
+
+
 def test_a_run_says_who_taught_it_and_resumes_with_no_other(photos, trained, tmp_path):
     teacher = shutil.copy(trained / "model.safetensors", tmp_path / "teacher.safetensors")
     fields = {**QUICK, "train.teacher": teacher}

@@ -199,11 +199,15 @@ def _technique_notes(
         notes.append(
             f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
         )
-    if train.hardest is not None and train.first_hardest < train.epochs:
-        images = len(splits.train)
+    if train.hardest is not None:
+        images, first = len(splits.train), train.first_hardest
+        count = train.hardest_of(images)
+        why = "there are too few epochs" if first >= train.epochs else "a batch has as many"
         notes.append(
-            f"hardest: training loss and accuracy after epoch {train.first_hardest} are those of the hardest "
-            f"{train.hardest_of(images) / images:.0%} of the images"
+            f"hardest has no effect: all epochs have all images, as {why}"
+            if first >= train.epochs or count == images
+            else f"hardest: training loss and accuracy after epoch {first} are those of the hardest "
+            f"{count / images:.0%} of the images"
         )
     if train.swa is not None and (train.patience or train.time_limit):
         notes.append(
