@@ -59,7 +59,7 @@ def test_a_pack_becomes_tars(tmp_path, photos):
 
 
 def test_groups_are_those_of_the_data(tmp_path, photos):
-    by_number = SIZE.model_copy(update={"group_from": r"/0(0\d)"})  # of ten images each, of others none
+    by_number = SIZE.model_copy(update={"group_from": r"/0(0\d)"})
     done = seewhy.pack_data(photos, tmp_path / "tars", by_number, to="tar")
     files = members(done.out / "all-000000.tar")
     groups = [json.loads(files[f"{n:08}.json"])["group"] for n in (0, 9, 10, 12)]
@@ -83,6 +83,6 @@ def test_corrected_labels_are_not_written_as_they_were(tmp_path, photos):
     digest = load_data(photos, SIZE).train.hashes[0].decode()
     right = Correction(hash=digest, id="0", was="ant", label="bee")
     write_corrected(Corrected(source=str(photos), corrections=(right,)), tmp_path / "version")
-    with pytest.raises(UsageError, match="labels of .* are corrected, which tars do not hold"):
+    with pytest.raises(UsageError, match=r"labels of .* are corrected, which tars do not hold"):
         seewhy.pack_data(tmp_path / "version", tmp_path / "tars", SIZE, to="tar")
     assert not (tmp_path / "tars").exists()

@@ -263,7 +263,7 @@ def assign(
             raise UsageError(f"{count} folds {of}: some would be empty, take fewer folds")
         notes.append(f"val: {sizes[held_out]:,} {of}, fold {held_out} (0 to {count - 1})")
     split[split == "added"] = "train"
-    notes += _leave_out_leaks(split, unit)  # of what was added, which may be in a part that was drawn
+    notes += _leave_out_leaks(split, unit)  # of images that were added
     rows = np.flatnonzero(split == "train")
     if config.limit is not None and config.limit < len(rows):
         split[rows[~part(images.take(rows), config.limit, rank[rows])]] = "left_out"
