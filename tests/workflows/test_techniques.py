@@ -13,7 +13,7 @@ from PIL import Image
 import seewhy
 from seewhy.cli.progress import Terminal
 from seewhy.config.data import DataConfig
-from seewhy.errors import UsageError
+from seewhy.errors import DataError, UsageError
 from seewhy.events import Epoch, Note, Step
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.run import Run
@@ -276,6 +276,10 @@ def test_a_network_of_ones_own_is_not_tuned_to_other_classes(photos, tmp_path):
     [
         ({"model.name": "simple_cnn"}, "images of 8 pixels, and simple_cnn does not take these"),
         ({"train.progressive": 0.95}, "has no effect on images of 16 pixels"),
+        (
+            {"train.progressive": None, "augment.crop_padding": 16},
+            "crop_padding=16 does not fit images of 16 pixels cropped to 16: choose 1 to 15",
+        ),
     ],
 )
 def test_small_images_that_do_not_fit_are_refused_in_a_line(photos, tmp_path, fields, message):
@@ -305,6 +309,21 @@ def test_a_curriculum_keeps_its_scores_in_the_run(photos, trained, tmp_path):
     kept = seewhy.load_data(tmp_path / "without", DataConfig(size=16)).train
     assert len(kept) == len(rows) - 3
     assert not {row["hash"].encode() for row in hardest} & set(kept.hashes.tolist())
+
+
+def test_scores_that_were_sorted_are_refused(photos, trained, tmp_path):
+    fields = options("curriculum", trained)
+    run = stopped(photos, tmp_path / "run", fields, steps=1)
+    file = run.path / "difficulty.csv"
+    header, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([header, *reversed(rows)]))
+    with pytest.raises(
+        DataError, match=r"difficulty.csv has other images, or another order.*remove"
+    ):
+        seewhy.train(resume=True, out=run.path)
+    file.unlink()
+    whole = train(photos, tmp_path / "whole", fields)
+    assert same_weights(seewhy.train(resume=True, out=run.path).model, whole.model)
 
 
 @pytest.mark.parametrize("option", ["train.curriculum", "train.difficulty"])

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from seewhy.augment.geometry import require_crop
 from seewhy.config.recipe import Recipe, make_recipe, seen_by
 from seewhy.data import Splits, load_data
 from seewhy.data.sources import describe
@@ -131,6 +132,7 @@ def prepare(
     check_layers(network, chosen.train)
     notes = (*notes, *notes_on_network(network, chosen.train))
     check_sides(network, chosen.train, splits.rule.size)
+    require_crop(splits.rule.store, splits.rule.size, chosen.augment)
     chosen, decided = decide(chosen, splits, network, begun, request.overrides or {})
     if chosen.train.unfreeze is None:
         logit_scale(network, len(splits.classes), splits.rule.size)  # refuses what cannot be fitted
@@ -195,7 +197,7 @@ def _technique_notes(
         )
         return [text] if unused else []
     if train.accumulate is not None and batch_norm_momentum(network) is not None:
-        size = -(-train.batch_size // train.accumulate)
+        size = max(LEAST, -(-train.batch_size // train.accumulate))
         notes.append(
             f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
         )
