@@ -192,6 +192,10 @@ def _reached_on_cifar10() -> Iterator[str]:
         f"[cifar10.json](../../{RESULTS}/cifar10.json)."
     )
     yield _table(("recipe", "test accuracy", "seeds", "minutes of training"), rows)
+    yield (
+        "`best` was trained in part beside other work: from 8 of its epochs alone, an hour and a quarter is "
+        "calculated ([the log](../log.md#what-93-of-cifar-10-costs))."
+    )
     yield "The same networks as in a plain tutorial, one seed; seconds for an epoch of 50,000 images:"
     baselines = [
         (row["net"], f"{row['test_accuracy']:.2%}", f"{row['epoch_seconds_50000']:.1f}")
@@ -323,7 +327,9 @@ def _results() -> str:
         [
             "# All results",
             "Every number in these pages was measured by a program in `benchmarks/`, which stores what "
-            "it measured and on which machine.",
+            "it measured and on which machine. In against, drift, explain, footprint, infer, "
+            "label-issues-networks, pack, prune, serving, steps and web-page, `fast` is an earlier recipe "
+            "and model of this name (88.4% on test, JPEG copy; [what came after](../log.md)).",
             "## Tables",
             "\n".join(tables),
             "## Files",

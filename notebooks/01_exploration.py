@@ -100,7 +100,7 @@ Image(sheet) if sheet.is_file() else None
 # %% [markdown]
 # ## What the network sees
 #
-# An image is cropped to a square and resized; in training it is also augmented, differently each time.
+# An image is made square and resized; in training it is also augmented, differently each time.
 # Each row shows the file, the input in evaluation (framed in the file), and inputs in training by the
 # recipe `regularized-cnn`.
 

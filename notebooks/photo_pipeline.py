@@ -54,8 +54,9 @@ sizes = FIGURES / "statistics" / "sizes.png"  # missing where all images have on
 Image(sizes if sizes.is_file() else sizes.with_name("overview.png"))
 
 # %% [markdown]
-# Photographs have many sizes. Each is cropped to its centre square and stored once, a little larger than
-# the network's input, so that training can crop from it.
+# Photographs have many sizes. Each is made square and stored once, a little larger than the network's
+# input, so that training can crop from it. By default the whole image is squashed; the outputs saved here
+# are of an earlier version, which cropped to the centre square (`data.fit`).
 
 # %%
 for finding in seewhy.check_data(PHOTOS, recipe.data).findings:

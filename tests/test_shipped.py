@@ -1,6 +1,7 @@
 """The models that come with the package: there, proved, with their cards, and as good as these say."""
 
 import re
+import shutil
 from importlib import resources
 
 import numpy as np
@@ -30,6 +31,17 @@ def test_a_shipped_model_loads_and_predicts(name):
 def test_the_card_is_of_this_very_file(name):
     card = (resources.files("seewhy") / "weights" / f"{name}.md").read_text()
     assert seewhy.load(name).digest in card and "JPEG copy" in card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_info_says_of_which_data_its_metrics_are_and_where_the_card_is(name, tmp_path):
+    sections = {section.title: dict(section.rows) for section in seewhy.info(name).sections}
+    data = sections["Training data"]["data"]
+    card = re.search(r"seewhy/(weights/\S+)", data)[1]
+    assert "JPEG copy" in data and (resources.files("seewhy") / card).is_file()
+    copy = shutil.copy(seewhy.info(name).file, tmp_path / "own.safetensors")
+    sections = {section.title: dict(section.rows) for section in seewhy.info(copy).sections}
+    assert "data" not in sections["Training data"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,6 +26,16 @@ def test_help_names_every_verb_and_train_every_field():
     assert all(f"--{option.name}" in shown for option in options())
 
 
+def test_help_shows_values_as_they_are_typed_and_the_defaults_of_the_verb():
+    shown = " ".join(call("train", "--help").out.split())
+    assert "annotation" not in shown and "--model.channels list of int|none" in shown
+    assert "auto|onnx|openvino|torch" in " ".join(call("serve", "--help").out.split())
+    for verb, size in (("stats", 128), ("check", 128), ("pack", 224)):
+        shown = " ".join(call("data", verb, "--help").out.split())
+        assert f"theirs [{size}]" in shown and "or 32" not in shown
+    assert "--weights" not in call("models", "show", "--help").out  # no option of any network
+
+
 def test_train_ends_with_figures_images_and_the_next_command(run, photos, tmp_path):
     out = tmp_path / "run"
     settings = [*SETTINGS, "--train.gradient_norms", "2"]

@@ -100,6 +100,10 @@ def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
         ("train: {epochs: 3, lr: 1, epochs: 4}", "epochs is there twice"),
         ("!!python/object/apply:os.system ['true']", "not YAML"),
         ("model: {name: speednet}\nviews: [sideways]", "views"),
+        (
+            "model: {name: speednet, channels: 12}",
+            r"channels: .*a list, such as '\[1, 2\]' \(got 12",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_refused_with_the_place(tmp_path, text, message):

@@ -1,6 +1,7 @@
 import json
 import re
 from dataclasses import replace
+from importlib import resources
 
 import pytest
 import torch
@@ -68,6 +69,14 @@ def test_the_model_file_alone_has_the_metrics_of_validation(trained):
     about = file.header.metadata
     counted = cost("regularized_cnn", num_classes=3, size=16, **about.architecture.arguments)
     assert (file.parameters, file.flops) == (counted.parameters, counted.flops)
+
+
+def test_the_cost_of_an_image_is_that_of_all_its_views():
+    info = seewhy.info("best")
+    cost = f"{6 * info.flops / 1e6:,.1f} MFLOPs an image (6 views)"
+    assert rows(info, "Model")["size"].endswith(cost)
+    cards = resources.files("seewhy") / "weights"
+    assert cost in (cards / "best.md").read_text()
 
 
 def test_json_keeps_its_keys_and_adds(trained):

@@ -407,6 +407,7 @@ def test_a_table_in_memory_which_compares_cell_by_cell_is_no_name(tmp_path: Path
     [
         ("frozen", "recipe transfer: that of ", "transfer"),
         ("fast", "recipe thumbnails: fast makes too few steps with so few images", "thumbnails"),
+        ("best", "recipe thumbnails: best makes too few steps with so few images", "thumbnails"),
         ("mine", "recipe mine: that of ", "mine"),
         ("averaged", "recipe thumbnails: that of ", "thumbnails"),
     ],
@@ -414,7 +415,7 @@ def test_a_table_in_memory_which_compares_cell_by_cell_is_no_name(tmp_path: Path
 def test_a_model_is_fine_tuned_by_its_own_recipe(
     own: str, says: str, chosen: str, frozen: Any, pictures: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    start: str | Path = "fast" if own == "fast" else frozen[0].path
+    start: str | Path = own if own in ("fast", "best") else frozen[0].path
     if own == "averaged":
         facts = {"recipe": {"name": "average", "data": {}}}
         start = tmp_path / "averaged.safetensors"

@@ -37,7 +37,7 @@ VERBS = {
     "ab": "Say which of two served models is right more often, and when that can be told.",
     "retrain": "Train a registered model on new data; it replaces the old one only if it is no worse.",
     "compress": "Make a model smaller and faster, and keep what proves its worth.",
-    "benchmark": "Measure speed on this machine: `infer MODEL...`.",
+    "benchmark": "Measure speed on this machine: `infer MODEL...`, `train RECIPE...`.",
     "calibrate": 'Calibrate a model\'s confidence, and let it answer "not sure".',
     "ensemble": "Combine models into one file: an ensemble, or the mean of their weights.",
     "compare": "Compare models, with the significance of their differences.",

@@ -8,7 +8,7 @@ import click
 import seewhy
 from seewhy.cli.completion import data_sets
 from seewhy.cli.data_tables import findings_text, splits_table, statistics_table
-from seewhy.cli.flags import config_of, fields
+from seewhy.cli.flags import config_of, fields, size_option
 from seewhy.cli.labels import apply_review, labels
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.pack import pack
@@ -30,7 +30,8 @@ def command() -> None:
 @click.argument("data", shell_complete=data_sets)
 @click.option("--out", type=PATH, help="a new directory for plots")
 @as_json
-@fields("layout", "follow_links", "label_column", "group_from", "on_bad", "max_bad", "size")
+@fields("layout", "follow_links", "label_column", "group_from", "on_bad", "max_bad")
+@size_option(SIZE)
 def stats(data: str, out: Path | None, as_json: bool, **values: str | None) -> None:
     """Count and measure DATA: classes, splits, sizes, colours; plot its classes.
 
@@ -47,7 +48,8 @@ def stats(data: str, out: Path | None, as_json: bool, **values: str | None) -> N
 @click.argument("data", shell_complete=data_sets)
 @click.option("--out", type=PATH, help="a new directory for findings.csv and plots")
 @as_json
-@fields("layout", "follow_links", "label_column", "group_from", "size", "fit", "depth")
+@size_option(SIZE)
+@fields("fit", "depth", "layout", "follow_links", "label_column", "group_from")
 def check_data(data: str, out: Path | None, as_json: bool, **values: str | None) -> None:
     """Find problems of DATA: unreadable, duplicated, leaking, mislabelled, dark, blurred images, ...
 

@@ -28,6 +28,7 @@ SHORT = {
     "data.on_bad": "--on-bad",
     "data.max_bad": "--max-bad",
 }
+RECIPE = "a recipe's name or YAML file [the one that suits the images: transfer for photographs]"
 TYPES = {"int", "float", "str", "bool"}  # of values that cannot be listed
 # Given without a value; `--set` takes them back.
 SWITCHES = {"data.follow_links"}
@@ -35,9 +36,8 @@ SWITCHES = {"data.follow_links"}
 
 def training_flags(suffix: str = "") -> Callable[[Verb], Verb]:
     """Adds --recipe, --data, --out, --json and a flag for each field of a recipe."""
-    recipe = "a recipe's name or YAML file [transfer for photographs, fast for thumbnails]"
     flags = (
-        click.option("--recipe", shell_complete=recipes, help=recipe),
+        click.option("--recipe", shell_complete=recipes, help=RECIPE),
         click.option(
             "--data", default="cifar10", show_default=True, shell_complete=data_sets, help=DATA
         ),
@@ -93,6 +93,12 @@ def fields(*names: str) -> Callable[[Verb], Verb]:
         return verb
 
     return add
+
+
+def size_option(default: int) -> Callable[[Verb], Verb]:
+    """Adds --size, for a verb that takes `default` where it is not given."""
+    text = f"largest side in pixels; if most images are smaller, theirs [{default}]"
+    return click.option("--size", metavar="VALUE", help=text)
 
 
 def config_of(values: Mapping[str, str | None], **defaults: Any) -> DataConfig:

@@ -9,7 +9,7 @@ import click
 
 import seewhy
 from seewhy.cli.completion import data_sets, recipes
-from seewhy.cli.flags import config_of, fields, recipe_flags
+from seewhy.cli.flags import RECIPE, config_of, fields, recipe_flags
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.progress import Terminal, shown
 from seewhy.cli.screen import Part, Rows
@@ -23,11 +23,7 @@ PAIRS, SUREST = 5, 5  # lines on the terminal
 
 @click.command()
 @click.argument("data", shell_complete=data_sets)
-@click.option(
-    "--recipe",
-    shell_complete=recipes,
-    help="a recipe's name or YAML file [transfer for photographs, fast for thumbnails]",
-)
+@click.option("--recipe", shell_complete=recipes, help=RECIPE)
 @click.option("--folds", type=int, help="number of cross-validation folds [5]")
 @click.option(
     "--out",

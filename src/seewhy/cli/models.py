@@ -58,14 +58,14 @@ def _list(record: dict[str, Any]) -> list[Part]:
         f"all trained alike, on {machine['cores']} cores of {machine['processor']}",
         "",
         "timm/NAME: any network of timm, with `pip install 'seewhy[timm]'`",
-        f"shipped, trained: {', '.join(record['shipped'])}",
+        f"shipped, trained: {', '.join(record['shipped'])} (`seewhy info NAME`)",
     ]
 
 
 def _network_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds a flag for each option of a network."""
     for option in reversed(options_of(ModelConfig)):
-        if option.name != "name":
+        if option.name not in ("name", "weights"):
             command = click.option(
                 f"--{option.name}",
                 option.name,

@@ -7,7 +7,7 @@ import click
 
 import seewhy
 from seewhy.cli.completion import data_sets
-from seewhy.cli.flags import config_of, fields
+from seewhy.cli.flags import config_of, fields, size_option
 from seewhy.cli.options import PATH, as_json, show
 from seewhy.cli.progress import Terminal
 from seewhy.text import counted
@@ -37,8 +37,9 @@ SIZE = 224  # whose stored side is 258 pixels
     help="make --out a folder with files of so many bytes, to be fetched from an address [tars: 1 GiB]",
 )
 @as_json
+@size_option(SIZE)
 @fields(
-    *("size", "fit", "interpolation", "depth", "layout", "follow_links"),
+    *("fit", "interpolation", "depth", "layout", "follow_links"),
     *("label_column", "group_from", "on_bad", "max_bad"),
 )
 def pack(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def command(
     data: str, recipe: str, out: Path | None, as_json: bool, overrides: dict[str, Any]
 ) -> None:
-    """Show DATA as the network will see it: cropped and resized, augmented, normalised.
+    """Show DATA as the network will see it: made square, resized, augmented, normalised.
 
     --out plots `input` (images from the file to the network's input) and `augmentation` (each option alone,
     over its range), as PNG and SVG. Accepts every field of a recipe, as `seewhy train` does.

@@ -45,7 +45,7 @@ def command(model: str, data: str, as_json: bool, **settings: Any) -> None:
     """Measure MODEL's accuracy under corruptions, transformations and adversarial attacks.
 
     Fifteen corruptions at five severities (as CIFAR-10-C), JPEG, shift, rotation, scale, and three attacks,
-    on validation images; 1,000 take `fast` 12 minutes on one core. Writes the metrics to
+    on validation images; 1,000 take `fast` up to half an hour on one core. Writes the metrics to
     analysis/robustness.json, the plots to figures/ beside it.
     """
     show(seewhy.robustness(model, data, on_event=Terminal(), **settings), as_json, _text)

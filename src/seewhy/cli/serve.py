@@ -18,7 +18,8 @@ def setting_flags(verb: Verb) -> Verb:
     for option in reversed(options_of(seewhy.ServeSettings)):
         default = option.default
         number = type(default) in (int, float, str)
-        kind: dict[str, Any] = {"metavar": option.kind.removesuffix("|none").upper()}
+        words = option.kind.removesuffix("|none")
+        kind: dict[str, Any] = {"metavar": words if "|" in words else words.upper()}
         if option.kind == "bool":
             kind = {"is_flag": True, "default": None}
         elif option.kind.startswith("list"):

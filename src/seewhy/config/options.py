@@ -2,7 +2,7 @@
 
 import typing
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -62,6 +62,7 @@ def first_fault(error: ValidationError) -> tuple[str, str, Any]:
     """The first field that is wrong, by dotted name ("" for the whole record), the reason and the value."""
     first = error.errors(include_url=False)[0]
     reason = first["msg"].removeprefix("Value error, ")
+    reason = reason.replace("a valid tuple", "a list, such as '[1, 2]'")
     return ".".join(map(str, first["loc"])), reason, first["input"]
 
 
@@ -92,6 +93,8 @@ def _kind(annotation: Any) -> str:
         return "|".join(str(value) for value in arguments)
     if typing.get_origin(annotation) is tuple:
         return f"list of {_kind(arguments[0])}"
+    if typing.get_origin(annotation) is Annotated:
+        return _kind(arguments[0])
     if arguments:
         return "|".join(_kind(argument) for argument in arguments)
     return str(getattr(annotation, "__name__", annotation))

@@ -185,13 +185,11 @@ def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
 def _explain(error: ValidationError) -> str:
     """The first error of a validation in one line, with the nearest name for an unknown field."""
     first = error.errors(include_url=False)[0]
-    dotted = ".".join(str(part) for part in first["loc"])
+    dotted, message, value = first_fault(error)
     if first["type"] == "extra_forbidden":
         return f"unknown field {dotted}{_nearest(dotted)}"
-    message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "literal_error":
-        message += near(str(first["input"]), re.findall(r"'(.*?)'", first["ctx"]["expected"]))
-    value = first["input"]
+        message += near(str(value), re.findall(r"'(.*?)'", first["ctx"]["expected"]))
     got = "" if isinstance(value, dict) else f" (got {value!r})"
     return f"{dotted}: {message}{got}" if dotted else message
 

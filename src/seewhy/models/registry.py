@@ -12,6 +12,7 @@ from torch import nn
 from seewhy.config.networks import NETWORKS, network_options
 from seewhy.config.networks.options import NetworkOptions
 from seewhy.config.networks.timm import TIMM
+from seewhy.config.options import first_fault
 from seewhy.errors import UsageError
 from seewhy.models.network import Layer, Network, describe
 from seewhy.models.timm import TimmNetwork
@@ -106,12 +107,10 @@ def _checked(name: str, num_classes: int, size: int, options: dict[str, Any]) ->
         _Input(num_classes=num_classes, size=size)
         record = kind.model_validate(options, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:
+        key, message, value = first_fault(error)
+        if not key:
             raise UsageError(f"{name}: {message}") from None
-        key, value = ".".join(map(str, first["loc"])), reprlib.repr(first["input"])
-        raise UsageError(f"{name}: {key}={value} does not fit: {message}") from None
+        raise UsageError(f"{name}: {key}={reprlib.repr(value)} does not fit: {message}") from None
     inner = record.inner_size(size)
     if inner < min(kind.minimum_size, record.least_size()):
         fitting = [other for other, one in NETWORKS.items() if one.minimum_size <= size]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 
 from seewhy.config.networks import NETWORKS
+from seewhy.inference.locate import SHIPPED
 from seewhy.inference.metadata import ENSEMBLE
 from seewhy.text import counted, epochs_done, escape_markdown, shortened, visible
 
@@ -56,7 +57,7 @@ def sections_of(info: "ModelInfo") -> list[Section]:
         "Model": _model(info),
         "Answers": _answers(about),
         **_metrics(info),
-        "Training data": _data(about),
+        "Training data": [*_shipped(info), *_data(about)],
         "Training": _training(about),
         "Limits of use": _limits(info),
         "File": _file(info),
@@ -118,7 +119,13 @@ def _front_matter(info: "ModelInfo") -> dict[str, Any]:
 def _model(info: "ModelInfo") -> list[Row]:
     about = info.header.metadata
     purpose = fact(about.facts, str, "recipe", "about")
-    flops = "FLOPs not stored" if info.flops is None else f"{info.flops / 1e6:,.1f} MFLOPs an image"
+    views = len(about.views)
+    flops = (
+        "FLOPs not stored"
+        if info.flops is None
+        else f"{info.flops * views / 1e6:,.1f} MFLOPs an image"
+        + (f" ({views} views)" if views > 1 else "")
+    )
     rows = [
         ("for", f"labels an image as one of {counted(len(about.classes), 'class')}"),
         ("classes", shortened(about.classes, CLASSES_SHOWN)),
@@ -223,6 +230,19 @@ def _interval(bounds: "Bounds", form: str = ".1%") -> str:
     if bounds.low is None or bounds.high is None:
         return f"{bounds.value:{form}}"
     return f"{bounds.value:{form}} ({bounds.low:{form}} to {bounds.high:{form}})"
+
+
+def _shipped(info: "ModelInfo") -> list[Row]:
+    """What the file of a shipped model does not say of itself."""
+    if info.file.parent != SHIPPED:
+        return []
+    card = f"seewhy/weights/{info.file.stem}.md"
+    return [
+        (
+            "data",
+            f"CIFAR-10 in a JPEG copy (quality 75); {card} of the package has its test metrics",
+        )
+    ]
 
 
 def _data(about: "Metadata") -> list[Row]:

@@ -29,9 +29,9 @@ METRICS: TypeAdapter[dict[str, Headline]] = TypeAdapter(dict[str, Headline])
 class ModelInfo:
     """A model file by its header, whose digest was checked; the network was not run.
 
-    `parameters` counts its weights; `flops` are those of one image, None where the file does not have them.
-    `metrics` are the main ones of each split, `test_readings` how often test was evaluated: of a run
-    directory those of its metrics.json, of a file those that were stored in it. `exported` is how an ONNX
+    `parameters` counts its weights; `flops` are those of one view of an image, None where the file does not
+    have them. `metrics` are the main ones of each split, `test_readings` how often test was evaluated: of a
+    run directory those of its metrics.json, of a file those that were stored in it. `exported` is how an ONNX
     file was made; its `header` is that of the bundle, with its own digest and size, and no tensors.
     """
 

@@ -21,7 +21,7 @@ from seewhy.run import BEFORE, Run, runs_here, started_run
 from seewhy.text import counted, escape_cell
 from seewhy.training.checkpoint import latest_checkpoint, load_progress
 from seewhy.training.progress import reason_to_stop
-from seewhy.workflows.suited import DATA, MANY, listed, suited_recipe
+from seewhy.workflows.suited import DATA, LARGE, MANY, listed, suited_recipe
 
 IN_MEMORY = "in memory: "  # how `describe` names data that no path leads to
 # What may differ in a finished run that is trained on: the fields that end a training.
@@ -126,8 +126,8 @@ def _recipe_of(start: Bundle, request: Request, on_event: OnEvent) -> Recipe:
         own = {"name": "thumbnails"}
     name, of_model = str(own["name"]), f"that of {request.init}"
     few = isinstance(request.images, Listed) and request.images.total < MANY
-    if name == "fast" and few:
-        name, of_model = "thumbnails", "fast makes too few steps with so few images"
+    if name in LARGE and few:
+        name, of_model = "thumbnails", f"{name} makes too few steps with so few images"
     on_event(Note(f"recipe {name}: {of_model} (--recipe chooses another)"))
     if name in recipe_names():
         return load_recipe(name, request.overrides)

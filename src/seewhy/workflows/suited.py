@@ -11,6 +11,7 @@ from seewhy.text import counted
 TINY = 16  # pixels; the side up to which `speednet`, the network of `fast` and `thumbnails`, is too large
 THUMBNAIL = 64  # pixels; the side up to which images are thumbnails
 MANY = 20_000  # images, test included, of which `fast` makes enough steps in its large batches
+LARGE = ("quick", "fast", "best")  # recipes of such batches
 DATA = "cifar10"  # if none is named
 
 
