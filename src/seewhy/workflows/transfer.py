@@ -77,7 +77,8 @@ def decide(
     epoch = step * images + forward * len(splits.val)
     epochs = min(config.epochs, int((config.time_limit - head) / epoch))
     limit = f"of --train.time_limit {config.time_limit:g} s"
-    if epochs < FEWEST_EPOCHS or epochs <= (config.warmup or 0):
+    warmup = getattr(config.schedule_options, "warmup", None) or 0
+    if epochs < FEWEST_EPOCHS or epochs <= warmup:
         note = f"the last layer alone is trained: an epoch of all layers takes about {epoch:,.0f} s {limit}"
         return _with(recipe, unfreeze=None), (note,)
     note = (
