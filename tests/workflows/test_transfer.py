@@ -87,6 +87,14 @@ def test_its_bundle_is_an_ordinary_one(
     )
 
 
+def test_images_of_no_group_are_not_kept_together_in_the_cross_validation(
+    pictures: Path, tmp_path: Path
+) -> None:
+    grouped = {**SMALL, "data.group_from": r"ant/00([01])\.png"}
+    run = seewhy.train(pictures, "transfer", out=tmp_path / "run", overrides=grouped)
+    assert "the best in a cross-validation within train" in notes(run.events or [])
+
+
 def test_a_second_training_computes_no_features(
     frozen: tuple[seewhy.Run, list[Any]],
     pictures: Path,
