@@ -278,6 +278,14 @@ def test_patience_and_fewer_epochs_do_not_train_on(photos, tmp_path):
     assert len(Run(out).history) > done
 
 
+def test_more_epochs_of_a_last_layer_alone_are_refused_with_what_would_help(photos, tmp_path):
+    start = train(photos, tmp_path / "start")
+    last_layer = {"train.unfreeze": "none"}
+    out = train(photos, tmp_path / "run", init=start.path, overrides=last_layer).path
+    with pytest.raises(UsageError, match=r"layer is fitted.*another run with --train.unfreeze all"):
+        seewhy.train(resume=True, out=out, overrides={"train.epochs": 9})
+
+
 def weights_after(run):
     """The bytes of the weights after the run's last step, whichever epoch it keeps."""
     path = max(run.checkpoints.glob("step-*"), key=lambda path: int(path.name[5:]))
