@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from sqlalchemy import create_engine, insert, text, update
 
 from seewhy.errors import RegistryError, UsageError
+from seewhy.registry.postgres import postgres_engine
 from seewhy.registry.registry import Registry
 from seewhy.registry.schema import SCHEMA, about, blobs, models
 
@@ -98,6 +100,11 @@ def test_an_alias_moves_and_goes_back_step_by_step(registry):
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_a_reason_may_name_a_path_that_is_no_utf_8(registry):
+    assert registry.promote("photos", 1, why="trained on caf\udce9").why == "trained on caf\\udce9"
+    assert registry.history("photos")[-1].why == "trained on caf\\udce9"
+
+
 def test_what_is_promoted_already_stays(registry):
     event = registry.promote("photos", 2)
     assert registry.promote("photos", 2) == event
@@ -138,12 +145,17 @@ def test_what_is_not_there_is_said_with_what_there_is(registry):
     assert registry.names() == ["photos"]  # asking makes nothing
 
 
-@pytest.mark.parametrize("name", ["", "../photos", "a b", "-a", "x" * 129, "a\n", "a@b@c"])
+@pytest.mark.parametrize(
+    "name", ["", "../photos", "a b", "-a", "x" * 129, "a\n", "a@b@c", "caf\udce9"]
+)
 def test_names_are_plain(registry, model_file, name):
     with pytest.raises(UsageError, match="expected"):
         add(registry, model_file(1), name)
     with pytest.raises(UsageError, match="expected"):
         registry.promote("photos", 1, name)
+    for change in (registry.rollback, lambda name: registry.promote(name, 1)):
+        with pytest.raises(UsageError, match="is no name of a model"):
+            change(name)
 
 
 def test_collect_keeps_what_is_new_pointed_at_or_may_come_back(registry, model_file, tmp_path):
@@ -217,6 +229,34 @@ def test_a_change_that_fails_leaves_nothing(registry, place, model_file):
         registry.find("photos@champion")
 
 
+@pytest.mark.parametrize(
+    ("address", "checked"),
+    [
+        ("postgresql://me@/names", False),
+        ("postgresql://me@localhost:5432/names", False),
+        ("postgresql://me@[::1]/names", False),
+        ("postgresql://me@/names?host=/run/postgresql", False),
+        ("postgresql://me@/names?host=127.0.0.1:5432&host=localhost:5433", False),
+        ("postgresql://me@db.example/names", True),
+        ("postgresql://me@127.db.example/names", True),
+        ("postgresql://me@/names?host=db.example", True),
+        ("postgresql://me@/names?host=localhost&host=db.example", True),
+        ("postgresql://me@localhost/names?hostaddr=192.0.2.1", True),
+    ],
+)
+def test_the_certificate_of_another_machine_is_checked(address, checked, monkeypatch):
+    pytest.importorskip("psycopg")
+
+    def mode(address):
+        return postgres_engine(address).url.query.get("sslmode")
+
+    assert mode(address) == ("verify-full" if checked else None)
+    assert mode(f"{address}{'&' if '?' in address else '?'}sslmode=require") == "require"
+    monkeypatch.setenv("PGHOST", "db.example")  # counts where the address names none
+    elsewhere = checked or address == "postgresql://me@/names"
+    assert mode(address) == ("verify-full" if elsewhere else None)
+
+
 def test_what_is_no_database_is_named(tmp_path):
     (tmp_path / "text").write_text("this is no database, but some text of a user" * 30)
     for place in (tmp_path / "text", "mysql://host/x", "postgresql://u:secret@127.0.0.1:1/x"):
@@ -239,6 +279,20 @@ def test_two_that_make_one_registry_at_once(place):
     script = f"from seewhy.registry.registry import Registry; Registry({place!r}, make=True)"
     started = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(4)]
     assert [one.wait() for one in started] == [0] * 4
+
+
+def test_two_that_add_one_model_at_once_add_one_version(place, model_file):
+    """The other has made the model and stored its bytes, and has not ended yet."""
+    file = model_file(1)
+    stored = {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "part": 0}
+    with Registry(place, make=True) as registry, ThreadPoolExecutor(1) as thread:
+        with registry._database.writing() as connection:
+            connection.execute(insert(models).values(name="photos", events=0))
+            connection.execute(insert(blobs).values(**stored, bytes=file.read_bytes()))
+            added = thread.submit(add, registry, file)
+            time.sleep(0.3)
+        assert (added.result().version, added.result().kept) == (1, True)
+        assert len(registry.history("photos")) == 1
 
 
 def test_a_file_that_another_is_making_is_waited_for(tmp_path):

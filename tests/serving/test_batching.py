@@ -70,6 +70,31 @@ def answers(model, shades, *, runners=1, most=32, first=None):
     return asyncio.run(run())
 
 
+def test_a_batch_that_waits_is_given_up_when_the_server_ends_at_once(model):
+    """With two models their batches share the threads, so that one may wait when these are shut down."""
+
+    async def run():
+        loop, faults, threads = (
+            asyncio.get_running_loop(),
+            [],
+            concurrent.futures.ThreadPoolExecutor(1),
+        )
+        loop.set_exception_handler(lambda loop, fault: faults.append(fault))
+        batchers = [
+            Batcher(model.classifier(), threads, runners=1, most=32, on_batch=lambda count: None)
+            for _ in range(2)
+        ]
+        model.release.clear()
+        asked = [asyncio.create_task(one.answer(pixels(model, 0))) for one in batchers]
+        await asyncio.sleep(0)
+        threads.shutdown(wait=False, cancel_futures=True)
+        model.release.set()
+        return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5), faults
+
+    (first, second), faults = asyncio.run(run())
+    assert first.answer and isinstance(second, asyncio.CancelledError) and not faults
+
+
 def test_what_is_queued_is_shown_at_once_without_a_timer(model):
     found = answers(model, range(1, 40))
     assert model.sizes == [1, 32, 6]

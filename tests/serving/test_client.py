@@ -186,6 +186,14 @@ def test_a_success_that_is_no_answer_is_an_error(serve, page):
             assert (error.value.code, error.value.status) == ("http_200", 200)
 
 
+def test_a_reply_that_cannot_be_unpacked_is_an_error(serve):
+    damaged = (200, {"Content-Encoding": "gzip"}, b"no gzip")
+    cannot = pytest.raises(ServerError, match="cannot be reached")
+    with seewhy.Client(serve(damaged, damaged).url, retries=1) as client, cannot as error:
+        client.predict(b"image")
+    assert error.value.code == "unreachable"
+
+
 @pytest.mark.parametrize("url", ["http://[::1", "http://host:abc", "ftp://host", "host:8000"])
 def test_what_is_no_address_is_refused(url):
     for kind in (seewhy.Client, seewhy.AsyncClient):

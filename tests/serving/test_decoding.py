@@ -4,7 +4,9 @@ import asyncio
 import io
 import os
 import signal
+import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -19,6 +21,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data.images.decode import read
 from seewhy.errors import ImageError
 from seewhy.serving import decoding
+from seewhy.serving.decoder import ANSWER, READY
 from seewhy.serving.decoding import Decoders
 from seewhy.serving.settings import ServeSettings
 
@@ -69,6 +72,20 @@ def test_a_slow_image_ends_its_process_and_not_the_next():
     assert isinstance(results[1], np.ndarray) or results[1] == "decode_timeout"
 
 
+def test_a_process_starts_where_its_limit_is_refused():
+    """By a lower one, as set here, and by macOS."""
+    ours, theirs = socket.socketpair()
+    limits = map(str, (1 << 20, 1 << 20, 1 << 10, 2 << 30))
+    command = (sys.executable, "-m", "seewhy.serving.decoder", *limits)
+    limited = ("bash", "-c", 'ulimit -v 1000000; exec "$@"', "-", *command)
+    with ours, theirs, subprocess.Popen(limited, stdin=theirs) as process:
+        theirs.close()
+        assert ours.recv(ANSWER.size) == ANSWER.pack(READY, 0)
+        ours.close()
+        assert process.wait() == 0
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no such limit")
 def test_memory_is_bounded():
     large = encoded(np.zeros((4900, 5000, 4), np.uint8), "PNG", compress_level=1)
     (result,) = decode_with(large, decode_memory=300 << 20, decode_seconds=60)

@@ -139,6 +139,31 @@ def test_with_a_key_file(exported, tmp_path):
         assert KEY not in server.log.read_text()
 
 
+def test_what_needs_the_models_is_refused_while_they_are_loaded(service, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEEWHY_REGISTRY", str(tmp_path / "registry.db"))
+    headers = {"Authorization": f"Bearer {KEY}"}
+    (answer,) = ask(
+        admin.create_admin_app(service, KEY), (("POST", "/reload"), {"headers": headers})
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
+    recording = Service({"small": "small.onnx"}, ServeSettings(feedback=True))
+    label = {"request_id": "0" * 32, "label": "no class of any model"}
+    (answer,) = ask(app.create_app(recording, None), (("POST", "/feedback"), {"json": label}))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
+
+
+def test_without_the_extra_of_a_registry_there_is_no_test_of_two_models(service, monkeypatch):
+    def missing(name):
+        raise UsageError("a registry needs SQLAlchemy")
+
+    monkeypatch.setattr(admin, "ab_status", missing)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    (answer,) = ask(
+        admin.create_admin_app(service, KEY), (("GET", "/ab.json"), {"headers": headers})
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_test")
+
+
 # ------------------------------------------------------------------ R18
 
 OURS = ("localhost", "localhost:8000", "127.0.0.1:1", "[::1]:8000", "LOCALHOST", "models.example")
@@ -156,6 +181,15 @@ def test_r18_hosts(service, hosts, status):
         assert answer.status_code == status, host
         assert "access-control-allow-origin" not in answer.headers
         assert status == 200 or answer.json()["error"]["code"] == "forbidden_host"
+
+
+def test_r18_a_server_of_both_protocols_has_its_ipv4_address(service):
+    asked = [
+        (("GET", "http://[::ffff:192.0.2.1]/models"), {"headers": {"host": host}})
+        for host in ("192.0.2.1:8000", "192.0.2.2:8000")
+    ]
+    answered = ask(app.create_app(service, None), *asked)
+    assert [one.status_code for one in answered] == [200, 403]
 
 
 def test_r18_probes_may_use_any_host(service):

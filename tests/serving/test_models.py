@@ -35,9 +35,9 @@ def models(digests):
     made.close()
 
 
-def promote(version):
+def promote(version, alias="champion"):
     with seewhy.open_registry() as registry:
-        registry.promote("photos", version)
+        registry.promote("photos", version, alias)
 
 
 def meanwhile(monkeypatch, act):
@@ -91,6 +91,25 @@ def test_what_is_explained_is_the_file_that_answers(models, digests, monkeypatch
     assert subject.classifier.digest == digests[0]
 
 
+def test_an_image_that_is_to_be_explained_takes_room_as_every_other(digests):
+    """Else the decoders, which predictions wait for, had as many to decode as there are connections."""
+    service = Service(
+        {"photos": "registry:photos@champion"}, ServeSettings(runtime="torch", queue=1)
+    )
+    service.models.load()
+
+    async def ask():
+        transport = httpx.ASGITransport(create_app(service, None))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            with service.room.for_images(1):
+                return await client.post("/explain", files={"file": b"image"})
+
+    answer = asyncio.run(asyncio.wait_for(ask(), 20))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy")
+    assert service.room.taken == 0
+    service.models.close()
+
+
 def test_what_has_not_changed_is_not_opened_again(models, monkeypatch):
     models.load()
     opened = meanwhile(monkeypatch, lambda: None)
@@ -108,18 +127,18 @@ def test_a_move_is_seen_though_the_registry_goes_away_in_the_midst(models, diges
     assert models.digests == {"photos": digests[1]}
 
 
-def test_a_model_that_cannot_be_used_is_tried_once(models, digests, monkeypatch):
+@pytest.mark.parametrize("error", [ModelFileError("it is damaged", "m"), MemoryError()])
+def test_a_model_that_cannot_be_used_is_tried_once(models, digests, monkeypatch, error):
     models.load()
     promote(2)
-    opened = meanwhile(monkeypatch, refuse(ModelFileError("it is damaged", "m")))
+    opened = meanwhile(monkeypatch, refuse(error))
     for _ in range(3):
         models.reload_changed()
     assert len(opened) == 1 and models.digests == {"photos": digests[0]}
 
 
-def test_a_request_of_several_images_is_answered_by_one_model(digests, monkeypatch):
-    """Also where another one is promoted while it is decoded."""
-    service = Service({"photos": "registry:photos@champion"}, ServeSettings(runtime="torch"))
+def asked_before_and_after(service, monkeypatch, act, path="/predict"):
+    """The answers to a request of three images, while whose decoding `act` happens, and to one more."""
     decoded = asyncio.Event()
 
     async def decode(upload, model):
@@ -130,18 +149,42 @@ def test_a_request_of_several_images_is_answered_by_one_model(digests, monkeypat
         transport = httpx.ASGITransport(create_app(service, None))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             files = [("file", (f"{n}.png", b"image")) for n in range(3)]
-            begun = asyncio.create_task(client.post("/predict", files=files))
+            begun = asyncio.create_task(client.post(path, files=files))
             while not service.room.taken:
                 await asyncio.sleep(0)
-            promote(2)
-            assert await asyncio.to_thread(service.models.reload) == {"photos": "replaced"}
+            act()
+            assert "replaced" in (await asyncio.to_thread(service.models.reload)).values()
             decoded.set()
-            return [(await begun).json(), (await client.post("/predict", files=files)).json()]
+            return [(await begun).json(), (await client.post(path, files=files)).json()]
 
     monkeypatch.setattr(service, "decode", decode)
+    return asyncio.run(ask())
+
+
+def test_what_is_recorded_of_a_unit_is_the_challenger_that_it_was_shown(digests, monkeypatch):
+    challenged = ServeSettings(
+        runtime="torch", challenger="registry:photos@challenger", split=1 - 1e-9
+    )
+    promote(2, "challenger")
+    service, recorded = Service({"photos": "registry:photos@champion"}, challenged), []
+    monkeypatch.setattr(service.recorder, "answered", lambda *about: recorded.append(about))
+    service.models.load()
+    asked_before_and_after(
+        service, monkeypatch, lambda: promote(1, "challenger"), "/predict?unit=ada"
+    )
+    shown = [model.digest for _, _, model, _, _ in recorded]
+    assert (
+        shown == [asker.challenger for *_, asker in recorded] == [digests[1]] * 3 + [digests[0]] * 3
+    )
+    service.models.close()
+
+
+def test_a_request_of_several_images_is_answered_by_one_model(digests, monkeypatch):
+    """Also where another one is promoted while it is decoded."""
+    service = Service({"photos": "registry:photos@champion"}, ServeSettings(runtime="torch"))
     service.models.load()
     classes = [set(service.models.get("photos").classifier.classes)]
-    answers = asyncio.run(ask())
+    answers = asked_before_and_after(service, monkeypatch, lambda: promote(2))
     classes.append(set(service.models.get("photos").classifier.classes))
     assert [answer["model"]["digest"] for answer in answers] == digests
     for answer, names in zip(answers, classes, strict=True):

@@ -12,6 +12,7 @@ import pytest
 import seewhy
 from seewhy.data.cache_root import cache_root
 from seewhy.errors import SeeWhyError, UsageError
+from seewhy.files import exclusive
 from seewhy.serving import opening
 from seewhy.serving.models import Models
 from seewhy.serving.opening import open_model
@@ -76,6 +77,22 @@ def test_an_export_ends_with_the_server_and_leaves_nothing(trained, tmp_path, mo
         with pytest.raises(SeeWhyError, match="the server stops"):
             loading.result(10)
     assert not list(left.parent.glob("*.tmp"))
+
+
+def test_a_server_that_waits_for_the_export_of_another_can_be_stopped(
+    trained, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))
+    folder = cache_root() / "serving"
+    folder.mkdir()
+    lock = folder / f"{seewhy.info(trained).header.digest}-{seewhy.__version__}.lock"
+    models = Models({"a": str(trained)}, ServeSettings(), runners=1, on_batch=print)
+    with ThreadPoolExecutor(1) as thread, exclusive(lock):
+        loading = thread.submit(models.load)
+        time.sleep(0.5)
+        models.close()
+        with pytest.raises(SeeWhyError, match="the server stops"):
+            loading.result(10)
 
 
 def test_an_onnx_file_is_served_as_it_is(exported, cached):

@@ -362,6 +362,10 @@ def test_a_key_is_asked_for_and_kept_in_memory_alone(opened):
 
     page.route(re.compile("/(models|predict)"), guard)
     page.goto("/")
+    page.fill("#key", "ключ")  # which no header can hold: it is not taken
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.getElementById('key').validity.patternMismatch")
+    assert page.is_visible("dialog")
     for key, then in (("wrong", "text=refused this API key"), ("secret", "body.ready")):
         page.fill("#key", key)
         page.keyboard.press("Enter")

@@ -280,6 +280,20 @@ def test_a_row_that_cannot_be_written_hinders_no_other(registry, monkeypatch):
     assert [row.image for row in rows(answers)] == [1]
 
 
+def test_a_label_that_cannot_be_written_hinders_no_other(registry):
+    one = recorder()
+    one.answered("a" * 32, 0, Model, RESULT)
+
+    async def ask(request_id):
+        return await one.label(Said(request_id, 0, "ant", "client", {}))
+
+    one.start()
+    with pytest.raises(UnicodeEncodeError):  # the log of the server has it, and the answer is a 500
+        asyncio.run(ask("\ud800"))
+    assert asyncio.run(ask("a" * 32)) == "recorded"
+    one.close()
+
+
 def test_a_share_of_all_answers_is_drawn_by_a_key(registry):
     def drawn(share):
         one = recorder(audit_share=share)

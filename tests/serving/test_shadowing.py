@@ -4,6 +4,8 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from seewhy.registry.records import ShadowAnswer
 from seewhy.registry.schema import answers
 from seewhy.serving import shadowing
 from seewhy.serving.challenge import challenge_of, is_drawn, unit_hash
+from seewhy.serving.children import Child
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.settings import ServeSettings
 from seewhy.serving.shadow import ANSWER, FILE
@@ -153,6 +156,59 @@ def test_what_is_given_up_takes_room_until_it_is_read(monkeypatch: pytest.Monkey
         await process.end()
 
     asyncio.run(ask())
+
+
+def test_one_that_exports_ends_with_the_server_and_so_does_the_export(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told no secrets, which others could read among its arguments."""
+    program, started = tmp_path / "program", tmp_path / "started"
+    program.write_text(f"#!/bin/sh\necho $$ > {started}\nexec sleep 60")
+    program.chmod(0o700)
+    begin = f"import sys; sys.executable = {str(program)!r}; from seewhy.serving.shadow import main; main()"
+    told: list[str] = []
+
+    async def start_child(module: str, *arguments: str, variables: tuple[str, ...]) -> Child:
+        told.extend(arguments)
+        ours, theirs = socket.socketpair()
+        command = (sys.executable, "-c", begin, *arguments)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(*command, stdin=theirs)
+        return process, *await asyncio.open_connection(sock=ours)
+
+    async def stop() -> None:
+        shadow = Shadow(str(trained), settings, Metrics(), print)
+        await shadow.start()
+        while not (started.exists() and started.read_text().strip()):
+            await asyncio.sleep(0.05)
+        await shadow.close()
+
+    monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(shadowing, "start_child", start_child)
+    monkeypatch.setattr(shadowing, "END_SECONDS", 20)
+    settings = ServeSettings(alert_url="https://alerts.example/secret")
+    asyncio.run(stop())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+    assert not list((tmp_path / "cache").rglob("*.tmp"))
+    assert "secret" not in "".join(told)
+
+
+def test_one_that_hangs_is_ended_and_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadowing, "LATE_SECONDS", 0)
+    monkeypatch.setattr(shadowing, "HUNG_SECONDS", -1)
+
+    async def hang() -> None:
+        process = silent(Shadow("m", ServeSettings(), Metrics(), print))
+        process.process = await asyncio.create_subprocess_exec("sleep", "60")
+        process.ask(FILE, b"x", ("a" * 32, 0))
+        process.drop_late()
+        assert await process.process.wait() == -signal.SIGKILL
+        await asyncio.sleep(0)
+        process.drop_late()  # the server looks every second, and may not know yet that it has ended
+        await process.end()
+
+    asyncio.run(hang())
 
 
 def test_the_one_before_answers_and_ends_when_the_server_stops(

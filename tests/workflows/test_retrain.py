@@ -190,10 +190,13 @@ def test_served_images_with_a_label_are_trained_on_while_the_registry_keeps_them
             opened.label(f"{number:03}", CLASSES[label], source="review")
     made = retrain(data, feedback=True)
     assert made.key != plain.key and made.version == 3
+    added = [event for event in place.history("photos") if event.kind == "add"][-1]
+    assert added.why.startswith(f"retrained from version 1 on {data} and served images: ")
     rows = Run(made.folder / "run").rows("splits.csv")
     assert sum(row["split"] == "train" for row in rows) == 420 + 6
     assert not list(made.folder.parent.glob(".feedback*"))
     assert retrain(data, feedback=True).repeated
+    assert seewhy.retrain("registry:photos", data, feedback=True, limits=LIMITS).key == made.key
     assert retrain(data).key == plain.key
 
 
@@ -422,6 +425,33 @@ def test_other_images_out_of_distribution_make_another_model_and_another_path_do
         write(f"{name}.npz", 0, 30, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))
     )
     assert key(first) == key(moved) != key(other)
+
+
+class Table:
+    """What is used of a table of pandas, which is compared cell by cell."""
+
+    columns = ("path", "label")
+
+    def __init__(self, files):
+        self._columns = {"path": files, "label": ["other"] * len(files)}
+
+    def __len__(self):
+        return len(self._columns["path"])
+
+    def __getitem__(self, column):
+        return self._columns[column]
+
+    def __eq__(self, other):
+        return np.zeros((len(self), 2), bool)
+
+
+def test_images_out_of_distribution_may_be_a_table(place, data, untrained, tmp_path):
+    files = [str(tmp_path / f"{number}.png") for number in range(20)]
+    for number, file in enumerate(files):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(file)
+    untrained()
+    with pytest.raises(AssertionError, match="trained again"):
+        retrain(data, out_of_scope=Table(files))
 
 
 def test_an_unknown_model_and_an_onnx_file_are_refused(place, data, exported):

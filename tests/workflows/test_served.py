@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import seewhy
-from seewhy.errors import DataError, UsageError
+from seewhy.errors import DataError, RegistryError, UsageError
 from seewhy.registry.records import KeptImage, ServedAnswer
 
 
@@ -113,6 +113,22 @@ def test_what_is_not_added_is_said(place, photos, tmp_path):
     table.write_text(table.read_text().replace(f"{0:032x}-0.png", "../../etc/passwd"))
     with pytest.raises(DataError, match="no name of a file"):
         seewhy.apply_feedback(photos, tmp_path / "served-2", tmp_path / "v2")
+
+
+def test_a_row_names_no_file_outside_of_the_folder(place, tmp_path):
+    answer = ServedAnswer("../../../evil", 0, "pets", "d", "9", "ant", "ant", 0.9, ("ant",))
+    with seewhy.open_feedback() as feedback:
+        feedback.record([answer], [KeptImage(answer.request_id, 0, file(9))])
+        feedback.label(answer.request_id, "ant")
+    with pytest.raises(RegistryError, match="no server has written it"):
+        seewhy.export_feedback("pets", tmp_path / "a" / "served")
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+def test_a_list_of_labels_that_was_cut_short_is_refused(photos, tmp_path):
+    (tmp_path / "labels.csv").write_text("file,label\na.png\n")
+    with pytest.raises(DataError, match="line 2: '' is no class"):
+        seewhy.apply_feedback(photos, tmp_path, tmp_path / "v2")
 
 
 def test_an_image_of_the_data_is_not_added_to_it(place, photos, tmp_path):

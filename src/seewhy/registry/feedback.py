@@ -8,7 +8,6 @@ from typing import Any, Self
 
 from sqlalchemy import (
     Connection,
-    Table,
     and_,
     bindparam,
     delete,
@@ -20,7 +19,6 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from seewhy.errors import RegistryError
 from seewhy.registry.database import Database
@@ -41,6 +39,7 @@ from seewhy.registry.reviewing import (
     labelled,
     to_review,
 )
+from seewhy.registry.rows import add_new
 from seewhy.registry.schema import answers, kept_images, labels
 
 SHADOW = ("digest", "label", "confidence")  # of a challenger's answer
@@ -78,8 +77,8 @@ class Feedback:
         """
         with self.database.writing() as connection:
             rows = [{**vars(one), "top": json.dumps(one.top, allow_nan=False)} for one in served]
-            _add(connection, answers, rows)
-            _add(
+            add_new(connection, answers, rows)
+            add_new(
                 connection,
                 kept_images,
                 [
@@ -186,13 +185,6 @@ class Feedback:
         with self.database.reading() as connection:
             found: bytes | None = connection.scalar(select(kept_images.c.bytes).where(*here))
             return found
-
-
-def _add(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Adds rows, except those whose key is there."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    if rows:
-        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
 
 
 def _add_shadows(connection: Connection, shadows: Sequence[ShadowAnswer]) -> None:

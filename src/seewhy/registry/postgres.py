@@ -1,10 +1,12 @@
 """Connections to Postgres that give up on a server that is silent, as one behind a broken network is."""
 
+import os
+import re
 import time
 from collections.abc import Generator
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from seewhy.errors import RegistryError
@@ -12,6 +14,8 @@ from seewhy.text import without_password
 
 SILENCE = 3  # seconds without a byte from the server, when connecting and reading
 PATIENCE = 30  # when writing, where others may hold a lock
+# Hosts of this machine, and directories of sockets.
+HERE = re.compile(r"(/.*|localhost|127(\.\d+){3}|::1)(:\d+)?")
 
 
 def postgres_engine(place: str) -> Engine:
@@ -25,8 +29,7 @@ def postgres_engine(place: str) -> Engine:
             "unreachable",
             f"{without_password(place)} is no registry: expected a path, or postgresql://USER@HOST/DATABASE",
         )
-    local = not url.host or url.host.startswith(("/", "127.")) or url.host in ("localhost", "::1")
-    if not local and not {"host", "sslmode"} & url.query.keys():
+    if not _is_here(url) and "sslmode" not in url.query:
         url = url.update_query_dict({"sslmode": "verify-full"})
     try:
         engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": SILENCE})
@@ -47,6 +50,16 @@ def postgres_engine(place: str) -> Engine:
         driver.silence = PATIENCE if writes else SILENCE
 
     return engine
+
+
+def _is_here(url: URL) -> bool:
+    """Whether its server is one of this machine, wherever the address or the environment names the host."""
+    named = [url.host, url.query.get("host")]
+    if not any(named):
+        named = [os.environ.get("PGHOST")]
+    named.append(url.query.get("hostaddr") or os.environ.get("PGHOSTADDR"))
+    hosts = [one.split(",") if isinstance(one, str) else one for one in named if one]
+    return all(HERE.fullmatch(host) for several in hosts for host in several)
 
 
 def _connection_class() -> Any:

@@ -27,6 +27,7 @@ from seewhy.registry.records import (
     require_name,
 )
 from seewhy.registry.rows import (
+    add_new,
     alias_moved,
     earlier_versions,
     event_of,
@@ -173,6 +174,7 @@ class Registry:
         meanwhile, nothing changes, and a `RegistryError` "alias_moved" says by whom. "any": wherever it
         points. What is promoted already stays, as its last event.
         """
+        require_name(name)
         require_alias(alias)
         with self._database.writing() as connection:
             _lock(connection, name)
@@ -186,6 +188,7 @@ class Registry:
 
     def rollback(self, name: str, alias: str = CHAMPION, *, why: str = "") -> RegistryEvent:
         """Points an alias at the version before the one it points at; again, at the one before that."""
+        require_name(name)
         require_alias(alias)
         with self._database.writing() as connection:
             _lock(connection, name)
@@ -279,7 +282,7 @@ def _store(connection: Connection, opened: BinaryIO, sha256: str, what: str) -> 
     digest, part = hashlib.sha256(), 0
     while data := opened.read(PART):
         digest.update(data)
-        connection.execute(insert(blobs).values(sha256=sha256, part=part, bytes=data))
+        add_new(connection, blobs, [{"sha256": sha256, "part": part, "bytes": data}])
         part += 1
     if digest.hexdigest() != sha256:
         raise RegistryError("damaged", f"{what} was changed while it was added: try again")
@@ -288,10 +291,10 @@ def _store(connection: Connection, opened: BinaryIO, sha256: str, what: str) -> 
 
 def _lock(connection: Connection, name: str, make: bool = False) -> None:
     """Makes other writers of a model wait until this transaction ends."""
+    if make:
+        add_new(connection, models, [{"name": name, "events": 0}])
     found = connection.scalar(select(models.c.name).where(models.c.name == name).with_for_update())
-    if found is None and make:
-        connection.execute(insert(models).values(name=name, events=0))
-    elif found is None:
+    if found is None:
         require_model(connection, name)
 
 
@@ -339,7 +342,7 @@ def _note(
         previous=previous,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         who=_who(),
-        why=why,
+        why=why.encode(errors="backslashreplace").decode(),  # a path in it may be no UTF-8
         evidence=dict(evidence or {}),
     )
     row = {**vars(event), "evidence": json.dumps(to_json(event.evidence), allow_nan=False)}

@@ -1,14 +1,23 @@
 """What is asked of the tables of a registry."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, select
+from sqlalchemy import Connection, Row, Table, exists, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from seewhy.errors import RegistryError
 from seewhy.registry.records import CHAMPION, RegistryEvent, Version
 from seewhy.registry.schema import aliases, blobs, events, models, versions
 from seewhy.text import counted, no_such
+
+
+def add_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Adds rows, except those whose key is there, or is added by another at this moment."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    if rows:
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
 
 
 def require_model(connection: Connection, name: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from seewhy.errors import RegistryError
+from seewhy.errors import RegistryError, UsageError
 from seewhy.files import to_json
 from seewhy.serving.errors import Refusal
 from seewhy.serving.guard import Scopes, guarded_app
@@ -27,6 +27,7 @@ SCOPES = {
     "/drift/image/{request_id}/{image}": "admin",
     "/static/{name}": "public",
 }
+NO_TEST = "no challenger has answered yet: see --challenger"
 
 
 def create_admin_app(service: Service, token: str) -> FastAPI:
@@ -45,6 +46,7 @@ def create_admin_app(service: Service, token: str) -> FastAPI:
     @app.post("/reload")
     async def reload() -> dict[str, Any]:
         """Looks at the model files; one that has changed replaces the old model when it is verified."""
+        service.require_models()
         return {"models": await asyncio.to_thread(service.models.reload)}
 
     @app.get("/drift")
@@ -88,11 +90,12 @@ async def _ab_test(name: str) -> dict[str, Any]:
     """The state of an A/B test. Raises `Refusal` where there is none, and while the registry is away."""
     try:
         return dict(to_json(await asyncio.to_thread(ab_status, name)))
+    except UsageError:  # without the extra that a registry needs nothing was recorded
+        raise Refusal(404, "no_test", NO_TEST) from None
     except RegistryError as error:
         if error.code == "no_test":
             raise Refusal(404, "no_test", str(error)) from None
         if error.code == "unknown_model":  # there is no registry yet
-            message = "no challenger has answered yet: see --challenger"
-            raise Refusal(404, "no_test", message) from None
+            raise Refusal(404, "no_test", NO_TEST) from None
         message = "the registry cannot be read now: see its address"
         raise Refusal(503, error.code, message) from None

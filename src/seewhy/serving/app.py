@@ -90,7 +90,8 @@ def add_explain(app: FastAPI, service: Service, explainer: Explainer) -> None:
             if others:
                 raise Refusal(413, "too_many_images", "an explanation takes one image")
             try:
-                decoded = await service.decode(upload, served)
+                with service.room.for_images(1):  # predictions wait for the same processes
+                    decoded = await service.decode(upload, served)
             except ImageError as error:
                 raise of_image(error) from None
         image = centre(decoded.pixels, served.classifier.rule.size)
@@ -154,6 +155,7 @@ def add_predict(app: FastAPI, service: Service) -> None:
         """
         unit = unit or x_unit_id
         served = service.model(model, unit)
+        asker = service.challenge.asker(service.models, served, unit)  # before one is replaced
         with service.memory.held() as holding:
             uploads = await receive(request, service.settings, holding)
             with service.room.for_images(len(uploads)):
@@ -164,7 +166,7 @@ def add_predict(app: FastAPI, service: Service) -> None:
                         for number, upload in enumerate(uploads)
                     )
                 )
-        service.record(request.state.request_id, served, uploads, results, unit)
+        service.record(request.state.request_id, served, uploads, results, asker)
         if len(results) == 1 and isinstance(results[0], Refusal):
             raise results[0]
         return as_json(

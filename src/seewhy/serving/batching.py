@@ -106,6 +106,10 @@ class Batcher:
         done: "asyncio.Future[Sequence[Answer | Exception]]",
         batch: list[tuple[NDArray[np.uint8], asyncio.Future[Answer]]],
     ) -> None:
+        if done.cancelled():  # the server ends at once
+            for _, future in batch:
+                future.cancel()
+            return
         self._idle += 1
         error = done.exception()
         results = done.result() if error is None else [error] * len(batch)

@@ -1,4 +1,4 @@
-"""Starts a process of the server's own, with which it talks through a socket."""
+"""Starts and ends a process of the server's own, with which it talks through a socket."""
 
 import asyncio
 import os
@@ -39,3 +39,9 @@ async def start_child(module: str, *arguments: str, variables: tuple[str, ...] =
         ours.close()
         raise
     return process, reader, writer
+
+
+def kill(process: asyncio.subprocess.Process) -> None:
+    """Ends a process, unless it has ended: asyncio raises `ProcessLookupError` then."""
+    if process.returncode is None:
+        process.kill()

@@ -219,7 +219,7 @@ class Client(_Requests):
             time.sleep(step.wait)
             try:
                 outcome = self._http.post(step.path, **step.content)
-            except _httpx().TransportError as error:
+            except _httpx().RequestError as error:
                 outcome = error
             step = _step(flow, outcome)
         return step
@@ -260,7 +260,7 @@ class AsyncClient(_Requests):
             await asyncio.sleep(step.wait)
             try:
                 outcome = await self._http.post(step.path, **step.content)
-            except _httpx().TransportError as error:
+            except _httpx().RequestError as error:
                 outcome = error
             step = await asyncio.to_thread(_step, flow, outcome)
         return step

@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import sys
+from contextlib import suppress
 
 from seewhy.config.input_rule import InputRule
 from seewhy.data.images.decode import Limits, has_more_frames, read
@@ -26,7 +27,9 @@ NO_RULE = b""  # instead of a rule: the image is asked for as a file without met
 def main() -> None:
     """Answers requests until the socket is closed. The arguments are `Limits` and bytes of memory."""
     *limits, memory = map(int, sys.argv[1:])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    # Refused where a lower limit holds already, and by macOS, which has no such limits.
+    with suppress(ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Sent to all processes of a terminal or a service: requests in flight still need this one.
     for number in (signal.SIGINT, signal.SIGTERM):

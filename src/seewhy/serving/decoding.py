@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from seewhy.config.input_rule import InputRule
 from seewhy.data.images.at_once import workers
 from seewhy.errors import ImageError
-from seewhy.serving.children import start_child
+from seewhy.serving.children import kill, start_child
 from seewhy.serving.decoder import ANSWER, ERROR, FRAMES_IGNORED, NO_RULE, REQUEST
 from seewhy.serving.settings import ServeSettings
 
@@ -207,6 +207,5 @@ class _Worker:
         return kind, answer
 
     def kill(self) -> None:
-        if self.process.returncode is None:
-            self.process.kill()
+        kill(self.process)
         self.writer.close()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.serving.children import CACHE_VARIABLES, Child, start_child
+from seewhy.serving.children import CACHE_VARIABLES, Child, kill, start_child
 from seewhy.serving.errors import Refusal, busy, not_ready
 
 QUEUE = 8  # requests that wait
@@ -101,8 +101,7 @@ class Explainer:
         if self._child is not None:
             process, _, requests = self._child
             requests.close()
-            if process.returncode is None:
-                process.kill()
+            kill(process)
         self._child = None
 
     async def _explained(self, question: Question) -> dict[str, Any]:

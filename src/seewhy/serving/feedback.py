@@ -39,6 +39,7 @@ async def record_label(request: Request, service: Service, source: str) -> Label
     if service.recorder is None:
         message = "this server records no answers: its operator starts it with --feedback"
         raise Refusal(404, "no_feedback", message)
+    service.require_models()  # whose classes are needed to check it
     right = await _body(request, service.settings.text_bytes)
     if not REQUEST_ID.fullmatch(right.request_id):
         status, message = REFUSALS["unknown_request"]

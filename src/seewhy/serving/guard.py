@@ -170,7 +170,8 @@ class Guard:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             return False
-        return name in self._hosts or name == (scope.get("server") or [""])[0]
+        address: str = (scope.get("server") or [""])[0]
+        return name in self._hosts or name == address.removeprefix("::ffff:")  # IPv4 by --host ::
 
 
 def _header_bytes(scope: Scope) -> int:

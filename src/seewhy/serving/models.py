@@ -148,10 +148,11 @@ class Models:
             old = self._served[name].digest
             try:
                 new = self._opened(name, source)
-            except (SeeWhyError, OSError) as error:
+            except Exception as error:  # whatever it is, such as too little memory for two
                 if getattr(error, "code", "") != "unreachable":  # else it is tried again
                     self._stamps[name] = stamps
-                logger.error("model kept", extra={"model": name, "reason": visible(str(error))})
+                reason = visible(str(error)) or type(error).__name__
+                logger.error("model kept", extra={"model": name, "reason": reason})
                 return "kept: the new file cannot be used"
             self._stamps[name] = stamps
             if new.digest == old:

@@ -7,14 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from seewhy import __version__
 from seewhy.data.cache_root import cache_root
-from seewhy.errors import ModelFileError, SeeWhyError, UsageError
+from seewhy.errors import LockedError, ModelFileError, SeeWhyError, UsageError
 from seewhy.files import exclusive
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.container import read_header
@@ -79,13 +79,27 @@ def _as_onnx(bundle: Path, digest: str, runtime: Runtime, stopping: threading.Ev
     """The ONNX file of a bundle, from the cache or into it. Raises `UsageError` if there can be none."""
     file = cache_root() / "serving" / f"{digest}-{__version__}.onnx"
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    with exclusive(file.with_suffix(".lock"), wait=True):
+    with _held(file.with_suffix(".lock"), stopping):
         if file.exists():
             with suppress(ModelFileError):  # damaged, or by another version: it is made again
                 return _opened(file, digest, runtime)
             file.unlink()
         _export(bundle, file, stopping)
         return _opened(file, digest, runtime)
+
+
+@contextmanager
+def _held(lock: Path, stopping: threading.Event) -> Iterator[None]:
+    """Holds a lock file for the block; waits for a process that has it, unless the server stops."""
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(exclusive(lock))
+                break
+            except LockedError:
+                if stopping.wait(0.1):
+                    raise SeeWhyError("the export is given up: the server stops") from None
+        yield
 
 
 def _opened(file: Path, digest: str, runtime: Runtime) -> Classifier:
@@ -108,7 +122,10 @@ def _export(bundle: Path, file: Path, stopping: threading.Event) -> None:
         program = (sys.executable, "-P", "-m", "seewhy")
         command = (*program, "export", str(bundle), "--out", str(exported))
         with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            command,
+            stdin=subprocess.DEVNULL,  # that of a challenger's process is its socket
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         ) as process:
             lines = _errors_of(process, stopping)
         if process.returncode:

@@ -259,7 +259,7 @@ def _finish(future: Future[Outcome], feedback: "Feedback", said: Said) -> None:
             source=said.source,
             classes=said.classes,
         )
-    except SeeWhyError as error:
+    except Exception as error:  # also a mistake of ours: later rows are to be written nevertheless
         future.set_exception(error)
     else:
         future.set_result(outcome)

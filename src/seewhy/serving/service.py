@@ -10,7 +10,7 @@ from seewhy.data.images.at_once import workers
 from seewhy.errors import ImageError, UsageError
 from seewhy.serving.alerts import Alerts
 from seewhy.serving.batching import Room
-from seewhy.serving.challenge import challenge_of
+from seewhy.serving.challenge import Asker, challenge_of
 from seewhy.serving.decoding import Decoded, Decoders
 from seewhy.serving.drift import DriftWatch
 from seewhy.serving.errors import Refusal, not_ready, of_image
@@ -100,10 +100,14 @@ class Service:
         """Whether requests are answered now."""
         return self.models.ready and not self.draining and not self.broken.is_set()
 
-    def model(self, name: str | None, unit: str | None = None) -> Served:
-        """The model of a name [the first], for a unit where they are split. Raises `Refusal`."""
+    def require_models(self) -> None:
+        """Raises `Refusal` until all models are loaded."""
         if not self.models.ready or self.broken.is_set():
             raise not_ready("the server is starting: try again in a few seconds")
+
+    def model(self, name: str | None, unit: str | None = None) -> Served:
+        """The model of a name [the first], for a unit where they are split. Raises `Refusal`."""
+        self.require_models()
         try:
             return self.challenge.shown(self.models, self.models.get(name), unit)
         except KeyError:
@@ -162,7 +166,7 @@ class Service:
         model: Served,
         uploads: Sequence[Upload],
         results: Sequence[dict[str, Any] | Refusal],
-        unit: str | None = None,
+        asker: Asker | None = None,
     ) -> None:
         """Records answers, keeps images and asks the challenger, where each is wanted.
 
@@ -170,7 +174,6 @@ class Service:
         """
         if self.recorder is None:
             return
-        asker = self.challenge.asker(self.models, model, unit)
         shadow = self.shadow if model.name == self.challenge.name else None
         loop = asyncio.get_running_loop()
         for number, (upload, result) in enumerate(zip(uploads, results, strict=True)):

@@ -11,6 +11,8 @@ import signal
 import socket
 import struct
 import sys
+import threading
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,8 @@ REQUEST = struct.Struct("<BQI")  # one of the kinds below, a number, bytes that 
 ANSWER = struct.Struct("<QI")  # the number of the request, bytes of JSON that follow
 PIXELS, FILE = range(2)  # as the network sees them, or as they were sent
 WHILE_LOADING = 5  # niceness
+# What it is told of the settings: others may see the arguments of a process, and an address has a secret.
+SETTINGS = {"runtime", "trust_onnx", "image_bytes", "image_pixels", "image_side"}
 READY = 2**64 - 1  # the number of the first answer, which is about the model
 
 
@@ -41,10 +45,13 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=0) as connection, connection.makefile("rb") as requests:
+        stopping = threading.Event()
+        threading.Thread(target=_set_at_end, args=(stopping, connection), daemon=True).start()
         try:
-            opened = open_model(sys.argv[2], settings)
+            opened = open_model(sys.argv[2], settings, stopping)
         except (SeeWhyError, OSError) as error:
-            _send(connection, READY, {"error": visible(str(error))})
+            with suppress(OSError):  # the server is not there any more
+                _send(connection, READY, {"error": visible(str(error))})
             return
         model = opened.classifier
         rule = to_json(model.rule.model_dump())
@@ -56,6 +63,12 @@ def main() -> None:
             while len(head := requests.read(REQUEST.size)) == REQUEST.size:
                 kind, number, size = REQUEST.unpack(head)
                 _send(connection, number, _said(model, kind, requests.read(size), limits))
+
+
+def _set_at_end(stopping: threading.Event, connection: socket.socket) -> None:
+    """Sets `stopping` if the server closes the socket before it asks anything."""
+    if not connection.recv(1, socket.MSG_PEEK):
+        stopping.set()
 
 
 def _said(model: Classifier, kind: int, data: bytes, limits: Limits) -> list[Any]:

@@ -21,10 +21,10 @@ from seewhy.data.images.decode import centre
 from seewhy.errors import ModelFileError, RegistryError, SeeWhyError
 from seewhy.inference.locate import find_models, stamps_of
 from seewhy.registry.records import PREFIX, ShadowAnswer
-from seewhy.serving.children import CACHE_VARIABLES, start_child
+from seewhy.serving.children import CACHE_VARIABLES, kill, start_child
 from seewhy.serving.metrics import Metrics
 from seewhy.serving.settings import ServeSettings
-from seewhy.serving.shadow import ANSWER, FILE, PIXELS, REQUEST
+from seewhy.serving.shadow import ANSWER, FILE, PIXELS, REQUEST, SETTINGS
 from seewhy.text import visible
 
 logger = logging.getLogger("seewhy.serving")
@@ -36,6 +36,7 @@ START_SECONDS = 300.0  # in which a bundle may be exported, when nothing else wa
 RETRY_SECONDS = 30.0  # between two attempts at a model that cannot be used
 WATCH_SECONDS = 1.0
 STOP_SECONDS = 2.0  # in which the last images are answered when the server stops
+END_SECONDS = 1.0  # in which a process ends by itself that has not begun to answer
 
 
 Record = Callable[[ShadowAnswer], None]
@@ -201,7 +202,7 @@ class _Process:
         files = await asyncio.to_thread(find_models, source)
         process, reader, writer = await start_child(
             "seewhy.serving.shadow",
-            settings.model_dump_json(exclude_unset=True),
+            settings.model_dump_json(include=SETTINGS),
             "+".join(map(str, files)),
             variables=CACHE_VARIABLES,
         )
@@ -211,8 +212,10 @@ class _Process:
             if "error" in about:
                 raise ModelFileError(about["error"])
         except BaseException:
-            process.kill()
             writer.close()
+            with contextlib.suppress(TimeoutError):  # in which it ends an export that it has begun
+                await asyncio.wait_for(process.wait(), END_SECONDS)
+            kill(process)
             await process.wait()
             raise
         rule = InputRule.model_validate(about["rule"])
@@ -250,7 +253,7 @@ class _Process:
             self.late[number] = one.size
             self._finish(number, "dropped")
         if self.late and now - self.answered > HUNG_SECONDS:
-            self.process.kill()
+            kill(self.process)
 
     def _finish(self, number: int, outcome: str) -> tuple[str, int]:
         one = self.waiting.pop(number)
@@ -282,8 +285,7 @@ class _Process:
         if self.reading is not None:
             self.reading.cancel()
             await asyncio.gather(self.reading, return_exceptions=True)
-        if self.process.returncode is None:
-            self.process.kill()
+        kill(self.process)
         self.writer.close()
         await self.process.wait()
 

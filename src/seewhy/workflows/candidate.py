@@ -57,7 +57,8 @@ class DecisionTargets:
 class Plan:
     """What a candidate is made from: the champion, with its file, a recipe, and data as its rule reads them.
 
-    `others` is the digest of the images of `targets.out_of_scope`; `home` has a folder for each key.
+    `others` is the digest of the images of `targets.out_of_scope`; `home` has a folder for each key. `given`
+    are the data as a person has named them, where `data` also have served images and are there for a while.
     """
 
     champion: Bundle
@@ -68,6 +69,7 @@ class Plan:
     targets: DecisionTargets
     others: str | None
     home: Path
+    given: Data | None = None
 
     @cached_property
     def identity(self) -> dict[str, str]:
@@ -91,6 +93,13 @@ class Plan:
     @property
     def folder(self) -> Path:
         return self.home / self.key[:16]
+
+    @property
+    def source(self) -> str:
+        """What it is trained on, in words."""
+        if self.given is None:
+            return describe(self.data)
+        return f"{describe(self.given)} and served images"
 
     @property
     def candidate(self) -> Path:
@@ -174,7 +183,10 @@ def _check(plan: Plan, on_event: OnEvent) -> None:
     if wrong:
         lines = [f"{one.what} ({one.count:,}): {one.advice}" for one in wrong]
         check = command_line("data", "check", describe(plan.data))
-        raise DataError("\n  ".join([f"the data have errors, which `{check}` shows:", *lines]))
+        where = f"the data have errors, which `{check}` shows:"
+        if plan.given is not None:
+            where = "the data, with the served images in train, have errors:"
+        raise DataError("\n  ".join([where, *lines]))
     write_json(report, record)
 
 
@@ -196,9 +208,8 @@ def _calibrate(plan: Plan, run: Run, on_event: OnEvent) -> None:
     on_event(Note("calibrating"))
     targets, device = plan.targets, plan.recipe.train.device
     coverage = targets.coverage
-    if plan.champion.decision.threshold is not None and targets == DecisionTargets(
-        out_of_scope=targets.out_of_scope
-    ):
+    chosen = coverage is not None or targets.precision is not None
+    if plan.champion.decision.threshold is not None and not chosen:
         with load(plan.file, device=device) as champion, champion.in_full_precision():
             sure = asked(champion, plan.splits.val, on_event).confidence()
         coverage = max(float(np.mean(sure >= plan.champion.decision.threshold)), 1 / len(sure))

@@ -8,7 +8,7 @@ needed until then.
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from seewhy.analysis.replacement import Gate, GateLimits
 from seewhy.data import Data
-from seewhy.data.sources import describe, find
+from seewhy.data.sources import find
 from seewhy.errors import RegistryError, UsageError
 from seewhy.evaluation.stats.significance import mcnemar_interval
 from seewhy.events import Note, OnEvent, ignore
@@ -102,16 +102,18 @@ def retrain(
     """
     if promote not in get_args(Policy):
         raise UsageError(no_such("policy", promote, get_args(Policy)))
+    reference = Reference.parse(f"{name}@{CHAMPION}")
+    name = reference.name  # without "registry:"
     home = Path("runs", f"retrain-{name}") if out is None else Path(out)
     with open_registry(registry) as opened:
-        champion = opened.find(Reference.parse(f"{name}@{CHAMPION}"))
+        champion = opened.find(reference)
         make_directory(home)
         with exclusive(home / "retrain.lock"), ExitStack() as stack:
             clear_temporaries(home, ".feedback.*.tmp", below=False)
             # Folders of candidates: what else is there is a user's.
             for folder in home.glob("[0-9a-f]" * 16):
                 clear_temporaries(folder)
-            changes = overrides or {}
+            changes, named = overrides or {}, data
             if feedback:
                 collected = with_feedback(
                     name, data, home, changes, registry=registry, on_event=on_event
@@ -119,7 +121,8 @@ def retrain(
                 data = stack.enter_context(collected)
             targets = DecisionTargets(precision, coverage, out_of_scope)
             plan = make_plan(opened, champion, data, recipe, changes, targets, home, on_event)
-            own = recipe is None and not overrides and targets == DecisionTargets()
+            plan = replace(plan, given=None if data is named else named)
+            own = not overrides and all(one is None for one in (recipe, *vars(targets).values()))
             if hold_out is not None:
                 # Also where nothing is trained: a wrong path would wait for new images.
                 find(hold_out)
@@ -301,8 +304,9 @@ class _Job:
     def _add(self, gate: Gate, images: GateImages, seen: Keys) -> int:
         """Adds the candidate as a version, whether or not it passed; known by its key ever after."""
         keys = np.concatenate([seen, keys_of(self.plan.splits.train.hashes)])
-        source = describe(self.plan.data)
-        why = f"retrained from version {self.champion.version} on {source}: {gate.verdict}"
+        why = (
+            f"retrained from version {self.champion.version} on {self.plan.source}: {gate.verdict}"
+        )
         about = info(self.plan.candidate)
         evidence = self._evidence(gate, images, about.header.digest)
         known = keys if known_keys(self.registry, self.champion.digest) is not None else None

@@ -20,7 +20,7 @@ from seewhy.data.sources.corrected import (
     read_corrected,
     write_corrected,
 )
-from seewhy.errors import DataError, ImageError, UsageError
+from seewhy.errors import DataError, ImageError, RegistryError, UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.files import atomic_directory, require_new
 from seewhy.inference.registered import open_feedback
@@ -91,7 +91,7 @@ def export_feedback(
             file = ""
             if one.bytes is not None:
                 kind = "jpg" if one.bytes.startswith(b"\xff\xd8") else "png"
-                file = f"{one.request_id}-{one.image}.{kind}"
+                file = _plain(f"{one.request_id}-{one.image}.{kind}")
                 (folder / ADDED / file).write_bytes(one.bytes)
             images += bool(file)
             audit += one.audit
@@ -105,6 +105,17 @@ def export_feedback(
             )
         write_csv(HEADER, rows, folder / LABELS)
     return ExportedFeedback(path, len(rows), images, audit, right)
+
+
+def _plain(file: str) -> str:
+    """The name of a file that a row makes; rows may be anyone's. Raises `RegistryError` for a path."""
+    if not PLAIN.fullmatch(file):
+        raise RegistryError(
+            "damaged",
+            f"the registry has an answer whose image would be the file {visible(file)!r}: no server has "
+            "written it, so find out who did, and remove its row",
+        )
+    return file
 
 
 def apply_feedback(
@@ -172,7 +183,7 @@ def _read(served: Path) -> list[tuple[str, str]]:
     table = served / LABELS
     try:
         with open(table, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            rows = list(csv.DictReader(file, strict=True, restval=""))
         found = [(plain_cell(row["file"]), plain_cell(row["label"])) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError) as error:
         raise DataError(
@@ -180,7 +191,7 @@ def _read(served: Path) -> list[tuple[str, str]]:
             "`seewhy feedback export`"
         ) from None
     for line, (name, _) in enumerate(found, 2):
-        if name and not PLAIN.match(name):
+        if name and not PLAIN.fullmatch(name):
             raise DataError(
                 f"{LABELS}, line {line:,}: {visible(name)!r} is no name of a file in images/"
             )

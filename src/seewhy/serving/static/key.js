@@ -3,7 +3,7 @@
 import { byId, make } from "./dom.js";
 
 const dialog = byId("key-dialog"), { name } = dialog.dataset;
-const input = Object.assign(make("input"), { id: "key", type: "password", autocomplete: "off", spellcheck: false, required: true });
+const input = Object.assign(make("input"), { id: "key", type: "password", autocomplete: "off", spellcheck: false, required: true, pattern: "[ -~]+", title: "letters, digits and signs of ASCII" });
 const fault = Object.assign(make("p", "fault"), { id: "key-fault", role: "alert" });
 const use = Object.assign(make("button", "button strong", `Use this ${name}`), { type: "submit" });
 const cancel = Object.assign(make("button", "button", "Cancel"), { type: "button" });
