@@ -44,6 +44,7 @@ REMEDIES = {
     "gradient_norms.csv": "remove it, only the report shows it",
     "splits.csv": "`{resume}` writes it again",
     "bad_files.csv": "`{resume}` writes it again",
+    "difficulty.csv": "remove it, and `{resume}` writes it again",
     "metrics.json": "`{evaluate}` writes it again",
 }
 DAMAGED = "is damaged"

@@ -315,6 +315,15 @@ def test_a_group_leaks_as_an_image_does():
     assert "left_out" not in split[[2, 4]]
 
 
+@pytest.mark.parametrize("given", ["", "train"])
+def test_what_is_added_to_train_is_in_no_part_that_is_drawn(given):
+    images = a_set([0] * 40, [*range(20), *range(20)])
+    split, notes = split_of(images, [given] * 20 + ["added"] * 20, val=0.3)
+    held_out = {n for n in range(20) if split[n] != "train"}
+    assert held_out and {n for n in range(20) if split[20 + n] == "left_out"} == held_out
+    assert any("identical to (or in one group with) val images" in note for note in notes)
+
+
 def test_one_image_under_two_labels_is_one_unit():
     images = a_set([0, 1] * 20, [n // 2 for n in range(40)])
     split, _ = split_of(images, val=0.3)

@@ -102,7 +102,8 @@ def test_a_copy_of_the_data_does_not_replace_the_names_in_a_run(run_copy, photos
     seewhy.report(run_copy, photos)
 
 
-def test_a_fit_without_effect_is_refused_when_fine_tuning(trained, photos, tmp_path):
-    settings = {**QUICK, "data.fit": "pad"}
-    with pytest.raises(UsageError, match=r"data.fit=pad has no effect with --init"):
+@pytest.mark.parametrize(("name", "other"), [("fit", "pad"), ("interpolation", "bilinear")])
+def test_a_rule_without_effect_is_refused_when_fine_tuning(trained, photos, tmp_path, name, other):
+    settings = {**QUICK, f"data.{name}": other}
+    with pytest.raises(UsageError, match=rf"data.{name}={other} has no effect with --init"):
         seewhy.train(photos, "simple-cnn", init=trained, out=tmp_path / "run", overrides=settings)

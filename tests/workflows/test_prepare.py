@@ -53,6 +53,15 @@ def test_a_batch_is_of_no_more_images_than_there_are(photos, tmp_path):
         train(photos, run.path, overrides=batch, resume=True)
 
 
+@pytest.mark.parametrize("parts", [{"train.accumulate": 48}, {"train.shards": 24}])
+def test_a_batch_of_few_images_is_cut_into_no_more_parts_than_it_has(photos, tmp_path, parts):
+    """Its recipe was stored with more, which nothing could read again."""
+    settings = {"train.batch_size": 64, "train.epochs": 1, **parts}
+    run = train(photos, tmp_path / "run", overrides=settings)
+    seewhy.train(resume=True, out=run.path)
+    train(photos, run.path, overrides=settings, resume=True)
+
+
 def test_a_run_begun_with_a_larger_batch_keeps_it(photos, tmp_path, monkeypatch):
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -126,6 +135,25 @@ def test_the_one_unfinished_run_is_found_and_several_are_listed(photos, tmp_path
     error = call("train", "--resume", code=2).err
     assert "all runs here are finished: with more --epochs" in error and "'my run'\n" in error
     assert not list(tmp_path.glob("runs/*-2"))
+
+
+def test_a_run_begun_beside_others_is_resumed_where_there_are_no_more_threads(
+    photos, tmp_path, monkeypatch
+):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with monkeypatch.context() as patch:
+            patch.setattr("seewhy.workflows.prepare.free_threads", lambda: 1)
+            with seewhy.training_events(
+                photos, "regularized-cnn", out=tmp_path / "run", overrides=TINY
+            ) as events:
+                next(event for event in events if isinstance(event, Step))
+        torch.set_num_threads(1)
+        run = seewhy.train(resume=True, out=tmp_path / "run")
+    finally:
+        torch.set_num_threads(before)
+    assert run.config["threads"] == 1 and run.finished
 
 
 def test_data_in_memory_must_be_given_again(tmp_path):
@@ -208,6 +236,19 @@ def test_a_run_that_is_trained_on_may_be_stopped_and_loses_nothing(photos, tmp_p
     assert same_weights(resumed.model, Run(whole).model)
 
 
+def test_the_hardest_images_are_chosen_again_where_other_epochs_have_them(photos, tmp_path):
+    """Of ten epochs the last seven had the hardest alone, of thirteen the last nine."""
+    hardest = {"train.hardest": 0.25, "train.batch_size": 4, "train.epochs": 10}
+    out = train(photos, tmp_path / "run", overrides=hardest).path
+    longer = {"train.epochs": 13}
+    with seewhy.training_events(resume=True, out=out, overrides=longer) as events:
+        next(event for event in events if isinstance(event, Step) and event.step > 36)
+    assert len(seewhy.train(resume=True, out=out).history) == 13
+    whole = train(photos, tmp_path / "whole", overrides=hardest)
+    again = seewhy.train(resume=True, out=whole.path, overrides=longer)
+    assert weights_after(again) == weights_after(Run(out))
+
+
 def test_the_rate_of_a_schedule_that_had_ended_is_said(photos, tmp_path):
     ending = {"train.schedule": "cosine"}
     out = train(photos, tmp_path / "run", overrides=ending).path
@@ -235,6 +276,14 @@ def test_patience_and_fewer_epochs_do_not_train_on(photos, tmp_path):
             seewhy.train(resume=True, out=out, overrides=fewer)
     seewhy.train(resume=True, out=out, overrides={"train.patience": 2})
     assert len(Run(out).history) > done
+
+
+def test_more_epochs_of_a_last_layer_alone_are_refused_with_what_would_help(photos, tmp_path):
+    start = train(photos, tmp_path / "start")
+    last_layer = {"train.unfreeze": "none"}
+    out = train(photos, tmp_path / "run", init=start.path, overrides=last_layer).path
+    with pytest.raises(UsageError, match=r"layer is fitted.*another run with --train.unfreeze all"):
+        seewhy.train(resume=True, out=out, overrides={"train.epochs": 9})
 
 
 def weights_after(run):

@@ -13,7 +13,7 @@ from PIL import Image
 import seewhy
 from seewhy.cli.progress import Terminal
 from seewhy.config.data import DataConfig
-from seewhy.errors import UsageError
+from seewhy.errors import DataError, UsageError
 from seewhy.events import Epoch, Note, Step
 from seewhy.inference.bundle import load as load_bundle
 from seewhy.run import Run
@@ -115,6 +115,23 @@ def test_that_no_weights_were_averaged_is_said(photos, tmp_path, fields, lines):
 
 
 # ------------------------------------------------------------------ distillation
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"train.epochs": 1}, "there are too few epochs"),
+        ({"train.batch_size": 512}, "a batch has as many"),
+        ({}, None),
+    ],
+)
+def test_that_the_hardest_images_are_all_is_said(photos, tmp_path, fields, why):
+    settings = {**QUICK, "train.hardest": 0.5, "train.batch_size": 4, **fields}
+    told = []
+    train(photos, tmp_path / "run", settings, on_event=told.append)
+    notes = [note.text for note in told if isinstance(note, Note) and "hardest" in note.text]
+    said = f"hardest has no effect: all epochs have all images, as {why}"
+    assert notes == [said] if why else notes[0].startswith("hardest: training loss")
 
 
 def test_a_run_says_who_taught_it_and_resumes_with_no_other(photos, trained, tmp_path):
@@ -259,6 +276,10 @@ def test_a_network_of_ones_own_is_not_tuned_to_other_classes(photos, tmp_path):
     [
         ({"model.name": "simple_cnn"}, "images of 8 pixels, and simple_cnn does not take these"),
         ({"train.progressive": 0.95}, "has no effect on images of 16 pixels"),
+        (
+            {"train.progressive": None, "augment.crop_padding": 16},
+            "crop_padding=16 does not fit images of 16 pixels cropped to 16: choose 1 to 15",
+        ),
     ],
 )
 def test_small_images_that_do_not_fit_are_refused_in_a_line(photos, tmp_path, fields, message):
@@ -288,6 +309,21 @@ def test_a_curriculum_keeps_its_scores_in_the_run(photos, trained, tmp_path):
     kept = seewhy.load_data(tmp_path / "without", DataConfig(size=16)).train
     assert len(kept) == len(rows) - 3
     assert not {row["hash"].encode() for row in hardest} & set(kept.hashes.tolist())
+
+
+def test_scores_that_were_sorted_are_refused(photos, trained, tmp_path):
+    fields = options("curriculum", trained)
+    run = stopped(photos, tmp_path / "run", fields, steps=1)
+    file = run.path / "difficulty.csv"
+    header, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([header, *reversed(rows)]))
+    with pytest.raises(
+        DataError, match=r"difficulty.csv has other images, or another order.*remove"
+    ):
+        seewhy.train(resume=True, out=run.path)
+    file.unlink()
+    whole = train(photos, tmp_path / "whole", fields)
+    assert same_weights(seewhy.train(resume=True, out=run.path).model, whole.model)
 
 
 @pytest.mark.parametrize("option", ["train.curriculum", "train.difficulty"])

@@ -13,6 +13,7 @@ from helpers import QUICK, TinyNet, same_weights, write_folder
 import seewhy
 from seewhy.config.networks import NETWORKS
 from seewhy.config.recipe import load_recipe
+from seewhy.config.training import TrainConfig
 from seewhy.data import sources
 from seewhy.errors import MemoryLimitError, UsageError
 from seewhy.evaluation.metrics import score
@@ -84,6 +85,14 @@ def test_its_bundle_is_an_ordinary_one(
         out=pictures.parent / "explained",
         check=False,
     )
+
+
+def test_images_of_no_group_are_not_kept_together_in_the_cross_validation(
+    pictures: Path, tmp_path: Path
+) -> None:
+    grouped = {**SMALL, "data.group_from": r"ant/00([01])\.png"}
+    run = seewhy.train(pictures, "transfer", out=tmp_path / "run", overrides=grouped)
+    assert "the best in a cross-validation within train" in notes(run.events or [])
 
 
 def test_a_second_training_computes_no_features(
@@ -296,6 +305,21 @@ def test_the_budget_decides_how_long_all_layers_are_trained(
     decided, lines = transfer.decide(recipe, splits, torch.nn.Linear(1, 1), None, {})
     assert (decided.train.unfreeze, decided.train.epochs) == (unfreeze, epochs)
     assert re.search(text, lines[0])
+
+
+def test_no_budget_ends_while_the_rate_still_rises(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits = seewhy.load_data(pictures)
+    monkeypatch.setattr(transfer, "FEW", 10)
+    monkeypatch.setattr(transfer, "_seconds", lambda *_: (0.0, 1 / len(splits.train)))
+    for warmup, unfreeze in ((3, None), (2.5, "all")):
+        fields = {"train.time_limit": 3.1, "train.schedule": "cosine", "train.warmup": warmup}
+        decided, _ = transfer.decide(
+            load_recipe("transfer", fields), splits, torch.nn.Linear(1, 1), None, {}
+        )
+        assert decided.train.unfreeze == unfreeze
+        assert TrainConfig.model_validate(decided.train.model_dump()) == decided.train
 
 
 @pytest.mark.parametrize("most", [8, 1])

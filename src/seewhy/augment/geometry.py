@@ -40,19 +40,25 @@ def crop(images: Tensor, size: int, config: AugmentConfig, draw: dict[str, Tenso
 def _corner(
     side: int, size: int, config: AugmentConfig, draw: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Returns the first column and row `(B,)` of each image's crop."""
+    """Returns the first column and row `(B,)` of each image's crop. Raises `UsageError`."""
+    require_crop(side, size, config)
     padding = config.crop_padding
     if padding is None:
         middle = torch.full_like(draw["top"], (side - size) // 2, dtype=torch.int64)
         return middle, middle
     places = side + 2 * padding - size + 1
-    if places == 1 or padding >= side:
+    left, top = (draw[edge].mul(places).long() - padding for edge in ("left", "top"))
+    return left, top
+
+
+def require_crop(side: int, size: int, config: AugmentConfig) -> None:
+    """Raises `UsageError` for a padding that images of `side` pixels, cropped to `size`, do not allow."""
+    padding = config.crop_padding
+    if padding is not None and (padding >= side or side + 2 * padding == size):
         raise UsageError(
             f"crop_padding={padding} does not fit images of {side} pixels cropped to {size}: "
             f"choose 1 to {side - 1}, or leave it out"
         )
-    left, top = (draw[edge].mul(places).long() - padding for edge in ("left", "top"))
-    return left, top
 
 
 def _flipped(config: AugmentConfig, draw: dict[str, Tensor]) -> Tensor:

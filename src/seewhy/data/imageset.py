@@ -167,3 +167,11 @@ class ImageSet:
         pairs = zip(self.hashes.tolist(), self.labels.tolist(), strict=True)
         lines = sorted(digest + b" " + names[label] for digest, label in pairs)
         return hashlib.sha256(b"\n".join(lines)).hexdigest()
+
+
+def numbered(groups: np.ndarray) -> np.ndarray:
+    """Returns a number for each group, int64 `(N,)`, and one for each image of no group."""
+    numbers: np.ndarray = np.unique(groups, return_inverse=True)[1]
+    alone = groups == ""
+    numbers[alone] = len(groups) + np.arange(np.count_nonzero(alone))
+    return numbers

@@ -69,11 +69,17 @@ def pack_images(
     Raises `DataError` for images that cannot be read, unless the configuration skips them.
     """
     reading, config = listed.origin.read(), listed.config
+    groups = None
+    if config.group_from and not listed.origin.grouped:
+        ids = [record.id for record in listed.origin.read().records]
+        groups = iter(groups_of(ids, config.group_from))
     bad: list[BadFile] = []
     done = 0
     read = partial(_encoded, rule=rule, raw=raw)
     for records, results in read_all(reading.records, rule.store, read):
         for record, result in zip(records, results, strict=True):
+            if groups is not None:
+                record = record._replace(group=next(groups))
             if isinstance(result, ImageError):
                 bad.append(BadFile(record.id, result.code, str(result)))
             else:
@@ -118,16 +124,13 @@ class PackSink:
             self._groups.append(record.group)
 
     def finish(self, listed: Listed, rule: InputRule, raw: bool) -> None:
-        origin, pattern = listed.origin, listed.config.group_from
+        origin = listed.origin
         assert len(self._groups) in (0, len(self._ids)), "either all images have groups or none"
         labels = [label for label in self._labels if label]
         classes = classes_of(labels, listed.origin.read().classes)
         names = classes.names
         if origin.names and names == tuple(map(str, range(len(origin.names)))):
             names = origin.names
-        groups = self._groups
-        if pattern and not origin.grouped:
-            groups = groups_of(self._ids, pattern)
         numbers = [classes.number[label] for label in labels]
         about = About(
             rule=rule,
@@ -136,7 +139,7 @@ class PackSink:
             classes=list(names),
             merged=list(classes.merged),
             ids=self._ids,
-            groups=groups or None,
+            groups=self._groups or None,
             corrections={key.decode(): name for key, name in origin.corrections.items()},
         )
         self._writer.finish(about, np.array([*numbers, -1]))

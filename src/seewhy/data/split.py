@@ -21,7 +21,7 @@ from seewhy.config.input_rule import InputRule
 from seewhy.data.bad_files import BadFile, skip_flags, write_csv
 from seewhy.data.class_names import NO_LABEL
 from seewhy.data.images import near_duplicates
-from seewhy.data.imageset import ImageSet
+from seewhy.data.imageset import ImageSet, numbered
 from seewhy.errors import DataError, UntrainableError, UsageError
 from seewhy.text import counted, visible
 
@@ -137,10 +137,7 @@ def units(hashes: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     same_content = np.unique(hashes, return_inverse=True)[1]
     if groups is None:
         return same_content
-    same_group = np.unique(groups, return_inverse=True)[1]
-    alone = groups == ""
-    same_group[alone] = len(groups) + np.arange(np.count_nonzero(alone))
-    unit = same_content
+    same_group, unit = numbered(groups), same_content
     while True:  # spread the lowest number through both relations until nothing changes
         spread = _lowest(same_content, _lowest(same_group, unit))
         if np.array_equal(spread, unit):
@@ -230,8 +227,7 @@ def assign(
     fold, seed = config.held_out, config.split_seed
     if fold is not None:
         original = np.where(original == "val", "train", original)
-    unit = units(images.hashes, images.groups)
-    rank = ranks(_keys(images), seed)
+    unit, rank = units(images.hashes, images.groups), ranks(_keys(images), seed)
     split = original.astype("U8")
     notes = _leave_out_leaks(split, unit)
 
@@ -264,6 +260,7 @@ def assign(
             raise UsageError(f"{count} folds {of}: some would be empty, take fewer folds")
         notes.append(f"val: {sizes[held_out]:,} {of}, fold {held_out} (0 to {count - 1})")
     split[split == "added"] = "train"
+    notes += _leave_out_leaks(split, unit)  # of images that were added
     rows = np.flatnonzero(split == "train")
     if config.limit is not None and config.limit < len(rows):
         split[rows[~part(images.take(rows), config.limit, rank[rows])]] = "left_out"

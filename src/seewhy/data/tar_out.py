@@ -44,9 +44,10 @@ class TarSink:
             "id": record.id,
             "label": record.label,
             "split": split,
-            "group": record.group,
         }
-        said = {name: value for name, value in facts.items() if value}
+        # An empty group is said, as the first images tell whether there are groups.
+        group = {} if record.group is None else {"group": record.group}
+        said = {name: value for name, value in facts.items() if value} | group
         data, ending = image.data, "jpg"
         if self._raw_side is not None:
             data, ending = _png(data, self._raw_side), "png"

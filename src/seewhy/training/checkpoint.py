@@ -80,6 +80,7 @@ def packed(state: TrainState) -> tuple[bytes, dict[str, Any]]:
     data = safetensors.torch.save(tensors)
     return data, {
         "progress": dataclasses.asdict(state.progress),
+        "first_hardest": state.hardest and state.hardest.first,
         "optimizer": numbers,
         "threads": state.threads or torch.get_num_threads(),
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -130,9 +131,11 @@ def unpack(state: TrainState, data: bytes, record: Mapping[str, Any]) -> None:
     if state.hardest is not None:
         rows = _part(tensors, "hardest.")
         state.hardest.losses.copy_(rows.pop("losses"))
-        # Of an early version, epochs may have fewer images than a batch: they are chosen again.
-        count = state.hardest.count
-        known = {int(epoch): chosen for epoch, chosen in rows.items() if len(chosen) == count}
+        # Of a finished run that goes on, the hardest may be those of other epochs; of an early version,
+        # epochs may have fewer images than a batch: they are chosen again.
+        first, count = state.hardest.first, state.hardest.count
+        same = record.get("first_hardest", first) == first
+        known = {int(n): chosen for n, chosen in rows.items() if same and len(chosen) == count}
         state.hardest.chosen.update(known)
     state.progress = _progress(record)
     state.progress.gradient_norms = [

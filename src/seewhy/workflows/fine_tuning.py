@@ -17,6 +17,8 @@ from seewhy.models.registry import Network, name_of
 from seewhy.run import Run
 from seewhy.text import counted, shortened
 
+INTERPOLATION = "data.interpolation"
+
 
 def what_is_kept(name: str, start: Bundle, splits: Splits) -> tuple[str, ...]:
     """What a fine-tuning keeps of its model and what is new to it, a line for classes and one for images.
@@ -119,9 +121,11 @@ def fine_tuned(
     for name in overrides:
         section, _, field = name.rpartition(".")
         taken_over = section == "model" and "model" in update
-        if not taken_over and name not in ("data.size", "data.fit", "data.depth"):
+        if not taken_over and name not in ("data.size", "data.fit", "data.depth", INTERPOLATION):
             continue
         own, now = (getattr(getattr(one, section), field) for one in (recipe, tuned))
+        if name == INTERPOLATION:  # which no run stores of its model
+            now = start.rule.interpolation if own else own
         if own != now:
             raise UsageError(
                 f"{name}={own} has no effect with --init: the model to fine-tune has {now}; leave it out"

@@ -60,6 +60,11 @@ def pack_data(
     listed = list_data(data, config, on_event)
     if to == "pack" and listed.origin.pack is not None:
         raise UsageError(f"{data} is a pack: give the data that it was made from")
+    if to == "tar" and listed.origin.corrections:
+        raise UsageError(
+            f"the labels of {data} are corrected, which tars do not hold: write a pack ({SUFFIX}), or give "
+            "the data that were corrected"
+        )
     rule, notes = input_rule(listed, on_event)
     for note in (*listed.origin.notes, *notes):
         on_event(Note(note))

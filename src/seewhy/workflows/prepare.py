@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from seewhy.augment.geometry import require_crop
 from seewhy.config.recipe import Recipe, make_recipe, seen_by
 from seewhy.data import Splits, load_data
 from seewhy.data.sources import describe
@@ -24,7 +25,7 @@ from seewhy.models.pretrained import Weights, fill, read_weights
 from seewhy.models.registry import Network, build
 from seewhy.run import Run, new_run, resumable_run
 from seewhy.text import counted
-from seewhy.training.batches import WEIGHTS, seed_of
+from seewhy.training.batches import LEAST, WEIGHTS, seed_of
 from seewhy.training.busy import free_threads
 from seewhy.training.custom_network import check_custom
 from seewhy.training.features import logit_scale
@@ -131,6 +132,7 @@ def prepare(
     check_layers(network, chosen.train)
     notes = (*notes, *notes_on_network(network, chosen.train))
     check_sides(network, chosen.train, splits.rule.size)
+    require_crop(splits.rule.store, splits.rule.size, chosen.augment)
     chosen, decided = decide(chosen, splits, network, begun, request.overrides or {})
     if chosen.train.unfreeze is None:
         logit_scale(network, len(splits.classes), splits.rule.size)  # refuses what cannot be fitted
@@ -165,7 +167,8 @@ def _threads(
     most = torch.get_num_threads()
     threads = most
     if begun is not None:
-        threads = begun.config.get("threads") or most
+        if "threads" in begun.config:
+            return begun.config["threads"], []
     elif device.type == "cpu" and ranks.world == 1:
         threads = free_threads()
         if threads < most:
@@ -194,15 +197,19 @@ def _technique_notes(
         )
         return [text] if unused else []
     if train.accumulate is not None and batch_norm_momentum(network) is not None:
-        size = -(-train.batch_size // train.accumulate)
+        size = max(LEAST, -(-train.batch_size // train.accumulate))
         notes.append(
             f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
         )
-    if train.hardest is not None and train.first_hardest < train.epochs:
-        images = len(splits.train)
+    if train.hardest is not None:
+        images, first = len(splits.train), train.first_hardest
+        count = train.hardest_of(images)
+        why = "there are too few epochs" if first >= train.epochs else "a batch has as many"
         notes.append(
-            f"hardest: training loss and accuracy after epoch {train.first_hardest} are those of the hardest "
-            f"{train.hardest_of(images) / images:.0%} of the images"
+            f"hardest has no effect: all epochs have all images, as {why}"
+            if first >= train.epochs or count == images
+            else f"hardest: training loss and accuracy after epoch {first} are those of the hardest "
+            f"{count / images:.0%} of the images"
         )
     if train.swa is not None and (train.patience or train.time_limit):
         notes.append(
@@ -251,7 +258,10 @@ def _with_shares(recipe: Recipe, splits: Splits) -> Recipe:
 
 
 def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with a batch of no more images than there are; a run begun with a larger one keeps it."""
+    """The recipe with a batch of no more images than there are; a run begun with a larger one keeps it.
+
+    Nor is it cut into more parts than it allows.
+    """
     batch = recipe.train.batch_size
     if batch <= images:
         return recipe, ()
@@ -262,7 +272,10 @@ def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tu
         f"the learning rate "
         f"stays {recipe.train.lr:g}"
     )
-    train = recipe.train.model_copy(update={"batch_size": images})
+    parts = recipe.train.accumulate and min(recipe.train.accumulate, images)
+    shards = max(1, min(recipe.train.shards, images // LEAST))
+    fitting = {"batch_size": images, "accumulate": parts, "shards": shards}
+    train = recipe.train.model_copy(update=fitting)
     return recipe.model_copy(update={"train": train}), (note,)
 
 

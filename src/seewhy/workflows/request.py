@@ -209,10 +209,12 @@ def check_resumable(run: Run, recipe: Recipe, config: Mapping[str, Any]) -> None
     progress = load_progress(checkpoint)
     reason = reason_to_stop(progress, recipe.train)
     if reason and any(getattr(before, name) != getattr(recipe.train, name) for name in ends):
+        remedy = "give more --epochs, --train.patience or --train.time_limit"
+        if recipe.train.unfreeze is None:
+            remedy = "start another run with --train.unfreeze all, which trains all layers"
         raise UsageError(
-            f"{run.path} has {counted(progress.epoch, 'epoch')}, and these settings would not "
-            f"have trained it longer "
-            f"({reason}): give more --epochs, --train.patience or --train.time_limit"
+            f"{run.path} has {counted(progress.epoch, 'epoch')}, and these settings would not have trained "
+            f"it longer ({reason}): {remedy}"
         )
 
 

@@ -1,6 +1,5 @@
 """What the steps of a training are made of: its batch source and its objective."""
 
-import csv
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from seewhy.training.reference import Reference
 from seewhy.workflows.prepare import Job
 
 MOST_COUNTED = 1_000  # classes whose images are counted in the model file, whose facts have 256 KiB
+DIFFICULTY = "difficulty.csv"
 MOST_RESIDENT = 0.25  # share of a GPU's free memory that images may take
 MACHINE = ("processor", "cores", "threads", "cuda")  # of the run's environment
 
@@ -64,13 +64,15 @@ def _curriculum(job: Job) -> Curriculum | None:
 def _difficulty(job: Job, judge: Reference) -> np.ndarray:
     """How difficult each training image is, as the run stores it; measured where it does not yet."""
     train = job.splits.train
-    path = job.run.path / "difficulty.csv"
+    path = job.run.path / DIFFICULTY
+    hashes = [digest.decode() for digest in train.hashes.tolist()]
     if path.is_file():
-        with open(path, newline="", encoding="utf-8") as file:
-            return np.array([float(row["loss"]) for row in csv.DictReader(file)])
+        stored = job.run.rows(DIFFICULTY, "hash", "loss")
+        if [row["hash"] for row in stored] != hashes:
+            raise job.run.lacks(DIFFICULTY, "has other images, or another order, than the training")
+        return np.array([float(row["loss"]) for row in stored])
     losses = difficulty(judge, train, job.splits.rule.size, job.device)
     labels = (train.classes[label] for label in train.labels)
-    hashes = (digest.decode() for digest in train.hashes.tolist())
     rows = zip(train.ids, hashes, labels, losses.tolist(), strict=True)
     write_csv(("id", "hash", "label", "loss"), rows, path)
     return losses

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import nn
 
 from seewhy.config.recipe import Recipe
 from seewhy.config.training import TrainConfig
 from seewhy.data import ImageSet, Splits
+from seewhy.data.imageset import numbered
 from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import score
 from seewhy.evaluation.predictions import Predictions
@@ -77,7 +77,8 @@ def decide(
     epoch = step * images + forward * len(splits.val)
     epochs = min(config.epochs, int((config.time_limit - head) / epoch))
     limit = f"of --train.time_limit {config.time_limit:g} s"
-    if epochs < FEWEST_EPOCHS:
+    warmup = getattr(config.schedule_options, "warmup", None) or 0
+    if epochs < FEWEST_EPOCHS or epochs <= warmup:
         note = f"the last layer alone is trained: an epoch of all layers takes about {epoch:,.0f} s {limit}"
         return _with(recipe, unfreeze=None), (note,)
     note = (
@@ -101,7 +102,7 @@ def fit_last_layer(
     weights = balanced_weights(train.labels, classes) if config.class_weights else None
     layer = cast(nn.Linear, network.get_submodule(last_layer(network)))
     bias: nn.Parameter | None = layer.bias
-    groups = _numbered(train.groups)
+    groups = None if train.groups is None else numbered(train.groups)
     head = fit_head(
         features, labels, classes, weights=weights, groups=groups, bias=bias is not None
     )
@@ -169,10 +170,6 @@ def _seconds(network: nn.Module, side: int, config: TrainConfig) -> tuple[float,
         forward, _ = fitting_memory(copied, partial(timed, side, False), size, 0)
         step, _ = fitting_memory(copied, partial(timed, middle, True), size, 0)
     return forward, step
-
-
-def _numbered(groups: np.ndarray | None) -> np.ndarray | None:
-    return None if groups is None else np.unique(groups, return_inverse=True)[1]
 
 
 def _answers(head: Head, features: torch.Tensor, images: ImageSet) -> Predictions:

@@ -192,6 +192,7 @@ def test_a_label_that_has_no_name_is_an_error(tmp_path, label):
     ("labels", "expected"),
     [
         ([0, None, -1, 1], ["a", "", "", "b"]),
+        ([3, None, -1, 1], ["3", "", "", "1"]),
         (["x", None, "nan", " y "], ["x", "", "", "y"]),
         ([0.0, float("nan"), None, 12.0], ["0", "", "", "12"]),
     ],

@@ -245,7 +245,7 @@ def test_missing_images_are_bad_files_of_the_data(tmp_path):
         ("id,label\na,x\ngone,x\ngone,y\n", r"lines 3 and 4: both name gone"),
         ("id,label\n\n,x\n", r"line 3: no name: add it"),
         ("id,label\na,x,y\n", r"line 2: 3 cells, but the header has 2"),
-        ("id,label\na\n", r"line 2: 1 cell,"),
+        ("id,label\na\n", r"line 2: 1 cell, but the header has 2: add what is missing"),
         ('id,label\n"a,x\n', r"line 2: unexpected end of data"),
         ("id,label,split\na,x,tset\n", r"line 2: the split is 'tset', not one of train, "),
         ("id,label,split\na,x,train\nb,x,\n", r"line 3: no split, but other lines have one"),
@@ -487,6 +487,31 @@ def test_a_table_as_others_write_it(tmp_path, name, text):
     for path in (tmp_path, tmp_path / name):
         source = sources.find(path)
         assert {r.id: r.label for r in source.read().records} == {"0.png": "x", "1.png": "y"}
+
+
+def test_empty_cells_at_the_end_of_a_line_may_be_missing_or_too_many(tmp_path):
+    put(tmp_path, "0.png", "1.png", "2.png")
+    write(tmp_path, "id,label,group\n0,x\n1,y,g\n2,x,,\n")
+    assert [row[1:] for row in rows(tmp_path)] == [("x", "", ""), ("y", "", "g"), ("x", "", "")]
+
+
+def test_a_column_of_splits_by_another_name_is_said(tmp_path):
+    put(tmp_path, "0.png", "1.png")
+    write(tmp_path, "id,label,subset\n0,x,train\n1,y,Test\n")
+    said = "the column subset of labels.csv is not read: name it split if it tells the splits"
+    assert said in sources.find(tmp_path).notes
+    write(tmp_path, "id,label,subset,split\n0,x,train,train\n1,y,Test,train\n")
+    assert sources.find(tmp_path).notes == ()
+
+
+def test_what_the_first_of_json_lines_lacks_is_read_from_the_others(tmp_path):
+    put(tmp_path, "0.png", "1.png")
+    first, second = '{"file_name": "0.png", "label": "x"', '{"file_name": "1.png", "label": "y"'
+    write(tmp_path, f'{first}}}\n{second}, "group": "g"}}\n', "metadata.jsonl")
+    assert [record.group for record in sources.find(tmp_path).read().records] == ["", "g"]
+    write(tmp_path, f'{first}}}\n{second}, "split": "test"}}\n', "metadata.jsonl")
+    with pytest.raises(DataError, match="line 1: no split, but other lines have one"):
+        sources.find(tmp_path)
 
 
 def test_a_text_file_is_a_table_if_it_is_given(tmp_path):

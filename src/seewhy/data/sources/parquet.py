@@ -200,8 +200,10 @@ def _batch_records(
 
 
 def _label_name(label: Any, names: tuple[str, ...] | None, key: str) -> str:
-    if names is None or label in (None, -1):  # -1: the hub's way to hide a label
-        return label_text(label if names is None else None)
+    if label in (None, -1):  # -1: the hub's way to hide a label
+        return ""
+    if names is None:
+        return label_text(label)
     if not 0 <= label < len(names):
         raise DataError(f"{visible(key)} has the label {label}, not one of 0 to {len(names) - 1}")
     return names[label]

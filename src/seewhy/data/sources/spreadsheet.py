@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -32,8 +32,12 @@ class Sheet:
     encoding: str
     start: int = 0
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Yields the number of each line after the header and its cells; blank lines are skipped."""
+    def rows(self, least: int = 0) -> Iterator[tuple[int, list[str]]]:
+        """Yields the number of each line after the header and its cells; blank lines are skipped.
+
+        Empty cells at the end of a line may be too many, or missing, as Excel leaves them out, but for the
+        `least` number of cells.
+        """
         if self.file.lower().endswith(".jsonl"):
             yield from _json_rows(self.file, self.text, self.header)
             return
@@ -46,14 +50,15 @@ class Sheet:
         width, where = len(self.header), visible(self.file)
         try:
             for cells in islice(reader, self.start + 1, None):
-                if len(cells) != width and any(cells):
+                few = any(cells) and len(cells) < least
+                if few or any(cells[width:]):
+                    quotes = f"put quotes around a cell with {self.delimiter!r} in it"
                     raise DataError(
-                        f"{where}, line {reader.line_num:,}: {counted(len(cells), 'cell')}, but the "
-                        f"header has "
-                        f"{width}: put quotes around a cell with {self.delimiter!r} in it"
+                        f"{where}, line {reader.line_num:,}: {counted(len(cells), 'cell')}, but the header "
+                        f"has {width}: {'add what is missing' if few else quotes}"
                     )
                 if any(cells):
-                    yield reader.line_num, cells
+                    yield reader.line_num, [*cells, *[""] * (width - len(cells))][:width]
         except csv.Error as error:
             raise DataError(f"{where}, line {reader.line_num:,}: {error}: correct it") from None
 
@@ -74,7 +79,11 @@ def read_sheet(file: str, opened: BinaryIO) -> Sheet:
         )
     if data.startswith(b"PK\3\4"):
         raise DataError(f"{visible(file)} is a zip or an Excel file, no text: save it as CSV")
-    return _sheet(file, *decoded(data))
+    sheet = _sheet(file, *decoded(data))
+    if file.lower().endswith(".jsonl"):  # a name that its first line lacks may be `split`
+        rows = (_json_object(file, *line) for line in enumerate(sheet.text.split("\n"), 1))
+        sheet = replace(sheet, header=list(dict.fromkeys(name for row in rows for name in row)))
+    return sheet
 
 
 def read_head(file: str, opened: BinaryIO) -> Sheet:

@@ -4,7 +4,7 @@ One table for all, one for each split (`train.csv`, `test.csv`), or one in each 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from seewhy.data.sources.archives import not_looked_into
@@ -195,7 +195,7 @@ def _read(tree: Tree, file: str, columns: Columns) -> Table:
         raise DataError(
             f"{visible(file)}, line {without.line:,}: no split, but other lines have one: add it"
         )
-    notes = _notes(sheet, labels)
+    notes = [*_notes(sheet, labels), *_note_on_splits(sheet, {name, group, *labels.places})]
     if left_out := len(lines) - len(rows):
         notes.append(f"of no split: {counted(left_out, 'row')} of {visible(file)}")
     return Table(file, rows, None if group is None else plain(sheet.header[group]), notes)
@@ -203,7 +203,7 @@ def _read(tree: Tree, file: str, columns: Columns) -> Table:
 
 def _rows(sheet: Sheet, name: int, labels: Labels, group: int | None) -> Iterator[Row]:
     split = place_of(sheet.header, "split")
-    for line, cells in sheet.rows():
+    for line, cells in sheet.rows(least=1 + max(name, *labels.places)):
         where = f"{visible(sheet.file)}, line {line:,}"
         try:
             label = labels.of(cells)
@@ -234,6 +234,23 @@ def _notes(sheet: Sheet, labels: Labels) -> list[str]:
     elif (column := sheet.header[labels.places[0]].strip()).lower() not in ("label", "class"):
         notes.append(f"labels from the column {visible(column)} of {visible(sheet.file)}")
     return notes
+
+
+def _note_on_splits(sheet: Sheet, used: Collection[int | None]) -> list[str]:
+    """Returns a note on a column that is not read, though it names splits, where no column is `split`."""
+    if place_of(sheet.header, "split") is not None:
+        return []
+    rows = sheet.sample()
+    named = [
+        column
+        for place, column in enumerate(sheet.header)
+        if place not in used and rows and all(row[place].strip().lower() in SPLITS for row in rows)
+    ]
+    return [
+        f"the column {visible(column)} of {visible(sheet.file)} is not read: name it split if it tells the "
+        "splits"
+        for column in named
+    ]
 
 
 def _split(where: str, cell: str) -> str:
