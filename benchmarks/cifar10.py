@@ -22,6 +22,8 @@ from pathlib import Path
 import torch
 from machine import describe, reference_step, speedruns
 
+import seewhy
+
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results"
 RUNS = ROOT.parent / "build" / "cifar10"
@@ -79,8 +81,8 @@ def one_run(recipe: str, seed: int, data: str, epochs: int | None = None) -> dic
 
 def recorded_seconds(run: Path) -> float:
     """Seconds of training until the last epoch that ended."""
-    rows = (run / "history.csv").read_text().split()[1:] if (run / "history.csv").exists() else []
-    return float(rows[-1].split(",")[-1]) if rows else 0.0
+    rows = seewhy.Run(run).history
+    return rows[-1]["seconds"] if rows else 0.0
 
 
 def baseline(recipe: str, data: str) -> dict:

@@ -40,7 +40,7 @@ def seconds(given: argparse.Namespace, threads: int, flags: list[str], out: Path
     command += ["--out", str(out), *flags]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, env=environment, **quiet) as process:
-        while not (out / "history.csv").exists() or not (rows := seewhy.Run(out).history):
+        while not (rows := seewhy.Run(out).history):
             assert process.poll() is None, command
             time.sleep(0.2)
         process.terminate()

@@ -10,7 +10,6 @@ import click
 from click.shell_completion import CompletionItem
 
 import seewhy
-from seewhy import __version__
 from seewhy.errors import MemoryLimitError, as_user_error
 from seewhy.text import no_such, visible
 
@@ -102,7 +101,7 @@ class Verbs(click.Group):
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.version_option(__version__, prog_name="seewhy")
+@click.version_option(seewhy.__version__, prog_name="seewhy")
 def cli() -> None:
     """SeeWhy: from images to a classifier that you understand and can ship.
 
@@ -115,9 +114,8 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Runs the command line; exit codes are in `seewhy.errors`, 1 means that some rows are not ok."""
-    if (
-        seewhy.in_group()
-    ):  # of one that is killed, the others need not show stacks; before torch is loaded
+    if seewhy.in_group():
+        # Before torch is loaded: of one that is killed, the others need not show stacks.
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         sys.exit(cli.main(arguments, prog_name="seewhy", standalone_mode=False))

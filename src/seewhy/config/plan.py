@@ -68,6 +68,10 @@ class Plan(BaseModel):
     set_: dict[str, Any] = Field({}, alias="set", description="recipe fields of every row")
     rows: dict[str, Row] = Field(min_length=1, description="the rows by name")
 
+    def shared(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """The recipe fields of every row, where `overrides` are set too."""
+        return {**self.set_, **overrides}
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -116,7 +120,7 @@ def variants(plan: Plan, recipe: str, overrides: Mapping[str, Any]) -> list[Vari
     Raises `UsageError` with the name of the row if it changes nothing, names an unknown field or row, or sets
     fields that contradict each other.
     """
-    shared = {**plan.set_, **overrides}
+    shared = plan.shared(overrides)
     base = plan.base or load_recipe(recipe, shared).name
     resolved = {base: Variant(base, recipe, shared, None, "")}
     for name, row in plan.rows.items():

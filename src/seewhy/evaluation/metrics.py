@@ -140,7 +140,7 @@ def metrics(predictions: Predictions, split: str) -> Metrics:
         **_means_over_classes(table),
         "weighted_recall": accuracy_interval,  # the same number
         "nll": log_loss_interval(kept),
-        "ece": calibration_interval(kept),
+        "ece": calibration_interval(kept, by_confidence),
         "auroc": areas_of.mean_auroc,
         "average_precision": areas_of.mean_average_precision,
     }
@@ -195,11 +195,10 @@ def log_loss_interval(predictions: Predictions) -> Interval:
     return replace(interval, low=max(interval.low, 0.0))  # no log loss is negative
 
 
-def calibration_interval(predictions: Predictions) -> Interval:
-    """The expected calibration error with its interval."""
+def calibration_interval(predictions: Predictions, bins: Reliability) -> Interval:
+    """The expected calibration error of `reliability` with its interval."""
     confidence, correct = predictions.confidence(), predictions.predicted == _labels(predictions)
-    error = reliability(confidence, correct).ece
-    return ece_interval(error, correct, confidence, confidence_bins(confidence))
+    return ece_interval(bins.ece, correct, confidence, confidence_bins(confidence))
 
 
 def loss_if_wrong(scores: NDArray[np.float64]) -> float:

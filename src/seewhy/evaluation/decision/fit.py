@@ -14,7 +14,12 @@ from seewhy.evaluation.decision.threshold import (
     threshold_for_coverage,
     threshold_for_precision,
 )
-from seewhy.evaluation.metrics import calibration_interval, labelled, log_loss_interval
+from seewhy.evaluation.metrics import (
+    calibration_interval,
+    labelled,
+    log_loss_interval,
+    reliability,
+)
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import Interval
 
@@ -80,8 +85,8 @@ def fit_decision(
     return Calibration(
         n=len(tempered),
         temperature=tempered.temperature,
-        ece_before=calibration_interval(plain),
-        ece_after=calibration_interval(tempered),
+        ece_before=calibration_interval(plain, reliability(plain.confidence(), correct)),
+        ece_after=calibration_interval(tempered, reliability(sure, correct)),
         nll_before=log_loss_interval(plain),
         nll_after=log_loss_interval(tempered),
         risk_coverage=risk_coverage(sure, correct),

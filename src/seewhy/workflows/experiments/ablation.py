@@ -53,8 +53,7 @@ def ablate(
     others continue. Raises `UsageError` before any training if a row does not fit the data.
     """
     chosen = plan if isinstance(plan, Plan) else load_plan(plan)
-    shared = {**chosen.set_, **(overrides or {})}
-    recipe = chosen.recipe or suited_recipe(data, shared, on_event)
+    recipe = chosen.recipe or suited_recipe(data, chosen.shared(overrides or {}), on_event)
     planned = variants(chosen, recipe, overrides or {})
     task = Task(data, recipe, planned[0].overrides, on_event, engine=engine)
     base = task.planned()
