@@ -77,6 +77,12 @@ def test_both_answer_and_one_is_shown(shadowed: Running) -> None:
     assert [one["name"] for one in shadowed.client.get("/models").json()["models"]] == ["small"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems know niceness alone")
+def test_it_computes_when_nothing_else_wants_a_core(shadowed: Running) -> None:
+    process = challenger(shadowed)["process"]
+    until(lambda: os.sched_getscheduler(process) == os.SCHED_IDLE)
+
+
 def test_a_challenger_with_another_input_reads_the_file_itself(
     exported: Path, enlarging: Path, tmp_path: Path, registry: Path
 ) -> None:
