@@ -31,6 +31,11 @@ def test_a_request_is_forgotten(place):
         assert feedback.image("a", 0) is None
 
 
+@pytest.mark.parametrize("line", ["feedback forget", "feedback export --out new", "ab status"])
+def test_what_no_registry_can_have_is_not_looked_for(place, line):
+    assert "'a\\udcff' is not UTF-8" in call(*line.split(), "a\udcff", code=2).err
+
+
 def test_labels_become_a_version_of_the_data(place, photos, tmp_path):
     with seewhy.open_feedback() as feedback:
         feedback.forget("b")

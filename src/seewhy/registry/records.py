@@ -124,6 +124,16 @@ class Reference:
         return cls(name, None, alias)
 
 
+def require_unicode(text: str) -> None:
+    """Raises `UsageError` for text that no database has: of an argument in another encoding than UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{text!r} is not UTF-8, so that no registry has it: write it anew"
+        ) from None
+
+
 def require_name(name: str) -> None:
     """Raises `UsageError` unless a model may have this name."""
     if not _NAME.fullmatch(name):

@@ -10,7 +10,7 @@ import numpy as np
 from seewhy.analysis.ab import MARGIN, ABTest, shadow_test, split_test
 from seewhy.errors import RegistryError, UsageError
 from seewhy.inference.registered import open_feedback, open_registry
-from seewhy.registry.records import CHALLENGER, CHAMPION, CLIENT, Version
+from seewhy.registry.records import CHALLENGER, CHAMPION, CLIENT, Version, require_unicode
 from seewhy.text import command_line, registry_flags
 from seewhy.workflows.ab_sentences import sentences
 
@@ -57,6 +57,7 @@ def ab_status(
         raise UsageError(
             f"a margin of {margin} is none: expected a share between 0 and 1, such as 0.01"
         )
+    require_unicode(name)
     known = _known(name, registry)
     from seewhy.registry import ab as recorded  # here, since it needs the extra
 

@@ -25,6 +25,7 @@ from seewhy.errors import DataError, ImageError, RegistryError, UsageError
 from seewhy.events import OnEvent, ignore
 from seewhy.files import atomic_directory, require_new
 from seewhy.inference.registered import open_feedback, open_registry
+from seewhy.registry.records import require_unicode
 from seewhy.text import counted, plain_cell, visible
 from seewhy.workflows.trained_on import keys_of, models_trained_on
 
@@ -90,6 +91,7 @@ def export_feedback(
     or of review. The folder has labels.csv and images/. Raises `UsageError` if `out` exists or there are no
     labels.
     """
+    require_unicode(name)
     path = Path(out)
     require_new(path)
     rows: list[Sequence[object]] = []
@@ -124,6 +126,7 @@ def forget_request(request_id: str, *, registry: str | Path | None = None) -> Fo
     A model cannot forget: those that were trained on one of its images are named, to be trained again without
     it. `registry` is as for `open_feedback`. Raises `RegistryError` with the code unknown_request.
     """
+    require_unicode(request_id)
     with open_feedback(registry) as feedback:
         hashes = set()
         for file in feedback.images(request_id):
