@@ -5,6 +5,7 @@ import { byId, counted, fill, make, named, visible } from "./dom.js";
 
 const NONE = "none of these";
 const MANY = 20; /* items asked for at a time */
+const MOST = 500; /* that the server gives */
 const SMALL = 64; /* pixels: images up to this size are shown without interpolation */
 
 let waiting = []; /* items to look at; the first is shown */
@@ -28,7 +29,8 @@ function imageOf(item) {
 }
 
 async function look() {
-  const skipped = done.filter(({ label }) => label === null).map(({ item }) => key(item));
+  /* So many of the last are left out as can be asked for; those skipped before them come again. */
+  const skipped = done.filter(({ label }) => label === null).map(({ item }) => key(item)).slice(MANY - MOST);
   const answer = await api.queue(MANY + skipped.length);
   counts = answer.counts;
   classes = { ...classes, ...answer.classes };
