@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import create_engine, insert, text, update
 
 from seewhy.errors import RegistryError, UsageError
+from seewhy.registry import registry as registries
 from seewhy.registry.postgres import postgres_engine
 from seewhy.registry.registry import Registry
 from seewhy.registry.schema import SCHEMA, about, blobs, models
@@ -180,6 +181,30 @@ def test_bytes_that_are_collected_can_be_added_again(registry, model_file, tmp_p
     add(registry, model_file(10))
     registry.collect(keep=1)
     assert add(registry, file).version == version.version
+    assert registry.fetch(version, tmp_path / "cache").read_bytes() == file.read_bytes()
+
+
+def test_bytes_are_not_collected_while_another_model_takes_them(
+    registry, place, model_file, tmp_path, monkeypatch
+):
+    file = model_file(9)
+    add(registry, file)
+    add(registry, model_file(10))
+    found = threading.Event()
+    store = registries._store
+
+    def slow(*given):
+        size = store(*given)
+        found.set()
+        time.sleep(0.3)  # in which a collector that does not wait removes them
+        return size
+
+    monkeypatch.setattr(registries, "_store", slow)
+    with ThreadPoolExecutor(1) as threads:
+        adding = threads.submit(add, registry, file, name="another")
+        assert found.wait(10)
+        registry.collect(keep=1)
+        version = adding.result()
     assert registry.fetch(version, tmp_path / "cache").read_bytes() == file.read_bytes()
 
 

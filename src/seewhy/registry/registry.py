@@ -39,7 +39,7 @@ from seewhy.registry.rows import (
     unneeded,
     version_of,
 )
-from seewhy.registry.schema import PART, aliases, blobs, events, models, versions
+from seewhy.registry.schema import PART, about, aliases, blobs, events, models, versions
 
 SUFFIXES = {"bundle": ".safetensors", "onnx": ".onnx"}
 TRAINED_ON = "trained_on"  # among a version's facts: the sha256 of what tells its training images
@@ -95,6 +95,7 @@ class Registry:
         seen = {} if trained_on is None else {TRAINED_ON: hashlib.sha256(trained_on).hexdigest()}
         stated = {**facts, **seen}
         with self._database.writing() as connection:
+            _lock_bytes(connection)
             _lock(connection, name, make=True)
             if trained_on is not None:
                 _store(connection, io.BytesIO(trained_on), seen[TRAINED_ON], "the list of images")
@@ -220,6 +221,7 @@ class Registry:
         model. Versions and events stay in the history.
         """
         with self._database.writing() as connection:
+            _lock_bytes(connection, to_remove=True)
             spare, needed = [], set()
             for name in connection.scalars(select(models.c.name).order_by(models.c.name)).all():
                 _lock(connection, name)
@@ -287,6 +289,11 @@ def _store(connection: Connection, opened: BinaryIO, sha256: str, what: str) -> 
     if digest.hexdigest() != sha256:
         raise RegistryError("damaged", f"{what} was changed while it was added: try again")
     return size
+
+
+def _lock_bytes(connection: Connection, *, to_remove: bool = False) -> None:
+    """Makes who would remove bytes wait until this transaction ends; `to_remove`: also who would add any."""
+    connection.execute(select(about.c.schema).with_for_update(read=not to_remove))
 
 
 def _lock(connection: Connection, name: str, make: bool = False) -> None:
