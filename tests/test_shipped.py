@@ -44,7 +44,10 @@ def test_info_says_of_which_data_its_metrics_are_and_where_the_card_is(name, tmp
     assert "data" not in sections["Training data"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("best", marks=pytest.mark.long), *NAMES[1:]],  # best takes a minute
+)
 def test_the_card_says_the_accuracy_that_is_measured(name, some_cifar10):
     card = (resources.files("seewhy") / "weights" / f"{name}.md").read_text()
     interval = r"(?:interval |\*\*accuracy\*\*: [\d.]+% \()([\d.]+)% to ([\d.]+)%"
