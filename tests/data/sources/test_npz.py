@@ -84,6 +84,15 @@ def test_validation_has_the_names_in_use(tmp_path, name):
     assert [record.split for record in found] == ["train"] * 6 + ["val"] * 6
 
 
+@pytest.mark.parametrize("names", [None, ["ant", "bee"]])
+def test_minus_one_is_no_label(tmp_path, names):
+    named = {} if names is None else {"class_names": np.array(names)}
+    path = save(tmp_path / "x.npz", images=GREY, labels=np.array([0, -1, 1, 0, 1, 1]), **named)
+    data = load_data(path, trainable=False)
+    assert data.classes == tuple(names or "01")
+    assert len(data.train) + len(data.val) + len(data.test) == 5
+
+
 def test_classes_may_have_names(tmp_path):
     names = np.array(["猫", "dog", "cow"])
     path = save(tmp_path / "x.npz", images=GREY, labels=LABELS % 3, class_names=names)

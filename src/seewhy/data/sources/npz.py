@@ -30,6 +30,7 @@ _ARRAY = re.compile(
     rf"(?:({_SPLITS})_)?(?:(x|images?)|(y|labels?|targets?))(?:_({_SPLITS}))?", re.IGNORECASE
 )
 _CHANNELS = tuple((count,) for count in CHANNELS)
+_UNLABELLED = -1  # as in arrays in memory; the text of a table may name a class so
 _CLASSES = ("classes", "class_names", "label_names", "names")
 _MAX_HEADER, _MAX_LABELS, _CHUNK = 10_000, 1 << 30, 4 << 20  # bytes
 _EXPECTED = "x_train, y_train, x_test, y_test; train_images, train_labels, ...; or images, labels"
@@ -204,7 +205,7 @@ def _read(file: str, parts: list[Part], classes: Array | None, opened: Open) -> 
         values = [_numbers(part.labels.name, _values(archive, part.labels)) for part in parts]
     order = tuple(names) if names else None
     if order is None and all(value.dtype.kind in "ui" for value in values):
-        order = tuple(str(value) for value in np.unique(np.concatenate(values)))
+        order = tuple(str(one) for one in np.unique(np.concatenate(values)) if one != _UNLABELLED)
 
     def records() -> Iterator[Record]:
         with opened() as archive:
@@ -243,15 +244,15 @@ def _numbers(name: str, labels: np.ndarray) -> np.ndarray:
 def _words(values: np.ndarray) -> list[str]:
     if values.dtype.kind == "S":
         return [value.decode("utf-8", "backslashreplace") for value in values.tolist()]
-    return [str(value) for value in values.tolist()]
+    return ["" if value == _UNLABELLED else str(value) for value in values.tolist()]
 
 
 def _named(array: str, values: np.ndarray, names: list[str]) -> list[str]:
-    if values.dtype.kind not in "ui" or values.min() < 0 or values.max() >= len(names):
+    if values.dtype.kind not in "ui" or values.min() < _UNLABELLED or values.max() >= len(names):
         raise DataError(
             f"{array} has labels other than the numbers 0 to {len(names) - 1} of the named classes"
         )
-    return [names[value] for value in values.tolist()]
+    return ["" if value == _UNLABELLED else names[value] for value in values.tolist()]
 
 
 def _images(stream: IO[bytes], array: Array) -> Iterator[ImageLike]:
