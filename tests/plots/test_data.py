@@ -8,6 +8,8 @@ import pytest
 from data.inspect.sets import a_set
 from data.pictures import scenes, write_scenes
 from PIL import Image
+from plots.test_analysis import all_on_the_page
+from plots.test_metrics import drawn
 
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data
@@ -69,6 +71,15 @@ def test_sizes_are_drawn_where_they_are():
     moved = figures(train=[1, 2])
     moved = replace(moved, sizes=np.array([[500, 375], [375, 500], [300, 2000]], np.int32))
     assert one.std() > 5 and not np.array_equal(one, picture(image_sizes(moved)))
+
+
+@pytest.mark.parametrize("stored", [16, 32, 224])
+def test_the_stored_size_is_on_the_figure_also_beyond_all_images(stored):
+    alike = replace(figures(train=[1]), sizes=np.full((50, 2), 32, np.int32), stored=stored)
+    figure = drawn(image_sizes, alike)
+    (axes,) = figure.axes
+    assert all_on_the_page(figure) and axes.get_xlim()[0] < stored < axes.get_xlim()[1]
+    assert figure.get_suptitle() == "50 images in 1 size, median 32x32"
 
 
 def test_an_overview_shows_images_of_each_class(splits):
@@ -136,3 +147,12 @@ def test_a_telling_number_is_drawn_with_its_classes():
         for given in ({0}, {0, 1, 2})
     ]
     assert 0 < red[0] < red[1]
+
+
+def test_the_title_of_a_number_that_tells_many_classes_fits():
+    labels = np.arange(60) % 12
+    names = tuple(f"class {label} of a long name" for label in range(12))
+    figure = drawn(
+        telling_number, "red", labels.astype(float), a_set(scenes(60, 8), labels, names), range(12)
+    )
+    assert all_on_the_page(figure) and figure.get_suptitle().endswith("and 7 more")

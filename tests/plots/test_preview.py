@@ -8,6 +8,7 @@ from data.inspect.sets import a_set
 from data.pictures import noise, scenes
 from PIL import Image
 from plots.test_data import ODD
+from plots.test_metrics import drawn as laid_out
 
 from seewhy.augment.preview import ladders, versions
 from seewhy.config.augment import AugmentConfig
@@ -61,3 +62,14 @@ def test_each_step_of_each_augmentation_is_drawn():
     for ladder in found:
         for step in ladder.images:
             assert (picture == step[8, 8]).all(2).sum() > 50
+
+
+def test_long_names_neither_cover_images_nor_run_into_each_other():
+    examples = a_set(scenes(2, 20), range(2), ("W" * 30, "great spotted woodpecker"))
+    originals = [Original(noise(30, 40, seed), 40, 30) for seed in range(2)]
+    mixed = versions(examples.images, examples.labels, 16, AugmentConfig(mixup=1), 3, seed=0)
+    figure = laid_out(input_sheet, examples, originals, InputRule(size=16, store=20), mixed)
+    boxes = [text.get_window_extent() for text in figure.texts[5:]]
+    boxes += [axes.get_window_extent() for axes in figure.axes]
+    for number, one in enumerate(boxes):
+        assert not any(one.overlaps(other) for other in boxes[:number])

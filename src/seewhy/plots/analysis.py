@@ -257,7 +257,8 @@ def mistakes_by_cause(causes: Causes) -> Figure:
     axes.xaxis.set_visible(False)
     axes.grid(False)
     axes.spines["bottom"].set_visible(False)
-    figure.suptitle(f"Most likely causes of the {len(causes.mistakes):,} most confident mistakes")
+    count = counted(len(causes.mistakes), "most confident mistake")
+    figure.suptitle(f"Most likely causes of the {count}")
     return figure
 
 

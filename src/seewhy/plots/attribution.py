@@ -204,7 +204,7 @@ def filters(kernels: Floats) -> Figure:
     cell, down = 0.62, -(-len(shown) // across)
     page = Page(max(across * (cell + GAP) + GAP, 5), TITLE + down * (cell + GAP))
     side = "x".join(map(str, kernels.shape[2:]))
-    page.text(GAP, 0.33, f"{len(kernels)} first-layer filters of {side} pixels", **_BOLD)
+    page.text(GAP, 0.33, f"{counted(len(kernels), 'first-layer filter')} of {side} pixels", **_BOLD)
     for number, kernel in enumerate(shown):
         left = GAP + number % across * (cell + GAP)
         axes = page.axes(left, TITLE + number // across * (cell + GAP), cell, cell)

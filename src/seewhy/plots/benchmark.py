@@ -93,7 +93,7 @@ def speed_bars(speeds: Sequence[Speed], threads: int) -> Figure:
     name_rows(
         first, [f"{short(one.model)}, {one.runtime}" for one in speeds], (len(speeds) - 0.5, -0.5)
     )
-    figure.suptitle(f"Speed of inference from prepared arrays, {threads} thread(s)")
+    figure.suptitle(f"Speed of inference from prepared arrays, {counted(threads, 'thread')}")
     return figure
 
 
@@ -118,15 +118,16 @@ def training_bars(speeds: Sequence[TrainingSpeed], threads: int) -> Figure:
     first.legend(
         loc="upper left", bbox_to_anchor=(0, 0), ncols=len(COLOURS), fontsize=7, frameon=False
     )
-    shown = (
+    shown: tuple[tuple[str, Sequence[float | None], str], ...] = (
         ("images/s", [one.images_per_second for one in speeds], ",.0f"),
         ("share of the peak", [one.conv_share for one in speeds], ".0%"),
-        ("MB of memory", [one.memory_mb or 0 for one in speeds], ",.0f"),
+        ("MB of memory", [one.memory_mb for one in speeds], ",.0f"),
     )
     for axes, (title, values, form) in zip(others, shown, strict=True):
-        axes.barh(rows, values, 0.6, color=BLUE)
+        axes.barh(rows, [value or 0 for value in values], 0.6, color=BLUE)
         for row, value in enumerate(values):
-            _number(axes, value, row, format(value, form))
+            text = "not known" if value is None else format(value, form)
+            _number(axes, value or 0, row, text)
         axes.set_title(title)
     for axes in (first, *others):
         hide_lines(axes)

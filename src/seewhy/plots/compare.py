@@ -13,7 +13,17 @@ from seewhy.analysis.compare import ComparedModel, Comparison, ModelComparison, 
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.files import write_atomic
 from seewhy.plots.sheets import Tile, sheet
-from seewhy.plots.style import BLUE, DASHED, GREY, VERMILION, name_rows, png, short, short_names
+from seewhy.plots.style import (
+    BLUE,
+    DASHED,
+    GREY,
+    VERMILION,
+    headline,
+    name_rows,
+    png,
+    short,
+    short_names,
+)
 from seewhy.text import counted, visible
 
 MOST_CLASSES = 60  # of more, only the largest differences are drawn
@@ -107,7 +117,7 @@ def class_differences(difference: ModelDifference) -> Figure:
     figure = Figure(figsize=(7.6, 1.6 + 0.26 * len(rows)))
     _forest(figure.add_subplot(), rows)
     first, second = short(difference.first), short(difference.second)
-    figure.suptitle(f"Recall of {first} minus that of {second}, in percentage points{part}")
+    headline(figure, f"Recall of {first} minus that of {second}, in percentage points{part}")
     return figure
 
 
@@ -120,7 +130,7 @@ def _forest(axes: Axes, rows: Sequence[tuple[str, Interval, bool]]) -> None:
     axes.axvline(0, **DASHED)
     name_rows(axes, [name for name, *_ in rows], (-0.7, len(rows) - 0.3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.3g}" if x else "0"))
-    axes.set_xlabel("grey: not significant; coloured: significant, corrected for multiple tests")
+    axes.set_xlabel("grey: not significant\ncoloured: significant, corrected for multiple tests")
 
 
 def _file(name: str) -> str:

@@ -18,13 +18,14 @@ from seewhy.plots.style import (
     LIGHT_BLUE,
     PALE,
     VERMILION,
+    headline,
     hide_lines,
     name_rows,
     png,
     short,
     short_names,
 )
-from seewhy.text import counted
+from seewhy.text import counted, shortened
 
 MOST_CLASSES = 100  # of more, only a part is drawn
 MOST_ROWS = 40  # classes in the overview
@@ -71,9 +72,10 @@ def class_counts(figures: Statistics) -> Figure:
 def image_sizes(figures: Statistics) -> Figure:
     """Width and height of the original images of train and val as dots, and the stored size."""
     width, height = figures.sizes.T
+    side = figures.stored
     figure = Figure(figsize=(6.4, 6.2))
     axes = figure.add_subplot(aspect="equal")
-    low, high = figures.sizes.min() / 1.3, figures.sizes.max() * 1.3
+    low, high = min(figures.sizes.min(), side) / 1.3, max(figures.sizes.max(), side) * 1.3
     note: dict[str, Any] = {"textcoords": "offset points", "color": GREY, "fontsize": 8}
     for shape, text in ((1, "square"), (3 / 2, "3:2"), (2 / 3, "2:3"), (3, "3:1"), (1 / 3, "1:3")):
         axes.plot((low * shape, high * shape), (low, high), color=PALE, linewidth=1, zorder=1)
@@ -81,7 +83,6 @@ def image_sizes(figures: Statistics) -> Figure:
         axes.annotate(text, (x, y), (-3, -3), ha="right", va="top", **note)
     size = float(np.interp(len(width), (100, 10_000), (22, 4)))
     axes.scatter(width, height, s=size, color=BLUE, alpha=0.45, linewidths=0, zorder=2)
-    side = figures.stored
     axes.plot((low, side, side), (side, side, low), color=VERMILION, linewidth=1.4, zorder=3)
     axes.text(low * 1.04, side, f" stored: {side}x{side}", color=VERMILION, va="bottom", fontsize=9)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
@@ -93,7 +94,7 @@ def image_sizes(figures: Statistics) -> Figure:
     axes.grid(False)
     distinct = len(np.unique(figures.sizes, axis=0))
     figure.suptitle(
-        f"{counted(len(width), 'image')} in {distinct:,} sizes, median {np.median(width):,.0f}x"
+        f"{counted(len(width), 'image')} in {counted(distinct, 'size')}, median {np.median(width):,.0f}x"
         f"{np.median(height):,.0f}"
     )
     return figure
@@ -119,8 +120,8 @@ def class_sheet(images: ImageSet, label: int) -> Figure:
     lines = [rows[start : start + EACH] for start in range(0, len(rows), EACH)]
     figure, _ = _plain(_mosaic(images, lines or [rows]))
     count = images.counts[label]
-    part = f"{len(rows)} of {count:,}" if len(rows) < count else f"all {count:,}"
-    figure.suptitle(f"{short(images.classes[label])}: {part} training images")
+    part = f"{len(rows)} of " if len(rows) < count else ""
+    figure.suptitle(f"{short(images.classes[label])}: {part}{counted(count, 'training image')}")
     return figure
 
 
@@ -189,10 +190,8 @@ def telling_number(
     names = short_names([images.classes[label] for label in order])
     name_rows(axes, names, (-0.6, len(order) - 0.4), 9)
     axes.set_xlabel(number)
-    named = ", ".join(
-        name for label, name in zip(order, names, strict=True) if label in predictable
-    )
-    figure.suptitle(f"{number} alone is enough to recognise {named}")
+    named = [name for label, name in zip(order, names, strict=True) if label in predictable]
+    headline(figure, f"{number} alone is enough to recognise {shortened(named)}")
     return figure
 
 

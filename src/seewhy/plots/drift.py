@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from seewhy.analysis.drift import ClassShare, Drift
-from seewhy.plots.style import BLUE, GREY, VERMILION, png, short, write_drawings
+from seewhy.plots.style import BLUE, GREY, VERMILION, png, short_names, write_drawings
+from seewhy.text import counted
 
 MOST = 20  # classes, those whose probabilities differ most
 
@@ -25,13 +26,17 @@ def class_shares(drift: Drift) -> Figure:
     axes = figure.add_subplot()
     for place, (_, share) in enumerate(shares):
         _row(axes, place, share)
-    axes.set_yticks(range(len(shares)), [short(name) for name, _ in shares])
+    axes.set_yticks(range(len(shares)), short_names([name for name, _ in shares]))
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel("share of the images for which the class is predicted")
     figure.legend(loc="outside lower center", ncols=2)
-    figure.suptitle("The window differs" if drift.drifted else "No difference shown")
+    part = f": the {len(shares)} of {counted(len(drift.classes), 'class')} that differ most"
+    figure.suptitle(
+        ("The window differs" if drift.drifted else "No difference shown")
+        + part * (len(shares) < len(drift.classes))
+    )
     return figure
 
 

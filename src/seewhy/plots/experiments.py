@@ -19,7 +19,7 @@ from seewhy.analysis.experiments.tuning import Tuning
 from seewhy.evaluation.stats.intervals import Interval
 from seewhy.evaluation.stats.summary import Summary
 from seewhy.files import write_atomic
-from seewhy.plots.style import BLUE, DASHED, GREY, LIGHT_BLUE, VERMILION, png, short
+from seewhy.plots.style import BLUE, DASHED, GREY, LIGHT_BLUE, VERMILION, headline, png, short
 from seewhy.text import counted, visible
 
 History = Sequence[Mapping[str, float]]
@@ -176,7 +176,7 @@ def tuning_history(result: Tuning) -> Figure:
     if result.metric != "loss":
         left.yaxis.set_major_formatter(PercentFormatter(1))
         _percent(right)
-    figure.suptitle(f"{counted(len(result.trials), 'trial')}: {result.verdict}")
+    headline(figure, f"{counted(len(result.trials), 'trial')}: {result.verdict}")
     return figure
 
 
@@ -191,7 +191,7 @@ def importance(result: Tuning) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     complete = sum(trial.state == "complete" for trial in result.trials)
-    figure.suptitle(f"Importance for {result.metric}, over {complete} complete trials")
+    figure.suptitle(f"Importance for {result.metric}, over {counted(complete, 'complete trial')}")
     return figure
 
 
@@ -210,7 +210,7 @@ def lr_range(result: LrRange) -> Figure:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.set_ylim(low - 0.15 * (high - low), high + 0.5 * (high - low))
     axes.legend(loc="lower left", fontsize=9)
-    figure.suptitle(f"{result.recipe}: suggested learning rate {result.suggested:.2g}")
+    headline(figure, f"{result.recipe}: suggested learning rate {result.suggested:.2g}")
     return figure
 
 

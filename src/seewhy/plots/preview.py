@@ -91,11 +91,13 @@ def _grid(rows: Sequence[_Row], heads: dict[int, str], title: str, foot: str) ->
     write(GAP, height - GAP, foot, va="bottom", color=GREY, fontsize=CAPTION)
     for number, row in enumerate(rows):
         top = head + number * step
-        write(GAP, top + TILE / 2, short(row.name), va="bottom", fontsize=9)
+        page.fitted(GAP, top + TILE / 2, LABEL - 2 * GAP, short(row.name), 9, va="bottom")
         write(GAP, top + TILE / 2 + 0.04, row.about, va="top", color=GREY, fontsize=CAPTION)
         for column, (image, caption) in enumerate(row.tiles):
             left = LABEL + column * (TILE + GAP)
             page.image(left, top, TILE, image)
             middle, below = left + TILE / 2, top + TILE + 0.03
-            write(middle, below, caption, ha="center", va="top", fontsize=CAPTION)
+            for line, text in enumerate(caption.splitlines()):
+                y = below + LINE * line
+                page.fitted(middle, y, TILE + GAP / 2, text, CAPTION, ha="center", va="top")
     return page.figure

@@ -62,10 +62,10 @@ def confused_pairs(mistakes: Mistakes, images: Pixels) -> tuple[list[Tile | None
     for pair in pairs:
         tiles += [_tile(mistake, images) for mistake in pair.examples]
         tiles += [None] * (-len(tiles) % COLUMNS)
-    return (
-        tiles,
-        f"The {len(pairs)} most frequent confusions, each with its most confident mistakes",
+    title = (
+        f"{counted(len(pairs), 'most frequent confusion')}, each with its most confident mistakes"
     )
+    return tiles, f"The {title}"
 
 
 def draw_suspects(suspects: Sequence[Suspect], shown: Shown) -> bytes:

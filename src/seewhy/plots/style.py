@@ -247,7 +247,7 @@ def name_rows(
 
 
 def headline(figure: Figure, text: str) -> None:
-    """Writes the title of a figure that the report shows, on as many lines as it needs."""
+    """Writes the title of a figure on as many lines as it needs; the report takes it out."""
     figure.suptitle(fill(text, round(9.2 * figure.get_figwidth())), gid=HEADLINE)
 
 
