@@ -67,6 +67,14 @@ def test_progress_is_told_and_few_images_are_enough() -> None:
     assert [(one.done, one.total) for one in heard] == [(2, 2)] and found.exciting.shape == (3, 2)
 
 
+def test_the_interval_of_few_images_is_students_and_one_image_has_none() -> None:
+    blue = channels(Colours(), coloured(2), size=8).logit_drop[2]
+    # One of the two loses nothing, so that the mean is its own standard error; t of 2 images is 12.7.
+    assert blue.value - blue.low == pytest.approx(12.706 * abs(blue.value), rel=1e-3)
+    alone = channels(Colours(), coloured(1), size=8).logit_drop[2]
+    assert np.isnan(alone.low) and alone.reason == "too few images"
+
+
 def test_the_batch_changes_nothing_and_only_its_maps_are_held(monkeypatch) -> None:
     class Counted(Colours):
         most = 0

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from attribution.toys import pictures
+from attribution.toys import SmallNet, pictures
 from torch import Tensor, nn
 
 from seewhy.attribution.class_averages import class_averages
+from seewhy.attribution.saliency import saliency
 from seewhy.files import to_json
 
 
@@ -41,3 +42,10 @@ def test_evidence_against_does_not_count_for_the_border() -> None:
     x[:, :, 8, 8] = 0.5
     found = class_averages(nn.Identity(), x, torch.tensor([0]), values, "a")
     assert found.border.tolist() == [0] and found.maps.min() == -1
+
+
+def test_brighter_and_darker_do_not_cancel_out_nor_count_for_and_against() -> None:
+    model, x, labels = SmallNet(), pictures(2), torch.tensor([0, 0])
+    found = class_averages(model, x, labels, saliency, "ab")
+    assert found.maps[0] == pytest.approx(saliency(model, x, labels).abs().mean(0).numpy())
+    assert not found.signed and class_averages(model, x, labels, values, "ab").signed

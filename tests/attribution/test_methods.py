@@ -37,7 +37,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (smooth_grad, "SAMPLES", 3),
         (gradient_shap, "SAMPLES", 3),
         (integrated_gradients, "STEPS", 4),
-        (shap, "EVALUATIONS", 128),
+        (shap, "ROUNDS", 2),
     ):
         monkeypatch.setitem(function.__wrapped__.__globals__, name, count)
 

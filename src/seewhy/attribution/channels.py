@@ -13,7 +13,7 @@ from seewhy.attribution.geometry import axes
 from seewhy.attribution.method import explaining, halves
 from seewhy.data import ImageSet
 from seewhy.data.images.decode import centre
-from seewhy.evaluation.stats.intervals import Interval, mean_interval, paired_difference
+from seewhy.evaluation.stats.intervals import Interval, mean_with_t, paired_difference
 from seewhy.events import OnEvent, Progress, ignore
 from seewhy.inference.forward import VIEWS, network_and_views, to_input
 from seewhy.inference.predictor import at_a_time
@@ -137,4 +137,5 @@ def _paired_rates(before: Tensor, after: Tensor) -> Interval:
 
 
 def _mean(values: Tensor) -> Interval:
-    return mean_interval(values.mean().item(), values.std().item(), len(values))
+    numbers = values.cpu().numpy()
+    return mean_with_t(numbers, ()) if len(numbers) > 1 else Interval.without(float(numbers[0]))

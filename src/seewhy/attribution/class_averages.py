@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from seewhy.attribution.faithfulness import BY_SIZE
 from seewhy.attribution.method import Method
 
 BORDER = 8  # side of the image by width of its border
@@ -20,7 +21,8 @@ class ClassAverages:
     `maps` (K, H, W), zeros for a class without images; `counts` (K,) images; `border` (K,) the
     share of a map's positive evidence that lies in the outer eighth all round, NaN where there is
     none. Evenly spread it would be `even_border`; well above, the class is told by what is beside
-    the thing: a watermark, a frame, a scanner's edge, the sky or the grass.
+    the thing: a watermark, a frame, a scanner's edge, the sky or the grass. Where the maps are not `signed`,
+    their size is averaged: brighter and darker pixels would cancel out, and neither is for the class.
     """
 
     classes: tuple[str, ...]
@@ -28,6 +30,7 @@ class ClassAverages:
     counts: NDArray[np.int64]
     border: NDArray[np.float64]
     even_border: float
+    signed: bool = True
 
     def json_form(self) -> dict[str, Any]:
         """The numbers without the maps, by class."""
@@ -41,7 +44,9 @@ def class_averages(
 ) -> ClassAverages:
     """Averages the maps of images (N, 3, H, W) for their own classes `labels` (N,)."""
     k = len(classes)
-    maps = method(model, images, labels).cpu().numpy()
+    signed = method not in BY_SIZE
+    made = method(model, images, labels)
+    maps = (made if signed else made.abs()).cpu().numpy()
     owners = labels.cpu().numpy()
     counts = np.bincount(owners, minlength=k)
     sums = np.zeros((k, *maps.shape[1:]), np.float64)
@@ -52,7 +57,7 @@ def class_averages(
     whole = positive.sum((1, 2))
     border = np.divide(positive[:, outer].sum(1), whole, out=np.full(k, np.nan), where=whole > 0)
     return ClassAverages(
-        tuple(classes), averages.astype(np.float32), counts, border, float(outer.mean())
+        tuple(classes), averages.astype(np.float32), counts, border, float(outer.mean()), signed
     )
 
 

@@ -10,8 +10,8 @@ from seewhy.attribution.baseline import blurred
 from seewhy.attribution.method import explanation, target_logits
 from seewhy.inference.predictor import MOST_PIXELS
 
-EVALUATIONS = 512  # of the model, for an image
-ROUND = 32  # terms halved at a time, for two evaluations each
+ROUNDS = 8  # of halving: 364 evaluations at most, for an image
+ROUND = 32  # terms halved at a time at most, for two evaluations each
 
 
 @explanation
@@ -21,8 +21,8 @@ def shap(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
     The image is a team of two halves, each a team of two halves, and so on; what is absent is
     blurred beyond recognition. A half's share is its mean contribution `f(S + half) - f(S)` to the
     target's logit with the other half absent and present, `S` being what of the rest is present.
-    Halving starts where the contribution is largest and ends after 512 evaluations; a block not
-    halved shares evenly among its pixels. Positive: the block speaks for the target. A map adds up
+    Halving starts where the contribution is largest and ends after 8 rounds, of 364 evaluations; a
+    block not halved shares evenly among its pixels. Positive: the block speaks for the target. A map adds up
     to the logit of the image less that of the blurred one, exactly.
     """
     maps, batch = [], max(1, MOST_PIXELS // images[0, 0].numel())
@@ -71,7 +71,7 @@ def owen_values(value: Callable[[Tensor], Tensor], nothing: Tensor) -> Tensor:
     """
     worth = value(torch.stack([nothing, ~nothing])).tolist()
     terms = [_Term((0, 0, *nothing.shape), nothing, worth[0], worth[1], 1.0)]  # type: ignore[arg-type]
-    for _ in range(EVALUATIONS // (2 * ROUND)):
+    for _ in range(ROUNDS):
         terms.sort(key=lambda term: abs(term.share) if term.area > 1 else -1.0, reverse=True)
         halved = [term for term in terms[:ROUND] if term.area > 1]
         if not halved:

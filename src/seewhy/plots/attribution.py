@@ -272,7 +272,8 @@ def class_average_sheet(averages: "ClassAverages") -> Figure:
         page.text(left, top + 0.33, about, fontsize=8, color=VERMILION if outside else GREY)
         axes = page.axes(left, top + 0.4, CELL, CELL)
         _show(axes, coloured(averages.maps[place], scale), VERMILION if outside else PALE)
-    _legend(page, "for the class")
+    sizes = [] if averages.signed else ["size of the maps: how much it matters, never against"]
+    _legend(page, "for the class", notes=sizes)
     return page.figure
 
 
