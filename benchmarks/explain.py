@@ -37,7 +37,7 @@ from seewhy.attribution.method import (
 from seewhy.attribution.methods import METHODS
 from seewhy.data.images.decode import centre
 from seewhy.errors import UsageError
-from seewhy.evaluation.stats.intervals import mean_interval
+from seewhy.evaluation.stats.intervals import mean_with_t
 from seewhy.inference.forward import to_input
 from seewhy.models.registry import build
 
@@ -78,10 +78,10 @@ def believed(model: nn.Module, x: Tensor, targets: Tensor, method: Method) -> di
     result = seewhy.faithfulness(model, x, targets, method)
     own = area(result.insertion) - area(result.deletion)
     gains = own - (area(result.random_insertion) - area(result.random_deletion))
-    gain = mean_interval(gains.mean(), gains.std(ddof=1), len(gains))
+    gain = mean_with_t(gains, ())
     return {
         **{name: round(value, 4) for name, value in result.means().items()},
-        "gain": {name: round(float(value), 4) for name, value in vars(gain).items()},
+        "gain": {name: round(value, 4) for name, value in gain.json_form().items()},
         "seconds_a_picture_tested": round((time.perf_counter() - start) / len(x), 3),
     }
 

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest, norm
+from scipy.stats import binom, binomtest, sem, t
 
 from seewhy.evaluation.stats.intervals import (
     difference,
     effective_bounds,
     exact,
-    mean_interval,
     mean_of_shares,
     mean_with_t,
     paired_difference,
@@ -80,10 +79,11 @@ def test_intervals_of_paired_differences_hold_the_truth_as_often_as_they_say() -
     assert 0.93 < held / 400 < 0.98
 
 
-def test_the_interval_of_a_mean_is_the_normal_one() -> None:
-    found = mean_interval(3.0, 2.0, 400)
-    low, high = norm.interval(0.95, loc=3.0, scale=0.1)
-    assert (found.low, found.value, found.high) == pytest.approx((low, 3.0, high), abs=1e-5)
+def test_the_interval_of_a_mean_is_students() -> None:
+    values = np.array([1.0, 2.0, 4.0, 9.0])
+    found = mean_with_t(values, ())
+    low, high = t.interval(0.95, 3, values.mean(), sem(values))
+    assert (found.low, found.value, found.high) == pytest.approx((low, 4.0, high))
 
 
 @given(st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

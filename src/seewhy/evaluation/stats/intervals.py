@@ -128,12 +128,6 @@ def wilson(successes: int, n: int, level: float = 0.95) -> Interval:
     return Interval(rate, min(max(centre - half, 0.0), rate), max(min(centre + half, 1.0), rate))
 
 
-def mean_interval(value: float, std: float, n: int) -> Interval:
-    """The interval of the mean `value` of n numbers with the given std, for large n."""
-    half = Z * std / sqrt(n)
-    return Interval(value, value - half, value + half)
-
-
 def paired_difference(lost: int, gained: int, n: int) -> Interval:
     """What a rate lost over the same n images, after Agresti and Min (2005): half an image a cell.
 
