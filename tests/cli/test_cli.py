@@ -157,6 +157,19 @@ def test_other_files_of_a_folder_are_counted(run, photos, tmp_path):
         (["check", "photos"], "do you mean data check?"),
         (["train", "photos"], "name the data by --data"),
         (["data", "check", "my", "photos"], "put a name with spaces in quotes"),
+        (["predict", "fast", "x.png", "--explain-most", "3"], "--explain-most is for --explain"),
+        (
+            ["compress", "fast", "--data", "digits", "--out", "x", "--methods=int8", "--epochs=3"],
+            "--epochs is for other --methods than int8",
+        ),
+        (["ensemble", "fast", "best", "--out", "x", "--max-bad", "1"], "give --data, too"),
+        (
+            ["calibrate", "fast", "--data", "digits", "--out", "x", "--force"],
+            "--force is for an OOD score",
+        ),
+        (["models", "--size", "64", "show", "speednet"], "--size has no effect before show"),
+        (["cache", "--json", "list"], "--json has no effect here"),
+        (["recipes", "--json", "show", "fast"], "--json lists the recipes"),
     ],
 )
 def test_wrong_use_is_one_line_that_helps_and_exit_2(arguments, message):

@@ -151,9 +151,9 @@ def test_find_lr_ends_with_a_rate_to_train_with(call, tmp_path):
 
 def test_find_lr_takes_the_recipe_that_suits_the_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = helpers.call("find-lr", "--data", "digits", "--steps", "30")
+    said = helpers.call("find-lr", "--data", "digits", "--steps", "30", "--epochs", "3")
     assert "recipe digits: images of 8 pixels are too small" in said.err
-    assert "train --data digits --train.lr" in said.out
+    assert "train --data digits --set=train.epochs=3 --train.lr" in said.out
     assert Path("runs", "digits-find-lr", "find-lr.png").is_file()
 
 

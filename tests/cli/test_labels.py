@@ -103,7 +103,19 @@ def test_which_images_are_test_is_told_by_the_flags_of_the_training(photos, tmp_
     words = ["data", "apply-review", photos, review, "--out", out]
     assert "sealed test" in call(*words, code=2).err and not out.exists()
     told = call(*words, "--seed", "1").out
-    assert told.startswith("1 corrected") and told.endswith("--data.split_seed=1\n")
+    assert told.startswith("1 corrected") and told.endswith("--set=data.split_seed=1\n")
+
+
+def test_the_next_training_follows_links_too(photos, tmp_path):
+    splits, out = load_data(photos), tmp_path / "photos-2"
+    label = splits.classes[splits.train.labels[0]]
+    right = next(name for name in splits.classes if name != label)
+    review = tmp_path / "review.csv"
+    review.write_text(f"hash,right_label\n{splits.train.hashes[0].decode()},{right}\n")
+    told = call("data", "apply-review", photos, review, "--follow-links", "--out", out).out
+    line = shlex.split(told.splitlines()[-1])[2:]  # train --data ...
+    assert "--set=data.follow_links=true" in line
+    assert "is not empty" in call(*line, "--out", photos, code=2).err  # all flags are known
 
 
 def test_the_next_training_leaves_out_what_cannot_be_used(tmp_path):

@@ -70,7 +70,10 @@ def test_an_output_that_cannot_be_made_is_refused_before_the_work(trained, photo
         lambda: seewhy.explain(trained, data=photos, out=out),
         lambda: seewhy.data_statistics(photos, out=out),
         lambda: seewhy.split_data(photos, out=out),
+        lambda: seewhy.analyse(trained, photos, out=out),
+        lambda: seewhy.robustness(trained, photos, out=out),
         lambda: seewhy.calibrate(trained, photos, out=tmp_path / "file" / "model.safetensors"),
+        lambda: seewhy.calibrate(trained, photos, out=tmp_path / "m.safetensors", figures=out),
         lambda: seewhy.seeds(photos, "simple-cnn", 2, out=out),
         lambda: seewhy.find_label_issues(photos, "simple-cnn", out=out),
     )

@@ -246,6 +246,7 @@ def test_a_worse_candidate_is_rejected_and_says_why(place, data, untrained):
     assert pointing(place) == {"champion": 1}
     assert place.history("photos")[-1].why.endswith(": worse")
     untrained()
+    assert [one.version for one in place.collect(keep=0)] == [2]  # its verdict stays
     assert "nothing was trained" in call(*arguments).out
     assert pointing(place) == {"champion": 1}
 
@@ -262,6 +263,17 @@ def test_an_unproven_candidate_is_rejected_and_judged_again_by_other_limits(
     assert pointing(place) == {"champion": 1}
     untrained()
     assert (retrain(data).version, retrain(data).outcome) == (2, "challenger")
+
+
+@pytest.mark.parametrize(
+    "targets", [{"precision": 0.9, "coverage": 0.5}, {"precision": 90.0}, {"coverage": np.nan}]
+)
+def test_a_decision_that_cannot_be_fitted_is_refused_before_the_training(
+    place, data, untrained, targets
+):
+    untrained()
+    with pytest.raises(UsageError, match=r"--precision and --coverage|expected a share"):
+        retrain(data, **targets)
 
 
 def test_data_with_errors_stop_it(place, tmp_path):

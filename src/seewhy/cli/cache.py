@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 import seewhy
-from seewhy.cli.options import as_json, show
+from seewhy.cli.options import as_json, refuse_given, show
 from seewhy.cli.screen import Part, Rows
 from seewhy.errors import UsageError
 
@@ -26,6 +26,8 @@ def command(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is None:
         show(seewhy.list_cache(), as_json, _contents)
+    else:
+        refuse_given({"as_json": "--json"}, "has no effect here: put it at the end")
 
 
 @command.command(name="list")

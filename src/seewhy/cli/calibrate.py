@@ -7,7 +7,15 @@ import click
 
 import seewhy
 from seewhy.cli.completion import models
-from seewhy.cli.options import PATH, as_json, data_option, device_option, reading_options, show
+from seewhy.cli.options import (
+    PATH,
+    as_json,
+    data_option,
+    device_option,
+    reading_options,
+    refuse_given,
+    show,
+)
 from seewhy.cli.progress import Terminal
 from seewhy.cli.screen import Part, facts
 from seewhy.cli.tables import with_interval
@@ -41,6 +49,8 @@ def command(model: str, data: str, out: Path, as_json: bool, **settings: Any) ->
     written. The temperature needs 30 images and a mistake; else it stays 1. The OOD score needs a ROC area of
     0.7, and a threshold that accepts 95% of validation and detects more than 5% of --out-of-scope.
     """
+    if settings["out_of_scope"] is None:
+        refuse_given({"force": "--force"}, "is for an OOD score: give --out-of-scope, too")
     result = seewhy.calibrate(model, data, out=out, on_event=Terminal(), **settings)
     calibration = result.calibration
     show(

@@ -8,8 +8,8 @@ import click
 
 import seewhy
 from seewhy.cli.completion import models
-from seewhy.cli.options import PATH, as_json, data_option, show
-from seewhy.cli.progress import Terminal
+from seewhy.cli.options import PATH, as_json, data_option, refuse_given, show
+from seewhy.cli.progress import shown
 from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import with_interval
 from seewhy.text import counted
@@ -39,10 +39,16 @@ def command(model: str, data: str, out: Path, methods: str, as_json: bool, **set
 
     int8 quantises; prune leaves out channels and magnitude small weights, both with fine-tuning; distil
     trains a narrower network to answer alike. What loses more than --max-drop points, or gains neither size
-    nor speed, is rejected and not written.
+    nor speed, is rejected and not written. Run the same command again to continue after an interruption.
     """
     chosen = [name.strip() for name in methods.split(",") if name.strip()]
-    result = seewhy.compress(model, data, out, methods=chosen, on_event=Terminal(), **settings)
+    if set(chosen) == {"int8"}:
+        refuse_given(
+            {"keep": "--keep", "epochs": "--epochs"},
+            "is for other --methods than int8: leave it out",
+        )
+    with shown() as terminal:
+        result = seewhy.compress(model, data, out, methods=chosen, on_event=terminal, **settings)
     show(result, as_json, _text)
 
 

@@ -7,7 +7,16 @@ import click
 
 import seewhy
 from seewhy.cli.completion import data_sets, models
-from seewhy.cli.options import DATA, PATH, as_json, device_option, reading_options, show
+from seewhy.cli.options import (
+    DATA,
+    PATH,
+    READING,
+    as_json,
+    device_option,
+    reading_options,
+    refuse_given,
+    show,
+)
 from seewhy.cli.progress import Terminal
 from seewhy.cli.screen import Part, Rows
 from seewhy.cli.tables import with_interval
@@ -40,6 +49,8 @@ def command(models: tuple[str, ...], as_json: bool, **settings: Any) -> None:
     With --data, all are measured on its validation images, and the batch-norm statistics of averaged weights
     are estimated on its training images.
     """
+    if settings["data"] is None:
+        refuse_given(READING, "can only say how images are read: give --data, too")
     result = seewhy.ensemble(models, on_event=Terminal(), **settings)
     show(result, as_json, lambda _: _lines(result, settings["data"]))
 

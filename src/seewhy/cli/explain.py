@@ -6,7 +6,6 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 import seewhy
 from seewhy.cli.completion import data_sets, files, models
@@ -16,6 +15,7 @@ from seewhy.cli.options import (
     as_json,
     device_option,
     reading_options,
+    refuse_given,
     show,
     split_option,
     trust_option,
@@ -23,7 +23,6 @@ from seewhy.cli.options import (
 from seewhy.cli.progress import Terminal
 from seewhy.cli.screen import Part, Rows
 from seewhy.config.names import METHODS, PERTURBATION_METHODS
-from seewhy.errors import UsageError
 from seewhy.text import percent
 
 if TYPE_CHECKING:
@@ -60,10 +59,7 @@ if TYPE_CHECKING:
 @reading_options
 @trust_option
 @device_option
-@click.pass_context
 def command(
-    context: click.Context,
-    /,
     model: str,
     images: tuple[str, ...],
     data: str | None,
@@ -78,28 +74,18 @@ def command(
     filters and the layers' maps, and with --data the most important channels and each class's mean map.
     """
     if images and not data:
-        _refuse_unused(context)
+        flags = {"split": "--split", "only": "--only", "count": "--n", **READING}
+        refuse_given(
+            flags,
+            "can only choose images from --data, but images are named: leave it out, or give --data "
+            "instead of images",
+        )
     methods = [name.strip() for name in names.split(",")]
     result = seewhy.explain(
         model, images, data=data, methods=methods, on_event=Terminal(), **settings
     )
     show(result.record, as_json, lambda _: _lines(result))
     sys.exit(1 if result.errors else 0)
-
-
-def _refuse_unused(context: click.Context) -> None:
-    """Raises `UsageError` for options that choose from --data when images are named."""
-    flags = {"split": "--split", "only": "--only", "count": "--n", **READING}
-    unused = [
-        flag
-        for name, flag in flags.items()
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
-    if unused:
-        raise UsageError(
-            f"{' and '.join(unused)} can only choose images from --data, but images are named: leave out "
-            f"{' and '.join(unused)}, or give --data instead of images"
-        )
 
 
 def _lines(result: "Explained") -> Iterator[Part]:

@@ -1,5 +1,6 @@
 """`seewhy find-lr`."""
 
+import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,11 @@ def command(
             data, recipe, steps=steps, out=out, overrides=overrides, on_event=terminal
         )
     chosen = () if recipe is None else ("--recipe", recipe)
+    own = [
+        f"--set={name}={json.dumps(value, allow_nan=False)}"
+        for name, value in overrides.items()
+        if name != "train.lr"
+    ]
     rate = ("--train.lr", f"{result.suggested:.2g}")
     show(
         result,
@@ -43,6 +49,6 @@ def command(
             f"cautious   {result.cautious:.2g}   a tenth of the rate of the lowest loss",
             "",
             f"plot: {result.path / 'find-lr.png'}   "
-            f"next: {command_line('train', *chosen, '--data', data, *rate)}",
+            f"next: {command_line('train', *chosen, '--data', data, *own, *rate)}",
         ],
     )

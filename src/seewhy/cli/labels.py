@@ -69,7 +69,7 @@ def apply_review(
         made = seewhy.apply_review(data, review, out, config, on_event=Terminal())
         names = ("corrected", "left_out", "confirmed", "open")
     counts = {name: getattr(made, name) for name in names}
-    own = [f"--data.{name}={value}" for name, value in values.items() if value is not None]
+    own = [f"--set=data.{name}={value}" for name, value in values.items() if value is not None]
     lines = [
         ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in counts.items()),
         f"{out}: {made.note}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import seewhy
-from seewhy.cli.options import PATH, as_json, show
+from seewhy.cli.options import PATH, as_json, refuse_given, show
 from seewhy.cli.screen import Part, Rows
 from seewhy.config.networks import ModelConfig
 from seewhy.config.options import options_of, parse_value
@@ -29,7 +29,9 @@ def command(
 ) -> None:
     """List the networks with their parameters and FLOPs per image, what they reach on CIFAR-10 in five
     epochs of training in how much time, and the shipped models."""
-    if context.invoked_subcommand is not None:
+    if (verb := context.invoked_subcommand) is not None:
+        flags = {"size": "--size", "classes": "--classes", "out": "--out", "as_json": "--json"}
+        refuse_given(flags, f"has no effect before {verb}: put it after the name of the network")
         return
     record = {
         "size": size,

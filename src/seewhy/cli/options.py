@@ -3,11 +3,12 @@
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 import seewhy
 from seewhy.cli.completion import data_sets
@@ -95,6 +96,14 @@ def runtime_option(verb: Verb) -> Verb:
     text = "openvino: compute ONNX files by OpenVINO"
     choice = click.Choice(["auto", "openvino"])
     return click.option("--runtime", type=choice, default="auto", help=text)(verb)
+
+
+def refuse_given(flags: Mapping[str, str], why: str) -> None:
+    """Raises `UsageError` for flags, by their parameters, that were given and have no effect."""
+    source = click.get_current_context().get_parameter_source
+    given = [flag for name, flag in flags.items() if source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise UsageError(f"{' and '.join(given)} {why}")
 
 
 def trust_option(verb: Verb) -> Verb:

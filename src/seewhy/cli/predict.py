@@ -16,6 +16,7 @@ from seewhy.cli.options import (
     device_option,
     engine_option,
     log_options,
+    refuse_given,
     runtime_option,
     show,
     trust_option,
@@ -88,6 +89,8 @@ def command(
     """
     if as_json and out is None:
         raise UsageError("--json needs --out FILE: without it, standard output is for the rows")
+    if settings["explain"] is None:
+        refuse_given({"explain_most": "--explain-most"}, "is for --explain FOLDER: give both")
     terminal, table = Terminal(), None
     if out is None and sys.stdout.isatty():
         table = Answers(terminal, sys.stdout)

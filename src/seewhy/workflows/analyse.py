@@ -17,7 +17,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import require_new
+from seewhy.files import require_new, require_writable
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
 from seewhy.page.settings import review_command
@@ -77,6 +77,8 @@ def analyse(
         )
     if csv is not None:
         require_new(Path(csv))
+    if out is not None:
+        require_writable(Path(out))
     suspects = None if labels is None else read_suspects(Path(labels))
     with evaluating(model, data) as log, opened(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)

@@ -19,7 +19,7 @@ from seewhy.config.training import TrainConfig
 from seewhy.data import ImageSet
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, Progress, Step, ignore
-from seewhy.files import optional_folder, require_new, write_json
+from seewhy.files import make_directory, optional_folder, require_new, write_json
 from seewhy.inference.device import pick_amp, pick_device, place
 from seewhy.models.network import Network, flops
 from seewhy.models.registry import build
@@ -284,6 +284,7 @@ def _write_trace(events: Iterator[object], path: Path, device: torch.device) -> 
     with torch.profiler.profile(activities=kinds, record_shapes=True) as profiler:
         for _ in events:
             pass
+    make_directory(path.parent)  # else only a line on standard error says that there is no trace
     profiler.export_chrome_trace(str(path))
 
 

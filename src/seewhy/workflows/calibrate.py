@@ -20,7 +20,7 @@ from seewhy.evaluation.decision.temperature import unfitted
 from seewhy.evaluation.headline import headline
 from seewhy.evaluation.metrics import metrics
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import named_path, require_new, to_json, write_atomic
+from seewhy.files import named_path, require_new, require_writable, to_json, write_atomic
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier, unlabelled
@@ -68,11 +68,12 @@ def calibrate(
     `figures` is a folder for plots. The new bundle's parents are the model and the model's parents. Raises
     `UsageError` if `out` exists, for a precision that cannot be reached, and for several models at once.
     """
-    if precision is not None and coverage is not None:
-        raise UsageError("--precision and --coverage both set the threshold: give one of them")
+    require_targets(precision, coverage)
     file = Path(out)
     bundles.require_name(file)
     require_new(file)
+    if figures is not None:
+        require_writable(Path(figures))
     with opened(model, device=device) as classifier:
         bundle = _bundle(classifier)
         splits = read_splits(classifier, data, options, on_event)
@@ -106,6 +107,15 @@ def calibrate(
     if figures is not None:
         _draw(calibration, Path(figures))
     return CalibratedModel(file, saved.digest, calibration)
+
+
+def require_targets(precision: float | None, coverage: float | None) -> None:
+    """Raises `UsageError` for two targets of the threshold, or one that is no share."""
+    if precision is not None and coverage is not None:
+        raise UsageError("--precision and --coverage both set the threshold: give one of them")
+    for flag, target in (("--precision", precision), ("--coverage", coverage)):
+        if target is not None and not 0 <= target <= 1:
+            raise UsageError(f"{flag} {target:g}: expected a share from 0 to 1")
 
 
 def _bundle(classifier: Classifier) -> Bundle:

@@ -34,7 +34,7 @@ from seewhy.inference.registered import file_of
 from seewhy.registry.records import Version
 from seewhy.run import Run
 from seewhy.text import command_line
-from seewhy.workflows.calibrate import calibrate, read_others
+from seewhy.workflows.calibrate import calibrate, read_others, require_targets
 from seewhy.workflows.check import find_faults
 from seewhy.workflows.fine_tuning import fine_tuned
 from seewhy.workflows.gate import asked
@@ -156,6 +156,7 @@ def _opened(registry: "Registry", champion: Version) -> tuple[Bundle, Path]:
 
 
 def _require_targets(start: Bundle, targets: DecisionTargets, champion: Version) -> None:
+    require_targets(targets.precision, targets.coverage)
     if start.decision.scope is not None and targets.out_of_scope is None:
         raise UsageError(
             f"{champion.name}@{champion.version} recognises images that are out of distribution, and so must "

@@ -41,9 +41,9 @@ def in_processes(arguments: Sequence[str], count: int, *, together: bool = True)
     first = children[0].returncode
     if first >= 0:
         return first
-    rank, code = next((r, -c.returncode) for r, c in enumerate(children) if c.returncode < 0)
-    by = signal.Signals(code).name
-    raise RankError("lost", f"rank {rank} was killed by {by}: run the same command with --resume")
+    which, again = ("rank", "with --resume") if together else ("process", "again")
+    by = signal.Signals(-first).name
+    raise RankError("lost", f"{which} 0 was killed by {by}: run the same command {again}")
 
 
 def _group(count: int) -> dict[str, str]:

@@ -269,15 +269,15 @@ class _Job:
         ]
         if record.exists():
             stored.append(json.loads(record.read_text("utf-8")))
-        file = self.plan.candidate
-        if made is not None:
-            version = self.registry.find(f"{self.name}@{made.version}")
-            file = file_of(self.registry, version)
-        about = self._about(images, info(file).header.digest)
+        version = None if made is None else self.registry.find(f"{self.name}@{made.version}")
+        digest = info(self.plan.candidate).header.digest if version is None else version.digest
+        about = self._about(images, digest)
         for one in stored:
             if one.get("about") == about:
                 gate: Gate = from_json(Gate, one["gate"])
                 return gate
+        # Only now, as gc may have removed the bytes of one that was rejected.
+        file = self.plan.candidate if version is None else file_of(self.registry, version)
         gate = compare_models(
             self.plan.file,
             file,

@@ -10,7 +10,7 @@ from seewhy.analysis.robustness_record import Robustness
 from seewhy.data import Data
 from seewhy.data.images.decode import centre
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import write_json
+from seewhy.files import require_writable, write_json
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
 from seewhy.plots.robustness import draw_robustness
@@ -34,6 +34,8 @@ def robustness(
     `options` sets fields of `DataConfig`. Raises `UsageError` for a model that is not a single network,
     `DataError` without labels.
     """
+    if out is not None:
+        require_writable(Path(out))
     with load(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
         val = part_of(splits, "val")

@@ -89,6 +89,7 @@ def test_one_that_is_away_is_said_once_with_what_sends_the_rest(using):
     assert len(said) == 1 and "refused by the server" in said[0]
     assert "has not all of runs/" in said[0] and " and 1 more" in said[0]
     assert "--resume --out runs/" in said[0] and "--track mlflow:http://host:5000" in said[0]
+    assert "training is complete" not in said[0]  # these have no model
 
 
 def test_one_that_hangs_delays_nothing(using, monkeypatch):
@@ -146,6 +147,7 @@ def test_a_training_whose_tracker_refuses_is_the_same_training(photos, tmp_path)
     )
     assert (tmp_path / "run" / "report.html").exists()
     assert printed.err.count("sends the rest") == 1 and "refused" in printed.err
+    assert "The training is complete without it" in printed.err
 
 
 def test_a_command_that_ends_well_waits_with_patience(using, monkeypatch, trained, tmp_path):

@@ -127,7 +127,6 @@ class _Mirror:
         reason = "it did not answer" if error is None else reason_of(error)
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         again = command_line("train", "--resume", "--out", missing[0], "--track", self._where)
-        return (
-            f"{self._where} has not all of {missing[0]}{more} ({reason}). The training is complete "
-            f"without it; `{again}` sends the rest"
-        )
+        complete = ". The training is complete without it" if Run(missing[0]).finished else ""
+        lacks = f"{self._where} has not all of {missing[0]}{more} ({reason})"
+        return f"{lacks}{complete}; `{again}` sends the rest"
