@@ -157,6 +157,7 @@ def test_other_files_of_a_folder_are_counted(run, photos, tmp_path):
         (["check", "photos"], "do you mean data check?"),
         (["train", "photos"], "name the data by --data"),
         (["data", "check", "my", "photos"], "put a name with spaces in quotes"),
+        (["retrain", "photos", "--data", "x", "--class-limit", "nan"], "nan is not a number"),
         (["predict", "fast", "x.png", "--explain-most", "3"], "--explain-most is for --explain"),
         (
             ["compress", "fast", "--data", "digits", "--out", "x", "--methods=int8", "--epochs=3"],

@@ -63,6 +63,13 @@ def test_timms_card_has_its_numbers_inside(tmp_path: Path) -> None:
     assert read_weights("resnet18", str(path)).card.mean == (0.5, 0.4, 0.3)
 
 
+@pytest.mark.parametrize("std", [[1.0, 0.0, 1.0], [1.0, float("nan"), 1.0]])
+def test_a_card_that_would_divide_by_nothing_is_refused(tmp_path: Path, std: list[float]) -> None:
+    path = written(tmp_path / "w.safetensors", net(), card={**CARD, "std": std})
+    with pytest.raises(UsageError, match="expected numbers above 0"):
+        read_weights("resnet18", str(path))
+
+
 def test_weights_without_a_card_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "w.safetensors", net(), card=None)
     with pytest.raises(UsageError, match=r"no card: put its config\.json beside it"):

@@ -97,6 +97,13 @@ def test_it_is_explained_by_what_perturbs_pixels_alone(combined, images, tmp_pat
         )
 
 
+@pytest.mark.parametrize("recipe", ["mine", {"name": ["a"], "license": ["b"]}])
+def test_what_a_strangers_file_says_of_its_recipe_does_not_matter(tmp_path, recipe):
+    facts = {"recipe": recipe}
+    members = [saved(tmp_path / str(seed), seed, facts=facts) for seed in range(2)]
+    assert seewhy.ensemble(members, out=tmp_path / "ab.safetensors").file.is_file()
+
+
 def test_it_is_not_fine_tuned(combined, data, tmp_path):
     with pytest.raises(UsageError, match="name one of its members"):
         seewhy.train(data, "regularized-cnn", init=combined.file, out=tmp_path / "run")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 import seewhy
-from seewhy.cli.options import as_json, show
+from seewhy.cli.options import Bounded, as_json, show
 from seewhy.cli.registry import place_option
 from seewhy.cli.screen import Part
 
@@ -28,7 +28,7 @@ def command() -> None:
 @click.argument("name")
 @click.option(
     "--margin",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Bounded(0, 1, min_open=True, max_open=True),
     default=0.01,
     show_default=True,
     help="difference in accuracy that does not matter",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 import seewhy
-from seewhy.cli.options import as_json, refuse_given, show
+from seewhy.cli.options import Bounded, as_json, refuse_given, show
 from seewhy.cli.screen import Part, Rows
 from seewhy.errors import UsageError
 
@@ -55,7 +55,7 @@ def check(as_json: bool) -> None:
 @command.command()
 @click.argument("ids", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="remove all sets")
-@click.option("--unused-days", type=click.FloatRange(0), help="only sets not used for so many days")
+@click.option("--unused-days", type=Bounded(0), help="only sets not used for so many days")
 @as_json
 def remove(ids: tuple[str, ...], every: bool, unused_days: float | None, as_json: bool) -> None:
     """Remove sets from the cache, by the IDS that `seewhy cache list` shows."""

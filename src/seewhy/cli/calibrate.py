@@ -9,6 +9,7 @@ import seewhy
 from seewhy.cli.completion import models
 from seewhy.cli.options import (
     PATH,
+    Bounded,
     as_json,
     data_option,
     device_option,
@@ -29,11 +30,9 @@ if TYPE_CHECKING:
 @click.argument("model", shell_complete=models)
 @data_option
 @click.option(
-    "--precision", type=click.FloatRange(0, 1), help="required accuracy of the answers, such as 0.9"
+    "--precision", type=Bounded(0, 1), help="required accuracy of the answers, such as 0.9"
 )
-@click.option(
-    "--coverage", type=click.FloatRange(0, 1), help="share of the images to answer, such as 0.8"
-)
+@click.option("--coverage", type=Bounded(0, 1), help="share of the images to answer, such as 0.8")
 @click.option("--out-of-scope", metavar="IMAGES", help="a data set or folder of other images (OOD)")
 @click.option("--force", is_flag=True, help="accept an OOD score that tells too little")
 @click.option("--out", required=True, type=PATH, help="the new model file")

@@ -10,7 +10,7 @@ import click
 import seewhy
 from seewhy.cli.completion import models
 from seewhy.cli.options import DATA, PATH, as_json, device_option, reading_options, show
-from seewhy.cli.progress import shown
+from seewhy.cli.progress import Terminal
 from seewhy.cli.screen import Part, Rows, facts
 from seewhy.cli.tables import with_interval
 from seewhy.errors import UsageError
@@ -58,13 +58,12 @@ def command(
         )
     if save is not None and out is not None:
         raise UsageError("--out is for the result of --window: leave it out with --save")
-    with shown() as terminal:
-        how: Any = {"options": options, "device": device, "on_event": terminal}
-        if save is not None:
-            seewhy.drift_reference(model, reference, save, **how)
-            show({"reference": save}, as_json, lambda kept: [str(kept["reference"])])
-            return
-        result = seewhy.drift(model, reference, list(window), out=out, **how)
+    how: Any = {"options": options, "device": device, "on_event": Terminal()}
+    if save is not None:
+        seewhy.drift_reference(model, reference, save, **how)
+        show({"reference": save}, as_json, lambda kept: [str(kept["reference"])])
+        return
+    result = seewhy.drift(model, reference, list(window), out=out, **how)
     show(result, as_json, _text)
     sys.exit(1 if result.drifted else 0)
 

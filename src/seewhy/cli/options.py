@@ -4,6 +4,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +17,15 @@ from seewhy.cli.screen import Part, written
 from seewhy.errors import UsageError
 
 Verb = Callable[..., Any]
+
+
+class Bounded(click.FloatRange):
+    """A number within bounds, and not NaN, which click takes to be within any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        return self.fail(f"{value} is not a number", param, ctx) if isnan(number) else number
+
 
 DATA = "digits, cifar10, a folder, an archive or a table"
 PATH = click.Path(path_type=Path)
@@ -49,7 +59,7 @@ def reading_options(verb: Verb) -> Verb:
 
     kinds: dict[str, Any] = {
         "on_bad": {"type": click.Choice(["error", "skip"])},
-        "max_bad": {"type": click.FloatRange(0, 1)},
+        "max_bad": {"type": Bounded(0, 1)},
         "follow_links": {"is_flag": True},
     }
     for name, flag in reversed(READING.items()):

@@ -9,7 +9,7 @@ import click
 import seewhy
 from seewhy.cli.completion import data_sets, recipes
 from seewhy.cli.flags import recipe_flags
-from seewhy.cli.options import DATA, PATH, as_json, data_option, show
+from seewhy.cli.options import DATA, PATH, Bounded, as_json, data_option, show
 from seewhy.cli.progress import shown
 from seewhy.cli.registry import place_option
 from seewhy.cli.screen import Part, Rows
@@ -18,7 +18,7 @@ from seewhy.text import command_line, registry_flags
 if TYPE_CHECKING:
     from seewhy.workflows.retrain import Retraining
 
-POINTS = click.FloatRange(0, 100)
+POINTS = Bounded(0, 100)
 
 
 @click.command()

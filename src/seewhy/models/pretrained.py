@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,7 @@ def _card(path: Path, origin: str) -> Pretrained:
             source=origin,
             licence=str(card.get("license") or "unknown"),
             mean=_triple(card["mean"]),
-            std=_triple(card["std"]),
+            std=_triple(card["std"], above=0.0),
             size=int(card["input_size"][-1]),
             interpolation="bilinear" if card.get("interpolation") == "bilinear" else "bicubic",
         )
@@ -226,8 +227,11 @@ def _card(path: Path, origin: str) -> Pretrained:
         ) from None
 
 
-def _triple(values: Any) -> tuple[float, float, float]:
+def _triple(values: Any, above: float = -inf) -> tuple[float, float, float]:
+    """Three finite numbers above a bound. Raises `ValueError` or `TypeError` for others."""
     first, second, third = map(float, values)
+    if not all(above < one < inf for one in (first, second, third)):
+        raise ValueError(f"{values}: expected numbers above {above:g}")
     return first, second, third
 
 

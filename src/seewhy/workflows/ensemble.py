@@ -33,6 +33,7 @@ from seewhy.models.registry import name_of
 from seewhy.text import counted, visible
 from seewhy.training.averages import fit_batch_norm
 from seewhy.training.layers import batch_norm_momentum
+from seewhy.workflows.card import fact
 from seewhy.workflows.evaluate import part_of, read_splits
 
 STATISTICS, BATCH = 12_800, 128  # training images that batch-norm statistics are estimated on
@@ -230,8 +231,7 @@ def _without_network(members: Mapping[str, Bundle], recipe: str) -> Bundle:
     """
     models = list(members.values())
     together = Ensemble.of([PyTorchPredictor.of(one, torch.device("cpu")) for one in models])
-    recipes = [one.facts.get("recipe", {}) for one in models]
-    licenses = {one.get("license") for one in recipes}
+    licenses = {fact(one.facts, str, "recipe", "license") for one in models}
     facts = {
         "recipe": {
             "name": recipe,
@@ -240,11 +240,11 @@ def _without_network(members: Mapping[str, Bundle], recipe: str) -> Bundle:
         },
         "members": [
             {
-                "recipe": own.get("name"),
+                "recipe": fact(one.facts, str, "recipe", "name"),
                 "digest": one.digest,
                 "val_accuracy": one.facts.get("val_accuracy"),
             }
-            for one, own in zip(models, recipes, strict=True)
+            for one in models
         ],
         **{
             name: together.facts[name]
