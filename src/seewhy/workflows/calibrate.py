@@ -99,9 +99,8 @@ def calibrate(
     parents = (*bundle.parents, bundle.digest)
     facts = dict(bundle.facts)
     if splits.fingerprint == bundle.fingerprint:
-        tempered = replace(inside, temperature=calibration.temperature)
-        stored = headline(to_json(metrics(tempered, "val"))).model_dump(mode="json")
-        facts["metrics"] = {"val": stored}
+        tempered = metrics(replace(inside, temperature=calibration.temperature), "val")
+        facts["metrics"] = {"val": headline(to_json(tempered)).model_dump(mode="json")}
     fitted = replace(bundle, decision=calibration.decision, facts=facts, parents=parents, digest="")
     saved = bundles.save(fitted, file)
     if figures is not None:
