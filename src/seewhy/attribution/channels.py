@@ -137,5 +137,4 @@ def _paired_rates(before: Tensor, after: Tensor) -> Interval:
 
 
 def _mean(values: Tensor) -> Interval:
-    numbers = values.cpu().numpy()
-    return mean_with_t(numbers, ()) if len(numbers) > 1 else Interval.without(float(numbers[0]))
+    return mean_with_t(values.cpu().numpy(), ())

@@ -1,6 +1,5 @@
 """`seewhy find-lr`."""
 
-import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import seewhy
 from seewhy.cli.flags import training_flags
 from seewhy.cli.options import show
 from seewhy.cli.progress import Terminal
+from seewhy.config.options import set_flags
 from seewhy.text import command_line
 
 
@@ -35,11 +35,7 @@ def command(
             data, recipe, steps=steps, out=out, overrides=overrides, on_event=terminal
         )
     chosen = () if recipe is None else ("--recipe", recipe)
-    own = [
-        f"--set={name}={json.dumps(value, allow_nan=False)}"
-        for name, value in overrides.items()
-        if name != "train.lr"
-    ]
+    own = set_flags({name: value for name, value in overrides.items() if name != "train.lr"})
     rate = ("--train.lr", f"{result.suggested:.2g}")
     show(
         result,

@@ -1,6 +1,8 @@
 """The leaves of a record by dotted name, and the parsing of typed values."""
 
+import json
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -48,6 +50,11 @@ def parse_value(text: str, kind: str = "") -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         raise UsageError(f"{text!r} is not a value: expected a number, a word or a list") from None
+
+
+def set_flags(values: Mapping[str, Any]) -> list[str]:
+    """The flags that set recipe fields, by dotted name, to these values."""
+    return [f"--set={name}={json.dumps(value, allow_nan=False)}" for name, value in values.items()]
 
 
 def read_yaml(text: str) -> Any:

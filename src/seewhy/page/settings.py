@@ -1,11 +1,11 @@
 """Recipe settings of a run as command-line arguments."""
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from seewhy.config.data import DataConfig
+from seewhy.config.options import set_flags
 from seewhy.config.recipe import Recipe, load_recipe, recipe_names
 
 
@@ -19,10 +19,7 @@ def settings(recipe: Recipe, more: Mapping[str, Any] | None = None) -> list[str]
     shipped = flat(load_recipe(recipe.name))
     own = {k: v for k, v in flat(recipe).items() if k in shipped and shipped[k] != v}
     changes = own | dict(more or {})
-    flags = [
-        f"--set={name}={json.dumps(value, allow_nan=False)}" for name, value in changes.items()
-    ]
-    return ["--recipe", recipe.name, *flags]
+    return ["--recipe", recipe.name, *set_flags(changes)]
 
 
 def train_command(

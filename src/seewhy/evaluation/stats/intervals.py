@@ -100,12 +100,15 @@ def mean_of_shares(values: Floats) -> Interval:
 def mean_with_t(values: Floats, added: ArrayLike) -> Interval:
     """The mean of numbers (N,) with Student's interval, for which the values `added` count too.
 
-    They stand for what a few images more might show, such as a first mistake. The mean is without them.
+    They stand for what a few images more might show, such as a first mistake. The mean is without them. One
+    number has no interval.
     """
     from scipy.stats import t
 
     widened = np.append(values, added)
     value, middle = float(values.mean()), widened.mean()
+    if len(widened) < 2:
+        return Interval.without(value)
     half = float(t.ppf(0.975, len(widened) - 1) * widened.std(ddof=1) / sqrt(len(widened)))
     return Interval(value, float(min(value, middle - half)), float(max(value, middle + half)))
 
