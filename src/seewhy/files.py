@@ -230,7 +230,12 @@ def make_directory(path: Path) -> None:
 
 
 def named_path(name: str | Path) -> Path:
-    """The path that a user means: `~` is the home directory, unless there is a file of that name."""
+    """The path that a user means: `~` is the home directory, unless there is a file of that name.
+
+    Raises `UsageError` for an empty one, which as a path is the working directory.
+    """
+    if not str(name):
+        raise UsageError("a path is empty: is it of a variable that is not set?")
     path = Path(name)
     if not str(name).startswith("~") or path.exists():
         return path

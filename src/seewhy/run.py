@@ -46,6 +46,7 @@ REMEDIES = {
     "bad_files.csv": "`{resume}` writes it again",
     "difficulty.csv": "remove it, and `{resume}` writes it again",
     "metrics.json": "`{evaluate}` writes it again",
+    "analysis/robustness.json": "`{robustness}` writes it again",
 }
 DAMAGED = "is damaged"
 OF_A_RUN = ("splits.csv", "log.txt", "history.csv", "model.safetensors")
@@ -226,15 +227,17 @@ class Run:
 
     def lacks(self, name: str, fault: str) -> DataError:
         """The error for a stored file that is missing or damaged; it says how to get the file again."""
-        evaluate = f"{command_line('evaluate', self.path)} --data DATA"
-        remedy = REMEDIES.get(name, "`{evaluate} --full` writes it again")
+        split = " --split test" if name.endswith("-test.json") else ""
+        remedy = REMEDIES.get(name, f"`{{evaluate}} --full{split}` writes it again")
         if name == "history.csv" and self.saved_step is None:  # nothing to write it from
             remedy = REMEDIES["config.yaml"]
-        if (
-            name == "metrics.json" and fault == DAMAGED
-        ):  # not replaced: it counts the readings of test
+        if name == "metrics.json" and fault == DAMAGED:  # not replaced: it counts readings of test
             remedy = f"remove it, then {remedy}"
-        remedy = remedy.format(resume=self.resume_command, evaluate=evaluate)
+        verbs = {
+            verb: f"{command_line(verb, self.path)} --data DATA"
+            for verb in ("evaluate", "robustness")
+        }
+        remedy = remedy.format(resume=self.resume_command, **verbs)
         return DataError(f"{self.path / name} {fault}: {remedy}")
 
     def add_events(self, events: Iterable[StoredEvent], length: int | None) -> int | None:

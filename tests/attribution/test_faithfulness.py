@@ -17,6 +17,7 @@ from seewhy.attribution.faithfulness import (
     faithfulness,
     rank_correlation,
     shuffled,
+    shuffled_copies,
 )
 from seewhy.attribution.grad_cam import grad_cam
 from seewhy.attribution.integrated_gradients import integrated_gradients
@@ -198,3 +199,11 @@ def test_no_trace_is_left(fails_at: int) -> None:
     except RuntimeError:
         assert fails_at > 0
     assert read() == left
+
+
+def test_one_shuffled_network_gives_its_own_correlation() -> None:
+    model, x, targets = SmallNet(), pictures(), classes()
+    copies = shuffled_copies(model)
+    each = [faithfulness(model, x, targets, grad_cam, copies=[one]).randomised for one in copies]
+    together = faithfulness(model, x, targets, grad_cam, copies=copies).randomised
+    assert np.mean(each, axis=0) == pytest.approx(together, abs=1e-5)

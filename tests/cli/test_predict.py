@@ -78,3 +78,10 @@ def test_names_that_are_not_utf_8_are_escaped_and_read_back(trained, images, tmp
     listed = "".join(f"{row['path']}\n" for row in rows)
     for stdin in (listed, f"{raw}\n{images[1]}\n"):
         assert paths(call("predict", trained, "-", stdin=stdin)) == ["caf\\udce9.png", images[1]]
+
+
+@pytest.mark.parametrize("words", [("predict", "MODEL", ""), ("train", "--data", "")])
+def test_an_empty_path_is_not_the_working_directory(words, trained, photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    given = [str(trained) if word == "MODEL" else word for word in words]
+    assert "a path is empty" in call(*given, code=2).err

@@ -7,7 +7,7 @@ from plots.test_analysis import all_on_the_page
 from plots.test_metrics import drawn
 
 from seewhy.evaluation.stats.intervals import Interval
-from seewhy.plots.compare import class_differences, differences
+from seewhy.plots.compare import _in_file_names, class_differences, differences
 
 
 @pytest.mark.parametrize("classes", [2, 130])
@@ -25,3 +25,10 @@ def test_long_names_of_models_fit(classes: int) -> None:
     assert all_on_the_page(figure)
     assert ("60 largest of 130" in " ".join(figure.get_suptitle().split())) == (classes == 130)
     assert all_on_the_page(drawn(differences, SimpleNamespace(differences=[pair], n=10_000)))
+
+
+def test_no_two_models_share_a_file() -> None:
+    models = ["a/b", "a b", "A_B", "a_b-2", f"1/{'long' * 20}", f"2/{'long' * 20}"]
+    parts = _in_file_names(models)
+    assert list(parts) == models and parts["a/b"] == "a_b"
+    assert len({part.lower() for part in parts.values()}) == len(models)

@@ -28,6 +28,12 @@ def test_models_take_turns_and_are_drawn(
     assert (out / "speeds.png").is_file() and "onnx" in printed.out
 
 
+def test_a_process_that_cannot_start_is_one_line(exported: Path, monkeypatch) -> None:
+    monkeypatch.setattr(benchmark, "FIRST_ANSWER", "raise SystemExit('too little memory')")
+    with pytest.raises(UsageError, match=f"cannot load {exported}: too little memory"):
+        seewhy.benchmark_inference([exported])
+
+
 def test_a_model_named_twice_is_refused(exported: Path) -> None:
     with pytest.raises(UsageError, match="named twice"):
         seewhy.benchmark_inference([exported, exported])

@@ -45,6 +45,18 @@ def test_so_do_files_of_which_less_may_be_there(run, name):
     assert line.count("\n") == 1 and str(run.path / name) in line
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("mistakes-val.json", "--data DATA --full` writes"),
+        ("mistakes-test.json", "--data DATA --full --split test` writes"),
+        ("robustness.json", "seewhy robustness"),
+    ],
+)
+def test_the_remedy_writes_the_file_that_is_damaged(run, name, remedy):
+    assert remedy in str(run.lacks(f"analysis/{name}", "is damaged"))
+
+
 def test_a_report_does_without_the_machine_of_its_training(run):
     (run.path / "environment.json").unlink()
     call("report", run.path)

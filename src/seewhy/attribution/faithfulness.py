@@ -148,7 +148,7 @@ def faithfulness(
         random_deletion=deletion[:, 1:].mean(1),
         random_insertion=insertion[:, 1:].mean(1),
         beaten=(gain[:, :1] > gain[:, 1:] + MARGIN).mean(1, dtype=np.float32),
-        randomised=(correlations / RANDOMISED).float().numpy(),
+        randomised=(correlations / max(len(copies), 1)).float().numpy(),
     )
 
 

@@ -1,6 +1,7 @@
 """Figures of a comparison of models, as PNG."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -36,16 +37,21 @@ def draw_comparison(compared: ModelComparison, folder: Path) -> None:
     if trained:
         write_atomic(folder / "curves.png", curves_side_by_side(trained))
     write_atomic(folder / "differences.png", differences(compared.comparison))
+    parts = _in_file_names(contender.name for contender in compared.contenders)
     for difference in compared.comparison.differences:
         first, second = difference.first, difference.second
-        pair = f"{_file(first)}-{_file(second)}"
-        write_atomic(folder / f"classes-{pair}.png", class_differences(difference))
-        _draw_disagreement(compared, first, second, difference.first_only, folder)
-        _draw_disagreement(compared, second, first, difference.second_only, folder)
+        classes = folder / f"classes-{parts[first]}-{parts[second]}.png"
+        write_atomic(classes, class_differences(difference))
+        for right, wrong, rows in (
+            (first, second, difference.first_only),
+            (second, first, difference.second_only),
+        ):
+            file = folder / f"{parts[right]}-not-{parts[wrong]}.png"
+            _draw_disagreement(compared, right, wrong, rows, file)
 
 
 def _draw_disagreement(
-    compared: ModelComparison, right: str, wrong: str, rows: NDArray[np.int64], folder: Path
+    compared: ModelComparison, right: str, wrong: str, rows: NDArray[np.int64], file: Path
 ) -> None:
     """Writes a sheet of the images that one model gets right and the other wrong."""
     images = compared.images
@@ -59,7 +65,7 @@ def _draw_disagreement(
         for row in rows[:ON_A_SHEET].tolist()
     ]
     title = f"{counted(len(rows), 'image')} that {right} gets right and {wrong} (in red) wrong"
-    write_atomic(folder / f"{_file(right)}-not-{_file(wrong)}.png", sheet(tiles, visible(title)))
+    write_atomic(file, sheet(tiles, visible(title)))
 
 
 @png
@@ -133,6 +139,13 @@ def _forest(axes: Axes, rows: Sequence[tuple[str, Interval, bool]]) -> None:
     axes.set_xlabel("grey: not significant\ncoloured: significant, corrected for multiple tests")
 
 
-def _file(name: str) -> str:
-    """A model's name as part of a file name."""
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[-60:]
+def _in_file_names(models: Iterable[str]) -> dict[str, str]:
+    """Each model's name as part of a file name; of those that would be equal, later ones have a number."""
+    parts: dict[str, str] = {}
+    taken: set[str] = set()
+    for model in models:
+        plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in model)[-60:]
+        numbered = (f"{plain}-{number}" for number in count(2))
+        parts[model] = next(part for part in chain([plain], numbered) if part.lower() not in taken)
+        taken.add(parts[model].lower())
+    return parts

@@ -139,6 +139,8 @@ def _start_up(name: str, runtime: Runtime, on_event: OnEvent) -> tuple[float, fl
         [sys.executable, "-P", "-c", FIRST_ANSWER, name, runtime],
         capture_output=True,
         text=True,
-        check=True,
     )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"code {done.returncode}"]
+        raise UsageError(f"a new process cannot load {name}: {said[-1]}")
     return time.perf_counter() - start, float(done.stdout)
