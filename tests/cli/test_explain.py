@@ -189,7 +189,7 @@ def test_features_are_drawn_and_told(model, photos, tmp_path):
     [
         ([], "either images to explain"),
         (["x.png", "--only", "wrong"], "--only can only choose images from --data"),
-        (["x.png", "--split", "val", "--n", "8"], "--split and --n can only choose"),
+        (["x.png", "--split", "val", "--n", "8"], "--split can only choose"),
         (["x.png", "--data", "digits"], "either images to explain"),
         (["x.png", "--method", "gradcam"], "did you mean grad_cam?"),
         (

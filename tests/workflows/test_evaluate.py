@@ -119,6 +119,18 @@ def test_an_empty_split_is_an_error_that_names_those_there_are(run, with_splits,
     assert "it has test (12 images): choose another split" in said
 
 
+def test_a_reading_of_test_is_counted_before_its_predictions_are_there(run, photos, monkeypatch):
+    own = Run(run)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(seewhy.Predictions, "to_parquet", killed)
+    with pytest.raises(KeyboardInterrupt):
+        seewhy.evaluate(run, photos, "test")
+    assert own.test_readings == 1 and not own.predictions("test").exists()
+
+
 def test_another_test_set_does_not_replace_the_runs_own(run, photos, with_splits):
     own = evaluated(run, photos, "test")[0]
     _, said = evaluated(run, with_splits, "test")

@@ -109,11 +109,11 @@ def runtime_option(verb: Verb) -> Verb:
 
 
 def refuse_given(flags: Mapping[str, str], why: str) -> None:
-    """Raises `UsageError` for flags, by their parameters, that were given and have no effect."""
+    """Raises `UsageError` for a flag, named by its parameter, that was given and has no effect."""
     source = click.get_current_context().get_parameter_source
-    given = [flag for name, flag in flags.items() if source(name) is ParameterSource.COMMANDLINE]
-    if given:
-        raise UsageError(f"{' and '.join(given)} {why}")
+    for name, flag in flags.items():
+        if source(name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"{flag} {why}")
 
 
 def trust_option(verb: Verb) -> Verb:

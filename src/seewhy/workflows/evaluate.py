@@ -288,11 +288,12 @@ def part_of(splits: Splits, split: Split) -> ImageSet:
 def store(run: Run, measured: Metrics, predictions: Predictions, splits: Splits) -> None:
     """Stores the metrics and predictions of a split in a run; evaluations on test are numbered.
 
-    Those of test say which images they are of, and in which order.
+    Those of test say which images they are of, and in which order. The metrics are first, so that whatever
+    happens no predictions of test are there that were not counted.
     """
-    predictions.to_parquet(run.predictions(measured.split))
     record = to_json(measured)
     if measured.split == "test" and splits.test is not None:
         record["images"] = splits.test.fingerprint
         record["order"] = hashlib.sha256(splits.test.hashes.tobytes()).hexdigest()
     run.write_metrics(measured.split, record)
+    predictions.to_parquet(run.predictions(measured.split))
