@@ -292,7 +292,7 @@ def test_where_images_are_too_few_there_is_no_interval_but_a_reason(n: int) -> N
         scored = name in ("nll", "ece", "auroc", "average_precision")
         if name == "weighted_recall" or n >= (100 if scored else 30):
             assert interval["low"] < interval["high"] and "reason" not in interval, name
-        elif n > 1 or not name.startswith("a"):
+        elif n > 1 or not name.startswith(("a", "mcc")):
             assert interval["low"] is None and interval["reason"] == "too few images", name
 
 
@@ -305,6 +305,13 @@ def test_a_class_of_four_images_leaves_means_over_classes_without_an_interval() 
         *("macro_precision", "macro_recall", "macro_f1", "weighted_precision", "weighted_f1"),
     }
     assert found.per_class["b"].intervals["f1"].low < 0.6 and found.intervals["nll"].high > 0
+
+
+def test_images_of_one_class_tell_no_correlation() -> None:
+    predicted = [0] * 75 + [1, 2, 3, 4, 5]
+    found = metrics(answers(predicted, [0] * 80, 6), "val")  # whose shares add up to 1 and a little
+    assert isnan(found.mcc) and found.intervals["mcc"].reason == "only one class has images"
+    assert found.intervals["macro_recall"].low < 75 / 80 < found.intervals["macro_recall"].high
 
 
 def test_f1_of_a_class_has_the_exact_interval_of_the_rate_behind_it() -> None:

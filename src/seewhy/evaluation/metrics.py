@@ -22,6 +22,7 @@ from seewhy.evaluation.stats.intervals import (
     FEWEST_FOR_MEANS,
     FEWEST_FOR_SCORES,
     FEWEST_OF_A_CLASS,
+    ONE_CLASS,
     Interval,
     exact,
     exact_bounds,
@@ -90,12 +91,12 @@ class Metrics:
     """The metrics of one split. Higher is better, except for `nll` and `ece`; NaN means undefined.
 
     `top5` is None below six classes. `confusion` (K, K) counts images, rows are true classes,
-    columns predicted ones. `nll` is the mean log loss in nats; `mcc` as in `ClassCounts.mcc`; `auroc`
-    and `average_precision` are means over the classes, as in `roc_area`. `intervals` has the 95%
-    intervals of the metrics beside accuracy, by name; `ece` is that of `reliability`, in [0, 1]. Rates have
-    an interval for any n; means over classes and `mcc` from 30 images, `nll`, `ece` and the areas from 100;
-    what is a mean over classes has none where a class has fewer than 5 images. `reliability` is not stored
-    in metrics.json: None where they were read from there.
+    columns predicted ones. `nll` is the mean log loss in nats; `mcc` as in `ClassCounts.mcc`, but NaN where
+    all images are of one class; `auroc` and `average_precision` are means over the classes, as in
+    `roc_area`. `intervals` has the 95% intervals of the metrics beside accuracy, by name; `ece` is that of
+    `reliability`, in [0, 1]. Rates have an interval for any n; means over classes and `mcc` from 30 images,
+    `nll`, `ece` and the areas from 100; what is a mean over classes has none where a class has fewer than 5
+    images. `reliability` is not stored in metrics.json: None where they were read from there.
     """
 
     split: str
@@ -170,13 +171,17 @@ def metrics(predictions: Predictions, split: str) -> Metrics:
 def _means_over_classes(table: NDArray[np.int64]) -> dict[str, Interval]:
     """The metrics of `over_classes`, without intervals where there are too few images."""
     values = {name: float(value) for name, value in over_classes(ClassCounts.of(table)).items()}
-    if not enough_for_means(table.sum(1)):
-        return {name: Interval.without(value) for name, value in values.items()}
-    bounds = bounds_over_classes(table)
-    return {
-        name: Interval(value, float(bounds[name][0]), float(bounds[name][1]))
-        for name, value in values.items()
-    }
+    means = {name: Interval.without(value) for name, value in values.items()}
+    support = table.sum(1)
+    if enough_for_means(support):
+        bounds = bounds_over_classes(table)
+        means = {
+            name: Interval(value, float(bounds[name][0]), float(bounds[name][1]))
+            for name, value in values.items()
+        }
+    if np.count_nonzero(support) == 1:  # nothing to correlate with
+        means["mcc"] = Interval.without(nan, ONE_CLASS)
+    return means
 
 
 def enough_for_means(support: NDArray[np.int64]) -> bool:
