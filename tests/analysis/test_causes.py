@@ -1,6 +1,7 @@
 """A mistake is made for each cause, and the cause is found; what was not looked for is said."""
 
 import io
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -104,6 +105,19 @@ def test_the_same_image_is_found_where_the_network_sees_another(evidence) -> Non
     assert found.cause == "duplicate" and len(found.nearest) == 4
     first = found.nearest[0]
     assert (first.row, first.same, first.similarity) == (1, True, None)
+
+
+def test_looks_are_compared_one_mistake_at_a_time(evidence) -> None:
+    val, train = (
+        replace(part, images=part.images.repeat(4, axis=1).repeat(4, axis=2))
+        for part in (evidence.val, evidence.train)
+    )
+    found = predicted(val, 100, evidence.found.embeddings)
+    tracemalloc.start()
+    assert len(causes(replace(evidence, val=val, train=train, found=found)).mistakes) == 100
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 100e6  # of all at a time it would be more than 200
 
 
 def test_features_are_compared_with_a_part_of_many_training_images(evidence) -> None:
