@@ -104,10 +104,16 @@ def test_parquet_columns_are_those_that_others_read(tmp_path: Path) -> None:
             ),
             path,
         ),
+        lambda path: pq.write_table(
+            pa.table({"id": ["a"], "label": [0], "logits": [[1.0]]}).replace_schema_metadata(
+                {"seewhy": '{"classes": ["a"], "labelled": true}'}
+            ),
+            path,
+        ),
         lambda path: path.mkdir(),
         lambda path: None,
     ],
-    ids=["damaged", "empty", "foreign", "no logits", "folder", "missing"],
+    ids=["damaged", "empty", "foreign", "no logits", "rows of any length", "folder", "missing"],
 )
 def test_another_file_is_a_data_error(write, tmp_path: Path) -> None:
     write(tmp_path / "p.parquet")

@@ -208,6 +208,7 @@ def _predictions_named(path: Path) -> Iterator[None]:
     except (
         OSError,
         pa.ArrowException,
+        AttributeError,
         KeyError,
         TypeError,
         ValueError,
