@@ -241,6 +241,14 @@ def test_nothing_to_measure_is_a_data_error(labels: list[int] | None) -> None:
         score("loss", predictions(np.zeros((2, 3)), labels))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_no_numbers_are_not_measured(value: float) -> None:
+    logits = np.array([[1, 0], [0, 1], [value, 0]])
+    with pytest.raises(DataError, match="logits of 1 image are NaN or infinite"):
+        metrics(predictions(logits, [0, 1, 0]), "val")
+    assert metrics(predictions(logits, [0, 1, -1]), "val").n == 2
+
+
 def test_each_score_is_the_figure_of_the_table(drawn: Predictions) -> None:
     m = metrics(drawn, "val")
     table = {

@@ -29,7 +29,7 @@ from seewhy.evaluation.stats.intervals import (
     mean_with_t,
 )
 from seewhy.evaluation.stats.over_classes import RATES, bounds_over_classes, over_classes
-from seewhy.text import no_such
+from seewhy.text import counted, no_such
 
 BINS = 15  # of the calibration error, as in Guo et al. 2017
 
@@ -125,11 +125,16 @@ class Metrics:
 
 
 def metrics(predictions: Predictions, split: str) -> Metrics:
-    """All metrics of a split. Raises `DataError` when no image has a label.
+    """All metrics of a split. Raises `DataError` when no image has a label, or a logit is NaN or infinite.
 
     The predictions' temperature changes `nll`, `ece` and the areas alone.
     """
     kept = labelled(predictions)
+    if bad := int((~np.isfinite(kept.logits)).any(1).sum()):
+        raise DataError(
+            f"logits of {counted(bad, 'image')} are NaN or infinite: leave the images out, or name them in "
+            "`errors`"
+        )
     labels, table = _labels(kept), confusion(kept)
     by_confidence = reliability(kept.confidence(), kept.predicted == labels)
     areas_of = area_intervals(
