@@ -182,6 +182,14 @@ def test_of_few_images_the_least_familiar_is_not_called_out_of_scope(evidence) -
     assert "scope" not in first(100).unknown and first(100).counts["scope"] == 1
 
 
+def test_the_least_familiar_is_found_however_many_features_and_classes_there_are(evidence) -> None:
+    def wide(p):  # more numbers in the means than a model file carries
+        return replace(p, embeddings=np.pad(p.embeddings, ((0, 0), (0, 10_000))))
+
+    found = causes(replace(evidence, found=wide(evidence.found), known=wide(evidence.known)))
+    assert found.unknown == () and found.mistakes[SCOPE].cause == "scope"
+
+
 def test_networks_that_are_not_sure_make_no_label_likely_wrong(evidence) -> None:
     suspects = {
         key: replace(one, suggested_probability=0.89) for key, one in evidence.suspects.items()
