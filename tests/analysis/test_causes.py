@@ -1,6 +1,7 @@
 """A mistake is made for each cause, and the cause is found; what was not looked for is said."""
 
 import io
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -106,6 +107,19 @@ def test_the_same_image_is_found_where_the_network_sees_another(evidence) -> Non
     assert (first.row, first.same, first.similarity) == (1, True, None)
 
 
+def test_looks_are_compared_one_mistake_at_a_time(evidence) -> None:
+    val, train = (
+        replace(part, images=part.images.repeat(4, axis=1).repeat(4, axis=2))
+        for part in (evidence.val, evidence.train)
+    )
+    found = predicted(val, 100, evidence.found.embeddings)
+    tracemalloc.start()
+    assert len(causes(replace(evidence, val=val, train=train, found=found)).mistakes) == 100
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 100e6  # of all at a time it would be more than 200
+
+
 def test_features_are_compared_with_a_part_of_many_training_images(evidence) -> None:
     compared = evidence.train.drawn_rows(50)
     assert len(set(compared.tolist())) == 50 and 1 not in compared
@@ -166,6 +180,14 @@ def test_of_few_images_the_least_familiar_is_not_called_out_of_scope(evidence) -
 
     assert "scope" in first(99).unknown and first(99).counts["scope"] == 0
     assert "scope" not in first(100).unknown and first(100).counts["scope"] == 1
+
+
+def test_the_least_familiar_is_found_however_many_features_and_classes_there_are(evidence) -> None:
+    def wide(p):  # more numbers in the means than a model file carries
+        return replace(p, embeddings=np.pad(p.embeddings, ((0, 0), (0, 10_000))))
+
+    found = causes(replace(evidence, found=wide(evidence.found), known=wide(evidence.known)))
+    assert found.unknown == () and found.mistakes[SCOPE].cause == "scope"
 
 
 def test_networks_that_are_not_sure_make_no_label_likely_wrong(evidence) -> None:

@@ -1,5 +1,7 @@
 """Drift is found where it was planted, and not where it was not; what is new and what it costs."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
@@ -102,6 +104,15 @@ def test_the_test_of_classes_is_that_of_kolmogorov_and_smirnov():
     assert found.tests[0].statistic == pytest.approx(max(one.statistic for one in expected))
     ps = holm([one.pvalue for one in expected])
     assert [share.p for share in found.classes.values()] == pytest.approx(ps, rel=0.03)
+
+
+def test_a_large_window_is_compared_in_parts():
+    reference, window = predictions(600, 0), predictions(40_000, 1)
+    tracemalloc.start()
+    drift(reference, window)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 180e6  # of all distances between the two it would be 290
 
 
 def test_a_small_reference_raises_no_more_alarms_and_calls_nothing_new():

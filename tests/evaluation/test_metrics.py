@@ -241,6 +241,14 @@ def test_nothing_to_measure_is_a_data_error(labels: list[int] | None) -> None:
         score("loss", predictions(np.zeros((2, 3)), labels))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_no_numbers_are_not_measured(value: float) -> None:
+    logits = np.array([[1, 0], [0, 1], [value, 0]])
+    with pytest.raises(DataError, match="logits of 1 image are NaN or infinite"):
+        metrics(predictions(logits, [0, 1, 0]), "val")
+    assert metrics(predictions(logits, [0, 1, -1]), "val").n == 2
+
+
 def test_each_score_is_the_figure_of_the_table(drawn: Predictions) -> None:
     m = metrics(drawn, "val")
     table = {
@@ -292,7 +300,7 @@ def test_where_images_are_too_few_there_is_no_interval_but_a_reason(n: int) -> N
         scored = name in ("nll", "ece", "auroc", "average_precision")
         if name == "weighted_recall" or n >= (100 if scored else 30):
             assert interval["low"] < interval["high"] and "reason" not in interval, name
-        elif n > 1 or not name.startswith("a"):
+        elif n > 1 or not name.startswith(("a", "mcc")):
             assert interval["low"] is None and interval["reason"] == "too few images", name
 
 
@@ -305,6 +313,13 @@ def test_a_class_of_four_images_leaves_means_over_classes_without_an_interval() 
         *("macro_precision", "macro_recall", "macro_f1", "weighted_precision", "weighted_f1"),
     }
     assert found.per_class["b"].intervals["f1"].low < 0.6 and found.intervals["nll"].high > 0
+
+
+def test_images_of_one_class_tell_no_correlation() -> None:
+    predicted = [0] * 75 + [1, 2, 3, 4, 5]
+    found = metrics(answers(predicted, [0] * 80, 6), "val")  # whose shares add up to 1 and a little
+    assert isnan(found.mcc) and found.intervals["mcc"].reason == "only one class has images"
+    assert found.intervals["macro_recall"].low < 75 / 80 < found.intervals["macro_recall"].high
 
 
 def test_f1_of_a_class_has_the_exact_interval_of_the_rate_behind_it() -> None:

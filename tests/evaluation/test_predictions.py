@@ -2,6 +2,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -104,10 +105,16 @@ def test_parquet_columns_are_those_that_others_read(tmp_path: Path) -> None:
             ),
             path,
         ),
+        lambda path: pq.write_table(
+            pa.table({"id": ["a"], "label": [0], "logits": [[1.0]]}).replace_schema_metadata(
+                {"seewhy": '{"classes": ["a"], "labelled": true}'}
+            ),
+            path,
+        ),
         lambda path: path.mkdir(),
         lambda path: None,
     ],
-    ids=["damaged", "empty", "foreign", "no logits", "folder", "missing"],
+    ids=["damaged", "empty", "foreign", "no logits", "rows of any length", "folder", "missing"],
 )
 def test_another_file_is_a_data_error(write, tmp_path: Path) -> None:
     write(tmp_path / "p.parquet")
@@ -178,6 +185,34 @@ def test_concat_joins_in_order_and_moves_the_errors() -> None:
     assert joined.errors == {1: ("undecodable", "x"), 2: ("too_large", "y")}
     assert joined.predicted.tolist()[1:3] == [-1, -1]
     assert same(concat([first]), first)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"logits": np.zeros((3, 2))},
+            r"logits: expected .* float32 \(3, 2\).* not float64 \(3, 2\)",
+        ),
+        ({"logits": np.zeros((2, 3), np.float32)}, r"not float32 \(2, 3\)"),
+        ({"labels": np.zeros(3, np.uint8)}, r"labels: expected .* int64 \(3,\).* not uint8 \(3,\)"),
+        ({"labels": [0, 1, 0]}, "not list: convert"),
+        ({"labels": np.array([1, 2, 1])}, "labels from 1 to 2: expected .* 0 to 1, or -1"),
+        ({"labels": np.array([0, 1, -100])}, "labels from -100 to 1"),
+        ({"ids": ["a", "b", "c"]}, r"ids: expected a NumPy array \(3,\).* not list"),
+    ],
+)
+def test_arrays_of_a_users_own_are_checked(changed: dict[str, Any], message: str) -> None:
+    """Sums of bytes overflow: of small integers the confusion matrix would be wrong."""
+    own = {
+        "logits": np.zeros((3, 2), np.float32),
+        "labels": np.array([0, 1, -1]),
+        "classes": ("a", "b"),
+        "ids": np.array(["1", "2", "3"], object),
+    }
+    assert len(Predictions(**own)) == 3
+    with pytest.raises(DataError, match=message):
+        Predictions(**(own | changed))
 
 
 def test_take_keeps_what_belongs_to_a_row() -> None:

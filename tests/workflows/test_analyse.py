@@ -2,10 +2,13 @@ import json
 import shutil
 
 import numpy as np
+import pytest
 from helpers import QUICK, write_folder
 
 import seewhy
+from seewhy.analysis.labels.review import write_suspects
 from seewhy.analysis.overview import analyse_predictions, write_analysis
+from seewhy.errors import UsageError
 from seewhy.evaluation.predictions import Predictions
 
 
@@ -33,3 +36,13 @@ def test_a_training_copy_with_another_label_is_the_cause_of_a_mistake(tmp_path):
     found = seewhy.analyse(run.path, data, full=True).analysis.causes
     (mistake,) = (one for one in found.mistakes if "train/ant/000.png" in one.reasons[0])
     assert mistake.cause == "duplicate" and "left out of train" in mistake.reasons[0]
+
+
+def test_labels_are_refused_where_no_causes_are_looked_for(tmp_path):
+    data, other = write_folder(tmp_path / "data"), write_folder(tmp_path / "other", seed=1)
+    run = seewhy.train(data, "regularized-cnn", out=tmp_path / "run", overrides=QUICK)
+    write_suspects([], tmp_path / "label-issues.csv")
+    for images, split in ((data, "test"), (other, None)):
+        with pytest.raises(UsageError, match="give --full and --split val"):
+            seewhy.analyse(run.path, images, split, labels=tmp_path)
+    assert seewhy.analyse(run.path, other, "val", labels=tmp_path).analysis.causes.labels.count == 0

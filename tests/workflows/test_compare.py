@@ -11,6 +11,7 @@ from seewhy.errors import DataError, UsageError
 from seewhy.events import Note
 from seewhy.inference import bundle as bundles
 from seewhy.inference.classifier import Classifier
+from seewhy.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,18 @@ def test_what_is_left_out_of_a_comparison_is_said(run, spoilt, photos, tmp_path)
         .notes[-1]
         .startswith("val: 1 exact copy among 7 images")
     )
+
+
+def test_images_that_only_one_model_has_in_val_are_no_copies(run, photos, tmp_path):
+    more = {**QUICK, "data.val": 0.4}
+    other = seewhy.train(photos, "regularized-cnn", out=tmp_path / "more", overrides=more)
+    events = []
+    found = seewhy.compare([run, other.path], photos, "val", on_event=events.append)
+    n, of = found.comparison.n, Run(other.path).split_sizes["val"]
+    assert n == Run(run).split_sizes["val"] < of
+    texts = [one.text for one in events if isinstance(one, Note)]
+    assert f"{n} of {of} val images are common to all models" in texts
+    assert not any("cop" in text for text in texts)
 
 
 def test_test_is_compared_by_what_evaluate_has_stored(run, photos, tmp_path):

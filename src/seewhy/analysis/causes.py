@@ -247,11 +247,15 @@ def _same(
     rows: NDArray[np.int64], near: NDArray[np.int64], evidence: Evidence
 ) -> NDArray[np.bool_]:
     """Which of the training images `near` (M, k) are near-duplicates, (M, k)."""
-    mine = evidence.val.images[rows].repeat(near.shape[1], axis=0)
-    theirs = evidence.train.images[near.reshape(-1)]
-    spectra = near_duplicates.describe(mine), near_duplicates.describe(theirs)
-    looks = near_duplicates.look(mine), near_duplicates.look(theirs)
-    return near_duplicates.are_near(spectra, looks).reshape(near.shape)
+    same = np.zeros(near.shape, bool)
+    for place, (row, others) in enumerate(zip(rows, near, strict=True)):
+        mine, theirs = evidence.val.images[row][None], evidence.train.images[others]
+        spectra, looks = (
+            (of(mine).repeat(len(others), axis=0), of(theirs))
+            for of in (near_duplicates.describe, near_duplicates.look)
+        )
+        same[place] = near_duplicates.are_near(spectra, looks)
+    return same
 
 
 def _poor(images: ImageSet, rule: InputRule) -> list[list[str]]:

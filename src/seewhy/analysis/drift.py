@@ -228,10 +228,13 @@ def _new(
     measure, usual = np.split(rng.permutation(seen), [len(seen) // 2])
 
     def distance(vectors: Floats) -> Floats:
-        squared = np.partition(_squared_distances(vectors, measure), NEIGHBOUR - 1, axis=1)[
-            :, NEIGHBOUR - 1
+        place = NEIGHBOUR - 1
+        blocks = (vectors[start : start + MOST] for start in range(0, len(vectors), MOST))
+        squared = [
+            np.partition(_squared_distances(block, measure), place, axis=1)[:, place]
+            for block in blocks
         ]
-        return np.asarray(np.sqrt(squared))
+        return np.asarray(np.sqrt(np.concatenate(squared)))
 
     limit = max(float(np.quantile(distance(usual), NEW)), 1e-12)
     distances = distance(looked_at) / limit

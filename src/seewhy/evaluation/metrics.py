@@ -22,13 +22,14 @@ from seewhy.evaluation.stats.intervals import (
     FEWEST_FOR_MEANS,
     FEWEST_FOR_SCORES,
     FEWEST_OF_A_CLASS,
+    ONE_CLASS,
     Interval,
     exact,
     exact_bounds,
     mean_with_t,
 )
 from seewhy.evaluation.stats.over_classes import RATES, bounds_over_classes, over_classes
-from seewhy.text import no_such
+from seewhy.text import counted, no_such
 
 BINS = 15  # of the calibration error, as in Guo et al. 2017
 
@@ -90,12 +91,12 @@ class Metrics:
     """The metrics of one split. Higher is better, except for `nll` and `ece`; NaN means undefined.
 
     `top5` is None below six classes. `confusion` (K, K) counts images, rows are true classes,
-    columns predicted ones. `nll` is the mean log loss in nats; `mcc` as in `ClassCounts.mcc`; `auroc`
-    and `average_precision` are means over the classes, as in `roc_area`. `intervals` has the 95%
-    intervals of the metrics beside accuracy, by name; `ece` is that of `reliability`, in [0, 1]. Rates have
-    an interval for any n; means over classes and `mcc` from 30 images, `nll`, `ece` and the areas from 100;
-    what is a mean over classes has none where a class has fewer than 5 images. `reliability` is not stored
-    in metrics.json: None where they were read from there.
+    columns predicted ones. `nll` is the mean log loss in nats; `mcc` as in `ClassCounts.mcc`, but NaN where
+    all images are of one class; `auroc` and `average_precision` are means over the classes, as in
+    `roc_area`. `intervals` has the 95% intervals of the metrics beside accuracy, by name; `ece` is that of
+    `reliability`, in [0, 1]. Rates have an interval for any n; means over classes and `mcc` from 30 images,
+    `nll`, `ece` and the areas from 100; what is a mean over classes has none where a class has fewer than 5
+    images. `reliability` is not stored in metrics.json: None where they were read from there.
     """
 
     split: str
@@ -124,11 +125,16 @@ class Metrics:
 
 
 def metrics(predictions: Predictions, split: str) -> Metrics:
-    """All metrics of a split. Raises `DataError` when no image has a label.
+    """All metrics of a split. Raises `DataError` when no image has a label, or a logit is NaN or infinite.
 
     The predictions' temperature changes `nll`, `ece` and the areas alone.
     """
     kept = labelled(predictions)
+    if bad := int((~np.isfinite(kept.logits)).any(1).sum()):
+        raise DataError(
+            f"logits of {counted(bad, 'image')} are NaN or infinite: leave the images out, or name them in "
+            "`errors`"
+        )
     labels, table = _labels(kept), confusion(kept)
     by_confidence = reliability(kept.confidence(), kept.predicted == labels)
     areas_of = area_intervals(
@@ -170,13 +176,17 @@ def metrics(predictions: Predictions, split: str) -> Metrics:
 def _means_over_classes(table: NDArray[np.int64]) -> dict[str, Interval]:
     """The metrics of `over_classes`, without intervals where there are too few images."""
     values = {name: float(value) for name, value in over_classes(ClassCounts.of(table)).items()}
-    if not enough_for_means(table.sum(1)):
-        return {name: Interval.without(value) for name, value in values.items()}
-    bounds = bounds_over_classes(table)
-    return {
-        name: Interval(value, float(bounds[name][0]), float(bounds[name][1]))
-        for name, value in values.items()
-    }
+    means = {name: Interval.without(value) for name, value in values.items()}
+    support = table.sum(1)
+    if enough_for_means(support):
+        bounds = bounds_over_classes(table)
+        means = {
+            name: Interval(value, float(bounds[name][0]), float(bounds[name][1]))
+            for name, value in values.items()
+        }
+    if np.count_nonzero(support) == 1:  # nothing to correlate with
+        means["mcc"] = Interval.without(nan, ONE_CLASS)
+    return means
 
 
 def enough_for_means(support: NDArray[np.int64]) -> bool:

@@ -27,7 +27,8 @@ class Predictions:
     `logits` float32 (N, K), NaN in the rows of `errors`; `labels` int64 (N,), -1 where an image
     has none, or None when no image has one; `classes` K names; `ids` (N,) strings, the path or
     row of each image; `embeddings` float32 (N, D), the pooled feature maps of the same pass, or
-    None; `errors` maps the number of a row that could not be read to its (code, message).
+    None; `errors` maps the number of a row that could not be read to its (code, message). Raises `DataError`
+    for arrays of another type or shape, and for a label that is no place in `classes`.
     """
 
     logits: NDArray[np.float32]
@@ -39,11 +40,18 @@ class Predictions:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        n = len(self.ids)
-        assert self.logits.shape == (n, len(self.classes)), (self.logits.shape, n, self.classes)
-        assert self.logits.dtype == np.float32, self.logits.dtype
-        assert self.labels is None or self.labels.shape == (n,)
-        assert self.embeddings is None or len(self.embeddings) == n
+        n, k = len(self.ids), len(self.classes)
+        _require("ids", self.ids, (n,))
+        _require("logits", self.logits, (n, k), "float32")
+        if self.labels is not None:
+            _require("labels", self.labels, (n,), "int64")
+            if n and not -1 <= self.labels.min() <= self.labels.max() < k:
+                raise DataError(
+                    f"labels from {self.labels.min()} to {self.labels.max()}: expected places in classes, "
+                    f"from 0 to {k - 1}, or -1 for an image without a label"
+                )
+        if self.embeddings is not None:
+            _require("embeddings", self.embeddings, (n, *np.shape(self.embeddings)[1:]), "float32")
         assert all(0 <= row < n for row in self.errors)
 
     def __len__(self) -> int:
@@ -158,6 +166,20 @@ class Predictions:
         write_atomic(path, csv_text(rows, ".6f").encode("utf-8", "surrogateescape"))
 
 
+def _require(name: str, values: Any, shape: tuple[int, ...], dtype: str | None = None) -> None:
+    """Raises `DataError` for what is not an array of this shape and type."""
+    came = type(values).__name__
+    if isinstance(values, np.ndarray):
+        if values.shape == shape and dtype in (None, values.dtype):
+            return
+        came = f"{values.dtype} {values.shape}"
+    expected = f"{dtype} {shape}" if dtype else str(shape)
+    raise DataError(
+        f"{name}: expected a NumPy array {expected}, by the numbers of ids and classes, not {came}: convert "
+        "or reshape it"
+    )
+
+
 def stored_ids(path: Path) -> NDArray[Any]:
     """The ids of the predictions in a file, without reading the rest. Raises as `from_parquet` does."""
     with _predictions_named(path):
@@ -206,12 +228,13 @@ def _predictions_named(path: Path) -> Iterator[None]:
     except MemoryError:  # Arrow's is an `ArrowException` too
         raise
     except (
+        DataError,
         OSError,
         pa.ArrowException,
+        AttributeError,
         KeyError,
         TypeError,
         ValueError,
-        AssertionError,
     ) as error:
         raise DataError(
             f"{path} is not a predictions file of SeeWhy ({type(error).__name__}): make it "

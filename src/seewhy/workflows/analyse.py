@@ -71,10 +71,7 @@ def analyse(
     of `find_label_issues`, which tells wrong labels from confusion. The pixels of test images are not used.
     Raises `UsageError` and `DataError` as `evaluate` does.
     """
-    if labels is not None and not (full and split in (None, "val")):
-        raise UsageError(
-            "--labels is for the causes of mistakes on validation: give --full, and no other --split"
-        )
+    _require_causes(labels, full, split or "val")
     if csv is not None:
         require_new(Path(csv))
     if out is not None:
@@ -84,6 +81,7 @@ def analyse(
         splits = read_splits(classifier, data, options, on_event)
         log_read(classifier, splits)
         split = choose_split(model, classifier, splits, split, on_event)
+        _require_causes(labels, full, split)
         measured, predictions = judge(classifier, splits, split, on_event=on_event)
         log |= logged(measured)
         run = store_own(model, classifier, splits, (measured, predictions), on_event)
@@ -109,6 +107,15 @@ def analyse(
         images = part_of(splits, split).images if shown else None
         write_drawings(split_drawings(measured, analysis, images), Run(home).figures)
     return SplitAnalysis(measured, predictions, analysis, home)
+
+
+def _require_causes(labels: str | Path | None, full: bool, split: Split) -> None:
+    """Raises `UsageError` for suspected labels where no causes are looked for."""
+    if labels is not None and not (full and split == "val"):
+        raise UsageError(
+            "--labels is for the causes of mistakes on validation: give --full and --split val, or leave it "
+            "out"
+        )
 
 
 def analyse_validation(

@@ -78,10 +78,10 @@ def compare(
         hashes = [one.hashes for one in results]
         comparison = compare_predictions(dict(zip(names, predictions, strict=True)), hashes, split)
         labelled_hashes = [one[one != b""] for one in hashes]
-        distinct = min(len(np.unique(one)) for one in labelled_hashes)
-        copies = max(map(len, labelled_hashes)) - distinct
-        if comparison.n < distinct:
-            common = f"{comparison.n:,} of {distinct:,} {split} images are common to all models"
+        distinct = [len(np.unique(one)) for one in labelled_hashes]
+        copies = max(len(one) - n for one, n in zip(labelled_hashes, distinct, strict=True))
+        if comparison.n < (most := max(distinct)):
+            common = f"{comparison.n:,} of {most:,} {split} images are common to all models"
             on_event(Note(common))
         elif copies:
             on_event(Note(f"{split}: {counted(copies, 'exact copy')} left out of the comparison"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seewhy.analysis.drift import require_enough
-from seewhy.errors import DriftError, UsageError
+from seewhy.errors import DataError, DriftError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import require_new, write_atomic
@@ -130,7 +130,7 @@ def read_reference(path: Path, digest: str) -> Predictions | None:
             arrays.get("embeddings"),
             temperature=about["temperature"],
         )
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AssertionError) as error:
+    except (DataError, OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DriftError(
             "damaged_reference",
             f"{path} is no reference of drift ({type(error).__name__}): make one by `seewhy drift MODEL "

@@ -47,6 +47,7 @@ def test_a_row_reads_as_mean_difference_and_p():
         *("76.00% ± 1.00%", "+5.00 (+2.52 to +7.48)", "0.021", "100.0%", "+3.1"),
     ]
     assert text.startswith("Why\n") and "3 seeds (0 to 2)" in text
+    assert "corrected for 1 row (Holm)" in text
     assert len({len(line) for line in text.splitlines() if line.startswith("|")}) == 1
 
 

@@ -245,6 +245,7 @@ def test_suspects_are_read_back_as_they_were_written(tmp_path):
     head, *good = (tmp_path / "label-issues.csv").read_text().splitlines()
     bad = [
         good[1].rpartition(",")[0],  # a cell is missing
+        "x.png",  # nothing but the first
         good[1] + ",0.5",
         good[1].replace("0.125", "nan"),
         good[1].replace("0.75", "inf"),
@@ -253,7 +254,12 @@ def test_suspects_are_read_back_as_they_were_written(tmp_path):
         good[1].replace(f"{1:032x}", "x" * 32),
     ]
     assert good[1] not in bad
-    for text in ("hash\nx\n", *(f"{head}\n{good[0]}\n{row}\n" for row in bad)):
+    for text in (
+        "",
+        "hash\nx\n",
+        "id,split,hash\n",
+        *(f"{head}\n{good[0]}\n{row}\n" for row in bad),
+    ):
         (tmp_path / "label-issues.csv").write_text(text)
         with pytest.raises(
             DataError, match=r"label-issues\.csv is no list .* `seewhy data labels`"

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,18 @@ def test_the_lowest_threshold_is_taken() -> None:
 def test_a_precision_that_cannot_be_had_says_what_can() -> None:
     with pytest.raises(UsageError, match=r"no threshold gives 99\.9% .* 100 images .* is the most"):
         threshold_for_precision(*answers(100, 0), 0.999)
+
+
+def test_what_can_be_had_is_less_than_what_was_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(100):
+        sure = rng.beta(5, 1, 600)
+        correct = rng.random(600) < 0.94 + 0.2 * (sure - sure.mean())
+        try:
+            threshold_for_precision(sure, correct, 0.95)
+        except UsageError as error:
+            refused += 1
+            most = re.search(r"([\d.]+)% is the most", str(error))
+            assert most is not None and float(most[1]) < 95
+    assert refused > 20

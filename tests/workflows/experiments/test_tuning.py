@@ -11,9 +11,9 @@ from workflows.experiments.studies import begin, tuned
 
 from seewhy import load_recipe
 from seewhy.analysis.experiments.tuning import Contender, ranked
-from seewhy.errors import UsageError
+from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.stats.summary import difference, summarise
-from seewhy.events import RunStarted
+from seewhy.events import Note, RunStarted
 from seewhy.files import to_json
 from seewhy.run import Run
 from seewhy.workflows.experiments.task import Task
@@ -134,6 +134,22 @@ def test_the_recipe_of_the_best_has_settings_that_python_gave(photos, found, rec
 def test_a_finished_tuning_is_only_read(photos, recipe, found, no_training):
     again = tuned(photos, recipe, found.path, 5)
     assert again.trials == found.trials and again.contenders == found.contenders
+
+
+def test_a_trial_that_diverges_with_a_fresh_seed_is_left_out(photos, recipe, tmp_path, monkeypatch):
+    train, events = Task.train, []
+
+    def trained(self, out, *arguments, **options):
+        if out.parts[-3:] == ("best", "trial-1", "seed-2"):
+            raise DivergedError("the loss is nan at step 3")
+        return train(self, out, *arguments, **options)
+
+    monkeypatch.setattr(Task, "train", trained)
+    result = tuned(photos, recipe, tmp_path / "t", 2, on_event=events.append)
+    assert [one.name for one in result.contenders] == ["base", "trial 0"]
+    assert result.contenders[1].p is not None and result.recipe.is_file()
+    notes = [one.text for one in events if isinstance(one, Note)]
+    assert "trial 1 is left out: its loss diverged with a fresh seed" in notes
 
 
 def test_another_search_in_the_same_place_is_refused_by_name(photos, recipe, found, tmp_path):

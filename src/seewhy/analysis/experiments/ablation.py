@@ -149,7 +149,8 @@ def _notes(result: Ablation) -> list[str]:
     base = result.rows[0].name
     lines = [
         f"difference: to {visible(base)}, or to the row named, under the same seeds; p: paired t-test, "
-        f"corrected for {tests} rows (Holm). Below {SIGNIFICANT} chance alone is an unlikely cause.",
+        f"corrected for {counted(tests, 'row')} (Holm). Below {SIGNIFICANT} chance alone is an unlikely "
+        "cause.",
         "train: accuracy of the finished model on its training images; gap: what that exceeds validation "
         "by. Running: the same by the mean of the kept epoch as it trained, under augmentation and dropout.",
     ]

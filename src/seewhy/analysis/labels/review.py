@@ -70,8 +70,10 @@ def read_suspects(home: Path) -> dict[bytes, Suspect]:
     path = home / "label-issues.csv"
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
-        return {row["hash"].encode(): _suspect(row) for row in rows}
+            rows = csv.DictReader(file, strict=True)
+            if not {*_FOUND, *_NUMBERS} <= set(rows.fieldnames or ()):
+                raise KeyError
+            return {one.hash.encode(): one for one in map(_suspect, rows)}
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{visible(str(path))} is no list of suspected labels ({type(error).__name__}): make it with "

@@ -83,11 +83,10 @@ def ood_scores(score: Score, predictions: Predictions, means: Floats | None = No
 def class_means(predictions: Predictions) -> Floats | None:
     """The mean direction of each class's embeddings, unit vectors (K, D); None where there are none.
 
-    A class without images has the zero vector, which nothing is near. None too where they are more
-    numbers than a model file should carry.
+    A class without images has the zero vector, which nothing is near.
     """
     embeddings, k = predictions.embeddings, len(predictions.classes)
-    if embeddings is None or predictions.labels is None or k * embeddings.shape[1] > MOST_NUMBERS:
+    if embeddings is None or predictions.labels is None:
         return None
     sums = [_units(embeddings[predictions.labels == label]).sum(0) for label in range(k)]
     return np.round(_units(np.stack(sums)), 4)
@@ -103,12 +102,15 @@ def choose_ood_score(
 
     Chosen and given its threshold on one half of both, at which 95% of the familiar are kept; measured
     on the other half. Two images of each at least. Each class of the familiar is halved, and similarity is no
-    candidate if none of them then has two images.
+    candidate if none of them then has two images, or if its means are more numbers than a model file should
+    carry.
     """
     assert inside.labels is not None
     rng = np.random.default_rng(seed)
     first, second = _half(inside.labels, rng), _half(np.zeros(len(outside), np.int64), rng)
     means = class_means(inside.take(first))
+    if means is not None and means.size > MOST_NUMBERS:
+        means = None
     twice = np.bincount(inside.labels[first]).max() > 1
     similar = means is not None and outside.embeddings is not None and twice
     names = [name for name in candidates if name != "similarity" or similar]

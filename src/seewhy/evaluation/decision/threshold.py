@@ -1,7 +1,7 @@
 """Abstention: the trade-off between precision and coverage."""
 
 from dataclasses import dataclass
-from math import ceil, log
+from math import ceil, floor, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 POINTS = 200  # of the curve as it is kept
 TESTED = 50  # thresholds tested for a precision, evenly spaced in coverage
-STARTS = 4  # of them, at which the testing starts with a part of the 5%
+STARTS = 4  # parts that they are cut into, and a rest; each starts with as much of the 5%
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +104,10 @@ def _accepted(
     ps = binom.cdf(
         wrong, answered, 1 - precision
     )  # so few mistakes, if the precision were just missed
-    step = max(1, len(ps) // STARTS)
+    starts = _starts(len(ps))
     last, risk = None, 0.0
     for place, p in enumerate(ps):
-        risk += (1 - level) / len(range(0, len(ps), step)) if place % step == 0 else 0.0
+        risk += (1 - level) / len(starts) if place in starts else 0.0
         if p <= risk:
             last = place
         else:
@@ -115,15 +115,21 @@ def _accepted(
     return last
 
 
+def _starts(tests: int) -> range:
+    return range(0, tests, max(1, tests // STARTS))
+
+
 def _unreachable(
     answered: NDArray[np.int64], wrong: NDArray[np.int64], n: int, precision: float, level: float
 ) -> str:
-    """Why no threshold is given: the most that one of the tests shows by itself."""
-    lows = exact_bounds(answered - wrong, answered, 2 * (1 - (1 - level) / STARTS) - 1)[0]
+    """Why no threshold is given: the most that a test shows with which the testing starts."""
+    starts = _starts(len(answered))
+    answered, wrong = answered[starts], wrong[starts]
+    lows = exact_bounds(answered - wrong, answered, 1 - 2 * (1 - level) / len(starts))[0]
     best = int(np.argmax(lows))
     return (
         f"no threshold gives {precision:.1%} precision with 95% confidence: on "
-        f"{counted(n, 'image')} {lows[best]:.1%} "
+        f"{counted(n, 'image')} {floor(1000 * lows[best]) / 1000:.1%} "
         f"is the most, at {answered[best] / n:.0%} coverage; ask for less, or for a share of the images to "
         "be answered (--coverage 0.8), or calibrate with more images"
     )

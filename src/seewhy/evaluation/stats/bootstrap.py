@@ -15,6 +15,7 @@ from seewhy.evaluation.ranking import Ranked
 from seewhy.evaluation.stats.intervals import (
     FEWEST_FOR_SCORES,
     FEWEST_OF_A_CLASS,
+    ONE_CLASS,
     Floats,
     Interval,
     effective_bounds,
@@ -69,7 +70,7 @@ def area_intervals(scores: Floats, own: NDArray[np.bool_], seed: int = 0) -> Are
             over = (value[defined].mean(), middle[defined].mean(), draw[defined].mean(0))
             means.append(_interval(*over, enough=bool(enough[defined].all())))
         else:
-            means.append(Interval.without(np.nan, "only one class has images"))
+            means.append(Interval.without(np.nan, ONE_CLASS))
     return AreaIntervals(single[0], single[1], means[0], means[1])
 
 

@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 Z = 1.96  # standard errors on either side of a 95% interval
 TOO_FEW = "too few images"
+ONE_CLASS = "only one class has images"
 FEWEST_OF_A_CLASS = (
     5  # images; below, nothing that rests on a class but a plain rate has an interval
 )

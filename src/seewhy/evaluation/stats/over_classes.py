@@ -98,7 +98,9 @@ def influences(shares: Floats, present: NDArray[np.bool_]) -> dict[str, _Influen
     nothing = np.zeros_like(support)
     macro_recall = _Influence(-recall * by_support, nothing, by_support)
     agreement = right.sum(-1)[..., None] - (support * predicted).sum(-1)[..., None]
-    true_spread, predicted_spread = (1 - (s**2).sum(-1)[..., None] for s in (support, predicted))
+    true_spread, predicted_spread = (
+        np.maximum(1 - (s**2).sum(-1)[..., None], 0) for s in (support, predicted)
+    )
     root = np.sqrt(true_spread * predicted_spread)
     mcc = ratio(agreement, root)
     return {

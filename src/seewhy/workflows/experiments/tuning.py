@@ -15,16 +15,16 @@ import yaml
 from seewhy.analysis.experiments.tuning import Contender, Trial, TrialState, Tuning, ranked
 from seewhy.config.recipe import Recipe, to_yaml
 from seewhy.data import Data, load_data
-from seewhy.errors import UsageError
+from seewhy.errors import DivergedError, UsageError
 from seewhy.evaluation.metrics import by_name
 from seewhy.evaluation.stats.summary import difference, summarise
-from seewhy.events import OnEvent, ignore
+from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import exclusive, write_atomic, write_json
 from seewhy.plots.experiments import draw_tuning
 from seewhy.run import Run
 from seewhy.text import counted
 from seewhy.workflows.cluster import Engine
-from seewhy.workflows.experiments.task import LOCK, Task, bounds, claimed, require_count
+from seewhy.workflows.experiments.task import LOCK, Job, Task, bounds, claimed, require_count
 from seewhy.workflows.request import flat, require_same
 from seewhy.workflows.suited import suited_recipe
 
@@ -53,6 +53,7 @@ def tune(
 
     Trials are sampled by TPE (Bergstra et al. 2011) and unpromising ones stopped early. The best three and
     the base are then trained with three fresh seeds each, because the best of many is partly best by chance.
+    A trial whose loss then diverges is left out.
     The best trial that is significantly better than the base, otherwise the best mean, possibly the base's,
     is written to `best.yaml`. Only validation is read.
 
@@ -154,12 +155,13 @@ def _result(studies: Any, study: "Study", task: Task, home: Path) -> Tuning:
 def _contenders(
     task: Task, home: Path, best: Sequence["FrozenTrial"], mode: str
 ) -> tuple[Contender, ...]:
-    """The base and the best trials with fresh seeds, the trials best first."""
+    """The base and the best trials with fresh seeds, the trials best first; none whose loss diverges."""
     seed, metric = task.planned().train.seed, task.planned().train.monitor
     fields: dict[str, dict[str, Any]] = {"base": {}}
     fields |= {f"trial {trial.number}": dict(trial.params) for trial in best}
-    jobs = [
-        task.over_seeds(
+    jobs: list[Mapping[Path, Job[Run | None]]] = []
+    for number, (name, params) in enumerate(fields.items()):
+        own = task.over_seeds(
             home / "best" / name.replace(" ", "-"),
             range(seed + 1, seed + 1 + REPEATS),
             params,
@@ -167,14 +169,25 @@ def _contenders(
             total=len(fields) * REPEATS,
             name=name,
         )
-        for number, (name, params) in enumerate(fields.items())
-    ]
+        spared = {path: partial(_unless_diverged, job=job) for path, job in own.items()}
+        jobs.append(spared if number else own)
     contenders: list[Contender] = []
-    for (name, params), runs in zip(fields.items(), task.in_groups(jobs), strict=True):
+    for (name, params), results in zip(fields.items(), task.in_groups(jobs), strict=True):
+        runs = tuple(run for run in results if run is not None)
+        if len(runs) < len(results):
+            task.on_event(Note(f"{name} is left out: its loss diverged with a fresh seed"))
+            continue
         values = [by_name(run.metrics["val"])[metric] for run in runs]
         change = difference(values, contenders[0].score.values) if contenders else None
         contenders.append(Contender(name, params, runs, summarise(values, *bounds(metric)), change))
     return ranked(contenders, mode)
+
+
+def _unless_diverged(task: Task, job: Job[Run]) -> Run | None:
+    try:
+        return job(task)
+    except DivergedError:
+        return None
 
 
 def _trial(trial: "FrozenTrial", path: Path) -> Trial:
