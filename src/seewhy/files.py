@@ -101,13 +101,18 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 
 def from_yaml(text: str, check: Callable[[Any], None] = lambda _: None) -> Any:
-    """The values of a YAML text, by libyaml if there is one; `check` sees its root node, or None."""
+    """The values of a YAML text, by libyaml if there is one; `check` sees its root node, or None.
+
+    Raises `yaml.YAMLError`, also for what looks like a date or a number and is none, such as 2024-31-01.
+    """
     import yaml  # here, since most that uses files has none of it
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         check(root := loader.get_single_node())
         return None if root is None else loader.construct_document(root)
+    except ValueError as error:
+        raise yaml.YAMLError(str(error)) from None
     finally:
         loader.dispose()
 

@@ -99,6 +99,7 @@ def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
         ("train: {epochs: 3}\ndata: {}\ntrain: {lr: 1}", "train is there twice"),
         ("train: {epochs: 3, lr: 1, epochs: 4}", "epochs is there twice"),
         ("!!python/object/apply:os.system ['true']", "not YAML"),
+        ("about: 2024-31-01", "not YAML: month must be in 1..12"),
         ("model: {name: speednet}\nviews: [sideways]", "views"),
         (
             "model: {name: speednet, channels: 12}",
@@ -153,6 +154,8 @@ def test_values_as_typed():
     assert load_recipe("fast", {"train.lr": parse_value("1e-3")}).train.lr == 0.001
     with pytest.raises(UsageError, match="not a value"):
         parse_value("[1")
+    with pytest.raises(UsageError, match="'2024-31-01' is not a value"):
+        parse_value("2024-31-01")
 
 
 def test_a_recipe_that_the_system_does_not_open_is_refused():

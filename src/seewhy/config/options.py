@@ -47,7 +47,7 @@ def parse_value(text: str, kind: str = "") -> Any:
     if kind.removesuffix("|none") == "str" and text[0] not in "\"'":
         return text
     try:
-        return yaml.safe_load(text)
+        return from_yaml(text)
     except yaml.YAMLError:
         raise UsageError(f"{text!r} is not a value: expected a number, a word or a list") from None
 
