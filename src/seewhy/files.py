@@ -19,14 +19,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, BinaryIO, get_args, get_origin, get_type_hints
 
-from seewhy.errors import (
-    FULL,
-    UNWRITABLE,
-    DiskFullError,
-    LockedError,
-    UnwritableError,
-    UsageError,
-)
+from seewhy.errors import FULL, UNWRITABLE, DiskFullError, LockedError, UnwritableError, UsageError
 
 # Flags of `os.open`: Windows lacks two, and opens a file as text unless told that it is binary.
 BINARY = getattr(os, "O_BINARY", 0)
@@ -385,10 +378,8 @@ def _lock(handle: int, path: Path, *, alone: bool, wait: bool) -> None:
     except ImportError:  # on Windows
         return
     try:
-        fcntl.flock(
-            handle,
-            (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB),
-        )
+        kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+        fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         raise LockedError(path.parent, _holder(handle)) from None
     except OSError as error:
