@@ -101,6 +101,7 @@ def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
         ("!!python/object/apply:os.system ['true']", "not YAML"),
         ("about: 2024-31-01", "not YAML: month must be in 1..12"),
         ("model: {name: speednet}\nviews: [sideways]", "views"),
+        ("views: [flip, flip]", "views: a view is named twice"),
         (
             "model: {name: speednet, channels: 12}",
             r"channels: .*a list, such as '\[1, 2\]' \(got 12",
