@@ -80,6 +80,18 @@ def test_a_users_recipe_extends_another_and_is_extended(tmp_path):
     assert recipe.name == "top"
 
 
+def test_none_clears_an_inherited_option_unless_it_is_quoted(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: fast\ntrain: {optimizer: sgd, fixed_norm: none, adamw_lr: None, unfreeze: none}\n"
+        "data: {label_column: 'none'}\nsearch: {train.clip: {choices: [none, 1]}}\n"
+    )
+    recipe = load_recipe(path)
+    assert (recipe.train.fixed_norm, recipe.train.adamw_lr, recipe.train.unfreeze) == (None,) * 3
+    assert recipe.data.label_column == "none"
+    assert recipe.search["train.clip"].choices == (None, 1)
+
+
 def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
