@@ -1,5 +1,6 @@
 import pytest
 
+from seewhy.errors import ModelFileError
 from seewhy.inference.locate import find_models, model_name
 
 
@@ -33,3 +34,11 @@ def test_a_path_with_a_plus_in_the_home_directory_is_one_model(tmp_path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a+b.safetensors").touch()
     assert find_models("~/a+b.safetensors") == [tmp_path / "a+b.safetensors"]
+
+
+def test_a_folder_without_a_model_is_a_run_that_goes_on_or_none_at_all(tmp_path):
+    with pytest.raises(ModelFileError, match=r"is no run directory: .*\(best, fast, "):
+        find_models(tmp_path)
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(ModelFileError, match=r"not ended: `seewhy train --resume --out /.*` cont"):
+        find_models(tmp_path)

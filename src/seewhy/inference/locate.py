@@ -50,10 +50,15 @@ def find_model(model: str | Path) -> Path:
         return registered_file(str(model))
     if path.is_dir():
         run = Run(path)
+        if not run.started and not run.finished:
+            raise ModelFileError(
+                f"{path} is no run directory: expected one, a model file or a shipped model "
+                f"({', '.join(shipped_models())})"
+            )
         if not run.finished:
             raise ModelFileError(
-                f"{path} holds no model.safetensors: is it a run directory, and did its training end? "
-                f"`{run.resume_command}` continues it"
+                f"{path} holds no model.safetensors, as its training has not ended: `{run.resume_command}` "
+                "continues it"
             )
         return run.model
     if path.exists():
