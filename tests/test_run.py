@@ -85,6 +85,8 @@ def test_the_newest_run_is_resumed_where_an_older_one_was_removed(tmp_path, monk
         (tmp_path / "runs" / name).mkdir(parents=True)
     assert resumable_run(None, "fast").path.name == "fast-10"
     assert resumable_run(None, "photos").path.name == "photos"
+    (tmp_path / "runs" / "quick-1").mkdir()  # named by a user
+    assert resumable_run(None, "quick").path.name == "quick-1"
 
 
 def test_a_run_without_a_finished_epoch_has_an_empty_history(tmp_path):

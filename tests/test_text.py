@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from seewhy.text import command_line, counted, csv_text, escape_cell, percent, visible
+from seewhy.text import (
+    command_line,
+    counted,
+    csv_text,
+    escape_cell,
+    percent,
+    visible,
+    without_password,
+)
 
 FORMULAS = [
     "=1+1",
@@ -80,3 +88,19 @@ def test_a_number_has_its_noun_and_verb():
 def test_a_probability_is_never_shown_as_nothing_or_as_certain():
     shown = [percent(p) for p in (0, 0.0004, 0.005, 0.5, 0.9949, 0.9996, 1)]
     assert shown == ["0%", "<1%", "<1%", "50%", "99%", ">99%", "100%"]
+
+
+@pytest.mark.parametrize("password", ["secret", "p:q", "p@ss", "base64/+=", ""])
+def test_no_password_of_a_database_is_shown(password):
+    shown = without_password(f"postgresql://me:{password}@host:5432/name?application_name=a")
+    assert shown == "postgresql://me:***@host:5432/name?application_name=a"
+    assert without_password(f"postgresql://host/name?password={password}&user=me").endswith(
+        "password=***&user=me"
+    )
+
+
+@pytest.mark.parametrize(
+    "address", ["postgresql://me@host:5432/name", "http://host:5000/", "sqlite:////home/me/a@b.db"]
+)
+def test_an_address_without_a_password_is_shown_as_it_is(address):
+    assert without_password(address) == address

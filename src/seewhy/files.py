@@ -19,14 +19,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, BinaryIO, get_args, get_origin, get_type_hints
 
-from seewhy.errors import (
-    FULL,
-    UNWRITABLE,
-    DiskFullError,
-    LockedError,
-    UnwritableError,
-    UsageError,
-)
+from seewhy.errors import FULL, UNWRITABLE, DiskFullError, LockedError, UnwritableError, UsageError
 
 # Flags of `os.open`: Windows lacks two, and opens a file as text unless told that it is binary.
 BINARY = getattr(os, "O_BINARY", 0)
@@ -101,13 +94,18 @@ def _fields(kind: Any) -> dict[str, Any]:
 
 
 def from_yaml(text: str, check: Callable[[Any], None] = lambda _: None) -> Any:
-    """The values of a YAML text, by libyaml if there is one; `check` sees its root node, or None."""
+    """The values of a YAML text, by libyaml if there is one; `check` sees its root node, or None.
+
+    Raises `yaml.YAMLError`, also for what looks like a date or a number and is none, such as 2024-31-01.
+    """
     import yaml  # here, since most that uses files has none of it
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         check(root := loader.get_single_node())
         return None if root is None else loader.construct_document(root)
+    except ValueError as error:
+        raise yaml.YAMLError(str(error)) from None
     finally:
         loader.dispose()
 
@@ -380,10 +378,8 @@ def _lock(handle: int, path: Path, *, alone: bool, wait: bool) -> None:
     except ImportError:  # on Windows
         return
     try:
-        fcntl.flock(
-            handle,
-            (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB),
-        )
+        kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+        fcntl.flock(handle, kind | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         raise LockedError(path.parent, _holder(handle)) from None
     except OSError as error:

@@ -352,9 +352,9 @@ def _is_run(run: Run) -> bool:
 
 
 def _newest_run(recipe: str) -> Run | None:
-    names = (path.name.removeprefix(recipe) for path in Path("runs").glob(f"{recipe}*"))
-    numbers = [int(name[1:] or 1) for name in names if re.fullmatch(r"(-\d+)?", name)]
-    return Run(_default_path(recipe, max(numbers))) if numbers else None
+    ends = ((path.name.removeprefix(recipe), path) for path in Path("runs").glob(f"{recipe}*"))
+    numbered = [(int(end[1:] or 1), path) for end, path in ends if re.fullmatch(r"(-\d+)?", end)]
+    return Run(max(numbered)[1]) if numbered else None
 
 
 def _claim(out: Path, resume: bool) -> Run:

@@ -172,7 +172,8 @@ def near(name: str, known: Iterable[str]) -> str:
 
 def without_password(address: str) -> str:
     """The address of a database as it may be shown and stored: its password replaced by ***."""
-    address = re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", address)
+    # Up to the last @ before a slash; without one, to the first @, as a slash may be in a password.
+    address = re.sub(r"(://[^/@:]*):(?:[^/]*|[^@\s]*)@", r"\1:***@", address)
     return re.sub(r"(password=)[^&\s]*", r"\1***", address)
 
 

@@ -80,6 +80,18 @@ def test_a_users_recipe_extends_another_and_is_extended(tmp_path):
     assert recipe.name == "top"
 
 
+def test_none_clears_an_inherited_option_unless_it_is_quoted(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: fast\ntrain: {optimizer: sgd, fixed_norm: none, adamw_lr: None, unfreeze: none}\n"
+        "data: {label_column: 'none'}\nsearch: {train.clip: {choices: [none, 1]}}\n"
+    )
+    recipe = load_recipe(path)
+    assert (recipe.train.fixed_norm, recipe.train.adamw_lr, recipe.train.unfreeze) == (None,) * 3
+    assert recipe.data.label_column == "none"
+    assert recipe.search["train.clip"].choices == (None, 1)
+
+
 def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
@@ -99,7 +111,9 @@ def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
         ("train: {epochs: 3}\ndata: {}\ntrain: {lr: 1}", "train is there twice"),
         ("train: {epochs: 3, lr: 1, epochs: 4}", "epochs is there twice"),
         ("!!python/object/apply:os.system ['true']", "not YAML"),
+        ("about: 2024-31-01", "not YAML: month must be in 1..12"),
         ("model: {name: speednet}\nviews: [sideways]", "views"),
+        ("views: [flip, flip]", "views: a view is named twice"),
         (
             "model: {name: speednet, channels: 12}",
             r"channels: .*a list, such as '\[1, 2\]' \(got 12",
@@ -153,6 +167,8 @@ def test_values_as_typed():
     assert load_recipe("fast", {"train.lr": parse_value("1e-3")}).train.lr == 0.001
     with pytest.raises(UsageError, match="not a value"):
         parse_value("[1")
+    with pytest.raises(UsageError, match="'2024-31-01' is not a value"):
+        parse_value("2024-31-01")
 
 
 def test_a_recipe_that_the_system_does_not_open_is_refused():

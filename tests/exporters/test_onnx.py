@@ -69,6 +69,39 @@ def test_a_network_of_ones_own_exports(tmp_path: Path) -> None:
         parity(seewhy.export(model, tmp_path / "m.onnx").file, path, model=Own())
 
 
+class Usual(torch.nn.Module):
+    """A norm and activations that no network of SeeWhy's has; or, in their place, other layers."""
+
+    def __init__(self, *layers: torch.nn.Module) -> None:
+        super().__init__()
+        activations = ("ELU", "SELU", "CELU", "PReLU", "Softplus", "Mish", "Softsign")
+        usual = (torch.nn.GroupNorm(2, 8), *(getattr(torch.nn, name)() for name in activations))
+        self.layers = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), *(layers or usual))
+        self.last = torch.nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pooled = self.layers(x).amax((2, 3))
+        return self.last(torch.nn.functional.normalize(pooled))
+
+
+def test_usual_layers_of_other_networks_export(tmp_path: Path) -> None:
+    network = Usual().eval()
+    path = bundle_of(network, tmp_path, 8)
+    with seewhy.load(path, model=Usual()) as model:
+        parity(seewhy.export(model, tmp_path / "m.onnx").file, path, model=Usual())
+
+
+def test_a_layer_that_no_file_may_hold_is_named(tmp_path: Path) -> None:
+    def network() -> Usual:
+        return Usual(torch.nn.ConvTranspose2d(8, 8, 2))
+
+    with (
+        seewhy.load(bundle_of(network().eval(), tmp_path, 8), model=network()) as model,
+        pytest.raises(UsageError, match=r"this network cannot be exported .*'ConvTranspose'"),
+    ):
+        seewhy.export(model, tmp_path / "m.onnx")
+
+
 def test_nothing_of_this_machine_is_in_the_file(exported: Path) -> None:
     data = exported.read_bytes()
     for folder in (exported.parents[1], Path(seewhy.__file__).parent):

@@ -162,6 +162,14 @@ def test_it_is_explained_by_what_perturbs_pixels_alone(pair, images, tmp_path):
         seewhy.load(both).module()
 
 
+def test_its_facts_are_those_that_its_members_share(tmp_path):
+    facts = {"train_pictures": 5, "recipe": {"name": "fast", "data": {"size": 16, "val": 0.1}}}
+    own = {"val_accuracy": 0.5, "metrics": {"val": {"accuracy": 0.5}}, "epochs": 3}
+    paths = [save(tmp_path / f"{n}.safetensors", seed=n, **facts, **own) for n in range(2)]
+    both = seewhy.load(paths).predictor
+    assert both.facts == {"train_pictures": 5, "recipe": {"data": facts["recipe"]["data"]}}
+
+
 def test_a_model_from_before_fit_and_depth_joins_a_new_one(tmp_path):
     """Their settings move no image of a square data set between its splits."""
     photos = write_folder(tmp_path / "photos", count=12)

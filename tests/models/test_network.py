@@ -210,6 +210,29 @@ def test_every_parameter_and_flop_has_one_row() -> None:
     assert rows["head.1"].flops == 2 * 100 * 2
 
 
+def test_a_layer_that_gives_several_maps_has_the_shape_of_the_first() -> None:
+    """As those of timm's HRNet and SelecSLS do."""
+
+    class Several(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def forward(self, x: Tensor) -> list[Tensor]:
+            return [x * self.scale, x[..., ::2, ::2]]
+
+    class Branched(Odd):
+        def __init__(self) -> None:
+            super().__init__(2, 5)
+            self.several = Several()
+
+        def features(self, x: Tensor) -> Tensor:
+            return super().features(self.several(x)[0])
+
+    rows = {layer.name: layer for layer in describe(Branched())}
+    assert (rows["several"].output_shape, rows["several"].parameters) == ((3, 5, 5), 1)
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_describing_leaves_no_trace(fails: bool) -> None:
     network = Odd(2, 5, fails).train()

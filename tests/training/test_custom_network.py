@@ -34,6 +34,24 @@ class Normed(nn.Sequential):
         super().__init__(nn.Flatten(), nn.Linear(192, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
 
 
+class Parted(nn.Module):
+    """Features and a head, with something before and between them."""
+
+    def __init__(self, *features, before=nn.Identity, between=nn.Identity):
+        super().__init__()
+        self.before, self.between = before(), between()
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 3), *features)
+        self.head = Head(4, 3)
+
+    def forward(self, x):
+        return self.head(self.between(self.features(self.before(x))))
+
+
+class Head(nn.Linear):
+    def forward(self, x):
+        return super().forward(x.mean((2, 3)) if x.ndim == 4 else x)
+
+
 def changed(change):
     network = tiny_net()
     change(network)
@@ -71,6 +89,10 @@ def test_looking_at_a_network_changes_nothing():
         (tiny_net().double(), "it raises RuntimeError"),
         (Pair(), "in training mode, of 2 images of 8 pixels, it gives a tuple"),
         (AlwaysDropout(), "in evaluation mode it gives other logits each time"),
+        (Parted(before=nn.Tanh), r"head\(features\(x\)\), with maps .* does not give its logits"),
+        (Parted(between=nn.ReLU), r"rename one of the two, or give nn\.Sequential\(network\)"),
+        (Parted(nn.AdaptiveAvgPool2d(1), nn.Flatten()), "with maps .* does not give its logits"),
+        (changed(lambda n: vars(n).update(features=512, head=5)), "does not give its logits"),
         (nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), "a layer of unknown size"),
         (changed(lambda n: n.requires_grad_(False)), "all its parameters are frozen"),
         (with_buffer(torch.full((2, 2), -torch.inf)), "mask has infinite or NaN values"),
@@ -85,6 +107,11 @@ def test_what_does_not_fit_is_refused_in_a_line(network, words):
     with pytest.raises(UsageError, match=words) as refused:
         check(network)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("network", [Parted(), nn.Sequential(Parted(before=nn.Tanh))])
+def test_features_and_a_head_that_make_the_logits_or_are_out_of_sight_are_fine(network):
+    check(network)
 
 
 def test_a_constant_that_is_not_stored_may_be_infinite():

@@ -2,6 +2,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import seewhy
 from seewhy.config.input_rule import InputRule
 from seewhy.errors import UsageError
 from seewhy.evaluation.decision.record import Decision
+from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note
 from seewhy.exporters import gate
 from seewhy.exporters.gate import Speed
@@ -138,6 +140,27 @@ def test_what_is_neither_smaller_nor_faster_is_rejected(
         first, second = gate.judge(["a", "b"], twice, [predictions] * 2, 0.5)
     assert first.rejected is None and second.rejected == "neither smaller nor faster"
     assert second.drop.value == 0 and second.agreement == 1
+
+
+@pytest.mark.parametrize(
+    ("lost", "max_drop", "verdict"),
+    [
+        (7, 0.7, "neither smaller nor faster"),
+        (8, 0.7, "loses 0.80 points, more than 0.7"),
+        (7, 0.66, "loses 0.70 points, more than 0.66"),
+    ],
+)
+def test_a_drop_of_as_much_as_is_allowed_is_allowed(lost, max_drop, verdict, monkeypatch) -> None:
+    monkeypatch.setattr(gate, "measure_speeds", lambda models: [Speed(1, 1000, 1)] * len(models))
+    labels = np.arange(1000) % 2
+    right = Predictions(
+        np.eye(2, dtype=np.float32)[labels], labels, ("a", "b"), np.arange(1000).astype(object)
+    )
+    logits = right.logits.copy()
+    logits[:lost] = logits[:lost, ::-1]
+    models = [SimpleNamespace(file=SimpleNamespace(data=b"x"), parameters=1)] * 2
+    judged = gate.judge(["x", "y"], models, [right, replace(right, logits=logits)], max_drop / 100)
+    assert judged[1].rejected == verdict
 
 
 def test_speeds_are_of_one_thread(exported: Path) -> None:

@@ -47,7 +47,7 @@ def parse_value(text: str, kind: str = "") -> Any:
     if kind.removesuffix("|none") == "str" and text[0] not in "\"'":
         return text
     try:
-        return yaml.safe_load(text)
+        return from_yaml(text)
     except yaml.YAMLError:
         raise UsageError(f"{text!r} is not a value: expected a number, a word or a list") from None
 
@@ -58,11 +58,11 @@ def set_flags(values: Mapping[str, Any]) -> list[str]:
 
 
 def read_yaml(text: str) -> Any:
-    """The values of a YAML text that a person wrote.
+    """The values of a YAML text that a person wrote; `none` without quotes is off, as in a flag.
 
     Raises `yaml.YAMLError`, also for a key that a mapping has twice: the second would hide the first.
     """
-    return from_yaml(text, _require_keys_once)
+    return from_yaml(text, _check_and_switch_off)
 
 
 def first_fault(error: ValidationError) -> tuple[str, str, Any]:
@@ -73,14 +73,17 @@ def first_fault(error: ValidationError) -> tuple[str, str, Any]:
     return ".".join(map(str, first["loc"])), reason, first["input"]
 
 
-def _require_keys_once(root: Any) -> None:
+def _check_and_switch_off(root: Any) -> None:
+    """Requires each key once, and makes null of each `none`."""
     nodes, seen = [root], set[int]()
     while nodes:
         node = nodes.pop()
         if id(node) in seen:  # an alias
             continue
         seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, yaml.ScalarNode) and node.value.lower() == "none" and not node.style:
+            node.tag = "tag:yaml.org,2002:null"
+        elif isinstance(node, yaml.SequenceNode):
             nodes += node.value
         elif isinstance(node, yaml.MappingNode):
             names = set[str]()

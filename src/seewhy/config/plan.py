@@ -35,7 +35,9 @@ class Row(BaseModel):
 
     recipe: str | None = Field(None, description="another recipe to start from, by name or path")
     after: str | None = Field(
-        None, description="an earlier row that it builds on and is compared with; None: the base"
+        None,
+        description="an earlier row that it is compared with, and builds on unless it has a `recipe`; None: "
+        "the base",
     )
     with_: dict[str, Any] = Field({}, alias="with", description="recipe fields and their values")
     without: tuple[str, ...] = Field(

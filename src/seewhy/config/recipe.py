@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from seewhy.config.augment import AugmentConfig
 from seewhy.config.data import DataConfig
@@ -52,6 +59,13 @@ class Recipe(BaseModel):
     search: dict[str, Space] = Field(
         {}, exclude=True, description="values that `seewhy tune` may try, by field"
     )
+
+    @field_validator("views")
+    @classmethod
+    def _each_once(cls, views: tuple[View, ...]) -> tuple[View, ...]:
+        if len(set(views)) < len(views):
+            raise ValueError("a view is named twice")
+        return views
 
     @model_validator(mode="after")
     def _searched_fields_exist(self) -> Self:

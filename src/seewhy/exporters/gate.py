@@ -109,8 +109,9 @@ def judge(
 def _faults(
     drop: float, max_drop: float, reference: Candidate, size: int, speed: Speed
 ) -> str | None:
-    if drop > max_drop:
-        return f"loses {100 * drop:.1f} points, more than {100 * max_drop:g}"
+    points, most = round(100 * drop, 6), round(100 * max_drop, 6)  # 0.7 / 100 is below 7 / 1,000
+    if points > most:
+        return f"loses {points:.2f} points, more than {most:g}"
     smaller = size <= GAIN * reference.bytes
     faster = speed.p50_ms <= GAIN * reference.speed.p50_ms
     return None if smaller or faster else "neither smaller nor faster"

@@ -77,7 +77,11 @@ def to_onnx(predictor: PyTorchPredictor) -> tuple[OnnxPredictor, float]:
         mean=None if predictor.mean is None else tuple(map(float, predictor.mean)),
         model=predictor.bundle.metadata(),
     )
-    return opened(onnx_file.parse(with_properties(graph, about, expected))), difference
+    try:
+        file = onnx_file.parse(with_properties(graph, about, expected))
+    except ModelFileError as error:  # of a layer that is in no file of SeeWhy's
+        raise UsageError(f"this network cannot be exported to ONNX ({error})") from None
+    return opened(file), difference
 
 
 def with_properties(graph: Any, about: OnnxMetadata, logits: NDArray[np.float32]) -> bytes:

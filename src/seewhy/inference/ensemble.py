@@ -19,14 +19,16 @@ LEAST = float(np.finfo(np.float32).tiny)  # probability, so that each has a fini
 
 # Settings that move no image between splits; the input rules of members are equal anyway.
 CHOOSING = ("size", "fit", "depth", "limit", "on_bad", "max_bad")
+# The facts that models trained on one split of the same data share; others, as metrics, are each one's own.
+SHARED = ("data", "train_pictures")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Ensemble(Predictor):
     """Its logits are the logarithms of the mean of its members' calibrated probabilities.
 
-    So its temperature is 1; it has no threshold, and no embeddings. Its `facts` name no data settings
-    (None) where its members were trained on different splits.
+    So its temperature is 1; it has no threshold, and no embeddings. Its `facts` are those that its members
+    share, and name no data settings (None) where these were trained on different splits.
     """
 
     runtime = "ensemble"
@@ -59,8 +61,11 @@ class Ensemble(Predictor):
         same_data = len({member.fingerprint for member in members}) == 1
         settings = [_split_settings(member) for member in members]
         same_split = settings[0] is not None and all(one == settings[0] for one in settings)
-        data = settings[0] if same_split else None
-        facts = first.facts if same_data and same_split else {"recipe": {"data": data}}
+        facts: dict[str, Any] = {"recipe": {"data": settings[0] if same_split else None}}
+        if same_data and same_split:
+            recipe = {"recipe": {"data": first.data_settings}} if "recipe" in first.facts else {}
+            shared = {name: first.facts[name] for name in SHARED if name in first.facts}
+            facts = recipe | shared
         digests = tuple(member.digest for member in members)
         return Ensemble(
             members=tuple(members),

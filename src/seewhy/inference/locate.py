@@ -28,7 +28,7 @@ def find_models(model: str | PathLike[str] | Sequence[str | PathLike[str]]) -> l
 def _names(model: str) -> list[str]:
     """The names in "A+B"; an existing path is one."""
     names = model.split("+")
-    if len(names) == 1 or Path(model).exists():
+    if len(names) == 1 or named_path(model).exists():
         return [model]
     if not all(names):
         raise UsageError(f"{model!r} lacks a model beside a +: write A+B")
@@ -50,10 +50,15 @@ def find_model(model: str | Path) -> Path:
         return registered_file(str(model))
     if path.is_dir():
         run = Run(path)
+        if not run.started and not run.finished:
+            raise ModelFileError(
+                f"{path} is no run directory: expected one, a model file or a shipped model "
+                f"({', '.join(shipped_models())})"
+            )
         if not run.finished:
             raise ModelFileError(
-                f"{path} holds no model.safetensors: is it a run directory, and did its training end? "
-                f"`{run.resume_command}` continues it"
+                f"{path} holds no model.safetensors, as its training has not ended: `{run.resume_command}` "
+                "continues it"
             )
         return run.model
     if path.exists():
@@ -64,7 +69,12 @@ def find_model(model: str | Path) -> Path:
 
 
 def model_name(model: str | PathLike[str]) -> str:
-    """What to call a model: a run by its directory, a file by its stem, a registered one by its own name."""
+    """What to call a model: a run by its directory, a file by its stem, a registered one by its own name.
+
+    "A+B" is called by the names of both.
+    """
+    if len(names := _names(fspath(model))) > 1:
+        return "+".join(map(model_name, names))
     if is_registered(fspath(model)):
         return Reference.parse(fspath(model)).name
     path = Path(os.path.abspath(named_path(fspath(model))))  # of a link, its own name

@@ -32,7 +32,7 @@ MAX_OPSET = 26
 
 Value = memoryview | int  # of a field of a protocol buffer
 
-# What the exports of all networks are made of, and their quantised forms.
+# What the exports of all networks are made of, and their quantised forms; then usual layers of others.
 OPERATORS = frozenset(
     {
         *("Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv"),
@@ -61,6 +61,8 @@ OPERATORS = frozenset(
         *("ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Shape", "Sigmoid", "Slice"),
         *("Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Swish", "Tanh", "Transpose", "Unsqueeze"),
         "Where",
+        *("Abs", "Celu", "Elu", "Greater", "InstanceNormalization", "Mish", "PRelu", "ReduceL2"),
+        *("Selu", "Softplus"),
     }
 )
 
@@ -193,7 +195,7 @@ def _graph(graph: Value) -> None:
 def _node(node: Value) -> None:
     for number, value in _fields(node):
         if number == 4 and (name := bytes(_bytes(value)).decode()) not in OPERATORS:
-            raise ModelFileError(f"it uses the operator {name[:40]!r}, as no export of SeeWhy does")
+            raise ModelFileError(f"it uses the operator {name[:40]!r}, which SeeWhy does not open")
         if number == 5:
             _attribute(value)
         elif number == 7 and len(_bytes(value)):

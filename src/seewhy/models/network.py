@@ -179,7 +179,7 @@ def _calls(network: Network, x: Tensor) -> dict[nn.Module, _Call]:
     def leave(module: nn.Module, _inputs: Any, output: Any) -> None:
         credit()
         running.pop()
-        first = output[0] if isinstance(output, tuple) else output
+        first = output[0] if isinstance(output, tuple | list) else output
         calls[module].shape = tuple(first.shape[1:])
 
     for module in network.modules():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -43,12 +43,34 @@ def check_custom(
         if not torch.allclose(once, again, rtol=SAME, atol=SAME):
             remedy = "use nn.Dropout, or dropout(x, p, self.training), which evaluation turns off"
             _refuse("in evaluation mode it gives other logits each time", remedy)
+        if not _is_its_parts(network, x, once):
+            _refuse(
+                "it has features and head, and head(features(x)), with maps (N, C, h, w) between them, does "
+                "not give its logits",
+                "rename one of the two, or give nn.Sequential(network), which has neither",
+            )
         network.train()
         if config.freeze_batch_norm:
             freeze_batch_norms(network)
         _logits(network, x, classes)
         if config.unfreeze == "all" and config.ends_with_one(images):
             _logits(network, x[:1], classes)
+
+
+def _is_its_parts(network: nn.Module, x: Tensor, logits: Tensor) -> bool:
+    """Whether `features` and `head` make its logits, if it has both: analysis and explanations call them."""
+    features: Any = getattr(network, "features", None)
+    head: Any = getattr(network, "head", None)
+    if features is None or head is None:
+        return True
+    try:
+        maps = features(x)
+        made = head(maps)
+        return maps.ndim == 4 and torch.allclose(made, logits, rtol=SAME, atol=SAME)
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        return False
 
 
 def _logits(network: nn.Module, x: Tensor, classes: int) -> Tensor:

@@ -233,6 +233,7 @@ def _without_network(members: Mapping[str, Bundle], recipe: str) -> Bundle:
     together = Ensemble.of([PyTorchPredictor.of(one, torch.device("cpu")) for one in models])
     licenses = {fact(one.facts, str, "recipe", "license") for one in models}
     facts = {
+        **together.facts,
         "recipe": {
             "name": recipe,
             "license": licenses.pop() if len(licenses) == 1 else None,
@@ -246,11 +247,6 @@ def _without_network(members: Mapping[str, Bundle], recipe: str) -> Bundle:
             }
             for one in models
         ],
-        **{
-            name: together.facts[name]
-            for name in ("data", "train_pictures")
-            if name in together.facts
-        },
     }
     return Bundle(
         network=models[0].network,
