@@ -71,7 +71,7 @@ def accuracy(data: str | Path, recipe: str, network: str, classes: int, **change
     model = NETWORKS[network](classes)
     with tempfile.TemporaryDirectory() as home:
         run = seewhy.train(data, recipe, out=Path(home, "run"), overrides=changes, model=model)
-    return float(run.history[-1]["val_accuracy"])
+        return float(run.history[-1]["val_accuracy"])
 
 
 def main() -> None:

@@ -53,6 +53,10 @@ def test_named_images_are_explained_tested_and_drawn(model, photos, tmp_path):
     by_chance = any("chance" in check["faults"] for check in checks)
     assert ("better than each of its 8 moved copies" in said.out) == by_chance
     assert "mean, moved map" in said.out
+    unexplained = sum(
+        not any(check["reliable"] for check in one["methods"].values()) for one in found["pictures"]
+    )
+    assert (f"{unexplained} image" in said.out) == (": try --method" in said.out) == bool(unexplained)
     assert found["digest"] == seewhy.load(model).digest
     assert {path.name for path in out.iterdir()} == {
         *("explanations.json", "explanations-1.png", "faithfulness.png")

@@ -23,7 +23,7 @@ from seewhy.cli.options import (
 from seewhy.cli.progress import Terminal
 from seewhy.cli.screen import Part, Rows
 from seewhy.config.names import METHODS, PERTURBATION_METHODS
-from seewhy.text import percent
+from seewhy.text import counted, percent
 
 if TYPE_CHECKING:
     from seewhy.workflows.explain import Explained
@@ -118,12 +118,13 @@ def _lines(result: "Explained") -> Iterator[Part]:
             for row in range(len(check))
         ):
             yield "chance: a reliable map is better than each of its 8 moved copies, not only than their mean"
-        if not all(check.reliable.any() for check in explanations.checks.values()):
-            others = [name for name in PERTURBATION_METHODS if name not in explanations.checks]
-            if others:
-                yield (
-                    "an unreliable map says nothing of the model: try --method "
-                    f"{','.join(others)}, which takes minutes an image on a processor"
-                )
+        maps = zip(*(check.reliable for check in explanations.checks.values()), strict=True)
+        unexplained = sum(not any(reliable) for reliable in maps)
+        others = [name for name in PERTURBATION_METHODS if name not in explanations.checks]
+        if unexplained and others:
+            yield (
+                f"{counted(unexplained, 'image')} without a reliable map, which says nothing of the model: "
+                f"try --method {','.join(others)}, which takes seconds a thumbnail and minutes a photograph"
+            )
     yield ""
     yield f"{result.folder}: explanations.json, {', '.join(result.files)}"
