@@ -56,7 +56,9 @@ def test_named_images_are_explained_tested_and_drawn(model, photos, tmp_path):
     unexplained = sum(
         not any(check["reliable"] for check in one["methods"].values()) for one in found["pictures"]
     )
-    assert (f"{unexplained} image" in said.out) == (": try --method" in said.out) == bool(unexplained)
+    assert (
+        (f"{unexplained} image" in said.out) == (": try --method" in said.out) == bool(unexplained)
+    )
     assert found["digest"] == seewhy.load(model).digest
     assert {path.name for path in out.iterdir()} == {
         *("explanations.json", "explanations-1.png", "faithfulness.png")

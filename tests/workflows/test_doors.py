@@ -92,6 +92,11 @@ def test_what_explain_does_not_take_is_said(trained, photos, tmp_path):
             seewhy.explain(trained, images, out=tmp_path / "why")
 
 
+def test_no_images_have_no_robustness(trained, photos):
+    with pytest.raises(UsageError, match="0 images: expected 1 or more"):
+        seewhy.robustness(trained, photos, n=0)
+
+
 def test_a_copy_of_the_data_does_not_replace_the_names_in_a_run(run_copy, photos, tmp_path):
     before = Run(run_copy).predictions("val").read_bytes()
     for file in photos.rglob("*.png"):

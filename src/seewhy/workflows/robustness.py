@@ -16,6 +16,7 @@ from seewhy.inference.loading import load
 from seewhy.plots.robustness import draw_robustness
 from seewhy.run import Run
 from seewhy.workflows.evaluate import own_run, part_of, read_splits
+from seewhy.workflows.experiments.task import require_count
 
 
 def robustness(
@@ -31,9 +32,10 @@ def robustness(
     """Measures accuracy on `n` validation images under corruptions and attacks (`analysis.robustness`).
 
     Metrics go to analysis/robustness.json, plots to figures/, of `out` or of the run if the data is its own.
-    `options` sets fields of `DataConfig`. Raises `UsageError` for a model that is not a single network,
-    `DataError` without labels.
+    `options` sets fields of `DataConfig`. Raises `UsageError` for a model that is not a single network
+    and for fewer than one image, `DataError` without labels.
     """
+    require_count(n, 1, "images")
     if out is not None:
         require_writable(Path(out))
     with load(model, device=device) as classifier:
