@@ -444,7 +444,7 @@ def test_saving_copies_and_never_overwrites(run, tmp_path):
 def test_an_existing_path_wins_over_a_name_and_an_unknown_name_lists_the_known(run, tmp_path):
     with pytest.raises(UsageError, match=r"shipped model .*fast"):
         seewhy.load("no-such-model")
-    with pytest.raises(ModelFileError, match="resume"):
+    with pytest.raises(ModelFileError, match="is no run directory"):
         seewhy.load(tmp_path)
 
 
