@@ -327,7 +327,7 @@ def _results() -> str:
         [
             "# All results",
             "Every number in these pages was measured by a program in `benchmarks/`, which stores what "
-            "it measured and on which machine. In against, footprint, infer, prune, steps and "
+            "it measured and on which machine. In against, infer, prune, steps and "
             "web-page, `fast` is an earlier recipe and model of this name (88.4% on test, JPEG copy; "
             "[what came after](../log.md)).",
             "## Tables",
