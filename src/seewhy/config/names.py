@@ -33,3 +33,10 @@ ATTACKS = {
     "pgd": "twenty steps (PGD)",
     "square": "500 queries, no gradient (Square)",
 }
+
+
+def each_once(views: tuple[View, ...]) -> tuple[View, ...]:
+    """TTA views as they are given. Raises `ValueError` if one is named twice."""
+    if len(set(views)) < len(views):
+        raise ValueError("a view is named twice")
+    return views

@@ -5,21 +5,21 @@ import unicodedata
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
 from seewhy.config.augment import AugmentConfig
 from seewhy.config.data import DataConfig
-from seewhy.config.names import View
+from seewhy.config.names import View, each_once
 from seewhy.config.networks import ModelConfig
 from seewhy.config.options import Option, first_fault, options_of, parse_value, read_yaml
 from seewhy.config.pretrained import Pretrained
@@ -50,7 +50,7 @@ class Recipe(BaseModel):
     model: ModelConfig = Field(default_factory=ModelConfig)
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
     train: TrainConfig = Field(default_factory=TrainConfig)
-    views: tuple[View, ...] = Field(
+    views: Annotated[tuple[View, ...], AfterValidator(each_once)] = Field(
         ("identity",),
         min_length=1,
         description="test-time augmentation (TTA) views, whose logits are averaged: the image as it is, "
@@ -59,13 +59,6 @@ class Recipe(BaseModel):
     search: dict[str, Space] = Field(
         {}, exclude=True, description="values that `seewhy tune` may try, by field"
     )
-
-    @field_validator("views")
-    @classmethod
-    def _each_once(cls, views: tuple[View, ...]) -> tuple[View, ...]:
-        if len(set(views)) < len(views):
-            raise ValueError("a view is named twice")
-        return views
 
     @model_validator(mode="after")
     def _searched_fields_exist(self) -> Self:

@@ -5,6 +5,7 @@ import unicodedata
 from typing import Annotated, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -15,7 +16,7 @@ from pydantic import (
 )
 
 from seewhy.config.input_rule import InputRule
-from seewhy.config.names import View
+from seewhy.config.names import View, each_once
 from seewhy.evaluation.decision.record import Decision
 
 FORMAT_VERSION = 2  # 1 had no `stored`, and rules without fit and depth
@@ -77,7 +78,7 @@ class Metadata(_Strict):
         None, description="of generated images as the rule stores them (`golden.stored_digest`)"
     )
     decision: Decision
-    views: tuple[View, ...] = Field(
+    views: Annotated[tuple[View, ...], AfterValidator(each_once)] = Field(
         min_length=1,
         max_length=len(get_args(View)),
         description="the test-time augmentation (TTA) views; their logits are averaged",
@@ -101,13 +102,6 @@ class Metadata(_Strict):
         if len(set(classes)) < len(classes):
             raise ValueError("two classes have one name")
         return classes
-
-    @field_validator("views")
-    @classmethod
-    def _distinct(cls, views: tuple[View, ...]) -> tuple[View, ...]:
-        if len(set(views)) < len(views):
-            raise ValueError("a view is named twice")
-        return views
 
     @model_validator(mode="after")
     def _means_fit(self) -> "Metadata":
