@@ -19,6 +19,7 @@ from machine import describe
 from torch import Tensor, nn
 
 import seewhy
+from seewhy.data import Data
 from seewhy.errors import DivergedError
 
 RECIPES = ("thumbnails", "resnet18", "regularized-cnn", "photos")
@@ -65,7 +66,7 @@ NETWORKS = {
 }
 
 
-def accuracy(data: str | Path, recipe: str, network: str, classes: int, **changes: object) -> float:
+def accuracy(data: Data, recipe: str, network: str, classes: int, **changes: object) -> float:
     """Validation accuracy after the last epoch; NaN where the loss diverged."""
     torch.manual_seed(int(changes["train.seed"]))
     model = NETWORKS[network](classes)
@@ -84,29 +85,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     results: dict[str, dict[str, object]] = {}
-    with tempfile.TemporaryDirectory() as home:
-        known = seewhy.load_data(given.cifar10).train
-        few = known.take(np.random.default_rng(0).permutation(len(known))[:6000])
-        thumbnails = Path(home, "few.npz")
-        np.savez(
-            thumbnails,
-            train_images=np.asarray(few.images),
-            train_labels=few.labels,
-            classes=np.array(few.classes),
-        )
-        classes = len(seewhy.load_data(given.photographs).train.classes)
-        beds = [(f"{name}, thumbnails", thumbnails, name, 10, 32, 8) for name in NETWORKS]
-        beds += [("batch norm, photographs", given.photographs, "batch norm", classes, 128, 15)]
-        for bed, data, network, count, side, epochs in beds:
-            results[bed] = {}
-            for recipe in RECIPES:
-                changes = {"data.size": side, "train.epochs": epochs, "train.keep": "last"}
-                each = [
-                    accuracy(data, recipe, network, count, **changes, **{"train.seed": seed})
-                    for seed in range(given.seeds)
-                ]
-                results[bed][recipe] = {"mean": float(np.mean(each)), "seeds": each}
-                print(f"{bed:26} {recipe:16} {np.mean(each):.1%} {each}", flush=True)
+    known = seewhy.load_data(given.cifar10).train
+    few = known.take(np.random.default_rng(0).permutation(len(known))[:6000])
+    thumbnails = {"train": (np.asarray(few.images), few.labels)}
+    classes = len(seewhy.load_data(given.photographs).train.classes)
+    beds = [(f"{name}, thumbnails", thumbnails, name, 10, 32, 8) for name in NETWORKS]
+    beds += [("batch norm, photographs", given.photographs, "batch norm", classes, 128, 15)]
+    for bed, data, network, count, side, epochs in beds:
+        results[bed] = {}
+        for recipe in RECIPES:
+            changes = {"data.size": side, "train.epochs": epochs, "train.keep": "last"}
+            each = [
+                accuracy(data, recipe, network, count, **changes, **{"train.seed": seed})
+                for seed in range(given.seeds)
+            ]
+            results[bed][recipe] = {"mean": float(np.mean(each)), "seeds": each}
+            print(f"{bed:26} {recipe:16} {np.mean(each):.1%} {each}", flush=True)
     record = {"results": results, "machine": describe()}
     RESULTS.write_text(json.dumps(record, indent=1) + "\n")
 
