@@ -20,7 +20,10 @@ from seewhy.serving.service import Service
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 UNUSUAL = re.compile(rb"(?:^|\n)(?:transfer-encoding|upgrade|expect|connection: *close)")
 LINGER_SECONDS = 2.0  # in which the rest of a refused body is read and dropped: the answer arrives
-LAST_SECONDS = 0.5  # in which a request on its way is still received when the server stops
+
+# In which a request on its way is still received when the server stops: the next of a connection, and the
+# first, which a client has connected for and on a busy machine sends late.
+NEXT_SECONDS, FIRST_SECONDS = 0.5, 3.0
 
 # Of a body: so many pieces of any size, others of so many bytes on average.
 MOST_PIECES, PIECE_BYTES = 1000, 1024
@@ -152,7 +155,8 @@ class DeadlineProtocol(H11Protocol):
         """The server stops: answers the request at work, or one that is on its way, and closes."""
         self._draining = True
         if self._is_idle():
-            self.loop.call_later(LAST_SECONDS, self._close_if_idle)
+            seconds = FIRST_SECONDS if self._silent else NEXT_SECONDS
+            self.loop.call_later(seconds, self._close_if_idle)
         else:
             self.cycle.keep_alive = False
 
