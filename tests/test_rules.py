@@ -173,6 +173,12 @@ def test_only_the_command_line_prints_and_only_data_opens_images():
         assert "Image.open" not in calls or path == decoder, path
 
 
+def test_outputs_may_lie_below_home():
+    for path in (SOURCE / "workflows").rglob("*.py"):
+        calls = {ast.unparse(node) for node in nodes_of(path) if isinstance(node, ast.Call)}
+        assert not {"Path(out)", "Path(request.out)"} & calls, f"{path}: named_path knows `~`"
+
+
 @cache
 def nodes_of(path: Path) -> list[ast.AST]:
     return list(ast.walk(ast.parse(path.read_text())))

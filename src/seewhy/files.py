@@ -287,7 +287,7 @@ def output_folder(out: Path) -> Iterator[Path]:
 
 def optional_folder(out: str | Path | None) -> AbstractContextManager[Path | None]:
     """`output_folder(out)`, or None if no `out` is given."""
-    return nullcontext() if out is None else output_folder(Path(out))
+    return nullcontext() if out is None else output_folder(named_path(out))
 
 
 def require_new(out: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from data.pictures import put
 from helpers import call, write_folder
 
+import seewhy
 from seewhy.cli.flags import recipe_flags
 from seewhy.config.recipe import load_recipe
 from seewhy.data import sources
@@ -60,6 +61,21 @@ def test_data_may_have_any_name_and_lie_below_home(tmp_path, monkeypatch, name):
     assert sources.find(f"~/{name}").root == tmp_path / name
     Path("~").mkdir()
     assert "no data at" in call("data", "stats", "~/nothing", code=2).err
+
+
+def test_outputs_may_lie_below_home(trained, tmp_path, monkeypatch):
+    """The shell puts the home directory in place of `~`; Python does not, and would make a folder `~`."""
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(work)
+    with seewhy.load(trained) as classifier:
+        classifier.save("~/copy.safetensors")
+    seewhy.info("~/copy.safetensors", out="~/card.md")
+    seewhy.preview(write_folder(tmp_path / "data", count=4), "photos", out="~/preview")
+    assert {path.name for path in home.iterdir()} == {"copy.safetensors", "card.md", "preview"}
+    assert not list(work.iterdir())
 
 
 def test_links_are_said_and_followed_by_a_flag_and_in_a_recipe(tmp_path, monkeypatch):

@@ -26,6 +26,7 @@ from seewhy.evaluation.decision.answers import answers, embedding_size
 from seewhy.evaluation.decision.record import Decision
 from seewhy.evaluation.predictions import Predictions, concat
 from seewhy.events import OnEvent, ignore
+from seewhy.files import named_path
 from seewhy.inference.predictor import Predictor, predict_batches
 from seewhy.text import visible
 
@@ -126,7 +127,7 @@ class Classifier:
 
     def save(self, path: str | Path) -> None:
         """Writes the model to one file; never over another. Raises `UsageError` when one is there."""
-        self.predictor.save(Path(path))
+        self.predictor.save(named_path(path))
 
     def preprocess(self, image: ImageLike) -> np.ndarray:
         """One image as the network sees it, uint8 (size, size, 3). Raises `ImageError`."""

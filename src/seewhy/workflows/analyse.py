@@ -17,7 +17,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import Metrics
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import require_new, require_writable
+from seewhy.files import named_path, require_new, require_writable
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
 from seewhy.page.settings import review_command
@@ -75,7 +75,7 @@ def analyse(
     if csv is not None:
         require_new(Path(csv))
     if out is not None:
-        require_writable(Path(out))
+        require_writable(named_path(out))
     suspects = None if labels is None else read_suspects(Path(labels))
     with evaluating(model, data) as log, opened(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
@@ -87,7 +87,7 @@ def analyse(
         run = store_own(model, classifier, splits, (measured, predictions), on_event)
         if csv is not None:
             predictions.to_csv(Path(csv))
-        home = Path(out) if out is not None else run.path if run else None
+        home = named_path(out) if out is not None else run.path if run else None
         analysis = None
         if full and split == "val":
             analysis = analyse_validation(

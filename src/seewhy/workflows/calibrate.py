@@ -69,7 +69,7 @@ def calibrate(
     `UsageError` if `out` exists, for a precision that cannot be reached, and for several models at once.
     """
     require_targets(precision, coverage)
-    file = Path(out)
+    file = named_path(out)
     bundles.require_name(file)
     require_new(file)
     if figures is not None:

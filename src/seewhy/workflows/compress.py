@@ -21,6 +21,7 @@ from seewhy.files import (
     exclusive,
     holds_something,
     make_directory,
+    named_path,
     require_writable,
     write_atomic,
     write_json,
@@ -89,7 +90,7 @@ def compress(
     compresses there.
     """
     _require_valid(methods, max_drop, keep)
-    folder = Path(out)
+    folder = named_path(out)
     if (folder / RECORD).exists():
         raise UsageError(f"{folder} already holds a {RECORD}: choose another --out")
     if holds_something(folder) and not (folder / LOCK).exists():

@@ -10,7 +10,7 @@ from seewhy.config.data import DataConfig
 from seewhy.data import Data, Splits, load_data, write_splits
 from seewhy.data.inspect import Statistics, statistics, write_findings
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import optional_folder, require_new, write_atomic
+from seewhy.files import named_path, optional_folder, require_new, write_atomic
 from seewhy.plots import data as draw
 from seewhy.workflows.check import Report, find_faults
 
@@ -78,7 +78,7 @@ def split_data(
 
     Raises `UsageError` if that file exists.
     """
-    path = Path(out) / "splits.csv"
+    path = named_path(out) / "splits.csv"
     require_new(path)
     splits = _load(data, config, on_event)
     write_splits(splits, path)

@@ -17,7 +17,7 @@ from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.headline import headline
 from seewhy.evaluation.metrics import Metrics, metrics
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import require_new, to_json
+from seewhy.files import named_path, require_new, to_json
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.classifier import Classifier
@@ -106,7 +106,7 @@ def ensemble(
     statistics of averaged weights are estimated on its training images; without, these are averaged too.
     Raises `UsageError` for models that do not fit together, or if `out` exists.
     """
-    file = Path(out)
+    file = named_path(out)
     bundles.require_name(file)
     require_new(file)
     members = _members(models)

@@ -29,7 +29,7 @@ from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.metrics import confusion, labelled
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Diagnostic, Note, OnEvent, ignore
-from seewhy.files import output_folder, to_json, write_atomic, write_json
+from seewhy.files import named_path, output_folder, to_json, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import full_precision, to_input
@@ -105,7 +105,7 @@ def explain(
     with (
         load(model, device=device) as classifier,
         full_precision(),
-        output_folder(Path(out)) as folder,
+        output_folder(named_path(out)) as folder,
     ):
         network = _network(classifier, chosen, features)
         _check_target(classifier, target, data, on_event)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import holds_something, output_folder, require_new, require_writable
+from seewhy.files import holds_something, named_path, output_folder, require_new, require_writable
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
 from seewhy.inference.locate import model_name
@@ -64,7 +64,7 @@ def export(
         raise UsageError(no_such("format", format, get_args(Format)))
     if runtime is not None and format != "web":
         raise UsageError(f"--runtime is for --format web: leave it out for {format}")
-    path = Path(out)
+    path = named_path(out)
     _require_fitting(path, format)
     on_event(Note("exporting the network and comparing its answers, which can take half a minute"))
     match format:

@@ -27,7 +27,7 @@ from seewhy.errors import DataError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import wilson
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import require_new, write_atomic, write_json
+from seewhy.files import named_path, require_new, write_atomic, write_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import load
 from seewhy.page.review import render_review
@@ -158,15 +158,15 @@ def apply_review(
     changed. Raises `DataError` naming a row that does not fit the data, and `UsageError` if `out` exists or
     nothing is corrected.
     """
-    require_new(Path(out))
+    require_new(named_path(out))
     config = config or DataConfig(on_bad="skip", max_bad=1)
     splits = load_data(data, config, trainable=False, on_event=on_event)
     answers = read_review(Path(review), splits)
-    write_version(str(data), config.layout, answers, Path(out), config.label_column)
+    write_version(str(data), config.layout, answers, named_path(out), config.label_column)
     left_out = sum(one.label is None for one in answers.corrections)
     return ReviewedData(
         data=str(data),
-        version=Path(out),
+        version=named_path(out),
         corrected=len(answers.corrections) - left_out,
         left_out=left_out,
         confirmed=answers.confirmed,

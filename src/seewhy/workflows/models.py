@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seewhy.config.networks import MEASURED, NETWORKS, STORED_COST
 from seewhy.config.networks.timm import TIMM
 from seewhy.errors import UsageError, first_line
-from seewhy.files import require_new, write_atomic
+from seewhy.files import named_path, require_new, write_atomic
 
 if TYPE_CHECKING:
     from seewhy.models.network import Layer, Network
@@ -43,8 +43,8 @@ def measured_networks(out: str | Path | None = None) -> dict[str, Any]:
     if out is not None:
         from seewhy.plots import networks as draw
 
-        require_new(Path(out))
-        write_atomic(Path(out), draw.accuracy_by_time(measured, network_costs(*STORED_COST)))
+        require_new(named_path(out))
+        write_atomic(named_path(out), draw.accuracy_by_time(measured, network_costs(*STORED_COST)))
     return measured
 
 
@@ -74,7 +74,7 @@ def network_layers(
     from seewhy.models.registry import describe
 
     if out is not None:
-        require_new(Path(out))
+        require_new(named_path(out))
     network = build_network(name, size=size, classes=classes, options=options)
     if out is not None:
         from seewhy.plots import network as draw
@@ -87,5 +87,5 @@ def network_layers(
             raise UsageError(  # timm's code may depend on shapes, which torch.fx does not know
                 f"{name} can be listed and not drawn ({first_line(error)}): leave out --out"
             ) from None
-        write_atomic(Path(out), draw.network(drawn, size, name))
+        write_atomic(named_path(out), draw.network(drawn, size, name))
     return describe(network)

@@ -13,7 +13,7 @@ from seewhy.data.packing import PackSink, label_numbers, pack_images
 from seewhy.data.tar_out import new_tars
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import require_new
+from seewhy.files import named_path, require_new
 from seewhy.text import counted
 
 LEAST = 1 << 10  # bytes of a file of images
@@ -51,7 +51,7 @@ def pack_data(
 
     Raises `DataError` for data that cannot be read, `UsageError` if `out` exists.
     """
-    path = Path(out)
+    path = named_path(out)
     if to == "pack" and path.suffix != SUFFIX:
         raise UsageError(f"--out {path}: expected a name that ends in {SUFFIX}")
     if shard_bytes is not None and shard_bytes < LEAST:

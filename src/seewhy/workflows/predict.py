@@ -17,7 +17,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
-from seewhy.files import holds_something, require_new, require_writable
+from seewhy.files import holds_something, named_path, require_new, require_writable
 from seewhy.inference.classifier import Classifier, Pass
 from seewhy.inference.ensemble import members_decide
 from seewhy.inference.loading import Runtime, load
@@ -94,7 +94,7 @@ def label_images(
     """
     paths = [paths] if isinstance(paths, str | Path) else paths
     wanted = _Wanted(
-        out=Path(out) if isinstance(out, str) else out,
+        out=named_path(out) if isinstance(out, str) else out,
         top_k=top_k,
         resume=resume,
         copy_to=None if copy_to is None else Path(copy_to),

@@ -17,7 +17,7 @@ from seewhy.errors import UsageError
 from seewhy.evaluation.metrics import require_metric
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import OnEvent
-from seewhy.files import require_writable
+from seewhy.files import named_path, require_writable
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import pick_device
 from seewhy.inference.forward import predict
@@ -141,7 +141,7 @@ def prepare(
     techniques = _technique_notes(chosen, splits, network, teacher, judge)
     threads, seen = _threads(chosen, device, ranks, begun)
     notes = (*splits.notes, *notes, *decided, *kept, *techniques, *seen)
-    target = None if request.out is None else Path(request.out)
+    target = None if request.out is None else named_path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
         "recipe": chosen.model_dump(mode="json"),

@@ -14,7 +14,7 @@ from seewhy.data.sources import describe
 from seewhy.errors import DataError, SeeWhyError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import require_writable, write_atomic
+from seewhy.files import named_path, require_writable, write_atomic
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.device import device_of
 from seewhy.inference.forward import to_input
@@ -49,7 +49,7 @@ def report(
     `DataError` for other data.
     """
     run = run if isinstance(run, Run) else Run(Path(run))
-    page = Path(out) if out is not None else run.path / "report.html"
+    page = named_path(out) if out is not None else run.path / "report.html"
     require_writable(page)
     if analyse:
         _analyse(run, run.data if data is None else data, device, on_event)

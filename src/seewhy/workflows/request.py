@@ -13,6 +13,7 @@ from seewhy.config.recipe import Recipe, load_recipe, make_recipe, recipe_names
 from seewhy.data import Data, ImageSet, Listed, Splits
 from seewhy.errors import DataError, UsageError
 from seewhy.events import Note, OnEvent, ignore
+from seewhy.files import named_path
 from seewhy.inference import bundle as bundles
 from seewhy.inference.bundle import Bundle
 from seewhy.inference.container import read_header
@@ -71,7 +72,7 @@ def begun_run(request: Request) -> Run | None:
     """The run to resume, if it has its settings; None for a new one."""
     if not request.resume:
         return None
-    out = None if request.out is None else Path(request.out)
+    out = None if request.out is None else named_path(request.out)
     known = request.recipe or request.data is None
     name = (load_recipe(request.recipe or "fast") if known else chosen_recipe(request, ignore)).name
     if out is None and request.data is None:

@@ -25,6 +25,7 @@ from seewhy.files import (
     exclusive,
     from_json,
     make_directory,
+    named_path,
     to_json,
     write_json,
 )
@@ -104,7 +105,7 @@ def retrain(
         raise UsageError(no_such("policy", promote, get_args(Policy)))
     reference = Reference.parse(f"{name}@{CHAMPION}")
     name = reference.name  # without "registry:"
-    home = Path("runs", f"retrain-{name}") if out is None else Path(out)
+    home = Path("runs", f"retrain-{name}") if out is None else named_path(out)
     with open_registry(registry) as opened:
         champion = opened.find(reference)
         make_directory(home)

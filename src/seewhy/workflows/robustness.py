@@ -10,7 +10,7 @@ from seewhy.analysis.robustness_record import Robustness
 from seewhy.data import Data
 from seewhy.data.images.decode import centre
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import require_writable, write_json
+from seewhy.files import named_path, require_writable, write_json
 from seewhy.inference.forward import full_precision
 from seewhy.inference.loading import load
 from seewhy.plots.robustness import draw_robustness
@@ -37,12 +37,12 @@ def robustness(
     """
     require_count(n, 1, "images")
     if out is not None:
-        require_writable(Path(out))
+        require_writable(named_path(out))
     with load(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
         val = part_of(splits, "val")
         run = own_run(model, classifier, splits, "val")
-        home = Path(out) if out is not None else run.path if run else None
+        home = named_path(out) if out is not None else run.path if run else None
         if home is None:
             on_event(Note("results are printed but not saved: --out DIR saves them, with plots"))
         with full_precision():

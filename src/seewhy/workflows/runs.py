@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from seewhy.analysis.runs import Order, RunSummary, sorted_runs, summarise_run
 from seewhy.errors import DataError, UsageError
-from seewhy.files import require_writable, write_atomic
+from seewhy.files import named_path, require_writable, write_atomic
 from seewhy.run import Run, runs_below
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def list_runs(
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder: name one that has runs in it, such as runs")
     if out is not None:
-        require_writable(Path(out))
+        require_writable(named_path(out))
     runs = sorted_runs(map(summarise_run, runs_below(folder, DEPTH)), sort)
     if out is not None:
-        _write_page(runs, folder, Path(out))
+        _write_page(runs, folder, named_path(out))
     return runs
 
 

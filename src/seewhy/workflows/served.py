@@ -23,7 +23,7 @@ from seewhy.data.sources.corrected import (
 )
 from seewhy.errors import DataError, ImageError, RegistryError, UsageError
 from seewhy.events import OnEvent, ignore
-from seewhy.files import atomic_directory, require_new
+from seewhy.files import atomic_directory, named_path, require_new
 from seewhy.inference.registered import open_feedback, open_registry
 from seewhy.registry.records import require_unicode
 from seewhy.text import counted, plain_cell, visible
@@ -92,7 +92,7 @@ def export_feedback(
     labels.
     """
     require_unicode(name)
-    path = Path(out)
+    path = named_path(out)
     require_new(path)
     rows: list[Sequence[object]] = []
     images = audit = right = 0
@@ -163,7 +163,7 @@ def apply_feedback(
     `data` is not changed, nor are its splits. Raises `DataError` for a label that is no class, and
     `UsageError` if `out` exists or no image is added.
     """
-    require_new(Path(out))
+    require_new(named_path(out))
     config = config or DataConfig(on_bad="skip", max_bad=1)
     splits = load_data(data, config, trainable=False, on_event=on_event)
     rows = _read(served)
@@ -191,9 +191,9 @@ def apply_feedback(
     if not added:
         raise UsageError(f"no image is added: {_why(counts)}")
     version = _version(str(data), config, added)
-    write_corrected(version, Path(out), [served, Path(data)])
+    write_corrected(version, named_path(out), [served, Path(data)])
     return ServedData(
-        data=str(data), version=Path(out), added=len(added), **counts, flags=splits.skip_flags
+        data=str(data), version=named_path(out), added=len(added), **counts, flags=splits.skip_flags
     )
 
 

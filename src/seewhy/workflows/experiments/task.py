@@ -14,7 +14,7 @@ from seewhy.config.recipe import Recipe, load_recipe
 from seewhy.data import Data
 from seewhy.errors import LockedError, UsageError
 from seewhy.events import Event, OnEvent, RunFinished, RunStarted, ignore
-from seewhy.files import clear_temporaries, exclusive, holds_something, make_directory
+from seewhy.files import clear_temporaries, exclusive, holds_something, make_directory, named_path
 from seewhy.run import Run
 from seewhy.training.schedules import in_words
 from seewhy.workflows.cluster import Engine, load_ray, on_cluster
@@ -200,7 +200,7 @@ def claimed(out: str | Path | None, name: str) -> Path:
 
 def place(out: str | Path | None, name: str) -> Path:
     """The directory of an experiment, not made yet. Raises `UsageError` if it contains something else."""
-    home = Path("runs", name) if out is None else Path(out)
+    home = Path("runs", name) if out is None else named_path(out)
     if holds_something(home) and not (home / LOCK).exists():
         raise UsageError(f"{home} is not empty: choose another --out")
     return home
