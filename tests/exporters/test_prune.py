@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,24 @@ def test_weights_count_as_shares_of_their_layer() -> None:
     assert one.conv.weight.count_nonzero() == 2 and one.last.weight.count_nonzero() == 1
     two = magnitude(bundle(own), 11 / 12 - 0.05).network  # two are left: the largest of each layer
     assert two.conv.weight.count_nonzero() == 1 and two.last.weight.count_nonzero() == 1
+
+
+def test_position_embeddings_are_no_weights_of_a_layer() -> None:
+    network = trained("vit_tiny", 32)
+    pruned = magnitude(bundle(network), 0.9).network.state_dict()
+    (places,) = (name for name in pruned if name.endswith("pos_embed"))
+    assert torch.equal(pruned[places], network.state_dict()[places])
+    assert any((pruned[name] == 0).any() for name in pruned if name.endswith("qkv.weight"))
+
+
+def test_a_network_without_layers_is_refused() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(2, 3))
+
+    with pytest.raises(UsageError, match="Scaled has no kernel or matrix"):
+        magnitude(replace(bundle(), network=Scaled()), 0.5)
 
 
 def test_zeros_that_a_training_moved_come_back() -> None:

@@ -245,6 +245,11 @@ def test_a_folder_is_refused_with_what_to_pass(classifier, tmp_path):
         classifier.predict([tmp_path])
 
 
+def test_an_unknown_treatment_of_bad_images_is_refused(classifier):
+    with pytest.raises(UsageError, match="on_error='skip': expected 'raise' or 'row'"):
+        classifier.predict(PIXELS, on_error="skip")
+
+
 def test_an_error_names_the_image(classifier, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"bad\.jpg: not a JPEG") as caught:

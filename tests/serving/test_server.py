@@ -36,15 +36,18 @@ def test_r15_fifty_times(exported, tmp_path):
 
 
 def test_a_first_request_that_comes_late_is_answered_before_a_stop(exported, tmp_path):
-    with running(tmp_path, exported) as server:
-        with socket.create_connection(server.address, timeout=20) as late:
-            with socket.create_connection(server.address, timeout=20) as answered:
-                answered.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                answered.recv(1)
-                server.process.send_signal(signal.SIGTERM)
-                read_all(answered)  # until it is closed: nothing else was on its way
-            late.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert read_all(late).startswith(b"HTTP/1.1 200")
+    asked = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with (
+        running(tmp_path, exported) as server,
+        socket.create_connection(server.address, timeout=20) as late,
+        socket.create_connection(server.address, timeout=20) as answered,
+    ):
+        answered.sendall(asked)
+        answered.recv(1)
+        server.process.send_signal(signal.SIGTERM)
+        read_all(answered)  # until it is closed: nothing else was on its way
+        late.sendall(asked)
+        assert read_all(late).startswith(b"HTTP/1.1 200")
 
 
 def test_a_request_at_work_is_finished_and_a_second_signal_ends_at_once(exported, tmp_path):

@@ -65,18 +65,23 @@ def structured(bundle: Bundle, keep: float) -> Bundle:
 def magnitude(bundle: Bundle, sparsity: float) -> Bundle:
     """The same network with its smallest weights at zero, a share of `sparsity` (0 to 1), to be fine-tuned.
 
-    After Han 2015, arXiv:1506.02626, in kernels and matrices, not in biases and norms. What is small is
+    After Han 2015, arXiv:1506.02626, in kernels and matrices, which are named "weight", not in biases, norms
+    and position embeddings. What is small is
     judged within each layer: a weight counts as its square, as a share of those of the layer that are no
     smaller, so that no layer loses all (LAMP, Lee 2021, arXiv:2010.07611). A fine-tuning moves zeros: call
     this again after it, with the same `sparsity`. It makes no prediction faster and no file smaller, as zeros
     are stored and multiplied as other numbers are; only a compressed file (gzip) has fewer bytes.
 
-    Raises `UsageError` for a `sparsity` that is out of range.
+    Raises `UsageError` for a `sparsity` that is out of range, and for a network without such weights.
     """
     if not 0 < sparsity < 1:
         raise UsageError(f"sparsity={sparsity:g}: expected a share of the weights between 0 and 1")
     network = deepcopy(bundle.network)
-    weights = [weight for weight in network.parameters() if weight.ndim > 1]
+    weights = [
+        w for name, w in network.named_parameters() if name.endswith("weight") and w.ndim > 1
+    ]
+    if not weights:
+        raise UsageError(f"{type(network).__name__} has no kernel or matrix that is named weight")
     scores = [_score(weight.detach()) for weight in weights]
     everything = torch.cat(scores)
     threshold = everything.kthvalue(max(1, round(sparsity * len(everything)))).values

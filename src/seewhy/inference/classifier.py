@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 from pydantic import ValidationError
@@ -39,6 +39,7 @@ TASK = (
     8  # images that a thread reads in turn: for thumbnails, handing over costs as much as decoding
 )
 
+OnError = Literal["raise", "row"]  # what a bad image does
 Read = (
     tuple[np.ndarray, tuple[int, int]] | ImageError
 )  # stored pixels, and width and height of the whole
@@ -139,7 +140,7 @@ class Classifier:
         self,
         images: ImageLike | Iterable[ImageLike],
         *,
-        on_error: Literal["raise", "row"] = "raise",
+        on_error: OnError = "raise",
     ) -> Predictions:
         """Predicts one image or many, in all forms that `seewhy.train` takes.
 
@@ -148,6 +149,8 @@ class Classifier:
         image raises `ImageError` that names it, or with `on_error="row"` becomes a row of NaN logits that is
         named in `Predictions.errors`.
         """
+        if on_error not in get_args(OnError):
+            raise UsageError(f"on_error={on_error!r}: expected 'raise' or 'row'")
         chunks = list(self.predict_chunks(images_of(images), on_error=on_error))
         if not chunks:
             nothing = np.empty((0, len(self.classes)), np.float32)
@@ -158,7 +161,7 @@ class Classifier:
         self,
         images: Iterable[ImageLike],
         *,
-        on_error: Literal["raise", "row"] = "raise",
+        on_error: OnError = "raise",
         embed: bool = False,
         noticed: Pass | None = None,
     ) -> Iterator[Predictions]:

@@ -82,7 +82,6 @@ class Served:
                     "metrics": facts.get("metrics"),
                 },
                 "parents": predictor.parents,
-                "created_by": facts.get("created_by"),
             }
         )
         return self.listed() | public

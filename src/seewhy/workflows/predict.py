@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from seewhy.evaluation.decision.answers import decides
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, Progress, ignore
 from seewhy.files import holds_something, named_path, require_new, require_writable
-from seewhy.inference.classifier import Classifier, Pass
+from seewhy.inference.classifier import Classifier, OnError, Pass
 from seewhy.inference.ensemble import members_decide
 from seewhy.inference.loading import Runtime, load
 from seewhy.logs import job
@@ -45,7 +45,7 @@ def predict(
     model: str | PathLike[str] | Sequence[str | PathLike[str]],
     images: ImageLike | Iterable[ImageLike],
     *,
-    on_error: Literal["raise", "row"] = "raise",
+    on_error: OnError = "raise",
     device: str = "auto",
     runtime: Runtime = "auto",
 ) -> Predictions:
