@@ -76,6 +76,19 @@ def test_what_is_attainable_is_given_with_most_of_the_images() -> None:
         threshold_for_precision(np.array([0.9]), np.array([True]), 0.95)
 
 
+@pytest.mark.parametrize(("precision", "fewest"), [(0.9, 29), (0.95, 59)])
+def test_images_that_are_all_right_show_a_precision_from_the_fewest_on(
+    precision: float, fewest: int
+) -> None:
+    for n in range(fewest - 1, 3 * fewest):
+        sure, correct = np.linspace(0.5, 1, n), np.ones(n, bool)
+        if n < fewest:
+            with pytest.raises(UsageError, match="no threshold"):
+                threshold_for_precision(sure, correct, precision)
+        else:
+            assert threshold_for_precision(sure, correct, precision).coverage.value == 1
+
+
 def test_the_lowest_threshold_is_taken() -> None:
     sure, correct = answers(2_000, 3)
     found = threshold_for_precision(sure, correct, 0.9)

@@ -104,7 +104,7 @@ def _accepted(
     ps = binom.cdf(
         wrong, answered, 1 - precision
     )  # so few mistakes, if the precision were just missed
-    starts = _starts(len(ps))
+    starts = _starts(answered, precision, level)
     last, risk = None, 0.0
     for place, p in enumerate(ps):
         risk += (1 - level) / len(starts) if place in starts else 0.0
@@ -115,15 +115,21 @@ def _accepted(
     return last
 
 
-def _starts(tests: int) -> range:
-    return range(0, tests, max(1, tests // STARTS))
+def _starts(answered: NDArray[np.int64], precision: float, level: float) -> range:
+    """The tests among which the risk is divided: the first alone, where too few images for a part of it."""
+    tests = len(answered)
+    starts = range(0, tests, max(1, tests // STARTS))
+    most = (
+        precision ** answered[starts[-1]]
+    )  # the chance of no mistake, if the precision were just missed
+    return starts if most <= (1 - level) / len(starts) else range(1)
 
 
 def _unreachable(
     answered: NDArray[np.int64], wrong: NDArray[np.int64], n: int, precision: float, level: float
 ) -> str:
     """Why no threshold is given: the most that a test shows with which the testing starts."""
-    starts = _starts(len(answered))
+    starts = _starts(answered, precision, level)
     answered, wrong = answered[starts], wrong[starts]
     lows = exact_bounds(answered - wrong, answered, 1 - 2 * (1 - level) / len(starts))[0]
     best = int(np.argmax(lows))
