@@ -101,7 +101,7 @@ def find_label_issues(
     changes = overrides or {}
     explicit = recipe is not None or folds is not None or changes
     recipe = recipe or suited_recipe(data, changes, on_event)
-    home = Path(out or Path("runs", f"{load_recipe(recipe, changes).name}-folds"))
+    home = named_path(out or Path("runs", f"{load_recipe(recipe, changes).name}-folds"))
     if explicit or not (home / OUT_OF_FOLD).is_file():
         repetition.folds(
             data,
