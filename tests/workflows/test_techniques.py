@@ -196,13 +196,16 @@ def test_a_teacher_that_lacks_a_class_leaves_nothing_behind(photos, tmp_path):
 def test_what_belongs_to_steps_is_noted_where_the_last_layer_alone_is_fitted(
     photos, trained, tmp_path
 ):
-    taught = {"train.teacher": str(trained), "train.hardest": 0.5, "train.ema": 0.9}
+    taught = {"train.teacher": str(trained), "train.hardest": 0.5, "augment.mixup": 0.2}
     seen = []
-    fields = {**QUICK, **taught, "train.unfreeze": None}
+    fields = {"train.seed": 1, "train.ema": None, **taught, "train.unfreeze": None}
     run = train(photos, tmp_path / "run", fields, init=trained, on_event=seen.append)
     notes = [event.text for event in seen if isinstance(event, Note)]
-    unused = "teacher, hardest, ema have no effect: the last layer is fitted, and no step is made"
-    assert unused in notes and not any(note.startswith(("teacher:", "hardest:")) for note in notes)
+    unused = (
+        "train.teacher, train.hardest, augment.mixup have no effect: the last layer is fitted, "
+    )
+    assert f"{unused}and no step is made" in notes
+    assert not any(note.startswith(("teacher:", "hardest:", "batch_size")) for note in notes)
     bundle = load_bundle(run.model)
     assert bundle.parents == (load_bundle(trained / "model.safetensors").digest,)
     assert run.config["teacher"] is None
