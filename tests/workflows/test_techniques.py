@@ -69,12 +69,14 @@ def test_a_technique_resumes_to_the_same_bits_and_has_an_effect(
     ]
 
 
-def test_that_batch_norm_sees_micro_batches_is_said(photos, tmp_path):
+@pytest.mark.parametrize("frozen", [False, True])
+def test_that_batch_norm_sees_micro_batches_is_said_unless_it_is_frozen(photos, tmp_path, frozen):
     seen = []
-    fields = {**QUICK, "train.epochs": 1, "train.accumulate": 3}
+    fields = {**QUICK, "train.epochs": 1, "train.accumulate": 3, "train.freeze_batch_norm": frozen}
     train(photos, tmp_path / "run", fields, on_event=seen.append)
     notes = [event.text for event in seen if isinstance(event, Note)]
-    assert "accumulate: batch-norm statistics are those of micro-batches of 6 images" in notes
+    said = "accumulate: batch-norm statistics are those of micro-batches of 6 images" in notes
+    assert said != frozen
 
 
 # ------------------------------------------------------------------ averaging

@@ -197,7 +197,8 @@ def _technique_notes(
     notes, train = [], recipe.train
     if train.unfreeze is None:
         return _without_steps(train, overrides or {})
-    if train.accumulate is not None and batch_norm_momentum(network) is not None:
+    moving = batch_norm_momentum(network) is not None and not train.freeze_batch_norm
+    if train.accumulate is not None and moving:
         size = max(LEAST, -(-train.batch_size // train.accumulate))
         notes.append(
             f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
