@@ -208,6 +208,7 @@ def test_what_belongs_to_steps_is_noted_where_the_last_layer_alone_is_fitted(
     )
     assert f"{unused}and no step is made" in notes
     assert not any(note.startswith(("teacher:", "hardest:", "batch_size")) for note in notes)
+    assert f"kept: all but the last layer; known: 3 classes of {trained}" in notes
     bundle = load_bundle(run.model)
     assert bundle.parents == (load_bundle(trained / "model.safetensors").digest,)
     assert run.config["teacher"] is None

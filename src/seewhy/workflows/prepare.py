@@ -138,11 +138,11 @@ def prepare(
     check_sides(network, chosen.train, splits.rule.size)
     require_crop(splits.rule.store, splits.rule.size, chosen.augment)
     chosen, decided = decide(chosen, splits, network, begun, request.overrides or {})
-    if chosen.train.unfreeze is None:
+    if fitted := chosen.train.unfreeze is None:
         logit_scale(network, len(splits.classes), splits.rule.size)  # refuses what cannot be fitted
         smaller_batch = ()
     teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
-    kept = () if start is None else what_is_kept(str(request.init), start, splits)
+    kept = () if start is None else what_is_kept(str(request.init), start, splits, fitted)
     techniques = _technique_notes(chosen, request.overrides, splits, network, teacher, judge)
     threads, seen = _threads(chosen, device, ranks, begun)
     notes = [*splits.notes, *smaller_batch, *notes, *decided, *kept, *techniques, *seen]
