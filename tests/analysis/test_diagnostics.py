@@ -115,6 +115,16 @@ def test_losing_most_of_what_was_learnt_is_diverging() -> None:
         assert diagnostics.in_history(rows, SETTING) == []
 
 
+def test_epochs_after_a_fitted_last_layer_are_not_compared_with_it() -> None:
+    """It sees images as they are, and they see small ones, warped and mixed."""
+    fitted = {**history([0.0003], train_accuracy=1.0)[0], "epoch": 0}
+    rows = [fitted, *history([3.0], train_accuracy=0.3)]
+    assert diagnostics.in_history(rows, SETTING) == []
+    lost = [*history([1.0, 0.4], train_accuracy=0.9), *history([2.0], train_accuracy=0.3)]
+    (seen,) = diagnostics.in_history([fitted, *lost], SETTING)
+    assert seen.kind == "diverging" and "0.4 to 2, " in seen.text
+
+
 def test_a_loss_that_doubles_where_all_is_right_is_no_divergence() -> None:
     rows = history([0.1, 0.018, 0.035], train_accuracy=0.993)
     assert diagnostics.in_history(rows, SETTING) == []

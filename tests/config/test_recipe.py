@@ -106,6 +106,7 @@ def test_recipes_that_extend_in_a_circle_are_refused(tmp_path):
         ("train: {epoch: 3}", r"unknown field train\.epoch: did you mean train\.epochs"),
         ("train: {epochs: many}", r"train\.epochs"),
         ("train: {epochs: 0}", r"train\.epochs"),
+        ("train: {unfreeze: some}", r"train\.unfreeze: .*'auto' or 'all', or none \(got"),
         ("[1, 2]", "expected sections"),
         ("train: {epochs: 3", "not YAML"),
         ("train: {epochs: 3}\ndata: {}\ntrain: {lr: 1}", "train is there twice"),

@@ -172,6 +172,16 @@ def test_a_name_of_an_onnx_file_is_refused_before_any_work(tmp_path: Path) -> No
     assert not file.exists()
 
 
+def test_an_onnx_file_is_no_model_to_train_and_names_the_one_that_is(tmp_path: Path) -> None:
+    """It was called no model of SeeWhy, with advice on pickles."""
+    exported = tmp_path / "exported.onnx"
+    exported.write_bytes(b"\x08\x08")
+    with pytest.raises(
+        ModelFileError, match=r"exported\.onnx: an ONNX file has no network to train"
+    ):
+        load(exported)
+
+
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
     path = tmp_path / "m"
     path.write_text("old")

@@ -69,12 +69,14 @@ def test_a_technique_resumes_to_the_same_bits_and_has_an_effect(
     ]
 
 
-def test_that_batch_norm_sees_micro_batches_is_said(photos, tmp_path):
+@pytest.mark.parametrize("frozen", [False, True])
+def test_that_batch_norm_sees_micro_batches_is_said_unless_it_is_frozen(photos, tmp_path, frozen):
     seen = []
-    fields = {**QUICK, "train.epochs": 1, "train.accumulate": 3}
+    fields = {**QUICK, "train.epochs": 1, "train.accumulate": 3, "train.freeze_batch_norm": frozen}
     train(photos, tmp_path / "run", fields, on_event=seen.append)
     notes = [event.text for event in seen if isinstance(event, Note)]
-    assert "accumulate: batch-norm statistics are those of micro-batches of 6 images" in notes
+    said = "accumulate: batch-norm statistics are those of micro-batches of 6 images" in notes
+    assert said != frozen
 
 
 # ------------------------------------------------------------------ averaging
@@ -196,13 +198,17 @@ def test_a_teacher_that_lacks_a_class_leaves_nothing_behind(photos, tmp_path):
 def test_what_belongs_to_steps_is_noted_where_the_last_layer_alone_is_fitted(
     photos, trained, tmp_path
 ):
-    taught = {"train.teacher": str(trained), "train.hardest": 0.5, "train.ema": 0.9}
+    taught = {"train.teacher": str(trained), "train.hardest": 0.5, "augment.mixup": 0.2}
     seen = []
-    fields = {**QUICK, **taught, "train.unfreeze": None}
+    fields = {"train.seed": 1, "train.ema": None, **taught, "train.unfreeze": None}
     run = train(photos, tmp_path / "run", fields, init=trained, on_event=seen.append)
     notes = [event.text for event in seen if isinstance(event, Note)]
-    unused = "teacher, hardest, ema have no effect: the last layer is fitted, and no step is made"
-    assert unused in notes and not any(note.startswith(("teacher:", "hardest:")) for note in notes)
+    unused = (
+        "train.teacher, train.hardest, augment.mixup have no effect: the last layer is fitted, "
+    )
+    assert f"{unused}and no step is made" in notes
+    assert not any(note.startswith(("teacher:", "hardest:", "batch_size")) for note in notes)
+    assert f"kept: all but the last layer; known: 3 classes of {trained}" in notes
     bundle = load_bundle(run.model)
     assert bundle.parents == (load_bundle(trained / "model.safetensors").digest,)
     assert run.config["teacher"] is None

@@ -460,7 +460,23 @@ def test_a_network_of_the_users_choice_is_trained_from_nothing() -> None:
     images = np.random.default_rng(0).integers(0, 255, (20, 80, 80, 3), np.uint8)
     data = (images, ["a", "b"] * 10)
     assert suited_recipe(data, {"model.name": "resnet18"}, lambda _: None) == "photos"
+    assert suited_recipe(data, {"model.weights": None}, lambda _: None) == "photos"
     assert suited_recipe(data, {"train.epochs": 3}, lambda _: None) == "transfer"
+
+
+@pytest.mark.parametrize("side", [32, 80])
+@pytest.mark.parametrize("name", [{}, {"model.name": "efficientnet_lite1"}])
+def test_named_weights_are_those_of_transfer_whatever_the_images(side: int, name: Any) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (20, side, side, 3), np.uint8)
+    data = (images, ["a", "b"] * 10)
+    assert suited_recipe(data, {**name, "model.weights": "imagenet"}) == "transfer"
+
+
+def test_options_of_the_pretrained_network_keep_it() -> None:
+    images = np.random.default_rng(0).integers(0, 255, (20, 80, 80, 3), np.uint8)
+    data = (images, ["a", "b"] * 10)
+    assert suited_recipe(data, {"model.enlarge": 224, "model.dropout": 0.1}) == "transfer"
+    assert suited_recipe(data, {"model.attention": "se"}) == "photos"
 
 
 def test_images_too_small_for_the_network_of_thumbnails_are_trained_by_digits() -> None:

@@ -189,8 +189,10 @@ def overfitting_since(history: History) -> int | None:
 def _of_newest(history: History, setting: Setting) -> list[Diagnostic]:
     if not history:
         return []
-    # Loss and accuracy of the hardest images say nothing beside those of all.
-    alike = history[setting.config.first_hardest :] or history
+    # Loss and accuracy of the hardest images say nothing beside those of all, and of augmented ones nothing
+    # beside those of a last layer that was fitted to images as they are, epoch 0.
+    steps = [row for row in history if row["epoch"] > 0] or history
+    alike = steps[setting.config.first_hardest :] or steps
     training = _diverging(alike, setting) or _not_learning(history, setting)
     validation = _lagging(history, setting) or _overfitting(history)
     return [*training, *validation, *_unsteady(history, setting)]

@@ -106,7 +106,8 @@ def _causes(causes: "Causes | None") -> Iterator[Part]:
     if causes is None or not causes.mistakes:
         return
     yield ""
-    yield f"likeliest cause of the {len(causes.mistakes)} most confident mistakes"
+    mistakes = counted(len(causes.mistakes), "most confident mistake")
+    yield f"likeliest cause of the {mistakes}"
     yield facts(
         (name, "not checked" if count is None else str(count))
         for name, count in causes.named.items()

@@ -196,6 +196,8 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown field {dotted}{_nearest(dotted)}"
     if first["type"] == "literal_error":
+        kind = next((option.kind for option in options() if option.name == dotted), "")
+        message += ", or none" if kind.endswith("|none") else ""
         message += near(str(value), re.findall(r"'(.*?)'", first["ctx"]["expected"]))
     got = "" if isinstance(value, dict) else f" (got {value!r})"
     return f"{dotted}: {message}{got}" if dotted else message

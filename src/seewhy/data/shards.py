@@ -112,7 +112,7 @@ def _index_at(address: str) -> Path:
         reason = getattr(error, "reason", error)
         raise DataError(
             f"no pack at {visible(address)} ({reason}): expected the address of a folder that "
-            "`seewhy data pack --shard-bytes` has written"
+            "`seewhy data pack --shard-bytes` has written; download any other images, and name their files"
         ) from None
     path = cache_root() / SHARDS / hashlib.sha256(data).hexdigest() / INDEX
     with writable(cache_root()):

@@ -130,6 +130,11 @@ def load(path: Path, *, model: nn.Module | None = None) -> Bundle:
     the file is not a bundle, is damaged, or gives other outputs than those stored.
     """
     with path_named(Path(path)):
+        if is_onnx(Path(path)):
+            raise ModelFileError(
+                "an ONNX file has no network to train: use the bundle that it was exported from, whose "
+                "digest `seewhy info` shows"
+            )
         return _decode(container.read(Path(path)), model)
 
 

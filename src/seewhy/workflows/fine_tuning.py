@@ -20,18 +20,19 @@ from seewhy.text import counted, shortened
 INTERPOLATION = "data.interpolation"
 
 
-def what_is_kept(name: str, start: Bundle, splits: Splits) -> tuple[str, ...]:
+def what_is_kept(name: str, start: Bundle, splits: Splits, fitted: bool) -> tuple[str, ...]:
     """What a fine-tuning keeps of its model and what is new to it, a line for classes and one for images.
 
-    Images are counted where the model lies in its run directory, which knows those of its training.
+    Where the last layer is `fitted` anew, none of its rows is kept, whatever the class. Images are counted
+    where the model lies in its run directory, which knows those of its training.
     """
     new = [label for label in splits.classes if label not in start.classes]
     dropped = [label for label in start.classes if label not in splits.classes]
-    parts = [f"kept: {counted(len(splits.classes) - len(new), 'class')} of {name}"]
+    known = f"{counted(len(splits.classes) - len(new), 'class')} of {name}"
+    parts = [f"kept: all but the last layer; known: {known}" if fitted else f"kept: {known}"]
     if new:
-        parts.append(
-            f"new: {counted(len(new), 'class')} ({shortened(new)}), whose last-layer rows start at random"
-        )
+        rows = "" if fitted else ", whose last-layer rows start at random"
+        parts.append(f"new: {counted(len(new), 'class')} ({shortened(new)}){rows}")
     if dropped:
         parts.append(
             f"dropped: {counted(len(dropped), 'class')} that the data do not have ({shortened(dropped)})"

@@ -10,6 +10,7 @@ from torch import nn
 
 from seewhy.augment.geometry import require_crop
 from seewhy.config.recipe import Recipe, make_recipe, seen_by
+from seewhy.config.training import TrainConfig
 from seewhy.data import Splits, load_data
 from seewhy.data.sources import describe
 from seewhy.data.split import shares
@@ -22,7 +23,7 @@ from seewhy.inference.bundle import Bundle
 from seewhy.inference.device import pick_device
 from seewhy.inference.forward import predict
 from seewhy.models.pretrained import Weights, fill, read_weights
-from seewhy.models.registry import Network, build
+from seewhy.models.registry import build
 from seewhy.run import Run, new_run, resumable_run
 from seewhy.text import counted
 from seewhy.training.batches import LEAST, WEIGHTS, seed_of
@@ -52,6 +53,11 @@ from seewhy.workflows.transfer import decide, require_pretrained
 
 # Techniques of training steps, of which the last layer alone takes none.
 OF_STEPS = ("teacher", "curriculum", "hardest", "ema", "swa")
+# The fields of the training section that it does take, or that decide whether it is trained alone.
+OF_LAST_LAYER = (
+    *("seed", "unfreeze", "time_limit", "class_weights", "monitor", "monitor_mode", "keep"),
+    *("device", "amp", "device_memory", "checkpoint_seconds"),
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Job:
     teacher: Reference | None
     judge: Reference | None
     config: Mapping[str, Any]
-    notes: tuple[str, ...]
+    notes: Sequence[str]
     ranks: Ranks = ALONE
 
     @property
@@ -122,25 +128,24 @@ def prepare(
     rule = start.rule if start else None
     images = data if request.images is None else request.images
     splits = in_own_order(load_data(images, chosen.data, on_event=on_event, rule=rule), begun)
-    chosen, notes = _fitting(_with_shares(chosen, splits), len(splits.train), begun)
+    chosen, smaller_batch = _fitting(_with_shares(chosen, splits), len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
     device = _device(chosen)
     require_pretrained(chosen.train, start is not None or weights is not None)
-    network = _build(chosen, splits, start, request.model)
-    if weights is not None and isinstance(network, Network):
-        notes += (fill(network, weights, chosen.model.name),)
+    network, notes = _build(chosen, splits, start, request.model, weights)
     check_layers(network, chosen.train)
-    notes = (*notes, *notes_on_network(network, chosen.train))
+    notes += notes_on_network(network, chosen.train)
     check_sides(network, chosen.train, splits.rule.size)
     require_crop(splits.rule.store, splits.rule.size, chosen.augment)
     chosen, decided = decide(chosen, splits, network, begun, request.overrides or {})
-    if chosen.train.unfreeze is None:
+    if fitted := chosen.train.unfreeze is None:
         logit_scale(network, len(splits.classes), splits.rule.size)  # refuses what cannot be fitted
+        smaller_batch = ()
     teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
-    kept = () if start is None else what_is_kept(str(request.init), start, splits)
-    techniques = _technique_notes(chosen, splits, network, teacher, judge)
+    kept = () if start is None else what_is_kept(str(request.init), start, splits, fitted)
+    techniques = _technique_notes(chosen, request.overrides, splits, network, teacher, judge)
     threads, seen = _threads(chosen, device, ranks, begun)
-    notes = (*splits.notes, *notes, *decided, *kept, *techniques, *seen)
+    notes = [*splits.notes, *smaller_batch, *notes, *decided, *kept, *techniques, *seen]
     target = None if request.out is None else named_path(request.out)
     run = begun or (resumable_run if request.resume else new_run)(target, chosen.name)
     config = {
@@ -182,6 +187,7 @@ def _threads(
 
 def _technique_notes(
     recipe: Recipe,
+    overrides: Mapping[str, Any] | None,
     splits: Splits,
     network: nn.Module,
     teacher: Reference | None,
@@ -190,13 +196,9 @@ def _technique_notes(
     """What a user must know of the techniques that a recipe uses."""
     notes, train = [], recipe.train
     if train.unfreeze is None:
-        unused = [name for name in OF_STEPS if getattr(train, name) is not None]
-        have = "has" if len(unused) == 1 else "have"
-        text = (
-            f"{', '.join(unused)} {have} no effect: the last layer is fitted, and no step is made"
-        )
-        return [text] if unused else []
-    if train.accumulate is not None and batch_norm_momentum(network) is not None:
+        return _without_steps(train, overrides or {})
+    moving = batch_norm_momentum(network) is not None and not train.freeze_batch_norm
+    if train.accumulate is not None and moving:
         size = max(LEAST, -(-train.batch_size // train.accumulate))
         notes.append(
             f"accumulate: batch-norm statistics are those of micro-batches of {size} images"
@@ -222,6 +224,19 @@ def _technique_notes(
     if judge is not None:
         notes.append(f"difficulty: {judge.note(splits.rule)}")
     return notes
+
+
+def _without_steps(train: TrainConfig, overrides: Mapping[str, Any]) -> list[str]:
+    """A note of what was asked for and has no effect on a last layer that is trained alone."""
+    unused = [f"train.{name}" for name in OF_STEPS if getattr(train, name) is not None]
+    for name, value in overrides.items():
+        section, _, field = name.partition(".")
+        of_steps = section == "augment" or (section == "train" and field not in OF_LAST_LAYER)
+        if of_steps and value is not None and name not in unused:
+            unused.append(name)
+    have = "has" if len(unused) == 1 else "have"
+    text = f"{', '.join(unused)} {have} no effect: the last layer is fitted, and no step is made"
+    return [text] if unused else []
 
 
 def _reference(recipe: Recipe, splits: Splits, option: str) -> Reference | None:
@@ -280,16 +295,20 @@ def _fitting(recipe: Recipe, images: int, begun: Run | None) -> tuple[Recipe, tu
 
 
 def _build(
-    recipe: Recipe, splits: Splits, start: Bundle | None, model: nn.Module | None
-) -> nn.Module:
-    """The network before the first step, on the CPU."""
+    recipe: Recipe,
+    splits: Splits,
+    start: Bundle | None,
+    model: nn.Module | None,
+    weights: Weights | None,
+) -> tuple[nn.Module, list[str]]:
+    """The network before the first step, on the CPU, and what is said of its weights."""
     size, classes = splits.rule.size, splits.classes
     if model is not None:
         if start is not None:
             require_own_classes(start, splits)
         network = start.network if start else model
         check_custom(network, recipe.train, len(classes), size, len(splits.train))
-        return network
+        return network, []
     options = recipe.model.options.model_dump()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(recipe.train.seed, WEIGHTS, 0))
@@ -298,4 +317,4 @@ def _build(
         network.fit_input(splits.train.images)
     else:
         network.load_state_dict(weights_by_name(start, network, classes))
-    return network
+    return network, [] if weights is None else [fill(network, weights, recipe.model.name)]

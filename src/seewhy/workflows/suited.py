@@ -22,20 +22,24 @@ def suited_recipe(
 ) -> str:
     """The recipe that suits a data set, where the user names none.
 
-    `fast` for many thumbnails, `thumbnails` for few, `digits` for tiny images, `transfer` for photographs.
-    If `overrides` choose another network, `resnet18` for thumbnails and `photos` for photographs. By the
-    median shorter side of images outside test, and by their number. `on_event` receives a `Note` that says
-    why.
+    `fast` for many thumbnails, `thumbnails` for few, `digits` for tiny images, `transfer` for photographs
+    and wherever `overrides` name pretrained weights. If they choose another network without, `resnet18` for
+    thumbnails and `photos` for photographs. By the median shorter side of images outside test, and by their
+    number. `on_event` receives a `Note` that says why.
     """
+    overrides = overrides or {}
     images = listed(data, overrides, on_event)
     side, total = (
         (images.shorter_side, images.total) if isinstance(images, Listed) else (None, MANY)
     )
-    network = (overrides or {}).get("model.name", "speednet")
-    if side is not None and side > THUMBNAIL:
+    network = overrides.get("model.name", "speednet")
+    if overrides.get("model.weights") is not None:
+        name, reason = "transfer", "model.weights names pretrained weights"
+    elif side is not None and side > THUMBNAIL:
         name, why = "transfer", "a pretrained network"
-        if own := [option for option in overrides or {} if option.startswith("model.")]:
-            name, why = "photos", f"{own[0]} chooses the network, which is trained from nothing"
+        if own := _of_another_network(overrides):
+            name = "photos"
+            why = f"{own} chooses another network, from random weights unless --model.weights names some"
         reason = f"photographs, {side} pixels on the shorter side; {why}"
     elif network != "speednet":
         name, reason = (
@@ -53,6 +57,12 @@ def suited_recipe(
         return "fast"
     on_event(Note(f"recipe {name}: {reason} (--recipe chooses another)"))
     return name
+
+
+def _of_another_network(overrides: Mapping[str, Any]) -> str | None:
+    """The first override that is no option of the network of `transfer`, but chooses one."""
+    own = {f"model.{option}" for option in type(load_recipe("transfer").model.options).model_fields}
+    return next((name for name in overrides if name.startswith("model.") and name not in own), None)
 
 
 def listed(
