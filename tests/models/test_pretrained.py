@@ -56,6 +56,13 @@ def test_images_smaller_than_those_of_the_weights_are_a_note(tmp_path: Path) -> 
         "with images of 32 pixels a side, and these have 16: try --data.size 32 if the files are that "
         "large, otherwise --model.enlarge 32"
     )
+    larger = {**CARD, "input_size": [3, 64, 64]}
+    weights = read_weights(
+        "resnet18", str(written(tmp_path / "w2.safetensors", net(stem="small"), larger))
+    )
+    assert "these have 16, enlarged to 32: try" in fill(
+        net(stem="small", enlarge=32), weights, "r18"
+    )
 
 
 def test_timms_card_has_its_numbers_inside(tmp_path: Path) -> None:

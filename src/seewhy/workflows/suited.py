@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from seewhy.config.networks import NETWORKS
 from seewhy.config.recipe import load_recipe
 from seewhy.data import Data, Listed, list_data
 from seewhy.events import Note, OnEvent, ignore
@@ -24,8 +25,9 @@ def suited_recipe(
 
     `fast` for many thumbnails, `thumbnails` for few, `digits` for tiny images, `transfer` for photographs
     and wherever `overrides` name pretrained weights. If they choose another network without, `resnet18` for
-    thumbnails and `photos` for photographs. By the median shorter side of images outside test, and by their
-    number. `on_event` receives a `Note` that says why.
+    thumbnails and `photos` for photographs, or `transfer` where that network has weights and no `width`. By
+    the median shorter side of images outside test, and by their number. `on_event` receives a `Note` that
+    says why.
     """
     overrides = overrides or {}
     images = listed(data, overrides, on_event)
@@ -37,7 +39,8 @@ def suited_recipe(
         name, reason = "transfer", "model.weights names pretrained weights"
     elif side is not None and side > THUMBNAIL:
         name, why = "transfer", "a pretrained network"
-        if own := _of_another_network(overrides):
+        untrained = "model.weights" in overrides or not _pretrained_alone(network)
+        if (own := _of_another_network(overrides)) and untrained:
             name = "photos"
             why = f"{own} chooses another network, from random weights unless --model.weights names some"
         reason = f"photographs, {side} pixels on the shorter side; {why}"
@@ -63,6 +66,14 @@ def _of_another_network(overrides: Mapping[str, Any]) -> str | None:
     """The first override that is no option of the network of `transfer`, but chooses one."""
     own = {f"model.{option}" for option in type(load_recipe("transfer").model.options).model_fields}
     return next((name for name in overrides if name.startswith("model.") and name not in own), None)
+
+
+def _pretrained_alone(network: str) -> bool:
+    """Whether there are weights for a network that `photos` cannot train: it sets foreign options."""
+    known = NETWORKS.get(network)
+    if known is None or known.pretrained is None:
+        return False
+    return not load_recipe("photos").model.options.model_fields_set <= set(known.model_fields)
 
 
 def listed(
