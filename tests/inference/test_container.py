@@ -243,7 +243,8 @@ def test_each_pickle_like_file_is_refused_before_any_parser(folder: Path, monkey
         expected = foreign if "polyglot" in name else "pickle-based files are not loaded"
         for path in (folder / name, folder / f"{name}.safetensors"):
             path.write_bytes(data)
-            assert expected in refusal(path), name
+            said = "an ONNX file has no network" if path.suffix == ".onnx" else expected
+            assert said in refusal(path), name
             with pytest.raises(ModelFileError, match=expected):
                 read_header(path)
     assert not canary.exists()

@@ -48,6 +48,7 @@ def test_a_first_request_that_comes_late_is_answered_before_a_stop(exported, tmp
         read_all(answered)  # until it is closed: nothing else was on its way
         late.sendall(asked)
         assert read_all(late).startswith(b"HTTP/1.1 200")
+        assert server.process.wait(20) == 0
 
 
 def test_a_request_at_work_is_finished_and_a_second_signal_ends_at_once(exported, tmp_path):

@@ -326,9 +326,8 @@ def test_fine_tuning_matches_classes_by_name(photos, tmp_path, run):
         shutil.copytree(photos / name, other / name)
     start = seewhy.load(run.path)
     splits = seewhy.load_data(other, seewhy.DataConfig(size=16))
-    network = prepare._build(
-        seewhy.load_recipe("regularized-cnn", QUICK), splits, start.predictor.bundle, None
-    )
+    recipe = seewhy.load_recipe("regularized-cnn", QUICK)
+    network, _ = prepare._build(recipe, splits, start.predictor.bundle, None, None)
     old, new = start.module().head.classes.weight, network.head.classes.weight
     assert splits.classes == ("ant", "cow")
     assert torch.equal(new[0], old[0]) and torch.equal(new[1], old[2])
