@@ -99,8 +99,9 @@ def fill(network: Network, weights: Weights, name: str) -> str:
     )
     text = f"{name} starts from {weights.origin}; {classes} is replaced by one of {network.num_classes:,}"
     if network.inner_size < 0.75 * weights.card.size:
-        side, own = weights.card.size, network.size
-        have = f"{own}" if network.inner_size == own else f"{own}, enlarged to {network.inner_size}"
+        side, have = weights.card.size, str(network.size)
+        if network.inner_size > network.size:
+            have += f", enlarged to {network.inner_size}"
         text += (
             f". The weights were trained with images of {side} pixels a side, and these have {have}: "
             f"try --data.size {side} if the files are that large, otherwise --model.enlarge {side}"
