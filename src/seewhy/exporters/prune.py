@@ -66,11 +66,11 @@ def magnitude(bundle: Bundle, sparsity: float) -> Bundle:
     """The same network with its smallest weights at zero, a share of `sparsity` (0 to 1), to be fine-tuned.
 
     After Han 2015, arXiv:1506.02626, in kernels and matrices, which are named "weight", not in biases, norms
-    and position embeddings. What is small is
-    judged within each layer: a weight counts as its square, as a share of those of the layer that are no
-    smaller, so that no layer loses all (LAMP, Lee 2021, arXiv:2010.07611). A fine-tuning moves zeros: call
-    this again after it, with the same `sparsity`. It makes no prediction faster and no file smaller, as zeros
-    are stored and multiplied as other numbers are; only a compressed file (gzip) has fewer bytes.
+    and position embeddings. What is small is judged within each layer: a weight counts as its square, as a
+    share of those of the layer that are no smaller, so that no layer loses all (LAMP, Lee 2021,
+    arXiv:2010.07611). A fine-tuning moves zeros: call this again after it, with the same `sparsity`. It makes
+    no prediction faster and no file smaller, as zeros are stored and multiplied as other numbers are; only a
+    compressed file (gzip) has fewer bytes.
 
     Raises `UsageError` for a `sparsity` that is out of range, and for a network without such weights.
     """

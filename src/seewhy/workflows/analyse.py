@@ -75,7 +75,8 @@ def analyse(
     if csv is not None:
         require_new(Path(csv))
     if out is not None:
-        require_writable(named_path(out))
+        out = named_path(out)
+        require_writable(out)
     suspects = None if labels is None else read_suspects(Path(labels))
     with evaluating(model, data) as log, opened(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
@@ -87,7 +88,7 @@ def analyse(
         run = store_own(model, classifier, splits, (measured, predictions), on_event)
         if csv is not None:
             predictions.to_csv(Path(csv))
-        home = named_path(out) if out is not None else run.path if run else None
+        home = out if out is not None else run.path if run else None
         analysis = None
         if full and split == "val":
             analysis = analyse_validation(

@@ -78,7 +78,8 @@ def info(model: str | Path, *, out: str | Path | None = None) -> ModelInfo:
     `ModelFileError` for a file that is damaged or not SeeWhy's, and `UsageError` if `out` exists.
     """
     if out is not None:
-        require_new(named_path(out))
+        out = named_path(out)
+        require_new(out)
     file, run = find_model(model), Run(named_path(model))
     exported = None
     if is_onnx(file):
@@ -99,7 +100,7 @@ def info(model: str | Path, *, out: str | Path | None = None) -> ModelInfo:
         exported=exported,
     )
     if out is not None:
-        write_atomic(named_path(out), markdown(result).encode())
+        write_atomic(out, markdown(result).encode())
     return result
 
 

@@ -158,15 +158,16 @@ def apply_review(
     changed. Raises `DataError` naming a row that does not fit the data, and `UsageError` if `out` exists or
     nothing is corrected.
     """
-    require_new(named_path(out))
+    out = named_path(out)
+    require_new(out)
     config = config or DataConfig(on_bad="skip", max_bad=1)
     splits = load_data(data, config, trainable=False, on_event=on_event)
     answers = read_review(Path(review), splits)
-    write_version(str(data), config.layout, answers, named_path(out), config.label_column)
+    write_version(str(data), config.layout, answers, out, config.label_column)
     left_out = sum(one.label is None for one in answers.corrections)
     return ReviewedData(
         data=str(data),
-        version=named_path(out),
+        version=out,
         corrected=len(answers.corrections) - left_out,
         left_out=left_out,
         confirmed=answers.confirmed,

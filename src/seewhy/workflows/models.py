@@ -43,8 +43,9 @@ def measured_networks(out: str | Path | None = None) -> dict[str, Any]:
     if out is not None:
         from seewhy.plots import networks as draw
 
-        require_new(named_path(out))
-        write_atomic(named_path(out), draw.accuracy_by_time(measured, network_costs(*STORED_COST)))
+        out = named_path(out)
+        require_new(out)
+        write_atomic(out, draw.accuracy_by_time(measured, network_costs(*STORED_COST)))
     return measured
 
 
@@ -74,7 +75,8 @@ def network_layers(
     from seewhy.models.registry import describe
 
     if out is not None:
-        require_new(named_path(out))
+        out = named_path(out)
+        require_new(out)
     network = build_network(name, size=size, classes=classes, options=options)
     if out is not None:
         from seewhy.plots import network as draw
@@ -87,5 +89,5 @@ def network_layers(
             raise UsageError(  # timm's code may depend on shapes, which torch.fx does not know
                 f"{name} can be listed and not drawn ({first_line(error)}): leave out --out"
             ) from None
-        write_atomic(named_path(out), draw.network(drawn, size, name))
+        write_atomic(out, draw.network(drawn, size, name))
     return describe(network)

@@ -37,12 +37,13 @@ def robustness(
     """
     require_count(n, 1, "images")
     if out is not None:
-        require_writable(named_path(out))
+        out = named_path(out)
+        require_writable(out)
     with load(model, device=device) as classifier:
         splits = read_splits(classifier, data, options, on_event)
         val = part_of(splits, "val")
         run = own_run(model, classifier, splits, "val")
-        home = named_path(out) if out is not None else run.path if run else None
+        home = out if out is not None else run.path if run else None
         if home is None:
             on_event(Note("results are printed but not saved: --out DIR saves them, with plots"))
         with full_precision():

@@ -30,10 +30,11 @@ def list_runs(
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder: name one that has runs in it, such as runs")
     if out is not None:
-        require_writable(named_path(out))
+        out = named_path(out)
+        require_writable(out)
     runs = sorted_runs(map(summarise_run, runs_below(folder, DEPTH)), sort)
     if out is not None:
-        _write_page(runs, folder, named_path(out))
+        _write_page(runs, folder, out)
     return runs
 
 

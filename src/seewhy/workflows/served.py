@@ -163,7 +163,8 @@ def apply_feedback(
     `data` is not changed, nor are its splits. Raises `DataError` for a label that is no class, and
     `UsageError` if `out` exists or no image is added.
     """
-    require_new(named_path(out))
+    out = named_path(out)
+    require_new(out)
     config = config or DataConfig(on_bad="skip", max_bad=1)
     splits = load_data(data, config, trainable=False, on_event=on_event)
     rows = _read(served)
@@ -191,9 +192,9 @@ def apply_feedback(
     if not added:
         raise UsageError(f"no image is added: {_why(counts)}")
     version = _version(str(data), config, added)
-    write_corrected(version, named_path(out), [served, Path(data)])
+    write_corrected(version, out, [served, Path(data)])
     return ServedData(
-        data=str(data), version=named_path(out), added=len(added), **counts, flags=splits.skip_flags
+        data=str(data), version=out, added=len(added), **counts, flags=splits.skip_flags
     )
 
 

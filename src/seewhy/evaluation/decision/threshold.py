@@ -119,10 +119,9 @@ def _starts(answered: NDArray[np.int64], precision: float, level: float) -> rang
     """The tests among which the risk is divided: the first alone, where too few images for a part of it."""
     tests = len(answered)
     starts = range(0, tests, max(1, tests // STARTS))
-    most = (
-        precision ** answered[starts[-1]]
-    )  # the chance of no mistake, if the precision were just missed
-    return starts if most <= (1 - level) / len(starts) else range(1)
+    # The chance of no mistake, if the precision were just missed.
+    faultless = precision ** answered[starts[-1]]
+    return starts if faultless <= (1 - level) / len(starts) else range(1)
 
 
 def _unreachable(
