@@ -25,6 +25,7 @@ from seewhy.files import (
     full_disk_named,
     holds_something,
     make_directory,
+    named_path,
     sync_directory,
     to_json,
     write_atomic,
@@ -60,6 +61,9 @@ class Run:
     """A run directory by its path. A run is finished when it has its model file."""
 
     path: Path
+
+    def __init__(self, path: str | Path) -> None:
+        object.__setattr__(self, "path", named_path(path))
 
     def __fspath__(self) -> str:
         return str(self.path)

@@ -78,6 +78,17 @@ def test_outputs_may_lie_below_home(trained, tmp_path, monkeypatch):
     assert not list(work.iterdir())
 
 
+def test_a_run_below_home_is_evaluated_as_a_run(trained, photos, tmp_path, monkeypatch):
+    shutil.copytree(trained, tmp_path / "run")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = seewhy.Run("~/run")
+    assert run.model == tmp_path / "run" / "model.safetensors"
+    run.predictions("val").unlink()
+    seewhy.analyse("~/run", photos, csv="~/rows.csv")
+    assert run.predictions("val").exists() and (tmp_path / "rows.csv").exists()
+    assert seewhy.report("~/run") == tmp_path / "run" / "report.html"
+
+
 def test_links_are_said_and_followed_by_a_flag_and_in_a_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "store", count=4)

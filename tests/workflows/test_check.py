@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 from seewhy.config.data import DataConfig
 from seewhy.data import load_data
 from seewhy.data.inspect import is_wrong
+from seewhy.errors import DataError
 from seewhy.workflows.check import Report, find_faults
 
 SPLITS = ("train", "val", "test")
@@ -78,6 +79,21 @@ def test_unreadable(root):
     put(root, "train/ant/broken.png", "test/bee/text.jpg", data=b"no picture")
     assert found(root) == {"unreadable": ["test/bee/text.jpg", "train/ant/broken.png"]}
     assert report(root).findings[0].severity == "error"
+
+
+def test_an_empty_folder_is_a_warning_and_not_counted_among_what_training_refuses(tmp_path):
+    root = write_scenes(tmp_path / "data", {"ant": 40, "bee": 40})
+    (root / "fox").mkdir()
+    (first,) = report(root).findings
+    assert (first.kind, first.severity) == ("unreadable", "warning")
+    assert first.advice == "replace or remove them; training goes on without them"
+    put(root, "ant/broken.png", "ant/worse.png", data=b"no picture")
+    (first,) = report(root).findings
+    assert first.severity == "error" and first.count == 3
+    flags = "--on-bad skip --max-bad 0.025"
+    assert first.advice == f"replace or remove them; {flags} trains without them"
+    with pytest.raises(DataError, match=flags):
+        load_data(root, DataConfig(size=32))
 
 
 def test_an_identical_image_in_a_later_split_is_a_leak(root):

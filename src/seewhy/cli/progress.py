@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import isnan
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -125,7 +124,7 @@ class Terminal:
         self.run, self._rate, self._curve = run, 0.0, Curve()
         if sys.stderr.isatty():
             with suppress(SeeWhyError):  # a damaged file does not hinder the training
-                for row in seewhy.Run(Path(run.path)).history:  # of a run that is continued
+                for row in seewhy.Run(run.path).history:  # of a run that is continued
                     self._curve.add(row[f"val_{run.metric}"], bool(row["best"]))
         if not run.name:
             self.write(f"run: {run.path}")

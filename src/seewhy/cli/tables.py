@@ -37,7 +37,7 @@ def metrics_table(metrics: dict[str, Any], about: str) -> Iterator[Part]:
         row("Matthews corr.", "mcc", _number),
         row("log loss", "nll", _number),
         row("calibration error (ECE, 15 bins)", "ece", _percent),
-        row("ROC AUC (one vs. rest)", "auroc", _number),
+        row("AUROC (one vs. rest)", "auroc", _number),
     ]
     yield Rows(rows, "lrl")
     yield ""

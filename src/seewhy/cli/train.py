@@ -2,7 +2,6 @@
 
 import sys
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -130,7 +129,7 @@ def _interrupted(started: RunStarted | None) -> str:
     """What of a training is on disk after a signal, and the command that continues it."""
     if started is None:
         return "interrupted before the training began: nothing is saved yet"
-    run = seewhy.Run(Path(started.path))
+    run = seewhy.Run(started.path)
     if (step := run.saved_step) is None:
         return f"interrupted before a step was saved: {run.resume_command} starts at the beginning"
     return f"interrupted, and saved at step {step:,}: continue with {run.resume_command}"

@@ -10,7 +10,7 @@ import numpy as np
 from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
 from seewhy.data import sources
-from seewhy.data.bad_files import check_bad
+from seewhy.data.bad_files import check_bad, skip_flags
 from seewhy.data.cache import Stored, stored
 from seewhy.data.cache_root import cache_root, writable
 from seewhy.data.class_names import NO_LABEL, class_names, differ_by_case
@@ -112,6 +112,7 @@ def load_data(
         rule=rule,
         layout=origin.layout,
         bad=read.bad + origin.skipped,
+        skip_flags=skip_flags(len(read.bad), len(read.labels) + len(read.bad)),
         merged=read.merged,
         drawn="" in read.splits,
         notes=(*_notes(origin, read), *part.notes, *resolved, *shapes),

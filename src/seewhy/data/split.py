@@ -18,7 +18,7 @@ import numpy as np
 
 from seewhy.config.data import DataConfig
 from seewhy.config.input_rule import InputRule
-from seewhy.data.bad_files import BadFile, skip_flags, write_csv
+from seewhy.data.bad_files import BadFile, write_csv
 from seewhy.data.class_names import NO_LABEL
 from seewhy.data.images import near_duplicates
 from seewhy.data.imageset import ImageSet, numbered
@@ -87,8 +87,9 @@ class Splits:
     """The data that training and evaluation start from.
 
     `left_out` are training or validation images that leak into another split, exceed the limit,
-    or are none of the classes (label -1); `bad` are the files that are no usable image; `merged` are
-    classes that the source spells in several ways; `drawn` is true if the source has no
+    or are none of the classes (label -1); `bad` are the files that are no usable image, and `skip_flags` are
+    those with which a training leaves them out, where it refuses them; `merged` are classes that the source
+    spells in several ways; `drawn` is true if the source has no
     split of its own; `notes` are for the user; `config` is what it was read by.
     """
 
@@ -99,6 +100,7 @@ class Splits:
     rule: InputRule
     layout: str
     bad: tuple[BadFile, ...] = ()
+    skip_flags: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     drawn: bool = False
     notes: tuple[str, ...] = ()
@@ -113,11 +115,6 @@ class Splits:
         """The number of images of each split."""
         test = 0 if self.test is None else len(self.test)
         return {"train": len(self.train), "val": len(self.val), "test": test}
-
-    @property
-    def skip_flags(self) -> tuple[str, ...]:
-        """The flags with which a training leaves out the bad files; none where there are none."""
-        return skip_flags(len(self.bad), len(self.bad) + sum(self.sizes.values()))
 
     @property
     def hashes(self) -> np.ndarray:

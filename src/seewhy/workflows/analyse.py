@@ -73,7 +73,8 @@ def analyse(
     """
     _require_causes(labels, full, split or "val")
     if csv is not None:
-        require_new(Path(csv))
+        csv = named_path(csv)
+        require_new(csv)
     if out is not None:
         out = named_path(out)
         require_writable(out)
@@ -87,7 +88,7 @@ def analyse(
         log |= logged(measured)
         run = store_own(model, classifier, splits, (measured, predictions), on_event)
         if csv is not None:
-            predictions.to_csv(Path(csv))
+            predictions.to_csv(csv)
         home = out if out is not None else run.path if run else None
         analysis = None
         if full and split == "val":

@@ -19,7 +19,7 @@ from seewhy.config.training import TrainConfig
 from seewhy.data import ImageSet
 from seewhy.errors import UsageError
 from seewhy.events import Note, OnEvent, Progress, Step, ignore
-from seewhy.files import make_directory, optional_folder, require_new, write_json
+from seewhy.files import make_directory, named_path, optional_folder, require_new, write_json
 from seewhy.inference.device import pick_amp, pick_device, place
 from seewhy.models.network import Network, flops
 from seewhy.models.registry import build
@@ -95,11 +95,12 @@ def benchmark_training(
     if steps < FEWEST:
         raise UsageError(f"{steps} steps are too few to measure: give {FEWEST} or more")
     if profile is not None:
-        require_new(Path(profile))
+        profile = named_path(profile)
+        require_new(profile)
     where = pick_device(device)
     loaded = [load_recipe(recipe) for recipe in recipes]
     with optional_folder(out) as folder:
-        traces = [None if profile is None else Path(profile), *[None] * len(loaded)]
+        traces = [profile, *[None] * len(loaded)]
         speeds = [
             _speed(recipe, steps, where, trace, on_event)
             for recipe, trace in zip(loaded, traces, strict=False)

@@ -73,7 +73,8 @@ def calibrate(
     bundles.require_name(file)
     require_new(file)
     if figures is not None:
-        require_writable(Path(figures))
+        figures = named_path(figures)
+        require_writable(figures)
     with opened(model, device=device) as classifier:
         bundle = _bundle(classifier)
         splits = read_splits(classifier, data, options, on_event)
@@ -96,16 +97,15 @@ def calibrate(
     if calibration.scope is not None:
         _require_telling(calibration.scope, force, on_event)
     _report_dropped(bundle, calibration, on_event)
-    parents = (*bundle.parents, bundle.digest)
-    facts = dict(bundle.facts)
+    facts, parents = dict(bundle.facts), (*bundle.parents, bundle.digest)
     if splits.fingerprint == bundle.fingerprint:
         tempered = metrics(replace(inside, temperature=calibration.temperature), "val")
         facts["metrics"] = {"val": headline(to_json(tempered)).model_dump(mode="json")}
     fitted = replace(bundle, decision=calibration.decision, facts=facts, parents=parents, digest="")
-    saved = bundles.save(fitted, file)
+    digest = bundles.save(fitted, file).digest
     if figures is not None:
-        _draw(calibration, Path(figures))
-    return CalibratedModel(file, saved.digest, calibration)
+        _draw(calibration, figures)
+    return CalibratedModel(file, digest, calibration)
 
 
 def require_targets(precision: float | None, coverage: float | None) -> None:

@@ -71,11 +71,12 @@ def find_faults(splits: Splits, on_event: OnEvent = ignore) -> Report:
 def _unusable(splits: Splits, images: Gathered) -> Iterator[Finding]:
     """Finds what makes training refuse the data: unreadable files and untrainable classes."""
     if splits.bad:
+        flags = " ".join(splits.skip_flags)
         yield Finding(
             "unreadable",
-            "error",
+            "error" if flags else "warning",
             "files that are not usable images",
-            f"replace or remove them; {' '.join(splits.skip_flags)} trains without them",
+            f"replace or remove them; {flags + ' trains' if flags else 'training goes on'} without them",
             [Example(f"{file.code}: {file.error}", name=file.path) for file in splits.bad],
         )
     try:

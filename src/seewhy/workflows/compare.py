@@ -21,7 +21,7 @@ from seewhy.evaluation.metrics import labelled
 from seewhy.evaluation.predictions import Predictions
 from seewhy.evaluation.stats.intervals import Interval, difference, wilson
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import optional_folder, write_json
+from seewhy.files import named_path, optional_folder, write_json
 from seewhy.inference.classifier import Classifier, unlabelled
 from seewhy.inference.loading import load
 from seewhy.inference.locate import find_models
@@ -69,7 +69,7 @@ def compare(
             for classifier in classifiers:
                 stack.enter_context(classifier.in_full_precision())
             if split == "test":
-                results = [_stored(Path(model)) for model in models]
+                results = [_stored(named_path(model)) for model in models]
             else:
                 results = [_predicted(c, data, options, split, on_event) for c in classifiers]
             times = latencies(classifiers)
@@ -123,7 +123,7 @@ def latencies(classifiers: Sequence[Classifier]) -> list[Latency]:
 def _contender(
     name: str, model: str | Path, classifier: Classifier, gap: Interval | None, latency: Latency
 ) -> ComparedModel:
-    run = Run(Path(model))
+    run = Run(model)
     history = run.history
     keep = run.config["recipe"]["train"]["keep"] if history else "best"
     return ComparedModel(
@@ -197,6 +197,8 @@ def _names(models: Sequence[str | Path]) -> list[str]:
 
     An ensemble "A+B" keeps both of its names.
     """
-    parts = [[str(model)] if Path(model).exists() else str(model).split("+") for model in models]
+    parts = [
+        [str(model)] if named_path(model).exists() else str(model).split("+") for model in models
+    ]
     short = ["+".join(os.path.basename(os.path.abspath(one)) for one in names) for names in parts]
     return short if len(set(short)) == len(short) else [str(model) for model in models]

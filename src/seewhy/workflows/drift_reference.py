@@ -12,7 +12,7 @@ from seewhy.analysis.drift import require_enough
 from seewhy.errors import DataError, DriftError, UsageError
 from seewhy.evaluation.predictions import Predictions
 from seewhy.events import Note, OnEvent, ignore
-from seewhy.files import require_new, write_atomic
+from seewhy.files import named_path, require_new, write_atomic
 from seewhy.text import counted
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def drift_reference(
     """
     from seewhy.inference.loading import load
 
-    path = Path(path)
+    path = named_path(path)
     if path.suffix != SUFFIX:
         raise UsageError(f"{path}: a reference has the suffix {SUFFIX}: name it {path}{SUFFIX}")
     require_new(path)

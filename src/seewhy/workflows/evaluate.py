@@ -5,8 +5,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from os import PathLike
-from pathlib import Path
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
@@ -20,7 +19,7 @@ from seewhy.evaluation.collapse import collapse
 from seewhy.evaluation.metrics import Metrics, metrics
 from seewhy.evaluation.predictions import Predictions, stored_ids
 from seewhy.events import Diagnostic, Note, OnEvent, ignore
-from seewhy.files import to_json
+from seewhy.files import named_path, to_json
 from seewhy.inference.classifier import Classifier
 from seewhy.inference.loading import opened
 from seewhy.inference.locate import find_models
@@ -134,7 +133,8 @@ def _is_own(model: Model, classifier: Classifier, splits: Splits) -> bool:
         return True
     if isinstance(model, Classifier):
         return False
-    run = Run(Path(model) if Path(model).is_dir() else Path(model).parent)
+    path = named_path(fspath(model))
+    run = Run(path if path.is_dir() else path.parent)
     if not run.finished or not (run.path / "splits.csv").is_file():
         return False
     files = find_models(model)
@@ -188,9 +188,9 @@ def own_run(model: Model, classifier: Classifier, splits: Splits, split: Split) 
 
     The first such test set that is evaluated is the run's own from then on.
     """
-    if isinstance(model, Classifier) or not Path(model).is_dir():
+    if isinstance(model, Classifier) or not named_path(fspath(model)).is_dir():
         return None
-    run = Run(Path(model))
+    run = Run(fspath(model))
     own = splits.fingerprint == classifier.predictor.fingerprint
     if split != "test":
         return run if own else None
@@ -235,7 +235,7 @@ def store_own(
                     "followed by a choice, the result is too good"
                 )
             )
-    elif isinstance(model, str | PathLike) and Path(model).is_dir():
+    elif isinstance(model, str | PathLike) and named_path(fspath(model)).is_dir():
         on_event(Note(f"this is not the run's data: results are not saved in {model}"))
     return run
 

@@ -97,8 +97,8 @@ def label_images(
         out=named_path(out) if isinstance(out, str) else out,
         top_k=top_k,
         resume=resume,
-        copy_to=None if copy_to is None else Path(copy_to),
-        explain=None if explain is None else Path(explain),
+        copy_to=None if copy_to is None else named_path(copy_to),
+        explain=None if explain is None else named_path(explain),
         explain_most=explain_most,
     )
     _check(wanted, paths)

@@ -48,7 +48,7 @@ def report(
     longer there, the report has no images, and replaces none. Raises `UsageError` for an unfinished run,
     `DataError` for other data.
     """
-    run = run if isinstance(run, Run) else Run(Path(run))
+    run = run if isinstance(run, Run) else Run(run)
     page = named_path(out) if out is not None else run.path / "report.html"
     require_writable(page)
     if analyse:

@@ -113,7 +113,7 @@ def train(
             for event in events:
                 on_event(event)
                 if isinstance(event, RunStarted | RunFinished):
-                    run = Run(Path(event.path))
+                    run = Run(event.path)
         except (DiskFullError, RankError) as error:
             if run is not None:
                 error.resume = run.resume_command
