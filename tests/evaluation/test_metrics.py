@@ -17,7 +17,15 @@ from sklearn.metrics import (
 )
 
 from seewhy.errors import DataError, UsageError
-from seewhy.evaluation.metrics import METRICS, by_name, metrics, reliability, score, top_k_accuracy
+from seewhy.evaluation.metrics import (
+    METRICS,
+    by_name,
+    metrics,
+    reliability,
+    score,
+    top_k_accuracy,
+    value_of,
+)
 from seewhy.evaluation.predictions import Predictions
 from seewhy.files import to_json
 
@@ -289,6 +297,13 @@ def test_stored_metrics_go_by_the_names_by_which_they_are_chosen(classes):
     found = by_name(to_json(metrics(predictions, "val")))
     assert set(found) == set(METRICS) - ({"top5"} if classes < 6 else set())
     assert found == pytest.approx({name: score(name, predictions) for name in found})
+
+
+def test_a_metric_that_the_images_do_not_define_is_named():
+    stored = to_json(metrics(answers([0, 0, 0, 1], [0] * 4, 2), "val"))
+    assert value_of(stored, "accuracy") == 0.75
+    with pytest.raises(DataError, match=r"^auroc is not defined by the images of val.*: accuracy,"):
+        value_of(stored, "auroc")
 
 
 @pytest.mark.parametrize("n", [1, 29, 30, 99, 100])

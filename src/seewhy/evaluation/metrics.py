@@ -370,6 +370,17 @@ def by_name(stored: Mapping[str, Any]) -> dict[str, float]:
     return {name: named[name] for name in METRICS if named.get(name) is not None}
 
 
+def value_of(stored: Mapping[str, Any], name: str) -> float:
+    """One of `by_name`. Raises `DataError` if the images of the split do not define it."""
+    values = by_name(stored)
+    if name not in values:
+        raise DataError(
+            f"{name} is not defined by the images of {stored['split']}, as of a single class: add images of "
+            f"others, or choose another metric: {', '.join(values)}"
+        )
+    return values[name]
+
+
 def _labels(predictions: Predictions) -> NDArray[np.int64]:
     assert predictions.labels is not None
     return predictions.labels

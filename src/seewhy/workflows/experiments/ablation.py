@@ -14,7 +14,7 @@ from seewhy.config.plan import Plan, Variant, load_plan, variants
 from seewhy.config.recipe import load_recipe
 from seewhy.data import Data, load_data
 from seewhy.errors import DivergedError, UsageError
-from seewhy.evaluation.metrics import by_name
+from seewhy.evaluation.metrics import by_name, value_of
 from seewhy.evaluation.stats.significance import holm
 from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.events import Note, OnEvent, RunFinished, ignore
@@ -142,7 +142,7 @@ def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measure
     network = bundles.load(run.model).network
     train = run.metrics["train"]["accuracy"]["value"]
     return Measured(
-        score=metrics[metric],
+        score=value_of(run.metrics["val"], metric),
         accuracy=metrics["accuracy"],
         train_accuracy=train,
         gap=train - metrics["accuracy"],

@@ -10,7 +10,7 @@ from seewhy.config.names import METRICS
 from seewhy.config.recipe import Recipe
 from seewhy.data import Data, load_data
 from seewhy.errors import UsageError
-from seewhy.evaluation.metrics import by_name
+from seewhy.evaluation.metrics import value_of
 from seewhy.evaluation.stats.summary import summarise
 from seewhy.events import OnEvent, ignore
 from seewhy.files import write_atomic, write_json
@@ -66,7 +66,7 @@ def learning_curve(
     ]
     measured: list[Share] = []
     for share, runs in zip(parts, task.in_groups(jobs), strict=True):
-        scores = [by_name(run.metrics["val"])[metric] for run in runs]
+        scores = [value_of(run.metrics["val"], metric) for run in runs]
         measured.append(Share(share, images[share], runs, summarise(scores, 0, 1)))
     with writing_results(home):
         validated = measured[0].runs[0].metrics["val"]["n"]

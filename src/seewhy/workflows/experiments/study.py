@@ -28,7 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 from seewhy.config.recipe import Recipe, options
 from seewhy.config.search import is_whole
 from seewhy.errors import DivergedError, LockedError, MemoryLimitError, UsageError
-from seewhy.evaluation.metrics import by_name
+from seewhy.evaluation.metrics import value_of
 from seewhy.events import Epoch, Event, Note, RunFinished, Step
 from seewhy.files import exclusive
 from seewhy.run import Run
@@ -264,7 +264,7 @@ def _objective(trial: optuna.Trial, task: Task, planned: Recipe, home: Path, tri
         task.on_event(replace(pruned, name=name))
         raise optuna.TrialPruned
     shutil.rmtree(run.checkpoints, ignore_errors=True)
-    return by_name(run.metrics["val"])[metric]
+    return value_of(run.metrics["val"], metric)
 
 
 def _watched(

@@ -16,7 +16,7 @@ from seewhy.analysis.experiments.tuning import Contender, Trial, TrialState, Tun
 from seewhy.config.recipe import Recipe, to_yaml
 from seewhy.data import Data, load_data
 from seewhy.errors import DivergedError, UsageError
-from seewhy.evaluation.metrics import by_name
+from seewhy.evaluation.metrics import value_of
 from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.events import Note, OnEvent, ignore
 from seewhy.files import exclusive, write_atomic, write_json
@@ -177,7 +177,7 @@ def _contenders(
         if len(runs) < len(results):
             task.on_event(Note(f"{name} is left out: its loss diverged with a fresh seed"))
             continue
-        values = [by_name(run.metrics["val"])[metric] for run in runs]
+        values = [value_of(run.metrics["val"], metric) for run in runs]
         change = difference(values, contenders[0].score.values) if contenders else None
         contenders.append(Contender(name, params, runs, summarise(values, *bounds(metric)), change))
     return ranked(contenders, mode)
