@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seewhy.config.networks import NETWORKS
+from seewhy.config.networks.timm import TIMM
 from seewhy.config.recipe import load_recipe
 from seewhy.data import Data, Listed, list_data
 from seewhy.events import Note, OnEvent, ignore
@@ -70,6 +71,8 @@ def _of_another_network(overrides: Mapping[str, Any]) -> str | None:
 
 def _pretrained_alone(network: str) -> bool:
     """Whether there are weights for a network that `photos` cannot train: it sets foreign options."""
+    if network.startswith(TIMM):  # nearly all have weights, and none a width
+        return True
     known = NETWORKS.get(network)
     if known is None or known.pretrained is None:
         return False
