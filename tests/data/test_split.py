@@ -279,6 +279,13 @@ def test_the_limit_holds_within_a_fold():
     assert notes[0] == "val: 25 of 100 images, fold 1 (0 to 3)"
 
 
+def test_a_share_of_val_beside_folds_is_said_once_to_have_no_effect():
+    images, given = a_set([0] * 60 + [1] * 40), np.array(["train"] * 100)
+    configs = [DataConfig(val=0.3, fold=fold, folds=4) for fold in range(4)]
+    said = [any("no effect" in note for note in assign(images, given, one)[1]) for one in configs]
+    assert said == [True, False, False, False]
+
+
 def test_more_folds_than_images_are_refused_with_the_first():
     with pytest.raises(UsageError, match="10 folds of 8 images: some would be empty"):
         config = DataConfig(fold=0, folds=10)

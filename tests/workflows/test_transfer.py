@@ -461,7 +461,8 @@ def test_a_network_of_the_users_choice_is_trained_from_nothing() -> None:
     data = (images, ["a", "b"] * 10)
     assert suited_recipe(data, {"model.name": "resnet18"}, lambda _: None) == "photos"
     assert suited_recipe(data, {"model.weights": None}, lambda _: None) == "photos"
-    for lacks_width in ("efficientnet_lite1", "vit_tiny", "timm/convnext_atto"):  # which photos sets
+    # These lack the width that photos sets.
+    for lacks_width in ("efficientnet_lite1", "vit_tiny", "timm/convnext_atto"):
         assert suited_recipe(data, {"model.name": lacks_width}) == "transfer"
         assert suited_recipe(data, {"model.name": lacks_width, "model.weights": None}) == "photos"
     assert suited_recipe(data, {"train.epochs": 3}, lambda _: None) == "transfer"

@@ -119,7 +119,7 @@ def _one(settings: dict[str, Any], resume: bool, as_json: bool, tracker: OnEvent
         f"then, on new images: {command_line('predict', run.path, 'IMAGE')}",
     ]
     if run.split_sizes["test"]:
-        once = ("evaluate", run.path, "--data", run.config["data"], "--split", "test")
+        once = ("evaluate", run.path, "--data", run.data, "--split", "test")
         lines += [f"once, when everything is decided: {command_line(*once)}"]
     show({"run": run.path, "val": metrics}, as_json, lambda _: lines)
     return code

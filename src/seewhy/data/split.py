@@ -234,6 +234,8 @@ def assign(
 
     if config.names_val_alone and "val" in original and fold is None:
         notes.append(f"data.val {config.val:g} has no effect: the source has its own val")
+    elif config.names_val_alone and "" not in original and config.fold == 0:  # it says it for all
+        notes.append(f"data.val {config.val:g} has no effect: each fold is val once")
     if "" in original:
         val, test = shares(config)
         move("val", "", val)
