@@ -55,6 +55,22 @@ def test_all_of_other_data_is_evaluated_and_that_is_said(run, holdout):
     assert set(Run(run).metrics) == {"val"} and not Run(run).predictions("all").exists()
 
 
+def test_images_of_other_data_that_the_model_was_trained_on_are_named(
+    run, holdout, photos, tmp_path
+):
+    mixed = Path(shutil.copytree(holdout, tmp_path / "mixed"))
+    rows = Run(run).rows("splits.csv", "id", "split")
+    trained = [row["id"] for row in rows if row["split"] == "train"][:2]
+    others = [row["id"] for row in rows if row["split"] == "val"][:2]
+    for number, name in enumerate(trained + others):
+        shutil.copy(photos / name, mixed / "ant" / f"again-{number}.png")
+    measured, said = evaluated(run, mixed)
+    assert measured.n == 49 and "the model was trained on 2 of these 49 images" in said
+    assert "remove ant/again-0.png, ant/again-1.png, and evaluate again" in said
+    assert "trained on" not in evaluated(run, holdout)[1].replace("if the model was trained on", "")
+    assert "evaluate again" not in evaluated(run, photos)[1]
+
+
 def test_a_model_that_was_renamed_in_its_run_is_evaluated(run, holdout):
     renamed = (run / "model.safetensors").rename(run / "mine.safetensors")
     assert evaluated(renamed, holdout)[0].n == 45

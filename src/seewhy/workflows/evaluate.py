@@ -26,7 +26,7 @@ from seewhy.inference.locate import find_models
 from seewhy.logs import job
 from seewhy.models.colour import channel_statistics
 from seewhy.run import Run
-from seewhy.text import counted, no_such
+from seewhy.text import counted, no_such, shortened
 
 if TYPE_CHECKING:
     from torch import nn
@@ -97,14 +97,28 @@ def logged(measured: Metrics) -> dict[str, Any]:
 def choose_split(
     model: Model, classifier: Classifier, splits: Splits, split: Split | None, on_event: OnEvent
 ) -> Split:
-    """The split to evaluate, with a note if the data has none. Raises `UsageError` for all of its own."""
-    own = _is_own(model, classifier, splits)
-    if own:
+    """The split to evaluate, with a note if the data has none, or has images that the model was trained on.
+
+    Raises `UsageError` for all of its own.
+    """
+    if _is_own(model, classifier, splits):
         if split == "all":
             raise UsageError(
                 "all is for other data: the model was trained on images of this one; evaluate val, or test"
             )
         return "val" if split is None else split
+    chosen = _of_other_data(splits, split, on_event)
+    if (run := _run_of(model)) is not None:
+        trained_on, images = run.image_hashes("train"), part_of(splits, chosen)
+        names = zip(images.ids, images.hashes, strict=True)
+        if known := sorted(name for name, digest in names if digest in trained_on):
+            of = f"{len(known):,} of these {counted(len(images), 'image')}"
+            flattered = f"the model was trained on {of}, which flatters it"
+            on_event(Note(f"{flattered}: remove {shortened(known)}, and evaluate again"))
+    return chosen
+
+
+def _of_other_data(splits: Splits, split: Split | None, on_event: OnEvent) -> Split:
     if not splits.drawn or split == "all":
         return "val" if split is None else split
     total = sum(splits.sizes.values()) + int((splits.left_out.labels >= 0).sum())
@@ -131,17 +145,22 @@ def _is_own(model: Model, classifier: Classifier, splits: Splits) -> bool:
     """Whether the data is the model's; or most of the images are, where its run says which it had."""
     if splits.fingerprint == classifier.predictor.fingerprint:
         return True
-    if isinstance(model, Classifier):
-        return False
-    path = named_path(fspath(model))
-    run = Run(path if path.is_dir() else path.parent)
-    if not run.finished or not (run.path / "splits.csv").is_file():
-        return False
-    files = find_models(model)
-    if len(files) > 1 or not run.model.samefile(files[0]):
+    if (run := _run_of(model)) is None:
         return False
     known, hashes = run.image_hashes(), splits.hashes
     return 2 * sum(digest in known for digest in hashes) > len(hashes)
+
+
+def _run_of(model: Model) -> Run | None:
+    """The run that a model is of, where its files say which images it had."""
+    if isinstance(model, Classifier):
+        return None
+    path = named_path(fspath(model))
+    run = Run(path if path.is_dir() else path.parent)
+    if not run.finished or not (run.path / "splits.csv").is_file():
+        return None
+    files = find_models(model)
+    return run if len(files) == 1 and run.model.samefile(files[0]) else None
 
 
 def read_splits(
