@@ -1,6 +1,8 @@
 """What a server answers is compared with a reference: in windows, beside the answers, and told of once."""
 
 import json
+import os
+import signal
 import stat
 import threading
 from contextlib import closing, contextmanager
@@ -233,6 +235,18 @@ def test_an_alert_goes_to_the_address_and_to_the_program_without_a_shell(tmp_pat
     assert [(path, json.loads(body)) for path, body in server.received] == [("/hook?t=1", message)]
     first, second = kept.read_text().splitlines()
     assert first == "1 $(reboot)" and json.loads(second) == message
+
+
+def test_an_alert_does_not_wait_for_what_its_program_leaves_behind(tmp_path):
+    metrics = Metrics()
+    left = tmp_path / "left"
+    command = program(tmp_path, f"sleep 90 & echo $! > {left}")
+    settings = ServeSettings(drift=tmp_path, alert_command=command)
+    Alerts(settings, metrics.drift).send({"event": "drift"})
+    try:
+        until(lambda: sent(metrics, "sent") == 1, 25)  # before the time of a command ends
+    finally:
+        os.kill(int(left.read_text()), signal.SIGKILL)
 
 
 def test_an_alert_that_fails_is_logged_and_counted(tmp_path, monkeypatch):

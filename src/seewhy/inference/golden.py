@@ -1,7 +1,7 @@
 """Generated images that prove a loaded model: eight for its logits, three for its input rule."""
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import PIL
@@ -53,16 +53,12 @@ def logits(network: "nn.Module", size: int) -> NDArray[np.float32]:
     """What a network on the CPU, in eval mode, answers to the eight patterns: float32 (8, K)."""
     import torch  # here, since an ONNX file is opened without it
 
+    from seewhy.inference.forward import full_precision
+
     images = torch.from_numpy(patterns(size)).permute(0, 3, 1, 2)
-    mkldnn: Any = torch.backends.mkldnn
-    before = mkldnn.matmul.fp32_precision, mkldnn.conv.fp32_precision
-    try:
-        mkldnn.matmul.fp32_precision = mkldnn.conv.fp32_precision = "ieee"
-        # One by one: a large input size must not need eight times its memory.
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            answers = [network(image[None].float() / 255)[0] for image in images]
-    finally:
-        mkldnn.matmul.fp32_precision, mkldnn.conv.fp32_precision = before
+    # One by one: a large input size must not need eight times its memory.
+    with full_precision(), torch.no_grad(), torch.autocast("cpu", enabled=False):
+        answers = [network(image[None].float() / 255)[0] for image in images]
     return np.stack([answer.float().numpy() for answer in answers])
 
 

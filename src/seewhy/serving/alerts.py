@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Mapping
+from tempfile import TemporaryFile
 from typing import IO, Any
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -51,14 +52,22 @@ class Alerts:
             self._alerts.labels("sent").inc()
 
     def _run(self, data: bytes) -> None:
-        subprocess.run(
-            self._command,
-            input=data,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=COMMAND_SECONDS,
-            check=True,
-        )
+        with (
+            TemporaryFile() as said
+        ):  # a pipe would wait for processes that the command leaves behind
+            try:
+                subprocess.run(
+                    self._command,
+                    input=data,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    timeout=COMMAND_SECONDS,
+                    check=True,
+                )
+            except subprocess.CalledProcessError as error:
+                said.seek(0)
+                error.stderr = said.read()
+                raise
 
     def _post(self, data: bytes) -> None:
         assert self._url is not None
