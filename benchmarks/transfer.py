@@ -1,6 +1,6 @@
 """Transfer learning on any folder of images: accuracy with its interval, seconds and memory.
 
-    python benchmarks/transfer.py DATA [--seeds N] [--recipes transfer ...] [--few N] [-- OPTIONS]
+    python benchmarks/transfer.py DATA [--seeds N] [--recipes transfer ...] [--few N] [--side N] [-- OPTIONS]
 
 DATA is a folder of images, or CIFAR-10. Each recipe is trained as it stands (and with the OPTIONS of `seewhy
 train`), once for each seed; the first run of a recipe finds an empty cache ("cold"), the second the images
@@ -9,8 +9,8 @@ each run, else that of val, on which then nothing is chosen: the penalty of the 
 validation within train. `seconds` are those of the training as the run counts them, features included;
 `process` those of the whole command: start-up, decoding of the images and the report, too. `memory` is the
 peak of the process. With `--few N` the data are N images of each class, the first of the training split, and
-2,000 others of it as test. Writes
-`benchmarks/results/transfer.json`, one entry for each folder, recipe and options.
+2,000 others of it as test. With `--side N` the JPEG files of a folder are first scaled to N pixels on the
+shorter side. Writes `benchmarks/results/transfer.json`, one entry for each folder, recipe and options.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from machine import describe
+from PIL import Image
 
 import seewhy
 
@@ -92,12 +93,26 @@ def few(data: Path, count: int, file: Path) -> Path:
     return file
 
 
+def scaled(data: Path, side: int, folder: Path) -> Path:
+    """A copy of the photographs with `side` pixels on the shorter side."""
+    for file in sorted(data.rglob("*.jpg")):
+        target = folder / file.relative_to(data)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(file) as photograph:
+            ratio = side / min(photograph.size)
+            size = [round(ratio * length) for length in photograph.size]
+            small = photograph.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        small.save(target, quality=92)
+    return folder
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--recipes", nargs="+", default=["transfer"])
     parser.add_argument("--few", type=int, help="only so many training images of each class")
+    parser.add_argument("--side", type=int, help="pixels on the shorter side, of smaller copies")
     arguments = sys.argv[1:]
     at = arguments.index("--") if "--" in arguments else len(arguments)
     given, options = parser.parse_args(arguments[:at]), arguments[at + 1 :]
@@ -107,6 +122,8 @@ def main() -> None:
             data = given.data.resolve()
             if given.few:
                 data = few(data, given.few, Path(home) / f"{data.name}-{given.few}-a-class.npz")
+            if given.side:
+                data = scaled(data, given.side, Path(home) / f"{data.name}-{given.side}-pixels")
             found = measured(data, recipe, options, given.seeds, Path(home))
         name = " ".join([data.stem, recipe, *options])
         stored[name] = found

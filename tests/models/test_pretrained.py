@@ -63,6 +63,9 @@ def test_images_smaller_than_those_of_the_weights_are_a_note(tmp_path: Path) -> 
     assert "these have 16, enlarged to 32: try" in fill(
         net(stem="small", enlarge=32), weights, "r18"
     )
+    assert fill(net(stem="small", enlarge=48), weights, "r18").endswith(
+        ". Images of 16 pixels are enlarged to 48 for it"
+    )
 
 
 def test_timms_card_has_its_numbers_inside(tmp_path: Path) -> None:

@@ -178,6 +178,41 @@ def test_a_last_layer_that_cannot_be_fitted_alone_is_refused_in_a_line(
     assert not (tmp_path / "run").exists()
 
 
+def test_images_smaller_than_those_of_the_weights_are_enlarged(
+    pictures: Path, tmp_path: Path
+) -> None:
+    events: list[Any] = []
+    changes = {"data.size": 96, "train.amp": "fp32"}
+    out = tmp_path / "run"
+    run = seewhy.train(pictures, "transfer", out=out, overrides=changes, on_event=events.append)
+    assert "these have 80, enlarged to 96: try" in notes(events)
+    assert run.config["recipe"]["model"]["enlarge"] == 96
+    stored = bundle.load(run.model)
+    assert (stored.rule.size, stored.network.inner_size) == (80, 96)
+    assert run.config["recipe"]["train"]["progressive"] is None
+
+
+@pytest.mark.parametrize(
+    ("side", "changes", "expected"),
+    [
+        *((80, {}, 224), (223, {}, 224), (224, {}, None), (64, {}, None)),
+        *((80, {"data.size": 80}, None), (80, {"data.size": 160}, 160)),
+        *((80, {"model.enlarge": 128}, 128), (80, {"model.enlarge": None}, None)),
+        (80, {"model.name": "efficientnet_lite1"}, 240),
+    ],
+)
+def test_to_which_side_images_are_enlarged(
+    side: int, changes: dict[str, Any], expected: int | None, tmp_path: Path
+) -> None:
+    recipe = load_recipe("transfer", changes)
+    assert transfer.enlarging(recipe, side, None, {}).model.enlarge == expected  # type: ignore[attr-defined]
+    begun = seewhy.Run(tmp_path)
+    stored = {"data": {}, "train": {}, "model": {"enlarge": None}}
+    begun.write_config({"recipe": stored, "data": "photos"})
+    own = recipe.model.enlarge  # type: ignore[attr-defined]
+    assert transfer.enlarging(recipe, side, begun, {}).model.enlarge == own  # type: ignore[attr-defined]
+
+
 @pytest.mark.long
 def test_features_of_enlarged_images_are_not_those_of_the_images(
     pictures: Path, tmp_path: Path

@@ -106,6 +106,8 @@ def fill(network: Network, weights: Weights, name: str) -> str:
             f". The weights were trained with images of {side} pixels a side, and these have {have}: "
             f"try --data.size {side} if the files are that large, otherwise --model.enlarge {side}"
         )
+    elif network.inner_size > network.size:
+        text += f". Images of {network.size} pixels are enlarged to {network.inner_size} for it"
     return text
 
 

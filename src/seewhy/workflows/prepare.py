@@ -49,7 +49,7 @@ from seewhy.workflows.request import (
     own_init,
     with_own_rule,
 )
-from seewhy.workflows.transfer import decide, require_pretrained
+from seewhy.workflows.transfer import decide, enlarging, require_pretrained
 
 # Techniques of training steps, of which the last layer alone takes none.
 OF_STEPS = ("teacher", "curriculum", "hardest", "ema", "swa")
@@ -108,19 +108,19 @@ def prepare(
     What the request does not name is that of the run to resume, or of the run of the first rank, by which
     another one is `led`. Nothing is written before all of it is read.
     """
-    begun = led or begun_run(request)
+    begun, overrides = led or begun_run(request), request.overrides or {}
     if begun is not None and request.recipe is None:
         if request.init is None and (own := own_init(begun)) is not None:
             request = replace(request, init=own)
-        chosen = make_recipe(begun.config["recipe"], request.overrides, f"of {begun.path}")
+        chosen = make_recipe(begun.config["recipe"], overrides, f"of {begun.path}")
     else:
         chosen = chosen_recipe(request, on_event)
-        chosen = chosen if begun is None else with_own_rule(chosen, begun, request.overrides or {})
+        chosen = chosen if begun is None else with_own_rule(chosen, begun, overrides)
     home = "runs" if request.out is None else request.out
     require_writable(begun.path if begun is not None else Path(home))
     start = request.start
     if start is not None:
-        chosen = fine_tuned(chosen, start, request.overrides or {}, begun)
+        chosen = fine_tuned(chosen, start, overrides, begun)
     weights = _pretrained(chosen) if request.model is None else None
     if weights is not None:
         chosen = seen_by(chosen, weights.card)
@@ -131,19 +131,20 @@ def prepare(
     chosen, smaller_batch = _fitting(_with_shares(chosen, splits), len(splits.train), begun)
     require_metric(chosen.train.monitor, splits.classes)
     device = _device(chosen)
+    chosen = enlarging(chosen, splits.rule.size, begun, overrides) if weights else chosen
     require_pretrained(chosen.train, start is not None or weights is not None)
     network, notes = _build(chosen, splits, start, request.model, weights)
     check_layers(network, chosen.train)
     notes += notes_on_network(network, chosen.train)
     check_sides(network, chosen.train, splits.rule.size)
     require_crop(splits.rule.store, splits.rule.size, chosen.augment)
-    chosen, decided = decide(chosen, splits, network, begun, request.overrides or {})
+    chosen, decided = decide(chosen, splits, network, begun, overrides)
     if fitted := chosen.train.unfreeze is None:
         logit_scale(network, len(splits.classes), splits.rule.size)  # refuses what cannot be fitted
         smaller_batch = ()
     teacher, judge = (_reference(chosen, splits, name) for name in ("teacher", "difficulty"))
     kept = () if start is None else what_is_kept(str(request.init), start, splits, fitted)
-    techniques = _technique_notes(chosen, request.overrides, splits, network, teacher, judge)
+    techniques = _technique_notes(chosen, overrides, splits, network, teacher, judge)
     threads, seen = _threads(chosen, device, ranks, begun)
     notes = [*splits.notes, *smaller_batch, *notes, *decided, *kept, *techniques, *seen]
     target = None if request.out is None else named_path(request.out)
@@ -187,7 +188,7 @@ def _threads(
 
 def _technique_notes(
     recipe: Recipe,
-    overrides: Mapping[str, Any] | None,
+    overrides: Mapping[str, Any],
     splits: Splits,
     network: nn.Module,
     teacher: Reference | None,
@@ -196,7 +197,7 @@ def _technique_notes(
     """What a user must know of the techniques that a recipe uses."""
     notes, train = [], recipe.train
     if train.unfreeze is None:
-        return _without_steps(train, overrides or {})
+        return _without_steps(train, overrides)
     moving = batch_norm_momentum(network) is not None and not train.freeze_batch_norm
     if train.accumulate is not None and moving:
         size = max(LEAST, -(-train.batch_size // train.accumulate))

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from seewhy.config.networks.options import LARGEST_SMALL
 from seewhy.config.recipe import Recipe
 from seewhy.config.training import TrainConfig
 from seewhy.data import ImageSet, Splits
@@ -35,6 +36,26 @@ from seewhy.training.progress import close_epoch
 FEW = 1_000  # training images up to which the last layer alone is trained
 FEWEST_EPOCHS = 2  # of the whole network; fewer do it no good
 VIEWS = ("identity", "flip")  # of a training image
+
+
+def enlarging(recipe: Recipe, side: int, begun: Run | None, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe whose pretrained network enlarges images of `side` pixels to `data.size`, which it knows.
+
+    Not thumbnails, as it takes long where they are many; nor where `model.enlarge` is given. A run that was
+    begun keeps what it had. Progressive resizing would save no time, and is left out unless the `overrides`
+    ask for it.
+    """
+    if "enlarge" in recipe.model.model_fields_set:
+        return recipe
+    enlarge = recipe.data.size if LARGEST_SMALL < side < recipe.data.size else None
+    if begun is not None:
+        enlarge = begun.config["recipe"]["model"].get("enlarge")
+    if enlarge is None:
+        return recipe
+    if "train.progressive" not in overrides:
+        recipe = _with(recipe, progressive=None)
+    model = recipe.model.model_copy(update={"enlarge": enlarge})
+    return recipe.model_copy(update={"model": model})
 
 
 def decide(

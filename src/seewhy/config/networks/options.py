@@ -38,7 +38,7 @@ STEM: Any = Field(
 )
 ENLARGE: Any = Field(
     ge=32,
-    le=512,
+    le=1024,
     description="side in pixels to which smaller images are enlarged (bicubic) inside the network: weights "
     "that were trained on photographs see little in a thumbnail",
 )
