@@ -89,8 +89,8 @@ class Splits:
     `left_out` are training or validation images that leak into another split, exceed the limit,
     or are none of the classes (label -1); `bad` are the files that are no usable image, and `skip_flags` are
     those with which a training leaves them out, where it refuses them; `merged` are classes that the source
-    spells in several ways; `drawn` is true if the source has no
-    split of its own; `notes` are for the user; `config` is what it was read by.
+    spells in several ways; `drawn` is true if the source has no split of its own; `notes` are for the user;
+    `config` is what it was read by.
     """
 
     train: ImageSet

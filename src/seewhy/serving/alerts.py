@@ -52,9 +52,8 @@ class Alerts:
             self._alerts.labels("sent").inc()
 
     def _run(self, data: bytes) -> None:
-        with (
-            TemporaryFile() as said
-        ):  # a pipe would wait for processes that the command leaves behind
+        # A pipe would wait for processes that the command leaves behind.
+        with TemporaryFile() as said:
             try:
                 subprocess.run(
                     self._command,
