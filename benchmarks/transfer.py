@@ -111,8 +111,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--recipes", nargs="+", default=["transfer"])
-    parser.add_argument("--few", type=int, help="only so many training images of each class")
-    parser.add_argument("--side", type=int, help="pixels on the shorter side, of smaller copies")
+    smaller = parser.add_mutually_exclusive_group()
+    smaller.add_argument("--few", type=int, help="only so many training images of each class")
+    smaller.add_argument("--side", type=int, help="pixels on the shorter side, of smaller copies")
     arguments = sys.argv[1:]
     at = arguments.index("--") if "--" in arguments else len(arguments)
     given, options = parser.parse_args(arguments[:at]), arguments[at + 1 :]

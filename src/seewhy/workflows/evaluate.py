@@ -101,15 +101,16 @@ def choose_split(
 
     Raises `UsageError` for all of its own.
     """
-    if _is_own(model, classifier, splits):
+    own, trained_on = _known_images(model, classifier, splits)
+    if own:
         if split == "all":
             raise UsageError(
                 "all is for other data: the model was trained on images of this one; evaluate val, or test"
             )
         return "val" if split is None else split
     chosen = _of_other_data(splits, split, on_event)
-    if (run := _run_of(model)) is not None:
-        trained_on, images = run.image_hashes("train"), part_of(splits, chosen)
+    if not trained_on.isdisjoint([*splits.hashes, *splits.left_out.hashes]):
+        images = part_of(splits, chosen)
         names = zip(images.ids, images.hashes, strict=True)
         if known := sorted(name for name, digest in names if digest in trained_on):
             of = f"{len(known):,} of these {counted(len(images), 'image')}"
@@ -141,14 +142,19 @@ def _of_other_data(splits: Splits, split: Split | None, on_event: OnEvent) -> Sp
     return split
 
 
-def _is_own(model: Model, classifier: Classifier, splits: Splits) -> bool:
-    """Whether the data is the model's; or most of the images are, where its run says which it had."""
+def _known_images(model: Model, classifier: Classifier, splits: Splits) -> tuple[bool, set[bytes]]:
+    """Whether the data is the model's, or most of the images are, where its run says which it had.
+
+    Of other data, also the hashes of the images that the run was trained on.
+    """
     if splits.fingerprint == classifier.predictor.fingerprint:
-        return True
+        return True, set()
     if (run := _run_of(model)) is None:
-        return False
-    known, hashes = run.image_hashes(), splits.hashes
-    return 2 * sum(digest in known for digest in hashes) > len(hashes)
+        return False, set()
+    rows = [(row["hash"].encode(), row["split"]) for row in run.rows("splits.csv", "split", "hash")]
+    known, hashes = {digest for digest, _ in rows}, splits.hashes
+    own = 2 * sum(digest in known for digest in hashes) > len(hashes)
+    return own, {digest for digest, split in rows if split == "train"}
 
 
 def _run_of(model: Model) -> Run | None:

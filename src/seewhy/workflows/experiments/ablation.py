@@ -14,7 +14,7 @@ from seewhy.config.plan import Plan, Variant, load_plan, variants
 from seewhy.config.recipe import load_recipe
 from seewhy.data import Data, load_data
 from seewhy.errors import DivergedError, UsageError
-from seewhy.evaluation.metrics import by_name, value_of
+from seewhy.evaluation.metrics import value_of
 from seewhy.evaluation.stats.significance import holm
 from seewhy.evaluation.stats.summary import difference, summarise
 from seewhy.events import Note, OnEvent, RunFinished, ignore
@@ -134,18 +134,18 @@ def _train_one(
 def _measure(run: Run, task: Task, metric: str, target: float | None) -> Measured:
     if "train" not in run.metrics:
         evaluate(run.path, task.data, "train", on_event=task.on_event)
-    history, metrics = run.history, by_name(run.metrics["val"])
+    history, metrics = run.history, run.metrics
     best = history[best_row(history)]
     kept = history[kept_row(history, run.config["recipe"]["train"]["keep"])]
     reached = [row for row in history if target is not None and row["val_accuracy"] >= target]
     first = reached[0] if reached else {"epoch": nan, "seconds": nan}
     network = bundles.load(run.model).network
-    train = run.metrics["train"]["accuracy"]["value"]
+    train, val = (metrics[split]["accuracy"]["value"] for split in ("train", "val"))
     return Measured(
-        score=value_of(run.metrics["val"], metric),
-        accuracy=metrics["accuracy"],
+        score=value_of(metrics["val"], metric),
+        accuracy=val,
         train_accuracy=train,
-        gap=train - metrics["accuracy"],
+        gap=train - val,
         running_accuracy=kept["train_accuracy"],
         running_gap=kept["train_accuracy"] - kept["val_accuracy"],
         parameters=sum(tensor.numel() for tensor in network.parameters()),
